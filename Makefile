@@ -1,0 +1,66 @@
+# `make help` lists the targets.
+
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+METADATA = setup.cfg pyproject.toml
+# what runs in seconds: neither whole pulls nor a wheel in a fresh environment
+UNIT = $(filter-out tests/integration/% tests/test_packaging.py, \
+	$(wildcard tests/test_*.py tests/*/test_*.py))
+
+.PHONY: help run test lint unit clean
+
+help:
+	@echo 'make run    serve etc/regbroker.ini: a sandbox registry on loopback'
+	@echo 'make test   everything: peers, lint, types, tests, coverage'
+	@echo 'make lint   ruff and mypy'
+	@echo 'make unit   the quick tests'
+	@echo 'make clean  remove what the others made (but var/: keys live there)'
+
+run: $(VENV)/installed
+	$(BIN)/twistd -n --pidfile= regbroker --config etc/regbroker.ini
+
+test: $(VENV)/installed-test
+	tests/peers.sh
+	$(MAKE) --no-print-directory lint
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m twisted.trial tests
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+unit: $(VENV)/installed-test
+	$(BIN)/trial $(subst /,.,$(basename $(UNIT)))
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info _trial_temp* .coverage* \
+		.hypothesis .mypy_cache .ruff_cache twisted/plugins/dropin.cache
+	find regbroker tests twisted -name __pycache__ -prune -exec rm -rf {} +
+
+# The files below are stamps: nothing is installed twice for the same metadata.
+
+$(VENV)/installed: $(VENV)/made $(METADATA)
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/made $(METADATA)
+	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $@ $(VENV)/installed
+
+# Debian keeps ensurepip, which venv needs, in a package of its own.
+$(VENV)/made:
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo 'regbroker needs Python 3.10 or newer (make PYTHON=...)'; exit 1; }
+	@$(PYTHON) -m ensurepip --version >/dev/null 2>&1 || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends python3-venv; \
+	else \
+		echo '$(PYTHON) cannot make a venv: install python3-venv'; exit 1; \
+	fi
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@

@@ -1,0 +1,158 @@
+"""
+The few reply bodies that carry repository names: lists and errors.
+
+Everything else, manifests above all, is bytes with a digest and is never read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from regbroker.errors import UpstreamMalformed, code_for_status
+
+ToPublic = Callable[[str], str | None]
+
+#: A list of a hundred thousand tags is about 4 MB.
+MAX_LIST_BYTES = 16 * 1024 * 1024
+
+#: Errors are sentences; what is longer is somebody's HTML page.
+MAX_ERROR_BYTES = 256 * 1024
+
+#: Words of a message that may be a repository name or a host before one.
+_WORD = re.compile(r"[A-Za-z0-9]+(?:(?:[._/-]+|:(?=\d{1,5}/))[A-Za-z0-9]+)*")
+
+
+def decode_content(body: bytes, encoding: str, limit: int) -> bytes:
+    """
+    Undo a reply's ``Content-Encoding``: gzip, deflate or none.
+
+    Raises `UpstreamMalformed` for others, for broken data, and above `limit`
+    bytes.
+    """
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise UpstreamMalformed(f"the upstream sent a body encoded as {encoding[:20]}")
+    decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        plain = decoder.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise UpstreamMalformed("the upstream's reply cannot be unpacked") from error
+    if len(plain) > limit:
+        raise UpstreamMalformed(f"the upstream's reply is larger than {limit} bytes")
+    return plain
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Parse a JSON object; raises `UpstreamMalformed` for anything else."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise UpstreamMalformed("the upstream's reply is not JSON") from error
+    if not isinstance(document, dict):
+        raise UpstreamMalformed("the upstream's reply is not a JSON object")
+    return document
+
+
+def tags_list(body: bytes, public_name: str) -> bytes:
+    """Return a ``tags/list`` body that speaks of `public_name`."""
+    document = parse_object(body)
+    document["name"] = public_name
+    return _dump(document)
+
+
+def catalog_names(body: bytes) -> list[str]:
+    """Return the upstream names in a ``_catalog`` body."""
+    names = parse_object(body).get("repositories") or []
+    if not isinstance(names, list):
+        raise UpstreamMalformed("the upstream's catalog has no list of repositories")
+    return [name for name in names if isinstance(name, str)]
+
+
+class Wording:
+    """
+    Replaces upstream names in text that people will read.
+
+    `known` holds the upstream names of this request with their public names,
+    and the upstream's host with the public host. Other words are replaced when
+    they look like a repository and the rules lead back from them.
+    """
+
+    def __init__(self, known: Mapping[str, str], to_public: ToPublic) -> None:
+        self._known = dict(known)
+        self._to_public = to_public
+
+    def text(self, text: str) -> str:
+        """Return a message with public names in the place of upstream ones."""
+        return _WORD.sub(lambda match: self._word(match[0]), text)
+
+    def value(self, value: Any) -> Any:
+        """Return any JSON value with the names in its strings mapped back."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        if isinstance(value, dict):
+            return {
+                key: self._name(item)
+                if key in ("name", "Name") and isinstance(item, str)
+                else self.value(item)
+                for key, item in value.items()
+            }
+        return value
+
+    def _name(self, name: str) -> str:
+        return self._known.get(name) or self._to_public(name) or self.text(name)
+
+    def _word(self, word: str) -> str:
+        if word in self._known:
+            return self._known[word]
+        host, slash, name = word.partition("/")
+        if slash and host in self._known:
+            return f"{self._known[host]}/{self._word(name)}"
+        public = self._to_public(word)
+        # A rule with nothing before the star leads back from every word there
+        # is; a word without a slash is then more likely just a word.
+        if public is None or ("/" not in word and public.endswith(word)):
+            return self._prefix(word)
+        return public
+
+    def _prefix(self, word: str) -> str:
+        for known, public in self._known.items():
+            if word.startswith(known + "/"):
+                return public + word[len(known) :]
+        return word
+
+
+def error_body(status: int, body: bytes, wording: Wording) -> bytes:
+    """
+    Return an upstream's error as an OCI document with public names.
+
+    What is no such document (HTML, plain text, nothing) is replaced by one
+    that says the same as the status.
+    """
+    try:
+        document = parse_object(body)
+    except UpstreamMalformed:
+        document = {}
+    errors = document.get("errors")
+    if isinstance(errors, list) and errors:
+        return _dump({**document, "errors": wording.value(errors)})
+    message = next(
+        (
+            wording.text(document[key])
+            for key in ("message", "error_description", "details", "error")
+            if isinstance(document.get(key), str)
+        ),
+        f"the upstream registry answered with status {status}",
+    )
+    return _dump({"errors": [{"code": code_for_status(status), "message": message}]})
+
+
+def _dump(document: Any) -> bytes:
+    return json.dumps(document).encode() + b"\n"

@@ -1,0 +1,104 @@
+"""
+``WWW-Authenticate``: challenges parsed and written.
+
+Grammar: RFC 9110, 11.6.1. What clients can read is less: one challenge per
+header line, Bearer first, its realm first, and no empty parameter (docker and
+podman stop reading at the first one). `format_challenge` writes only that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PARAMETER = re.compile(
+    rf"(?P<name>{_TOKEN})[ \t]*=[ \t]*"
+    rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>{_TOKEN}))'
+)
+_SCHEME = re.compile(rf"(?P<scheme>{_TOKEN})(?=[ \t,]|$)")
+_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))")
+_SEPARATORS = re.compile(r"[ \t,]*")
+_ESCAPED = re.compile(r"\\(.)")
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """One challenge: the scheme in lower case, the parameters in their order."""
+
+    scheme: str
+    parameters: tuple[tuple[str, str], ...] = ()
+
+    def get(self, name: str) -> str | None:
+        """Return a parameter's value, or None."""
+        return dict(self.parameters).get(name)
+
+    @property
+    def realm(self) -> str | None:
+        """The realm: for Bearer, the URL of the token service."""
+        return self.get("realm")
+
+
+def parse_challenges(values: Iterable[str]) -> tuple[Challenge, ...]:
+    """
+    Parse the values of all ``WWW-Authenticate`` headers of one reply.
+
+    A value may hold several challenges. Parsing a value ends where it stops
+    making sense; what was understood before that is kept.
+    """
+    challenges: list[Challenge] = []
+    for value in values:
+        challenges.extend(_parse_value(value))
+    return tuple(challenges)
+
+
+def _parse_value(value: str) -> list[Challenge]:
+    found: list[tuple[str, dict[str, str]]] = []
+    position = _skip(value, 0)
+    while position < len(value):
+        parameter = _PARAMETER.match(value, position)
+        if parameter is not None and found:
+            text = parameter["plain"]
+            if text is None:
+                text = _ESCAPED.sub(r"\1", parameter["quoted"])
+            found[-1][1].setdefault(parameter["name"].lower(), text)
+            position = _skip(value, parameter.end())
+            continue
+        scheme = _SCHEME.match(value, position)
+        if scheme is None:
+            break
+        found.append((scheme["scheme"].lower(), {}))
+        position = _skip(value, scheme.end())
+        token68 = _TOKEN68.match(value, position)
+        if token68 is not None and value[scheme.end() : position].isspace():
+            position = _skip(value, token68.end())
+    return [Challenge(scheme, tuple(given.items())) for scheme, given in found]
+
+
+def _skip(value: str, position: int) -> int:
+    match = _SEPARATORS.match(value, position)
+    return match.end() if match else position
+
+
+def find_bearer(challenges: Iterable[Challenge]) -> Challenge | None:
+    """Return the first Bearer challenge that names a realm."""
+    for challenge in challenges:
+        if challenge.scheme == "bearer" and challenge.realm:
+            return challenge
+    return None
+
+
+def format_challenge(
+    scheme: str, parameters: Iterable[tuple[str, str | None]]
+) -> bytes:
+    """Write one challenge, leaving out parameters that are empty or None."""
+    written = ",".join(
+        f'{name}="{_quote(value)}"' for name, value in parameters if value
+    )
+    return f"{scheme} {written}".rstrip().encode()
+
+
+def _quote(value: str) -> str:
+    printable = "".join(c for c in value if " " <= c <= "~")
+    return printable.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,58 @@
+"""``regbroker``: what an operator asks without starting anything."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from regbroker import __version__
+from regbroker.config import Config
+from regbroker.errors import ConfigurationError, HTTPError
+from regbroker.service import load_config
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="regbroker",
+        description="Check a configuration, or explain what it does with a name.",
+        epilog="To serve: twistd regbroker --config FILE",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser("check", help="say everything that is wrong")
+    explain = commands.add_parser("explain", help="say where a name leads, and why")
+    for command in (check, explain):
+        command.add_argument("--config", "-c", required=True, metavar="FILE")
+    explain.add_argument("image", metavar="HOST/NAME")
+    options = parser.parse_args(arguments)
+    try:
+        config = load_config(options.config)
+    except ConfigurationError as error:
+        print("\n".join(error.problems), file=sys.stderr)
+        return 1
+    if options.command == "check":
+        print(f"{options.config} can be served")
+        return 0
+    return _explain(config, options.image)
+
+
+def _explain(config: Config, image: str) -> int:
+    host, _, name = image.partition("/")
+    bare_host = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    found = {entry.host: entry for entry in config.registries}
+    registry = found.get(bare_host) or found.get("*")
+    if registry is None:
+        print(f"{bare_host}: no [registry {bare_host}] section", file=sys.stderr)
+        return 1
+    try:
+        route = registry.mapping.route(name)
+    except HTTPError as error:
+        print(f"{image}: {error.status} {error.code}: {error.message}", file=sys.stderr)
+        return 1
+    origin = config.upstreams[route.upstream].origin or "sandbox:"
+    print(f"[registry {registry.host}] {route.public_name}")
+    print(f"  -> [upstream {route.upstream}] {origin} {route.upstream_name}")
+    print(f"  {route.reason}")
+    return 0

@@ -1,0 +1,55 @@
+"""One piece of work for all who want the same at the same moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+
+T = TypeVar("T")
+
+
+class Coalescer(Generic[T]):
+    """
+    Runs work under keys: who comes while a key's work is under way, joins it.
+
+    Nobody who waits can disturb the others: a waiter that is cancelled leaves,
+    and the work goes on.
+    """
+
+    def __init__(self, clock: Any, timeout: float) -> None:
+        self._clock = clock
+        self._timeout = timeout
+        self._waiters: dict[Hashable, list[Deferred[T]]] = {}
+        self._work: dict[Hashable, Deferred[T]] = {}
+
+    def run(
+        self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]
+    ) -> Deferred[T]:
+        """
+        Return the outcome of `work`, or of the same work already under way.
+
+        Fails with `twisted.internet.defer.TimeoutError` when it takes longer
+        than the timeout, in seconds.
+        """
+        waiter: Deferred[T] = Deferred()
+        if key in self._waiters:
+            self._waiters[key].append(waiter)
+            return waiter
+        self._waiters[key] = [waiter]
+        started = Deferred.fromCoroutine(work())
+        self._work[key] = started
+        started.addTimeout(self._timeout, self._clock)
+        started.addBoth(self._tell, key)
+        return waiter
+
+    def cancel(self) -> None:
+        """End all work; who waits is told so."""
+        for work in list(self._work.values()):
+            work.cancel()
+
+    def _tell(self, outcome: Any, key: Hashable) -> None:
+        self._work.pop(key, None)
+        for waiter in self._waiters.pop(key):
+            waiter.callback(outcome)

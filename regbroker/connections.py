@@ -1,0 +1,351 @@
+"""
+Connections to one upstream: kept warm, used for one request at a time.
+
+Built on the HTTP/1.1 client protocol below `twisted.web.client.Agent`, and not
+on `Agent` itself, for what a relay must know and `Agent` does not tell:
+
+- An upstream may answer before the request's body is out (401, 413). Twisted
+  pauses the connection when the reply's headers are in and waits for the
+  request to be written, which then never happens. Here such a reply is read to
+  its end, and the connection given up.
+- ``100 Continue`` from the upstream is the moment at which our client should
+  hear it.
+- A request without a body that fails on a kept connection is sent once more
+  on a new one, POST included: the upstream has closed the connection while it
+  was idle. A request with a body is not given to a connection that was idle
+  for long, since its body cannot be sent twice.
+- A reply that ends with its connection is complete only when that connection
+  was closed in order.
+- The request target is written byte for byte.
+
+`HTTP11ClientProtocol` and its `Request` are imported from a private module of
+Twisted; `tests/test_connections.py` holds what is relied upon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from OpenSSL import SSL
+from service_identity import VerificationError
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as HandshakeTimeout
+from twisted.internet.error import (
+    ConnectError,
+    ConnectionDone,
+    ConnectionLost,
+    DNSLookupError,
+    TimeoutError,
+    UserError,
+)
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web._newclient import (
+    HTTP11ClientProtocol,
+    Request,
+    RequestGenerationFailed,
+    RequestNotSent,
+    RequestTransmissionFailed,
+    ResponseFailed,
+    ResponseNeverReceived,
+    _WrapperException,
+)
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IBodyProducer, IResponse
+from zope.interface import implementer
+
+from regbroker.errors import (
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from regbroker.headers import Header, connection_options
+from regbroker.redirects import Origin
+
+#: Idle connections kept; more would only be opened again under load.
+MAX_IDLE_CONNECTIONS = 64
+
+#: Below the idle timeouts of common balancers (60 s), so that we close first.
+IDLE_SECONDS = 50.0
+
+#: Servers close idle connections after 5 s at the earliest.
+IDLE_SECONDS_FOR_BODIES = 4.0
+
+#: An early reply is an error document. It is read while the request's body is
+#: still on its way, without anybody to hold it back.
+MAX_EARLY_REPLY_BYTES = 1024 * 1024
+
+_log = Logger()
+
+
+@implementer(IHandshakeListener)
+class UpstreamProtocol(HTTP11ClientProtocol):
+    """One connection to an upstream."""
+
+    transport: Any
+
+    def __init__(self, on_idle: Callable[[Any], None], clock: Any) -> None:
+        super().__init__(on_idle)
+        self.idle_since: float = clock.seconds()
+        self.used = False
+        self.on_continue: Callable[[], None] | None = None
+        self.secured: Deferred[None] = Deferred()
+        self.closed_in_order = False
+        self._early_bytes = 0
+
+    def handshakeCompleted(self) -> None:
+        """Note that the peer's certificate has been verified."""
+        if not self.secured.called:
+            self.secured.callback(None)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Parse; see to interim replies and to replies that come early."""
+        if self.on_continue is not None:
+            on_continue, self.on_continue = self.on_continue, None
+            if data.startswith(b"HTTP/1.1 100"):
+                on_continue()
+        if self._parser is None:
+            # Between requests nothing may arrive; what does would be taken as
+            # the answer to the next request.
+            self.transport.abortConnection()
+            return
+        super().dataReceived(data)
+        if self.state == "TRANSMITTING":
+            self._early_bytes += len(data)
+            if self._early_bytes > MAX_EARLY_REPLY_BYTES:
+                self.transport.abortConnection()
+            else:
+                self.transport.resumeProducing()
+        elif self.state == "TRANSMITTING_AFTER_RECEIVING_RESPONSE":
+            # The rest of the body would keep the connection open for nothing.
+            self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Fail who waits for the handshake; note how the connection ended."""
+        self.closed_in_order = reason.check(ConnectionDone) is not None
+        if not self.secured.called:
+            self.secured.errback(reason)
+        super().connectionLost(reason)
+
+
+class _UpstreamFactory(Factory):
+    noisy = False
+
+
+class Reply:
+    """An upstream's reply whose headers are in; the body is still to come."""
+
+    def __init__(
+        self, response: IResponse, connection: UpstreamProtocol, parser: Any
+    ) -> None:
+        self.status: int = response.code
+        self.headers: Headers = response.headers
+        options = parser.connHeaders.getRawHeaders(b"Connection", ())
+        #: What its ``Connection`` header names.
+        self.connection_options = connection_options(options)
+        #: The body's length in bytes, or `twisted.web.iweb.UNKNOWN_LENGTH`.
+        self.length = response.length
+        self._response = response
+        self._connection = connection
+        self._parser = parser
+
+    def deliver(self, protocol: Any) -> None:
+        """Send the body to a protocol, as `IResponse.deliverBody` does."""
+        self._response.deliverBody(protocol)
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first value of a header, or None."""
+        values = self.headers.getRawHeaders(name)
+        return values[0] if values else None
+
+    @property
+    def closed_in_order(self) -> bool:
+        """Whether the connection, now gone, was closed as it should be."""
+        return self._connection.closed_in_order
+
+    def abort(self) -> None:
+        """Close the connection at once; the rest of the body is not wanted."""
+        # A connection whose reply is complete may be another request's by now.
+        if self._connection._parser is self._parser:
+            self._connection.transport.abortConnection()
+
+
+class Connections:
+    """
+    The connections to one origin.
+
+    `clock` is an `IReactorTime`; `connect_timeout` bounds, in seconds, the TCP
+    connection and, again, the TLS handshake.
+    """
+
+    def __init__(
+        self,
+        clock: Any,
+        origin: Origin,
+        endpoint: IStreamClientEndpoint,
+        connect_timeout: float,
+    ) -> None:
+        self._clock = clock
+        self._origin = origin
+        self._endpoint = endpoint
+        self._connect_timeout = connect_timeout
+        self._idle: list[UpstreamProtocol] = []
+        self._sweeping: Any = None
+
+    async def request(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Iterable[Header],
+        body: IBodyProducer | None = None,
+        on_continue: Callable[[], None] | None = None,
+    ) -> Reply:
+        """
+        Send a request, and return the reply when its headers are in.
+
+        `on_continue` is called when the upstream says ``100 Continue``. Raises
+        `UpstreamUnavailable`, `UpstreamTimeout` or `UpstreamMalformed`; what
+        `body` fails with, when the body is what failed.
+        """
+        wire_headers = Headers()
+        wire_headers.addRawHeader(b"Host", self._origin.netloc.encode())
+        for name, value in headers:
+            wire_headers.addRawHeader(name, value)
+        request = Request(method, target, wire_headers, body, persistent=True)
+        max_idle = IDLE_SECONDS if body is None else IDLE_SECONDS_FOR_BODIES
+        try:
+            connection = self._take(max_idle) or await self._connect()
+            kept = connection.used
+            try:
+                return await _send(connection, request, on_continue)
+            except _NEVER_ANSWERED as error:
+                if not kept or body is not None or was_cancelled(error):
+                    raise
+            return await _send(await self._connect(), request, on_continue)
+        except Exception as error:
+            raise converted_error(error, self._origin) from error
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        for connection in self._idle:
+            connection.transport.abortConnection()
+        self._idle.clear()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
+
+    def _take(self, max_idle: float) -> UpstreamProtocol | None:
+        # The one that came back last is the one that is surely still open.
+        while self._idle:
+            connection = self._idle.pop()
+            age = self._clock.seconds() - connection.idle_since
+            if connection.state == "QUIESCENT" and age <= max_idle:
+                return connection
+            connection.transport.loseConnection()
+        return None
+
+    async def _connect(self) -> UpstreamProtocol:
+        connection: Any = await self._endpoint.connect(
+            _UpstreamFactory.forProtocol(
+                lambda: UpstreamProtocol(self._put, self._clock)
+            )
+        )
+        if self._origin.scheme == "http":
+            connection.handshakeCompleted()
+        else:
+            try:
+                await connection.secured.addTimeout(self._connect_timeout, self._clock)
+            except BaseException:
+                connection.transport.abortConnection()
+                raise
+        checked: UpstreamProtocol = connection
+        return checked
+
+    def _put(self, connection: UpstreamProtocol) -> None:
+        connection.idle_since = self._clock.seconds()
+        self._idle.append(connection)
+        if len(self._idle) > MAX_IDLE_CONNECTIONS:
+            self._idle.pop(0).transport.loseConnection()
+        if self._sweeping is None:
+            self._sweeping = self._clock.callLater(IDLE_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeping = None
+        now = self._clock.seconds()
+        old = [c for c in self._idle if now - c.idle_since >= IDLE_SECONDS]
+        self._idle = [c for c in self._idle if c not in old and c.state == "QUIESCENT"]
+        for connection in old:
+            connection.transport.loseConnection()
+        if self._idle:
+            self._sweeping = self._clock.callLater(IDLE_SECONDS / 2, self._sweep)
+
+
+#: The request got no byte of an answer.
+_NEVER_ANSWERED = (RequestNotSent, RequestTransmissionFailed, ResponseNeverReceived)
+
+
+async def _send(
+    connection: UpstreamProtocol,
+    request: Request,
+    on_continue: Callable[[], None] | None,
+) -> Reply:
+    connection.used = True
+    connection.on_continue = on_continue
+    answered = connection.request(request)
+    parser: Any = connection._parser
+    return Reply(await answered, connection, parser)
+
+
+def _reasons(error: BaseException) -> list[BaseException]:
+    """Return the errors that Twisted's client has wrapped into `error`."""
+    if not isinstance(error, _WrapperException):
+        return [error]
+    return [
+        inner
+        for failure in error.reasons
+        for inner in _reasons(getattr(failure, "value", failure))
+    ]
+
+
+def was_cancelled(error: BaseException) -> bool:
+    """Tell whether a request ended because nobody wanted its answer any more."""
+    return any(isinstance(reason, CancelledError) for reason in _reasons(error))
+
+
+def converted_error(error: Exception, origin: Origin) -> Exception:
+    """
+    Return what a failed request becomes: an `UpstreamError`, mostly.
+
+    The log gets the details, the client a sentence. What is no failure of the
+    upstream's (a cancellation, a client that went away) comes back as it is.
+    """
+    reasons = _reasons(error)
+    first = reasons[0] if reasons else error
+    if isinstance(error, UpstreamError | CancelledError) or was_cancelled(error):
+        return error if isinstance(error, UpstreamError) else CancelledError()
+    if isinstance(error, RequestGenerationFailed):
+        return first if isinstance(first, Exception) else error
+    described = ", ".join(f"{type(r).__name__}: {r}" for r in reasons)
+    _log.warn("upstream {origin}: {reason}", origin=str(origin), reason=described)
+    if any(isinstance(reason, VerificationError | SSL.Error) for reason in reasons):
+        return UpstreamUnavailable(
+            "no trusted TLS connection to the upstream registry can be made"
+        )
+    if any(isinstance(reason, TimeoutError | HandshakeTimeout) for reason in reasons):
+        return UpstreamTimeout("the upstream registry cannot be reached in time")
+    if isinstance(error, ConnectError | DNSLookupError | UserError | OSError):
+        return UpstreamUnavailable("the upstream registry cannot be reached")
+    if isinstance(first, ConnectionLost | ConnectionDone) or isinstance(
+        error, (*_NEVER_ANSWERED, ResponseFailed)
+    ):
+        return UpstreamUnavailable(
+            "the upstream registry closed the connection without an answer"
+        )
+    return UpstreamMalformed("the upstream registry's answer is not HTTP")

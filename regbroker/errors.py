@@ -1,0 +1,221 @@
+"""
+Everything that regbroker itself can refuse or fail at, as one tree::
+
+    RegbrokerError
+    |-- ConfigurationError        the ini file; carries every problem at once
+    |-- StateError                the machine: a port, a file, a directory
+    `-- HTTPError                 becomes the reply to one request
+        |-- ClientError           the client's fault
+        |   |-- BadRequest            400  UNSUPPORTED
+        |   |-- NameInvalid           400  NAME_INVALID
+        |   |-- DigestInvalid         400  DIGEST_INVALID
+        |   |-- TagInvalid            400  TAG_INVALID
+        |   |-- Unauthorized          401  UNAUTHORIZED
+        |   |-- NameUnknown           404  NAME_UNKNOWN
+        |   |-- EndpointUnknown       404  UNSUPPORTED
+        |   |-- MethodNotAllowed      405  UNSUPPORTED
+        |   |-- BodyTooLarge          413  SIZE_INVALID
+        |   |-- HostUnknown           421  NAME_UNKNOWN
+        |   `-- HeadersTooLarge       431  UNSUPPORTED
+        `-- UpstreamError         the upstream's fault
+            |-- UpstreamMalformed     502  UNKNOWN
+            |-- UpstreamUnavailable   503  UNAVAILABLE
+            |-- UpstreamTimeout       504  UNAVAILABLE
+            `-- UpstreamRefused       as the upstream says
+
+The codes are those of the OCI distribution specification, with Docker's
+``TAG_INVALID``, ``UNAVAILABLE`` and ``UNKNOWN`` where the specification has
+none. `regbroker.replies.send_error` is the one place that renders them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+
+class RegbrokerError(Exception):
+    """Anything that regbroker refuses or fails at on purpose."""
+
+
+class ConfigurationError(RegbrokerError):
+    """
+    The configuration cannot be served.
+
+    `problems` holds every problem, each a line that names section and option.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class StateError(RegbrokerError):
+    """The machine does not give what the configuration needs."""
+
+
+class HTTPError(RegbrokerError):
+    """
+    The reply to one request: a status, an OCI code and a sentence for people.
+
+    `headers` are sent with it, in order; `detail` is any JSON value.
+    """
+
+    status = 500
+    code = "UNKNOWN"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        detail: Any = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+        self.headers = tuple(headers)
+
+    def body(self) -> bytes:
+        """Return the OCI error document, UTF-8 JSON."""
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.detail is not None:
+            error["detail"] = self.detail
+        return json.dumps({"errors": [error]}).encode() + b"\n"
+
+
+class ClientError(HTTPError):
+    """The client's fault; nothing of it reached the upstream."""
+
+    status = 400
+    code = "UNSUPPORTED"
+
+
+class BadRequest(ClientError):
+    """The request breaks HTTP or the protocol."""
+
+
+class NameInvalid(ClientError):
+    """The repository name is outside the OCI grammar."""
+
+    code = "NAME_INVALID"
+
+
+class DigestInvalid(ClientError):
+    """The digest is not ``algorithm:encoded``."""
+
+    code = "DIGEST_INVALID"
+
+
+class TagInvalid(ClientError):
+    """The reference is neither a tag nor a digest."""
+
+    code = "TAG_INVALID"
+
+
+class Unauthorized(ClientError):
+    """Credentials are needed; `headers` carries the challenges."""
+
+    status = 401
+    code = "UNAUTHORIZED"
+
+
+class NameUnknown(ClientError):
+    """No namespace rule maps this repository name."""
+
+    status = 404
+    code = "NAME_UNKNOWN"
+
+
+class EndpointUnknown(ClientError):
+    """The path is no endpoint of the distribution API."""
+
+    status = 404
+
+
+class MethodNotAllowed(ClientError):
+    """The endpoint exists, the method does not; `headers` carries Allow."""
+
+    status = 405
+
+
+class BodyTooLarge(ClientError):
+    """A body that has to be read whole is larger than its bound."""
+
+    status = 413
+    code = "SIZE_INVALID"
+
+
+class HostUnknown(ClientError):
+    """No registry is configured for the Host that was asked for."""
+
+    status = 421
+    code = "NAME_UNKNOWN"
+
+
+class HeadersTooLarge(ClientError):
+    """The request line and headers exceed their bound."""
+
+    status = 431
+
+
+class UpstreamError(HTTPError):
+    """The upstream's fault."""
+
+    status = 502
+
+
+class UpstreamMalformed(UpstreamError):
+    """The upstream's answer cannot be understood or must not be passed on."""
+
+
+class UpstreamUnavailable(UpstreamError):
+    """The upstream cannot be reached, or its certificate is not trusted."""
+
+    status = 503
+    code = "UNAVAILABLE"
+
+
+class UpstreamTimeout(UpstreamError):
+    """The upstream did not answer in time."""
+
+    status = 504
+    code = "UNAVAILABLE"
+
+
+class UpstreamRefused(UpstreamError):
+    """The upstream said no: its status and its document, names mapped back."""
+
+    def __init__(
+        self, status: int, document: bytes, headers: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
+        super().__init__(f"the upstream answered with status {status}", headers=headers)
+        self.status = status
+        self._document = document
+
+    def body(self) -> bytes:
+        """Return the upstream's OCI document."""
+        return self._document
+
+
+#: The OCI code that says the same as an HTTP status, for upstream replies
+#: that bring no code of their own.
+CODES_BY_STATUS = {
+    400: "UNSUPPORTED",
+    401: "UNAUTHORIZED",
+    403: "DENIED",
+    404: "NAME_UNKNOWN",
+    405: "UNSUPPORTED",
+    413: "SIZE_INVALID",
+    416: "BLOB_UPLOAD_INVALID",
+    429: "TOOMANYREQUESTS",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "UNAVAILABLE",
+}
+
+
+def code_for_status(status: int) -> str:
+    """Return the OCI code for an HTTP error status."""
+    return CODES_BY_STATUS.get(status, "UNKNOWN")

@@ -1,0 +1,67 @@
+"""What `twistd -n regbroker` says when it is ready: lines to paste."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from regbroker.config import Config
+
+_EXAMPLE = "alpine:3.20"
+
+
+def greeting(config: Config, urls: list[str]) -> str:
+    """
+    Return what is served, and commands that try it.
+
+    `urls` are those that the listeners have opened, as ``https://HOST:PORT``.
+    """
+    lines = ["", "regbroker serves", ""]
+    for registry in config.registries:
+        upstream = config.upstreams[registry.upstream]
+        where = str(upstream.origin) if upstream.origin else "a sandbox, for trying out"
+        lines.append(
+            f"  [registry {registry.host}] -> [upstream {upstream.name}] {where}"
+        )
+        lines += [f"      {rule}" for rule in registry.mapping.rules]
+    url = next((url for url in urls if url.startswith("https://")), None)
+    if url is None:
+        return "\n".join([*lines, ""])
+    registry = config.registries[0]
+    port = url.rsplit(":", 1)[1]
+    host = "localhost" if registry.host == "*" else registry.host
+    name = _name_to_try(config)
+    user = next(iter(config.upstreams[registry.upstream].users.items()), None)
+    user_name, password = user or ("USER", "PASSWORD")
+    netloc = f"{host}:{port}"
+    resolve = "" if host == "localhost" else f" --resolve {netloc}:127.0.0.1"
+    trust, options = "", ""
+    if not config.certificates:
+        certificate = Path(config.state_directory).resolve() / "self-signed.pem"
+        trust = f" --cacert {certificate}"
+        options = " --dest-tls-verify=false"
+    lines += [
+        "",
+        "Try it:",
+        "",
+        f"  curl{trust}{resolve} https://{netloc}/v2/ -i",
+        f"  curl{trust}{resolve} -u {user_name}:{password} "
+        f"'https://{netloc}{registry.token_path}?scope=repository:{name}:pull'",
+        f"  skopeo copy{options} --dest-creds {user_name}:{password} "
+        f"docker://docker.io/library/{_EXAMPLE} docker://{netloc}/{name}:latest",
+        f"  docker login -u {user_name} -p {password} {netloc}",
+        f"  docker push {netloc}/{name}:latest",
+    ]
+    if not config.certificates:
+        lines += [
+            "",
+            "docker trusts the certificate after",
+            "",
+            f"  sudo install -D -m 644 {certificate} "
+            f"/etc/docker/certs.d/{netloc}/ca.crt",
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _name_to_try(config: Config) -> str:
+    public = config.registries[0].mapping.rules[0].public
+    return f"{public.text}app" if public.star else f"{public.text}/app"

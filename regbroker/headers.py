@@ -1,0 +1,155 @@
+"""
+Which headers cross the proxy, and which are made here.
+
+RFC 9110, 7.6.1: headers about one connection, and those that ``Connection``
+names, end with that connection. ``Content-Length`` and ``Host`` are set anew by
+whoever writes the next message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+Header = tuple[bytes, bytes]
+Network = IPv4Network | IPv6Network
+
+_HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"trailers",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+
+#: What a client says about the way to us. Believed from trusted proxies only,
+#: and never handed on as it came.
+_ABOUT_THE_WAY = frozenset(
+    {
+        b"forwarded",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+        b"x-forwarded-server",
+        b"x-real-ip",
+    }
+)
+
+_SET_BY_THE_SENDER = frozenset({b"host", b"content-length", b"expect"})
+
+
+def connection_options(values: Iterable[bytes]) -> frozenset[bytes]:
+    """Return the header names that ``Connection`` headers list, in lower case."""
+    return frozenset(
+        option.strip().lower() for value in values for option in value.split(b",")
+    )
+
+
+def end_to_end(
+    headers: Iterable[Header], options: frozenset[bytes]
+) -> Iterator[Header]:
+    """
+    Yield the headers that outlive their connection, in order.
+
+    `options` is what `connection_options` returned for the same message.
+    """
+    for name, value in headers:
+        lower = name.lower()
+        if lower not in _HOP_BY_HOP and lower not in options:
+            yield name, value
+
+
+def request_headers(
+    headers: Iterable[Header], options: frozenset[bytes]
+) -> Iterator[Header]:
+    """Yield what goes on from a client's request, before ours are added."""
+    dropped = _ABOUT_THE_WAY | _SET_BY_THE_SENDER
+    for name, value in end_to_end(headers, options):
+        if name.lower() not in dropped:
+            yield name, value
+
+
+@dataclass(frozen=True)
+class ClientWay:
+    """
+    How a request came to us.
+
+    `address` is the client's, as far as trusted proxies tell; `forwarded_for`
+    the whole chain, for the upstream; `scheme` is ``http`` or ``https``; `host`
+    is what the client has asked for, with its port if it gave one.
+    """
+
+    address: str
+    forwarded_for: str
+    scheme: str
+    host: str
+
+    def headers(self) -> tuple[Header, ...]:
+        """Return the headers that tell the upstream."""
+        return (
+            (b"X-Forwarded-For", self.forwarded_for.encode()),
+            (b"X-Forwarded-Proto", self.scheme.encode()),
+            (b"X-Forwarded-Host", self.host.encode()),
+            (b"X-Real-IP", self.address.encode()),
+        )
+
+
+def client_way(
+    peer: str,
+    secure: bool,
+    host: str,
+    claims: dict[str, str],
+    trusted: Iterable[Network],
+) -> ClientWay:
+    """
+    Decide what to believe about a request's way.
+
+    `peer` is the address of the connection; `claims` are the request's
+    ``x-forwarded-for``, ``-proto`` and ``-host`` (lower-case keys), believed
+    when `peer` lies in one of the `trusted` networks. The client's address is
+    the last one in the chain that is not a trusted proxy's.
+    """
+    networks = tuple(trusted)
+    scheme = "https" if secure else "http"
+    if not _is_trusted(peer, networks):
+        return ClientWay(peer, peer, scheme, host)
+    chain = [hop.strip() for hop in claims.get("x-forwarded-for", "").split(",")]
+    # An entry that is no address was made up, and so was what is before it.
+    believable: list[str] = []
+    for hop in reversed([hop for hop in chain if hop]):
+        if _address(hop) is None:
+            break
+        believable.insert(0, hop)
+        if not _is_trusted(hop, networks):
+            break
+    address = believable[0] if believable else peer
+    claimed_scheme = claims.get("x-forwarded-proto", "").strip().lower()
+    return ClientWay(
+        address,
+        ", ".join([*believable, peer]),
+        claimed_scheme if claimed_scheme in ("http", "https") else scheme,
+        claims.get("x-forwarded-host", "").strip() or host,
+    )
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
+
+
+def _is_trusted(text: str, networks: tuple[Network, ...]) -> bool:
+    address = _address(text)
+    return address is not None and any(address in network for network in networks)

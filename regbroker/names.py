@@ -1,0 +1,186 @@
+"""
+Repository names, references, digests, and the paths of the distribution API.
+
+Grammar and paths: OCI distribution-spec 1.1, "Pulling manifests" and
+"Endpoints"; limits: distribution's ``reference`` package.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import unquote
+
+from regbroker.errors import (
+    BadRequest,
+    DigestInvalid,
+    EndpointUnknown,
+    MethodNotAllowed,
+    NameInvalid,
+    TagInvalid,
+)
+
+#: distribution refuses longer names; so do most registries' databases.
+MAX_NAME_LENGTH = 255
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[A-Za-z0-9=_-]+")
+
+#: An upload's id is the registry's own affair; it only must stay one segment.
+_UPLOAD_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~!$&'()*+,;=:@-]+")
+
+_REPOSITORY_PATH = re.compile(
+    r"/v2/(?P<name>.+)"
+    r"(?P<rest>/(?:"
+    r"(?P<tags>tags/list)"
+    r"|manifests/(?P<manifest>[^/]+)"
+    r"|(?P<start>blobs/uploads/?)"
+    # "upload" in the singular is what GHCR puts into its Locations.
+    r"|blobs/uploads?/(?P<upload>[^/]+)"
+    r"|blobs/(?P<blob>[^/]+)"
+    r"|referrers/(?P<referrers>[^/]+)"
+    r"))"
+)
+
+
+class Endpoint(Enum):
+    """The endpoints of the distribution API."""
+
+    BASE = "version check"
+    CATALOG = "catalog"
+    TAGS = "tag list"
+    MANIFEST = "manifest"
+    BLOB = "blob"
+    UPLOADS = "start of an upload"
+    UPLOAD = "upload"
+    REFERRERS = "referrers list"
+
+
+METHODS = {
+    Endpoint.BASE: ("GET", "HEAD"),
+    Endpoint.CATALOG: ("GET",),
+    Endpoint.TAGS: ("GET", "HEAD"),
+    Endpoint.MANIFEST: ("GET", "HEAD", "PUT", "DELETE"),
+    Endpoint.BLOB: ("GET", "HEAD", "DELETE"),
+    Endpoint.UPLOADS: ("POST",),
+    Endpoint.UPLOAD: ("GET", "HEAD", "PATCH", "PUT", "DELETE"),
+    Endpoint.REFERRERS: ("GET", "HEAD"),
+}
+
+
+class Action(Enum):
+    """What a request does to a repository; the words of token scopes."""
+
+    PULL = "pull"
+    PUSH = "push"
+    DELETE = "delete"
+
+
+_ACTIONS = {"GET": Action.PULL, "HEAD": Action.PULL, "DELETE": Action.DELETE}
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    What a path of the distribution API points at.
+
+    `rest` is the path after the name, byte for byte, so that the path can be
+    put together again with another name. `reference` is the tag, digest or
+    upload id, decoded; None where the endpoint has none.
+    """
+
+    endpoint: Endpoint
+    path: str
+    name: str | None = None
+    rest: str = ""
+    reference: str | None = None
+
+    def path_for(self, name: str) -> str:
+        """Return this path with another repository name."""
+        return f"/v2/{name}{self.rest}"
+
+    def check_method(self, method: str) -> None:
+        """Raise `MethodNotAllowed` unless the endpoint takes `method`."""
+        methods = METHODS[self.endpoint]
+        if method not in methods:
+            allow = ", ".join(methods)
+            raise MethodNotAllowed(
+                f"the {self.endpoint.value} takes {allow}, not {method[:20]}",
+                headers=[(b"Allow", allow.encode())],
+            )
+
+    def action(self, method: str) -> Action:
+        """Return what `method` does here: reading an upload is part of a push."""
+        if self.endpoint in (Endpoint.UPLOADS, Endpoint.UPLOAD):
+            return Action.PUSH
+        return _ACTIONS.get(method, Action.PUSH)
+
+
+def is_name(text: str) -> bool:
+    """Tell whether `text` is a repository name."""
+    return len(text) <= MAX_NAME_LENGTH and _NAME.fullmatch(text) is not None
+
+
+def is_tag(text: str) -> bool:
+    """Tell whether `text` is a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
+def is_digest(text: str) -> bool:
+    """Tell whether `text` is a digest, of whatever algorithm."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def check_name(text: str) -> str:
+    """Return `text`; raise `NameInvalid` unless it is a repository name."""
+    if not is_name(text):
+        raise NameInvalid(
+            "this is not a repository name: lower-case letters, digits, and "
+            f"single separators . _ - / between them, at most {MAX_NAME_LENGTH} "
+            "characters",
+            detail={"name": text[:MAX_NAME_LENGTH]},
+        )
+    return text
+
+
+def parse_path(path: str) -> Target:
+    """
+    Parse a request's path, as the client sent it, without the query.
+
+    Raises `NameInvalid`, `TagInvalid`, `DigestInvalid`, `BadRequest` or
+    `EndpointUnknown`. Nothing that raises may be sent to an upstream.
+    """
+    if path in ("/v2", "/v2/"):
+        return Target(Endpoint.BASE, path)
+    if path == "/v2/_catalog":
+        return Target(Endpoint.CATALOG, path)
+    match = _REPOSITORY_PATH.fullmatch(path)
+    if match is None:
+        if path.startswith("/v2/") and not is_name(path[len("/v2/") :].rstrip("/")):
+            # Encoded slashes, dot segments and the like, on whatever endpoint.
+            check_name(path[len("/v2/") :])
+        raise EndpointUnknown("this path is no endpoint of the distribution API")
+    name = check_name(match["name"])
+    rest = match["rest"]
+    if match["tags"]:
+        return Target(Endpoint.TAGS, path, name, rest)
+    if match["start"]:
+        return Target(Endpoint.UPLOADS, path, name, rest)
+    if match["upload"] is not None:
+        upload = unquote(match["upload"])
+        if _UPLOAD_ID.fullmatch(upload) is None:
+            raise BadRequest("this is not the id of an upload")
+        return Target(Endpoint.UPLOAD, path, name, rest, upload)
+    if match["manifest"] is not None:
+        reference = unquote(match["manifest"])
+        if not (is_tag(reference) or is_digest(reference)):
+            raise TagInvalid("the reference is neither a tag nor a digest")
+        return Target(Endpoint.MANIFEST, path, name, rest, reference)
+    endpoint = Endpoint.BLOB if match["blob"] is not None else Endpoint.REFERRERS
+    digest = unquote(match["blob"] or match["referrers"])
+    if not is_digest(digest):
+        raise DigestInvalid("this is not a digest: algorithm:encoded")
+    return Target(endpoint, path, name, rest, digest)

@@ -1,0 +1,85 @@
+"""
+One event per request, from which everything that is told about it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from twisted.logger import Logger
+
+_log = Logger()
+
+#: What a line of the log shows of a text that the client has chosen.
+_MAX_TEXT = 300
+
+
+@dataclass
+class Event:
+    """
+    What is known of one request; filled in as it goes along.
+
+    Times are seconds on `clock`. `path` is without the query, which may hold
+    secrets. `outcome` is ``done``, or says who broke off.
+    """
+
+    clock: Callable[[], float]
+    client: str = ""
+    user: str = ""
+    registry: str = ""
+    method: str = ""
+    path: str = ""
+    public_name: str = ""
+    upstream: str = ""
+    upstream_name: str = ""
+    status: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    upstream_seconds: float | None = None
+    outcome: str = "done"
+    started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    @property
+    def seconds(self) -> float:
+        """How long the request has taken so far."""
+        return self.clock() - self.started
+
+    def line(self) -> str:
+        """Return the event as one line of the log."""
+        upstream_time = (
+            "-" if self.upstream_seconds is None else f"{self.upstream_seconds:.3f}"
+        )
+        fields = (
+            ("client", _text(self.client)),
+            ("user", _text(self.user)),
+            ("registry", _text(self.registry)),
+            ("method", _text(self.method)),
+            ("path", _text(self.path)),
+            ("name", _text(self.public_name)),
+            ("upstream", _text(self.upstream)),
+            ("upstream_name", _text(self.upstream_name)),
+            ("status", str(self.status or "-")),
+            ("in", str(self.bytes_in)),
+            ("out", str(self.bytes_out)),
+            ("upstream_time", upstream_time),
+            ("time", f"{self.seconds:.3f}"),
+            ("outcome", _text(self.outcome)),
+        )
+        return " ".join(f"{name}={value}" for name, value in fields)
+
+
+def _text(text: str) -> str:
+    """Make a text that the client chose fit for one field of one line."""
+    if not text:
+        return "-"
+    safe = "".join(c if "!" <= c <= "~" and c != '"' else "?" for c in text)
+    return safe[:_MAX_TEXT] if safe == text else f'"{safe[:_MAX_TEXT]}"'
+
+
+def emit(event: Event) -> None:
+    """Tell the operator about a request that is over."""
+    _log.info("{line}", line=event.line(), event=event)

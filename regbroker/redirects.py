@@ -1,0 +1,154 @@
+"""
+``Location`` and ``Link``: upstream URLs turned into ours.
+
+Only the repository name in the path (and ``last`` in a catalog's query)
+changes; the rest of an upload's Location is the registry's own signed state.
+What becomes ours is relative, so that clients keep host, scheme and
+credentials, whatever stands in front of regbroker.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from regbroker.errors import ClientError, UpstreamMalformed
+from regbroker.names import Endpoint, parse_path
+from regbroker.queries import join_target, replaced, split_target, values
+
+ToPublic = Callable[[str], str | None]
+
+_URL = re.compile(r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?//(?P<host>[^/?#]*)")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A server: scheme, host in lower case, port."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.netloc}"
+
+    @property
+    def netloc(self) -> str:
+        """Host and port as they stand in a URL and in a Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        if self.port == _DEFAULT_PORTS.get(self.scheme):
+            return host
+        return f"{host}:{self.port}"
+
+
+def parse_origin(scheme: str, authority: str) -> Origin | None:
+    """Parse scheme and ``host[:port]``; None for what is no server of HTTP."""
+    scheme = scheme.lower()
+    if scheme not in _DEFAULT_PORTS or "@" in authority:
+        return None
+    match = re.fullmatch(
+        r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>\d{1,5}))?",
+        authority,
+    )
+    if match is None:
+        return None
+    port = int(match["port"] or _DEFAULT_PORTS[scheme])
+    if not 0 < port < 65536:
+        return None
+    return Origin(scheme, (match["v6"] or match["host"]).lower(), port)
+
+
+@dataclass(frozen=True)
+class OwnAddress:
+    """
+    The addresses at which an upstream may speak of itself.
+
+    Behind its own balancer, or because of our ``X-Forwarded-Host``, a registry
+    may name itself by another scheme or by the public host. `base_path` stands
+    before ``/v2`` in the upstream's URLs.
+    """
+
+    origin: Origin
+    public_host: str
+    base_path: str = ""
+
+    def owns(self, host: str) -> bool:
+        """Tell whether ``host[:port]`` of a URL is this registry."""
+        return host.lower() in (
+            self.origin.netloc,
+            f"{self.origin.host}:{self.origin.port}",
+            self.public_host.lower(),
+        )
+
+
+def upload_location(location: str, own: OwnAddress, to_public: ToPublic) -> str:
+    """
+    Return the Location of a 201, 202 or 204 as ours, relative.
+
+    Raises `UpstreamMalformed` when it cannot be: passing it on would send the
+    client, with its credentials, past regbroker.
+    """
+    target = _public_target(_strip_host(location)[1], own, to_public)
+    if target is None:
+        raise UpstreamMalformed(
+            "the upstream answered with a Location that is no path of its "
+            "distribution API, which regbroker cannot carry"
+        )
+    return target
+
+
+def redirect_location(location: str, own: OwnAddress, to_public: ToPublic) -> str:
+    """
+    Return the Location of a 3xx: mapped on the registry's own host, else as is.
+
+    A path of the registry's own host outside the distribution API (GAR's
+    downloads) becomes absolute, so that the client asks the registry itself.
+    """
+    host, target = _strip_host(location)
+    if host is not None and not own.owns(host):
+        return location
+    mapped = _public_target(target, own, to_public)
+    if mapped is not None:
+        return mapped
+    if target.startswith(f"{own.base_path}/v2/"):
+        raise UpstreamMalformed(
+            "the upstream redirects to a repository that is not served here"
+        )
+    return f"{own.origin}{target}" if host is None else location
+
+
+def link(value: str, own: OwnAddress, to_public: ToPublic) -> str | None:
+    """Return a ``Link`` header's value as ours, or None when it cannot be."""
+    match = re.fullmatch(r"\s*<(?P<url>[^>]*)>(?P<parameters>.*)", value)
+    if match is None:
+        return None
+    target = _public_target(_strip_host(match["url"])[1], own, to_public)
+    return None if target is None else f"<{target}>{match['parameters']}"
+
+
+def _strip_host(url: str) -> tuple[str | None, str]:
+    match = _URL.match(url)
+    if match is None:
+        return None, url
+    return match["host"], url[match.end() :] or "/"
+
+
+def _public_target(target: str, own: OwnAddress, to_public: ToPublic) -> str | None:
+    if not target.startswith(own.base_path):
+        return None
+    path, query = split_target(target[len(own.base_path) :])
+    try:
+        parsed = parse_path(path)
+    except ClientError:
+        return None
+    if parsed.endpoint is Endpoint.CATALOG:
+        lasts = [to_public(last) for last in values(query, "last")]
+        if None in lasts:
+            return None
+        return join_target(path, replaced(query, "last", lambda v: to_public(v) or v))
+    if parsed.name is None:
+        return target[len(own.base_path) :]
+    public = to_public(parsed.name)
+    return None if public is None else join_target(parsed.path_for(public), query)

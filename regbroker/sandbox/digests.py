@@ -1,0 +1,43 @@
+"""
+Digests that this registry can compute, and therefore check.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from regbroker.errors import DigestInvalid
+
+#: The algorithms that OCI registers, with the length of what follows the colon.
+ALGORITHMS = {"sha256": 64, "sha512": 128}
+
+_ENCODED = re.compile(r"[0-9a-f]+")
+
+
+@dataclass(frozen=True, order=True)
+class Digest:
+    """A digest that can be computed here: ``sha256`` or ``sha512``."""
+
+    algorithm: str
+    encoded: str
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """Parse ``algorithm:encoded``, or raise `DigestInvalid`."""
+        algorithm, _, encoded = text.partition(":")
+        if ALGORITHMS.get(algorithm) != len(encoded) or not _ENCODED.fullmatch(encoded):
+            raise DigestInvalid(
+                "this is not a digest of an algorithm known here: sha256, sha512",
+                detail={"digest": text[:200]},
+            )
+        return cls(algorithm, encoded)
+
+    @classmethod
+    def of(cls, data: bytes, algorithm: str = "sha256") -> Digest:
+        """Compute the digest of `data`."""
+        return cls(algorithm, hashlib.new(algorithm, data).hexdigest())
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.encoded}"

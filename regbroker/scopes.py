@@ -1,0 +1,93 @@
+"""
+Token scopes: ``type[(class)]:name:actions``.
+
+Grammar: distribution's ``docs/content/spec/auth/scope.md``. The name may
+contain ``host:port/``, so the type ends at the first colon and the actions
+begin after the last one. What does not parse is not an error: registries hand
+out scopes such as ``aws``, and clients hand them back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from regbroker.errors import BadRequest
+
+#: containerd unions the scopes of everything it mounts from; a hundred is
+#: beyond any image, and every scope costs the token service a look-up.
+MAX_SCOPES = 128
+
+#: A name of 255 characters, a host before it, and a dozen actions.
+MAX_SCOPE_LENGTH = 1024
+
+_SCOPE = re.compile(
+    r"(?P<type>[a-z0-9]+)(?:\((?P<class>[a-z0-9]+)\))?"
+    r":(?P<name>.+):(?P<actions>[a-z*]*(?:,[a-z*]+)*)"
+)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """
+    One scope; `str` gives it back as it is written.
+
+    An opaque scope, one that does not parse, has its text in `text` and
+    nothing else.
+    """
+
+    text: str
+    type: str = ""
+    resource_class: str = ""
+    name: str = ""
+    actions: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def is_repository(self) -> bool:
+        """Whether the scope names a repository, so that its name is mapped."""
+        return self.type == "repository"
+
+    def with_name(self, name: str) -> Scope:
+        """Return the same scope for another name."""
+        resource_class = f"({self.resource_class})" if self.resource_class else ""
+        actions = ",".join(self.actions)
+        text = f"{self.type}{resource_class}:{name}:{actions}"
+        return replace(self, text=text, name=name)
+
+
+def parse_scope(text: str) -> Scope:
+    """Parse one scope; what does not parse comes back opaque."""
+    match = _SCOPE.fullmatch(text)
+    if match is None:
+        return Scope(text)
+    return Scope(
+        text,
+        match["type"],
+        match["class"] or "",
+        match["name"],
+        tuple(action for action in match["actions"].split(",") if action),
+    )
+
+
+def parse_scopes(values: Iterable[str]) -> tuple[Scope, ...]:
+    """
+    Parse ``scope`` parameters: repeated, and each may hold several.
+
+    Duplicates are dropped, the order is kept. Raises `BadRequest` for more
+    than `MAX_SCOPES`, or one of more than `MAX_SCOPE_LENGTH` characters.
+    """
+    texts = dict.fromkeys(text for value in values for text in value.split())
+    if len(texts) > MAX_SCOPES:
+        raise BadRequest(f"a token request may name at most {MAX_SCOPES} scopes")
+    if any(len(text) > MAX_SCOPE_LENGTH for text in texts):
+        raise BadRequest(f"a scope may have at most {MAX_SCOPE_LENGTH} characters")
+    return tuple(parse_scope(text) for text in texts)
+
+
+def format_scopes(scopes: Iterable[Scope]) -> str:
+    """Write scopes as one value, separated by spaces."""
+    return " ".join(str(scope) for scope in scopes)

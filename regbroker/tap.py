@@ -1,0 +1,85 @@
+"""``twistd regbroker``: options, and nothing that the service could do itself."""
+
+from __future__ import annotations
+
+import sys
+
+from twisted.application.service import MultiService
+from twisted.internet import reactor
+from twisted.logger import Logger
+from twisted.python import usage
+
+from regbroker import __version__
+from regbroker.config import Config
+from regbroker.errors import ConfigurationError, StateError
+from regbroker.greeting import greeting
+from regbroker.service import build_service, listeners, load_config
+
+_log = Logger()
+
+
+class Options(usage.Options):
+    """Command line of ``twistd regbroker``."""
+
+    synopsis = "[options] --config FILE"
+    longdesc = (
+        "Serve container registries under names of your own: a reverse proxy and "
+        "token broker that rewrites repository names in both directions."
+    )
+    optParameters = [["config", "c", None, "The configuration, an ini file."]]
+    config: Config
+
+    def opt_version(self) -> None:
+        """Print the version of regbroker and exit."""
+        print(f"regbroker {__version__}")
+        sys.exit(0)
+
+    def postOptions(self) -> None:
+        """Read the configuration; what is wrong with it is said all at once."""
+        path: str | None = self["config"]
+        if path is None:
+            raise usage.UsageError("--config FILE is missing")
+        try:
+            self.config = load_config(path)
+        except ConfigurationError as error:
+            # Not UsageError: twistd prints all its options before that, and the
+            # problems would be lost below them.
+            problems = "\n".join(f"  {problem}" for problem in error.problems)
+            sys.exit(f"regbroker: {path} cannot be served:\n{problems}")
+
+
+class TwistdService(MultiService):
+    """The service as twistd runs it: greets, and ends the process in style."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        self._config = options.config
+        self._foreground = bool(
+            options.parent is not None and options.parent.get("nodaemon")
+        )
+
+    def privilegedStartService(self) -> None:
+        """Listen; a port that is taken is one line and exit status 1."""
+        try:
+            super().privilegedStartService()
+        except StateError as error:
+            _log.critical("{error}", error=str(error))
+            sys.exit(f"regbroker: {error}")
+
+    def startService(self) -> None:
+        """Start, and say what can be tried when somebody is looking."""
+        super().startService()
+        if self._foreground and sys.__stdout__ is not None:
+            urls = [child.url for child in listeners(next(iter(self)))]
+            # Around the log, which would put a time before each line.
+            print(greeting(self._config, urls), file=sys.__stdout__, flush=True)
+
+
+def makeService(options: Options) -> MultiService:
+    """Return the service for twistd."""
+    service = TwistdService(options)
+    try:
+        build_service(options.config, reactor).setServiceParent(service)
+    except (ConfigurationError, StateError) as error:
+        sys.exit(f"regbroker: {error}")
+    return service

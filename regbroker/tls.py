@@ -1,0 +1,246 @@
+"""
+Certificates: ours towards clients, picked by SNI, and trust towards upstreams.
+
+TLS 1.2 at least, forward secrecy only, HTTP/1.1 alone in ALPN. There is no
+switch that turns verification off.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from OpenSSL import SSL, crypto
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.ssl import (
+    AcceptableCiphers,
+    Certificate,
+    CertificateOptions,
+    TLSVersion,
+    optionsForClientTLS,
+    platformTrust,
+    trustRootFromCertificates,
+)
+
+from regbroker.config import CertificateFiles
+from regbroker.errors import ConfigurationError, StateError
+from regbroker.redirects import Origin
+
+#: TLS 1.2 suites with ephemeral keys and authenticated encryption. Those of
+#: TLS 1.3 are all like that and are OpenSSL's own affair.
+_CIPHERS = AcceptableCiphers.fromOpenSSLCipherString("ECDHE+AESGCM:ECDHE+CHACHA20")
+_PROTOCOLS = [b"http/1.1"]
+
+_SELF_SIGNED_DAYS = 397
+_RENEW_BEFORE = timedelta(days=30)
+
+
+def certificate_options(
+    certificate_pem: bytes,
+    key_pem: bytes,
+    others: Mapping[str, SSL.Context] | None = None,
+) -> CertificateOptions:
+    """
+    Return server options for a certificate with its chain, and its key.
+
+    `others` are contexts for further server names, ``*.`` wildcards included.
+    Raises `ValueError` that says what is wrong with the files' contents.
+    """
+    try:
+        chain = x509.load_pem_x509_certificates(certificate_pem)
+    except ValueError:
+        raise ValueError("the certificate is no PEM file") from None
+    try:
+        key = serialization.load_pem_private_key(key_pem, None)
+    except TypeError:
+        raise ValueError("the key is encrypted; give one without passphrase") from None
+    except ValueError:
+        raise ValueError("the key is no PEM file") from None
+    if _public_bytes(key.public_key()) != _public_bytes(chain[0].public_key()):
+        raise ValueError("the key does not belong to the certificate")
+    return CertificateOptions(
+        privateKey=crypto.PKey.from_cryptography_key(key),  # type: ignore[arg-type]
+        certificate=crypto.X509.from_cryptography(chain[0]),
+        extraCertChain=[crypto.X509.from_cryptography(c) for c in chain[1:]],
+        raiseMinimumTo=TLSVersion.TLSv1_2,
+        acceptableCiphers=_CIPHERS,
+        acceptableProtocols=_PROTOCOLS,
+        contextForServerName=_chooser(others or {}),
+    )
+
+
+def _chooser(others: Mapping[str, SSL.Context]) -> Any:
+    def choose(server_name: bytes | None) -> SSL.Context | None:
+        name = (server_name or b"").decode("ascii", "replace").lower()
+        return others.get(name) or others.get("*." + name.partition(".")[2])
+
+    return choose if others else None
+
+
+def _public_bytes(key: Any) -> bytes:
+    encoded: bytes = key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return encoded
+
+
+def load_certificates(
+    files: Iterable[CertificateFiles], fallback: tuple[Path, Path] | None
+) -> CertificateOptions:
+    """
+    Return the server options for all configured certificates.
+
+    `fallback` are the certificate and key served to names that have none, when
+    there is no ``[tls]`` section; without it the first one serves. Raises
+    `ConfigurationError` with every file that cannot be used.
+    """
+    problems: list[str] = []
+    others: dict[str, SSL.Context] = {}
+    default: tuple[bytes, bytes] | None = None
+    for entry in files:
+        try:
+            pair = Path(entry.certificate).read_bytes(), Path(entry.key).read_bytes()
+            options = certificate_options(*pair)
+        except (OSError, ValueError) as error:
+            section = f"tls {entry.host}".strip()
+            problems.append(f"[{section}] certificate: {entry.certificate}: {error}")
+            continue
+        if entry.host:
+            others[entry.host] = options.getContext()
+        if not entry.host or (default is None and fallback is None):
+            default = pair
+    if problems:
+        raise ConfigurationError(problems)
+    if default is None and fallback is not None:
+        default = fallback[0].read_bytes(), fallback[1].read_bytes()
+    assert default is not None
+    return certificate_options(*default, others)
+
+
+def self_signed(directory: Path, hosts: Iterable[str]) -> tuple[Path, Path]:
+    """
+    Return a self-signed certificate and its key, made in `directory`.
+
+    The pair is P-256, for `hosts`, localhost and the loopback addresses, and is
+    made anew when it would not serve them all or ends within a month. The key
+    is readable for its owner only. Raises `StateError` when it cannot be kept.
+    """
+    certificate, key = directory / "self-signed.pem", directory / "self-signed.key"
+    names = dict.fromkeys([*hosts, "localhost", "127.0.0.1", "::1"])
+    wanted = [_general_name(name.strip("[]")) for name in names]
+    if not _still_good(certificate, key, wanted):
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            _make_self_signed(certificate, key, wanted)
+        except OSError as error:
+            raise StateError(
+                f"[regbroker] state-directory: {directory}: {error.strerror}; "
+                "the self-signed certificate is kept there"
+            ) from error
+    return certificate, key
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _still_good(certificate: Path, key: Path, wanted: list[x509.GeneralName]) -> bool:
+    try:
+        loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+        certificate_options(certificate.read_bytes(), key.read_bytes())
+    except (OSError, ValueError):
+        return False
+    names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    soon = datetime.now(timezone.utc) + _RENEW_BEFORE
+    return set(wanted) <= set(names.value) and loaded.not_valid_after_utc > soon
+
+
+def _make_self_signed(
+    certificate: Path, key: Path, names: list[x509.GeneralName]
+) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "regbroker")])
+    now = datetime.now(timezone.utc)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=_SELF_SIGNED_DAYS))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        # A client that is given this file as its CA takes it as one.
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(private, hashes.SHA256())
+    )
+    key_pem = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    _write(key, key_pem, 0o600)
+    _write(certificate, signed.public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    new.replace(path)
+
+
+class Trust:
+    """
+    Whom to believe when dialling: the system's store, or one CA file.
+
+    The TLS options of an origin are made once and kept: making them costs more
+    than a request.
+    """
+
+    def __init__(self, ca_file: Path | None = None) -> None:
+        if ca_file is None:
+            self._root: Any = platformTrust()
+        else:
+            # Bounded: an origin is an upstream's own or its token service's.
+            certificates = x509.load_pem_x509_certificates(ca_file.read_bytes())
+            self._root = trustRootFromCertificates(
+                [
+                    Certificate.load(c.public_bytes(serialization.Encoding.DER))
+                    for c in certificates
+                ]
+            )
+        self._endpoints: dict[Origin, IStreamClientEndpoint] = {}
+
+    def endpoint(
+        self, reactor: Any, origin: Origin, connect_timeout: float
+    ) -> IStreamClientEndpoint:
+        """Return the endpoint that dials `origin`; TLS when it is https."""
+        if origin not in self._endpoints:
+            endpoint: IStreamClientEndpoint = HostnameEndpoint(
+                reactor, origin.host, origin.port, connect_timeout
+            )
+            if origin.scheme == "https":
+                options = optionsForClientTLS(
+                    origin.host,
+                    self._root,
+                    acceptableProtocols=_PROTOCOLS,
+                    extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2},
+                )
+                endpoint = wrapClientTLS(options, endpoint)
+            self._endpoints[origin] = endpoint
+        return self._endpoints[origin]

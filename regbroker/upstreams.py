@@ -1,0 +1,227 @@
+"""
+The registries behind: their connections, and what is known of their challenge.
+
+The token service of an upstream is learnt from the 401 that its ``/v2/``
+answers, and learnt again in the background. An upstream that is down when
+regbroker starts is asked until it answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IBodyProducer
+
+from regbroker import __version__
+from regbroker.bodies import MAX_ERROR_BYTES
+from regbroker.challenges import Challenge, find_bearer, parse_challenges
+from regbroker.coalescing import Coalescer
+from regbroker.config import UpstreamConfig
+from regbroker.connections import Connections, Reply
+from regbroker.errors import UpstreamTimeout, UpstreamUnavailable
+from regbroker.headers import Header
+from regbroker.realms import Realm, RealmRefused, allowed_realm, parse_realm
+from regbroker.redirects import Origin, OwnAddress
+from regbroker.streams import gather_body
+from regbroker.tls import Trust
+
+#: Realms change when a registry moves, which happens in hours.
+RELEARN_SECONDS = 600.0
+
+#: After a failure: at once nearly, then ever slower up to a minute.
+FIRST_RETRY_SECONDS = 0.5
+LAST_RETRY_SECONDS = 60.0
+
+#: A ping has no work to do.
+PING_SECONDS = 15.0
+
+USER_AGENT: Header = (b"User-Agent", f"regbroker/{__version__}".encode())
+
+_log = Logger()
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """
+    What an upstream's ping has told.
+
+    `challenges` is empty when the upstream wants no credentials. `realm` is
+    the token service; None when there is none, or when it was refused, and
+    then `problem` says why.
+    """
+
+    challenges: tuple[Challenge, ...]
+    realm: Realm | None = None
+    service: str = ""
+    problem: str = ""
+
+
+class Upstream:
+    """
+    One upstream registry.
+
+    `clock` is the reactor. `open` must have been called before `request`.
+    """
+
+    def __init__(self, config: UpstreamConfig, clock: Any) -> None:
+        self.config = config
+        self.known: Knowledge | None = None
+        self._clock = clock
+        self._trust = Trust(Path(config.ca_file) if config.ca_file else None)
+        self._connections: Connections | None = None
+        self._origin: Origin | None = None
+        self._learning: Coalescer[Knowledge] = Coalescer(clock, PING_SECONDS)
+        self._timer: Any = None
+        self._retry_seconds = FIRST_RETRY_SECONDS
+
+    def __repr__(self) -> str:
+        return f"<Upstream {self.config.name}>"
+
+    @property
+    def name(self) -> str:
+        """The name of the upstream's section."""
+        return self.config.name
+
+    @property
+    def trust(self) -> Trust:
+        """Whom to believe when dialling this upstream and its token service."""
+        return self._trust
+
+    def open(self, origin: Origin) -> None:
+        """Begin to use the upstream at `origin`, and to learn its challenge."""
+        self._origin = origin
+        endpoint = self._trust.endpoint(
+            self._clock, origin, self.config.connect_timeout
+        )
+        self._connections = Connections(
+            self._clock, origin, endpoint, self.config.connect_timeout
+        )
+        self._learn_in_background()
+
+    def close(self) -> None:
+        """Stop learning, and close the connections that nobody uses."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._learning.cancel()
+        if self._connections is not None:
+            self._connections.close()
+
+    def own_address(self, public_host: str) -> OwnAddress:
+        """Return what this upstream's URLs may say when they mean itself."""
+        assert self._origin is not None
+        return OwnAddress(self._origin, public_host, self.config.base_path)
+
+    async def request(
+        self,
+        method: str,
+        target: str,
+        headers: Iterable[Header],
+        body: IBodyProducer | None = None,
+        on_continue: Callable[[], None] | None = None,
+    ) -> Reply:
+        """
+        Send a request for a target such as ``/v2/``; see `Connections.request`.
+        """
+        assert self._connections is not None
+        return await self._connections.request(
+            method.encode(),
+            (self.config.base_path + target).encode(),
+            headers,
+            body,
+            on_continue,
+        )
+
+    async def knowledge(self) -> Knowledge:
+        """
+        Return what is known of the challenge, asking now if nothing is.
+
+        Raises `UpstreamUnavailable` or `UpstreamTimeout` when the upstream
+        does not answer.
+        """
+        return self.known or await self._learn()
+
+    async def _learn(self) -> Knowledge:
+        try:
+            known = await self._learning.run("ping", self._ask)
+        except TimeoutError as error:
+            raise UpstreamTimeout("the upstream registry did not answer") from error
+        self._note(known)
+        return known
+
+    async def _ask(self) -> Knowledge:
+        reply = await self.request("GET", "/v2/", [USER_AGENT])
+        await gather_body(reply, MAX_ERROR_BYTES)
+        if reply.status >= 500 or reply.status == 429:
+            raise UpstreamUnavailable(
+                f"the upstream registry answered with status {reply.status}"
+            )
+        if reply.status != 401:
+            return Knowledge(())
+        values = reply.headers.getRawHeaders(b"WWW-Authenticate", ())
+        challenges = parse_challenges(value.decode("latin-1") for value in values)
+        return self._judged(challenges)
+
+    def _judged(self, challenges: tuple[Challenge, ...]) -> Knowledge:
+        bearer = find_bearer(challenges)
+        service = (bearer and bearer.get("service")) or ""
+        if self.config.realm:
+            realm = parse_realm(self.config.realm)
+            return Knowledge(challenges, realm, self.config.service or service)
+        if bearer is None or self._origin is None:
+            return Knowledge(challenges)
+        try:
+            allowed = allowed_realm(
+                bearer.realm or "", self._origin, self.config.token_hosts
+            )
+        except RealmRefused as error:
+            return Knowledge(challenges, None, service, str(error))
+        return Knowledge(challenges, allowed, service)
+
+    def _note(self, known: Knowledge) -> None:
+        if known == self.known:
+            return
+        self.known = known
+        section = f"[upstream {self.name}]"
+        if known.problem:
+            _log.error("{section}: {problem}", section=section, problem=known.problem)
+        elif known.realm:
+            _log.info(
+                "{section}: token service {realm}, service '{service}'",
+                section=section,
+                realm=known.realm,
+                service=known.service,
+            )
+        else:
+            how = "Basic credentials" if known.challenges else "no credentials"
+            _log.info("{section}: wants {how}", section=section, how=how)
+
+    def _learn_in_background(self) -> None:
+        self._timer = None
+        Deferred.fromCoroutine(self._learn()).addCallbacks(
+            self._learn_again_later, self._retry_later
+        )
+
+    def _learn_again_later(self, _: Knowledge) -> None:
+        self._retry_seconds = FIRST_RETRY_SECONDS
+        self._timer = self._clock.callLater(RELEARN_SECONDS, self._learn_in_background)
+
+    def _retry_later(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            return
+        _log.warn(
+            "[upstream {name}]: {problem}; asking again in {seconds:g} s",
+            name=self.name,
+            problem=failure.getErrorMessage(),
+            seconds=self._retry_seconds,
+        )
+        self._timer = self._clock.callLater(
+            self._retry_seconds, self._learn_in_background
+        )
+        self._retry_seconds = min(self._retry_seconds * 2, LAST_RETRY_SECONDS)

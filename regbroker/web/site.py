@@ -1,0 +1,115 @@
+"""
+The site: which registry a request is for, and which of its endpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from regbroker.errors import BadRequest, EndpointUnknown, HostUnknown
+from regbroker.headers import ClientWay, Network, client_way
+from regbroker.observe import Event
+from regbroker.queries import split_target
+from regbroker.redirects import parse_origin
+from regbroker.web.proxy import Proxy
+from regbroker.web.serving import serve
+from regbroker.web.tokens import TokenEndpoint
+
+
+class Registry:
+    """One registry as clients see it: ``/v2`` and its token service."""
+
+    def __init__(
+        self, host: str, token_path: str, proxy: Proxy, tokens: TokenEndpoint
+    ) -> None:
+        self.host = host
+        self._token_path = token_path
+        self._proxy = proxy
+        self._tokens = tokens
+
+    async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
+        """Answer one request; raises what the reply is to be made of."""
+        path, _ = split_target(request.uri.decode("latin-1"))
+        if path == "/v2" or path.startswith("/v2/"):
+            await self._proxy.serve(request, way, event)
+        elif path.rstrip("/") == self._token_path:
+            await self._tokens.serve(request, way, event)
+        else:
+            raise EndpointUnknown(
+                "there is nothing here; the registry is at /v2/",
+            )
+
+
+class VirtualHosts(Resource):
+    """
+    The root of the site: the ``Host`` header picks the registry.
+
+    `clock` is the reactor. A registry for ``*`` serves all other hosts.
+    """
+
+    isLeaf = True
+
+    def __init__(
+        self,
+        registries: Iterable[Registry],
+        trusted_proxies: tuple[Network, ...],
+        clock: Any,
+    ) -> None:
+        super().__init__()
+        self._registries: Mapping[str, Registry] = {
+            registry.host: registry for registry in registries
+        }
+        self._trusted = trusted_proxies
+        self._clock = clock
+
+    def render(self, request: Any) -> int:
+        """Serve any method; errors, too, are JSON."""
+        path, _ = split_target(request.uri.decode("latin-1"))
+        peer = getattr(request.getClientAddress(), "host", "-")
+        event = Event(
+            self._clock.seconds,
+            client=peer,
+            method=request.method.decode("latin-1"),
+            path=path,
+        )
+
+        async def handle() -> None:
+            way = self._way(request, peer)
+            event.client = way.address
+            registry = self._registry(way.host)
+            event.registry = registry.host if registry.host != "*" else way.host
+            await registry.serve(request, way, event)
+
+        serve(request, event, handle)
+        return NOT_DONE_YET
+
+    def _way(self, request: Request, peer: str) -> ClientWay:
+        hosts = request.requestHeaders.getRawHeaders(b"Host", [])
+        if len(hosts) != 1:
+            raise BadRequest("a request has one Host header")
+        claims = {
+            name: ", ".join(value.decode("latin-1") for value in values)
+            for name in ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host")
+            if (values := request.requestHeaders.getRawHeaders(name.encode()))
+        }
+        return client_way(
+            peer,
+            request.isSecure(),
+            hosts[0].decode("latin-1").strip(),
+            claims,
+            self._trusted,
+        )
+
+    def _registry(self, host: str) -> Registry:
+        origin = parse_origin("https", host)
+        if origin is None:
+            raise BadRequest("the Host header names no host")
+        name = f"[{origin.host}]" if ":" in origin.host else origin.host
+        found = self._registries.get(name) or self._registries.get("*")
+        if found is None:
+            raise HostUnknown("no registry of that name is served here")
+        return found

@@ -1,0 +1,50 @@
+"""The token endpoint: what the realm in our challenges points at."""
+
+from __future__ import annotations
+
+from twisted.web.server import Request
+
+from regbroker.broker import Broker
+from regbroker.channel import read_body
+from regbroker.errors import MethodNotAllowed
+from regbroker.grants import parse_get, parse_post
+from regbroker.headers import ClientWay
+from regbroker.observe import Event
+from regbroker.queries import split_target
+from regbroker.replies import send_bytes
+
+#: A form holds a refresh token (16 KiB in some clouds) and scopes.
+MAX_FORM_BYTES = 64 * 1024
+
+_METHODS = "GET, POST"
+
+
+class TokenEndpoint:
+    """Answers token requests of one registry."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
+        """Answer one request; raises what the reply is to be made of."""
+        method = request.method.decode("ascii", "replace")
+        if method == "GET":
+            _, query = split_target(request.uri.decode("latin-1"))
+            authorization = request.getHeader(b"Authorization")
+            wanted = parse_get(
+                query, authorization.decode("latin-1") if authorization else None
+            )
+        elif method == "POST":
+            wanted = parse_post(await read_body(request, MAX_FORM_BYTES))
+        else:
+            raise MethodNotAllowed(
+                f"the token service takes {_METHODS}",
+                headers=[(b"Allow", _METHODS.encode())],
+            )
+        event.user = wanted.user
+        before = event.seconds
+        reply = await self._broker.grant(wanted, way.host)
+        event.upstream_seconds = event.seconds - before
+        # Tokens are secrets of one client; RFC 6749, 5.1.
+        request.setHeader(b"Cache-Control", b"no-store")
+        send_bytes(request, 200, b"application/json", reply)

@@ -1,0 +1,1 @@
+"""regbroker between real registries and real clients."""

@@ -1,0 +1,262 @@
+"""What the tests with real peers have in common."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from .peers.certificates import Authority
+from .peers.containerd import Containerd
+from .peers.docker_registry import Access, DockerRegistry
+from .peers.https_client import HttpsClient, Reply, bearer
+from .peers.images import Image, make_image
+from .peers.podman import Podman
+from .peers.processes import Finished, poll, require_programs
+from .peers.regbroker import Regbroker
+from .peers.skopeo import Skopeo
+from .peers.token_server import ISSUER, SERVICE, TokenServer, User
+from .peers.transcript import Transcript
+
+PULL = frozenset({"pull"})
+ALL = frozenset({"pull", "push", "delete"})
+
+USERS = {
+    "alice": User("alice's secret", {"acme_team/*": ALL, "mirror/lib_*": PULL}, True),
+    "bob": User("bob's secret", {"acme_team/*": PULL}),
+    "carol": User("carol's secret", {"acme_team/app": ALL, "acme_team/mine": ALL}),
+    "keeper": User("keeper's secret", {"*": ALL}, True),
+}
+
+SECTIONS = """\
+[registry localhost]
+upstream = up
+token-path = /auth
+accounts = upstream
+namespaces =
+    team = acme_team
+    lib/* = mirror/lib_*
+
+[upstream up]
+url = {url}
+ca-file = {authority}
+"""
+
+UPSTREAM_NAMES = re.compile(r"acme_team/|mirror/lib_|private/")
+UPSTREAM_WORDS = ("acme_", "mirror/", "mirror%2F", "private/", "private%2F")
+"""`private/` is what the upstream holds and no rule maps."""
+
+API_NAME = re.compile(r"^/v2/(.+)/(?:manifests|blobs|tags|referrers)(?:/|$)")
+
+
+class PeersTestCase(SynchronousTestCase):
+    """A directory, an authority and a transcript; everything ends with the test."""
+
+    def setUp(self) -> None:
+        # not trial's own: a socket's path may have no more than 107 characters
+        self.directory = Path(tempfile.mkdtemp(prefix="peers-"))
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.authority = Authority()
+        self.transcript = Transcript()
+
+    def start_upstream(self) -> None:
+        """Start a registry and its token server."""
+        require_programs("docker-registry")
+        self.token_server = TokenServer(self.authority, USERS)
+        self.addCleanup(self.token_server.stop)
+        self.registry = DockerRegistry(
+            self.directory / "registry",
+            self.authority,
+            realm=self.token_server.realm,
+            service=SERVICE,
+            issuer=ISSUER,
+        )
+        self.addCleanup(self.registry.stop)
+        self.registry.start()
+
+    def make_skopeo(self, name: str = "skopeo") -> Skopeo:
+        """A skopeo of its own."""
+        return Skopeo(self.directory / name, self._root, self.transcript)
+
+    def make_podman(self) -> Podman:
+        """A podman of its own."""
+        return Podman(self.directory / "podman", self._root, self.transcript)
+
+    def start_containerd(self) -> Containerd:
+        """A containerd of its own, running."""
+        containerd = Containerd(
+            self.directory / "containerd", self._root, self.transcript
+        )
+        self.addCleanup(containerd.stop)
+        return containerd
+
+    def make_image(self, name: str = "image") -> Image:
+        """An image like no other."""
+        return make_image(self.directory / name)
+
+    def import_image(self, containerd: Containerd, image: Image) -> str:
+        """Put an image into containerd's store; how it is called there."""
+        archive = self.directory / "image.tar"
+        image.write_archive(archive)
+        self.assert_done(containerd.import_archive(archive, "local/image"))
+        return "local/image:latest"
+
+    def assert_done(self, finished: Finished) -> Finished:
+        """The command succeeded."""
+        self.assertEqual(finished.status, 0, finished.output)
+        return finished
+
+    def assert_refused(self, finished: Finished, words: str) -> None:
+        """The command failed and said something that matches `words`."""
+        self.assertNotEqual(finished.status, 0, finished.output)
+        self.assertRegex(finished.output, words)
+
+    @property
+    def _root(self) -> bytes:
+        return self.authority.certificate_pem()
+
+
+class RegbrokerTestCase(PeersTestCase):
+    """regbroker between clients that know `team/` and an upstream with `acme_team/`.
+
+    When a test ends, whatever it did, nobody may have seen the other side's names and
+    no secret may be in regbroker's log.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.start_upstream()
+        self.start_regbroker()
+
+    def start_regbroker(self, sections: str = SECTIONS) -> None:
+        """Start regbroker in front of the upstream."""
+        root = self.directory / "root.crt"
+        root.write_bytes(self._root)
+        self.regbroker = Regbroker(
+            self.directory / "regbroker",
+            self.authority,
+            sections.format(url=self.registry.url, authority=root),
+        )
+        self.addCleanup(self.regbroker.stop)
+        self.regbroker.start()
+        self.host = self.regbroker.host
+        self.https = HttpsClient(self.regbroker.port, self._root, self.transcript)
+
+    def tearDown(self) -> None:
+        self.assertEqual(self.public_names_upstream(), [])
+        self.assertEqual(self.upstream_words_seen(), [])
+        self.assertEqual(self.secrets_logged(), [])
+        super().tearDown()
+
+    def public_names_upstream(self) -> list[str]:
+        """Names that reached the registry or its token server and are not theirs."""
+        names = [name for access in self.registry.requests() for name in named(access)]
+        for scope in self.token_server.scopes():
+            kind, _, rest = scope.partition(":")
+            if kind == "repository":
+                names.append(rest.rpartition(":")[0])
+        return [name for name in names if not UPSTREAM_NAMES.match(name)]
+
+    def upstream_words_seen(self) -> list[str]:
+        """Where clients were shown upstream names, the upstream or its realm."""
+        return self.transcript.occurrences(
+            [
+                *UPSTREAM_WORDS,
+                self.registry.host,
+                f":{self.registry.port}",
+                f":{self.token_server.port}",
+            ]
+        )
+
+    def secrets_logged(self) -> list[str]:
+        """Passwords and tokens in regbroker's log."""
+        log = self.regbroker.log()
+        passwords = [user.password for user in USERS.values()]
+        return [word for word in passwords + self.token_server.issued if word in log]
+
+    def make_podman(self) -> Podman:
+        podman = super().make_podman()
+        podman.trust(self.host)
+        return podman
+
+    def start_containerd(self) -> Containerd:
+        containerd = super().start_containerd()
+        containerd.trust(self.host)
+        return containerd
+
+    def log_in(self, client: Skopeo | Podman, user: str) -> None:
+        """Log in with the user's right password."""
+        self.assert_done(client.login(self.host, user, USERS[user].password))
+
+    def as_user(self, user: str) -> tuple[str, str]:
+        """ctr's options for a user."""
+        return "--user", f"{user}:{USERS[user].password}"
+
+    def put_upstream(self, image: Image, *names: str) -> None:
+        """Push an image as `NAME:TAG` straight to the upstream, with its own names."""
+        skopeo = Skopeo(self.directory / "keeper", self._root, Transcript())
+        host = self.registry.host
+        self.assert_done(skopeo.login(host, "keeper", USERS["keeper"].password))
+        for name in names:
+            self.assert_done(skopeo.push(image.source, f"{host}/{name}"))
+
+    def token(self, user: str, *scopes: str) -> dict[str, str]:
+        """The Authorization header for a token with the part of the scopes granted."""
+        password = USERS[user].password if user else ""
+        reply = self.https.get_token("/auth", user, password, *scopes)
+        self.assertEqual(reply.status, 200, reply)
+        return bearer(reply.json()["token"])
+
+    def assert_oci_error(self, reply: Reply, status: int, code: str) -> None:
+        """An error as the specification has it."""
+        self.assertEqual(reply.status, status, reply)
+        self.assertEqual(reply.error_codes(), [code], reply)
+
+    def upstream_requests_until(self, marker: str) -> list[Access]:
+        """The registry's log once a target with `marker` is in it.
+
+        The log is written behind the replies: without a marker one may look too early.
+        """
+        poll(
+            lambda: any(marker in one.target for one in self.registry.requests()),
+            f"{marker} in the registry's log",
+        )
+        return self.registry.requests()
+
+
+def named(access: Access) -> list[str]:
+    """The repository names in a request's path and query."""
+    url = urlsplit(access.target)
+    query = parse_qs(url.query)
+    names = query.get("from", [])
+    if url.path == "/v2/_catalog":
+        names += query.get("last", [])
+    if match := API_NAME.match(unquote(url.path)):
+        names.append(match[1])
+    return names
+
+
+def uploads(requests: list[Access], repository: str) -> list[Access]:
+    """The requests that carried a blob's bytes to a repository."""
+    prefix = f"/v2/{repository}/blobs/uploads/"
+    return [
+        access
+        for access in requests
+        if access.method in ("PATCH", "PUT") and access.target.startswith(prefix)
+    ]
+
+
+def mounts(requests: list[Access], repository: str) -> list[Access]:
+    """The requests to mount a blob into a repository."""
+    prefix = f"/v2/{repository}/blobs/uploads/"
+    return [
+        access
+        for access in requests
+        if access.method == "POST"
+        and access.target.startswith(prefix)
+        and "mount=" in access.target
+    ]

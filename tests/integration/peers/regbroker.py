@@ -1,0 +1,87 @@
+"""regbroker itself: a process like the others."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from .certificates import Authority
+from .processes import Daemon
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+TWISTD = "from twisted.scripts.twistd import run; run()"
+
+BASE_CONFIGURATION = """\
+[regbroker]
+listen =
+    tls:0:interface=127.0.0.1
+state-directory = {directory}/state
+
+[tls]
+certificate = {certificate}
+key = {key}
+
+"""
+
+
+class Regbroker:
+    """`twistd regbroker` on a loopback port, as `localhost`."""
+
+    def __init__(self, directory: Path, authority: Authority, sections: str) -> None:
+        """Prepare it; `sections` is the configuration of registries and upstreams."""
+        directory.mkdir()
+        self.directory = directory
+        self.port = 0
+        self._daemon: Daemon | None = None
+        certificate, key = authority.issue("localhost", "127.0.0.1").write(
+            directory, "server"
+        )
+        base = BASE_CONFIGURATION.format(
+            directory=directory, certificate=certificate, key=key
+        )
+        self._configuration = directory / "regbroker.ini"
+        self._configuration.write_text(base + sections)
+
+    @property
+    def host(self) -> str:
+        """`HOST:PORT`, as in an image name."""
+        return f"localhost:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        return self._running().pid
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self._daemon = Daemon(
+            [
+                *(sys.executable, "-c", TWISTD),
+                *("-n", "--pidfile=", "regbroker", "--config", self._configuration),
+            ],
+            self.directory / "regbroker.log",
+            _environment(),
+        )
+        match = self._daemon.wait_for(r"listening on https://127\.0\.0\.1:(\d+)")
+        self.port = int(match[1])
+
+    def stop(self) -> None:
+        """End it; harmless when it is not running."""
+        if self._daemon is not None:
+            self._daemon.stop()
+
+    def log(self) -> str:
+        """Everything that it has printed."""
+        return self._running().output()
+
+    def _running(self) -> Daemon:
+        if self._daemon is None:
+            raise AssertionError("regbroker was not started")
+        return self._daemon
+
+
+def _environment() -> dict[str, str]:
+    """Ours, so that coverage measures it, with the checkout that the tests are in."""
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}

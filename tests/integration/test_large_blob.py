@@ -1,0 +1,121 @@
+"""A blob of 1 GiB costs what a small one does, however slow the other side is."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from .case import SECTIONS, PeersTestCase
+from .peers.https_client import HttpsClient
+from .peers.regbroker import Regbroker
+from .peers.slow_registry import (
+    BLOCK,
+    SlowRegistry,
+    digest_of,
+    made_up,
+    throttled,
+)
+
+BLOB_SIZE = 1 << 30
+GROWTH_LIMIT = 48 << 20
+REPLY_SECONDS = 120.0
+
+
+class PeakMemory:
+    """How far a process's resident memory has risen since this was made."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = Path("/proc") / str(pid)
+        (self._process / "clear_refs").write_text("5")
+        self._before = self._read("VmHWM")
+
+    def growth(self) -> int:
+        """Bytes between the peak since then and what was in use then."""
+        return self._read("VmHWM") - self._before
+
+    def _read(self, field: str) -> int:
+        status = (self._process / "status").read_text()
+        match = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
+        if match is None:
+            raise AssertionError(f"no {field} in {status}")
+        return int(match[1]) * 1024
+
+
+class LargeBlobTests(PeersTestCase):
+    """Backpressure in both directions."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.slow = SlowRegistry(self.authority, BLOB_SIZE)
+        self.addCleanup(self.slow.stop)
+        root = self.directory / "root.crt"
+        root.write_bytes(self._root)
+        self.regbroker = Regbroker(
+            self.directory / "regbroker",
+            self.authority,
+            SECTIONS.format(url=self.slow.url, authority=root),
+        )
+        self.addCleanup(self.regbroker.stop)
+        self.regbroker.start()
+        client = HttpsClient(self.regbroker.port, self._root, self.transcript)
+        # what is imported and connected for the first request is not the blob's cost
+        self.assertEqual(client.request("GET", "/v2/").status, 200)
+        self.https = client
+        self.memory = PeakMemory(self.regbroker.pid)
+
+    def connection(self) -> http.client.HTTPSConnection:
+        """A connection to regbroker that reads and writes by the block."""
+        connection = http.client.HTTPSConnection(
+            "localhost",
+            self.regbroker.port,
+            context=self.https.context,
+            timeout=REPLY_SECONDS,
+            blocksize=BLOCK,
+        )
+        self.addCleanup(connection.close)
+        return connection
+
+    def upload(self, blocks: Iterable[bytes], headers: dict[str, str]) -> None:
+        """Push blocks as one blob; the upstream must find the right digest."""
+        started = self.https.request("POST", "/v2/team/large/blobs/uploads/")
+        self.assertEqual(started.status, 202, started)
+        connection = self.connection()
+        chunked = "Content-Length" not in headers
+        connection.request(
+            "PATCH", started.location(), blocks, headers, encode_chunked=chunked
+        )
+        response = connection.getresponse()
+        response.read()
+        self.assertEqual(response.status, 202)
+        digest = digest_of(made_up(BLOB_SIZE))
+        done = self.https.request("PUT", f"{started.location()}?digest={digest}")
+        self.assertEqual(done.status, 201, done)
+        self.assertEqual(self.slow.digest, digest)
+
+    def assert_little_memory(self) -> None:
+        """The process has grown by less than the limit, at its peak."""
+        self.assertLess(self.memory.growth(), GROWTH_LIMIT)
+
+    def test_upload_in_chunks(self) -> None:
+        """As docker and podman push, into an upstream that reads slowly."""
+        self.upload(made_up(BLOB_SIZE), {"Transfer-Encoding": "chunked"})
+        self.assert_little_memory()
+
+    def test_upload_with_a_length(self) -> None:
+        """As crane and oras push, into an upstream that reads slowly."""
+        self.upload(made_up(BLOB_SIZE), {"Content-Length": str(BLOB_SIZE)})
+        self.assert_little_memory()
+
+    def test_download(self) -> None:
+        """Into a client that reads slowly."""
+        digest = digest_of(made_up(BLOB_SIZE))
+        connection = self.connection()
+        connection.request("GET", f"/v2/team/large/blobs/{digest}")
+        response = connection.getresponse()
+        self.assertEqual(response.status, 200)
+        self.assertEqual(response.getheader("Content-Length"), str(BLOB_SIZE))
+        blocks = iter(lambda: response.read(BLOCK), b"")
+        self.assertEqual(digest_of(throttled(blocks)), digest)
+        self.assert_little_memory()

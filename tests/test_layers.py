@@ -1,0 +1,105 @@
+"""Imports go down only, every module has its place, and the ground is pure."""
+
+import ast
+from fnmatch import fnmatch
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+# The ground first. A module imports only from its own row and the rows before it.
+ROWS = {
+    "ground": "__init__ errors",
+    "pure": "names scopes challenges mapping headers queries redirects bodies redact"
+    " settings config",
+    "mechanism": "addresses channel connections replies streams tls origins upstreams"
+    " accounts observe",
+    "sandbox": "sandbox sandbox.*",
+    "behaviour": "broker",
+    "web": "web web.*",
+    "assembly": "service",
+    "edges": "tap cli __main__",
+}
+PURE = ("ground", "pure")
+IMPURE = {"twisted", "OpenSSL", "time", "os", "socket", "asyncio", "pathlib"}
+HARMLESS = {"pathlib.PurePath", "pathlib.PurePosixPath"}
+
+ROOT = Path(__file__).resolve().parent.parent / "regbroker"
+
+
+def modules() -> dict[str, Path]:
+    """Every module of regbroker by its name below the package."""
+    found = {}
+    for path in ROOT.rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    """The full names that a module imports, wherever in it the import stands."""
+    package = ("regbroker", *path.relative_to(ROOT).parent.parts)
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else ()
+            base = ".".join((*above, *filter(None, [node.module])))
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    return names
+
+
+def imported_modules(path: Path, known: dict[str, Path]) -> set[str]:
+    """Those of our modules that a module imports."""
+    found = set()
+    for name in imports(path):
+        package, _, below = name.partition(".")
+        if package == "regbroker":
+            owner = below.rpartition(".")[0]
+            found.add(next((m for m in (below, owner) if m in known), "__init__"))
+    return found
+
+
+def row(module: str) -> str | None:
+    """The row of the table that a module stands in."""
+    places = [
+        name
+        for name, patterns in ROWS.items()
+        if any(fnmatch(module, pattern) for pattern in patterns.split())
+    ]
+    return places[0] if places else None
+
+
+class LayersTests(SynchronousTestCase):
+    def test_every_module_has_a_place(self) -> None:
+        """A new module fails here until somebody says where it belongs."""
+        self.assertEqual([m for m in modules() if row(m) is None], [])
+
+    def test_imports_go_down(self) -> None:
+        """No module imports from a later row than its own."""
+        known, order = modules(), [*ROWS, None]
+        upward = [
+            f"{module} ({row(module)}) imports {other} ({row(other)})"
+            for module, path in known.items()
+            for other in imported_modules(path, known)
+            if order.index(row(other)) > order.index(row(module))
+        ]
+        self.assertEqual(upward, [])
+
+    def test_no_cycles(self) -> None:
+        """Modules of one row may import each other, but not in a circle."""
+        known = modules()
+        graph = {m: imported_modules(path, known) - {m} for m, path in known.items()}
+        TopologicalSorter(graph).prepare()
+
+    def test_ground_is_pure(self) -> None:
+        """The lowest rows know no reactor, file, socket or clock."""
+        impure = [
+            f"{module} imports {name}"
+            for module, path in modules().items()
+            if row(module) in PURE
+            for name in imports(path) - HARMLESS
+            if name.partition(".")[0] in IMPURE
+        ]
+        self.assertEqual(impure, [])

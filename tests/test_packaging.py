@@ -1,0 +1,199 @@
+"""What we ship works where it is installed, far from this checkout."""
+
+import os
+import re
+import ssl
+import subprocess
+import sys
+import tarfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+from tempfile import TemporaryDirectory
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker import __version__
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# A fresh environment downloads every dependency, on a slow line too.
+INSTALL_SECONDS = 600
+START_SECONDS = 60
+
+CONFIGURATION = """\
+[regbroker]
+listen = tls:0:interface=127.0.0.1
+state-directory = state
+
+[registry *]
+upstream = sandbox
+namespaces =
+    team = acme_team
+
+[upstream sandbox]
+url = sandbox:
+users =
+    alice:wonderland
+"""
+
+# Everything is built once, here; the directory goes when the process ends.
+scratch = TemporaryDirectory(prefix="regbroker-packaging-")
+
+# The checkout must not leak into what we run: neither its modules nor its coverage.
+clean_environment = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("PYTHON", "COVERAGE"))
+}
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """The output of a command that must succeed."""
+    result = subprocess.run(
+        command,
+        cwd=cwd,
+        env=clean_environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=INSTALL_SECONDS,
+    )
+    if result.returncode:
+        line = " ".join(map(str, command))
+        raise AssertionError(f"{line} exits {result.returncode}:\n{result.stdout}")
+    return result.stdout
+
+
+@cache
+def elsewhere() -> Path:
+    """A directory that is not the checkout."""
+    path = Path(scratch.name, "elsewhere")
+    path.mkdir()
+    return path
+
+
+@cache
+def built() -> tuple[Path, Path]:
+    """The sdist made from a copy of the tree, and the wheel made from the sdist."""
+    source, output = Path(scratch.name, "source"), Path(scratch.name, "dist")
+    leftovers = ignore_patterns(
+        ".*", "var", "build", "dist", "*.egg-info", "_trial_temp*", "__pycache__"
+    )
+    copytree(ROOT, source, ignore=leftovers)
+    run(sys.executable, "-m", "build", "--outdir", output, source, cwd=elsewhere())
+    (sdist,), (wheel,) = output.glob("*.tar.gz"), output.glob("*.whl")
+    return sdist, wheel
+
+
+@cache
+def installed() -> Path:
+    """The bin directory of a fresh environment with nothing but the wheel."""
+    environment = Path(scratch.name, "venv")
+    _, wheel = built()
+    run(sys.executable, "-m", "venv", environment, cwd=elsewhere())
+    run(environment / "bin" / "pip", "install", "--quiet", wheel, cwd=elsewhere())
+    return environment / "bin"
+
+
+def wait_for(found: Callable[[], str | None], seconds: float) -> str | None:
+    """What found() answers, once it answers; None when time is up."""
+    deadline = time.monotonic() + seconds
+    while (answer := found()) is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return answer
+
+
+class BuildTests(SynchronousTestCase):
+    def test_wheel_has_package_and_plugin(self) -> None:
+        """The wheel brings the modules, the type marker and the plugin file."""
+        with zipfile.ZipFile(built()[1]) as wheel:
+            names = set(wheel.namelist())
+        ours = {str(path.relative_to(ROOT)) for path in ROOT.glob("regbroker/**/*.py")}
+        ours |= {"regbroker/py.typed", "twisted/plugins/regbroker_plugin.py"}
+        self.assertEqual(ours - names, set())
+
+    def test_wheel_leaves_twisted_alone(self) -> None:
+        """In Twisted's own package there is our plugin file and nothing else.
+
+        An __init__.py there would overwrite Twisted's own.
+        """
+        with zipfile.ZipFile(built()[1]) as wheel:
+            names = [name for name in wheel.namelist() if name.startswith("twisted")]
+        self.assertEqual(names, ["twisted/plugins/regbroker_plugin.py"])
+
+    def test_sdist_has_examples_and_tests(self) -> None:
+        """The sdist brings the configuration, the tests and the licence."""
+        with tarfile.open(built()[0]) as sdist:
+            names = {name.partition("/")[2] for name in sdist.getnames()}
+        wanted = {"etc/regbroker.ini", "tests/test_packaging.py", "LICENSE"}
+        self.assertEqual(wanted - names, set())
+
+
+class InstalledTests(SynchronousTestCase):
+    def test_twistd_lists_regbroker(self) -> None:
+        """twistd finds the plugin from any directory."""
+        output = run(installed() / "twistd", "--help", cwd=elsewhere())
+        self.assertRegex(output, r"(?m)^\s+regbroker\s")
+
+    def test_help(self) -> None:
+        """twistd regbroker --help tells of --config."""
+        output = run(installed() / "twistd", "regbroker", "--help", cwd=elsewhere())
+        self.assertIn("--config", output)
+
+    def test_version(self) -> None:
+        """twistd regbroker --version tells our version, not only Twisted's."""
+        output = run(installed() / "twistd", "regbroker", "--version", cwd=elsewhere())
+        self.assertRegex(output, rf"\b{re.escape(__version__)}(?!\S)")
+
+    def test_command(self) -> None:
+        """The regbroker command is there."""
+        run(installed() / "regbroker", "--help", cwd=elsewhere())
+
+    def test_serves(self) -> None:
+        """A small configuration serves https with the certificate it made."""
+        directory = elsewhere() / "serving"
+        directory.mkdir()
+        (directory / "regbroker.ini").write_text(CONFIGURATION)
+        log = directory / "log"
+        twistd = [f"{installed()}/twistd", "-n", "--pidfile=", "--logfile=log"]
+        with (directory / "output").open("wb") as output:
+            process = subprocess.Popen(
+                [*twistd, "regbroker", "--config", "regbroker.ini"],
+                cwd=directory,
+                env=clean_environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+
+        def address() -> str | None:
+            text = log.read_text() if log.exists() else ""
+            found = re.search(r"listening on (https://127\.0\.0\.1:[0-9]+)", text)
+            if found is None and process.poll() is not None:
+                text += (directory / "output").read_text()
+                self.fail(f"twistd exits {process.returncode}:\n{text}")
+            return found and found[1]
+
+        url = wait_for(address, START_SECONDS)
+        self.assertIsNotNone(url, "no listener is logged")
+        trust = ssl.create_default_context(
+            cafile=directory / "state" / "self-signed.pem"
+        )
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{url}/v2/", context=trust, timeout=10)
+        refused.exception.close()
+        self.assertEqual(refused.exception.code, 401)
+        self.assertIn("Bearer realm=", refused.exception.headers["WWW-Authenticate"])
+
+        process.terminate()
+        process.wait(timeout=30)
+        self.assertNotIn("Traceback", log.read_text())
