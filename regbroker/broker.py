@@ -17,47 +17,27 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
-import treq
-from treq.client import HTTPClient
 from twisted.internet.defer import TimeoutError
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseNeverReceived
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IAgentEndpointFactory
-from zope.interface import implementer
 
 from regbroker.bodies import Wording, error_body
+from regbroker.challenges import format_challenge
 from regbroker.coalescing import Coalescer
-from regbroker.connections import converted_error, was_cancelled
 from regbroker.errors import (
     NameUnknown,
     UpstreamMalformed,
     UpstreamRefused,
     UpstreamTimeout,
 )
-from regbroker.grants import (
-    MAX_REPLY_BYTES,
-    MIN_LIFE_SECONDS,
-    Grant,
-    TokenRequest,
-    basic_authorization,
-    format_reply,
-    get_query,
-    parse_reply,
-    post_form,
-)
+from regbroker.grants import Grant, TokenRequest, format_reply, parse_reply
 from regbroker.mapping import Mapping
 from regbroker.names import check_name
-from regbroker.realms import Realm
-from regbroker.redirects import parse_origin
-from regbroker.scopes import Scope, format_scopes, parse_scopes
-from regbroker.upstreams import USER_AGENT, Knowledge, Upstream
+from regbroker.scopes import Scope, format_scopes, parse_scopes, public_scopes
+from regbroker.tokencache import TokenCache
+from regbroker.tokenservice import TokenReply, TokenService
+from regbroker.upstreams import Knowledge, Upstream
 
 #: docker gives its token request 15 s.
 TOKEN_SECONDS = 13.0
-
-#: Tokens kept, and their bytes: a token is 1 to 2 KiB, 16 KiB in some clouds.
-MAX_CACHED_TOKENS = 8192
-MAX_CACHED_BYTES = 32 * 1024 * 1024
 
 #: Whose token it is is remembered for this many tokens, for the log.
 MAX_REMEMBERED_USERS = 16384
@@ -65,53 +45,6 @@ MAX_REMEMBERED_USERS = 16384
 #: Statuses with which registries say that they take no POST: Google 404,
 #: Artifactory 401, Azure 400; 405 is what the specification means.
 _POST_REFUSED = (400, 401, 404, 405)
-
-
-class TokenCache:
-    """
-    Tokens that are still good, by who may have them; bounded.
-
-    The least recently used token leaves first. `now` returns seconds since
-    1970.
-    """
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._grants: OrderedDict[Hashable, Grant] = OrderedDict()
-        self._bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._grants)
-
-    def get(self, key: Hashable) -> Grant | None:
-        """
-        Return a token that lives for another minute at least.
-
-        Clients take any token to live that long, whatever they are told.
-        """
-        grant = self._grants.get(key)
-        if grant is None:
-            return None
-        if grant.expires - self._now() < MIN_LIFE_SECONDS:
-            self._drop(key)
-            return None
-        self._grants.move_to_end(key)
-        return grant
-
-    def put(self, key: Hashable, grant: Grant) -> None:
-        """Keep a token; one that comes with a refresh token is never kept."""
-        if grant.refresh_token:
-            return
-        self._drop(key)
-        self._grants[key] = grant
-        self._bytes += len(grant.token)
-        while len(self._grants) > MAX_CACHED_TOKENS or self._bytes > MAX_CACHED_BYTES:
-            self._drop(next(iter(self._grants)))
-
-    def _drop(self, key: Hashable) -> None:
-        grant = self._grants.pop(key, None)
-        if grant is not None:
-            self._bytes -= len(grant.token)
 
 
 class Broker:
@@ -131,7 +64,9 @@ class Broker:
         self._upstream = upstream
         self._mapping = mapping
         self._now = now
-        self._agent = _token_agent(upstream, clock)
+        self._service = TokenService(
+            upstream.trust, upstream.config.connect_timeout, clock
+        )
         self._cache = TokenCache(now)
         self._exchanges: Coalescer[Grant] = Coalescer(clock, TOKEN_SECONDS)
         self._key = secrets.token_bytes(32)
@@ -149,7 +84,9 @@ class Broker:
         `UpstreamRefused` with what the token service says, and other
         `UpstreamError`s.
         """
-        scopes = self._upstream_scopes(request.scopes, public_host)
+        scopes = self._upstream_scopes(
+            request.scopes, public_host, anonymous=request.is_anonymous
+        )
         known = await self._upstream.knowledge()
         if known.realm is None:
             raise UpstreamMalformed(
@@ -201,91 +138,41 @@ class Broker:
         assert realm is not None
         service = known.service or request.service
         if request.method == "POST":
-            form = post_form(request, service, scopes)
-            status, headers, body = await self._ask("POST", realm, str(realm), {}, form)
-            if status not in _POST_REFUSED or not request.username:
-                return self._granted(status, headers, body, scopes, public_host)
-        query = get_query(request, service, scopes)
-        separator = "&" if "?" in realm.target else "?"
-        url = f"{realm}{separator}{query}" if query else str(realm)
-        credentials = {}
-        if request.username:
-            credentials[b"Authorization"] = [basic_authorization(request)]
-        status, headers, body = await self._ask("GET", realm, url, credentials, None)
-        return self._granted(status, headers, body, scopes, public_host)
-
-    async def _ask(
-        self,
-        method: str,
-        realm: Realm,
-        url: str,
-        headers: dict[bytes, list[bytes]],
-        form: str | None,
-    ) -> tuple[int, Headers, bytes]:
-        wire_headers = Headers({USER_AGENT[0]: [USER_AGENT[1]], **headers})
-        if form is not None:
-            wire_headers.setRawHeaders(
-                b"Content-Type", [b"application/x-www-form-urlencoded"]
-            )
-
-        async def once() -> tuple[int, Headers, bytes]:
-            # A client of its own for each call: treq keeps cookies on it.
-            response = await HTTPClient(self._agent).request(
-                method,
-                url,
-                headers=wire_headers,
-                data=None if form is None else form.encode("ascii"),
-                allow_redirects=False,
-                unbuffered=True,
-            )
-            return response.code, response.headers, await _read_bounded(response)
-
-        try:
-            try:
-                return await once()
-            except ResponseNeverReceived as error:
-                # A kept connection that the token service has closed. Twisted
-                # sees to it for GET; asking twice for a token harms nobody.
-                if was_cancelled(error):
-                    raise
-                return await once()
-        except Exception as error:
-            raise converted_error(error, realm.origin) from error
+            reply = await self._service.post(realm, request, service, scopes)
+            if reply.status not in _POST_REFUSED or not request.username:
+                return self._granted(reply, scopes, public_host)
+        reply = await self._service.get(realm, request, service, scopes)
+        return self._granted(reply, scopes, public_host)
 
     def _granted(
-        self,
-        status: int,
-        headers: Headers,
-        body: bytes,
-        scopes: tuple[Scope, ...],
-        public_host: str,
+        self, reply: TokenReply, scopes: tuple[Scope, ...], public_host: str
     ) -> Grant:
-        if 200 <= status < 300:
-            return parse_reply(body, self._now())
-        if status < 400:
+        if 200 <= reply.status < 300:
+            return parse_reply(reply.body, self._now())
+        if reply.status < 400:
             raise UpstreamMalformed(
-                f"the upstream's token service answered with status {status}"
+                f"the upstream's token service answered with status {reply.status}"
             )
-        wording = Wording(self._known_names(scopes), self._mapping.to_public)
-        passed_on = [
-            (name, value)
-            for name in (b"Retry-After",)
-            for value in headers.getRawHeaders(name, ())
+        headers = [
+            (b"Retry-After", value)
+            for value in reply.headers.getRawHeaders(b"Retry-After", ())
         ]
-        if status == 401:
-            passed_on.append(
-                (b"WWW-Authenticate", b'Basic realm="%b"' % public_host.encode())
-            )
-        raise UpstreamRefused(status, error_body(status, body, wording), passed_on)
+        if reply.status == 401:
+            challenge = format_challenge("Basic", [("realm", public_host)])
+            headers.append((b"WWW-Authenticate", challenge))
+        wording = Wording(self._known_names(scopes), self._mapping.to_public)
+        document = error_body(reply.status, reply.body, wording)
+        raise UpstreamRefused(reply.status, document, headers)
 
     def _upstream_scopes(
-        self, scopes: tuple[Scope, ...], public_host: str
+        self, scopes: tuple[Scope, ...], public_host: str, anonymous: bool
     ) -> tuple[Scope, ...]:
         """
         Return the scopes with upstream names.
 
         What no rule maps is left out, as a token service leaves out what it
-        does not grant; when nothing is left, the client is told.
+        does not grant; the registry then says why. A client without
+        credentials that asks for nothing else is told at once.
         """
         mapped: list[Scope] = []
         refused: NameUnknown | None = None
@@ -293,12 +180,13 @@ class Broker:
             if not scope.is_repository:
                 mapped.append(scope)
                 continue
+            # A scope may name the host before the repository.
             name = check_name(scope.name.removeprefix(public_host + "/"))
             try:
                 mapped.append(scope.with_name(self._mapping.route(name).upstream_name))
             except NameUnknown as error:
                 refused = error
-        if refused is not None and not mapped:
+        if refused is not None and not mapped and anonymous:
             raise refused
         return tuple(mapped)
 
@@ -358,61 +246,3 @@ class Broker:
             self._users[self._hash(token.encode())] = user
             if len(self._users) > MAX_REMEMBERED_USERS:
                 self._users.popitem(last=False)
-
-
-def public_scopes(
-    scopes: tuple[Scope, ...], to_public: Callable[[str], str | None]
-) -> tuple[Scope, ...]:
-    """
-    Return scopes with public names.
-
-    Repositories that are not served here are left out: GHCR's challenges name
-    one that nobody asked for.
-    """
-    mapped = []
-    for scope in scopes:
-        if not scope.is_repository:
-            mapped.append(scope)
-            continue
-        name = to_public(scope.name)
-        if name is not None:
-            mapped.append(scope.with_name(name))
-    return tuple(mapped)
-
-
-def _token_agent(upstream: Upstream, clock: Any) -> IAgent:
-    """Return an agent whose endpoints, and their TLS options, are made once."""
-
-    @implementer(IAgentEndpointFactory)
-    class Endpoints:
-        def endpointForURI(self, uri: Any) -> Any:
-            host = uri.host.decode("ascii")
-            authority = f"[{host}]:{uri.port}" if ":" in host else f"{host}:{uri.port}"
-            origin = parse_origin(uri.scheme.decode("ascii"), authority)
-            assert origin is not None
-            return upstream.trust.endpoint(
-                clock, origin, upstream.config.connect_timeout
-            )
-
-    pool = HTTPConnectionPool(clock)
-    pool.maxPersistentPerHost = 8
-    pool.cachedConnectionTimeout = 30
-    agent: IAgent = Agent.usingEndpointFactory(clock, Endpoints(), pool)
-    return agent
-
-
-async def _read_bounded(response: Any) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-
-    def collect(data: bytes) -> None:
-        nonlocal size
-        size += len(data)
-        if size > MAX_REPLY_BYTES:
-            raise UpstreamMalformed(
-                f"the upstream's token service sent more than {MAX_REPLY_BYTES} bytes"
-            )
-        chunks.append(data)
-
-    await treq.collect(response, collect)
-    return b"".join(chunks)

@@ -51,6 +51,11 @@ class TokenRequest:
     refresh_token: str = field(default="", repr=False)
 
     @property
+    def is_anonymous(self) -> bool:
+        """Whether the client brought no credentials."""
+        return not (self.username or self.refresh_token)
+
+    @property
     def user(self) -> str:
         """Who asks, for the log."""
         return self.username or self.account or ("-" if self.refresh_token else "")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
 
 Header = tuple[bytes, bytes]
 Network = IPv4Network | IPv6Network
@@ -45,6 +46,13 @@ _ABOUT_THE_WAY = frozenset(
 )
 
 _SET_BY_THE_SENDER = frozenset({b"host", b"content-length", b"expect"})
+
+
+def raw_headers(headers: Any) -> list[Header]:
+    """Return the headers of a `twisted.web.http_headers.Headers`, in order."""
+    return [
+        (name, value) for name, values in headers.getAllRawHeaders() for value in values
+    ]
 
 
 def connection_options(values: Iterable[bytes]) -> frozenset[bytes]:

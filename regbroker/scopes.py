@@ -10,7 +10,7 @@ out scopes such as ``aws``, and clients hand them back.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from regbroker.errors import BadRequest
@@ -91,3 +91,23 @@ def parse_scopes(values: Iterable[str]) -> tuple[Scope, ...]:
 def format_scopes(scopes: Iterable[Scope]) -> str:
     """Write scopes as one value, separated by spaces."""
     return " ".join(str(scope) for scope in scopes)
+
+
+def public_scopes(
+    scopes: tuple[Scope, ...], to_public: Callable[[str], str | None]
+) -> tuple[Scope, ...]:
+    """
+    Return scopes with public names.
+
+    Repositories that are not served here are left out: GHCR's challenges name
+    one that nobody asked for.
+    """
+    mapped = []
+    for scope in scopes:
+        if not scope.is_repository:
+            mapped.append(scope)
+            continue
+        name = to_public(scope.name)
+        if name is not None:
+            mapped.append(scope.with_name(name))
+    return tuple(mapped)

@@ -19,10 +19,10 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from regbroker.challenges import format_challenge
-from regbroker.channel import ClientGone, read_body
 from regbroker.errors import DigestInvalid, HTTPError, TagInvalid, Unauthorized
 from regbroker.names import Action, Endpoint, Target, is_name, is_tag, parse_path
 from regbroker.replies import send_bytes, send_error, send_json
+from regbroker.requestbody import ClientGone, read_body
 from regbroker.sandbox.calls import Call, send_empty
 from regbroker.sandbox.digests import Digest
 from regbroker.sandbox.manifests import INDEX_TYPE, MAX_MANIFEST_BYTES, parse_manifest

@@ -16,9 +16,9 @@ from urllib.parse import parse_qs
 
 from twisted.web.server import Request
 
-from regbroker.channel import read_body
 from regbroker.errors import BadRequest, MethodNotAllowed, Unauthorized
 from regbroker.replies import send_json
+from regbroker.requestbody import read_body
 from regbroker.sandbox.tokens import LIFETIME, Tokens, Users
 from regbroker.scopes import format_scopes, parse_scopes
 

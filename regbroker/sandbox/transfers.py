@@ -19,10 +19,10 @@ from twisted.web.server import Request
 from twisted.web.static import SingleRangeStaticProducer
 from zope.interface import implementer
 
-from regbroker.channel import request_body
 from regbroker.errors import DigestInvalid
 from regbroker.names import is_name
 from regbroker.replies import set_status
+from regbroker.requestbody import request_body
 from regbroker.sandbox.calls import Call, send_empty
 from regbroker.sandbox.digests import Digest
 from regbroker.sandbox.refusals import (

@@ -12,10 +12,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
-from regbroker.channel import ClientGone
 from regbroker.errors import HTTPError
 from regbroker.observe import Event, emit
 from regbroker.replies import send_error
+from regbroker.requestbody import ClientGone
 from regbroker.streams import TransferBroken, abort_client
 
 _log = Logger()

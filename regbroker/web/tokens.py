@@ -5,13 +5,13 @@ from __future__ import annotations
 from twisted.web.server import Request
 
 from regbroker.broker import Broker
-from regbroker.channel import read_body
 from regbroker.errors import MethodNotAllowed
 from regbroker.grants import parse_get, parse_post
 from regbroker.headers import ClientWay
 from regbroker.observe import Event
 from regbroker.queries import split_target
 from regbroker.replies import send_bytes
+from regbroker.requestbody import read_body
 
 #: A form holds a refresh token (16 KiB in some clouds) and scopes.
 MAX_FORM_BYTES = 64 * 1024

@@ -145,12 +145,13 @@ class RegbrokerTestCase(PeersTestCase):
         self.regbroker.start()
         self.host = self.regbroker.host
         self.https = HttpsClient(self.regbroker.port, self._root, self.transcript)
+        self.addCleanup(self.assert_sides_kept_apart)
 
-    def tearDown(self) -> None:
+    def assert_sides_kept_apart(self) -> None:
+        """Nobody has seen the other side's names, nor the log's readers a secret."""
         self.assertEqual(self.public_names_upstream(), [])
         self.assertEqual(self.upstream_words_seen(), [])
         self.assertEqual(self.secrets_logged(), [])
-        super().tearDown()
 
     def public_names_upstream(self) -> list[str]:
         """Names that reached the registry or its token server and are not theirs."""
@@ -198,7 +199,8 @@ class RegbrokerTestCase(PeersTestCase):
 
     def put_upstream(self, image: Image, *names: str) -> None:
         """Push an image as `NAME:TAG` straight to the upstream, with its own names."""
-        skopeo = Skopeo(self.directory / "keeper", self._root, Transcript())
+        home = Path(tempfile.mkdtemp(prefix="keeper-", dir=self.directory))
+        skopeo = Skopeo(home, self._root, Transcript())
         host = self.registry.host
         self.assert_done(skopeo.login(host, "keeper", USERS["keeper"].password))
         for name in names:

@@ -62,7 +62,9 @@ class MountTests(RegbrokerTestCase):
     def test_without_pull_right_on_from(self) -> None:
         """It ends as an ordinary upload, once the token is the best one can get."""
         authorization = self.token(
-            "carol", "repository:team/mine:pull,push", "repository:team/theirs:pull"
+            "carol",
+            "repository:team/mine:pull,push,delete",
+            "repository:team/theirs:pull",
         )
         reply = self.mount("team/mine", "team/theirs", authorization)
         self.assertEqual(reply.status, 202, reply)

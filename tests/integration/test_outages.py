@@ -6,6 +6,7 @@ import json
 
 from .case import RegbrokerTestCase
 from .peers.https_client import Reply
+from .peers.images import MANIFEST_MEDIA_TYPE
 from .peers.processes import poll
 
 
@@ -22,7 +23,8 @@ class OutageTests(RegbrokerTestCase):
         """Requests fail while it is down, and succeed as soon as it is back."""
         image = self.make_image()
         self.put_upstream(image, "acme_team/app:1")
-        alice = self.token("alice", "repository:team/app:pull")
+        accept = {"Accept": MANIFEST_MEDIA_TYPE}
+        alice = self.token("alice", "repository:team/app:pull") | accept
         target = "/v2/team/app/manifests/1"
         self.assertEqual(self.https.request("GET", target, alice).status, 200)
         self.registry.stop()

@@ -16,7 +16,6 @@ class RightsTests(RegbrokerTestCase):
         self.image = self.make_image()
         self.put_upstream(self.image, "acme_team/app:1")
         self.reference = f"{self.host}/team/app:2"
-        REFUSAL = "denied|unauthorized|authentication required|authorization failed"
 
     def assert_nothing_pushed(self) -> None:
         """The upstream has stored no manifest under the tag of the push."""

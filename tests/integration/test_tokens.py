@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .case import USERS, RegbrokerTestCase
 from .peers.https_client import Reply, bearer
+from .peers.images import MANIFEST_MEDIA_TYPE
 from .peers.processes import poll
 from .peers.token_server import Refusal, TokenRequest
 
@@ -31,7 +32,8 @@ class TokenTestCase(RegbrokerTestCase):
 
     def assert_pulls(self, token: str) -> None:
         """The token is good for the image."""
-        reply = self.https.request("GET", "/v2/team/app/manifests/1", bearer(token))
+        headers = bearer(token) | {"Accept": MANIFEST_MEDIA_TYPE}
+        reply = self.https.request("GET", "/v2/team/app/manifests/1", headers)
         self.assertEqual(reply.status, 200, reply)
         self.assertEqual(reply.one("Docker-Content-Digest"), self.image.digest)
 
@@ -249,9 +251,11 @@ class ClientTests(TokenTestCase):
         """containerd posts, the token server wants GET, the pull works."""
         containerd = self.start_containerd()
         bob = self.as_user("bob")
+        self.put_upstream(
+            self.image, *(f"acme_team/app{status}:1" for status in REFUSALS_OF_POST)
+        )
         for status in REFUSALS_OF_POST:
             self.token_server.refuse_post = status
-            self.put_upstream(self.image, f"acme_team/app{status}:1")
             reference = f"{self.host}/team/app{status}:1"
             self.assert_done(containerd.pull(reference, *bob))
             self.assertEqual(self.asked()[-1].method, "GET")

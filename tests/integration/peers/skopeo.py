@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -44,7 +45,8 @@ class Skopeo:
 
     def use_identity_token(self, host: str, token: str) -> None:
         """Have a refresh token, instead of a password, for a registry."""
-        entry = {"auth": "", "identitytoken": token}
+        nobody = base64.b64encode(b"nobody:").decode()
+        entry = {"auth": nobody, "identitytoken": token}
         self._auth_file.write_text(json.dumps({"auths": {host: entry}}))
 
     def push(self, source: str, reference: str) -> Finished:

@@ -1,0 +1,59 @@
+"""Tokens that are still good, by who may have them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+from regbroker.grants import MIN_LIFE_SECONDS, Grant
+
+#: Tokens kept, and their bytes: a token is 1 to 2 KiB, 16 KiB in some clouds.
+MAX_CACHED_TOKENS = 8192
+MAX_CACHED_BYTES = 32 * 1024 * 1024
+
+
+class TokenCache:
+    """
+    A bounded cache of grants.
+
+    The least recently used token leaves first. `now` returns seconds since
+    1970.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._grants: OrderedDict[Hashable, Grant] = OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._grants)
+
+    def get(self, key: Hashable) -> Grant | None:
+        """
+        Return a token that lives for another minute at least.
+
+        Clients take any token to live that long, whatever they are told.
+        """
+        grant = self._grants.get(key)
+        if grant is None:
+            return None
+        if grant.expires - self._now() < MIN_LIFE_SECONDS:
+            self._drop(key)
+            return None
+        self._grants.move_to_end(key)
+        return grant
+
+    def put(self, key: Hashable, grant: Grant) -> None:
+        """Keep a token; one that comes with a refresh token is never kept."""
+        if grant.refresh_token:
+            return
+        self._drop(key)
+        self._grants[key] = grant
+        self._bytes += len(grant.token)
+        while len(self._grants) > MAX_CACHED_TOKENS or self._bytes > MAX_CACHED_BYTES:
+            self._drop(next(iter(self._grants)))
+
+    def _drop(self, key: Hashable) -> None:
+        grant = self._grants.pop(key, None)
+        if grant is not None:
+            self._bytes -= len(grant.token)

@@ -1,0 +1,202 @@
+"""The way back: an upstream's reply as the client is to see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from twisted.logger import Logger
+from twisted.web.iweb import UNKNOWN_LENGTH
+
+from regbroker.bodies import (
+    MAX_ERROR_BYTES,
+    MAX_LIST_BYTES,
+    Wording,
+    decode_content,
+    error_body,
+    tags_list,
+)
+from regbroker.challenges import Challenge, format_challenge, parse_challenges
+from regbroker.connections import Reply
+from regbroker.errors import UpstreamError, UpstreamMalformed
+from regbroker.headers import Header, end_to_end, raw_headers
+from regbroker.names import Endpoint
+from regbroker.redirects import link, redirect_location, upload_location
+from regbroker.replies import send_bytes, set_status
+from regbroker.scopes import format_scopes, parse_scopes, public_scopes
+from regbroker.streams import Stall, gather_body, relay_body
+from regbroker.upstreams import Upstream
+from regbroker.web.asking import REWRITTEN
+from regbroker.web.exchange import Exchange
+
+_log = Logger()
+
+#: About the upstream's own server and way, or written anew below.
+_NOT_PASSED_ON = frozenset(
+    {
+        b"alt-svc",
+        b"content-location",
+        b"date",
+        b"docker-distribution-api-version",
+        b"link",
+        b"location",
+        b"server",
+        b"www-authenticate",
+    }
+)
+
+#: About a body that is not passed on as it came.
+_ABOUT_THE_BODY = frozenset(
+    {b"accept-ranges", b"content-encoding", b"content-length", b"content-type", b"etag"}
+)
+
+
+class Answering:
+    """Turns the replies of one upstream into replies to clients."""
+
+    def __init__(self, upstream: Upstream, token_path: str, clock: Any) -> None:
+        self._upstream = upstream
+        self._token_path = token_path
+        self._clock = clock
+
+    async def answer(self, exchange: Exchange, reply: Reply) -> None:
+        """
+        Finish the client's request with an upstream's reply.
+
+        Raises `UpstreamMalformed` for a reply that cannot be passed on, and
+        `TransferBroken` when either side breaks off in the middle.
+        """
+        try:
+            headers = [*self._passed_on(reply), *self._mapped(exchange, reply)]
+        except UpstreamError:
+            reply.abort()
+            raise
+        if reply.status >= 400:
+            self._begin(exchange, reply, headers, rewritten=True)
+            body = await self._error(exchange, reply)
+            send_bytes(exchange.request, reply.status, b"application/json", body)
+        elif (
+            exchange.target.endpoint is Endpoint.TAGS
+            and reply.status == 200
+            and exchange.method == "GET"
+        ):
+            body = await self._tags(exchange, reply)
+            self._begin(exchange, reply, headers, rewritten=True)
+            send_bytes(exchange.request, reply.status, b"application/json", body)
+        else:
+            self._begin(exchange, reply, headers, rewritten=False)
+            await self._relay(exchange, reply)
+
+    def challenges(
+        self, challenges: tuple[Challenge, ...], exchange: Exchange
+    ) -> list[Header]:
+        """
+        Return an upstream's challenges as ours: one a line, Bearer first.
+
+        The realm is ours, the scopes have public names; service and error are
+        the upstream's.
+        """
+        way = exchange.way
+        lines: dict[bytes, None] = {}
+        for challenge in sorted(challenges, key=lambda c: c.scheme != "bearer"):
+            if challenge.scheme == "bearer":
+                scopes = parse_scopes([challenge.get("scope") or ""])
+                line = format_challenge(
+                    "Bearer",
+                    [
+                        ("realm", f"{way.scheme}://{way.host}{self._token_path}"),
+                        ("service", challenge.get("service")),
+                        (
+                            "scope",
+                            format_scopes(public_scopes(scopes, exchange.to_public)),
+                        ),
+                        ("error", challenge.get("error")),
+                    ],
+                )
+            elif challenge.scheme == "basic":
+                line = format_challenge("Basic", [("realm", way.host)])
+            else:
+                # Negotiate and its like are about the connection itself.
+                continue
+            lines[line] = None
+        return [(b"WWW-Authenticate", line) for line in lines]
+
+    def _passed_on(self, reply: Reply) -> Iterator[Header]:
+        for name, value in end_to_end(
+            raw_headers(reply.headers), reply.connection_options
+        ):
+            if name.lower() not in _NOT_PASSED_ON:
+                yield name, value
+
+    def _mapped(self, exchange: Exchange, reply: Reply) -> Iterator[Header]:
+        own = self._upstream.own_address(exchange.way.host)
+        if reply.status == 401:
+            found = reply.headers.getRawHeaders(b"WWW-Authenticate", ())
+            challenges = parse_challenges(value.decode("latin-1") for value in found)
+            yield from self.challenges(challenges, exchange)
+        location = (reply.header(b"Location") or b"").decode("latin-1")
+        if location and 300 <= reply.status < 400:
+            redirect = redirect_location(location, own, exchange.to_public)
+            yield b"Location", redirect.encode("latin-1")
+        elif location and reply.status < 300:
+            try:
+                ours = upload_location(location, own, exchange.to_public)
+                yield b"Location", ours.encode("latin-1")
+            except UpstreamMalformed:
+                if reply.status != 201:
+                    raise
+                # What was made is made, whether or not its place can be told.
+                _log.warn("{upstream}: a 201 without its Location", upstream=own.origin)
+        for value in reply.headers.getRawHeaders(b"Link", ()):
+            mapped = link(value.decode("latin-1"), own, exchange.to_public)
+            if mapped is not None:
+                yield b"Link", mapped.encode("latin-1")
+
+    def _begin(
+        self, exchange: Exchange, reply: Reply, headers: list[Header], rewritten: bool
+    ) -> None:
+        """Set status and headers; `rewritten` says that the body is made here."""
+        set_status(exchange.request, reply.status)
+        for name, value in headers:
+            if not (rewritten and name.lower() in _ABOUT_THE_BODY):
+                exchange.request.responseHeaders.addRawHeader(name, value)
+
+    async def _relay(self, exchange: Exchange, reply: Reply) -> None:
+        request = exchange.request
+        if (
+            reply.length is not UNKNOWN_LENGTH
+            and exchange.method != "HEAD"
+            and reply.status not in (204, 304)
+        ):
+            request.setHeader(b"Content-Length", b"%d" % reply.length)
+        elif exchange.target.endpoint in REWRITTEN:
+            # A HEAD's length is that of the body with the upstream's name.
+            request.responseHeaders.removeHeader(b"Content-Length")
+        stall = Stall(self._clock, self._upstream.config.timeout, reply.abort)
+        try:
+            await relay_body(request, reply, stall)
+        finally:
+            stall.stop()
+
+    async def _tags(self, exchange: Exchange, reply: Reply) -> bytes:
+        assert exchange.target.name is not None
+        body = await gather_body(reply, MAX_LIST_BYTES)
+        plain = decode_content(body, _encoding(reply), MAX_LIST_BYTES)
+        return tags_list(plain, exchange.target.name)
+
+    async def _error(self, exchange: Exchange, reply: Reply) -> bytes:
+        """Return the upstream's error as an OCI document with public names."""
+        try:
+            body = await gather_body(reply, MAX_ERROR_BYTES)
+            body = decode_content(body, _encoding(reply), MAX_ERROR_BYTES)
+        except UpstreamMalformed:
+            body = b""
+        own = self._upstream.own_address(exchange.way.host)
+        hosts = {own.origin.netloc, own.origin.host} - {exchange.way.host}
+        known = {**exchange.names, **dict.fromkeys(hosts, exchange.way.host)}
+        wording = Wording(known, exchange.mapping.to_public)
+        return error_body(reply.status, body, wording)
+
+
+def _encoding(reply: Reply) -> str:
+    return (reply.header(b"Content-Encoding") or b"").decode("latin-1")

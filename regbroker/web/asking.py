@@ -1,0 +1,108 @@
+"""The way up: a request as the upstream is to see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from regbroker.channel import StreamingRequest
+from regbroker.connections import Reply
+from regbroker.errors import UpstreamTimeout
+from regbroker.headers import Header, connection_options, raw_headers, request_headers
+from regbroker.names import Endpoint
+from regbroker.queries import join_target, values, without
+from regbroker.requestbody import request_body
+from regbroker.streams import Stall, UploadBody
+from regbroker.upstreams import Upstream
+from regbroker.web.exchange import Exchange
+
+#: Lists are read and written anew here: they must come whole and unpacked.
+REWRITTEN = (Endpoint.TAGS, Endpoint.CATALOG)
+
+_NOT_FOR_LISTS = frozenset({b"accept-encoding", b"range", b"if-range"})
+
+
+class Asking:
+    """Sends exchanges to one upstream."""
+
+    def __init__(self, upstream: Upstream, clock: Any) -> None:
+        self._upstream = upstream
+        self._clock = clock
+
+    async def ask(self, exchange: Exchange) -> Reply:
+        """
+        Send a request upstream; its body streams while this waits.
+
+        A mount that the upstream refuses is sent again as an ordinary upload.
+        Raises `UpstreamError`, or what the client's body fails with.
+        """
+        reply = await self.send(exchange, exchange.query)
+        if (
+            reply.status in (401, 403)
+            and exchange.authorization is not None
+            and values(exchange.query, "mount")
+        ):
+            # The client may push here, but not pull there: an upload, then.
+            upload = without(exchange.query, "mount", "from")
+            second = await self.send(exchange, upload)
+            if second.status == 202:
+                reply.abort()
+                return second
+            second.abort()
+        return reply
+
+    async def send(self, exchange: Exchange, query: str) -> Reply:
+        """Send a request once, with this query; as `ask` otherwise."""
+        request, event = exchange.request, exchange.event
+        path = exchange.target.path
+        if exchange.route is not None:
+            path = exchange.target.path_for(exchange.route.upstream_name)
+        body = request_body(request)
+        expects = isinstance(request, StreamingRequest) and (
+            request.body.expects_continue
+        )
+        headers = list(self._headers(exchange))
+        if expects:
+            headers.append((b"Expect", b"100-continue"))
+        before = event.seconds
+        asking: Deferred[Reply]
+        stalled = False
+
+        def on_stall() -> None:
+            nonlocal stalled
+            stalled = True
+            asking.cancel()
+
+        stall = Stall(self._clock, self._upstream.config.timeout, on_stall)
+        upload = body and UploadBody(body, self._clock, stall, expects)
+        asking = Deferred.fromCoroutine(
+            self._upstream.request(
+                event.method,
+                join_target(path, query),
+                headers,
+                upload,
+                upload.upstream_continues if upload and expects else None,
+            )
+        )
+        try:
+            return await asking
+        except CancelledError:
+            if not stalled:
+                raise
+            raise UpstreamTimeout("the upstream registry did not answer") from None
+        finally:
+            stall.stop()
+            event.upstream_seconds = event.seconds - before
+
+    def _headers(self, exchange: Exchange) -> Iterator[Header]:
+        given = exchange.request.requestHeaders
+        options = connection_options(given.getRawHeaders(b"Connection", ()))
+        is_list = exchange.target.endpoint in REWRITTEN
+        for name, value in request_headers(raw_headers(given), options):
+            if not (is_list and name.lower() in _NOT_FOR_LISTS):
+                yield name, value
+        if is_list:
+            yield b"Accept-Encoding", b"identity"
+        yield from exchange.way.headers()
