@@ -46,6 +46,8 @@ MAX_HEADERS = 100
 MAX_DRAIN_BYTES = 1024 * 1024
 DRAIN_SECONDS = 5.0
 
+_TLS_HANDSHAKE = b"\x16\x03"
+
 
 class StreamingRequest(Request):
     """A request that is processed as soon as its headers are in."""
@@ -110,9 +112,21 @@ class StreamingChannel(HTTPChannel):
 
     def __init__(self) -> None:
         super().__init__()
+        self._first_bytes = True
         self._refused = False
         self._unfinished: StreamingRequest | None = None
         self._lingering: IDelayedCall | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        """Parse; hang up on a client that speaks TLS where there is none."""
+        if self._first_bytes:
+            self._first_bytes = False
+            if data.startswith(_TLS_HANDSHAKE) and not self.isSecure():
+                # It has no line end, and both sides would wait for ever:
+                # podman and skopeo try TLS first, also when told not to.
+                cast(Any, self.transport).abortConnection()
+                return
+        super().dataReceived(data)
 
     # What bodies ask for.
 

@@ -32,8 +32,9 @@ from twisted.web.resource import IResource
 
 from regbroker.broker import Broker
 from regbroker.channel import StreamingSite
-from regbroker.config import Config, Listener, parse_config
+from regbroker.config import Config, Listener
 from regbroker.errors import ConfigurationError, StateError
+from regbroker.ini import parse_config
 from regbroker.redirects import parse_origin
 from regbroker.sandbox import SandboxService
 from regbroker.tls import load_certificates, self_signed
@@ -175,16 +176,28 @@ class ListeningService(Service):
         _log.info("listening on {url}", url=self.url)
 
 
-def build_service(config: Config, reactor: Any) -> MultiService:
+class RegbrokerService(MultiService):
+    """
+    Everything that one `Config` asks for.
+
+    `root` is the `twisted.web` resource that serves it, for a site of one's
+    own; it works while this service runs.
+    """
+
+    root: IResource
+
+
+def build_service(config: Config, reactor: Any) -> RegbrokerService:
     """
     Return the service that serves `config` on `reactor`.
 
     Nothing is opened before it is started, but the self-signed certificate is
     made. Raises `ConfigurationError` or `StateError`.
     """
-    service = MultiService()
+    service = RegbrokerService()
     upstreams = _build_upstreams(config, reactor, service)
-    site = StreamingSite(_build_root(config, upstreams, reactor), reactor=reactor)
+    service.root = _build_root(config, upstreams, reactor)
+    site = StreamingSite(service.root, reactor=reactor)
     options = None
     if any(listener.tls for listener in config.listen):
         options = _server_options(config)

@@ -6,7 +6,6 @@ import sys
 
 from twisted.application.service import MultiService
 from twisted.internet import reactor
-from twisted.logger import Logger
 from twisted.python import usage
 
 from regbroker import __version__
@@ -14,9 +13,6 @@ from regbroker.config import Config
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.greeting import greeting
 from regbroker.service import build_service, listeners, load_config
-
-_log = Logger()
-
 
 class Options(usage.Options):
     """Command line of ``twistd regbroker``."""
@@ -63,7 +59,7 @@ class TwistdService(MultiService):
         try:
             super().privilegedStartService()
         except StateError as error:
-            _log.critical("{error}", error=str(error))
+            # Standard error is the log by now, in the foreground and elsewhere.
             sys.exit(f"regbroker: {error}")
 
     def startService(self) -> None:

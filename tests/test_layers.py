@@ -10,15 +10,15 @@ from twisted.trial.unittest import SynchronousTestCase
 # The ground first. A module imports only from its own row and the rows before it.
 ROWS = {
     "ground": "__init__ errors",
-    "pure": "names scopes challenges mapping headers queries redirects bodies redact"
-    " settings config",
-    "mechanism": "addresses channel connections replies streams tls origins upstreams"
-    " accounts observe",
+    "pure": "names scopes challenges mapping headers queries redirects realms bodies"
+    " grants tokencache config inivalues ini",
+    "mechanism": "requestbody channel connections replies streams tls upstreams"
+    " tokenservice coalescing observe",
     "sandbox": "sandbox sandbox.*",
     "behaviour": "broker",
     "web": "web web.*",
     "assembly": "service",
-    "edges": "tap cli __main__",
+    "edges": "greeting tap cli __main__",
 }
 PURE = ("ground", "pure")
 IMPURE = {"twisted", "OpenSSL", "time", "os", "socket", "asyncio", "pathlib"}

@@ -144,6 +144,7 @@ class SandboxTestCase(TestCase):
             TCP4ClientEndpoint(reactor, "127.0.0.1", port), RawClient()
         )
         self.addCleanup(lambda: client.lost)
+        self.addCleanup(client.transport.abortConnection)
         client.transport.write(request.encode("latin-1"))
         return client
 

@@ -21,7 +21,6 @@ from regbroker.sandbox.tokens import Tokens, Users
 from regbroker.sandbox.uploads import Uploads
 
 #: The content type of a TLS record that holds a ClientHello (RFC 8446, 5.1).
-_TLS_HANDSHAKE = b"\x16"
 
 log = Logger()
 
@@ -105,23 +104,7 @@ async def _close(port: IListeningPort, site: SandboxSite) -> None:
 
 
 class _Channel(StreamingChannel):
-    """
-    A connection that its site knows about.
-
-    Clients told not to verify TLS still try TLS first. What they send has no
-    line end to wait for, so it is refused by its first byte, and they go on
-    without TLS at once instead of after their timeout.
-    """
-
-    _greeted = False
-
-    def dataReceived(self, data: bytes) -> None:
-        if not self._greeted:
-            self._greeted = True
-            if data[:1] == _TLS_HANDSHAKE:
-                cast(Any, self.transport).abortConnection()
-                return
-        super().dataReceived(data)
+    """A connection that its site knows about."""
 
     def connectionMade(self) -> None:
         cast(Any, self).factory.channels.add(self)

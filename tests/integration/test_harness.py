@@ -36,6 +36,13 @@ class PeersTests(PeersTestCase):
         self.assert_done(containerd.pull(reference, "--user", f"alice:{alice}"))
         self.assertEqual(containerd.digest_of(reference), self.image.digest)
 
+        # the transcript, which is to prove that nothing leaks, shows what did
+        leaks = "\n".join(self.transcript.occurrences(["GET https://" + host]))
+        self.assertIn("skopeo copy", leaks)
+        self.assertIn("podman pull", leaks)
+        leaks = "\n".join(self.transcript.occurrences(["repository:acme_team/app"]))
+        self.assertIn("ctr images pull", leaks)
+
     def test_rights_and_passwords_count(self) -> None:
         """The token server and the registry refuse what they should."""
         skopeo = self.make_skopeo()

@@ -110,10 +110,9 @@ class ListAndDeleteTests(RegbrokerTestCase):
         skopeo = self.make_skopeo()
         self.log_in(skopeo, "bob")
         listed = self.assert_done(skopeo.list_tags(f"{self.host}/team/app"))
-        self.assertEqual(
-            json.loads(listed.stdout),
-            {"Repository": f"{self.host}/team/app", "Tags": ["1", "2"]},
-        )
+        found = json.loads(listed.stdout)
+        self.assertEqual(found["Repository"], f"{self.host}/team/app")
+        self.assertEqual(sorted(found["Tags"]), ["1", "2"])
         podman = self.make_podman()
         self.log_in(podman, "bob")
         self.assertEqual(podman.search_tags(f"{self.host}/team/app"), ["1", "2"])
@@ -139,8 +138,8 @@ class ListAndDeleteTests(RegbrokerTestCase):
         requests = self.upstream_requests_until(
             f"/v2/acme_team/web/manifests/{self.image.digest}"
         )
-        deleted = [access for access in requests if access.method == "DELETE"]
-        self.assertEqual([access.status for access in deleted], [202])
+        deleted = [access.status for access in requests if access.method == "DELETE"]
+        self.assertEqual(deleted.count(202), 1)
 
     def test_delete_without_the_right(self) -> None:
         """bob may pull only."""

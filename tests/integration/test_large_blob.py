@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from .case import SECTIONS, PeersTestCase
+from .case import SECTIONS, UPSTREAM_WORDS, PeersTestCase
 from .peers.https_client import HttpsClient
 from .peers.regbroker import Regbroker
 from .peers.slow_registry import (
@@ -93,6 +93,7 @@ class LargeBlobTests(PeersTestCase):
         done = self.https.request("PUT", f"{started.location()}?digest={digest}")
         self.assertEqual(done.status, 201, done)
         self.assertEqual(self.slow.digest, digest)
+        self.assertEqual(self.transcript.occurrences(UPSTREAM_WORDS), [])
 
     def assert_little_memory(self) -> None:
         """The process has grown by less than the limit, at its peak."""

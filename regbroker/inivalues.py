@@ -1,0 +1,158 @@
+"""
+What the options of the ini file may say: text in, value out.
+
+Each function raises `InvalidValue` with a sentence that says what would be
+right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import ip_network
+
+from regbroker.config import Listener
+from regbroker.headers import Network
+from regbroker.mapping import InvalidRule, Mapping, parse_rule
+from regbroker.redirects import Origin, parse_origin
+
+#: A host as it stands in a section's title: lower case, no port.
+HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+
+
+class InvalidValue(ValueError):
+    """An option's value is wrong; the text says what would be right."""
+
+
+def lines(text: str) -> list[str]:
+    """Return the lines of a list that are not empty."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def listeners(text: str) -> tuple[Listener, ...]:
+    """Parse ``listen``: one endpoint a line."""
+    given = lines(text)
+    if not given:
+        raise InvalidValue("empty; write for example tls:443 or tcp:8080")
+    return tuple(listener(line) for line in given)
+
+
+def listener(line: str) -> Listener:
+    """Parse one line of ``listen``."""
+    kind, _, rest = line.partition(":")
+    tls = kind == "tls"
+    if tls:
+        kind, _, arguments = rest.partition(":")
+        endpoint = rest if kind in ("systemd", "tcp", "unix") else f"tcp:{rest}"
+    else:
+        arguments = rest
+        endpoint = line
+    if endpoint.startswith("tcp:"):
+        port = endpoint.split(":")[1]
+        if not (port.isdigit() and int(port) < 65536):
+            raise InvalidValue(
+                f"'{line}' has no port; write for example tls:443 or "
+                "tls:8443:interface=127.0.0.1"
+            )
+    elif not endpoint.startswith(("systemd:", "unix:")) or not arguments:
+        raise InvalidValue(
+            f"'{line}' is not understood; write tls:PORT, tcp:PORT, or "
+            "tls:systemd:domain=INET:index=0"
+        )
+    return Listener(line, endpoint, tls)
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Parse addresses and networks, separated by spaces or commas."""
+    networks = []
+    for word in text.replace(",", " ").split():
+        try:
+            networks.append(ip_network(word))
+        except ValueError:
+            raise InvalidValue(
+                f"'{word}' is no address or network such as 10.0.0.0/8"
+            ) from None
+    return tuple(networks)
+
+
+def mapping(text: str, upstream: str) -> Mapping:
+    """Parse ``namespaces``: one rule a line."""
+    given = lines(text)
+    if not given:
+        raise InvalidValue("empty; write 'team = acme_team', or '* = *' for all names")
+    try:
+        return Mapping([parse_rule(line) for line in given], upstream)
+    except InvalidRule as error:
+        raise InvalidValue(str(error)) from None
+
+
+def token_path(text: str) -> str:
+    """Parse the path of the token service."""
+    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)+", text) or re.match(
+        r"/v[12](?:/|$)", text
+    ):
+        raise InvalidValue("write a path such as /auth, outside /v1 and /v2")
+    return text
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Return a parser that takes one of a few words."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise InvalidValue(f"'{text}' is not known; write {' or '.join(choices)}")
+        return text
+
+    return parse
+
+
+def upstream_url(text: str) -> tuple[Origin | None, str]:
+    """Parse an upstream's URL into origin and base path; no origin: sandbox."""
+    if text == "sandbox:":
+        return None, ""
+    match = re.fullmatch(r"(https?)://([^/?#]+)(/[^?#]*)?", text)
+    origin = match and parse_origin(match[1], match[2])
+    if not match or origin is None:
+        raise InvalidValue("write https://HOST, https://HOST:PORT, or sandbox:")
+    return origin, (match[3] or "").rstrip("/").removesuffix("/v2")
+
+
+def realm(text: str) -> str | None:
+    """Check a realm that the operator has written."""
+    match = re.fullmatch(r"(https?)://([^/?#]+)([/?][^#]*)?", text)
+    if not match or parse_origin(match[1], match[2]) is None:
+        raise InvalidValue("write the URL of the token service, https://HOST/PATH")
+    return text
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Parse host names, separated by spaces or commas."""
+    hosts = tuple(text.lower().replace(",", " ").split())
+    for host in hosts:
+        if HOST.fullmatch(host) is None:
+            raise InvalidValue(
+                f"'{host}' is no host name; write it without scheme or port"
+            )
+    return hosts
+
+
+def seconds(text: str) -> float:
+    """Parse a time."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise InvalidValue(f"'{text}' is not a number of seconds above 0")
+    return value
+
+
+def users(text: str) -> dict[str, str]:
+    """Parse ``name:password`` lines."""
+    users: dict[str, str] = {}
+    for line in lines(text):
+        name, colon, password = line.partition(":")
+        if not (name and colon and password):
+            raise InvalidValue("write one 'name:password' a line")
+        users[name] = password
+    return users

@@ -1,0 +1,88 @@
+"""The ``regbroker`` command."""
+
+import io
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.cli import main
+
+SHIPPED = Path(__file__).resolve().parent.parent / "etc" / "regbroker.ini"
+
+CONFIG = """
+[registry registry.example.com]
+upstream = aliyun
+namespaces =
+    team = acme_team
+[upstream aliyun]
+url = https://registry.cn-shenzhen.aliyuncs.com
+"""
+
+
+class CommandTests(SynchronousTestCase):
+    """What is printed where, and the exit status."""
+
+    def run_command(self, *arguments: str) -> tuple[int, str, str]:
+        """Return exit status, output and errors."""
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            status = main(arguments)
+        return status, out.getvalue(), err.getvalue()
+
+    def write(self, text: str) -> str:
+        """Return the path of a new file with this text."""
+        path = Path(self.mktemp())
+        path.write_text(text)
+        return str(path)
+
+    def test_check_shipped(self) -> None:
+        """The configuration as shipped can be served."""
+        status, out, err = self.run_command("check", "-c", str(SHIPPED))
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("can be served", out)
+
+    def test_check_problems(self) -> None:
+        """Every problem is a line of its own, on the error stream."""
+        path = self.write("[regbroker]\nlisten = x\n[tls]\ncertificate = none.pem\n")
+        status, out, err = self.run_command("check", "-c", path)
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("[regbroker] listen: ", err)
+        self.assertIn("none.pem cannot be read: No such file or directory", err)
+
+    def test_no_file(self) -> None:
+        """A file that is not there is named."""
+        status, _, err = self.run_command("check", "-c", "/nowhere/regbroker.ini")
+        self.assertEqual(status, 1)
+        self.assertEqual(err, "/nowhere/regbroker.ini: No such file or directory\n")
+
+    def test_explain(self) -> None:
+        """A name's way is told with the rule that decides; ports do not matter."""
+        path = self.write(CONFIG)
+        for image in (
+            "registry.example.com/team/app",
+            "registry.example.com:8443/acme_team/app",
+        ):
+            status, out, _ = self.run_command("explain", "-c", path, image)
+            self.assertEqual(status, 0)
+            self.assertIn("[registry registry.example.com] team/app\n", out)
+            self.assertIn("registry.cn-shenzhen.aliyuncs.com acme_team/app\n", out)
+            self.assertIn("'team = acme_team'", out)
+
+    def test_explain_refused(self) -> None:
+        """A name that is not served is told as the client would be told."""
+        path = self.write(CONFIG)
+        status, _, err = self.run_command(
+            "explain", "-c", path, "registry.example.com/other/app"
+        )
+        self.assertEqual(status, 1)
+        self.assertIn("404 NAME_UNKNOWN", err)
+        self.assertIn("namespaces here: team", err)
+
+    def test_explain_unknown_host(self) -> None:
+        """A host without a registry is named."""
+        status, _, err = self.run_command(
+            "explain", "-c", self.write(CONFIG), "elsewhere.example/team/app"
+        )
+        self.assertEqual(status, 1)
+        self.assertIn("no [registry elsewhere.example] section", err)

@@ -1,0 +1,69 @@
+"""The lines to paste."""
+
+import shlex
+from dataclasses import replace
+from pathlib import PurePath
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.config import CertificateFiles, Config
+from regbroker.greeting import greeting
+from regbroker.ini import parse_config
+
+SANDBOX = """
+[registry *]
+upstream = box
+namespaces = team = acme_team
+[upstream box]
+url = sandbox:
+users = alice:wonderland
+"""
+
+
+def config(text: str = SANDBOX) -> Config:
+    """Return a configuration with its state in /state."""
+    return replace(
+        parse_config(text, PurePath("/"), lambda path: None),
+        state_directory=PurePath("/state"),
+    )
+
+
+class GreetingTests(SynchronousTestCase):
+    """What is printed can be pasted and says what is served."""
+
+    def test_sandbox(self) -> None:
+        """As shipped: the self-signed certificate, the sandbox's user."""
+        text = greeting(config(), ["https://127.0.0.1:8443"])
+        commands = [shlex.split(line) for line in text.splitlines() if "8443" in line]
+        curl, token, skopeo, login, push, _ = commands
+        self.assertEqual(
+            curl,
+            shlex.split(
+                "curl --cacert /state/self-signed.pem https://localhost:8443/v2/ -i"
+            ),
+        )
+        self.assertEqual(
+            token[-1], "https://localhost:8443/auth?scope=repository:team/app:pull"
+        )
+        self.assertIn("alice:wonderland", skopeo)
+        self.assertEqual(skopeo[-1], "docker://localhost:8443/team/app:latest")
+        self.assertEqual(login[:3], ["docker", "login", "-u"])
+        self.assertEqual(push, ["docker", "push", "localhost:8443/team/app:latest"])
+        self.assertIn("team = acme_team", text)
+
+    def test_named_registry(self) -> None:
+        """A real certificate is not asked to be trusted; the host is the registry's."""
+        named = config(SANDBOX.replace("*", "registry.example.com"))
+        named = replace(
+            named, certificates=(CertificateFiles("", PurePath("a"), PurePath("b")),)
+        )
+        text = greeting(named, ["https://0.0.0.0:443"])
+        self.assertNotIn("self-signed", text)
+        self.assertNotIn("docker trusts", text)
+        self.assertIn("https://registry.example.com:443/v2/", text)
+
+    def test_plain_listener(self) -> None:
+        """Without TLS there is nothing to paste: a balancer stands in front."""
+        text = greeting(config(), ["http://127.0.0.1:8080"])
+        self.assertNotIn("curl", text)
+        self.assertIn("[registry *] -> [upstream box]", text)

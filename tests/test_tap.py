@@ -1,0 +1,191 @@
+"""``twistd regbroker``, as a process."""
+
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from http.client import HTTPSConnection
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+SHIPPED = Path(__file__).resolve().parent.parent / "etc" / "regbroker.ini"
+
+#: How long a process may take to start or to end, at the worst.
+DEADLINE = 60.0
+
+CONFIG = """
+[regbroker]
+listen = tls:{port}:interface=127.0.0.1
+state-directory = state
+[registry *]
+upstream = sandbox
+namespaces = team = acme_team
+[upstream sandbox]
+url = sandbox:
+users = alice:wonderland
+"""
+
+
+class Twistd:
+    """One twistd process, its output in a file."""
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        self.output = directory / "output"
+        program = "from twisted.scripts.twistd import run; run()"
+        with open(self.output, "wb") as file:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-c",
+                    program,
+                    "-n",
+                    "--pidfile=",
+                    "regbroker",
+                    *arguments,
+                ],
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+
+    @property
+    def text(self) -> str:
+        """What the process has printed so far."""
+        return self.output.read_text(errors="replace")
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Return the first match in the output; fails when the process ends."""
+        deadline = time.monotonic() + DEADLINE
+        while time.monotonic() < deadline:
+            ended = self.process.poll() is not None
+            match = re.search(pattern, self.text)
+            if match:
+                return match
+            if ended:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"no {pattern!r} in: {self.text}")
+
+    def end(self) -> int:
+        """End the process, if it is still there; return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(DEADLINE)
+
+
+class TwistdTests(SynchronousTestCase):
+    """What an operator sees of the process."""
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir()
+
+    def start(self, *arguments: str) -> Twistd:
+        """Start twistd; it is ended with the test."""
+        twistd = Twistd(self.directory, *arguments)
+        self.addCleanup(twistd.end)
+        return twistd
+
+    def write(self, text: str) -> str:
+        """Return the path of a new configuration."""
+        path = self.directory / "regbroker.ini"
+        path.write_text(text)
+        return str(path)
+
+    def test_broken_configuration(self) -> None:
+        """All problems are told, the exit status is 1, there is no traceback."""
+        path = self.write("[regbroker]\nlisten = 1\n[registry x]\nupstream = y\n")
+        twistd = self.start("--config", path)
+        self.assertEqual(twistd.process.wait(DEADLINE), 1)
+        self.assertIn("regbroker.ini cannot be served:\n", twistd.text)
+        self.assertIn("  [regbroker] listen: ", twistd.text)
+        self.assertIn("  [registry x] upstream: ", twistd.text)
+        self.assertIn("  [registry x] namespaces: ", twistd.text)
+        self.assertNotIn("Traceback", twistd.text)
+
+    def test_no_configuration(self) -> None:
+        """Without --config the option is named, and the exit status is 1."""
+        twistd = self.start()
+        self.assertEqual(twistd.process.wait(DEADLINE), 1)
+        self.assertIn("--config FILE is missing", twistd.text)
+        self.assertNotIn("Traceback", twistd.text)
+
+    def test_port_taken(self) -> None:
+        """A port that is taken is one clear line, and exit status 1."""
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            twistd = self.start("--config", self.write(CONFIG.format(port=port)))
+            self.assertEqual(twistd.process.wait(DEADLINE), 1)
+        (line,) = [text for text in twistd.text.splitlines() if "listen" in text]
+        self.assertTrue(
+            line.endswith(
+                "regbroker: [regbroker] listen: cannot listen on "
+                f"tls:{port}:interface=127.0.0.1: Address already in use"
+            ),
+            line,
+        )
+        self.assertNotIn("Traceback", twistd.text)
+
+    def test_wrong_certificate(self) -> None:
+        """A certificate that is none is told before anything starts."""
+        (self.directory / "a.pem").write_text("no certificate")
+        text = CONFIG.format(port=0) + "[tls]\ncertificate = a.pem\nkey = a.pem\n"
+        twistd = self.start("--config", self.write(text))
+        self.assertEqual(twistd.process.wait(DEADLINE), 1)
+        self.assertIn("a.pem: the certificate is no PEM file", twistd.text)
+        self.assertNotIn("Traceback", twistd.text)
+
+    def test_help_and_version(self) -> None:
+        """--help names the option; --version is regbroker's."""
+        self.assertEqual(self.start("--help").process.wait(DEADLINE), 0)
+        self.assertIn("--config=", (self.directory / "output").read_text())
+        twistd = self.start("--version")
+        self.assertEqual(twistd.process.wait(DEADLINE), 0)
+        self.assertRegex(twistd.text, r"^regbroker \d+\.\d+")
+
+    def test_shipped(self) -> None:
+        """
+        The configuration as shipped is served: listen and state moved out of
+        the way of others, the rest as it is.
+        """
+        shipped = SHIPPED.read_text()
+        moved = shipped.replace("tls:8443:", "tls:0:").replace("../var", "var")
+        self.assertNotEqual(moved, shipped)
+        twistd = self.start("--config", self.write(moved))
+        port = int(twistd.wait_for(r"listening on https://127.0.0.1:(\d+)")[1])
+        twistd.wait_for(r"for trying out only")
+        twistd.wait_for(r"curl --cacert \S+ https://localhost:\d+/v2/")
+        twistd.wait_for(r"token service http")
+        context = ssl.create_default_context(
+            cafile=str(self.directory / "var" / "self-signed.pem")
+        )
+        connection = HTTPSConnection("localhost", port, context=context, timeout=30)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/v2/")
+        reply = connection.getresponse()
+        self.assertEqual(reply.status, 401)
+        self.assertEqual(
+            reply.getheader("WWW-Authenticate"),
+            f'Bearer realm="https://localhost:{port}/auth",service="regbroker-sandbox"',
+        )
+        twistd.end()
+        self.assertNotIn("Traceback", twistd.text)
+        self.assertNotIn("Unhandled", twistd.text)
+
+    def test_ends_on_request(self) -> None:
+        """SIGTERM ends the process, and nothing is left listening."""
+        twistd = self.start("--config", self.write(CONFIG.format(port=0)))
+        port = int(twistd.wait_for(r"listening on https://127.0.0.1:(\d+)")[1])
+        twistd.wait_for("regbroker serves")
+        self.assertIn(twistd.end(), (0, -signal.SIGTERM))
+        with socket.socket() as probe:
+            self.assertNotEqual(probe.connect_ex(("127.0.0.1", port)), 0)
