@@ -11,12 +11,15 @@ Everything that regbroker itself can refuse or fail at, as one tree::
         |   |-- DigestInvalid         400  DIGEST_INVALID
         |   |-- TagInvalid            400  TAG_INVALID
         |   |-- Unauthorized          401  UNAUTHORIZED
+        |   |-- Denied                403  DENIED
         |   |-- NameUnknown           404  NAME_UNKNOWN
         |   |-- EndpointUnknown       404  UNSUPPORTED
         |   |-- MethodNotAllowed      405  UNSUPPORTED
         |   |-- BodyTooLarge          413  SIZE_INVALID
         |   |-- HostUnknown           421  NAME_UNKNOWN
+        |   |-- TooManyRequests       429  TOOMANYREQUESTS
         |   `-- HeadersTooLarge       431  UNSUPPORTED
+        |-- AccountsUnavailable   503  UNAVAILABLE  our own side's fault
         `-- UpstreamError         the upstream's fault
             |-- UpstreamMalformed     502  UNKNOWN
             |-- UpstreamUnavailable   503  UNAVAILABLE
@@ -121,6 +124,13 @@ class Unauthorized(ClientError):
     code = "UNAUTHORIZED"
 
 
+class Denied(ClientError):
+    """The account may not do that; new credentials would not help."""
+
+    status = 403
+    code = "DENIED"
+
+
 class NameUnknown(ClientError):
     """No namespace rule maps this repository name."""
 
@@ -154,10 +164,24 @@ class HostUnknown(ClientError):
     code = "NAME_UNKNOWN"
 
 
+class TooManyRequests(ClientError):
+    """Too many wrong passwords; `headers` carries Retry-After."""
+
+    status = 429
+    code = "TOOMANYREQUESTS"
+
+
 class HeadersTooLarge(ClientError):
     """The request line and headers exceed their bound."""
 
     status = 431
+
+
+class AccountsUnavailable(HTTPError):
+    """Whether a password is right cannot be told now: the directory is down."""
+
+    status = 503
+    code = "UNAVAILABLE"
 
 
 class UpstreamError(HTTPError):
