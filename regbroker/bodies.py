@@ -45,6 +45,8 @@ def decode_content(body: bytes, encoding: str, limit: int) -> bytes:
         raise UpstreamMalformed("the upstream's reply cannot be unpacked") from error
     if len(plain) > limit:
         raise UpstreamMalformed(f"the upstream's reply is larger than {limit} bytes")
+    if not decoder.eof:
+        raise UpstreamMalformed("the upstream's reply cannot be unpacked")
     return plain
 
 
@@ -115,6 +117,9 @@ class Wording:
         host, slash, name = word.partition("/")
         if slash and host in self._known:
             return f"{self._known[host]}/{self._word(name)}"
+        if slash and host == "v2":
+            # A path of the distribution API.
+            return f"v2/{self._word(name)}"
         public = self._to_public(word)
         # A rule with nothing before the star leads back from every word there
         # is; a word without a slash is then more likely just a word.
@@ -138,14 +143,15 @@ def error_body(status: int, body: bytes, wording: Wording) -> bytes:
     """
     try:
         document = parse_object(body)
-    except UpstreamMalformed:
+        document = wording.value(document)
+    except (UpstreamMalformed, RecursionError):
         document = {}
     errors = document.get("errors")
-    if isinstance(errors, list) and errors:
-        return _dump({**document, "errors": wording.value(errors)})
+    if isinstance(errors, list) and errors and all(isinstance(e, dict) for e in errors):
+        return _dump(document)
     message = next(
         (
-            wording.text(document[key])
+            document[key]
             for key in ("message", "error_description", "details", "error")
             if isinstance(document.get(key), str)
         ),

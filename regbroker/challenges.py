@@ -93,9 +93,8 @@ def format_challenge(
     scheme: str, parameters: Iterable[tuple[str, str | None]]
 ) -> bytes:
     """Write one challenge, leaving out parameters that are empty or None."""
-    written = ",".join(
-        f'{name}="{_quote(value)}"' for name, value in parameters if value
-    )
+    quoted = ((name, _quote(value or "")) for name, value in parameters)
+    written = ",".join(f'{name}="{value}"' for name, value in quoted if value)
     return f"{scheme} {written}".rstrip().encode()
 
 

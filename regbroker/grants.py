@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -133,7 +134,7 @@ def get_query(request: TokenRequest, service: str, scopes: Iterable[Scope]) -> s
         pairs.append(("client_id", request.client_id))
     if request.offline:
         pairs.append(("offline_token", "true"))
-    return urlencode(pairs)
+    return urlencode(pairs, errors="surrogateescape")
 
 
 def post_form(request: TokenRequest, service: str, scopes: Iterable[Scope]) -> str:
@@ -188,7 +189,7 @@ def parse_reply(body: bytes, now: float) -> Grant:
     """
     document = parse_object(body)
     token = document.get("token") or document.get("access_token")
-    if not isinstance(token, str):
+    if not isinstance(token, str) or not re.fullmatch("[!-~]+", token):
         raise UpstreamMalformed("the upstream's token service sent no token")
     life = document.get("expires_in")
     if not isinstance(life, int | float) or not 0 < life < _MAX_LIFE_SECONDS:
@@ -228,7 +229,7 @@ def format_reply(grant: Grant, scope: str | None, method: str, now: float) -> by
     ``issued_at`` and ``expires_in`` are set so that a client that adds them
     finds the true end, and one that counts from now does not get beyond it.
     """
-    seconds = int(grant.expires - now)
+    seconds = max(int(grant.expires - now), MIN_LIFE_SECONDS)
     issued = datetime.fromtimestamp(int(now), timezone.utc)
     document: dict[str, Any] = {
         "token": grant.token,

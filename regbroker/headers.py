@@ -134,15 +134,16 @@ def client_way(
     # An entry that is no address was made up, and so was what is before it.
     believable: list[str] = []
     for hop in reversed([hop for hop in chain if hop]):
-        if _address(hop) is None:
+        address = _address(hop)
+        if address is None or "%" in hop:
             break
-        believable.insert(0, hop)
+        believable.insert(0, str(address))
         if not _is_trusted(hop, networks):
             break
-    address = believable[0] if believable else peer
+    client = believable[0] if believable else peer
     claimed_scheme = claims.get("x-forwarded-proto", "").strip().lower()
     return ClientWay(
-        address,
+        client,
         ", ".join([*believable, peer]),
         claimed_scheme if claimed_scheme in ("http", "https") else scheme,
         claims.get("x-forwarded-host", "").strip() or host,

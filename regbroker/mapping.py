@@ -34,6 +34,10 @@ _ANY = "w8qz"
 #: The ways in which a name can go on after a pattern's text.
 _CONTINUATIONS = ("", f"/{_ANY}", _ANY, f"{_ANY}/{_ANY}")
 
+#: Rarer ways, which matter where a pattern ends in a separator: after ``a_`` the
+#: name ``a__b`` goes on, and without the ``a_`` it would be no name.
+_SEPARATED = tuple(separator + _ANY for separator in (".", "_", "__", "-"))
+
 _PATTERN_TEXT = re.compile(r"[a-z0-9._/-]*")
 
 
@@ -145,9 +149,8 @@ class Mapping:
         )
         for rule in self.rules:
             self._check_reachable(rule)
-        for index, one in enumerate(self.rules):
-            for other in self.rules[index + 1 :]:
-                self._check_invertible(one, other)
+        for name in self._probes():
+            self._check_invertible(name)
 
     def __repr__(self) -> str:
         return f"<Mapping {'; '.join(map(str, self.rules))}>"
@@ -224,20 +227,37 @@ class Mapping:
                 blocker, because = found[0], "decides about all its names"
         raise InvalidRule(f"'{rule}' can never apply: '{blocker}' {because}")
 
-    def _check_invertible(self, one: Rule, other: Rule) -> None:
-        stem = max(one.upstream.text, other.upstream.text, key=len)
-        for continuation in _CONTINUATIONS:
-            name = stem + continuation
-            if not is_name(name):
-                continue
-            canonical = {
-                rule: source
-                for rule, source in self._sources(name)
-                if not self._sources(source)
-            }
-            if one in canonical and other in canonical:
-                raise InvalidRule(
-                    f"'{one}' and '{other}' make one upstream name of two public "
-                    f"ones: '{canonical[one]}' and '{canonical[other]}' both "
-                    f"become '{name}'"
-                )
+    def _probes(self) -> Iterable[str]:
+        """
+        Yield the names at which rules can meet.
+
+        Those are the places where a pattern ends, and what the rules make of
+        them, twice: once to the upstream name that is shared, and once more
+        for the name whose alias it may be.
+        """
+        texts = {
+            pattern.text
+            for rule in self.rules
+            for pattern in (rule.public, rule.upstream)
+        }
+        names = {
+            text + continuation
+            for text in texts
+            for continuation in _CONTINUATIONS + _SEPARATED
+        }
+        for _ in range(2):
+            names |= {rule.apply(name) or name for rule in self.rules for name in names}
+        return sorted(filter(is_name, names))
+
+    def _check_invertible(self, name: str) -> None:
+        canonical = [
+            (rule, source)
+            for rule, source in self._sources(name)
+            if not self._sources(source)
+        ]
+        if len(canonical) > 1:
+            (one, one_source), (other, other_source), *_ = canonical
+            raise InvalidRule(
+                f"'{one}' and '{other}' make one upstream name of two public "
+                f"ones: '{one_source}' and '{other_source}' both become '{name}'"
+            )

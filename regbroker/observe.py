@@ -67,17 +67,25 @@ class Event:
             ("out", str(self.bytes_out)),
             ("upstream_time", upstream_time),
             ("time", f"{self.seconds:.3f}"),
-            ("outcome", _text(self.outcome)),
+            ("outcome", _text(self.outcome, spaces=True)),
         )
         return " ".join(f"{name}={value}" for name, value in fields)
 
 
-def _text(text: str) -> str:
-    """Make a text that the client chose fit for one field of one line."""
+def _text(text: str, spaces: bool = False) -> str:
+    """
+    Make a text that the client chose fit for one field of one line.
+
+    `spaces` may stay in a text of our own; it is quoted then.
+    """
     if not text:
         return "-"
-    safe = "".join(c if "!" <= c <= "~" and c != '"' else "?" for c in text)
-    return safe[:_MAX_TEXT] if safe == text else f'"{safe[:_MAX_TEXT]}"'
+    first = " " if spaces else "!"
+    safe = "".join(c if first <= c <= "~" and c != '"' else "?" for c in text)
+    if safe == text and " " not in safe:
+        return safe[:_MAX_TEXT]
+    # A backslash before the closing quote would seem to escape it.
+    return '"' + safe[:_MAX_TEXT].replace("\\", "?") + '"'
 
 
 def emit(event: Event) -> None:

@@ -28,7 +28,7 @@ def join_target(path: str, query: str) -> str:
 
 def parameters(query: str) -> list[tuple[str, str]]:
     """Return the decoded names and values of a query, in order."""
-    return [(name, _value(raw)) for name, raw in _pieces(query)]
+    return [(name, _value(raw)) for name, raw in _pieces(query) if raw]
 
 
 def values(query: str, name: str) -> list[str]:
@@ -44,18 +44,21 @@ def without(query: str, *names: str) -> str:
 def replaced(query: str, name: str, change: Callable[[str], str]) -> str:
     """Return the query with `change` applied to the values of one parameter."""
     return "&".join(
-        f"{raw.partition('=')[0]}={quote(change(_value(raw)), safe='/:')}"
+        f"{raw.partition('=')[0]}={_quote(change(_value(raw)))}"
         if found == name
         else raw
         for found, raw in _pieces(query)
     )
 
 
+def _quote(value: str) -> str:
+    return quote(value, safe="/:", errors="surrogateescape")
+
+
 def _pieces(query: str) -> list[Piece]:
-    return [
-        (unquote_plus(raw.partition("=")[0]), raw) for raw in query.split("&") if raw
-    ]
+    return [(unquote_plus(raw.partition("=")[0]), raw) for raw in query.split("&")]
 
 
 def _value(raw: str) -> str:
-    return unquote_plus(raw.partition("=")[2])
+    # Passwords may be in other encodings than UTF-8: no byte is lost.
+    return unquote_plus(raw.partition("=")[2], errors="surrogateescape")

@@ -36,7 +36,7 @@ class Realm:
 
 def parse_realm(url: str) -> Realm:
     """Parse a realm; raises `RealmRefused`."""
-    match = re.fullmatch(r"(https?)://([^/?#]+)([^#]*)", url)
+    match = re.fullmatch(r"((?i:https?))://([^/?#]+)([/?][!\"$-~]*)?", url)
     origin = match and parse_origin(match[1], match[2])
     if match is None or origin is None:
         raise RealmRefused("the realm is no http or https URL")

@@ -49,7 +49,7 @@ def parse_origin(scheme: str, authority: str) -> Origin | None:
     if scheme not in _DEFAULT_PORTS or "@" in authority:
         return None
     match = re.fullmatch(
-        r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>\d{1,5}))?",
+        r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?",
         authority,
     )
     if match is None:
@@ -116,16 +116,27 @@ def redirect_location(location: str, own: OwnAddress, to_public: ToPublic) -> st
         raise UpstreamMalformed(
             "the upstream redirects to a repository that is not served here"
         )
-    return f"{own.origin}{target}" if host is None else location
+    if host is None and not target.startswith("/"):
+        raise UpstreamMalformed("the upstream redirects to what is no URL and no path")
+    if host is None or host.lower() == own.public_host.lower():
+        return f"{own.origin}{target}"
+    return location
 
 
 def link(value: str, own: OwnAddress, to_public: ToPublic) -> str | None:
-    """Return a ``Link`` header's value as ours, or None when it cannot be."""
-    match = re.fullmatch(r"\s*<(?P<url>[^>]*)>(?P<parameters>.*)", value)
-    if match is None:
-        return None
-    target = _public_target(_strip_host(match["url"])[1], own, to_public)
-    return None if target is None else f"<{target}>{match['parameters']}"
+    """
+    Return a ``Link`` header's value as ours, or None when it cannot be.
+
+    It may hold several links; none is passed on unless all can be.
+    """
+    start, *links = re.split(r"<([^>]*)>", value)
+    written = ""
+    for url, parameters in zip(links[::2], links[1::2], strict=True):
+        target = _public_target(_strip_host(url)[1], own, to_public)
+        if target is None:
+            return None
+        written += f"<{target}>{parameters}"
+    return written if written and not start.strip() else None
 
 
 def _strip_host(url: str) -> tuple[str | None, str]:

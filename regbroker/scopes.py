@@ -24,7 +24,9 @@ MAX_SCOPE_LENGTH = 1024
 
 _SCOPE = re.compile(
     r"(?P<type>[a-z0-9]+)(?:\((?P<class>[a-z0-9]+)\))?"
-    r":(?P<name>.+):(?P<actions>[a-z*]*(?:,[a-z*]+)*)"
+    # Looser than the grammar: Azure's actions have underscores, and a scope left
+    # opaque takes its public name to the upstream.
+    r":(?P<name>.+):(?P<actions>[^:/\s]*)"
 )
 
 

@@ -20,7 +20,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from twisted.application.service import IService, MultiService, Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
@@ -32,13 +32,14 @@ from twisted.web.resource import IResource
 
 from regbroker.broker import Broker
 from regbroker.channel import StreamingSite
-from regbroker.config import Config, Listener
+from regbroker.config import Config, Listener, UpstreamConfig
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.ini import parse_config
 from regbroker.redirects import parse_origin
 from regbroker.sandbox import SandboxService
 from regbroker.tls import load_certificates, self_signed
 from regbroker.upstreams import Upstream
+from regbroker.upstreamtokens import UpstreamTokens
 from regbroker.web.proxy import Proxy
 from regbroker.web.site import Registry, VirtualHosts
 from regbroker.web.tokens import TokenEndpoint
@@ -78,29 +79,35 @@ def _problem_with_file(path: PurePath) -> str | None:
 class UpstreamService(Service):
     """Keeps one upstream open; starts the sandbox before it, if it is one."""
 
-    def __init__(self, upstream: Upstream, sandbox: SandboxService | None) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        tokens: UpstreamTokens,
+        sandbox: SandboxService | None,
+    ) -> None:
         self.setName(f"upstream {upstream.name}")
-        self._upstream = upstream
+        self.upstream = upstream
+        self.tokens = tokens
         self._sandbox = sandbox
 
     def startService(self) -> None:
         """Open the upstream; it may be down, and is then asked until it is not."""
         super().startService()
-        origin = self._upstream.config.origin
+        origin = self.upstream.config.origin
         if self._sandbox is not None:
             self._sandbox.startService()
             origin = parse_origin(*self._sandbox.url.split("://"))
         assert origin is not None
-        self._upstream.open(origin)
+        self.upstream.open(origin)
 
-    def stopService(self) -> Deferred[Any] | None:
-        """Close the upstream's idle connections, and the sandbox."""
+    def stopService(self) -> Deferred[Any]:
+        """Close the connections that nobody uses, and the sandbox."""
         super().stopService()
-        self._upstream.close()
+        self.upstream.close()
+        closing = [self.tokens.close()]
         if self._sandbox is not None:
-            stopping: Deferred[Any] | None = self._sandbox.stopService()
-            return stopping
-        return None
+            closing.append(maybeDeferred(self._sandbox.stopService))
+        return DeferredList(closing)
 
 
 class ListeningService(Service):
@@ -195,7 +202,12 @@ def build_service(config: Config, reactor: Any) -> RegbrokerService:
     made. Raises `ConfigurationError` or `StateError`.
     """
     service = RegbrokerService()
-    upstreams = _build_upstreams(config, reactor, service)
+    upstreams = {
+        name: _build_upstream(entry, config, reactor)
+        for name, entry in config.upstreams.items()
+    }
+    for upstream in upstreams.values():
+        upstream.setServiceParent(service)
     service.root = _build_root(config, upstreams, reactor)
     site = StreamingSite(service.root, reactor=reactor)
     options = None
@@ -206,37 +218,41 @@ def build_service(config: Config, reactor: Any) -> RegbrokerService:
     return service
 
 
-def _build_upstreams(
-    config: Config, reactor: Any, service: MultiService
-) -> dict[str, Upstream]:
-    upstreams: dict[str, Upstream] = {}
-    for name, upstream_config in config.upstreams.items():
-        sandbox = None
-        if upstream_config.origin is None:
-            directory = Path(config.state_directory) / "sandbox" / name
-            sandbox = SandboxService(reactor, directory, upstream_config.users)
-        try:
-            upstreams[name] = Upstream(upstream_config, reactor)
-        except ValueError as error:
-            raise ConfigurationError(
-                [f"[upstream {name}] ca-file: {upstream_config.ca_file}: {error}"]
-            ) from error
-        UpstreamService(upstreams[name], sandbox).setServiceParent(service)
-    return upstreams
+def _build_upstream(
+    entry: UpstreamConfig, config: Config, reactor: Any
+) -> UpstreamService:
+    sandbox = None
+    if entry.origin is None:
+        directory = Path(config.state_directory) / "sandbox" / entry.name
+        sandbox = SandboxService(reactor, directory, entry.users)
+    try:
+        upstream = Upstream(entry, reactor)
+    except ValueError as error:
+        raise ConfigurationError(
+            [f"[upstream {entry.name}] ca-file: {entry.ca_file}: {error}"]
+        ) from error
+    return UpstreamService(
+        upstream, UpstreamTokens(upstream, reactor, time.time), sandbox
+    )
 
 
 def _build_root(
-    config: Config, upstreams: dict[str, Upstream], reactor: Any
+    config: Config, upstreams: dict[str, UpstreamService], reactor: Any
 ) -> IResource:
     registries = []
     for entry in config.registries:
-        upstream = upstreams[entry.upstream]
-        broker = Broker(upstream, entry.mapping, reactor, time.time)
+        upstream = upstreams[entry.upstream].upstream
+        broker = Broker(upstreams[entry.upstream].tokens, entry.mapping, time.time)
         proxy = Proxy(
             upstream, entry.mapping, broker, entry.token_path, entry.catalog, reactor
         )
         registries.append(
-            Registry(entry.host, entry.token_path, proxy, TokenEndpoint(broker))
+            Registry(
+                entry.host,
+                entry.token_path,
+                proxy,
+                TokenEndpoint(broker, upstream.name),
+            )
         )
     return VirtualHosts(registries, config.trusted_proxies, reactor)
 

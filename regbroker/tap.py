@@ -14,6 +14,7 @@ from regbroker.errors import ConfigurationError, StateError
 from regbroker.greeting import greeting
 from regbroker.service import build_service, listeners, load_config
 
+
 class Options(usage.Options):
     """Command line of ``twistd regbroker``."""
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import treq
 from treq.client import HTTPClient
+from twisted.internet.defer import Deferred
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseNeverReceived
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory
@@ -58,9 +59,10 @@ class TokenService:
         self._agent: IAgent = Agent.usingEndpointFactory(clock, endpoints, pool)
         self._pool = pool
 
-    def close(self) -> Any:
+    def close(self) -> Deferred[Any]:
         """Close the kept connections; fires when they are closed."""
-        return self._pool.closeCachedConnections()
+        closing: Deferred[Any] = self._pool.closeCachedConnections()
+        return closing
 
     async def get(
         self,

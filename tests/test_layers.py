@@ -15,7 +15,7 @@ ROWS = {
     "mechanism": "requestbody channel connections replies streams tls upstreams"
     " tokenservice coalescing observe",
     "sandbox": "sandbox sandbox.*",
-    "behaviour": "broker",
+    "behaviour": "upstreamtokens broker",
     "web": "web web.*",
     "assembly": "service",
     "edges": "greeting tap cli __main__",

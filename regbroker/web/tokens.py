@@ -20,10 +20,11 @@ _METHODS = "GET, POST"
 
 
 class TokenEndpoint:
-    """Answers token requests of one registry."""
+    """Answers token requests of one registry; `upstream` is the upstream's name."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, upstream: str) -> None:
         self._broker = broker
+        self._upstream = upstream
 
     async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
@@ -31,19 +32,23 @@ class TokenEndpoint:
         if method == "GET":
             _, query = split_target(request.uri.decode("latin-1"))
             authorization = request.getHeader(b"Authorization")
-            wanted = parse_get(
+            asked = parse_get(
                 query, authorization.decode("latin-1") if authorization else None
             )
         elif method == "POST":
-            wanted = parse_post(await read_body(request, MAX_FORM_BYTES))
+            asked = parse_post(await read_body(request, MAX_FORM_BYTES))
         else:
             raise MethodNotAllowed(
                 f"the token service takes {_METHODS}",
                 headers=[(b"Allow", _METHODS.encode())],
             )
-        event.user = wanted.user
+        event.user = asked.user
+        event.public_name = ",".join(scope.name for scope in asked.scopes)
+        wanted = self._broker.wanted(asked, way.host)
+        event.upstream = self._upstream
+        event.upstream_name = ",".join(scope.name for scope in wanted.scopes)
         before = event.seconds
-        reply = await self._broker.grant(wanted, way.host)
+        reply = await self._broker.grant(asked, wanted, way.host)
         event.upstream_seconds = event.seconds - before
         # Tokens are secrets of one client; RFC 6749, 5.1.
         request.setHeader(b"Cache-Control", b"no-store")

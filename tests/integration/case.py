@@ -6,14 +6,14 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, quote_plus, unquote, urlsplit
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from .peers.certificates import Authority
 from .peers.containerd import Containerd
 from .peers.docker_registry import Access, DockerRegistry
-from .peers.https_client import HttpsClient, Reply, bearer
+from .peers.https_client import HttpsClient, Reply, basic, bearer
 from .peers.images import Image, make_image
 from .peers.podman import Podman
 from .peers.processes import Finished, poll, require_programs
@@ -80,16 +80,16 @@ class PeersTestCase(SynchronousTestCase):
 
     def make_skopeo(self, name: str = "skopeo") -> Skopeo:
         """A skopeo of its own."""
-        return Skopeo(self.directory / name, self._root, self.transcript)
+        return Skopeo(self.directory / name, self.root_pem, self.transcript)
 
     def make_podman(self) -> Podman:
         """A podman of its own."""
-        return Podman(self.directory / "podman", self._root, self.transcript)
+        return Podman(self.directory / "podman", self.root_pem, self.transcript)
 
     def start_containerd(self) -> Containerd:
         """A containerd of its own, running."""
         containerd = Containerd(
-            self.directory / "containerd", self._root, self.transcript
+            self.directory / "containerd", self.root_pem, self.transcript
         )
         self.addCleanup(containerd.stop)
         return containerd
@@ -115,8 +115,23 @@ class PeersTestCase(SynchronousTestCase):
         self.assertNotEqual(finished.status, 0, finished.output)
         self.assertRegex(finished.output, words)
 
+    def start_regbroker_for(self, url: str) -> None:
+        """Start regbroker in front of some upstream, with a client to ask it."""
+        root = self.directory / "root.crt"
+        root.write_bytes(self.root_pem)
+        self.regbroker = Regbroker(
+            self.directory / "regbroker",
+            self.authority,
+            SECTIONS.format(url=url, authority=root),
+        )
+        self.addCleanup(self.regbroker.stop)
+        self.regbroker.start()
+        self.host = self.regbroker.host
+        self.https = HttpsClient(self.regbroker.port, self.root_pem, self.transcript)
+
     @property
-    def _root(self) -> bytes:
+    def root_pem(self) -> bytes:
+        """The certificate that everybody trusts here."""
         return self.authority.certificate_pem()
 
 
@@ -129,22 +144,16 @@ class RegbrokerTestCase(PeersTestCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.start_peers()
+
+    def start_peers(self) -> None:
+        """Start the upstream, then regbroker."""
         self.start_upstream()
         self.start_regbroker()
 
-    def start_regbroker(self, sections: str = SECTIONS) -> None:
+    def start_regbroker(self) -> None:
         """Start regbroker in front of the upstream."""
-        root = self.directory / "root.crt"
-        root.write_bytes(self._root)
-        self.regbroker = Regbroker(
-            self.directory / "regbroker",
-            self.authority,
-            sections.format(url=self.registry.url, authority=root),
-        )
-        self.addCleanup(self.regbroker.stop)
-        self.regbroker.start()
-        self.host = self.regbroker.host
-        self.https = HttpsClient(self.regbroker.port, self._root, self.transcript)
+        self.start_regbroker_for(self.registry.url)
         self.addCleanup(self.assert_sides_kept_apart)
 
     def assert_sides_kept_apart(self) -> None:
@@ -167,17 +176,23 @@ class RegbrokerTestCase(PeersTestCase):
         return self.transcript.occurrences(
             [
                 *UPSTREAM_WORDS,
-                self.registry.host,
-                f":{self.registry.port}",
-                f":{self.token_server.port}",
+                *(
+                    f"{host}:{port}"
+                    for host in ("127.0.0.1", "localhost")
+                    for port in (self.registry.port, self.token_server.port)
+                ),
             ]
         )
 
     def secrets_logged(self) -> list[str]:
-        """Passwords and tokens in regbroker's log."""
+        """Passwords, however encoded, and tokens in regbroker's log."""
+        secrets = list(self.token_server.issued)
+        for name, user in USERS.items():
+            password = user.password
+            credentials = basic(name, password).removeprefix("Basic ")
+            secrets += [password, quote(password), quote_plus(password), credentials]
         log = self.regbroker.log()
-        passwords = [user.password for user in USERS.values()]
-        return [word for word in passwords + self.token_server.issued if word in log]
+        return [secret for secret in secrets if secret in log]
 
     def make_podman(self) -> Podman:
         podman = super().make_podman()
@@ -200,7 +215,7 @@ class RegbrokerTestCase(PeersTestCase):
     def put_upstream(self, image: Image, *names: str) -> None:
         """Push an image as `NAME:TAG` straight to the upstream, with its own names."""
         home = Path(tempfile.mkdtemp(prefix="keeper-", dir=self.directory))
-        skopeo = Skopeo(home, self._root, Transcript())
+        skopeo = Skopeo(home, self.root_pem, Transcript())
         host = self.registry.host
         self.assert_done(skopeo.login(host, "keeper", USERS["keeper"].password))
         for name in names:

@@ -59,13 +59,13 @@ class PeersTests(PeersTestCase):
         host = self.registry.host
         self.assert_done(skopeo.login(host, "alice", USERS["alice"].password))
         self.assert_done(skopeo.push(self.image.source, f"{host}/acme_team/app:1"))
-        tokens = HttpsClient(self.token_server.port, self._root, self.transcript)
+        tokens = HttpsClient(self.token_server.port, self.root_pem, self.transcript)
         reply = tokens.get_token(
             *("/token", "alice", USERS["alice"].password),
             *("repository:acme_team/app:pull", "repository:acme_team/b:pull,push"),
         )
         layer = self.image.layer_digests[0]
-        https = HttpsClient(self.registry.port, self._root, self.transcript)
+        https = HttpsClient(self.registry.port, self.root_pem, self.transcript)
         mounted = https.request(
             "POST",
             f"/v2/acme_team/b/blobs/uploads/?mount={layer}&from=acme_team/app",

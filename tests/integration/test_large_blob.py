@@ -7,9 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from .case import SECTIONS, UPSTREAM_WORDS, PeersTestCase
-from .peers.https_client import HttpsClient
-from .peers.regbroker import Regbroker
+from .case import UPSTREAM_WORDS, PeersTestCase
 from .peers.slow_registry import (
     BLOCK,
     SlowRegistry,
@@ -50,19 +48,9 @@ class LargeBlobTests(PeersTestCase):
         super().setUp()
         self.slow = SlowRegistry(self.authority, BLOB_SIZE)
         self.addCleanup(self.slow.stop)
-        root = self.directory / "root.crt"
-        root.write_bytes(self._root)
-        self.regbroker = Regbroker(
-            self.directory / "regbroker",
-            self.authority,
-            SECTIONS.format(url=self.slow.url, authority=root),
-        )
-        self.addCleanup(self.regbroker.stop)
-        self.regbroker.start()
-        client = HttpsClient(self.regbroker.port, self._root, self.transcript)
+        self.start_regbroker_for(self.slow.url)
         # what is imported and connected for the first request is not the blob's cost
-        self.assertEqual(client.request("GET", "/v2/").status, 200)
-        self.https = client
+        self.assertEqual(self.https.request("GET", "/v2/").status, 200)
         self.memory = PeakMemory(self.regbroker.pid)
 
     def connection(self) -> http.client.HTTPSConnection:

@@ -58,8 +58,7 @@ class OutageTests(RegbrokerTestCase):
 class DownAtStartTests(RegbrokerTestCase):
     """regbroker was started first."""
 
-    def setUp(self) -> None:
-        super(RegbrokerTestCase, self).setUp()
+    def start_peers(self) -> None:
         self.start_upstream()
         self.registry.stop()
         self.start_regbroker()

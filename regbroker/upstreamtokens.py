@@ -1,0 +1,141 @@
+"""
+Tokens of one upstream: asked for once, and kept while they live.
+
+The upstream's token service is asked once for all who ask the same at the same
+moment, and not at all while a token is at hand that it has given for the same
+credentials and scopes. Credentials are not kept: only a hash of them, keyed
+with a key that lives as long as the process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from twisted.internet.defer import Deferred, TimeoutError
+
+from regbroker.coalescing import Coalescer
+from regbroker.errors import UpstreamMalformed, UpstreamTimeout
+from regbroker.grants import Grant, TokenRequest, parse_reply
+from regbroker.scopes import Scope
+from regbroker.tokencache import TokenCache
+from regbroker.tokenservice import TokenReply, TokenService
+from regbroker.upstreams import Knowledge, Upstream
+
+#: docker gives its token request 15 s.
+TOKEN_SECONDS = 13.0
+
+#: Statuses with which registries say that they take no POST: Google 404,
+#: Artifactory 401, Azure 400; 405 is what the specification means.
+_POST_REFUSED = (400, 401, 404, 405)
+
+
+class TokenRefused(Exception):
+    """The token service said no; `reply` is what it said, in upstream names."""
+
+    def __init__(self, reply: TokenReply) -> None:
+        super().__init__(f"the token service answered with status {reply.status}")
+        self.reply = reply
+
+
+class UpstreamTokens:
+    """
+    Gets tokens of one upstream.
+
+    `clock` is the reactor; `now` returns seconds since 1970.
+    """
+
+    def __init__(
+        self, upstream: Upstream, clock: Any, now: Callable[[], float]
+    ) -> None:
+        self._upstream = upstream
+        self._now = now
+        self._service = TokenService(
+            upstream.trust, upstream.config.connect_timeout, clock
+        )
+        self._cache = TokenCache(now)
+        self._exchanges: Coalescer[Grant] = Coalescer(clock, TOKEN_SECONDS)
+        self._key = secrets.token_bytes(32)
+
+    def close(self) -> Deferred[Any]:
+        """End the exchanges under way; fires when no connection is kept."""
+        self._exchanges.cancel()
+        return self._service.close()
+
+    async def get(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> Grant:
+        """
+        Return a token for these scopes, in upstream names.
+
+        The scopes of `request` itself are not looked at. Raises `TokenRefused`
+        or `UpstreamError`.
+        """
+        known = await self._upstream.knowledge()
+        if known.realm is None:
+            raise UpstreamMalformed(
+                "the upstream registry has no token service that may be used"
+                if known.problem
+                else "the upstream registry issues no tokens"
+            )
+        key = self._cache_key(request, known, scopes)
+        grant = self._cache.get(key)
+        if grant is not None:
+            return grant
+
+        async def work() -> Grant:
+            grant = await self._exchange(request, known, scopes)
+            self._cache.put(key, grant)
+            return grant
+
+        try:
+            return await self._exchanges.run(key, work)
+        except TimeoutError as error:
+            raise UpstreamTimeout(
+                "the upstream's token service did not answer in time"
+            ) from error
+
+    async def _exchange(
+        self, request: TokenRequest, known: Knowledge, scopes: tuple[Scope, ...]
+    ) -> Grant:
+        realm = known.realm
+        assert realm is not None
+        service = known.service or request.service
+        if request.method == "POST":
+            reply = await self._service.post(realm, request, service, scopes)
+            # What a token service that takes no POST is asked, GET can say too;
+            # but not a refresh token.
+            if reply.status not in _POST_REFUSED or not request.username:
+                return self._granted(reply)
+        return self._granted(await self._service.get(realm, request, service, scopes))
+
+    def _granted(self, reply: TokenReply) -> Grant:
+        if 200 <= reply.status < 300:
+            return parse_reply(reply.body, self._now())
+        if reply.status < 400:
+            raise UpstreamMalformed(
+                f"the upstream's token service answered with status {reply.status}"
+            )
+        raise TokenRefused(reply)
+
+    def _cache_key(
+        self, request: TokenRequest, known: Knowledge, scopes: tuple[Scope, ...]
+    ) -> Hashable:
+        credentials = "\0".join(
+            (
+                request.method,
+                request.username,
+                request.password,
+                request.refresh_token,
+                # A refresh token is good for the client it was issued to.
+                request.client_id if request.refresh_token else "",
+            )
+        ).encode("utf-8", "surrogateescape")
+        return (
+            hmac.digest(self._key, credentials, hashlib.sha256),
+            known.realm,
+            known.service or request.service,
+            frozenset(map(str, scopes)),
+            request.offline,
+        )

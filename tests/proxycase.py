@@ -1,0 +1,231 @@
+"""regbroker in this process, between a raw client and a scripted upstream."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, DeferredQueue
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock, deferLater
+from twisted.internet.tcp import Connection
+from twisted.logger import globalLogPublisher
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.trial.unittest import TestCase
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Site
+from zope.interface import directlyProvides, providedBy
+
+from regbroker.channel import StreamingSite
+from regbroker.ini import parse_config
+from regbroker.service import RegbrokerService, build_service, listeners
+from tests.scripted import Call, ScriptedUpstream, response
+from tests.wire import Message, RawClient
+
+DIGEST = "sha256:" + "a1" * 32
+
+#: What the upstream's ping says when it has a token service of its own.
+TOKENS = 'Bearer realm="{url}/token",service="registry.upstream.test"'
+
+
+class HeldTime:
+    """The real reactor's sockets, with a clock that a test moves by hand."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.callLater = self.clock.callLater
+        self.seconds = self.clock.seconds
+        directlyProvides(self, providedBy(reactor))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(reactor, name)
+
+
+class SocketTestCase(TestCase):
+    """Ends what a test has connected, and waits until the other side knows."""
+
+    timeout = 20
+
+    async def setUp(self) -> None:
+        self.reactor: Any = reactor
+        self.clients: list[RawClient] = []
+        self.addCleanup(self._settle)
+
+    async def _settle(self) -> None:
+        for client in self.clients:
+            if client.lost is None:
+                client.reset()
+                await client.end()
+        await self.tear_down()
+        # What regbroker still had open sees the other side's end.
+        while any(isinstance(r, Connection) for r in self.reactor.getReaders()):
+            await self.turn()
+
+    async def tear_down(self) -> None:
+        """Stop what listens; the clients are gone."""
+
+    async def turn(self) -> None:
+        """Let the reactor go round once."""
+        await deferLater(self.reactor, 0)
+
+    async def connect_to(self, port: int, tls: Any = None) -> RawClient:
+        """Connect a client; `tls` is an IOpenSSLClientConnectionCreator."""
+        factory: Any = Factory.forProtocol(RawClient)
+        factory.noisy = False
+        if tls is not None:
+            factory = TLSMemoryBIOFactory(tls, True, factory)
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
+        protocol: Any = await endpoint.connect(factory)
+        client: RawClient = protocol if tls is None else protocol.wrappedProtocol
+        self.clients.append(client)
+        return client
+
+
+class ByHand(Resource):
+    """Leaves every request to the test."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: DeferredQueue[Any] = DeferredQueue()
+
+    def render(self, request: Any) -> int:
+        self.requests.put(request)
+        return NOT_DONE_YET
+
+
+class SiteTestCase(SocketTestCase):
+    """
+    `client` speaks to a streaming site; requests are answered by the test.
+
+    The site's time stands still until the test moves `time.clock`.
+    """
+
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.time = HeldTime()
+        self.resource = ByHand()
+        site = self.make_site()
+        site.noisy = False
+        self.listening = self.reactor.listenTCP(0, site, interface="127.0.0.1")
+        self.client = await self.connect()
+
+    def make_site(self) -> Site:
+        """The site under test."""
+        return StreamingSite(self.resource, reactor=self.time)
+
+    async def tear_down(self) -> None:
+        await self.listening.stopListening()
+
+    async def connect(self) -> RawClient:
+        """Connect one more client."""
+        return await self.connect_to(self.listening.getHost().port)
+
+    async def received(self, *parts: bytes) -> Any:
+        """Send these bytes, and return the request that comes of them."""
+        self.client.send(b"".join(parts))
+        return await self.resource.requests.get()
+
+
+class ProxyTestCase(SocketTestCase):
+    """
+    `upstream` is played by the test; `client` speaks to regbroker.
+
+    Subclasses change the configuration by class attributes, or call `serve`
+    themselves with `autostart` false.
+    """
+
+    autostart = True
+    listen = "tcp:0:interface=127.0.0.1"
+    main = ""
+    registry = "team = acme_team"
+    more = ""
+    upstream_options = ""
+    tokens = False
+
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.services: list[RegbrokerService] = []
+        self.upstream = self.make_upstream()
+        self.upstream.start()
+        if self.tokens:
+            challenge = TOKENS.format(url=self.upstream.url)
+            self.upstream.ping = response(401, f"WWW-Authenticate: {challenge}")
+        if self.autostart:
+            await self.serve()
+            self.client = await self.connect()
+
+    def make_upstream(self) -> ScriptedUpstream:
+        """The upstream that the configuration names."""
+        return ScriptedUpstream()
+
+    async def tear_down(self) -> None:
+        for service in self.services:
+            await self.stop(service)
+        await self.upstream.stop()
+
+    def ini(self) -> str:
+        """The configuration."""
+        rules = "".join(f"\n    {line.strip()}" for line in self.registry.splitlines())
+        return (
+            f"[regbroker]\nlisten = {self.listen}\nstate-directory = state\n"
+            f"{self.main}\n[registry *]\nupstream = up\nnamespaces ={rules}\n"
+            f"{self.more}\n[upstream up]\nurl = {self.upstream.url}\n"
+            f"{self.upstream_options}\n"
+        )
+
+    async def serve(self, learnt: bool = True) -> RegbrokerService:
+        """Start regbroker; with `learnt`, wait until it knows the upstream."""
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir()
+        config = parse_config(self.ini(), PurePath(self.directory), lambda _: None)
+        service = build_service(config, self.reactor)
+        known = self.logged("regbroker.upstreams", "service", "how", "problem")
+        service.privilegedStartService()
+        service.startService()
+        self.services.append(service)
+        self.url = listeners(service)[0].url
+        if learnt:
+            await known
+        return service
+
+    async def stop(self, service: RegbrokerService) -> None:
+        """Stop regbroker, unless that was done."""
+        if service.running:
+            await service.stopService()
+
+    def logged(self, namespace: str, *keys: str) -> Deferred[dict[str, Any]]:
+        """Fire with the next event of a module's log that has one of `keys`."""
+        found: Deferred[dict[str, Any]] = Deferred()
+
+        def observe(event: Any) -> None:
+            given = event.get("log_namespace") == namespace
+            if given and any(key in event for key in keys) and not found.called:
+                found.callback(event)
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        return found
+
+    def event(self) -> Deferred[dict[str, Any]]:
+        """Fire with the next line of the access log."""
+        return self.logged("regbroker.observe", "event")
+
+    async def connect(self, tls: Any = None) -> RawClient:
+        """Connect one more client."""
+        return await self.connect_to(int(self.url.rpartition(":")[2]), tls)
+
+    async def relayed(
+        self, method: str, target: str, *headers: str, body: bytes | None = None
+    ) -> Call:
+        """Send a request, and return it as the upstream sees it."""
+        self.client.request(method, target, *headers, body=body)
+        return await self.upstream.call()
+
+    async def exchange(self, method: str, target: str, answer: bytes) -> Message:
+        """Send a request without a body, and have the upstream answer it."""
+        (await self.relayed(method, target)).answer(answer)
+        return await self.client.reply(method)
