@@ -8,7 +8,7 @@ right.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from ipaddress import ip_network
 
 from regbroker.config import Listener
@@ -101,6 +101,20 @@ def one_of(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
             raise InvalidValue(f"'{text}' is not known; write {' or '.join(choices)}")
+        return text
+
+    return parse
+
+
+def one_of_sections(kind: str, names: Collection[str]) -> Callable[[str], str]:
+    """Return a parser that takes the name of a section of one kind."""
+
+    def parse(text: str) -> str:
+        if text not in names:
+            known = ", ".join(sorted(names)) or "none yet"
+            raise InvalidValue(
+                f"there is no [{kind} {text}] section; there are: {known}"
+            )
         return text
 
     return parse

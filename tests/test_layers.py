@@ -11,9 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 ROWS = {
     "ground": "__init__ errors",
     "pure": "names scopes challenges mapping headers queries redirects realms bodies"
-    " grants tokencache config inivalues ini",
+    " grants tokencache config inivalues inisections ini",
     "mechanism": "requestbody channel connections replies streams tls upstreams"
-    " tokenservice coalescing observe",
+    " tokenservice coalescing observe accounts",
     "sandbox": "sandbox sandbox.*",
     "behaviour": "upstreamtokens broker",
     "web": "web web.*",
