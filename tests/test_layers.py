@@ -11,18 +11,22 @@ from twisted.trial.unittest import SynchronousTestCase
 ROWS = {
     "ground": "__init__ errors",
     "pure": "names scopes challenges mapping headers queries redirects realms bodies"
-    " grants tokencache config inivalues inisections ini",
-    "mechanism": "requestbody channel connections replies streams tls upstreams"
-    " tokenservice coalescing observe accounts",
+    " grants tokencache accounts access patterns reachability throttle ldapurl tokens"
+    " config inivalues inisections ini",
+    "mechanism": "requestbody channel listening connections replies streams tls"
+    " upstreams tokenservice coalescing observe watchedfile keyfile signing"
+    " credentials credentialhelper htpasswd ldap credchecker checking",
     "sandbox": "sandbox sandbox.*",
-    "behaviour": "upstreamtokens broker",
+    "behaviour": "upstreamtokens speakers broker localbroker",
     "web": "web web.*",
-    "assembly": "service",
+    "assembly": "localparts service",
     "edges": "greeting tap cli __main__",
 }
 PURE = ("ground", "pure")
 IMPURE = {"twisted", "OpenSSL", "time", "os", "socket", "asyncio", "pathlib"}
 HARMLESS = {"pathlib.PurePath", "pathlib.PurePosixPath"}
+# Libraries that only one module knows.
+ALONE = {"jwt": "signing"}
 
 ROOT = Path(__file__).resolve().parent.parent / "regbroker"
 
@@ -103,3 +107,13 @@ class LayersTests(SynchronousTestCase):
             if name.partition(".")[0] in IMPURE
         ]
         self.assertEqual(impure, [])
+
+    def test_one_place(self) -> None:
+        """What one module is there to wrap, the others do not import."""
+        beside = [
+            f"{module} imports {name}"
+            for module, path in modules().items()
+            for name in imports(path)
+            if ALONE.get(name.partition(".")[0], module) != module
+        ]
+        self.assertEqual(beside, [])
