@@ -21,6 +21,7 @@ from regbroker.grants import Grant, TokenRequest, format_reply
 from regbroker.mapping import Mapping
 from regbroker.names import check_name
 from regbroker.scopes import Scope, format_scopes, parse_scopes, public_scopes
+from regbroker.speakers import SharedWithAnonymous
 from regbroker.tokenservice import TokenReply
 from regbroker.upstreamtokens import TokenRefused, UpstreamTokens
 
@@ -42,12 +43,22 @@ class WantedScopes:
 
 
 class Broker:
-    """Grants tokens of the upstream's; `now` returns seconds since 1970."""
+    """
+    Grants tokens of the upstream's; `now` returns seconds since 1970.
+
+    With `shared`, a client that brings no credentials is granted tokens of our
+    own account, for what is lent to it.
+    """
 
     def __init__(
-        self, tokens: UpstreamTokens, mapping: Mapping, now: Callable[[], float]
+        self,
+        tokens: UpstreamTokens,
+        mapping: Mapping,
+        now: Callable[[], float],
+        shared: SharedWithAnonymous | None = None,
     ) -> None:
         self._tokens = tokens
+        self._shared = shared
         self._mapping = mapping
         self._now = now
         self._key = secrets.token_bytes(32)
@@ -91,13 +102,22 @@ class Broker:
         Raises `UpstreamRefused` with what the token service says, and other
         `UpstreamError`s.
         """
+        if request.is_anonymous and self._shared is not None:
+            grant = await self._shared.grant(wanted.scopes)
+        else:
+            grant = await self._own_grant(request, wanted, public_host)
+        scope = self._public_scope(grant, request, wanted)
+        return format_reply(grant, scope, request.method, self._now())
+
+    async def _own_grant(
+        self, request: TokenRequest, wanted: WantedScopes, public_host: str
+    ) -> Grant:
         try:
             grant = await self._tokens.get(request, wanted.scopes)
         except TokenRefused as refusal:
             raise self._refusal(refusal.reply, wanted, public_host) from refusal
         self._remember_user(grant.token, request.user)
-        scope = self._public_scope(grant, request, wanted)
-        return format_reply(grant, scope, request.method, self._now())
+        return grant
 
     def user_of(self, token: str) -> str:
         """Return who was given a token here; empty when that is not known."""

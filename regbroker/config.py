@@ -6,13 +6,17 @@ The configuration as a value: everything that serves is built from one `Config`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from regbroker.access import AccessRules
 from regbroker.headers import Network
+from regbroker.ldapurl import LdapUrl
 from regbroker.mapping import Mapping as NameMapping
 from regbroker.redirects import Origin
+from regbroker.tokens import ACCESS_LIFE
 
 #: nginx users set 900 s for registries: the last request of a push may make
 #: the upstream hash a whole layer before it answers.
@@ -22,11 +26,16 @@ DEFAULT_CONNECT_TIMEOUT = 10.0
 
 @dataclass(frozen=True)
 class Listener:
-    """One line of ``listen``: `endpoint` is a Twisted server endpoint string."""
+    """
+    One line of ``listen``: `endpoint` is a Twisted server endpoint string.
+
+    With `proxy_protocol`, connections begin with a PROXY line.
+    """
 
     text: str
     endpoint: str
     tls: bool
+    proxy_protocol: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,17 +67,59 @@ class UpstreamConfig:
     realm: str | None = None
     service: str | None = None
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    username: str = ""
+    password_file: PurePath | None = None
+    credential_helper: str = ""
+
+
+@dataclass(frozen=True)
+class HtpasswdConfig:
+    """A file that `htpasswd` writes."""
+
+    path: PurePath
+
+
+@dataclass(frozen=True)
+class LdapConfig:
+    """A directory; see `regbroker.ldap` for what the options mean."""
+
+    url: LdapUrl
+    ca_file: PurePath | None = None
+    start_tls: bool = True
+    bind_dn: str = ""
+    bind_password_file: PurePath | None = None
+    group_base: str = ""
+    group_filter: str = ""
+
+
+@dataclass(frozen=True)
+class AccountsConfig:
+    """One ``[accounts NAME]``: sources, asked in this order."""
+
+    name: str
+    sources: tuple[HtpasswdConfig | LdapConfig, ...]
 
 
 @dataclass(frozen=True)
 class RegistryConfig:
-    """One ``[registry HOST]``; `host` is ``*`` for the default one."""
+    """
+    One ``[registry HOST]``; `host` is ``*`` for the default one.
+
+    Without `accounts` they are the upstream's. `lent_actions` are those that
+    our own account at the upstream lends to clients without credentials.
+    """
 
     host: str
     upstream: str
     mapping: NameMapping
     token_path: str = "/auth"
     catalog: str = "filter"
+    accounts: str | None = None
+    access: AccessRules | None = None
+    basic_challenge: bool = False
+    token_life: float = ACCESS_LIFE
+    public_url: Origin | None = None
+    lent_actions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -81,3 +132,6 @@ class Config:
     certificates: tuple[CertificateFiles, ...]
     registries: tuple[RegistryConfig, ...]
     upstreams: Mapping[str, UpstreamConfig]
+    accounts: Mapping[str, AccountsConfig] = field(default_factory=dict)
+    signing_key: PurePath | None = None
+    denied_user_agents: re.Pattern[str] | None = None

@@ -128,7 +128,7 @@ def client_way(
     """
     networks = tuple(trusted)
     scheme = "https" if secure else "http"
-    if not _is_trusted(peer, networks):
+    if not is_trusted(peer, networks):
         return ClientWay(peer, peer, scheme, host)
     chain = [hop.strip() for hop in claims.get("x-forwarded-for", "").split(",")]
     # An entry that is no address was made up, and so was what is before it.
@@ -138,7 +138,7 @@ def client_way(
         if address is None or "%" in hop:
             break
         believable.insert(0, str(address))
-        if not _is_trusted(hop, networks):
+        if not is_trusted(hop, networks):
             break
     client = believable[0] if believable else peer
     claimed_scheme = claims.get("x-forwarded-proto", "").strip().lower()
@@ -159,6 +159,7 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
     return mapped or address
 
 
-def _is_trusted(text: str, networks: tuple[Network, ...]) -> bool:
+def is_trusted(text: str, networks: tuple[Network, ...]) -> bool:
+    """Tell whether an address lies in one of some networks."""
     address = _address(text)
     return address is not None and any(address in network for network in networks)

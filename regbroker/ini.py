@@ -11,18 +11,31 @@ from __future__ import annotations
 
 import configparser
 import re
+from collections.abc import Mapping
 from pathlib import PurePath
 
-from regbroker.config import CertificateFiles, Config, RegistryConfig, UpstreamConfig
+from regbroker.access import AccessRules
+from regbroker.config import (
+    AccountsConfig,
+    CertificateFiles,
+    Config,
+    LdapConfig,
+    RegistryConfig,
+    UpstreamConfig,
+)
 from regbroker.errors import ConfigurationError
 from regbroker.inisections import (
     FileCheck,
+    Known,
     Section,
+    read_access,
+    read_accounts,
     read_main,
     read_registry,
     read_tls,
     read_upstream,
 )
+from regbroker.reachability import unreachable
 
 _TITLE = re.compile(r"(?P<kind>\S+)(?:\s+(?P<name>.*\S))?\s*")
 
@@ -40,6 +53,8 @@ def parse_config(text: str, directory: PurePath, check_file: FileCheck) -> Confi
         inline_comment_prefixes=(";",),
         default_section="",
     )
+    # Users and groups are options, too, and their names are what they are.
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
         parser.read_string(text)
     except configparser.Error as error:
@@ -73,6 +88,17 @@ def _read(
 
     titles = [(title, *_split_title(title)) for title in parser.sections()]
     upstream_names = {name for _, kind, name in titles if kind == "upstream"}
+    accounts = {
+        name: read_accounts(section(title), name)
+        for title, kind, name in titles
+        if kind == "accounts" and name
+    }
+    access = {
+        name: read_access(section(title))
+        for title, kind, name in titles
+        if kind == "access" and name
+    }
+    known = Known(upstream_names, accounts, access)
     certificates: list[CertificateFiles | None] = []
     registries: list[RegistryConfig | None] = []
     upstreams: dict[str, UpstreamConfig] = {}
@@ -81,15 +107,17 @@ def _read(
         if kind == "tls":
             certificates.append(read_tls(section(title), name))
         elif kind == "registry" and name:
-            registries.append(read_registry(section(title), name, upstream_names))
+            registries.append(read_registry(section(title), name, known))
         elif kind == "upstream" and name:
             upstreams[name] = read_upstream(section(title), name)
-        elif title != "regbroker":
+        elif title != "regbroker" and not (kind in ("accounts", "access") and name):
             problems.append(
                 f"[{title}]: unknown section; there are [regbroker], [tls], "
-                "[tls NAME], [registry HOST] and [upstream NAME]"
+                "[tls NAME], [registry HOST], [upstream NAME], [accounts NAME] and "
+                "[access NAME]"
             )
     problems += _problems_of_the_whole(parser, titles)
+    problems += _unreachable_rules(list(filter(None, registries)), accounts, access)
     if problems:
         raise ConfigurationError(problems)
     return Config(
@@ -99,6 +127,9 @@ def _read(
         tuple(filter(None, certificates)),
         tuple(filter(None, registries)),
         upstreams,
+        accounts,
+        main.signing_key,
+        main.denied_user_agents,
     )
 
 
@@ -112,17 +143,51 @@ def _problems_of_the_whole(
         f"[registry {host}]: this host stands twice"
         for host in sorted({host for host in hosts if hosts.count(host) > 1})
     ]
+    for kind in ("upstream", "accounts", "access"):
+        problems += _unused(parser, titles, kind)
+    return problems
+
+
+def _unused(
+    parser: configparser.RawConfigParser,
+    titles: list[tuple[str, str, str]],
+    wanted: str,
+) -> list[str]:
+    """Return a problem for each section of a kind that no registry names."""
+    registries = [title for title, kind, _ in titles if kind == "registry"]
+    options = (wanted, "accounts") if wanted == "access" else (wanted,)
     used = {
-        parser.get(title, "upstream", fallback="").strip()
-        for title, kind, _ in titles
-        if kind == "registry"
+        parser.get(title, option, fallback="").strip()
+        for title in registries
+        for option in options
     }
-    problems += [
-        f"[upstream {name}]: no [registry HOST] uses it; name it there as "
-        "'upstream = …' or take it out"
+    return [
+        f"[{wanted} {name}]: no [registry HOST] uses it; name it there as "
+        f"'{wanted} = {name}' or take it out"
         for _, kind, name in titles
-        if kind == "upstream" and name not in used
+        if kind == wanted and name not in used
     ]
+
+
+def _unreachable_rules(
+    registries: list[RegistryConfig],
+    accounts: Mapping[str, AccountsConfig],
+    access: Mapping[str, AccessRules],
+) -> list[str]:
+    problems = []
+    for name, rules in access.items():
+        users = [entry for entry in registries if entry.access is rules]
+        if not users:
+            continue
+        has_groups = any(
+            isinstance(source, LdapConfig)
+            for entry in users
+            for source in accounts[entry.accounts or ""].sources
+        )
+        mappings = [entry.mapping for entry in users]
+        for problem in unreachable(rules, *mappings, has_groups=has_groups):
+            subject, _, text = problem.partition(": ")
+            problems.append(f"[access {name}] {subject}: {text}")
     return problems
 
 

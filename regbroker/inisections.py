@@ -7,26 +7,35 @@ default.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TypeVar
 
 from regbroker import inivalues
+from regbroker.access import AccessRules, InvalidAccess, parse_access
 from regbroker.config import (
     DEFAULT_CONNECT_TIMEOUT,
     DEFAULT_TIMEOUT,
+    AccountsConfig,
     CertificateFiles,
+    HtpasswdConfig,
+    LdapConfig,
     Listener,
     RegistryConfig,
     UpstreamConfig,
 )
 from regbroker.headers import Network
+from regbroker.tokens import ACCESS_LIFE
 
 T = TypeVar("T")
 
 #: Says what is wrong with a file that must be readable; None when it is fine.
 FileCheck = Callable[[PurePath], str | None]
+
+#: docker before 1.6 speaks another protocol, and says only "Go" in its ping.
+_DENIED_USER_AGENTS = r"docker/1\.(?:[0-4]|5(?!\.[0-9]-dev))\b|Go \d"
 
 _DEFAULT_LISTEN = "tls:8443:interface=127.0.0.1"
 
@@ -45,6 +54,7 @@ class Section:
         self.title = title
         self._problems = problems
         self._options = dict(options)
+        self._given = frozenset(options)
         self._known: list[str] = []
         self._directory = directory
         self._check_file = check_file
@@ -91,9 +101,27 @@ class Section:
             raise inivalues.InvalidValue(problem)
         return path
 
+    def files(self, text: str) -> tuple[PurePath, ...]:
+        """Parse the paths of files that must be readable, one a line."""
+        paths = map(self.file, inivalues.lines(text))
+        return tuple(path for path in paths if path is not None)
+
+    def options(self) -> tuple[str, ...]:
+        """Return the options that nobody has read yet, in their order."""
+        return tuple(self._options)
+
     def has(self, option: str) -> bool:
         """Tell whether an option is given and has not been read yet."""
         return option in self._options
+
+    def gave(self, option: str) -> bool:
+        """Tell whether an option stands in the section, read or not."""
+        return option in self._given
+
+    def rest(self) -> dict[str, str]:
+        """Return the options that nobody has read, and take them out."""
+        rest, self._options = self._options, {}
+        return rest
 
     def close(self) -> None:
         """Note the options that nobody knows."""
@@ -109,6 +137,8 @@ class Main:
     listen: tuple[Listener, ...]
     state_directory: PurePath
     trusted_proxies: tuple[Network, ...]
+    signing_key: PurePath | None
+    denied_user_agents: re.Pattern[str] | None
 
 
 def read_main(section: Section) -> Main:
@@ -119,8 +149,20 @@ def read_main(section: Section) -> Main:
         ),
         section.get("state-directory", section.path, section.path("var")),
         section.get("trusted-proxies", inivalues.networks, inivalues.networks("")),
+        section.get("signing-key", section.file, None),
+        section.get(
+            "deny-user-agents",
+            inivalues.pattern,
+            inivalues.pattern(_DENIED_USER_AGENTS),
+        ),
     )
     section.close()
+    if any(listener.proxy_protocol for listener in main.listen) and not (
+        main.trusted_proxies
+    ):
+        section.problem(
+            "listen", "proxy: needs trusted-proxies, whose PROXY lines are believed"
+        )
     return main
 
 
@@ -142,10 +184,17 @@ def read_tls(section: Section, host: str) -> CertificateFiles | None:
     return CertificateFiles(host, certificate, key)
 
 
-def read_registry(
-    section: Section, host: str, upstreams: Collection[str]
-) -> RegistryConfig | None:
-    """Read ``[registry HOST]``; `upstreams` are the names that it may use."""
+@dataclass(frozen=True)
+class Known:
+    """What other sections a ``[registry HOST]`` may name."""
+
+    upstreams: Collection[str]
+    accounts: Collection[str]
+    access: Mapping[str, AccessRules]
+
+
+def read_registry(section: Section, host: str, known: Known) -> RegistryConfig | None:
+    """Read ``[registry HOST]``."""
     if host != "*" and inivalues.HOST.fullmatch(host) is None:
         section.wrong(
             f"'{host}' is no host name; write the name that clients use, in lower "
@@ -153,7 +202,7 @@ def read_registry(
         )
     upstream = section.require(
         "upstream",
-        inivalues.one_of_sections("upstream", upstreams),
+        inivalues.one_of_sections("upstream", known.upstreams),
         "name an [upstream NAME] section",
     )
     rules = section.require(
@@ -161,14 +210,45 @@ def read_registry(
         lambda text: inivalues.mapping(text, upstream or ""),
         "write 'team = acme_team', or '* = *' to leave every name as it is",
     )
-    token_path = section.get("token-path", inivalues.token_path, "/auth")
-    section.get("accounts", inivalues.one_of("upstream"), "upstream")
+    accounts = section.get(
+        "accounts",
+        inivalues.one_of_sections("accounts", {"upstream", *known.accounts}),
+        "upstream",
+    )
+    is_local = accounts != "upstream"
+    access = section.get(
+        "access", inivalues.one_of_sections("access", known.access), None
+    )
     section.get("redirects", inivalues.one_of("pass"), "pass")
-    catalog = section.get("catalog", inivalues.one_of("filter", "deny"), "filter")
+    registry = RegistryConfig(
+        host,
+        upstream or "",
+        rules or inivalues.mapping("* = *", ""),
+        section.get("token-path", inivalues.token_path, "/auth"),
+        section.get("catalog", inivalues.one_of("filter", "deny"), "filter"),
+        accounts if is_local else None,
+        known.access.get(access or accounts),
+        section.get("challenge", inivalues.one_of("bearer", "basic"), "bearer")
+        == "basic",
+        section.get("token-life", inivalues.seconds, ACCESS_LIFE),
+        section.get("public-url", inivalues.public_url, None),
+        section.get("anonymous", inivalues.lent_actions, frozenset()),
+    )
+    if is_local and access is None and accounts not in known.access:
+        section.problem(
+            "access",
+            f"missing; write [access {accounts}], or name another section",
+        )
+    for option in ("access", "challenge", "token-life"):
+        if section.gave(option) and not is_local:
+            section.problem(option, "needs 'accounts = NAME'; the upstream decides now")
+    if registry.lent_actions and is_local:
+        section.problem(
+            "anonymous",
+            "needs 'accounts = upstream'; grant it in [access NAME] instead",
+        )
     section.close()
-    if upstream is None or rules is None:
-        return None
-    return RegistryConfig(host, upstream, rules, token_path, catalog)
+    return registry if upstream is not None and rules is not None else None
 
 
 def read_upstream(section: Section, name: str) -> UpstreamConfig:
@@ -190,8 +270,16 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
         section.get("realm", inivalues.realm, None),
         section.get("service", str, None),
         section.get("users", inivalues.users, inivalues.users("")),
+        section.get("username", str, ""),
+        section.get("password-file", section.file, None),
+        section.get("credential-helper", inivalues.helper_name, ""),
     )
     section.close()
+    if bool(upstream.username) != (upstream.password_file is not None):
+        missing = "username" if not upstream.username else "password-file"
+        section.problem(missing, "missing; username and password-file go together")
+    if upstream.credential_helper and upstream.username:
+        section.problem("credential-helper", "takes the place of username; keep one")
     if url is None:
         return upstream
     if origin is not None and upstream.users:
@@ -201,3 +289,70 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
     if upstream.service and not upstream.realm:
         section.problem("service", "needs a realm beside it; the two go together")
     return upstream
+
+
+def read_accounts(section: Section, name: str) -> AccountsConfig:
+    """
+    Read ``[accounts NAME]``.
+
+    Sources are asked in the order in which they are written.
+    """
+    if name == "upstream":
+        section.wrong("'upstream' is the upstream's own accounts; choose another name")
+    sources: list[HtpasswdConfig | LdapConfig] = []
+    for option in [o for o in section.options() if o in ("htpasswd", "ldap")]:
+        if option == "htpasswd":
+            none: tuple[PurePath, ...] = ()
+            paths = section.get(option, section.files, none)
+            sources += [HtpasswdConfig(path) for path in paths]
+        else:
+            ldap = _read_ldap(section)
+            sources += [ldap] if ldap is not None else []
+    if not section.gave("ldap"):
+        for option in section.options():
+            if option.startswith("ldap-"):
+                section.problem(option, "needs an ldap option beside it")
+                section.get(option, str, "")
+    section.get("htpasswd", str, "")
+    section.get("ldap", str, "")
+    section.close()
+    if not (section.gave("htpasswd") or section.gave("ldap")):
+        section.wrong("no source of accounts; write htpasswd = FILE, or ldap = URL")
+    return AccountsConfig(name, tuple(sources))
+
+
+def _read_ldap(section: Section) -> LdapConfig | None:
+    url = section.get("ldap", inivalues.ldap_url, None)
+    ca_file = section.get("ldap-ca-file", section.file, None)
+    start_tls = section.get("ldap-start-tls", inivalues.yes_or_no, True)
+    bind_dn = section.get("ldap-bind-dn", str, "")
+    bind_password_file = section.get("ldap-bind-password-file", section.file, None)
+    group_base = section.get("ldap-group-base", str, "")
+    group_filter = section.get("ldap-group-filter", str, "")
+    if bool(bind_dn) != (bind_password_file is not None):
+        missing = "ldap-bind-password-file" if bind_dn else "ldap-bind-dn"
+        section.problem(missing, "missing; DN and password file go together")
+    if group_filter and not group_base:
+        section.problem("ldap-group-filter", "needs ldap-group-base beside it")
+    if url is None:
+        return None
+    return LdapConfig(
+        url,
+        ca_file,
+        start_tls,
+        bind_dn,
+        bind_password_file,
+        group_base,
+        group_filter,
+    )
+
+
+def read_access(section: Section) -> AccessRules:
+    """Read ``[access NAME]``: each option is a subject."""
+    try:
+        return parse_access(section.rest())
+    except InvalidAccess as error:
+        for problem in error.problems:
+            subject, colon, text = problem.partition(": ")
+            section.problem(subject, text) if colon else section.wrong(problem)
+        return AccessRules(())

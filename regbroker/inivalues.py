@@ -13,6 +13,7 @@ from ipaddress import ip_network
 
 from regbroker.config import Listener
 from regbroker.headers import Network
+from regbroker.ldapurl import LdapUrl, parse_ldap_url
 from regbroker.mapping import InvalidRule, Mapping, parse_rule
 from regbroker.redirects import Origin, parse_origin
 
@@ -39,6 +40,8 @@ def listeners(text: str) -> tuple[Listener, ...]:
 
 def listener(line: str) -> Listener:
     """Parse one line of ``listen``."""
+    text, proxy_protocol = line, line.startswith("proxy:")
+    line = line.removeprefix("proxy:")
     kind, _, rest = line.partition(":")
     tls = kind == "tls"
     if tls:
@@ -59,7 +62,7 @@ def listener(line: str) -> Listener:
             f"'{line}' is not understood; write tls:PORT, tcp:PORT, or "
             "tls:systemd:domain=INET:index=0"
         )
-    return Listener(line, endpoint, tls)
+    return Listener(text, endpoint, tls, proxy_protocol)
 
 
 def networks(text: str) -> tuple[Network, ...]:
@@ -137,6 +140,63 @@ def realm(text: str) -> str | None:
     if not match or parse_origin(match[1], match[2]) is None:
         raise InvalidValue("write the URL of the token service, https://HOST/PATH")
     return text
+
+
+def public_url(text: str) -> Origin:
+    """Parse the URL by which clients reach a registry."""
+    match = re.fullmatch(r"(https?)://([^/?#]+)/?", text)
+    origin = match and parse_origin(match[1], match[2])
+    if origin is None:
+        raise InvalidValue("write https://HOST, or https://HOST:PORT, without a path")
+    return origin
+
+
+def lent_actions(text: str) -> frozenset[str]:
+    """Parse ``anonymous``: ``shared``, with actions after a colon."""
+    match = re.fullmatch(r"shared(?:\s*:\s*(?P<actions>.+))?", text)
+    if match is None:
+        raise InvalidValue(
+            "write shared, or 'shared: pull, push' to lend more than pull"
+        )
+    actions = frozenset((match["actions"] or "pull").replace(",", " ").split())
+    if not actions <= {"pull", "push", "delete"}:
+        raise InvalidValue("the actions are pull, push and delete")
+    return actions
+
+
+def pattern(text: str) -> re.Pattern[str] | None:
+    """Parse regular expressions, one a line; None for no line."""
+    given = lines(text)
+    try:
+        for line in given:
+            re.compile(line)
+    except re.error as error:
+        raise InvalidValue(f"'{line}' is no regular expression: {error}") from None
+    return re.compile("|".join(f"(?:{line})" for line in given)) if given else None
+
+
+def yes_or_no(text: str) -> bool:
+    """Parse a switch."""
+    if text not in ("yes", "no"):
+        raise InvalidValue(f"'{text}' is not known; write yes or no")
+    return text == "yes"
+
+
+def helper_name(text: str) -> str:
+    """Parse the name of a credential helper."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
+        raise InvalidValue(
+            "write NAME for a program docker-credential-NAME, without a path"
+        )
+    return text
+
+
+def ldap_url(text: str) -> LdapUrl:
+    """Parse an LDAP URL."""
+    try:
+        return parse_ldap_url(text)
+    except ValueError as error:
+        raise InvalidValue(str(error)) from None
 
 
 def hosts(text: str) -> tuple[str, ...]:

@@ -79,6 +79,13 @@ class Action(Enum):
     DELETE = "delete"
 
 
+#: What a registry with a token service wants for an action: a push reads, too.
+WANTED_ACTIONS = {
+    Action.PULL: ("pull",),
+    Action.PUSH: ("pull", "push"),
+    Action.DELETE: ("delete",),
+}
+
 _ACTIONS = {"GET": Action.PULL, "HEAD": Action.PULL, "DELETE": Action.DELETE}
 
 

@@ -55,10 +55,16 @@ class Scope:
 
     def with_name(self, name: str) -> Scope:
         """Return the same scope for another name."""
+        return self._rewritten(name, self.actions)
+
+    def with_actions(self, actions: tuple[str, ...]) -> Scope:
+        """Return the same scope for other actions."""
+        return self._rewritten(self.name, actions)
+
+    def _rewritten(self, name: str, actions: tuple[str, ...]) -> Scope:
         resource_class = f"({self.resource_class})" if self.resource_class else ""
-        actions = ",".join(self.actions)
-        text = f"{self.type}{resource_class}:{name}:{actions}"
-        return replace(self, text=text, name=name)
+        text = f"{self.type}{resource_class}:{name}:{','.join(actions)}"
+        return replace(self, text=text, name=name, actions=actions)
 
 
 def parse_scope(text: str) -> Scope:
@@ -73,6 +79,14 @@ def parse_scope(text: str) -> Scope:
         match["name"],
         tuple(action for action in match["actions"].split(",") if action),
     )
+
+
+def repository_scope(name: str, *actions: str) -> Scope:
+    """Return the scope for some actions on a repository."""
+    return Scope("", "repository").with_name(name).with_actions(actions)
+
+
+CATALOG_SCOPE = Scope("registry:catalog:*", "registry", "", "catalog", ("*",))
 
 
 def parse_scopes(values: Iterable[str]) -> tuple[Scope, ...]:

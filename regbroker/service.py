@@ -14,37 +14,46 @@ This is the embedding API::
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path, PurePath
 from typing import Any
 
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
 from twisted.internet.ssl import CertificateOptions
-from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
 from regbroker.broker import Broker
 from regbroker.channel import StreamingSite
-from regbroker.config import Config, Listener, UpstreamConfig
-from regbroker.errors import ConfigurationError, StateError
+from regbroker.config import Config, UpstreamConfig
+from regbroker.credentialhelper import CredentialHelper
+from regbroker.credentials import Credentials, PasswordFile
+from regbroker.errors import ConfigurationError
 from regbroker.ini import parse_config
+from regbroker.listening import ListeningService
+from regbroker.localparts import LocalParts
 from regbroker.redirects import parse_origin
 from regbroker.sandbox import SandboxService
+from regbroker.speakers import (
+    ClientSpeaks,
+    RegbrokerSpeaks,
+    SharedWithAnonymous,
+    Speaker,
+)
 from regbroker.tls import load_certificates, self_signed
 from regbroker.upstreams import Upstream
 from regbroker.upstreamtokens import UpstreamTokens
+from regbroker.web.admission import Gate, LocalGate, UpstreamGate
+from regbroker.web.answering import Answering
+from regbroker.web.asking import Asking
 from regbroker.web.proxy import Proxy
 from regbroker.web.site import Registry, VirtualHosts
-from regbroker.web.tokens import TokenEndpoint
-
-_log = Logger()
+from regbroker.web.tokens import (
+    Granting,
+    LocalGranting,
+    TokenEndpoint,
+    UpstreamGranting,
+)
 
 
 def load_config(path: str | Path) -> Config:
@@ -83,11 +92,13 @@ class UpstreamService(Service):
         self,
         upstream: Upstream,
         tokens: UpstreamTokens,
+        credentials: Credentials | None,
         sandbox: SandboxService | None,
     ) -> None:
         self.setName(f"upstream {upstream.name}")
         self.upstream = upstream
         self.tokens = tokens
+        self.credentials = credentials
         self._sandbox = sandbox
 
     def startService(self) -> None:
@@ -104,83 +115,12 @@ class UpstreamService(Service):
         """Close the connections that nobody uses, and the sandbox."""
         super().stopService()
         self.upstream.close()
+        if self.credentials is not None:
+            self.credentials.close()
         closing = [self.tokens.close()]
         if self._sandbox is not None:
             closing.append(maybeDeferred(self._sandbox.stopService))
         return DeferredList(closing)
-
-
-class ListeningService(Service):
-    """
-    Listens on one endpoint.
-
-    `port` is the listening port once the service has started. Raises
-    `StateError` when the endpoint is taken or not allowed.
-    """
-
-    def __init__(
-        self,
-        reactor: Any,
-        listener: Listener,
-        site: StreamingSite,
-        options: Any,
-    ) -> None:
-        self.setName(f"listen {listener.text}")
-        self.port: IListeningPort | None = None
-        self._listener = listener
-        self._reactor = reactor
-        self._factory: Any = site
-        if listener.tls:
-            self._factory = TLSMemoryBIOFactory(options, False, site)
-
-    @property
-    def url(self) -> str:
-        """Where this listener can be reached from this machine."""
-        assert self.port is not None
-        address: Any = self.port.getHost()
-        scheme = "https" if self._listener.tls else "http"
-        if not hasattr(address, "port"):
-            return str(address)
-        host = f"[{address.host}]" if ":" in address.host else address.host
-        return f"{scheme}://{host}:{address.port}"
-
-    def privilegedStartService(self) -> None:
-        """Listen before privileges are dropped."""
-        super().privilegedStartService()
-        self._listen()
-
-    def startService(self) -> None:
-        """Listen, unless that was done with privileges."""
-        super().startService()
-        if self.port is None:
-            self._listen()
-
-    def stopService(self) -> Any:
-        """Stop listening."""
-        super().stopService()
-        port, self.port = self.port, None
-        return port.stopListening() if port is not None else None
-
-    def _listen(self) -> None:
-        failures: list[Failure] = []
-        try:
-            endpoint = serverFromString(self._reactor, self._listener.endpoint)
-            endpoint.listen(self._factory).addCallbacks(self._opened, failures.append)
-        except Exception as error:
-            failures.append(Failure(error))
-        if failures:
-            problem = failures[0].value
-            reason = str(problem)
-            if isinstance(problem, CannotListenError):
-                cause = problem.socketError
-                reason = os.strerror(cause.errno) if cause.errno else str(cause)
-            raise StateError(
-                f"[regbroker] listen: cannot listen on {self._listener.text}: {reason}"
-            )
-
-    def _opened(self, port: IListeningPort) -> None:
-        self.port = port
-        _log.info("listening on {url}", url=self.url)
 
 
 class RegbrokerService(MultiService):
@@ -208,13 +148,19 @@ def build_service(config: Config, reactor: Any) -> RegbrokerService:
     }
     for upstream in upstreams.values():
         upstream.setServiceParent(service)
-    service.root = _build_root(config, upstreams, reactor)
+    local = None
+    if config.accounts:
+        local = LocalParts(config, reactor)
+        local.setServiceParent(service)
+    service.root = _build_root(config, upstreams, local, reactor)
     site = StreamingSite(service.root, reactor=reactor)
     options = None
     if any(listener.tls for listener in config.listen):
         options = _server_options(config)
     for listener in config.listen:
-        ListeningService(reactor, listener, site, options).setServiceParent(service)
+        ListeningService(
+            reactor, listener, site, options, config.trusted_proxies
+        ).setServiceParent(service)
     return service
 
 
@@ -232,29 +178,65 @@ def _build_upstream(
             [f"[upstream {entry.name}] ca-file: {entry.ca_file}: {error}"]
         ) from error
     return UpstreamService(
-        upstream, UpstreamTokens(upstream, reactor, time.time), sandbox
+        upstream,
+        UpstreamTokens(upstream, reactor, time.time),
+        _build_credentials(entry, reactor),
+        sandbox,
     )
 
 
+def _build_credentials(entry: UpstreamConfig, reactor: Any) -> Credentials | None:
+    if entry.password_file is not None:
+        path = Path(entry.password_file)
+        return PasswordFile(entry.username, path, reactor.seconds)
+    if entry.credential_helper:
+        server = entry.origin.netloc if entry.origin else entry.name
+        return CredentialHelper(entry.credential_helper, server, reactor)
+    return None
+
+
 def _build_root(
-    config: Config, upstreams: dict[str, UpstreamService], reactor: Any
+    config: Config,
+    upstreams: dict[str, UpstreamService],
+    local: LocalParts | None,
+    reactor: Any,
 ) -> IResource:
     registries = []
     for entry in config.registries:
-        upstream = upstreams[entry.upstream].upstream
-        broker = Broker(upstreams[entry.upstream].tokens, entry.mapping, time.time)
-        proxy = Proxy(
-            upstream, entry.mapping, broker, entry.token_path, entry.catalog, reactor
-        )
+        service = upstreams[entry.upstream]
+        ours = RegbrokerSpeaks(service.upstream, service.tokens, service.credentials)
+        answering = Answering(service.upstream, entry.token_path, reactor)
+        speaker: Speaker
+        gate: Gate
+        granting: Granting
+        if entry.accounts is not None:
+            assert local is not None
+            local_broker = local.broker(entry)
+            speaker = ours
+            gate = LocalGate(local_broker, entry.token_path, entry.basic_challenge)
+            granting = LocalGranting(local_broker)
+        else:
+            shared = None
+            speaker = ClientSpeaks()
+            if entry.lent_actions:
+                speaker = shared = SharedWithAnonymous(ours, entry.lent_actions)
+            broker = Broker(service.tokens, entry.mapping, time.time, shared)
+            gate = UpstreamGate(service.upstream, broker, answering, shared is not None)
+            granting = UpstreamGranting(broker, service.upstream.name)
+        asking = Asking(service.upstream, speaker, reactor)
+        proxy = Proxy(entry.mapping, gate, asking, answering, entry.catalog)
         registries.append(
             Registry(
                 entry.host,
                 entry.token_path,
                 proxy,
-                TokenEndpoint(broker, upstream.name),
+                TokenEndpoint(granting),
+                entry.public_url,
             )
         )
-    return VirtualHosts(registries, config.trusted_proxies, reactor)
+    return VirtualHosts(
+        registries, config.trusted_proxies, config.denied_user_agents, reactor
+    )
 
 
 def _server_options(config: Config) -> CertificateOptions:

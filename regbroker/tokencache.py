@@ -57,3 +57,8 @@ class TokenCache:
         grant = self._grants.pop(key, None)
         if grant is not None:
             self._bytes -= len(grant.token)
+
+    def clear(self) -> None:
+        """Drop every token."""
+        self._grants.clear()
+        self._bytes = 0

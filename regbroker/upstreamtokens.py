@@ -65,6 +65,10 @@ class UpstreamTokens:
         self._exchanges.cancel()
         return self._service.close()
 
+    def forget(self) -> None:
+        """Drop the tokens at hand: the upstream has refused one."""
+        self._cache.clear()
+
     async def get(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> Grant:
         """
         Return a token for these scopes, in upstream names.

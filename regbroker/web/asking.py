@@ -12,8 +12,9 @@ from regbroker.connections import Reply
 from regbroker.errors import UpstreamTimeout
 from regbroker.headers import Header, connection_options, raw_headers, request_headers
 from regbroker.names import Endpoint
-from regbroker.queries import join_target, values, without
+from regbroker.queries import join_target
 from regbroker.requestbody import request_body
+from regbroker.speakers import Speaker, own_account_refused
 from regbroker.streams import Stall, UploadBody
 from regbroker.upstreams import Upstream
 from regbroker.web.exchange import Exchange
@@ -27,8 +28,9 @@ _NOT_FOR_LISTS = frozenset({b"accept-encoding", b"range", b"if-range"})
 class Asking:
     """Sends exchanges to one upstream."""
 
-    def __init__(self, upstream: Upstream, clock: Any) -> None:
+    def __init__(self, upstream: Upstream, speaker: Speaker, clock: Any) -> None:
         self._upstream = upstream
+        self._speaker = speaker
         self._clock = clock
 
     async def ask(self, exchange: Exchange) -> Reply:
@@ -42,11 +44,11 @@ class Asking:
         if (
             reply.status in (401, 403)
             and exchange.authorization is not None
-            and values(exchange.query, "mount")
+            and exchange.mounted_from is not None
         ):
             # The client may push here, but not pull there: an upload, then.
-            upload = without(exchange.query, "mount", "from")
-            second = await self.send(exchange, upload)
+            exchange.mounts_nothing()
+            second = await self.send(exchange, exchange.query)
             if second.status == 202:
                 reply.abort()
                 return second
@@ -54,8 +56,28 @@ class Asking:
         return reply
 
     async def send(self, exchange: Exchange, query: str) -> Reply:
-        """Send a request once, with this query; as `ask` otherwise."""
+        """
+        Send a request with this query; as `ask` otherwise.
+
+        When the upstream refuses our own account, it is asked for anew and the
+        request sent once more, if it has no body.
+        """
+        reply = await self._send_once(exchange, query)
+        given = exchange.authorization
+        if reply.status != 401 or not self._speaker.speaks_for_itself(given):
+            return reply
+        reply.abort()
+        self._speaker.refused()
+        if request_body(exchange.request) is None:
+            reply = await self._send_once(exchange, query)
+            if reply.status != 401:
+                return reply
+            reply.abort()
+        raise own_account_refused(self._upstream, reply.status)
+
+    async def _send_once(self, exchange: Exchange, query: str) -> Reply:
         request, event = exchange.request, exchange.event
+        event.upstream = self._upstream.name
         path = exchange.target.path
         if exchange.route is not None:
             path = exchange.target.path_for(exchange.route.upstream_name)
@@ -63,7 +85,12 @@ class Asking:
         expects = isinstance(request, StreamingRequest) and (
             request.body.expects_continue
         )
+        authorization = await self._speaker.authorization(
+            exchange.authorization, exchange.wanted(of_upstream=True)
+        )
         headers = list(self._headers(exchange))
+        if authorization is not None:
+            headers.append((b"Authorization", authorization.encode("latin-1")))
         if expects:
             headers.append((b"Expect", b"100-continue"))
         before = event.seconds
@@ -101,6 +128,8 @@ class Asking:
         options = connection_options(given.getRawHeaders(b"Connection", ()))
         is_list = exchange.target.endpoint in REWRITTEN
         for name, value in request_headers(raw_headers(given), options):
+            if name.lower() == b"authorization":
+                continue
             if not (is_list and name.lower() in _NOT_FOR_LISTS):
                 yield name, value
         if is_list:

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 from regbroker.bodies import MAX_LIST_BYTES, catalog_names, decode_content
 from regbroker.connections import Reply
 from regbroker.errors import BadRequest, UpstreamMalformed
-from regbroker.mapping import Mapping
+from regbroker.mapping import Route
 from regbroker.queries import split_target, values
 from regbroker.streams import gather_body
 
@@ -44,16 +44,23 @@ class Refused(Exception):
         self.reply = reply
 
 
-async def read_page(query: str, mapping: Mapping, ask: Ask) -> Page:
+async def read_page(
+    query: str,
+    route: Callable[[str], Route],
+    to_public: Callable[[str], str | None],
+    ask: Ask,
+) -> Page:
     """
     Return the page that a client's query wants.
 
-    `ask` sends a query to the upstream's catalog. Raises `Refused` with the
+    `route` leads from a public name to the upstream's, `to_public` back, to
+    None for a name that is not to be seen. `ask` sends a query to the
+    upstream's catalog. Raises `Refused` with the
     upstream's reply when it is no 200, `BadRequest` for a query that makes no
     sense, `NameUnknown` for a ``last`` that is not served here.
     """
     wanted = _wanted(query)
-    last = _last_upstream(query, mapping)
+    last = _last_upstream(query, route)
     names: list[str] = []
     for _ in range(MAX_PAGES):
         upstream_query = {"n": str(max(wanted or 0, UPSTREAM_PAGE))}
@@ -67,7 +74,7 @@ async def read_page(query: str, mapping: Mapping, ask: Ask) -> Page:
         found = catalog_names(decode_content(body, encoding, MAX_LIST_BYTES))
         following = _following(reply)
         for index, upstream_name in enumerate(found):
-            name = mapping.to_public(upstream_name)
+            name = to_public(upstream_name)
             if name is None:
                 continue
             names.append(name)
@@ -91,9 +98,9 @@ def _wanted(query: str) -> int | None:
     return int(given[0])
 
 
-def _last_upstream(query: str, mapping: Mapping) -> str | None:
+def _last_upstream(query: str, route: Callable[[str], Route]) -> str | None:
     given = values(query, "last")
-    return mapping.route(given[0]).upstream_name if given and given[0] else None
+    return route(given[0]).upstream_name if given and given[0] else None
 
 
 def _following(reply: Reply) -> str | None:

@@ -8,8 +8,10 @@ from regbroker.errors import BadRequest
 from regbroker.grants import parse_basic
 from regbroker.headers import ClientWay
 from regbroker.mapping import Mapping, Route
-from regbroker.names import Target
+from regbroker.names import WANTED_ACTIONS, Action, Endpoint, Target
 from regbroker.observe import Event
+from regbroker.queries import without
+from regbroker.scopes import CATALOG_SCOPE, Scope, repository_scope
 
 
 class Exchange:
@@ -37,6 +39,7 @@ class Exchange:
         self.query = query
         self.mapping = mapping
         self.route: Route | None = None
+        self.mounted_from: Route | None = None
         self.names: dict[str, str] = {}
         given = request.getHeader(b"Authorization")
         self.authorization = given.decode("latin-1") if given is not None else None
@@ -44,6 +47,34 @@ class Exchange:
     def to_public(self, upstream_name: str) -> str | None:
         """Return the public name for an upstream one, in the client's words."""
         return self.names.get(upstream_name) or self.mapping.to_public(upstream_name)
+
+    def mounts_nothing(self) -> None:
+        """Make a mount an ordinary upload."""
+        self.mounted_from = None
+        self.query = without(self.query, "mount", "from")
+
+    @property
+    def action(self) -> Action:
+        """What the request does to its repository."""
+        return self.target.action(self.method)
+
+    def wanted(self, of_upstream: bool) -> tuple[Scope, ...]:
+        """
+        Return the scopes that a token for this request needs.
+
+        With `of_upstream` in upstream names, else in canonical public ones.
+        """
+        if self.target.endpoint is Endpoint.CATALOG:
+            return (CATALOG_SCOPE,)
+        scopes = []
+        for route, actions in (
+            (self.route, WANTED_ACTIONS[self.action]),
+            (self.mounted_from, WANTED_ACTIONS[Action.PULL]),
+        ):
+            if route is not None:
+                name = route.upstream_name if of_upstream else route.public_name
+                scopes.append(repository_scope(name, *actions))
+        return tuple(scopes)
 
     @property
     def bearer_token(self) -> str:

@@ -1,24 +1,23 @@
 """
-The way of a request under ``/v2``: parse, map, relay, map back.
+The way of a request under ``/v2``: parse, map, admit, relay, map back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any
 
 from twisted.web.server import Request
 
-from regbroker.broker import Broker
 from regbroker.connections import Reply
-from regbroker.errors import ClientError, EndpointUnknown, Unauthorized
+from regbroker.errors import ClientError, EndpointUnknown
 from regbroker.headers import ClientWay
+from regbroker.localbroker import Visitor
 from regbroker.mapping import Mapping
 from regbroker.names import Endpoint, parse_path
 from regbroker.observe import Event
 from regbroker.queries import replaced, split_target, values, without
 from regbroker.replies import send_json
-from regbroker.upstreams import Upstream
+from regbroker.web.admission import Gate
 from regbroker.web.answering import Answering
 from regbroker.web.asking import Asking
 from regbroker.web.catalog import Refused, read_page
@@ -30,19 +29,17 @@ class Proxy:
 
     def __init__(
         self,
-        upstream: Upstream,
         mapping: Mapping,
-        broker: Broker,
-        token_path: str,
+        gate: Gate,
+        asking: Asking,
+        answering: Answering,
         catalog: str,
-        clock: Any,
     ) -> None:
-        self._upstream = upstream
         self._mapping = mapping
-        self._broker = broker
+        self._gate = gate
+        self._asking = asking
+        self._answering = answering
         self._catalog = catalog
-        self._asking = Asking(upstream, clock)
-        self._answering = Answering(upstream, token_path, clock)
 
     async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
@@ -53,36 +50,28 @@ class Proxy:
         # A mirror's "ns" is about us, not about the upstream.
         query = without(query, "ns")
         exchange = Exchange(request, way, event, target, query, self._mapping)
-        event.user = exchange.basic_user or self._broker.user_of(exchange.bearer_token)
 
-        # 2. What can be answered without the upstream?
-        if target.endpoint is Endpoint.BASE and exchange.authorization is None:
-            self._challenge(exchange)
-
-        # 3. Where does the name lead?
+        # 2. Where does the name lead?
         self._map_names(exchange)
 
+        # 3. Who asks, and may they? What can be answered here, is.
+        visitor = await self._gate.admit(exchange)
+
         # 4. Ask the upstream, and map back what it says.
-        if target.endpoint is Endpoint.CATALOG:
-            await self._serve_catalog(exchange)
+        if target.endpoint is Endpoint.BASE and visitor is not None:
+            send_json(request, {})
+        elif target.endpoint is Endpoint.CATALOG:
+            await self._serve_catalog(exchange, visitor)
         else:
             await self._answering.answer(exchange, await self._asking.ask(exchange))
 
-    def _challenge(self, exchange: Exchange) -> None:
-        known = self._upstream.known
-        if known is not None and known.challenges:
-            raise Unauthorized(
-                "authentication is required",
-                headers=self._answering.challenges(known.challenges, exchange),
-            )
-
     def _map_names(self, exchange: Exchange) -> None:
         target, event = exchange.target, exchange.event
-        event.upstream = self._upstream.name
         if target.name is None:
             return
         event.public_name = target.name
         route = self._mapping.route(target.name)
+        event.upstream = route.upstream
         event.upstream_name = route.upstream_name
         exchange.route = route
         exchange.names[route.upstream_name] = target.name
@@ -91,26 +80,37 @@ class Proxy:
 
     def _map_mount(self, exchange: Exchange) -> None:
         """Map ``from``; a mount from what is not served becomes an upload."""
-        try:
-            sources = {
-                name: self._mapping.route(name).upstream_name
-                for name in values(exchange.query, "from")
-            }
-        except ClientError:
-            exchange.query = without(exchange.query, "mount", "from")
+        sources = values(exchange.query, "from")
+        if not sources or not values(exchange.query, "mount"):
             return
-        exchange.names |= {upstream: public for public, upstream in sources.items()}
-        exchange.query = replaced(exchange.query, "from", lambda name: sources[name])
+        try:
+            (name,) = sources
+            route = self._mapping.route(name)
+        except (ClientError, ValueError):
+            exchange.mounts_nothing()
+            return
+        exchange.mounted_from = route
+        exchange.names[route.upstream_name] = name
+        exchange.query = replaced(
+            exchange.query, "from", lambda name: route.upstream_name
+        )
 
-    async def _serve_catalog(self, exchange: Exchange) -> None:
+    async def _serve_catalog(self, exchange: Exchange, visitor: Visitor | None) -> None:
         if self._catalog == "deny":
             raise EndpointUnknown("this registry does not list its repositories")
 
         def ask(query: str) -> Awaitable[Reply]:
             return self._asking.send(exchange, query)
 
+        visible = None if visitor is None else await self._gate.visible(visitor)
+
+        def to_public(upstream_name: str) -> str | None:
+            name = self._mapping.to_public(upstream_name)
+            seen = name is not None and (visible is None or visible(name))
+            return name if seen else None
+
         try:
-            page = await read_page(exchange.query, self._mapping, ask)
+            page = await read_page(exchange.query, self._mapping.route, to_public, ask)
         except Refused as refusal:
             await self._answering.answer(exchange, refusal.reply)
             return

@@ -4,7 +4,9 @@ The site: which registry a request is for, and which of its endpoints.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from twisted.web.resource import Resource
@@ -14,7 +16,7 @@ from regbroker.errors import BadRequest, EndpointUnknown, HostUnknown
 from regbroker.headers import ClientWay, Network, client_way
 from regbroker.observe import Event
 from regbroker.queries import split_target
-from regbroker.redirects import parse_origin
+from regbroker.redirects import Origin, parse_origin
 from regbroker.web.proxy import Proxy
 from regbroker.web.serving import serve
 from regbroker.web.tokens import TokenEndpoint
@@ -24,15 +26,25 @@ class Registry:
     """One registry as clients see it: ``/v2`` and its token service."""
 
     def __init__(
-        self, host: str, token_path: str, proxy: Proxy, tokens: TokenEndpoint
+        self,
+        host: str,
+        token_path: str,
+        proxy: Proxy,
+        tokens: TokenEndpoint,
+        public_url: Origin | None = None,
     ) -> None:
         self.host = host
+        self._public_url = public_url
         self._token_path = token_path
         self._proxy = proxy
         self._tokens = tokens
 
     async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
+        if self._public_url is not None:
+            # Whatever the hop in front of us speaks, clients speak this.
+            url = self._public_url
+            way = replace(way, scheme=url.scheme, host=url.netloc)
         path, _ = split_target(request.uri.decode("latin-1"))
         if path == "/v2" or path.startswith("/v2/"):
             await self._proxy.serve(request, way, event)
@@ -57,6 +69,7 @@ class VirtualHosts(Resource):
         self,
         registries: Iterable[Registry],
         trusted_proxies: tuple[Network, ...],
+        denied_user_agents: re.Pattern[str] | None,
         clock: Any,
     ) -> None:
         super().__init__()
@@ -64,6 +77,7 @@ class VirtualHosts(Resource):
             registry.host: registry for registry in registries
         }
         self._trusted = trusted_proxies
+        self._denied = denied_user_agents
         self._clock = clock
 
     def render(self, request: Any) -> int:
@@ -80,6 +94,7 @@ class VirtualHosts(Resource):
         async def handle() -> None:
             way = self._way(request, peer)
             event.client = way.address
+            self._check_user_agent(request)
             registry = self._registry(way.host)
             event.registry = registry.host if registry.host != "*" else way.host
             await registry.serve(request, way, event)
@@ -103,6 +118,14 @@ class VirtualHosts(Resource):
             claims,
             self._trusted,
         )
+
+    def _check_user_agent(self, request: Request) -> None:
+        given = (request.getHeader(b"User-Agent") or b"").decode("latin-1")
+        if self._denied is not None and self._denied.match(given):
+            raise EndpointUnknown(
+                "this registry does not serve clients as old as this one; "
+                "docker 1.6 is the first that it does"
+            )
 
     def _registry(self, host: str) -> Registry:
         origin = parse_origin("https", host)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from twisted.web.server import Request
 
 from regbroker.broker import Broker
 from regbroker.errors import MethodNotAllowed
-from regbroker.grants import parse_get, parse_post
+from regbroker.grants import TokenRequest, parse_get, parse_post
 from regbroker.headers import ClientWay
+from regbroker.localbroker import LocalBroker
 from regbroker.observe import Event
 from regbroker.queries import split_target
 from regbroker.replies import send_bytes
@@ -19,12 +22,54 @@ MAX_FORM_BYTES = 64 * 1024
 _METHODS = "GET, POST"
 
 
-class TokenEndpoint:
-    """Answers token requests of one registry; `upstream` is the upstream's name."""
+class Granting(Protocol):
+    """Answers token requests, from wherever the tokens come."""
+
+    async def __call__(
+        self, asked: TokenRequest, way: ClientWay, event: Event
+    ) -> bytes:
+        """Return the reply's body; raises what a refusal is to be made of."""
+
+
+class UpstreamGranting:
+    """The upstream's tokens; `upstream` is its name, for the log."""
 
     def __init__(self, broker: Broker, upstream: str) -> None:
         self._broker = broker
         self._upstream = upstream
+
+    async def __call__(
+        self, asked: TokenRequest, way: ClientWay, event: Event
+    ) -> bytes:
+        """Ask the upstream's token service."""
+        wanted = self._broker.wanted(asked, way.host)
+        event.upstream = self._upstream
+        event.upstream_name = ",".join(scope.name for scope in wanted.scopes)
+        before = event.seconds
+        try:
+            return await self._broker.grant(asked, wanted, way.host)
+        finally:
+            event.upstream_seconds = event.seconds - before
+
+
+class LocalGranting:
+    """Our own tokens."""
+
+    def __init__(self, broker: LocalBroker) -> None:
+        self._broker = broker
+
+    async def __call__(
+        self, asked: TokenRequest, way: ClientWay, event: Event
+    ) -> bytes:
+        """Check the credentials and sign."""
+        return await self._broker.grant(asked, way.host, way.address)
+
+
+class TokenEndpoint:
+    """Parses token requests of one registry, and sends what they are granted."""
+
+    def __init__(self, granting: Granting) -> None:
+        self._granting = granting
 
     async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
@@ -44,12 +89,7 @@ class TokenEndpoint:
             )
         event.user = asked.user
         event.public_name = ",".join(scope.name for scope in asked.scopes)
-        wanted = self._broker.wanted(asked, way.host)
-        event.upstream = self._upstream
-        event.upstream_name = ",".join(scope.name for scope in wanted.scopes)
-        before = event.seconds
-        reply = await self._broker.grant(asked, wanted, way.host)
-        event.upstream_seconds = event.seconds - before
+        reply = await self._granting(asked, way, event)
         # Tokens are secrets of one client; RFC 6749, 5.1.
         request.setHeader(b"Cache-Control", b"no-store")
         send_bytes(request, 200, b"application/json", reply)

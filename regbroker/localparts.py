@@ -1,0 +1,104 @@
+"""
+Assembly of what local accounts need: sources, checks, the signing key.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+
+from regbroker.access import AccessRules
+from regbroker.accounts import AccountSource
+from regbroker.checking import PasswordChecks
+from regbroker.config import Config, HtpasswdConfig, LdapConfig, RegistryConfig
+from regbroker.credentials import parse_password
+from regbroker.htpasswd import HtpasswdAccounts
+from regbroker.keyfile import make_key
+from regbroker.localbroker import LocalBroker
+from regbroker.signing import SigningKeys, TokenSigner
+from regbroker.throttle import Throttle
+from regbroker.watchedfile import WatchedFile
+
+
+class LocalParts(Service):
+    """
+    The accounts of all registries that have local ones.
+
+    Registries that name the same ``[accounts NAME]`` share its checks. Raises
+    `ConfigurationError` or `StateError`.
+    """
+
+    def __init__(self, config: Config, reactor: Any) -> None:
+        self.setName("accounts")
+        key = config.signing_key
+        path = Path(key) if key else make_key(Path(config.state_directory))
+        self._keys = SigningKeys(path, reactor.seconds)
+        self._checks = {
+            name: PasswordChecks(
+                [_build_source(source, reactor) for source in entry.sources],
+                reactor,
+                time.monotonic,
+                Throttle(time.monotonic),
+            )
+            for name, entry in config.accounts.items()
+        }
+
+    def startService(self) -> None:
+        """Open the sources; one that is down is asked again later."""
+        super().startService()
+        for checks in self._checks.values():
+            checks.open()
+
+    def stopService(self) -> None:
+        """Close the sources."""
+        super().stopService()
+        for checks in self._checks.values():
+            checks.close()
+
+    def broker(self, entry: RegistryConfig) -> LocalBroker:
+        """Return the token service of a registry with local accounts."""
+        assert entry.accounts is not None
+        # Machines that share the key take each other's tokens, so the issuer
+        # is the same on all of them.
+        signer = TokenSigner(
+            self._keys, "regbroker", time.time, access_life=entry.token_life
+        )
+        return LocalBroker(
+            entry.host,
+            self._checks[entry.accounts],
+            entry.access or AccessRules(()),
+            signer,
+            entry.mapping,
+            time.time,
+        )
+
+
+def _build_source(source: HtpasswdConfig | LdapConfig, reactor: Any) -> AccountSource:
+    if isinstance(source, HtpasswdConfig):
+        return HtpasswdAccounts(Path(source.path), reactor)
+    # ldaptor is an extra: imported only where somebody asks for it.
+    from regbroker.ldap import LdapAccounts, require_ldaptor
+
+    require_ldaptor()
+    return LdapAccounts(
+        source.url,
+        reactor,
+        trust_root_file=Path(source.ca_file) if source.ca_file else None,
+        start_tls=source.start_tls,
+        bind_dn=source.bind_dn,
+        bind_password=_password_of(source, reactor),
+        group_base=source.group_base,
+        group_filter=source.group_filter,
+    )
+
+
+def _password_of(source: LdapConfig, reactor: Any) -> Callable[[], str]:
+    if source.bind_password_file is None:
+        return lambda: ""
+    path = Path(source.bind_password_file)
+    file = WatchedFile(path, parse_password, reactor.seconds)
+    return lambda: file.latest() or ""

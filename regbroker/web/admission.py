@@ -1,0 +1,135 @@
+"""
+Who may come in: decided by the upstream, or here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from regbroker.broker import Broker
+from regbroker.challenges import format_challenge
+from regbroker.errors import Denied, Unauthorized
+from regbroker.localbroker import LocalBroker, Visitor, WrongToken
+from regbroker.names import Action, Endpoint
+from regbroker.scopes import format_scopes
+from regbroker.upstreams import Upstream
+from regbroker.web.answering import Answering
+from regbroker.web.exchange import Exchange
+
+
+class Gate(Protocol):
+    """Lets requests in, or raises `Unauthorized` or `Denied`."""
+
+    async def admit(self, exchange: Exchange) -> Visitor | None:
+        """
+        Let a request in whose names are mapped.
+
+        Returns who it is by; None when the upstream is to decide.
+        """
+
+    async def visible(self, visitor: Visitor) -> Callable[[str], bool]:
+        """Return which canonical public names a visitor sees in the catalog."""
+
+
+class UpstreamGate:
+    """The upstream decides; only what it always says is said here."""
+
+    def __init__(
+        self, upstream: Upstream, broker: Broker, answering: Answering, lends: bool
+    ) -> None:
+        self._upstream = upstream
+        self._broker = broker
+        self._answering = answering
+        self._lends = lends
+
+    async def admit(self, exchange: Exchange) -> Visitor | None:
+        """Answer the ping without credentials; let everything else in."""
+        exchange.event.user = exchange.basic_user or self._broker.user_of(
+            exchange.bearer_token
+        )
+        known = self._upstream.known
+        if (
+            exchange.target.endpoint is Endpoint.BASE
+            and exchange.authorization is None
+            and known is not None
+            and known.challenges
+            # Without a token service, who brings nothing is lent our account,
+            # and would not come back after a challenge.
+            and not (self._lends and known.realm is None)
+        ):
+            raise Unauthorized(
+                "authentication is required",
+                headers=self._answering.challenges(known.challenges, exchange),
+            )
+        return None
+
+    async def visible(self, visitor: Visitor) -> Callable[[str], bool]:
+        """All of what the upstream shows."""
+        return lambda name: True
+
+
+class LocalGate:
+    """Accounts and rights are ours; `basic` asks for Basic, not for tokens."""
+
+    def __init__(self, broker: LocalBroker, token_path: str, basic: bool) -> None:
+        self._broker = broker
+        self._token_path = token_path
+        self._basic = basic
+
+    async def admit(self, exchange: Exchange) -> Visitor | None:
+        """Let in who may do what the request does."""
+        way = exchange.way
+        try:
+            visitor = await self._broker.identify(
+                exchange.authorization, way.host, way.address
+            )
+        except WrongToken:
+            raise self._unauthorized(exchange, "invalid_token") from None
+        if visitor is None:
+            raise self._unauthorized(exchange, None)
+        exchange.event.user = visitor.user
+        if not self._admits(visitor, exchange):
+            if visitor.is_anonymous:
+                raise self._unauthorized(exchange, None)
+            if visitor.has_token:
+                raise self._unauthorized(exchange, "insufficient_scope")
+            raise Denied(
+                f"{visitor.user} may not {exchange.action.value} here",
+                detail={"name": exchange.target.name} if exchange.target.name else None,
+            )
+        return visitor
+
+    async def visible(self, visitor: Visitor) -> Callable[[str], bool]:
+        """Those for which the visitor has the ``catalog`` right."""
+        return await self._broker.visible(visitor)
+
+    def _admits(self, visitor: Visitor, exchange: Exchange) -> bool:
+        if exchange.target.endpoint is Endpoint.BASE:
+            # Clients bring credentials later only if they were asked for here.
+            return not visitor.is_anonymous
+        if exchange.target.endpoint is Endpoint.CATALOG:
+            return visitor.may_list
+        assert exchange.route is not None
+        source = exchange.mounted_from
+        if source is not None and not visitor.may(Action.PULL, source.public_name):
+            exchange.mounts_nothing()
+        return visitor.may(exchange.action, exchange.route.public_name)
+
+    def _unauthorized(self, exchange: Exchange, error: str | None) -> Unauthorized:
+        way = exchange.way
+        if self._basic:
+            challenge = format_challenge("Basic", [("realm", way.host)])
+        else:
+            challenge = format_challenge(
+                "Bearer",
+                [
+                    ("realm", f"{way.scheme}://{way.host}{self._token_path}"),
+                    ("service", self._broker.service(way.host)),
+                    ("scope", format_scopes(exchange.wanted(of_upstream=False))),
+                    ("error", error),
+                ],
+            )
+        return Unauthorized(
+            "authentication is required", headers=[(b"WWW-Authenticate", challenge)]
+        )
