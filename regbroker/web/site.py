@@ -4,6 +4,7 @@ The site: which registry a request is for, and which of its endpoints.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,9 @@ from regbroker.redirects import parse_origin
 from regbroker.web.proxy import Proxy
 from regbroker.web.serving import serve
 from regbroker.web.tokens import TokenEndpoint
+
+
+_NOT_IN_A_URL = re.compile(rb"[^\x21-\x7e]")
 
 
 class Registry:
@@ -78,6 +82,8 @@ class VirtualHosts(Resource):
         )
 
         async def handle() -> None:
+            if _NOT_IN_A_URL.search(request.uri):
+                raise BadRequest("the request target has characters that no URL has")
             way = self._way(request, peer)
             event.client = way.address
             registry = self._registry(way.host)
