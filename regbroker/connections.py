@@ -132,6 +132,12 @@ class UpstreamProtocol(HTTP11ClientProtocol):
         self.closed_in_order = reason.check(ConnectionDone) is not None
         if not self.secured.called:
             self.secured.errback(reason)
+        if self.state == "TRANSMITTING" and self._parser.bodyDecoder is not None:
+            # The reply has begun, and that the upstream has said it counts for
+            # more than that it did not wait for the rest of the request.
+            self._state = "WAITING"
+            self._currentRequest.stopWriting()
+            self._responseDeferred.chainDeferred(self._finishedRequest)
         super().connectionLost(reason)
 
 

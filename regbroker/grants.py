@@ -74,6 +74,8 @@ def parse_basic(authorization: str) -> tuple[str, str] | None:
     user, colon, password = decoded.decode("utf-8", "surrogateescape").partition(":")
     if not colon:
         raise BadRequest("the Basic credentials have no colon")
+    if password and not user:
+        raise BadRequest("the Basic credentials have a password, but no user name")
     return user, password
 
 

@@ -48,7 +48,7 @@ def greeting(config: Config, urls: list[str]) -> str:
         f"'https://{netloc}{registry.token_path}?scope=repository:{name}:pull'",
         f"  skopeo copy{options} --dest-creds {user_name}:{password} "
         f"docker://docker.io/library/{_EXAMPLE} docker://{netloc}/{name}:latest",
-        f"  docker login -u {user_name} -p {password} {netloc}",
+        f"  docker login -u {user_name} {netloc}",
         f"  docker push {netloc}/{name}:latest",
     ]
     if not config.certificates:

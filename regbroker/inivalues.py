@@ -207,7 +207,7 @@ def hosts(text: str) -> tuple[str, ...]:
             raise InvalidValue(
                 f"'{host}' is no host name; write it without scheme or port"
             )
-    return hosts
+    return tuple(host.strip("[]") for host in hosts)
 
 
 def seconds(text: str) -> float:

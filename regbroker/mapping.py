@@ -225,6 +225,11 @@ class Mapping:
                 blocker, because = sources[0][0], "takes its names as already mapped"
             elif found is not None:
                 blocker, because = found[0], "decides about all its names"
+        if blocker is rule:
+            raise InvalidRule(
+                f"'{rule}' can never apply: each of its public names is also an "
+                "upstream name that it makes of another one"
+            )
         raise InvalidRule(f"'{rule}' can never apply: '{blocker}' {because}")
 
     def _probes(self) -> Iterable[str]:

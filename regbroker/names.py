@@ -166,9 +166,10 @@ def parse_path(path: str) -> Target:
         return Target(Endpoint.CATALOG, path)
     match = _REPOSITORY_PATH.fullmatch(path)
     if match is None:
-        if path.startswith("/v2/") and not is_name(path[len("/v2/") :].rstrip("/")):
+        # No repository's name begins with "_": that is for extensions.
+        if path.startswith("/v2/") and not path.startswith("/v2/_"):
             # Encoded slashes, dot segments and the like, on whatever endpoint.
-            check_name(path[len("/v2/") :])
+            check_name(path.removeprefix("/v2/").rstrip("/"))
         raise EndpointUnknown("this path is no endpoint of the distribution API")
     name = check_name(match["name"])
     rest = match["rest"]

@@ -160,9 +160,9 @@ def _still_good(certificate: Path, key: Path, wanted: list[x509.GeneralName]) ->
     try:
         loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
         certificate_options(certificate.read_bytes(), key.read_bytes())
-    except (OSError, ValueError):
+        names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (OSError, ValueError, x509.ExtensionNotFound):
         return False
-    names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     soon = datetime.now(timezone.utc) + _RENEW_BEFORE
     return set(wanted) <= set(names.value) and loaded.not_valid_after_utc > soon
 

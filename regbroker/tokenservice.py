@@ -53,6 +53,9 @@ class TokenService:
 
     def __init__(self, trust: Trust, connect_timeout: float, clock: Any) -> None:
         pool = HTTPConnectionPool(clock)
+        # Twisted's own factory logs two lines for each connection.
+        quiet: Any = type("_QuietFactory", (pool._factory,), {"noisy": False})
+        pool._factory = quiet
         pool.maxPersistentPerHost = 8
         pool.cachedConnectionTimeout = 30
         endpoints = _Endpoints(trust, connect_timeout, clock)

@@ -132,7 +132,7 @@ class Upstream:
         assert self._connections is not None
         return await self._connections.request(
             method.encode(),
-            (self.config.base_path + target).encode(),
+            (self.config.base_path + target).encode("latin-1"),
             headers,
             body,
             on_continue,

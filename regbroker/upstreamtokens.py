@@ -126,7 +126,8 @@ class UpstreamTokens:
     def _cache_key(
         self, request: TokenRequest, known: Knowledge, scopes: tuple[Scope, ...]
     ) -> Hashable:
-        credentials = "\0".join(
+        # Unlike a joined text, this cannot be cut at another place.
+        credentials = repr(
             (
                 request.method,
                 request.username,
@@ -135,7 +136,7 @@ class UpstreamTokens:
                 # A refresh token is good for the client it was issued to.
                 request.client_id if request.refresh_token else "",
             )
-        ).encode("utf-8", "surrogateescape")
+        ).encode("utf-8", "backslashreplace")
         return (
             hmac.digest(self._key, credentials, hashlib.sha256),
             known.realm,

@@ -54,9 +54,13 @@ def pem_of(key: Any, passphrase: bytes | None = None) -> bytes:
     return encoded
 
 
-@cache
 def authority(name: str = "Test CA") -> Pair:
     """A certificate authority; the same one for the same name."""
+    return _authority(name)
+
+
+@cache
+def _authority(name: str) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
     return _made(name, key, _builder(name, name, key, 365), key, ca=True)
 

@@ -25,6 +25,10 @@ from tests.scripted import Call, ScriptedUpstream, response
 from tests.wire import Message, RawClient
 
 DIGEST = "sha256:" + "a1" * 32
+BLOB = f"/v2/team/app/blobs/{DIGEST}"
+MANIFEST = "/v2/team/app/manifests/1.0"
+UPLOADS = "/v2/team/app/blobs/uploads/"
+UPLOAD = f"{UPLOADS}id"
 
 #: What the upstream's ping says when it has a token service of its own.
 TOKENS = 'Bearer realm="{url}/token",service="registry.upstream.test"'
@@ -134,6 +138,7 @@ class ProxyTestCase(SocketTestCase):
     """
     `upstream` is played by the test; `client` speaks to regbroker.
 
+    Time stands still for regbroker, but for what tokens live: `time.clock`.
     Subclasses change the configuration by class attributes, or call `serve`
     themselves with `autostart` false.
     """
@@ -148,6 +153,7 @@ class ProxyTestCase(SocketTestCase):
 
     async def setUp(self) -> None:
         await super().setUp()
+        self.time = HeldTime()
         self.services: list[RegbrokerService] = []
         self.upstream = self.make_upstream()
         self.upstream.start()
@@ -182,7 +188,7 @@ class ProxyTestCase(SocketTestCase):
         self.directory = Path(self.mktemp()).absolute()
         self.directory.mkdir()
         config = parse_config(self.ini(), PurePath(self.directory), lambda _: None)
-        service = build_service(config, self.reactor)
+        service = build_service(config, self.time)
         known = self.logged("regbroker.upstreams", "service", "how", "problem")
         service.privilegedStartService()
         service.startService()

@@ -298,4 +298,3 @@ class TrustTests(SynchronousTestCase):
             Trust(path)
         path.write_bytes(authority("One").certificate + authority("Two").certificate)
         Trust(path)
-

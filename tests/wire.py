@@ -14,8 +14,10 @@ from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 
 class Ended(Exception):
@@ -189,6 +191,36 @@ class Wire(Protocol):
             return body
         length = message.header(b"Content-Length")
         return without if length is None else await self.read(int(length))
+
+
+@implementer(IPushProducer)
+class Flood:
+    """Writes to a wire for as long as it takes anything; `sent` is in bytes."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.sent = 0
+        self.paused = False
+        self._wire = wire
+        wire.socket.registerProducer(self, True)
+        self.resumeProducing()
+
+    def pauseProducing(self) -> None:
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        self.paused = False
+        while not self.paused:
+            self.sent += 65536
+            self._wire.send(bytes(65536))
+
+    def stopProducing(self) -> None:
+        self.paused = True
+
+    def stop(self) -> None:
+        """Write no more, and break the connection."""
+        self.paused = True
+        self._wire.socket.unregisterProducer()
+        self._wire.reset()
 
 
 class RawClient(Wire):

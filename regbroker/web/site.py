@@ -22,6 +22,9 @@ from regbroker.web.serving import serve
 from regbroker.web.tokens import TokenEndpoint
 
 
+_NOT_IN_A_URL = re.compile(rb"[^\x21-\x7e]")
+
+
 class Registry:
     """One registry as clients see it: ``/v2`` and its token service."""
 
@@ -92,6 +95,8 @@ class VirtualHosts(Resource):
         )
 
         async def handle() -> None:
+            if _NOT_IN_A_URL.search(request.uri):
+                raise BadRequest("the request target has characters that no URL has")
             way = self._way(request, peer)
             event.client = way.address
             self._check_user_agent(request)

@@ -1,0 +1,327 @@
+"""The broker: public names on one side, upstream names on the other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qsl
+
+from regbroker.broker import MAX_REMEMBERED_USERS
+from regbroker.errors import (
+    NameInvalid,
+    NameUnknown,
+    UpstreamMalformed,
+    UpstreamRefused,
+)
+from regbroker.grants import parse_post
+from tests.brokercase import ALICE, HOST, PULL, BrokerTestCase, granted
+from tests.scripted import response
+
+
+class ScopeTests(BrokerTestCase):
+    async def scopes(self, query: str) -> list[str]:
+        """The scopes that the upstream is asked for."""
+        asking = self.get(query)
+        call = await self.upstream.call()
+        call.answer(granted())
+        await asking
+        return [value for name, value in call.query if name == "scope"]
+
+    async def test_mapped(self) -> None:
+        """Repeated and in one value, mapped by whatever rule."""
+        self.assertEqual(
+            await self.scopes(
+                "scope=repository:team/app:pull,push+repository:hub/x:pull"
+                "&scope=repository:team/b:delete"
+            ),
+            [
+                "repository:acme_team/app:pull,push",
+                "repository:hub_x:pull",
+                "repository:acme_team/b:delete",
+            ],
+        )
+
+    async def test_login(self) -> None:
+        """No scope is a login, and goes up without one."""
+        self.assertEqual(await self.scopes("service=x&account=alice"), [])
+
+    async def test_not_about_repositories(self) -> None:
+        """The catalog's scope, and what does not parse, go up as they are."""
+        self.assertEqual(
+            await self.scopes("scope=registry:catalog:*&scope=aws"),
+            ["registry:catalog:*", "aws"],
+        )
+
+    async def test_unmapped(self) -> None:
+        """What is not served here is left out, not refused, beside credentials."""
+        self.assertEqual(
+            await self.scopes(f"scope=repository:other/app:pull&{PULL}"),
+            ["repository:acme_team/app:pull"],
+        )
+        self.assertEqual(await self.scopes("scope=repository:other/app:pull"), [])
+
+    async def test_unmapped_and_anonymous(self) -> None:
+        """Who asks for nothing else, and is nobody, is told at once."""
+        asking = self.get("scope=repository:other/app:pull", None)
+        await self.assertFailure(asking, NameUnknown)
+        self.assertEqual(self.upstream.calls, [])
+
+    async def test_no_name(self) -> None:
+        """A scope whose name is none is a bad request."""
+        for name in ("UPPER", "..", "team//app", "team/../x"):
+            asking = self.get(f"scope=repository:{name}:pull")
+            await self.assertFailure(asking, NameInvalid)
+        self.assertEqual(self.upstream.calls, [])
+
+    async def test_with_host(self) -> None:
+        """A scope may name the registry before the repository."""
+        self.assertEqual(
+            await self.scopes(f"scope=repository:{HOST}/team/app:pull"),
+            ["repository:acme_team/app:pull"],
+        )
+
+    async def test_class(self) -> None:
+        """A scope's class stays."""
+        self.assertEqual(
+            await self.scopes("scope=repository(plugin):team/app:pull"),
+            ["repository(plugin):acme_team/app:pull"],
+        )
+
+
+class GetTests(BrokerTestCase):
+    async def test_on_the_wire(self) -> None:
+        """The upstream's service, the user's credentials and account."""
+        asking = self.get(
+            f"service=whatever&{PULL}&client_id=docker&offline_token=true"
+        )
+        call = await self.upstream.call()
+        self.assertEqual(call.method, "GET")
+        self.assertEqual(
+            call.query,
+            [
+                ("service", "registry.upstream.test"),
+                ("scope", "repository:acme_team/app:pull"),
+                ("account", "alice"),
+                ("client_id", "docker"),
+                ("offline_token", "true"),
+            ],
+        )
+        self.assertEqual(call.header(b"Authorization"), ALICE.encode())
+        self.assertTrue((call.header(b"User-Agent") or b"").startswith(b"regbroker/"))
+        call.answer(granted(refresh_token="r", expires_in=300))
+        reply = json.loads(await asking)
+        self.assertEqual(reply["token"], "t0ken")
+        self.assertEqual(reply["access_token"], "t0ken")
+        self.assertEqual(reply["refresh_token"], "r")
+        self.assertEqual(reply["expires_in"], 300)
+        self.assertEqual(reply["issued_at"], "1970-01-12T13:46:40Z")
+
+    async def test_anonymous(self) -> None:
+        """Without credentials none go up."""
+        asking = self.get(PULL, None)
+        call = await self.upstream.call()
+        self.assertIsNone(call.header(b"Authorization"))
+        self.assertNotIn("account", dict(call.query))
+        call.answer(granted())
+        await asking
+
+    async def test_scope_in_reply(self) -> None:
+        """What was granted is told by public names."""
+        asking = self.get(PULL + ",push")
+        scope = "repository:acme_team/app:pull repository:other/x:pull"
+        (await self.upstream.call()).answer(granted(scope=scope))
+        self.assertEqual(json.loads(await asking)["scope"], "repository:team/app:pull")
+
+    async def test_by_upstream_name(self) -> None:
+        """Who asks by the upstream's name is answered by it."""
+        asking = self.get("scope=repository:acme_team/app:pull")
+        call = await self.upstream.call()
+        self.assertEqual(dict(call.query)["scope"], "repository:acme_team/app:pull")
+        call.answer(granted(scope="repository:acme_team/app:pull"))
+        self.assertEqual(
+            json.loads(await asking)["scope"], "repository:acme_team/app:pull"
+        )
+
+
+class NoServiceTests(BrokerTestCase):
+    service = None
+
+    async def test_clients_service(self) -> None:
+        """An upstream that names no service is told the client's."""
+        asking = self.get("service=mine")
+        call = await self.upstream.call()
+        self.assertEqual(dict(call.query)["service"], "mine")
+        call.answer(granted())
+        await asking
+
+
+class PostTests(BrokerTestCase):
+    async def test_on_the_wire(self) -> None:
+        """A form is a form upstream, with upstream names and service."""
+        asking = self.post(
+            service="x",
+            client_id="c",
+            access_type="offline",
+            scope="repository:team/app:pull+repository:team/b:push",
+        )
+        call = await self.upstream.call()
+        self.assertEqual((call.method, call.target), ("POST", "/token"))
+        self.assertEqual(
+            call.header(b"Content-Type"), b"application/x-www-form-urlencoded"
+        )
+        self.assertIsNone(call.header(b"Authorization"))
+        fields = dict(parse_qsl((await call.body()).decode()))
+        self.assertEqual(
+            fields,
+            {
+                "grant_type": "password",
+                "service": "registry.upstream.test",
+                "client_id": "c",
+                "access_type": "offline",
+                "scope": "repository:acme_team/app:pull repository:acme_team/b:push",
+                "username": "alice",
+                "password": "w",
+            },
+        )
+        call.answer(granted(access_token="a"))
+        reply = json.loads(await asking)
+        self.assertEqual(
+            reply["scope"], "repository:team/app:pull repository:team/b:push"
+        )
+
+    async def test_refresh_token(self) -> None:
+        """A refresh token goes to who issued it, and comes back."""
+        asking = self.grant(
+            parse_post(b"grant_type=refresh_token&refresh_token=r%2F1&" + PULL.encode())
+        )
+        call = await self.upstream.call()
+        fields = dict(parse_qsl((await call.body()).decode()))
+        self.assertEqual(fields["grant_type"], "refresh_token")
+        self.assertEqual(fields["refresh_token"], "r/1")
+        call.answer(granted(refresh_token="r2"))
+        self.assertEqual(json.loads(await asking)["refresh_token"], "r2")
+
+    async def test_refused_as_post(self) -> None:
+        """Registries that take no POST get a GET with Basic."""
+        for status in (400, 401, 404, 405):
+            asking = self.post(scope="repository:team/app:pull", client_id=str(status))
+            call = await self.upstream.call()
+            await call.body()
+            call.answer(response(status, body=b"no"))
+            call = await self.upstream.call()
+            self.assertEqual(call.method, "GET")
+            self.assertEqual(call.header(b"Authorization"), b"Basic YWxpY2U6dw==")
+            self.assertEqual(dict(call.query)["scope"], "repository:acme_team/app:pull")
+            call.answer(granted())
+            reply = json.loads(await asking)
+            self.assertEqual(reply["scope"], "repository:team/app:pull")
+            self.now += 10000
+
+    async def test_refused_altogether(self) -> None:
+        """When GET is refused as well, that is the answer."""
+        asking = self.post(scope="repository:team/app:pull")
+        for _ in range(2):
+            call = await self.upstream.call()
+            await call.body()
+            call.answer(response(401, body=b'{"details":"incorrect"}'))
+        error = await self.assertFailure(asking, UpstreamRefused)
+        self.assertEqual(error.status, 401)
+        self.assertIn(b"incorrect", error.body())
+
+    async def test_refresh_token_has_no_get(self) -> None:
+        """A refresh token cannot be put into a GET."""
+        asking = self.grant(parse_post(b"grant_type=refresh_token&refresh_token=r"))
+        call = await self.upstream.call()
+        await call.body()
+        call.answer(response(401))
+        await self.assertFailure(asking, UpstreamRefused)
+        self.assertEqual(len(self.upstream.calls), 1)
+
+
+class RefusalTests(BrokerTestCase):
+    async def refused(self, *headers: str, status: int = 403, body: bytes = b"") -> Any:
+        """What becomes of a refusal."""
+        asking = self.get(PULL)
+        (await self.upstream.call()).reply(status, *headers, body=body)
+        return await self.assertFailure(asking, UpstreamRefused)
+
+    async def test_names(self) -> None:
+        """Status and message are the upstream's; names are public."""
+        error = await self.refused(
+            body=b'{"errors":[{"code":"DENIED","message":"no acme_team/app for you",'
+            b'"detail":[{"Name":"acme_team/app"}]}]}'
+        )
+        (told,) = json.loads(error.body())["errors"]
+        self.assertEqual(error.status, 403)
+        self.assertEqual(told["message"], "no team/app for you")
+        self.assertEqual(told["detail"], [{"Name": "team/app"}])
+
+    async def test_no_document(self) -> None:
+        """HTML and OAuth2 errors become OCI documents."""
+        for body, message in (
+            (b"<h1>no</h1>", "the upstream registry answered with status 403"),
+            (b'{"error":"invalid_grant"}', "invalid_grant"),
+            (b'{"details":"incorrect username or password"}', "incorrect"),
+        ):
+            error = await self.refused(body=body)
+            (told,) = json.loads(error.body())["errors"]
+            self.assertEqual(told["code"], "DENIED")
+            self.assertIn(message, told["message"])
+
+    async def test_retry_after(self) -> None:
+        """When to come again is told; nothing else of the upstream's headers."""
+        error = await self.refused("Retry-After: 30", "Set-Cookie: a=b", status=429)
+        self.assertEqual(
+            (error.status, error.headers), (429, ((b"Retry-After", b"30"),))
+        )
+
+    async def test_wrong_password(self) -> None:
+        """401 asks for Basic credentials at our own host."""
+        error = await self.refused('WWW-Authenticate: Basic realm="up"', status=401)
+        self.assertEqual(
+            error.headers, ((b"WWW-Authenticate", b'Basic realm="registry.test"'),)
+        )
+
+    async def test_outages(self) -> None:
+        """Server errors are told as such."""
+        error = await self.refused(status=503, body=b"<h1>")
+        self.assertEqual(error.status, 503)
+
+    async def test_not_kept(self) -> None:
+        """A denial is not kept: the next request is asked again."""
+        await self.refused()
+        self.count()
+        self.assertEqual(await self.token(PULL), "t2")
+
+    async def test_redirects(self) -> None:
+        """Credentials follow nobody's redirect."""
+        asking = self.get(PULL)
+        (await self.upstream.call()).reply(302, f"Location: {self.upstream.url}/trap")
+        await self.assertFailure(asking, UpstreamMalformed)
+        self.assertEqual(len(self.upstream.calls), 1)
+
+    async def test_malformed(self) -> None:
+        """What holds no token is none."""
+        for body in (b"", b"<h1>", b"[]", b"{}", b'{"token": 5}', b'{"token": ""}'):
+            asking = self.get(PULL)
+            (await self.upstream.call()).reply(200, body=body)
+            await self.assertFailure(asking, UpstreamMalformed)
+
+
+class UserTests(BrokerTestCase):
+    async def test_known(self) -> None:
+        """Whose token it is is known, for the log."""
+        self.count()
+        token = await self.token(PULL)
+        self.assertEqual(self.broker.user_of(token), "alice")
+        self.assertEqual(self.broker.user_of("made up"), "")
+        self.assertEqual(self.broker.user_of(""), "")
+
+    async def test_forgotten(self) -> None:
+        """Of very many, the oldest are forgotten."""
+        self.count()
+        token = await self.token(PULL)
+        for number in range(MAX_REMEMBERED_USERS):
+            self.broker._remember_user(str(number), "bob")
+        self.assertEqual(self.broker.user_of(token), "")
+        self.assertEqual(self.broker.user_of("0"), "bob")

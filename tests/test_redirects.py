@@ -1,0 +1,380 @@
+"""``Location`` and ``Link``: the upstream's URLs as ours."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.errors import UpstreamMalformed
+from regbroker.mapping import Mapping, parse_rule
+from regbroker.redirects import (
+    Origin,
+    OwnAddress,
+    link,
+    parse_origin,
+    redirect_location,
+    upload_location,
+)
+from tests.grammar import EXAMPLES, hostile, names
+
+RULES = Mapping([parse_rule("team = acme_team"), parse_rule("lib/* = hub/*")], "up")
+
+DIGEST = "sha256:" + "0a" * 32
+
+# Signed by the registry; the upstream name stands within, in base64.
+STATE = (
+    "_state=4xQ2bKpvRyKy0kgmN2kvGkGHcsA7kXnX_S7ao7-f3XZ7Ik5hbWUiOiJhY21lX3RlYW0vYXBw"
+    "IiwiVVVJRCI6IjZiM2M5YTkzIn0%3d+%2B/=&&x"
+)
+
+OWN = OwnAddress(Origin("https", "registry.up.example", 443), "public.example:8443")
+OWN_PORT = OwnAddress(Origin("http", "10.0.0.5", 5000), "public.example")
+OWN_PATH = OwnAddress(Origin("https", "nexus.example", 443), "public.example", "/repo")
+
+#: What may stand before a path without changing whose it is.
+HOSTS = (
+    "",
+    "https://registry.up.example",
+    "https://registry.up.example:443",
+    "http://registry.up.example",
+    "HTTPS://Registry.UP.example",
+    "//registry.up.example",
+    "https://public.example:8443",
+    "http://public.example:8443",
+)
+
+
+class OriginTests(SynchronousTestCase):
+    def test_good(self) -> None:
+        """Scheme, host in lower case, and the port, the scheme's if none is given."""
+        for scheme, authority, origin, text in (
+            (
+                "https",
+                "a.example",
+                Origin("https", "a.example", 443),
+                "https://a.example",
+            ),
+            (
+                "HTTPS",
+                "A.Example:443",
+                Origin("https", "a.example", 443),
+                "https://a.example",
+            ),
+            ("http", "a:80", Origin("http", "a", 80), "http://a"),
+            ("http", "a:443", Origin("http", "a", 443), "http://a:443"),
+            (
+                "https",
+                "127.0.0.1:5000",
+                Origin("https", "127.0.0.1", 5000),
+                "https://127.0.0.1:5000",
+            ),
+            ("https", "[::1]", Origin("https", "::1", 443), "https://[::1]"),
+            (
+                "https",
+                "[2001:DB8::1]:5000",
+                Origin("https", "2001:db8::1", 5000),
+                "https://[2001:db8::1]:5000",
+            ),
+        ):
+            found = parse_origin(scheme, authority)
+            self.assertEqual(found, origin)
+            self.assertEqual(str(found), text)
+
+    def test_bad(self) -> None:
+        """What is no server of HTTP, or only looks like one."""
+        for scheme, authority in (
+            ("ftp", "a"),
+            ("", "a"),
+            ("javascript", "a"),
+            ("https", ""),
+            ("https", ":443"),
+            ("https", "a:"),
+            ("https", "a:0"),
+            ("https", "a:65536"),
+            ("https", "a:-1"),
+            ("https", "a:+1"),
+            ("https", "a:٤٤٣"),
+            ("https", "a:443:443"),
+            ("https", "user@a"),
+            ("https", "user:pass@a"),
+            ("https", "a\\@b"),
+            ("https", "a/b"),
+            ("https", "a b"),
+            ("https", "a\n"),
+            ("https", "a\0"),
+            ("https", "a,b"),
+            ("https", "a%2eb"),
+            ("https", "ä.example"),
+            ("https", "::1"),
+            ("https", "[::1"),
+            ("https", "[a.example]"),
+            ("https", "[::1%25eth0]"),
+            ("https", "[::1]x"),
+        ):
+            self.assertIsNone(parse_origin(scheme, authority), (scheme, authority))
+
+    @EXAMPLES
+    @given(st.sampled_from(("http", "https")), hostile)
+    def test_anything(self, scheme: str, authority: str) -> None:
+        """What is read is written so that it is read the same."""
+        origin = parse_origin(scheme, authority)
+        if origin is not None:
+            self.assertEqual(parse_origin(scheme, origin.netloc), origin)
+            self.assertNotRegex(str(origin), r"[^!-~]|@|\\")
+
+
+class OwnAddressTests(SynchronousTestCase):
+    def test_own(self) -> None:
+        """The upstream is known by its host, with its port, or by the public host."""
+        for own, hosts in (
+            (
+                OWN,
+                (
+                    "registry.up.example",
+                    "REGISTRY.up.example:443",
+                    "Public.example:8443",
+                ),
+            ),
+            (OWN_PORT, ("10.0.0.5:5000", "public.example")),
+        ):
+            for host in hosts:
+                self.assertTrue(own.owns(host), host)
+
+    def test_other(self) -> None:
+        """Nothing that only contains it, and no other port."""
+        for host in (
+            "",
+            "up.example",
+            "cdn.registry.up.example",
+            "registry.up.example.evil",
+            "registry.up.example:5000",
+            "user@registry.up.example",
+            "registry.up.example@evil",
+            "public.example",
+        ):
+            self.assertFalse(OWN.owns(host), host)
+        self.assertFalse(OWN_PORT.owns("10.0.0.5"))
+
+
+class UploadLocationTests(SynchronousTestCase):
+    def location(self, location: str, own: OwnAddress = OWN) -> str:
+        return upload_location(location, own, RULES.to_public)
+
+    def test_ours(self) -> None:
+        """
+        Relative or absolute, by whatever host, the Location becomes relative,
+        with the public name; the rest is the same byte for byte.
+        """
+        for host in (*HOSTS, "http://10.0.0.7:5000", "https://backend"):
+            for rest in (
+                f"/blobs/uploads/6b3c9a93-af5d?{STATE}",
+                "/blobs/uploads/6b3c9a93-af5d",
+                "/blobs/upload/1.abc%3D?part=1",
+                f"/blobs/{DIGEST}",
+                f"/manifests/{DIGEST}",
+                "/manifests/1.0",
+                "/blobs/sha256%3Aabc",
+            ):
+                self.assertEqual(
+                    self.location(f"{host}/v2/acme_team/app{rest}"),
+                    f"/v2/team/app{rest}",
+                )
+
+    def test_other_rules(self) -> None:
+        """The rule that leads back decides."""
+        self.assertEqual(
+            self.location(f"/v2/hub/alpine/blobs/{DIGEST}"),
+            f"/v2/lib/alpine/blobs/{DIGEST}",
+        )
+
+    def test_base_path(self) -> None:
+        """A path before ``/v2`` is the upstream's own affair."""
+        for host in ("", "https://nexus.example"):
+            self.assertEqual(
+                self.location(
+                    f"{host}/repo/v2/acme_team/app/blobs/uploads/x?a", OWN_PATH
+                ),
+                "/v2/team/app/blobs/uploads/x?a",
+            )
+        for other in (
+            "/v2/acme_team/app/blobs/uploads/x",
+            "/repository/v2/acme_team/app/blobs/uploads/x",
+        ):
+            self.assertRaises(UpstreamMalformed, self.location, other, OWN_PATH)
+
+    def test_refused(self) -> None:
+        """What would lead the client past us is not passed on."""
+        for location in (
+            "/upload/here",
+            "https://storage.example/bucket?signature=x",
+            "https://registry.up.example",
+            "/v2/other/app/blobs/uploads/x",
+            "/v2/team/app/blobs/uploads/x",
+            "/v2/acme_team/../other/blobs/uploads/x",
+            "/v2/acme_team/app/blobs/uploads/..",
+            "/v2/acme_team/app/blobs/uploads/x/y",
+            "v2/acme_team/app/blobs/uploads/x",
+            "?_state=x",
+            "",
+            "//",
+            "javascript:alert(1)",
+        ):
+            error = self.assertRaises(UpstreamMalformed, self.location, location)
+            self.assertEqual(error.status, 502)
+
+    @EXAMPLES
+    @given(st.sampled_from(HOSTS), names, hostile)
+    def test_opaque(self, host: str, name: str, query: str) -> None:
+        """Whatever the query, not a byte of it changes."""
+        ours = self.location(f"{host}/v2/hub/{name}/blobs/uploads/x?{query}y")
+        self.assertEqual(ours, f"/v2/lib/{name}/blobs/uploads/x?{query}y")
+
+    @EXAMPLES
+    @given(hostile, hostile)
+    def test_anything(self, host: str, path: str) -> None:
+        """Whatever comes back is a path here, never another host."""
+        for location in (host + path, f"//{host}/v2/acme_team/{path}"):
+            try:
+                ours = self.location(location)
+            except UpstreamMalformed:
+                continue
+            self.assertRegex(ours, r"\A/v2(/|\Z|\?)")
+            self.assertNotIn("acme_team", ours.partition("?")[0])
+
+
+class RedirectLocationTests(SynchronousTestCase):
+    def location(self, location: str, own: OwnAddress = OWN) -> str:
+        return redirect_location(location, own, RULES.to_public)
+
+    def test_elsewhere(self) -> None:
+        """A redirect to another host is passed on byte for byte."""
+        for location in (
+            "https://storage.example/acme_team/app?X-Amz-Signature=%2b+x&&",
+            "https://cdn.registry.up.example/v2/acme_team/app/manifests/1",
+            "https://registry.up.example:5000/v2/acme_team/app/manifests/1",
+            "https://registry.up.example@evil.example/v2/acme_team/app/manifests/1",
+            "//storage.example/x",
+            "http://storage.example",
+        ):
+            self.assertEqual(self.location(location), location)
+
+    def test_own_host(self) -> None:
+        """A redirect to the registry's own host is mapped, and relative."""
+        for host in HOSTS:
+            self.assertEqual(
+                self.location(f"{host}/v2/acme_team/app/blobs/{DIGEST}?{STATE}"),
+                f"/v2/team/app/blobs/{DIGEST}?{STATE}",
+            )
+            self.assertEqual(self.location(f"{host}/v2/"), "/v2/")
+
+    def test_outside_the_api(self) -> None:
+        """
+        Another path of the registry is asked of the registry itself, even
+        when it takes itself for us.
+        """
+        download = "/artifacts-downloads/namespaces/acme/x?token=%2b"
+        for own, location, expected in (
+            (OWN, download, f"https://registry.up.example{download}"),
+            (OWN_PORT, download, f"http://10.0.0.5:5000{download}"),
+            (OWN_PATH, download, f"https://nexus.example{download}"),
+            (
+                OWN,
+                f"http://registry.up.example{download}",
+                f"http://registry.up.example{download}",
+            ),
+            (
+                OWN,
+                f"https://public.example:8443{download}",
+                f"https://registry.up.example{download}",
+            ),
+            (OWN, "https://registry.up.example", "https://registry.up.example"),
+        ):
+            self.assertEqual(self.location(location, own), expected)
+
+    def test_not_served(self) -> None:
+        """A repository that is not served here is not shown."""
+        for location in (
+            "/v2/other/app/manifests/1",
+            "https://registry.up.example/v2/other/app/manifests/1",
+            "/v2/acme_team/app/unknown",
+            "/v2/acme_team/../other/manifests/1",
+        ):
+            self.assertRaises(UpstreamMalformed, self.location, location)
+
+    def test_no_other_host_made(self) -> None:
+        """What is neither URL nor path is not glued to a host."""
+        for location in (
+            ".evil.example/x",
+            "@evil.example/",
+            "x",
+            "?a",
+            ":80/",
+            "https:/x",
+        ):
+            self.assertRaises(UpstreamMalformed, self.location, location)
+
+
+class LinkTests(SynchronousTestCase):
+    def link(self, value: str, own: OwnAddress = OWN) -> str | None:
+        return link(value, own, RULES.to_public)
+
+    def test_pages(self) -> None:
+        """The next page of tags and referrers is ours; parameters stay."""
+        for host in HOSTS:
+            for path in (
+                "tags/list?last=acme_team%2b&n=2",
+                f"referrers/{DIGEST}?artifactType=a%2Fb&next=x==",
+            ):
+                self.assertEqual(
+                    self.link(f'<{host}/v2/acme_team/app/{path}>; rel="next"'),
+                    f'</v2/team/app/{path}>; rel="next"',
+                )
+
+    def test_catalog(self) -> None:
+        """In the catalog ``last`` is a repository; in tags it is a tag."""
+        for last in ("acme_team/app", "acme_team%2Fapp"):
+            self.assertEqual(
+                self.link(f'</v2/_catalog?last={last}&n=10>; rel="next"'),
+                '</v2/_catalog?last=team/app&n=10>; rel="next"',
+            )
+        self.assertEqual(
+            self.link('</v2/_catalog?n=10>; rel="next"'),
+            '</v2/_catalog?n=10>; rel="next"',
+        )
+        self.assertIsNone(self.link('</v2/_catalog?last=other/app&n=10>; rel="next"'))
+
+    def test_base_path(self) -> None:
+        """A path before ``/v2`` goes."""
+        self.assertEqual(
+            self.link("</repo/v2/acme_team/app/tags/list?last=1>;rel=next", OWN_PATH),
+            "</v2/team/app/tags/list?last=1>;rel=next",
+        )
+
+    def test_several(self) -> None:
+        """Several links in one value are all mapped, or none is passed on."""
+        self.assertEqual(
+            self.link(
+                '</v2/acme_team/app/tags/list?last=b>; rel="next", '
+                '</v2/acme_team/app/tags/list>; rel="first"'
+            ),
+            '</v2/team/app/tags/list?last=b>; rel="next", '
+            '</v2/team/app/tags/list>; rel="first"',
+        )
+        self.assertIsNone(
+            self.link(
+                '</v2/acme_team/app/tags/list?last=b>; rel="next", '
+                '</v2/other/app/tags/list>; rel="first"'
+            )
+        )
+
+    def test_dropped(self) -> None:
+        """What is no link to anything served here is left out."""
+        for value in (
+            "",
+            "</v2/acme_team/app/tags/list",
+            "/v2/acme_team/app/tags/list",
+            "x </v2/acme_team/app/tags/list>",
+            '</v2/other/app/tags/list>; rel="next"',
+            '<https://docs.example/help>; rel="help"',
+            "<>",
+        ):
+            self.assertIsNone(self.link(value), value)

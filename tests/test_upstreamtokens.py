@@ -1,0 +1,262 @@
+"""Tokens of an upstream: asked for once, kept for a while, for nobody else."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import gzip
+import json
+from typing import Any
+
+from twisted.internet.defer import CancelledError
+
+from regbroker.errors import (
+    UpstreamMalformed,
+    UpstreamRefused,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from regbroker.grants import MAX_REPLY_BYTES, parse_get
+from regbroker.upstreamtokens import TOKEN_SECONDS, UpstreamTokens
+from tests.brokercase import ALICE, BOB, PULL, BrokerTestCase, granted
+from tests.scripted import Call, response
+
+
+class BoundTests(BrokerTestCase):
+    async def test_upstream_reply(self) -> None:
+        """An upstream reply without end is not read to its end."""
+        asking = self.get(PULL)
+        call = await self.upstream.call()
+        call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n{")
+        call.send(b" " * (MAX_REPLY_BYTES * 4))
+        await self.assertFailure(asking, UpstreamMalformed)
+        await call.wire.end()
+
+    async def test_our_reply(self) -> None:
+        """A token that would make ours too large stands there once."""
+        asking = self.get(PULL)
+        (await self.upstream.call()).answer(granted("t" * 40_000))
+        reply = await asking
+        self.assertLess(len(reply), MAX_REPLY_BYTES)
+        self.assertEqual(len(json.loads(reply)["token"]), 40_000)
+        asking = self.post()
+        call = await self.upstream.call()
+        await call.body()
+        call.answer(granted("t" * 40_000))
+        self.assertEqual(len(json.loads(await asking)["access_token"]), 40_000)
+
+    async def test_packed(self) -> None:
+        """Nor can a small reply be made a large one."""
+        asking = self.get(PULL)
+        call = await self.upstream.call()
+        bomb = gzip.compress(bytes(20_000_000))
+        call.reply(200, "Content-Encoding: gzip", body=bomb)
+        await self.assertFailure(asking, UpstreamMalformed)
+
+
+class CacheTests(BrokerTestCase):
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.count()
+
+    async def test_reused(self) -> None:
+        """The same credentials and scopes get the same token, without asking."""
+        self.upstream.handler = lambda call: granted("t1", expires_in=300)
+        first = json.loads(await self.get(PULL))
+        self.now += 200
+        second = json.loads(await self.get(f"{PULL}&account=alice&client_id=other"))
+        self.assertEqual(len(self.upstream.calls), 1)
+        self.assertEqual(second["token"], first["token"])
+        self.assertEqual((first["expires_in"], second["expires_in"]), (300, 100))
+        self.assertNotEqual(first["issued_at"], second["issued_at"])
+
+    async def test_order_of_scopes(self) -> None:
+        """Scopes are a set."""
+        one, two = PULL, "scope=repository:team/b:pull"
+        self.assertEqual(await self.token(f"{one}&{two}"), "t1")
+        self.assertEqual(await self.token(f"{two}&{one}"), "t1")
+
+    async def test_not_shared(self) -> None:
+        """Anything that makes a difference upstream makes another token."""
+        wrong = "Basic YWxpY2U6d3Jvbmc="
+        asked = [
+            (PULL, ALICE),
+            (PULL, BOB),
+            (PULL, wrong),
+            (PULL, None),
+            (PULL + ",push", ALICE),
+            ("", ALICE),
+            (f"{PULL}&offline_token=true", ALICE),
+        ]
+        tokens = [await self.token(query, user) for query, user in asked]
+        self.assertEqual(len(set(tokens)), len(asked))
+        self.assertEqual([await self.token(q, u) for q, u in asked], tokens)
+
+    async def test_no_confusion_of_parts(self) -> None:
+        """User and password cannot be cut at another place."""
+        pairs = [b"a:b\0c", b"a\0b:c", b"a\0:b", b"a:\0b"]
+        users = [f"Basic {base64.b64encode(pair).decode()}" for pair in pairs]
+        tokens = {await self.token(PULL, user) for user in users}
+        self.assertEqual(len(tokens), len(pairs))
+
+    async def test_expiry(self) -> None:
+        """A token that lives for less than a minute is not handed out."""
+        self.upstream.handler = lambda call: granted(
+            f"t{len(self.upstream.calls)}", expires_in=300
+        )
+        self.assertEqual(await self.token(PULL), "t1")
+        self.now += 239
+        self.assertEqual(await self.token(PULL), "t1")
+        self.now += 2
+        self.assertEqual(await self.token(PULL), "t2")
+
+    async def test_refresh_tokens_are_not_kept(self) -> None:
+        """A reply with a refresh token is for who has asked, and for nobody else."""
+        self.upstream.handler = lambda call: granted(
+            f"t{len(self.upstream.calls)}", refresh_token="r"
+        )
+        query = f"{PULL}&offline_token=true"
+        self.assertEqual(await self.token(query), "t1")
+        self.assertEqual(await self.token(query), "t2")
+
+    async def test_no_secrets_in_memory(self) -> None:
+        """The broker knows who has asked only by a keyed hash."""
+        await self.token(PULL)
+        found = [
+            thing
+            for thing in gc.get_objects()
+            if isinstance(thing, tuple | list | dict) and self.holds(thing)
+        ]
+        self.assertEqual(found, [])
+        keys = list(self.tokens._cache._grants)
+        self.assertEqual(len(keys), 1)
+        self.assertNotIn("wonderland", repr(keys))
+
+    def holds(self, thing: Any) -> bool:
+        """Whether a container holds the password, as text."""
+        values = thing.values() if isinstance(thing, dict) else thing
+        try:
+            return any(type(v) is str and v == "wonder" + "land" for v in values)
+        except RuntimeError:
+            return False
+
+    async def test_keyed(self) -> None:
+        """The hash says nothing to who has not the key of this process."""
+        request = parse_get(PULL, ALICE)
+        known = await self.registry.knowledge()
+        other = UpstreamTokens(self.registry, self.time, lambda: self.now)
+        keys = [
+            tokens._cache_key(request, known, ()) for tokens in (self.tokens, other)
+        ]
+        self.assertNotEqual(keys[0], keys[1])
+        await other.close()
+
+
+class ConcurrencyTests(BrokerTestCase):
+    async def test_one_request(self) -> None:
+        """Who asks the same at the same moment is answered with one request."""
+        asking = [self.get(PULL) for _ in range(20)]
+        call = await self.upstream.call()
+        call.answer(granted())
+        replies = {await one for one in asking}
+        self.assertEqual(len(replies), 1)
+        self.assertEqual(len(self.upstream.calls), 1)
+
+    async def test_others(self) -> None:
+        """Who asks for something else, or is somebody else, is asked for apart."""
+        asking = [self.get(PULL), self.get(PULL, BOB), self.get(PULL, None)]
+        for _ in asking:
+            (await self.upstream.call()).answer(granted())
+        for one in asking:
+            await one
+        self.assertEqual(len(self.upstream.calls), 3)
+
+    async def test_refused(self) -> None:
+        """A refusal is everybody's who has asked."""
+        asking = [self.get(PULL) for _ in range(3)]
+        (await self.upstream.call()).reply(403)
+        for one in asking:
+            await self.assertFailure(one, UpstreamRefused)
+
+    async def test_one_goes_away(self) -> None:
+        """One that goes away disturbs nobody."""
+        asking = [self.get(PULL) for _ in range(3)]
+        call = await self.upstream.call()
+        asking[0].addErrback(lambda _: None)
+        asking[0].cancel()
+        call.answer(granted())
+        for one in asking[1:]:
+            self.assertIn(b"t0ken", await one)
+
+    async def test_timeout(self) -> None:
+        """Clients wait 15 s for a token: they are told before that."""
+        asking = self.get(PULL)
+        call = await self.upstream.call()
+        self.time.clock.advance(TOKEN_SECONDS + 0.1)
+        await self.assertFailure(asking, UpstreamTimeout)
+        await call.wire.end()
+
+    async def test_closed(self) -> None:
+        """A broker that is closed asks nobody any more."""
+        asking = self.get(PULL)
+        call = await self.upstream.call()
+        closed = self.tokens.close()
+        await self.assertFailure(asking, CancelledError)
+        await closed
+        await call.wire.end()
+
+
+class WithoutTokensTests(BrokerTestCase):
+    async def asked(self, *challenges: str) -> str:
+        """What a client is told when this is all that the upstream says."""
+        self.upstream.ping = response(
+            401, *[f"WWW-Authenticate: {value}" for value in challenges]
+        )
+        self.registry.known = None
+        error = await self.assertFailure(self.get(PULL), UpstreamMalformed)
+        self.assertEqual(self.upstream.calls, [])
+        message: str = error.message
+        return message
+
+    async def test_no_tokens(self) -> None:
+        """An upstream without a token service issues none."""
+        self.assertIn("no tokens", await self.asked('Basic realm="x"'))
+        self.assertIn("no tokens", await self.asked())
+
+    async def test_realm_not_allowed(self) -> None:
+        """Credentials do not go where nobody has allowed them to."""
+        for realm in (
+            "https://evil.test/token",
+            "http://evil.test/token",
+            "file:///etc/passwd",
+            "/token",
+            "https://127.0.0.1@evil.test/token",
+            "https://169.254.169.254/latest",
+        ):
+            told = await self.asked(f'Bearer realm="{realm}",service="s"')
+            self.assertIn("may be used", told)
+
+
+class OutageTests(BrokerTestCase):
+    async def test_down(self) -> None:
+        """A token service that cannot be reached is 503."""
+        await self.upstream.stop()
+        asking = self.get(PULL)
+        while not asking.called:
+            self.time.clock.advance(0.001)
+            await self.turn()
+        await self.assertFailure(asking, UpstreamUnavailable)
+
+    async def test_hangs_up(self) -> None:
+        """One that hangs up on a kept connection is asked again."""
+        self.count()
+        await self.token(PULL)
+        self.upstream.handler = None
+        for ask in (lambda: self.get("", BOB), lambda: self.post(username="bob")):
+            asking = ask()
+            call: Call = await self.upstream.call()
+            call.wire.reset()
+            call = await self.upstream.call()
+            await call.body()
+            call.answer(granted())
+            self.assertIn(b"t0ken", await asking)

@@ -1,0 +1,619 @@
+"""The way back: what the client sees of an upstream's reply."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+from regbroker.bodies import MAX_ERROR_BYTES
+from regbroker.tls import certificate_options
+from tests.certificates import authority, issued
+from tests.proxycase import (
+    BLOB,
+    DIGEST,
+    MANIFEST,
+    UPLOAD,
+    UPLOADS,
+    ProxyTestCase,
+)
+from tests.scripted import ScriptedUpstream, response
+from tests.wire import Flood, Message
+
+TAGS = "/v2/team/app/tags/list"
+REALM = 'realm="http://registry.test/auth"'
+
+
+class UnchangedTests(ProxyTestCase):
+    async def test_bytes(self) -> None:
+        """Bodies are bytes, names in them included, and so are their headers."""
+        body = b'{"name": "acme_team/app",\r\n  "x": "\xff\x00"}'
+        headers = [
+            "Content-Type: application/vnd.docker.distribution.manifest.v1+json",
+            f"Docker-Content-Digest: {DIGEST}",
+            f'ETag: "{DIGEST}"',
+            "Content-Encoding: x-strange",
+            "Cache-Control: max-age=5",
+            "Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT",
+            "OCI-Subject: sha256:x",
+            'Warning: 299 - "old"',
+            "ratelimit-limit: 100;w=21600",
+            "X-Many: 1",
+            "X-Many: 2",
+            "Accept-Ranges: bytes",
+        ]
+        reply = await self.exchange("GET", MANIFEST, response(200, *headers, body=body))
+        self.assertEqual((reply.status, reply.body), (200, body))
+        for header in headers:
+            name, _, value = header.partition(": ")
+            self.assertIn(value.encode(), reply.all(name.encode()))
+        self.assertEqual(reply.header(b"Content-Length"), str(len(body)).encode())
+        self.assertIsNone(reply.header(b"Transfer-Encoding"))
+
+    async def test_packed(self) -> None:
+        """What the upstream has packed stays packed."""
+        body = gzip.compress(b"layer" * 1000)
+        reply = await self.exchange(
+            "GET", BLOB, response(200, "Content-Encoding: gzip", body=body)
+        )
+        self.assertEqual(reply.body, body)
+        self.assertEqual(reply.header(b"Content-Encoding"), b"gzip")
+
+    async def test_head(self) -> None:
+        """HEAD has the blob's length and no body."""
+        for path in (BLOB, MANIFEST):
+            reply = await self.exchange(
+                "HEAD",
+                path,
+                response(200, "Content-Length: 123456789", f"ETag: {DIGEST}"),
+            )
+            self.assertEqual(reply.status, 200)
+            self.assertEqual(reply.header(b"Content-Length"), b"123456789")
+            self.assertEqual(reply.header(b"ETag"), DIGEST.encode())
+        self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
+
+    async def test_head_without_length(self) -> None:
+        """A HEAD without a length gets none made up."""
+        reply = await self.exchange("HEAD", BLOB, b"HTTP/1.1 200 OK\r\n\r\n")
+        self.assertNotEqual(reply.header(b"Content-Length"), b"0")
+        self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
+
+    async def test_head_refused(self) -> None:
+        """A HEAD that is refused has no body either."""
+        reply = await self.exchange("HEAD", BLOB, response(404, "Content-Length: 77"))
+        self.assertEqual(reply.status, 404)
+        self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
+
+    async def test_no_content(self) -> None:
+        """204 and 304 have no body, and the connection goes on."""
+        for answer in (
+            b"HTTP/1.1 204 No Content\r\nRange: 0-5\r\n\r\n",
+            b"HTTP/1.1 204 No Content\r\nRange: 0-5\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 304 Not Modified\r\nRange: 0-5\r\nContent-Length: 99\r\n\r\n",
+        ):
+            reply = await self.exchange("GET", UPLOAD, answer)
+            self.assertEqual(reply.header(b"Range"), b"0-5")
+            self.assertIsNone(reply.header(b"Transfer-Encoding"))
+            if reply.status == 204:
+                self.assertNotEqual(reply.header(b"Content-Length"), b"99")
+
+    async def test_empty(self) -> None:
+        """An empty blob has a length of nothing."""
+        reply = await self.exchange("GET", BLOB, response(200))
+        self.assertEqual((reply.body, reply.header(b"Content-Length")), (b"", b"0"))
+
+    async def test_ranges(self) -> None:
+        """206 says which part it is; 416 how much there is."""
+        reply = await self.exchange(
+            "GET", BLOB, response(206, "Content-Range: bytes 2-4/10", body=b"234")
+        )
+        self.assertEqual((reply.status, reply.body), (206, b"234"))
+        self.assertEqual(reply.header(b"Content-Range"), b"bytes 2-4/10")
+        reply = await self.exchange(
+            "GET", BLOB, response(416, "Content-Range: bytes */10", "Range: 0-9")
+        )
+        self.assertEqual((reply.status, reply.code), (416, "BLOB_UPLOAD_INVALID"))
+        self.assertEqual(reply.header(b"Content-Range"), b"bytes */10")
+        self.assertEqual(reply.header(b"Range"), b"0-9")
+
+    async def test_hop_by_hop(self) -> None:
+        """What is about the upstream's connection ends here."""
+        reply = await self.exchange(
+            "GET",
+            BLOB,
+            response(
+                200,
+                "Connection: X-Foo, close",
+                "X-Foo: 1",
+                "X-Bar: 2",
+                "Keep-Alive: timeout=5",
+                "Trailer: X-T",
+                "Upgrade: h2",
+                "Proxy-Authenticate: Basic",
+                "Alt-Svc: h3=x",
+                "Server: nginx",
+                "Docker-Distribution-Api-Version: registry/1.0",
+            ),
+        )
+        names = {name.lower() for name, _ in reply.headers}
+        self.assertEqual(
+            names,
+            {
+                b"x-bar",
+                b"date",
+                b"server",
+                b"content-length",
+                b"docker-distribution-api-version",
+            },
+        )
+        self.assertEqual(reply.header(b"Server"), b"regbroker")
+        self.assertEqual(
+            reply.header(b"Docker-Distribution-Api-Version"), b"registry/2.0"
+        )
+
+    async def test_reason(self) -> None:
+        """The reason is ours: the upstream's may hold anything."""
+        reply = await self.exchange(
+            "GET", BLOB, b"HTTP/1.1 299 acme_team\r\nContent-Length: 0\r\n\r\n"
+        )
+        self.assertEqual(reply.status, 299)
+        self.assertNotIn(b"acme", reply.line)
+
+
+class StreamingTests(ProxyTestCase):
+    async def test_from_the_first_byte(self) -> None:
+        """A body flows as it comes."""
+        call = await self.relayed("GET", BLOB)
+        call.send(response(200, "Content-Length: 4", body=b"ab"))
+        head = await self.client.head()
+        self.assertEqual(head.header(b"Content-Length"), b"4")
+        self.assertEqual(await self.client.read(2), b"ab")
+        call.answer(b"cd")
+        self.assertEqual(await self.client.read(2), b"cd")
+        self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
+
+    async def test_chunked(self) -> None:
+        """So does one whose length nobody knows, into chunks of ours."""
+        call = await self.relayed("GET", BLOB)
+        call.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+        head = await self.client.head()
+        self.assertEqual(head.header(b"Transfer-Encoding"), b"chunked")
+        self.assertEqual(await self.client.chunk(), b"ab")
+        call.answer(b"2\r\ncd\r\n0\r\n\r\n")
+        self.assertEqual([await self.client.chunk() for _ in "12"], [b"cd", b""])
+        self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
+
+    async def test_until_close(self) -> None:
+        """A body that ends with the upstream's connection has its end here, too."""
+        call = await self.relayed("GET", BLOB)
+        call.send(b"HTTP/1.1 200 OK\r\n\r\nabc")
+        call.wire.close()
+        self.assertEqual((await self.client.reply()).body, b"abc")
+
+    async def test_large(self) -> None:
+        """Every byte of a large body arrives, in its place."""
+        body = bytes(range(256)) * 20_000
+        reply = await self.exchange("GET", BLOB, response(200, body=body))
+        self.assertTrue(reply.body == body)
+
+    async def test_client_does_not_read(self) -> None:
+        """A client that does not read stops the reading from the upstream."""
+        call = await self.relayed("GET", BLOB)
+        call.send(response(200, "Content-Length: 100000000", body=b"x"))
+        await self.client.head()
+        self.client.pause()
+        flood = Flood(call.wire)
+        # The kernel's buffers on the way are all that ever fills.
+        for _ in range(300):
+            await self.turn()
+        self.assertTrue(flood.paused)
+        self.assertLess(flood.sent, 60_000_000)
+        flood.stop()
+
+    async def test_client_goes_away(self) -> None:
+        """A download that nobody takes any more is ended upstream."""
+        call = await self.relayed("GET", BLOB)
+        call.send(response(200, "Content-Length: 100", body=b"ab"))
+        await self.client.head()
+        event = self.event()
+        self.client.close()
+        await call.wire.end()
+        self.assertIn("the client closed", (await event)["event"].outcome)
+
+    async def test_client_goes_away_while_paused(self) -> None:
+        """Also when it had stopped reading before."""
+        call = await self.relayed("GET", BLOB)
+        call.send(response(200, "Content-Length: 100000000", body=b"x"))
+        await self.client.head()
+        self.client.pause()
+        for _ in range(300):
+            call.send(bytes(65536))
+            await self.turn()
+        self.client.reset()
+        await call.wire.end()
+
+    async def test_stalled(self) -> None:
+        """An upstream that stops in the middle is given up, visibly."""
+        call = await self.relayed("GET", BLOB)
+        call.send(response(200, "Content-Length: 100", body=b"ab"))
+        await self.client.read(10)
+        self.time.clock.pump([800, 101])
+        await self.client.end()
+        self.assertFalse(self.client.closed_in_order)
+        await call.wire.end()
+
+
+class BrokenOffTests(ProxyTestCase):
+    """No half transfer looks complete."""
+
+    async def assert_broken(self, answer: bytes, how: str, last: bytes = b"") -> None:
+        """The upstream ends in the middle, and the client can tell."""
+        self.client = await self.connect()
+        call = await self.relayed("GET", BLOB)
+        call.send(answer)
+        await self.client.head()
+        event = self.event()
+        call.send(last)
+        if how == "reset":
+            call.wire.reset()
+        else:
+            call.wire.close()
+        rest = await self.client.end()
+        self.assertNotIn(b"0\r\n\r\n", rest)
+        self.assertFalse(self.client.closed_in_order)
+        self.assertIn("upstream broke off", (await event)["event"].outcome)
+
+    async def test_with_length(self) -> None:
+        """Fewer bytes than announced."""
+        for how in ("close", "reset"):
+            await self.assert_broken(response(200, "Content-Length: 9", body=b"a"), how)
+
+    async def test_chunked(self) -> None:
+        """No last chunk, or a chunk that is none."""
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"
+        for how in ("close", "reset"):
+            await self.assert_broken(head, how)
+            await self.assert_broken(head, how, b"0\r\n")
+            await self.assert_broken(head, how, b"nonsense\r\n")
+
+    async def test_until_close(self) -> None:
+        """A connection that breaks is no end of a body."""
+        await self.assert_broken(b"HTTP/1.1 200 OK\r\n\r\nabc", "reset")
+
+
+class BrokenTLSTests(BrokenOffTests):
+    """The same over TLS, where an attacker can cut the connection."""
+
+    def make_upstream(self) -> ScriptedUpstream:
+        pair = issued("127.0.0.1")
+        return ScriptedUpstream(tls=certificate_options(pair.certificate, pair.key))
+
+    async def serve(self, learnt: bool = True) -> Any:
+        path = Path(self.mktemp()).absolute()
+        path.write_bytes(authority().certificate)
+        self.upstream_options = f"ca-file = {path}"
+        return await super().serve(learnt)
+
+    async def test_close_in_order(self) -> None:
+        """With close_notify the end is meant."""
+        call = await self.relayed("GET", BLOB)
+        call.send(b"HTTP/1.1 200 OK\r\n\r\nabc")
+        call.wire.close()
+        self.assertEqual((await self.client.reply()).body, b"abc")
+
+    async def test_cut(self) -> None:
+        """Without it, it is not, though the TCP connection ends in order."""
+        call = await self.relayed("GET", BLOB)
+        call.send(b"HTTP/1.1 200 OK\r\n\r\nabc")
+        await self.client.head()
+        call.wire.socket.transport.loseConnection()
+        await self.client.end()
+        self.assertFalse(self.client.closed_in_order)
+
+
+class LocationTests(ProxyTestCase):
+    async def location(self, method: str, path: str, status: int, given: str) -> Any:
+        """The Location that the client gets for the upstream's."""
+        given = given.replace("UP", self.upstream.url)
+        reply = await self.exchange(
+            method,
+            path,
+            response(status, f"Location: {given}", "Docker-Upload-UUID: u"),
+        )
+        self.assertEqual(reply.header(b"Docker-Upload-UUID"), b"u")
+        return (reply.header(b"Location") or b"").decode()
+
+    async def test_uploads(self) -> None:
+        """Absolute or relative, an upload's Location is ours; its state is not read."""
+        state = "_state=YWNtZV90ZWFt%2fapp==&x=%20+"
+        for given in ("UP", "https://registry.test", "http://registry.test", ""):
+            location = await self.location(
+                "POST",
+                UPLOADS,
+                202,
+                f"{given}/v2/acme_team/app/blobs/uploads/id?{state}",
+            )
+            self.assertEqual(location, f"{UPLOAD}?{state}")
+
+    async def test_made(self) -> None:
+        """So is that of what was made, and that of an upload's progress."""
+        for method, path, status, given, ours in (
+            ("PUT", MANIFEST, 201, f"/v2/acme_team/app/manifests/{DIGEST}", None),
+            ("PATCH", UPLOAD, 202, "UP/v2/acme_team/app/blobs/uploads/id", None),
+            ("GET", UPLOAD, 204, "/v2/acme_team/app/blobs/uploads/id", None),
+        ):
+            location = await self.location(method, path, status, given)
+            expected = ours or given.removeprefix("UP").replace("acme_team", "team")
+            self.assertEqual(location, expected)
+
+    async def test_made_elsewhere(self) -> None:
+        """What was made is made, though its Location cannot be told."""
+        call = await self.relayed("PUT", MANIFEST, "Content-Length: 0")
+        call.reply(201, "Location: /somewhere/else")
+        reply = await self.client.reply()
+        self.assertEqual((reply.status, reply.header(b"Location")), (201, None))
+
+    async def test_upload_elsewhere(self) -> None:
+        """An upload that would go past regbroker does not begin."""
+        for given in ("/upload/1", "/v2/other/app/blobs/uploads/1", "https://x.test/u"):
+            reply = await self.exchange(
+                "POST", UPLOADS, response(202, f"Location: {given}")
+            )
+            self.assertEqual((reply.status, reply.code), (502, "UNKNOWN"))
+
+    async def test_redirects(self) -> None:
+        """To storage as they are; to the registry's own host, mapped."""
+        storage = "https://s3.test/acme_team/app?X-Amz-Signature=a%2Fb&c=+"
+        for given, ours in (
+            (storage, storage),
+            (f"UP/v2/acme_team/app/blobs/{DIGEST}?a=b", f"{BLOB}?a=b"),
+            (f"/v2/acme_team/app/blobs/{DIGEST}", BLOB),
+            ("/artifacts-downloads/x", f"{self.upstream.url}/artifacts-downloads/x"),
+        ):
+            self.assertEqual(await self.location("GET", BLOB, 307, given), ours)
+
+    async def test_redirect_past_the_rules(self) -> None:
+        """A redirect to what is not served here leads nowhere."""
+        reply = await self.exchange(
+            "GET", BLOB, response(307, f"Location: /v2/other/app/blobs/{DIGEST}")
+        )
+        self.assertEqual((reply.status, reply.code), (502, "UNKNOWN"))
+
+    async def test_links(self) -> None:
+        """The next page is ours, or there is none."""
+        for given, ours in (
+            (
+                '</v2/acme_team/app/tags/list?n=2&last=b>; rel="next"',
+                b'</v2/team/app/tags/list?n=2&last=b>; rel="next"',
+            ),
+            (
+                f'<{self.upstream.url}/v2/acme_team/app/tags/list?last=b>; rel="next"',
+                b'</v2/team/app/tags/list?last=b>; rel="next"',
+            ),
+            ('</v2/other/tags/list>; rel="next"', None),
+            ("nonsense", None),
+        ):
+            reply = await self.exchange(
+                "GET", TAGS, response(200, f"Link: {given}", body=b'{"tags": []}')
+            )
+            self.assertEqual(reply.header(b"Link"), ours)
+
+
+class ListTests(ProxyTestCase):
+    async def test_tags(self) -> None:
+        """The list speaks of the name that the client has asked for."""
+        body = json.dumps(
+            {"name": "acme_team/app", "tags": ["acme_team", "1"]}
+        ).encode()
+        for headers, sent in (
+            ([], body),
+            (["Content-Encoding: gzip"], gzip.compress(body)),
+            (["Content-Encoding: deflate"], zlib.compress(body)),
+        ):
+            reply = await self.exchange(
+                "GET", TAGS, response(200, *headers, "ETag: x", body=sent)
+            )
+            self.assertEqual(
+                reply.json(), {"name": "team/app", "tags": ["acme_team", "1"]}
+            )
+            self.assertIsNone(reply.header(b"Content-Encoding"))
+            self.assertIsNone(reply.header(b"ETag"))
+            self.assertEqual(reply.header(b"Content-Type"), b"application/json")
+
+    async def test_upstream_name(self) -> None:
+        """A client that asks by the upstream's name is answered by it."""
+        reply = await self.exchange(
+            "GET", "/v2/acme_team/app/tags/list", response(200, body=b'{"tags": []}')
+        )
+        self.assertEqual(reply.json()["name"], "acme_team/app")
+
+    async def test_head(self) -> None:
+        """HEAD does not tell the length of another body."""
+        reply = await self.exchange("HEAD", TAGS, response(200, "Content-Length: 77"))
+        self.assertEqual((reply.status, reply.header(b"Content-Length")), (200, None))
+
+    async def test_no_list(self) -> None:
+        """What is no list is the upstream's fault."""
+        for answer in (
+            response(200, body=b"<h1>"),
+            response(200, body=b"[]"),
+            response(200, "Content-Encoding: gzip", body=b"nonsense"),
+            response(200, "Content-Encoding: br", body=b"{}"),
+            response(200, body=b'{"a":' * 100_000),
+        ):
+            reply = await self.exchange("GET", TAGS, answer)
+            self.assertEqual((reply.status, reply.code), (502, "UNKNOWN"))
+
+    async def test_broken_off(self) -> None:
+        """So is a list without its end."""
+        call = await self.relayed("GET", TAGS)
+        call.send(response(200, "Content-Length: 99", body=b'{"tags": ["1"'))
+        call.wire.close()
+        reply = await self.client.reply()
+        self.assertEqual((reply.status, reply.code), (502, "UNKNOWN"))
+
+
+class ChallengeTests(ProxyTestCase):
+    ENDPOINTS = (
+        ("GET", "/v2/_catalog"),
+        ("GET", TAGS),
+        ("HEAD", MANIFEST),
+        ("GET", MANIFEST),
+        ("DELETE", MANIFEST),
+        ("GET", BLOB),
+        ("DELETE", BLOB),
+        ("POST", UPLOADS),
+        ("GET", UPLOAD),
+        ("DELETE", UPLOAD),
+        ("GET", f"/v2/team/app/referrers/{DIGEST}"),
+    )
+
+    async def challenge(self, method: str, path: str, *given: str) -> list[bytes]:
+        """What becomes of these challenges."""
+        headers = [f"WWW-Authenticate: {value}" for value in given]
+        reply = await self.exchange(method, path, response(401, *headers))
+        self.assertEqual(reply.status, 401)
+        return reply.all(b"WWW-Authenticate")
+
+    async def test_every_endpoint(self) -> None:
+        """Our realm, the upstream's service, public names, and its error."""
+        for method, path in self.ENDPOINTS:
+            lines = await self.challenge(
+                method,
+                path,
+                'Bearer realm="https://auth.up.test/token",service="up",'
+                'scope="repository:acme_team/app:pull,push",error="insufficient_scope"',
+            )
+            self.assertEqual(
+                lines,
+                [
+                    f'Bearer {REALM},service="up",scope="repository:team/app:pull,push",'
+                    'error="insufficient_scope"'.encode()
+                ],
+            )
+
+    async def test_upstream_name(self) -> None:
+        """A client that uses the upstream's name is challenged with it."""
+        (line,) = await self.challenge(
+            "GET",
+            MANIFEST.replace("team", "acme_team"),
+            'Bearer realm="https://x/t",scope="repository:acme_team/app:pull"',
+        )
+        self.assertIn(b'scope="repository:acme_team/app:pull"', line)
+
+    async def test_several(self) -> None:
+        """One challenge a line, Bearer first, whatever way they came."""
+        bearer = f'Bearer {REALM},service="s"'.encode()
+        basic = b'Basic realm="registry.test"'
+        for given in (
+            ['Basic realm="x", Bearer realm="https://x/t",service="s"'],
+            ['Basic realm="x"', 'Bearer service="s",realm="https://x/t"'],
+            ["Negotiate", 'bearer realm="https://x/t", service=s', 'BASIC realm="x"'],
+            ['Bearer realm="https://x/t",service="s"'] * 2 + ["Basic"],
+        ):
+            self.assertEqual(
+                await self.challenge("GET", MANIFEST, *given), [bearer, basic]
+            )
+
+    async def test_basic_only(self) -> None:
+        """A registry of Basic credentials is that here, too."""
+        lines = await self.challenge("GET", MANIFEST, 'Basic realm="Registry Realm"')
+        self.assertEqual(lines, [b'Basic realm="registry.test"'])
+
+    async def test_nothing_empty(self) -> None:
+        """Docker and podman stop at an empty parameter: there is none."""
+        lines = await self.challenge(
+            "GET", MANIFEST, 'Bearer realm="https://x/t",service="",scope="",error=""'
+        )
+        self.assertEqual(lines, [f"Bearer {REALM}".encode()])
+
+    async def test_placeholder(self) -> None:
+        """A scope that is about something else does not become one of ours."""
+        (line,) = await self.challenge(
+            "GET",
+            MANIFEST,
+            'Bearer realm="https://x/t",scope="repository:user/image:pull"',
+        )
+        self.assertNotIn(b"user/image", line)
+
+    async def test_host_as_asked(self) -> None:
+        """The realm is at the host, and the port, that the client has used."""
+        call = await self.relayed("GET", MANIFEST, "Host: r.test:5000")
+        call.reply(401, 'WWW-Authenticate: Bearer realm="https://x/t"')
+        (line,) = (await self.client.reply()).all(b"WWW-Authenticate")
+        self.assertEqual(line, b'Bearer realm="http://r.test:5000/auth"')
+
+
+class ErrorTests(ProxyTestCase):
+    async def refused(self, status: int, *headers: str, body: bytes = b"") -> Message:
+        """What becomes of this refusal."""
+        return await self.exchange(
+            "GET", MANIFEST, response(status, *headers, body=body)
+        )
+
+    async def test_names(self) -> None:
+        """Names in messages and details are public ones."""
+        document = {
+            "errors": [
+                {
+                    "code": "MANIFEST_UNKNOWN",
+                    "message": "acme_team/app:1.0 is not at "
+                    f"{self.upstream.url[7:]}/acme_team/app",
+                    "detail": {"name": "acme_team/app", "Name": "acme_team/other"},
+                }
+            ]
+        }
+        body = json.dumps(document).encode()
+        for headers, sent in (
+            ([], body),
+            (["Content-Encoding: gzip"], gzip.compress(body)),
+        ):
+            reply = await self.refused(404, *headers, "ETag: x", body=sent)
+            (error,) = reply.json()["errors"]
+            self.assertEqual(error["code"], "MANIFEST_UNKNOWN")
+            self.assertEqual(
+                error["message"], "team/app:1.0 is not at registry.test/team/app"
+            )
+            self.assertEqual(
+                error["detail"], {"name": "team/app", "Name": "team/other"}
+            )
+            self.assertIsNone(reply.header(b"Content-Encoding"))
+            self.assertIsNone(reply.header(b"ETag"))
+
+    async def test_no_json(self) -> None:
+        """HTML, text, nothing, too much, or broken: an OCI document all the same."""
+        bomb = gzip.compress(bytes(50_000_000))
+        for headers, body in (
+            (["Content-Type: text/html"], b"<h1>acme_team</h1>"),
+            ([], b""),
+            ([], b"x" * (MAX_ERROR_BYTES + 1)),
+            (["Content-Encoding: gzip"], b"nonsense"),
+            (["Content-Encoding: gzip"], bomb),
+            (["Content-Encoding: zstd"], b"nonsense"),
+        ):
+            reply = await self.refused(503, *headers, body=body)
+            self.assertEqual((reply.status, reply.code), (503, "UNAVAILABLE"))
+            self.assertNotIn(b"acme", reply.body)
+            self.assertIsNone(reply.header(b"Content-Encoding"))
+
+    async def test_retry_after(self) -> None:
+        """429 says when to come again."""
+        reply = await self.refused(429, "Retry-After: 7", "ratelimit-remaining: 0")
+        self.assertEqual((reply.status, reply.code), (429, "TOOMANYREQUESTS"))
+        self.assertEqual(reply.header(b"Retry-After"), b"7")
+        self.assertEqual(reply.header(b"ratelimit-remaining"), b"0")
+
+    async def test_allow(self) -> None:
+        """An upstream that forbids a method says what it allows."""
+        reply = await self.refused(405, "Allow: GET, HEAD")
+        self.assertEqual(reply.header(b"Allow"), b"GET, HEAD")
+
+    async def test_broken_off(self) -> None:
+        """A refusal without its end is a refusal still."""
+        call = await self.relayed("GET", MANIFEST)
+        call.send(response(403, "Content-Length: 99", body=b"<h1"))
+        call.wire.close()
+        reply = await self.client.reply()
+        self.assertEqual((reply.status, reply.code), (403, "DENIED"))

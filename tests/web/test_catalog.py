@@ -1,0 +1,141 @@
+"""``/v2/_catalog``: of the upstream's repositories those that are served here."""
+
+from __future__ import annotations
+
+import json
+
+from tests.proxycase import ProxyTestCase
+from tests.scripted import Call, response
+from tests.wire import Message
+
+NEXT = 'Link: </v2/_catalog?last={}&n=100>; rel="next"'
+
+
+def page(*names: str, more: bool = False) -> bytes:
+    """A page of the upstream's, with a link to the next one or not."""
+    links = [NEXT.format(names[-1].replace("/", "%2F"))] if more else []
+    return response(200, *links, body=json.dumps({"repositories": names}).encode())
+
+
+class CatalogTests(ProxyTestCase):
+    async def asked(self, query: str, *answers: bytes) -> Message:
+        """Ask for a page while the upstream gives these."""
+        self.targets: list[str] = []
+        left = list(answers)
+
+        def answer(call: Call) -> bytes:
+            self.targets.append(call.target)
+            return left.pop(0)
+
+        self.upstream.handler = answer
+        reply = await self.client.ask("GET", f"/v2/_catalog{query}")
+        self.assertEqual(left, [])
+        return reply
+
+    def names(self, reply: Message) -> list[str]:
+        """The names in a page."""
+        self.assertEqual(reply.status, 200)
+        self.assertEqual(reply.header(b"Content-Type"), b"application/json")
+        (names,) = reply.json().values()
+        found: list[str] = names
+        return found
+
+    async def test_filtered(self) -> None:
+        """Public names, of what is served here only."""
+        reply = await self.asked(
+            "", page("aaa", "acme_team/app", "other/app", "team/x")
+        )
+        self.assertEqual(self.names(reply), ["team/app"])
+        self.assertIsNone(reply.header(b"Link"))
+        self.assertEqual(self.targets, ["/v2/_catalog?n=100"])
+
+    async def test_filled(self) -> None:
+        """A page of ours is filled from several of the upstream's."""
+        reply = await self.asked(
+            "?n=2",
+            page("aaa", "acme_team/a", more=True),
+            page("b", "c", more=True),
+            page("acme_team/d", "acme_team/e"),
+        )
+        self.assertEqual(self.names(reply), ["team/a", "team/d"])
+        self.assertEqual(
+            reply.header(b"Link"), b'</v2/_catalog?last=team%2Fd&n=2>; rel="next"'
+        )
+        self.assertEqual(
+            self.targets,
+            [
+                "/v2/_catalog?n=100",
+                "/v2/_catalog?n=100&last=acme_team%2Fa",
+                "/v2/_catalog?n=100&last=c",
+            ],
+        )
+
+    async def test_next(self) -> None:
+        """`last` is a repository: it goes up by the upstream's name."""
+        reply = await self.asked("?n=2&last=team/d", page("acme_team/e"))
+        self.assertEqual(self.names(reply), ["team/e"])
+        self.assertIsNone(reply.header(b"Link"))
+        self.assertEqual(self.targets, ["/v2/_catalog?n=100&last=acme_team%2Fd"])
+
+    async def test_exactly_full(self) -> None:
+        """Nothing after a full page: no link."""
+        reply = await self.asked("?n=1", page("acme_team/a"))
+        self.assertIsNone(reply.header(b"Link"))
+
+    async def test_empty(self) -> None:
+        """Nothing that may be seen is an empty list."""
+        for body in (b'{"repositories": []}', b'{"repositories": null}', b"{}"):
+            reply = await self.asked("", response(200, body=body))
+            self.assertEqual(self.names(reply), [])
+
+    async def test_bad_queries(self) -> None:
+        """A page that makes no sense, or starts at what is not served here."""
+        for query, status, code in (
+            ("?n=0", 400, "UNSUPPORTED"),
+            ("?n=-1", 400, "UNSUPPORTED"),
+            ("?n=x", 400, "UNSUPPORTED"),
+            ("?n=9999999999", 400, "UNSUPPORTED"),
+            ("?last=other/app", 404, "NAME_UNKNOWN"),
+            ("?last=../x", 400, "NAME_INVALID"),
+        ):
+            reply = await self.asked(query)
+            self.assertEqual((reply.status, reply.code), (status, code))
+
+    async def test_refused(self) -> None:
+        """The upstream's refusal is the client's, with our challenge."""
+        reply = await self.asked(
+            "",
+            response(
+                401,
+                'WWW-Authenticate: Bearer realm="https://x/t",'
+                'scope="registry:catalog:*",error="invalid_token"',
+            ),
+        )
+        self.assertEqual(
+            reply.all(b"WWW-Authenticate"),
+            [
+                b'Bearer realm="http://registry.test/auth",'
+                b'scope="registry:catalog:*",error="invalid_token"'
+            ],
+        )
+        reply = await self.asked(
+            "?n=5", page("acme_team/a", more=True), response(404, body=b"<h1>")
+        )
+        self.assertEqual((reply.status, reply.code), (404, "NAME_UNKNOWN"))
+
+    async def test_without_end(self) -> None:
+        """An upstream that leads in a circle is no reason to go round for ever."""
+        reply = await self.asked("", page("aaa", more=True), page("aaa", more=True))
+        self.assertEqual(self.names(reply), [])
+
+    async def test_no_list(self) -> None:
+        """What is no list is the upstream's fault."""
+        for body in (b"<h1>", b'{"repositories": 5}'):
+            reply = await self.asked("", response(200, body=body))
+            self.assertEqual((reply.status, reply.code), (502, "UNKNOWN"))
+
+    async def test_not_names(self) -> None:
+        """What is no name in a list is left out."""
+        body = b'{"repositories": [1, null, "acme_team/../x", "acme_team/a"]}'
+        reply = await self.asked("", response(200, body=body))
+        self.assertEqual(self.names(reply), ["team/a"])

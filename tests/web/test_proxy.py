@@ -1,0 +1,325 @@
+"""What reaches the upstream, what does not, and what is answered here."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+
+from regbroker.upstreams import FIRST_RETRY_SECONDS
+from tests.proxycase import BLOB, DIGEST, MANIFEST, UPLOADS, ProxyTestCase
+from tests.scripted import ScriptedUpstream, response
+from tests.wire import Message
+
+
+class MappingTests(ProxyTestCase):
+    async def test_paths(self) -> None:
+        """Every endpoint reaches the upstream by its own name, the rest as it was."""
+        for method, path in (
+            ("GET", "tags/list?n=1"),
+            ("HEAD", "manifests/latest"),
+            ("PUT", f"manifests/{DIGEST}?tag=a&tag=b"),
+            ("DELETE", "manifests/1.0"),
+            ("GET", f"blobs/{DIGEST}"),
+            ("GET", f"blobs/{DIGEST.replace(':', '%3A')}"),
+            ("POST", "blobs/uploads/?digest-algorithm=sha512"),
+            ("PATCH", "blobs/uploads/a~b_c-1=="),
+            ("GET", "blobs/upload/ghcr"),
+            ("GET", f"referrers/{DIGEST}?artifactType=a%2Fb"),
+        ):
+            self.client.request(method, f"/v2/team/a/b/{path}", "Content-Length: 0")
+            call = await self.upstream.call()
+            self.assertEqual(call.target, f"/v2/acme_team/a/b/{path}")
+            call.reply(204)
+            await self.client.reply(method)
+
+    async def test_already_mapped(self) -> None:
+        """A client may come back with an upstream name that it was shown."""
+        call = await self.relayed("GET", MANIFEST.replace("team", "acme_team"))
+        self.assertEqual(call.target, "/v2/acme_team/app/manifests/1.0")
+
+    async def test_event(self) -> None:
+        """One line tells client, user, registry, names, status, bytes and times."""
+        event = self.event()
+        call = await self.relayed(
+            "PUT", MANIFEST, "Authorization: Basic YWxpY2U6czNjcmV0", body=b"{}"
+        )
+        self.time.clock.advance(2)
+        call.reply(201, body=b"abc")
+        await self.client.reply()
+        line = (await event)["line"]
+        self.assertEqual(
+            line,
+            "client=127.0.0.1 user=alice registry=registry.test method=PUT "
+            f"path={MANIFEST} name=team/app upstream=up upstream_name=acme_team/app "
+            "status=201 in=2 out=3 upstream_time=2.000 time=2.000 outcome=done",
+        )
+        self.assertNotIn("s3cret", line)
+        self.assertNotIn("YWxp", line)
+
+
+class RefusalTests(ProxyTestCase):
+    """Bad input gets an OCI error, and nothing of it reaches the upstream."""
+
+    async def assert_refused(self, status: int, code: str, *paths: str) -> None:
+        """Each of these is refused by regbroker itself."""
+        for path in paths:
+            reply = await self.client.ask("GET", path)
+            self.assertEqual((path, reply.status, reply.code), (path, status, code))
+            self.assertEqual(
+                reply.header(b"Docker-Distribution-Api-Version"), b"registry/2.0"
+            )
+        self.assertEqual(self.upstream.calls, [])
+
+    async def test_names(self) -> None:
+        """Dot segments, encoded and double slashes, and other names that are none."""
+        await self.assert_refused(
+            400,
+            "NAME_INVALID",
+            "/v2/team/../other/app/manifests/1",
+            "/v2/team/./app/manifests/1",
+            "/v2/../v2/team/app/manifests/1",
+            "/v2/team/%2e%2e/app/manifests/1",
+            "/v2/team%2fapp/manifests/1",
+            "/v2/team%2Fapp/tags/list",
+            "/v2/team//app/manifests/1",
+            "/v2//team/app/manifests/1",
+            "/v2/team/app//manifests/1",
+            "/v2/Team/app/manifests/1",
+            "/v2/team/app%00/manifests/1",
+            "/v2/team\\app/manifests/1",
+            "/v2/team;x/app/manifests/1",
+            f"/v2/team/{'a' * 300}/manifests/1",
+        )
+
+    async def test_references(self) -> None:
+        """References, digests and upload ids that are none."""
+        await self.assert_refused(
+            400,
+            "TAG_INVALID",
+            "/v2/team/app/manifests/..",
+            "/v2/team/app/manifests/%2f",
+        )
+        await self.assert_refused(
+            400, "TAG_INVALID", f"/v2/team/app/manifests/{'a' * 129}"
+        )
+        await self.assert_refused(
+            400,
+            "DIGEST_INVALID",
+            "/v2/team/app/blobs/sha256",
+            "/v2/team/app/blobs/sha256:..%2f",
+            "/v2/team/app/referrers/latest",
+        )
+        await self.assert_refused(
+            400,
+            "UNSUPPORTED",
+            "/v2/team/app/blobs/uploads/..",
+            "/v2/team/app/blobs/uploads/%2e%2e",
+            "/v2/team/app/blobs/uploads/a%2fb",
+        )
+
+    async def test_endpoints(self) -> None:
+        """Paths that lead nowhere."""
+        await self.assert_refused(
+            404,
+            "UNSUPPORTED",
+            "/",
+            "/v1/search",
+            "/v2/team/app",
+            "/v2/team/app/nothing",
+            "/v2x/team/app/manifests/1",
+            "//v2/team/app/manifests/1",
+            "/token",
+            "/metrics",
+        )
+
+    async def test_methods(self) -> None:
+        """Wrong methods are told the right ones."""
+        for method, path, allow in (
+            ("POST", "/v2/", b"GET, HEAD"),
+            ("DELETE", "/v2/_catalog", b"GET"),
+            ("POST", MANIFEST, b"GET, HEAD, PUT, DELETE"),
+            ("PUT", BLOB, b"GET, HEAD, DELETE"),
+            ("GET", UPLOADS, b"POST"),
+            ("OPTIONS", MANIFEST, b"GET, HEAD, PUT, DELETE"),
+            ("TRACE", MANIFEST, b"GET, HEAD, PUT, DELETE"),
+            ("get", MANIFEST, b"GET, HEAD, PUT, DELETE"),
+            ("DELETE", "/auth", b"GET, POST"),
+        ):
+            reply = await self.client.ask(method, path, "Content-Length: 0")
+            self.assertEqual((reply.status, reply.code), (405, "UNSUPPORTED"))
+            self.assertEqual(reply.header(b"Allow"), allow)
+        self.assertEqual(self.upstream.calls, [])
+
+    async def test_absolute_targets(self) -> None:
+        """regbroker is nobody's forward proxy."""
+        for method, target in (
+            ("GET", f"{self.upstream.url}/v2/team/app/manifests/1"),
+            ("CONNECT", "127.0.0.1:22"),
+        ):
+            reply = await self.client.ask(method, target)
+            self.assertEqual(reply.status // 100, 4)
+        self.assertEqual(self.upstream.calls, [])
+
+    async def test_unmapped(self) -> None:
+        """A name that no rule maps is told which namespaces there are."""
+        for path in (
+            "/v2/other/app/manifests/1",
+            "/v2/teamx/app/manifests/1",
+            "/v2/acme_other/app/tags/list",
+            f"/v2/x/blobs/{DIGEST}",
+        ):
+            reply = await self.client.ask("GET", path)
+            self.assertEqual((reply.status, reply.code), (404, "NAME_UNKNOWN"))
+            self.assertIn("namespaces here: team", reply.message)
+            self.assertNotIn(b"acme_team", reply.body)
+        reply = await self.client.ask(
+            "POST", "/v2/other/app/blobs/uploads/", "Content-Length: 0"
+        )
+        self.assertEqual(reply.code, "NAME_UNKNOWN")
+        self.assertEqual(self.upstream.calls, [])
+
+
+class PingTests(ProxyTestCase):
+    tokens = True
+
+    async def test_answered_here(self) -> None:
+        """Without credentials the ping's challenge is known and needs no upstream."""
+        for method in ("GET", "HEAD"):
+            for path in ("/v2/", "/v2"):
+                reply = await self.client.ask(method, path)
+                self.assertEqual(reply.status, 401)
+                self.assertEqual(
+                    reply.all(b"WWW-Authenticate"),
+                    [
+                        b'Bearer realm="http://registry.test/auth",'
+                        b'service="registry.upstream.test"'
+                    ],
+                )
+        self.assertEqual(self.upstream.calls, [])
+        self.assertEqual(len(self.upstream.pings), 1)
+
+    async def test_with_credentials(self) -> None:
+        """Credentials are for the upstream to judge."""
+        for status in (200, 401):
+            call = await self.relayed("GET", "/v2/", "Authorization: Bearer t")
+            self.assertEqual(call.target, "/v2/")
+            call.reply(status, body=b"{}")
+            self.assertEqual((await self.client.reply()).status, status)
+
+
+class SeveralChallengesTests(ProxyTestCase):
+    def make_upstream(self) -> ScriptedUpstream:
+        return ScriptedUpstream(
+            response(401, 'WWW-Authenticate: Basic realm="x", Digest realm="y"')
+        )
+
+    async def test_basic(self) -> None:
+        """An upstream of Basic credentials is pinged for just that."""
+        reply = await self.client.ask("GET", "/v2/")
+        self.assertEqual(
+            reply.all(b"WWW-Authenticate"), [b'Basic realm="registry.test"']
+        )
+        self.assertEqual(self.upstream.calls, [])
+
+
+class OpenTests(ProxyTestCase):
+    async def test_open(self) -> None:
+        """An upstream that wants no credentials answers the ping itself."""
+        reply = await self.exchange("GET", "/v2/", response(200, body=b"{}"))
+        self.assertEqual((reply.status, reply.body), (200, b"{}"))
+
+
+class CatalogTests(ProxyTestCase):
+    more = "catalog = deny"
+
+    async def test_denied(self) -> None:
+        """A catalog that is denied is not there."""
+        reply = await self.client.ask("GET", "/v2/_catalog")
+        self.assertEqual((reply.status, reply.code), (404, "UNSUPPORTED"))
+        self.assertEqual(self.upstream.calls, [])
+
+
+class OutageTests(ProxyTestCase):
+    autostart = False
+    tokens = True
+
+    async def until_logged(self, *keys: str) -> None:
+        """Let time go by until the upstream's log says something."""
+        logged = self.logged("regbroker.upstreams", *keys)
+        while not logged.called:
+            self.time.clock.advance(0.001)
+            await self.turn()
+
+    async def asked(self, path: str) -> Message:
+        """Ask, and let time go by until there is a reply."""
+        before = len(self.client.seen)
+        self.client.request("GET", path)
+        while len(self.client.seen) == before:
+            # Two addresses of one host would be tried at a distance.
+            self.time.clock.advance(0.001)
+            await self.turn()
+        return await self.client.reply()
+
+    async def test_down_at_start(self) -> None:
+        """regbroker starts without its upstream, says so, and recovers by itself."""
+        await self.upstream.stop()
+        await self.serve(learnt=False)
+        await self.until_logged("seconds")
+        self.client = await self.connect()
+        for path in ("/v2/", MANIFEST, "/auth?scope=repository:team/app:pull"):
+            reply = await self.asked(path)
+            self.assertEqual((reply.status, reply.code), (503, "UNAVAILABLE"))
+            self.assertNotIn(b"127.0.0.1", reply.body)
+        self.upstream.start()
+        await self.until_logged("service")
+        reply = await self.client.ask("GET", "/v2/")
+        self.assertEqual(reply.status, 401)
+        self.assertEqual(self.upstream.calls, [])
+
+    async def test_down_later(self) -> None:
+        """An upstream that goes and comes back is no reason for a restart."""
+        await self.serve()
+        self.client = await self.connect()
+        self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
+        await self.upstream.stop()
+        reply = await self.asked(BLOB)
+        self.assertEqual((reply.status, reply.code), (503, "UNAVAILABLE"))
+        # What is known is known still.
+        self.assertEqual((await self.client.ask("GET", "/v2/")).status, 401)
+        self.upstream.start()
+        self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
+
+    async def test_answers_with_errors(self) -> None:
+        """An upstream that is there, but not well, is asked again until it is."""
+        good, self.upstream.ping = self.upstream.ping, response(502)
+        failed = self.logged("regbroker.upstreams", "seconds")
+        await self.serve(learnt=False)
+        await failed
+        self.upstream.ping = good
+        self.client = await self.connect()
+        learnt = self.logged("regbroker.upstreams", "service")
+        self.time.clock.advance(FIRST_RETRY_SECONDS + 0.1)
+        await learnt
+        self.assertEqual((await self.client.ask("GET", "/v2/")).status, 401)
+
+    async def test_silent(self) -> None:
+        """One that says nothing at all is 504 in time."""
+        self.upstream.ping = b"never"
+        await self.serve(learnt=False)
+        self.client = await self.connect()
+        self.client.request("GET", "/auth?scope=repository:team/app:pull")
+        while not self.upstream.pings:
+            await self.turn()
+        event = self.event()
+        self.time.clock.pump([15.1])
+        reply = await self.client.reply()
+        self.assertEqual((reply.status, reply.code), (504, "UNAVAILABLE"))
+        await event
+
+    async def test_stopped(self) -> None:
+        """Stopping ends what is under way, and leaves nothing behind."""
+        service = await self.serve()
+        self.client = await self.connect()
+        await self.exchange("GET", BLOB, response(200))
+        stopped: Deferred[None] = Deferred.fromCoroutine(self.stop(service))
+        await stopped
+        await self.upstream.wires[-1].end()

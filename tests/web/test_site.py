@@ -1,0 +1,219 @@
+"""Which registry a request is for; and the same site inside another one."""
+
+from __future__ import annotations
+
+from twisted.web.server import Site
+
+from tests.proxycase import (
+    BLOB,
+    DIGEST,
+    MANIFEST,
+    UPLOAD,
+    ProxyTestCase,
+)
+from tests.scripted import ScriptedUpstream, response
+from tests.wire import RawClient
+
+
+class HostTests(ProxyTestCase):
+    def ini(self) -> str:
+        given = super().ini()
+        section = given[given.index("[registry *]") : given.index("[upstream")]
+        other = section.replace("team = acme_team", "* = hub_*").replace(
+            "[registry *]", "[registry hub.test]\ntoken-path = /hub/token"
+        )
+        six = section.replace("[registry *]", "[registry [::1]]")
+        return given.replace("[registry *]", "[registry a.test]") + other + six
+
+    async def asked(self, *headers: str, path: str = MANIFEST) -> str:
+        """What the upstream is asked for; or the code of our refusal."""
+        self.upstream.handler = lambda call: response(200)
+        client = await self.connect()
+        head = "\r\n".join([f"GET {path} HTTP/1.1", *headers, "", ""])
+        client.send(head.encode("latin-1"))
+        before = len(self.upstream.calls)
+        reply = await client.reply()
+        if reply.status == 200:
+            return self.upstream.calls[-1].target
+        self.assertEqual(len(self.upstream.calls), before)
+        return f"{reply.status} {reply.code}"
+
+    async def test_picked(self) -> None:
+        """The Host picks, in whatever case and with whatever port."""
+        for host in ("a.test", "A.Test", "a.test:5000", "[::1]:443", "[::1]"):
+            self.assertEqual(
+                await self.asked(f"Host: {host}"), "/v2/acme_team/app/manifests/1.0"
+            )
+        self.assertEqual(
+            await self.asked("Host: hub.test"), "/v2/hub_team/app/manifests/1.0"
+        )
+
+    async def test_unknown(self) -> None:
+        """A host that is not served is misdirected."""
+        for host in ("b.test", "x.a.test", "127.0.0.1", "a.test."):
+            self.assertEqual(await self.asked(f"Host: {host}"), "421 NAME_UNKNOWN")
+
+    async def test_bad(self) -> None:
+        """No Host, two of them, or one that is none."""
+        for headers in (
+            [],
+            ["Host: a.test", "Host: hub.test"],
+            ["Host:"],
+            ["Host: a.test, hub.test"],
+            ["Host: user@a.test"],
+            ["Host: a.test/x"],
+            ["Host: a.test:0"],
+            ["Host: a.test:99999"],
+            ["Host: a test"],
+        ):
+            self.assertEqual(await self.asked(*headers), "400 UNSUPPORTED", headers)
+
+    async def test_not_picked_by_claims(self) -> None:
+        """Nobody picks by a header that only proxies may send."""
+        asked = await self.asked("Host: a.test", "X-Forwarded-Host: hub.test")
+        self.assertEqual(asked, "/v2/acme_team/app/manifests/1.0")
+
+    async def test_token_paths(self) -> None:
+        """Each registry has its own token service."""
+        for host, path, known in (
+            ("a.test", "/auth", True),
+            ("a.test", "/auth/", True),
+            ("a.test", "/hub/token", False),
+            ("hub.test", "/hub/token", True),
+            ("hub.test", "/auth", False),
+            ("a.test", "/authx", False),
+        ):
+            client = await self.connect()
+            reply = await client.ask("DELETE", path, f"Host: {host}")
+            self.assertEqual(reply.status, 405 if known else 404)
+
+
+class TrustedHostTests(HostTests):
+    """A proxy that is trusted may say what the client has asked for."""
+
+    main = "trusted-proxies = 127.0.0.1"
+
+    async def test_not_picked_by_claims(self) -> None:
+        """The proxy's word counts."""
+        asked = await self.asked("Host: a.test", "X-Forwarded-Host: hub.test")
+        self.assertEqual(asked, "/v2/hub_team/app/manifests/1.0")
+
+    async def test_bad_claims(self) -> None:
+        """But what makes no host does not."""
+        for claim in ("a.test, hub.test", "x y", "b@a.test"):
+            asked = await self.asked("Host: a.test", f"X-Forwarded-Host: {claim}")
+            self.assertEqual(asked, "400 UNSUPPORTED")
+
+
+class PlainSiteTests(ProxyTestCase):
+    """The root of a service in a site of somebody else's: bodies come spooled."""
+
+    async def setUp(self) -> None:
+        await super().setUp()
+        site = Site(self.services[0].root, reactor=self.time)
+        site.noisy = False
+        self.plain = self.reactor.listenTCP(0, site, interface="127.0.0.1")
+        self.client = await self.connect_to(self.plain.getHost().port)
+
+    async def tear_down(self) -> None:
+        await super().tear_down()
+        await self.plain.stopListening()
+
+    async def test_download(self) -> None:
+        """A blob, and its head."""
+        body = bytes(range(256)) * 4000
+        reply = await self.exchange("GET", BLOB, response(200, body=body))
+        self.assertTrue(reply.body == body)
+        reply = await self.exchange("HEAD", BLOB, response(200, "Content-Length: 9"))
+        self.assertEqual(reply.header(b"Content-Length"), b"9")
+
+    async def test_upload(self) -> None:
+        """Small, large (on disk by then), and chunked."""
+        for size in (2, 1_000_000):
+            call = await self.relayed("PATCH", UPLOAD, body=bytes(size))
+            self.assertEqual(len(await call.body()), size)
+            call.reply(202)
+            self.assertEqual((await self.client.reply()).status, 202)
+        self.client.request("PATCH", UPLOAD, "Transfer-Encoding: chunked")
+        self.client.send(b"2\r\nab\r\n0\r\n\r\n")
+        call = await self.upstream.call()
+        self.assertEqual(await call.body(), b"ab")
+        call.reply(202)
+        self.assertEqual((await self.client.reply()).status, 202)
+
+    async def test_refusals(self) -> None:
+        """Refusals are OCI JSON here, too."""
+        reply = await self.client.ask("GET", "/v2/other/manifests/1")
+        self.assertEqual((reply.status, reply.code), (404, "NAME_UNKNOWN"))
+        reply = await self.client.ask("POST", "/auth", body=b"grant_type=x")
+        self.assertEqual(reply.status, 400)
+
+    async def test_early_reply(self) -> None:
+        """An upstream that refuses a body early is heard."""
+        call = await self.relayed("PATCH", UPLOAD, body=bytes(20_000_000))
+        call.send(response(413))
+        self.assertEqual((await self.client.reply()).status, 413)
+
+    async def test_broken_off(self) -> None:
+        """A reply that breaks off does not look complete."""
+        call = await self.relayed("GET", BLOB)
+        call.send(response(200, "Content-Length: 9", body=b"a"))
+        await self.client.head()
+        call.wire.reset()
+        await self.client.end()
+        self.assertFalse(self.client.closed_in_order)
+
+
+class SandboxTests(ProxyTestCase):
+    """The ordinary way, to a registry that plays by the rules."""
+
+    autostart = False
+
+    def make_upstream(self) -> ScriptedUpstream:
+        upstream = ScriptedUpstream()
+        upstream.serves = False
+        return upstream
+
+    def ini(self) -> str:
+        users = "users =\n    alice:wonderland"
+        return (
+            super()
+            .ini()
+            .replace(f"url = {self.upstream.url}", f"url = sandbox:\n{users}")
+        )
+
+    async def test_push_and_pull(self) -> None:
+        """Challenge, token, upload, manifest, list and download."""
+        await self.serve()
+        client: RawClient = await self.connect()
+        reply = await client.ask("POST", "/v2/team/app/blobs/uploads/")
+        self.assertIn(
+            b'scope="repository:team/app:pull,push"',
+            reply.header(b"WWW-Authenticate") or b"",
+        )
+        reply = await client.ask(
+            "GET",
+            "/auth?service=x&scope=repository:team/app:pull,push",
+            "Authorization: Basic YWxpY2U6d29uZGVybGFuZA==",
+        )
+        bearer = f"Authorization: Bearer {reply.json()['token']}"
+        reply = await client.ask("POST", "/v2/team/app/blobs/uploads/", bearer)
+        self.assertEqual(reply.status, 202)
+        location = (reply.header(b"Location") or b"").decode()
+        self.assertTrue(location.startswith("/v2/team/app/blobs/uploads/"), location)
+        empty = (
+            "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        )
+        mark = "&" if "?" in location else "?"
+        reply = await client.ask(
+            "PUT", f"{location}{mark}digest={empty}", bearer, "Content-Length: 0"
+        )
+        self.assertEqual(reply.status, 201)
+        self.assertEqual(
+            reply.header(b"Location"), f"/v2/team/app/blobs/{empty}".encode()
+        )
+        reply = await client.ask("GET", f"/v2/team/app/blobs/{empty}", bearer)
+        self.assertEqual((reply.status, reply.body), (200, b""))
+        self.assertEqual(reply.header(b"Docker-Content-Digest"), empty.encode())
+        reply = await client.ask("GET", f"/v2/team/app/blobs/{DIGEST}", bearer)
+        self.assertEqual((reply.status, reply.code), (404, "BLOB_UNKNOWN"))
