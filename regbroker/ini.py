@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from regbroker.access import AccessRules
+from regbroker.access import AccessRules, unreachable
 from regbroker.config import (
     AccountsConfig,
     CertificateFiles,
@@ -35,7 +35,6 @@ from regbroker.inisections import (
     read_tls,
     read_upstream,
 )
-from regbroker.reachability import unreachable
 
 _TITLE = re.compile(r"(?P<kind>\S+)(?:\s+(?P<name>.*\S))?\s*")
 

@@ -218,7 +218,7 @@ class ProblemTests(SynchronousTestCase):
             ("regbroker", "trusted-proxies = everybody", "is no address or network"),
             ("registry registry.example.com", "token-path = auth", "a path such as"),
             ("registry registry.example.com", "token-path = /v2/x", "outside /v1"),
-            ("registry registry.example.com", "accounts = staff", "not known"),
+            ("registry registry.example.com", "accounts = staff", "no [accounts staff]"),
             ("registry registry.example.com", "catalog = all", "filter or deny"),
             ("registry registry.example.com", "namespaces = a", "is not 'public ="),
             ("registry registry.example.com", "namespaces = a = b*", "a star stands"),

@@ -11,11 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 ROWS = {
     "ground": "__init__ errors",
     "pure": "names scopes challenges mapping headers queries redirects realms bodies"
-    " grants tokencache accounts access patterns reachability throttle ldapurl tokens"
+    " grants tokencache accounts access patterns throttle ldapurl tokens"
     " config inivalues inisections ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
     " upstreams tokenservice coalescing observe watchedfile keyfile signing"
-    " credentials credentialhelper htpasswd ldap credchecker checking",
+    " credentials credentialhelper htpasswd ldapconnection ldap credchecker checking",
     "sandbox": "sandbox sandbox.*",
     "behaviour": "upstreamtokens speakers broker localbroker",
     "web": "web web.*",

@@ -94,10 +94,7 @@ class LocalGate:
                 raise self._unauthorized(exchange, None)
             if visitor.has_token:
                 raise self._unauthorized(exchange, "insufficient_scope")
-            raise Denied(
-                f"{visitor.user} may not {exchange.action.value} here",
-                detail={"name": exchange.target.name} if exchange.target.name else None,
-            )
+            raise _denied(visitor, exchange)
         return visitor
 
     async def visible(self, visitor: Visitor) -> Callable[[str], bool]:
@@ -133,3 +130,12 @@ class LocalGate:
         return Unauthorized(
             "authentication is required", headers=[(b"WWW-Authenticate", challenge)]
         )
+
+
+def _denied(visitor: Visitor, exchange: Exchange) -> Denied:
+    if exchange.target.name is None:
+        return Denied(f"{visitor.user} may not list the repositories")
+    return Denied(
+        f"{visitor.user} may not {exchange.action.value} here",
+        detail={"name": exchange.target.name},
+    )
