@@ -1,0 +1,71 @@
+"""The examples are complete and can be read."""
+
+from pathlib import Path, PurePath
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.config import Config, HtpasswdConfig, LdapConfig
+from regbroker.ini import parse_config
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "etc" / "examples"
+
+
+def load(name: str) -> Config:
+    """Read an example, as if the files that it names were there."""
+    path = EXAMPLES / f"{name}.ini"
+    return parse_config(path.read_text(), PurePath(path.parent), lambda file: None)
+
+
+class ExampleTests(SynchronousTestCase):
+    """Each says what its first lines promise."""
+
+    def test_each_is_tested(self) -> None:
+        """No example is left out here."""
+        tested = {
+            name.removeprefix("test_").replace("_", "-")
+            for name in dir(self)
+            if name.startswith("test_")
+        }
+        self.assertEqual({path.stem for path in EXAMPLES.glob("*.ini")} - tested, set())
+
+    def test_htpasswd_registry(self) -> None:
+        """Local accounts from a file; rights of users, of all, of anybody."""
+        config = load("htpasswd-registry")
+        (registry,) = config.registries
+        self.assertEqual(registry.accounts, "staff")
+        (source,) = config.accounts["staff"].sources
+        self.assertEqual(source, HtpasswdConfig(PurePath("/etc/regbroker/htpasswd")))
+        assert registry.access is not None
+        self.assertTrue(registry.access.allows(None, "pull", "library/nginx"))
+        self.assertFalse(registry.access.allows(None, "pull", "team/app"))
+
+    def test_ldap_nexus(self) -> None:
+        """A directory with groups, and an account of regbroker's own."""
+        config = load("ldap-nexus")
+        (source,) = config.accounts["directory"].sources
+        assert isinstance(source, LdapConfig)
+        self.assertEqual(source.url.host, "dir.example.com")
+        self.assertEqual(source.url.attribute, "uid")
+        self.assertEqual(source.group_base, "ou=groups,dc=example,dc=com")
+        self.assertEqual(config.upstreams["nexus"].username, "regbroker")
+
+    def test_behind_balancer(self) -> None:
+        """Plain listeners, one with PROXY lines; the public URL is written down."""
+        config = load("behind-balancer")
+        self.assertEqual(
+            [(entry.tls, entry.proxy_protocol) for entry in config.listen],
+            [(False, False), (False, True)],
+        )
+        (registry,) = config.registries
+        self.assertEqual(str(registry.public_url), "https://registry.example.com")
+        assert config.denied_user_agents is not None
+        self.assertTrue(config.denied_user_agents.match("docker/1.5.0 go/1.4"))
+        self.assertFalse(config.denied_user_agents.match("docker/1.10.3"))
+
+    def test_shared_credentials(self) -> None:
+        """The upstream's accounts, and ours lent for pulls."""
+        config = load("shared-credentials")
+        (registry,) = config.registries
+        self.assertIsNone(registry.accounts)
+        self.assertEqual(registry.lent_actions, {"pull"})
+        self.assertEqual(config.upstreams["ecr"].credential_helper, "ecr-login")
