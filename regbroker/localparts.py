@@ -5,7 +5,7 @@ Assembly of what local accounts need: sources, checks, the signing key.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,27 @@ class LocalParts(Service):
     """
     The accounts of all registries that have local ones.
 
-    Registries that name the same ``[accounts NAME]`` share its checks. Raises
+    Registries that name the same ``[accounts NAME]`` share its checks.
+    `more_sources` are asked after those of the configuration. Raises
     `ConfigurationError` or `StateError`.
     """
 
-    def __init__(self, config: Config, reactor: Any) -> None:
+    def __init__(
+        self,
+        config: Config,
+        reactor: Any,
+        more_sources: Mapping[str, Sequence[AccountSource]],
+    ) -> None:
         self.setName("accounts")
         key = config.signing_key
         path = Path(key) if key else make_key(Path(config.state_directory))
         self._keys = SigningKeys(path, reactor.seconds)
         self._checks = {
             name: PasswordChecks(
-                [_build_source(source, reactor) for source in entry.sources],
+                [
+                    *(_build_source(source, reactor) for source in entry.sources),
+                    *more_sources.get(name, ()),
+                ],
                 reactor,
                 time.monotonic,
                 Throttle(time.monotonic),

@@ -15,6 +15,7 @@ This is the embedding API::
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -23,6 +24,7 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.ssl import CertificateOptions
 from twisted.web.resource import IResource
 
+from regbroker.accounts import AccountSource
 from regbroker.broker import Broker
 from regbroker.channel import StreamingSite
 from regbroker.config import Config, UpstreamConfig
@@ -134,9 +136,17 @@ class RegbrokerService(MultiService):
     root: IResource
 
 
-def build_service(config: Config, reactor: Any) -> RegbrokerService:
+def build_service(
+    config: Config,
+    reactor: Any,
+    account_sources: Mapping[str, Sequence[AccountSource]] | None = None,
+) -> RegbrokerService:
     """
     Return the service that serves `config` on `reactor`.
+
+    `account_sources` are asked after those that an ``[accounts NAME]`` section
+    has, by its name: `regbroker.credchecker` makes one of any `twisted.cred`
+    checker.
 
     Nothing is opened before it is started, but the self-signed certificate is
     made. Raises `ConfigurationError` or `StateError`.
@@ -150,7 +160,7 @@ def build_service(config: Config, reactor: Any) -> RegbrokerService:
         upstream.setServiceParent(service)
     local = None
     if config.accounts:
-        local = LocalParts(config, reactor)
+        local = LocalParts(config, reactor, account_sources or {})
         local.setServiceParent(service)
     service.root = _build_root(config, upstreams, local, reactor)
     site = StreamingSite(service.root, reactor=reactor)
