@@ -35,6 +35,10 @@ class AccountSource(Protocol):
     #: Whether accounts of this source may have groups.
     has_groups: bool
 
+    #: Whether `look_up` answers from memory, at once. `regbroker.checking` then
+    #: asks it each time before it takes a password's word from a minute ago.
+    cheap_look_up: bool
+
     def open(self) -> None:
         """Begin; what cannot be read yet is logged and asked again later."""
 
