@@ -132,12 +132,14 @@ class UpstreamProtocol(HTTP11ClientProtocol):
         self.closed_in_order = reason.check(ConnectionDone) is not None
         if not self.secured.called:
             self.secured.errback(reason)
-        if self.state == "TRANSMITTING" and self._parser.bodyDecoder is not None:
+        parser: Any = self._parser
+        if self.state == "TRANSMITTING" and parser.bodyDecoder is not None:
             # The reply has begun, and that the upstream has said it counts for
             # more than that it did not wait for the rest of the request.
-            self._state = "WAITING"
-            self._currentRequest.stopWriting()
-            self._responseDeferred.chainDeferred(self._finishedRequest)
+            this: Any = self
+            this._state = "WAITING"
+            this._currentRequest.stopWriting()
+            this._responseDeferred.chainDeferred(this._finishedRequest)
         super().connectionLost(reason)
 
 

@@ -19,8 +19,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
+from service_identity.hazmat import (
+    DNS_ID,
+    IPAddress_ID,
+    ServiceID,
+    verify_service_identity,
+)
+from service_identity.pyopenssl import extract_patterns
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IStreamClientEndpoint,
+)
 from twisted.internet.ssl import (
     AcceptableCiphers,
     Certificate,
@@ -30,6 +40,8 @@ from twisted.internet.ssl import (
     platformTrust,
     trustRootFromCertificates,
 )
+from twisted.logger import Logger
+from zope.interface import implementer
 
 from regbroker.config import CertificateFiles
 from regbroker.errors import ConfigurationError, StateError
@@ -42,6 +54,8 @@ _PROTOCOLS = [b"http/1.1"]
 
 _SELF_SIGNED_DAYS = 397
 _RENEW_BEFORE = timedelta(days=30)
+
+_log = Logger()
 
 
 def certificate_options(
@@ -204,6 +218,54 @@ def _write(path: Path, data: bytes, mode: int) -> None:
     new.replace(path)
 
 
+@implementer(IOpenSSLClientConnectionCreator)
+class _Strict:
+    """
+    Twisted's client options, with a check of the name that fails closed.
+
+    Twisted 26.10 only logs what service-identity cannot make sense of, and goes
+    on: a certificate without any subjectAltName would be good for every host.
+    """
+
+    def __init__(self, options: Any, host: str) -> None:
+        self._options = options
+        self._host = host
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        """Return a connection that believes in its peer's name, or ends."""
+        connection: SSL.Connection = self._options.clientConnectionForTLS(tlsProtocol)
+        connection.set_verify(
+            SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._check
+        )
+        return connection
+
+    def _check(
+        self, connection: Any, certificate: Any, error: int, depth: int, ok: int
+    ) -> bool:
+        if depth or not ok:
+            return bool(ok)
+        try:
+            verify_service_identity(
+                extract_patterns(certificate), [_service_id(self._host)], []
+            )
+        except Exception as problem:
+            _log.warn(
+                "the certificate of {host} is not to be trusted: {problem!r}",
+                host=self._host,
+                problem=problem,
+            )
+            return False
+        return True
+
+
+def _service_id(host: str) -> ServiceID:
+    try:
+        ip_address(host)
+    except ValueError:
+        return DNS_ID(host)
+    return IPAddress_ID(host)
+
+
 class Trust:
     """
     Whom to believe when dialling: the system's store, or one CA file.
@@ -241,6 +303,6 @@ class Trust:
                     acceptableProtocols=_PROTOCOLS,
                     extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2},
                 )
-                endpoint = wrapClientTLS(options, endpoint)
+                endpoint = wrapClientTLS(_Strict(options, origin.host), endpoint)
             self._endpoints[origin] = endpoint
         return self._endpoints[origin]

@@ -38,8 +38,8 @@ class BrokerTestCase(SocketTestCase):
     rules = ("team = acme_team", "hub/* = hub_*")
     service: str | None = "registry.upstream.test"
 
-    async def setUp(self) -> None:
-        await super().setUp()
+    async def set_up(self) -> None:
+        await super().set_up()
         self.time = HeldTime()
         self.now = 1_000_000.0
         self.upstream = ScriptedUpstream()

@@ -21,6 +21,8 @@ from zope.interface import directlyProvides, providedBy
 from regbroker.channel import StreamingSite
 from regbroker.ini import parse_config
 from regbroker.service import RegbrokerService, build_service, listeners
+from regbroker.tls import certificate_options
+from tests.certificates import authority, issued
 from tests.scripted import Call, ScriptedUpstream, response
 from tests.wire import Message, RawClient
 
@@ -52,10 +54,14 @@ class SocketTestCase(TestCase):
 
     timeout = 20
 
-    async def setUp(self) -> None:
+    async def setUp(self) -> None:  # type: ignore[override]
         self.reactor: Any = reactor
         self.clients: list[RawClient] = []
         self.addCleanup(self._settle)
+        await self.set_up()
+
+    async def set_up(self) -> None:
+        """Start what a test needs."""
 
     async def _settle(self) -> None:
         for client in self.clients:
@@ -108,8 +114,8 @@ class SiteTestCase(SocketTestCase):
     The site's time stands still until the test moves `time.clock`.
     """
 
-    async def setUp(self) -> None:
-        await super().setUp()
+    async def set_up(self) -> None:
+        await super().set_up()
         self.time = HeldTime()
         self.resource = ByHand()
         site = self.make_site()
@@ -151,8 +157,8 @@ class ProxyTestCase(SocketTestCase):
     upstream_options = ""
     tokens = False
 
-    async def setUp(self) -> None:
-        await super().setUp()
+    async def set_up(self) -> None:
+        await super().set_up()
         self.time = HeldTime()
         self.services: list[RegbrokerService] = []
         self.upstream = self.make_upstream()
@@ -207,11 +213,12 @@ class ProxyTestCase(SocketTestCase):
         """Fire with the next event of a module's log that has one of `keys`."""
         found: Deferred[dict[str, Any]] = Deferred()
 
-        def observe(event: Any) -> None:
+        def note(event: Any) -> None:
             given = event.get("log_namespace") == namespace
             if given and any(key in event for key in keys) and not found.called:
                 found.callback(event)
 
+        observe: Any = note
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
         return found
@@ -235,3 +242,17 @@ class ProxyTestCase(SocketTestCase):
         """Send a request without a body, and have the upstream answer it."""
         (await self.relayed(method, target)).answer(answer)
         return await self.client.reply(method)
+
+
+class TLSUpstream(ProxyTestCase):
+    """Puts TLS between regbroker and the upstream."""
+
+    def make_upstream(self) -> ScriptedUpstream:
+        pair = issued("127.0.0.1")
+        return ScriptedUpstream(tls=certificate_options(pair.certificate, pair.key))
+
+    async def serve(self, learnt: bool = True) -> RegbrokerService:
+        path = Path(self.mktemp()).absolute()
+        path.write_bytes(authority().certificate)
+        self.upstream_options += f"\nca-file = {path}"
+        return await super().serve(learnt)

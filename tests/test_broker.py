@@ -224,7 +224,7 @@ class PostTests(BrokerTestCase):
             call = await self.upstream.call()
             await call.body()
             call.answer(response(401, body=b'{"details":"incorrect"}'))
-        error = await self.assertFailure(asking, UpstreamRefused)
+        error: Any = await self.assertFailure(asking, UpstreamRefused)
         self.assertEqual(error.status, 401)
         self.assertIn(b"incorrect", error.body())
 

@@ -182,7 +182,7 @@ class ReadBodyTests(SiteTestCase):
         ):
             self.client = await self.connect()
             request = await self.received(POST, headers, raw)
-            error = await self.assertFailure(read_body(request, 5), BodyTooLarge)
+            error: Any = await self.assertFailure(read_body(request, 5), BodyTooLarge)
             self.assertIn("at most 5 bytes", error.message)
             send_bytes(request, 413, b"application/json", error.body())
             reply = await self.client.reply()

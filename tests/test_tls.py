@@ -183,8 +183,8 @@ class Greeting(Wire):
 class ServerTests(SocketTestCase):
     """The options that `load_certificates` makes, in front of a port."""
 
-    async def setUp(self) -> None:
-        await super().setUp()
+    async def set_up(self) -> None:
+        await super().set_up()
         directory = Path(self.mktemp())
         directory.mkdir()
         entries = []
@@ -245,13 +245,14 @@ class ServerTests(SocketTestCase):
 
     async def test_ciphers(self) -> None:
         """Keys are ephemeral and encryption is authenticated, or there is none."""
-        old = {"newest": SSL.TLS1_2_VERSION}
         for name, good in (
             ("", "ECDHE-RSA-AES128-GCM-SHA256"),
             ("", "ECDHE-RSA-CHACHA20-POLY1305"),
             ("a.test", "ECDHE-ECDSA-AES256-GCM-SHA384"),
         ):
-            connection = await self.greeted(Looking(name, ciphers=good, **old))
+            connection = await self.greeted(
+                Looking(name, newest=SSL.TLS1_2_VERSION, ciphers=good)
+            )
             self.assertEqual(connection.get_cipher_name(), good)
         for name, bad in (
             ("", "AES128-GCM-SHA256:AES256-GCM-SHA384"),
@@ -260,7 +261,9 @@ class ServerTests(SocketTestCase):
             ("a.test", "ECDHE-ECDSA-AES128-SHA"),
             ("", "aNULL:@SECLEVEL=0"),
         ):
-            await self.assert_refused(Looking(name, ciphers=bad, **old))
+            await self.assert_refused(
+                Looking(name, ciphers=bad, newest=SSL.TLS1_2_VERSION)
+            )
 
     async def test_protocols(self) -> None:
         """HTTP/1.1 is agreed upon, also with a client that prefers HTTP/2."""

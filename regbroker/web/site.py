@@ -21,7 +21,6 @@ from regbroker.web.proxy import Proxy
 from regbroker.web.serving import serve
 from regbroker.web.tokens import TokenEndpoint
 
-
 _NOT_IN_A_URL = re.compile(rb"[^\x21-\x7e]")
 
 

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import json
-import zlib
-from pathlib import Path
 from typing import Any
 
-from regbroker.bodies import MAX_ERROR_BYTES
-from regbroker.tls import certificate_options
-from tests.certificates import authority, issued
 from tests.proxycase import (
     BLOB,
     DIGEST,
@@ -19,8 +13,7 @@ from tests.proxycase import (
     UPLOADS,
     ProxyTestCase,
 )
-from tests.scripted import ScriptedUpstream, response
-from tests.wire import Flood, Message
+from tests.scripted import response
 
 TAGS = "/v2/team/app/tags/list"
 REALM = 'realm="http://registry.test/auth"'
@@ -162,157 +155,6 @@ class UnchangedTests(ProxyTestCase):
         self.assertNotIn(b"acme", reply.line)
 
 
-class StreamingTests(ProxyTestCase):
-    async def test_from_the_first_byte(self) -> None:
-        """A body flows as it comes."""
-        call = await self.relayed("GET", BLOB)
-        call.send(response(200, "Content-Length: 4", body=b"ab"))
-        head = await self.client.head()
-        self.assertEqual(head.header(b"Content-Length"), b"4")
-        self.assertEqual(await self.client.read(2), b"ab")
-        call.answer(b"cd")
-        self.assertEqual(await self.client.read(2), b"cd")
-        self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
-
-    async def test_chunked(self) -> None:
-        """So does one whose length nobody knows, into chunks of ours."""
-        call = await self.relayed("GET", BLOB)
-        call.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
-        head = await self.client.head()
-        self.assertEqual(head.header(b"Transfer-Encoding"), b"chunked")
-        self.assertEqual(await self.client.chunk(), b"ab")
-        call.answer(b"2\r\ncd\r\n0\r\n\r\n")
-        self.assertEqual([await self.client.chunk() for _ in "12"], [b"cd", b""])
-        self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
-
-    async def test_until_close(self) -> None:
-        """A body that ends with the upstream's connection has its end here, too."""
-        call = await self.relayed("GET", BLOB)
-        call.send(b"HTTP/1.1 200 OK\r\n\r\nabc")
-        call.wire.close()
-        self.assertEqual((await self.client.reply()).body, b"abc")
-
-    async def test_large(self) -> None:
-        """Every byte of a large body arrives, in its place."""
-        body = bytes(range(256)) * 20_000
-        reply = await self.exchange("GET", BLOB, response(200, body=body))
-        self.assertTrue(reply.body == body)
-
-    async def test_client_does_not_read(self) -> None:
-        """A client that does not read stops the reading from the upstream."""
-        call = await self.relayed("GET", BLOB)
-        call.send(response(200, "Content-Length: 100000000", body=b"x"))
-        await self.client.head()
-        self.client.pause()
-        flood = Flood(call.wire)
-        # The kernel's buffers on the way are all that ever fills.
-        for _ in range(300):
-            await self.turn()
-        self.assertTrue(flood.paused)
-        self.assertLess(flood.sent, 60_000_000)
-        flood.stop()
-
-    async def test_client_goes_away(self) -> None:
-        """A download that nobody takes any more is ended upstream."""
-        call = await self.relayed("GET", BLOB)
-        call.send(response(200, "Content-Length: 100", body=b"ab"))
-        await self.client.head()
-        event = self.event()
-        self.client.close()
-        await call.wire.end()
-        self.assertIn("the client closed", (await event)["event"].outcome)
-
-    async def test_client_goes_away_while_paused(self) -> None:
-        """Also when it had stopped reading before."""
-        call = await self.relayed("GET", BLOB)
-        call.send(response(200, "Content-Length: 100000000", body=b"x"))
-        await self.client.head()
-        self.client.pause()
-        for _ in range(300):
-            call.send(bytes(65536))
-            await self.turn()
-        self.client.reset()
-        await call.wire.end()
-
-    async def test_stalled(self) -> None:
-        """An upstream that stops in the middle is given up, visibly."""
-        call = await self.relayed("GET", BLOB)
-        call.send(response(200, "Content-Length: 100", body=b"ab"))
-        await self.client.read(10)
-        self.time.clock.pump([800, 101])
-        await self.client.end()
-        self.assertFalse(self.client.closed_in_order)
-        await call.wire.end()
-
-
-class BrokenOffTests(ProxyTestCase):
-    """No half transfer looks complete."""
-
-    async def assert_broken(self, answer: bytes, how: str, last: bytes = b"") -> None:
-        """The upstream ends in the middle, and the client can tell."""
-        self.client = await self.connect()
-        call = await self.relayed("GET", BLOB)
-        call.send(answer)
-        await self.client.head()
-        event = self.event()
-        call.send(last)
-        if how == "reset":
-            call.wire.reset()
-        else:
-            call.wire.close()
-        rest = await self.client.end()
-        self.assertNotIn(b"0\r\n\r\n", rest)
-        self.assertFalse(self.client.closed_in_order)
-        self.assertIn("upstream broke off", (await event)["event"].outcome)
-
-    async def test_with_length(self) -> None:
-        """Fewer bytes than announced."""
-        for how in ("close", "reset"):
-            await self.assert_broken(response(200, "Content-Length: 9", body=b"a"), how)
-
-    async def test_chunked(self) -> None:
-        """No last chunk, or a chunk that is none."""
-        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"
-        for how in ("close", "reset"):
-            await self.assert_broken(head, how)
-            await self.assert_broken(head, how, b"0\r\n")
-            await self.assert_broken(head, how, b"nonsense\r\n")
-
-    async def test_until_close(self) -> None:
-        """A connection that breaks is no end of a body."""
-        await self.assert_broken(b"HTTP/1.1 200 OK\r\n\r\nabc", "reset")
-
-
-class BrokenTLSTests(BrokenOffTests):
-    """The same over TLS, where an attacker can cut the connection."""
-
-    def make_upstream(self) -> ScriptedUpstream:
-        pair = issued("127.0.0.1")
-        return ScriptedUpstream(tls=certificate_options(pair.certificate, pair.key))
-
-    async def serve(self, learnt: bool = True) -> Any:
-        path = Path(self.mktemp()).absolute()
-        path.write_bytes(authority().certificate)
-        self.upstream_options = f"ca-file = {path}"
-        return await super().serve(learnt)
-
-    async def test_close_in_order(self) -> None:
-        """With close_notify the end is meant."""
-        call = await self.relayed("GET", BLOB)
-        call.send(b"HTTP/1.1 200 OK\r\n\r\nabc")
-        call.wire.close()
-        self.assertEqual((await self.client.reply()).body, b"abc")
-
-    async def test_cut(self) -> None:
-        """Without it, it is not, though the TCP connection ends in order."""
-        call = await self.relayed("GET", BLOB)
-        call.send(b"HTTP/1.1 200 OK\r\n\r\nabc")
-        await self.client.head()
-        call.wire.socket.transport.loseConnection()
-        await self.client.end()
-        self.assertFalse(self.client.closed_in_order)
-
-
 class LocationTests(ProxyTestCase):
     async def location(self, method: str, path: str, status: int, given: str) -> Any:
         """The Location that the client gets for the upstream's."""
@@ -401,60 +243,6 @@ class LocationTests(ProxyTestCase):
             self.assertEqual(reply.header(b"Link"), ours)
 
 
-class ListTests(ProxyTestCase):
-    async def test_tags(self) -> None:
-        """The list speaks of the name that the client has asked for."""
-        body = json.dumps(
-            {"name": "acme_team/app", "tags": ["acme_team", "1"]}
-        ).encode()
-        for headers, sent in (
-            ([], body),
-            (["Content-Encoding: gzip"], gzip.compress(body)),
-            (["Content-Encoding: deflate"], zlib.compress(body)),
-        ):
-            reply = await self.exchange(
-                "GET", TAGS, response(200, *headers, "ETag: x", body=sent)
-            )
-            self.assertEqual(
-                reply.json(), {"name": "team/app", "tags": ["acme_team", "1"]}
-            )
-            self.assertIsNone(reply.header(b"Content-Encoding"))
-            self.assertIsNone(reply.header(b"ETag"))
-            self.assertEqual(reply.header(b"Content-Type"), b"application/json")
-
-    async def test_upstream_name(self) -> None:
-        """A client that asks by the upstream's name is answered by it."""
-        reply = await self.exchange(
-            "GET", "/v2/acme_team/app/tags/list", response(200, body=b'{"tags": []}')
-        )
-        self.assertEqual(reply.json()["name"], "acme_team/app")
-
-    async def test_head(self) -> None:
-        """HEAD does not tell the length of another body."""
-        reply = await self.exchange("HEAD", TAGS, response(200, "Content-Length: 77"))
-        self.assertEqual((reply.status, reply.header(b"Content-Length")), (200, None))
-
-    async def test_no_list(self) -> None:
-        """What is no list is the upstream's fault."""
-        for answer in (
-            response(200, body=b"<h1>"),
-            response(200, body=b"[]"),
-            response(200, "Content-Encoding: gzip", body=b"nonsense"),
-            response(200, "Content-Encoding: br", body=b"{}"),
-            response(200, body=b'{"a":' * 100_000),
-        ):
-            reply = await self.exchange("GET", TAGS, answer)
-            self.assertEqual((reply.status, reply.code), (502, "UNKNOWN"))
-
-    async def test_broken_off(self) -> None:
-        """So is a list without its end."""
-        call = await self.relayed("GET", TAGS)
-        call.send(response(200, "Content-Length: 99", body=b'{"tags": ["1"'))
-        call.wire.close()
-        reply = await self.client.reply()
-        self.assertEqual((reply.status, reply.code), (502, "UNKNOWN"))
-
-
 class ChallengeTests(ProxyTestCase):
     ENDPOINTS = (
         ("GET", "/v2/_catalog"),
@@ -489,7 +277,8 @@ class ChallengeTests(ProxyTestCase):
             self.assertEqual(
                 lines,
                 [
-                    f'Bearer {REALM},service="up",scope="repository:team/app:pull,push",'
+                    f'Bearer {REALM},service="up",'
+                    'scope="repository:team/app:pull,push",'
                     'error="insufficient_scope"'.encode()
                 ],
             )
@@ -544,76 +333,3 @@ class ChallengeTests(ProxyTestCase):
         call.reply(401, 'WWW-Authenticate: Bearer realm="https://x/t"')
         (line,) = (await self.client.reply()).all(b"WWW-Authenticate")
         self.assertEqual(line, b'Bearer realm="http://r.test:5000/auth"')
-
-
-class ErrorTests(ProxyTestCase):
-    async def refused(self, status: int, *headers: str, body: bytes = b"") -> Message:
-        """What becomes of this refusal."""
-        return await self.exchange(
-            "GET", MANIFEST, response(status, *headers, body=body)
-        )
-
-    async def test_names(self) -> None:
-        """Names in messages and details are public ones."""
-        document = {
-            "errors": [
-                {
-                    "code": "MANIFEST_UNKNOWN",
-                    "message": "acme_team/app:1.0 is not at "
-                    f"{self.upstream.url[7:]}/acme_team/app",
-                    "detail": {"name": "acme_team/app", "Name": "acme_team/other"},
-                }
-            ]
-        }
-        body = json.dumps(document).encode()
-        for headers, sent in (
-            ([], body),
-            (["Content-Encoding: gzip"], gzip.compress(body)),
-        ):
-            reply = await self.refused(404, *headers, "ETag: x", body=sent)
-            (error,) = reply.json()["errors"]
-            self.assertEqual(error["code"], "MANIFEST_UNKNOWN")
-            self.assertEqual(
-                error["message"], "team/app:1.0 is not at registry.test/team/app"
-            )
-            self.assertEqual(
-                error["detail"], {"name": "team/app", "Name": "team/other"}
-            )
-            self.assertIsNone(reply.header(b"Content-Encoding"))
-            self.assertIsNone(reply.header(b"ETag"))
-
-    async def test_no_json(self) -> None:
-        """HTML, text, nothing, too much, or broken: an OCI document all the same."""
-        bomb = gzip.compress(bytes(50_000_000))
-        for headers, body in (
-            (["Content-Type: text/html"], b"<h1>acme_team</h1>"),
-            ([], b""),
-            ([], b"x" * (MAX_ERROR_BYTES + 1)),
-            (["Content-Encoding: gzip"], b"nonsense"),
-            (["Content-Encoding: gzip"], bomb),
-            (["Content-Encoding: zstd"], b"nonsense"),
-        ):
-            reply = await self.refused(503, *headers, body=body)
-            self.assertEqual((reply.status, reply.code), (503, "UNAVAILABLE"))
-            self.assertNotIn(b"acme", reply.body)
-            self.assertIsNone(reply.header(b"Content-Encoding"))
-
-    async def test_retry_after(self) -> None:
-        """429 says when to come again."""
-        reply = await self.refused(429, "Retry-After: 7", "ratelimit-remaining: 0")
-        self.assertEqual((reply.status, reply.code), (429, "TOOMANYREQUESTS"))
-        self.assertEqual(reply.header(b"Retry-After"), b"7")
-        self.assertEqual(reply.header(b"ratelimit-remaining"), b"0")
-
-    async def test_allow(self) -> None:
-        """An upstream that forbids a method says what it allows."""
-        reply = await self.refused(405, "Allow: GET, HEAD")
-        self.assertEqual(reply.header(b"Allow"), b"GET, HEAD")
-
-    async def test_broken_off(self) -> None:
-        """A refusal without its end is a refusal still."""
-        call = await self.relayed("GET", MANIFEST)
-        call.send(response(403, "Content-Length: 99", body=b"<h1"))
-        call.wire.close()
-        reply = await self.client.reply()
-        self.assertEqual((reply.status, reply.code), (403, "DENIED"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.web.server import Site
 
+from tests.certificates import Looking
 from tests.proxycase import (
     BLOB,
     DIGEST,
@@ -12,7 +15,7 @@ from tests.proxycase import (
     ProxyTestCase,
 )
 from tests.scripted import ScriptedUpstream, response
-from tests.wire import RawClient
+from tests.wire import Flood, RawClient
 
 
 class HostTests(ProxyTestCase):
@@ -105,11 +108,86 @@ class TrustedHostTests(HostTests):
             self.assertEqual(asked, "400 UNSUPPORTED")
 
 
+class TLSTests(ProxyTestCase):
+    """The way of most clients: TLS up to regbroker."""
+
+    listen = "tls:0:interface=127.0.0.1"
+    tokens = True
+
+    async def connect(self, tls: Any = None) -> RawClient:
+        return await super().connect(tls or Looking("localhost"))
+
+    async def test_scheme(self) -> None:
+        """Realms are https, and the upstream is told how the client came."""
+        reply = await self.client.ask("GET", "/v2/")
+        self.assertIn(
+            b'realm="https://registry.test/auth"',
+            reply.header(b"WWW-Authenticate") or b"",
+        )
+        call = await self.relayed("GET", MANIFEST)
+        self.assertEqual(call.header(b"X-Forwarded-Proto"), b"https")
+        call.reply(200, body=b"abc")
+        self.assertEqual((await self.client.reply()).body, b"abc")
+
+    async def test_certificate(self) -> None:
+        """Without a configured certificate there is one of our own."""
+        looking = Looking("localhost", protocols=(b"h2", b"http/1.1"))
+        client = await self.connect(looking)
+        await client.ask("GET", "/v2/")
+        self.assertEqual(looking.names, {"localhost", "127.0.0.1", "::1"})
+        agreed = looking.connection.get_alpn_proto_negotiated()
+        self.assertEqual(agreed, b"http/1.1")
+
+    async def test_large(self) -> None:
+        """Every byte of a large body arrives, either way."""
+        body = bytes(range(256)) * 20_000
+        call = await self.relayed("PATCH", UPLOAD, body=body)
+        self.assertTrue(await call.body() == body)
+        call.reply(202)
+        await self.client.reply()
+        reply = await self.exchange("GET", BLOB, response(200, body=body))
+        self.assertTrue(reply.body == body)
+
+    async def test_backpressure(self) -> None:
+        """What is encrypted here is not gathered here, either way."""
+        call = await self.relayed("GET", BLOB)
+        call.send(response(200, "Content-Length: 100000000", body=b"x"))
+        await self.client.head()
+        self.client.pause()
+        down = Flood(call.wire)
+        self.client = await self.connect()
+        call = await self.relayed("PATCH", UPLOAD, "Content-Length: 100000000")
+        call.wire.pause()
+        up = Flood(self.client)
+        for _ in range(500):
+            await self.turn()
+        for flood in (down, up):
+            self.assertTrue(flood.paused)
+            self.assertLess(flood.sent, 60_000_000)
+            flood.stop()
+
+    async def test_broken_off(self) -> None:
+        """A reply that breaks off ends without close_notify."""
+        call = await self.relayed("GET", BLOB)
+        call.send(response(200, "Content-Length: 9", body=b"a"))
+        await self.client.head()
+        call.wire.reset()
+        await self.client.end()
+        self.assertFalse(self.client.closed_in_order)
+
+    async def test_plain_http(self) -> None:
+        """Who speaks plain HTTP to a TLS port gets no answer of another's."""
+        port = int(self.url.rpartition(":")[2])
+        client = await self.connect_to(port)
+        client.request("GET", "/v2/")
+        self.assertNotIn(b"HTTP/1.1", await client.end())
+
+
 class PlainSiteTests(ProxyTestCase):
     """The root of a service in a site of somebody else's: bodies come spooled."""
 
-    async def setUp(self) -> None:
-        await super().setUp()
+    async def set_up(self) -> None:
+        await super().set_up()
         site = Site(self.services[0].root, reactor=self.time)
         site.noisy = False
         self.plain = self.reactor.listenTCP(0, site, interface="127.0.0.1")

@@ -1,0 +1,95 @@
+"""Connections to an upstream that is played byte by byte."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer
+from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
+from zope.interface import implementer
+
+from regbroker.connections import (
+    Connections,
+    Reply,
+)
+from regbroker.redirects import Origin
+from regbroker.tls import Trust
+from tests.proxycase import HeldTime, SocketTestCase
+from tests.scripted import ScriptedUpstream
+
+
+@implementer(IBodyProducer)
+class BodyByHand:
+    """A request's body that the test writes; `started` is when it may."""
+
+    def __init__(self, length: Any = UNKNOWN_LENGTH) -> None:
+        self.length = length
+        self.asked: list[str] = []
+        self.started: Deferred[IConsumer] = Deferred()
+        self.stopped: Deferred[None] = Deferred()
+        self.paused: Deferred[None] = Deferred()
+        self.done: Deferred[None] = Deferred(lambda _: self.stopProducing())
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        self.started.callback(consumer)
+        return self.done
+
+    def pauseProducing(self) -> None:
+        self.asked.append("pause")
+        if not self.paused.called:
+            self.paused.callback(None)
+
+    def resumeProducing(self) -> None:
+        self.asked.append("resume")
+
+    def stopProducing(self) -> None:
+        self.asked.append("stop")
+        if not self.stopped.called:
+            self.stopped.callback(None)
+
+
+class ConnectionsTestCase(SocketTestCase):
+    async def set_up(self) -> None:
+        await super().set_up()
+        self.time = HeldTime()
+        self.upstream = ScriptedUpstream()
+        self.upstream.start()
+        self.connections = self.to(self.upstream.port)
+
+    def to(self, port: int, scheme: str = "http") -> Connections:
+        """Connections to this port."""
+        origin = Origin(scheme, "127.0.0.1", port)
+        endpoint = Trust().endpoint(self.reactor, origin, 5)
+        return Connections(self.time, origin, endpoint, 5)
+
+    async def tear_down(self) -> None:
+        self.connections.close()
+        self.assertEqual(self.time.clock.getDelayedCalls(), [])
+        await self.upstream.stop()
+
+    def ask(
+        self,
+        method: bytes = b"GET",
+        body: Any = None,
+        on_continue: Any = None,
+        target: bytes = b"/x",
+    ) -> Deferred[Reply]:
+        """Send a request."""
+        headers = [(b"A", b"1"), (b"a", b"2")]
+        return Deferred.fromCoroutine(
+            self.connections.request(method, target, headers, body, on_continue)
+        )
+
+    async def asked(self, answer: bytes, method: bytes = b"GET") -> Reply:
+        """Send a request without a body, and have it answered."""
+        asking = self.ask(method)
+        (await self.upstream.call()).answer(answer)
+        return await asking
+
+    async def uploading(self, length: Any = UNKNOWN_LENGTH) -> Any:
+        """Begin an upload: the request, as both sides have it, and its body."""
+        body = BodyByHand(length)
+        asking = self.ask(b"PUT", body)
+        consumer = await body.started
+        return asking, await self.upstream.call(), body, consumer

@@ -1,0 +1,120 @@
+"""Around a request: what handlers raise, and clients that go away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from regbroker.errors import NameUnknown
+from regbroker.observe import Event
+from regbroker.replies import send_json
+from regbroker.streams import TransferBroken
+from regbroker.web.serving import serve
+from tests.proxycase import SiteTestCase
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class ServingTests(SiteTestCase):
+    async def served(self, handler: Any) -> tuple[Any, Event]:
+        """Serve a request with this handler."""
+        request = await self.received(GET)
+        event = Event(self.time.seconds, method="GET", path="/")
+        serve(request, event, lambda: handler(request))
+        return request, event
+
+    async def test_done(self) -> None:
+        """A handler that answers, and what the log gets of it."""
+
+        async def handler(request: Any) -> None:
+            send_json(request, {})
+
+        _, event = await self.served(handler)
+        self.assertEqual((await self.client.reply()).status, 200)
+        self.assertEqual(
+            (event.status, event.bytes_out, event.outcome), (200, 3, "done")
+        )
+
+    async def test_error(self) -> None:
+        """What it raises is the reply."""
+
+        async def handler(request: Any) -> None:
+            raise NameUnknown("not here", detail={"name": "x"})
+
+        _, event = await self.served(handler)
+        reply = await self.client.reply()
+        self.assertEqual((reply.status, reply.code), (404, "NAME_UNKNOWN"))
+        self.assertEqual(reply.json()["errors"][0]["detail"], {"name": "x"})
+        self.assertEqual((event.status, event.outcome), (404, "done"))
+
+    async def test_bug(self) -> None:
+        """A mistake of ours is 500 in JSON, and its traceback is in the log."""
+
+        async def handler(request: Any) -> None:
+            raise KeyError("secret detail")
+
+        _, event = await self.served(handler)
+        reply = await self.client.reply()
+        self.assertEqual((reply.status, reply.code), (500, "UNKNOWN"))
+        self.assertNotIn(b"secret", reply.body)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.assertEqual(event.status, 500)
+
+    async def test_error_after_beginning(self) -> None:
+        """A reply that has begun cannot become another one: it breaks off."""
+
+        async def handler(request: Any) -> None:
+            request.setHeader("Content-Length", "10")
+            request.write(b"begun")
+            raise NameUnknown("too late")
+
+        _, event = await self.served(handler)
+        self.assertNotIn(b"404", await self.client.end())
+        self.assertFalse(self.client.closed_in_order)
+        self.assertEqual(event.outcome, "broken off")
+
+    async def test_broken_transfer(self) -> None:
+        """Whose fault a broken transfer was is told in the log."""
+
+        async def handler(request: Any) -> None:
+            request.channel.transport.abortConnection()
+            raise TransferBroken("the upstream broke off its reply")
+
+        _, event = await self.served(handler)
+        await self.client.end()
+        self.assertEqual(event.outcome, "the upstream broke off its reply")
+
+    async def test_client_goes_away(self) -> None:
+        """The handler is cancelled, and says nothing more."""
+        cancelled: Deferred[None] = Deferred()
+
+        async def handler(request: Any) -> None:
+            try:
+                await Deferred()
+            except CancelledError:
+                cancelled.callback(None)
+                raise
+
+        _, event = await self.served(handler)
+        self.client.close()
+        await cancelled
+        await self.turn()
+        self.assertEqual(event.outcome, "the client closed the connection")
+        self.assertEqual(event.status, 0)
+
+    async def test_client_goes_away_at_a_bad_moment(self) -> None:
+        """An error that comes of it all is not rendered for nobody."""
+
+        async def handler(request: Any) -> None:
+            try:
+                await Deferred()
+            except CancelledError:
+                raise NameUnknown("who cares") from None
+
+        request, event = await self.served(handler)
+        gone = request.notifyFinish()
+        self.client.close()
+        with self.assertRaises(Exception):  # noqa: B017
+            await gone
+        self.assertEqual(event.outcome, "the client closed the connection")

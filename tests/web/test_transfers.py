@@ -1,0 +1,159 @@
+"""Downloads: every byte in its place, or visibly not."""
+
+from __future__ import annotations
+
+from tests.proxycase import (
+    BLOB,
+    ProxyTestCase,
+    TLSUpstream,
+)
+from tests.scripted import response
+from tests.wire import Flood
+
+TAGS = "/v2/team/app/tags/list"
+REALM = 'realm="http://registry.test/auth"'
+
+
+class StreamingTests(ProxyTestCase):
+    async def test_from_the_first_byte(self) -> None:
+        """A body flows as it comes."""
+        call = await self.relayed("GET", BLOB)
+        call.send(response(200, "Content-Length: 4", body=b"ab"))
+        head = await self.client.head()
+        self.assertEqual(head.header(b"Content-Length"), b"4")
+        self.assertEqual(await self.client.read(2), b"ab")
+        call.answer(b"cd")
+        self.assertEqual(await self.client.read(2), b"cd")
+        self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
+
+    async def test_chunked(self) -> None:
+        """So does one whose length nobody knows, into chunks of ours."""
+        call = await self.relayed("GET", BLOB)
+        call.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+        head = await self.client.head()
+        self.assertEqual(head.header(b"Transfer-Encoding"), b"chunked")
+        self.assertEqual(await self.client.chunk(), b"ab")
+        call.answer(b"2\r\ncd\r\n0\r\n\r\n")
+        self.assertEqual([await self.client.chunk() for _ in "12"], [b"cd", b""])
+        self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
+
+    async def test_until_close(self) -> None:
+        """A body that ends with the upstream's connection has its end here, too."""
+        call = await self.relayed("GET", BLOB)
+        call.send(b"HTTP/1.1 200 OK\r\n\r\nabc")
+        call.wire.close()
+        self.assertEqual((await self.client.reply()).body, b"abc")
+
+    async def test_large(self) -> None:
+        """Every byte of a large body arrives, in its place."""
+        body = bytes(range(256)) * 20_000
+        reply = await self.exchange("GET", BLOB, response(200, body=body))
+        self.assertTrue(reply.body == body)
+
+    async def test_client_does_not_read(self) -> None:
+        """A client that does not read stops the reading from the upstream."""
+        call = await self.relayed("GET", BLOB)
+        call.send(response(200, "Content-Length: 100000000", body=b"x"))
+        await self.client.head()
+        self.client.pause()
+        flood = Flood(call.wire)
+        # The kernel's buffers on the way are all that ever fills.
+        for _ in range(300):
+            await self.turn()
+        self.assertTrue(flood.paused)
+        self.assertLess(flood.sent, 60_000_000)
+        flood.stop()
+
+    async def test_client_goes_away(self) -> None:
+        """A download that nobody takes any more is ended upstream."""
+        call = await self.relayed("GET", BLOB)
+        call.send(response(200, "Content-Length: 100", body=b"ab"))
+        await self.client.head()
+        event = self.event()
+        self.client.close()
+        await call.wire.end()
+        self.assertIn("the client closed", (await event)["event"].outcome)
+
+    async def test_client_goes_away_while_paused(self) -> None:
+        """Also when it had stopped reading before."""
+        call = await self.relayed("GET", BLOB)
+        call.send(response(200, "Content-Length: 100000000", body=b"x"))
+        await self.client.head()
+        self.client.pause()
+        for _ in range(300):
+            call.send(bytes(65536))
+            await self.turn()
+        self.client.reset()
+        await call.wire.end()
+
+    async def test_stalled(self) -> None:
+        """An upstream that stops in the middle is given up, visibly."""
+        call = await self.relayed("GET", BLOB)
+        call.send(response(200, "Content-Length: 100", body=b"ab"))
+        await self.client.read(10)
+        self.time.clock.pump([800, 101])
+        await self.client.end()
+        self.assertFalse(self.client.closed_in_order)
+        await call.wire.end()
+
+
+class BrokenOffTests(ProxyTestCase):
+    """No half transfer looks complete."""
+
+    async def assert_broken(self, answer: bytes, how: str, last: bytes = b"") -> None:
+        """The upstream ends in the middle, and the client can tell."""
+        self.client = await self.connect()
+        call = await self.relayed("GET", BLOB)
+        call.send(answer)
+        await self.client.head()
+        event = self.event()
+        call.send(last)
+        if how == "reset":
+            call.wire.reset()
+        else:
+            call.wire.close()
+        rest = await self.client.end()
+        self.assertNotIn(b"0\r\n\r\n", rest)
+        self.assertFalse(self.client.closed_in_order)
+        self.assertIn("upstream broke off", (await event)["event"].outcome)
+
+    async def test_with_length(self) -> None:
+        """Fewer bytes than announced."""
+        for how in ("close", "reset"):
+            await self.assert_broken(response(200, "Content-Length: 9", body=b"a"), how)
+
+    async def test_chunked(self) -> None:
+        """No last chunk, or a chunk that is none."""
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"
+        for how in ("close", "reset"):
+            await self.assert_broken(head, how)
+            await self.assert_broken(head, how, b"0\r\n")
+            await self.assert_broken(head, how, b"nonsense\r\n")
+
+    async def test_until_close(self) -> None:
+        """A connection that breaks is no end of a body."""
+        await self.assert_broken(b"HTTP/1.1 200 OK\r\n\r\nabc", "reset")
+
+
+class BrokenTLSTests(TLSUpstream, BrokenOffTests):
+    """The same over TLS, where an attacker can cut the connection."""
+
+    async def test_close_in_order(self) -> None:
+        """With close_notify the end is meant."""
+        call = await self.relayed("GET", BLOB)
+        call.send(b"HTTP/1.1 200 OK\r\n\r\nabc")
+        call.wire.close()
+        self.assertEqual((await self.client.reply()).body, b"abc")
+
+    async def test_cut(self) -> None:
+        """Without it, it is not, though the TCP connection ends in order."""
+        call = await self.relayed("GET", BLOB)
+        call.send(b"HTTP/1.1 200 OK\r\n\r\nabc")
+        await self.client.head()
+        call.wire.socket.transport.loseConnection()
+        await self.client.end()
+        self.assertFalse(self.client.closed_in_order)
+
+
+class StreamingTLSTests(TLSUpstream, StreamingTests):
+    """Nor is anything else different over TLS."""
