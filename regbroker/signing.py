@@ -121,7 +121,7 @@ class SigningKeys:
             for kid in before.keys() - self._current.keys():
                 self._left[kid] = before[kid], now + self._grace
         for kid, (_, until) in list(self._left.items()):
-            if kid in self._current or now >= until:
+            if now >= until:
                 del self._left[kid]
 
 
