@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from .peers.certificates import Authority
 from .peers.containerd import Containerd
-from .peers.docker_registry import Access, DockerRegistry
+from .peers.docker_registry import Access, DockerRegistry, Tokens
 from .peers.https_client import HttpsClient, Reply, basic, bearer
 from .peers.images import Image, make_image
 from .peers.podman import Podman
@@ -71,9 +71,7 @@ class PeersTestCase(SynchronousTestCase):
         self.registry = DockerRegistry(
             self.directory / "registry",
             self.authority,
-            realm=self.token_server.realm,
-            service=SERVICE,
-            issuer=ISSUER,
+            Tokens(self.token_server.realm, SERVICE, ISSUER),
         )
         self.addCleanup(self.registry.stop)
         self.registry.start()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .certificates import Authority
-from .processes import Daemon, base_environment
+from .processes import Daemon, base_environment, require_programs
 
 CONFIGURATION = """\
 version: 0.1
@@ -25,15 +25,28 @@ storage:
 http:
   addr: 127.0.0.1:{port}
   secret: the same after a restart
+"""
+
+TLS = """\
   tls:
     certificate: {certificate}
     key: {key}
+"""
+
+TOKENS = """\
 auth:
   token:
     realm: {realm}
     service: {service}
     issuer: {issuer}
     rootcertbundle: {root_certificate}
+"""
+
+HTPASSWD = """\
+auth:
+  htpasswd:
+    realm: {realm}
+    path: {path}
 """
 
 ACCESS_LINE = re.compile(
@@ -52,38 +65,65 @@ class Access:
     status: int
 
 
-class DockerRegistry:
-    """A registry over TLS that wants tokens, storing in a directory of the test.
+@dataclass(frozen=True)
+class Tokens:
+    """The registry wants tokens of a token server."""
 
-    It can be stopped and started again: the port and the stored images stay.
+    realm: str
+    service: str
+    issuer: str
+
+
+@dataclass(frozen=True)
+class Passwords:
+    """The registry wants Basic credentials, and reads their bcrypt from a file."""
+
+    path: Path
+    realm: str = "upstream registry"
+
+
+class DockerRegistry:
+    """A registry that stores in a directory of the test.
+
+    Without `authentication` everybody may do everything; without `tls` it speaks
+    plain HTTP. It can be stopped and started again: the port and the stored images
+    stay.
     """
 
     def __init__(
         self,
         directory: Path,
         authority: Authority,
+        authentication: Tokens | Passwords | None = None,
         *,
-        realm: str,
-        service: str,
-        issuer: str,
+        tls: bool = True,
     ) -> None:
+        require_programs("docker-registry")
         directory.mkdir()
         self.directory = directory
         self.port = 0
         self._daemon: Daemon | None = None
+        self._scheme = "https" if tls else "http"
         certificate, key = authority.issue("127.0.0.1", "localhost").write(
             directory, "server"
         )
         root_certificate = directory / "root.crt"
         root_certificate.write_bytes(authority.certificate_pem())
+        text = CONFIGURATION + (TLS if tls else "")
+        values: dict[str, object] = {}
+        if isinstance(authentication, Tokens):
+            text += TOKENS
+            values = vars(authentication)
+        elif isinstance(authentication, Passwords):
+            text += HTPASSWD
+            values = vars(authentication)
+        self._text = text
         self._values = {
             "directory": directory,
             "certificate": certificate,
             "key": key,
-            "realm": realm,
-            "service": service,
-            "issuer": issuer,
             "root_certificate": root_certificate,
+            **values,
         }
 
     @property
@@ -94,18 +134,18 @@ class DockerRegistry:
     @property
     def url(self) -> str:
         """Where it is, without a path."""
-        return f"https://{self.host}"
+        return f"{self._scheme}://{self.host}"
 
     def start(self) -> None:
         """Start it, on the port it had before if it had one, and wait for it."""
         configuration = self.directory / "config.yml"
-        configuration.write_text(CONFIGURATION.format(port=self.port, **self._values))
+        configuration.write_text(self._text.format(port=self.port, **self._values))
         self._daemon = Daemon(
             ["docker-registry", "serve", configuration],
             self.directory / "registry.log",
             base_environment(self.directory / "home"),
         )
-        match = self._daemon.wait_for(r"listening on 127\.0\.0\.1:(\d+), tls")
+        match = self._daemon.wait_for(r"listening on 127\.0\.0\.1:(\d+)")
         self.port = int(match[1])
 
     def stop(self) -> None:

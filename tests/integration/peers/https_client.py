@@ -61,13 +61,33 @@ class Reply:
 
 
 class HttpsClient:
-    """Sends raw requests to `localhost`, each on a connection of its own."""
+    """Sends raw requests to `localhost`, each on a connection of its own.
 
-    def __init__(self, port: int, authority_pem: bytes, transcript: Transcript) -> None:
+    `address` is where its connections come from: any in 127.0.0.0/8.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        authority_pem: bytes,
+        transcript: Transcript,
+        address: str = "127.0.0.1",
+    ) -> None:
         self.port = port
         self.host = f"localhost:{port}"
         self.context = ssl.create_default_context(cadata=authority_pem.decode())
+        self.address = address
         self._transcript = transcript
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A new connection, not open yet."""
+        return http.client.HTTPSConnection(
+            "localhost",
+            self.port,
+            context=self.context,
+            timeout=REPLY_SECONDS,
+            source_address=(self.address, 0),
+        )
 
     def request(
         self,
@@ -77,9 +97,7 @@ class HttpsClient:
         body: bytes | None = None,
     ) -> Reply:
         """Send one request, its target unchanged, and read the whole reply."""
-        connection = http.client.HTTPSConnection(
-            "localhost", self.port, context=self.context, timeout=REPLY_SECONDS
-        )
+        connection = self.connect()
         try:
             connection.request(method, target, body, dict(headers or {}))
             response = connection.getresponse()
@@ -107,6 +125,34 @@ class HttpsClient:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         body = urlencode({"service": SERVICE, "client_id": "tests"} | form).encode()
         return self.request("POST", path, headers, body)
+
+
+class BalancerClient(HttpsClient):
+    """The hop in front, which has ended TLS: plain HTTP from 127.0.0.1.
+
+    `preamble` is what each connection begins with: a PROXY line.
+    """
+
+    preamble = b""
+
+    def connect(self) -> http.client.HTTPConnection:
+        connection = _PlainConnection(
+            "127.0.0.1",
+            self.port,
+            timeout=REPLY_SECONDS,
+            source_address=(self.address, 0),
+        )
+        connection.preamble = self.preamble
+        return connection
+
+
+class _PlainConnection(http.client.HTTPConnection):
+    preamble = b""
+
+    def connect(self) -> None:
+        super().connect()
+        if self.preamble:
+            self.sock.sendall(self.preamble)
 
 
 def basic(user: str, password: str) -> str:

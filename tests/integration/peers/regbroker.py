@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from .certificates import Authority
@@ -16,8 +17,9 @@ TWISTD = "from twisted.scripts.twistd import run; run()"
 BASE_CONFIGURATION = """\
 [regbroker]
 listen =
-    tls:0:interface=127.0.0.1
+    {listen}
 state-directory = {directory}/state
+{main}
 
 [tls]
 certificate = {certificate}
@@ -29,17 +31,34 @@ key = {key}
 class Regbroker:
     """`twistd regbroker` on a loopback port, as `localhost`."""
 
-    def __init__(self, directory: Path, authority: Authority, sections: str) -> None:
-        """Prepare it; `sections` is the configuration of registries and upstreams."""
+    def __init__(
+        self,
+        directory: Path,
+        authority: Authority,
+        sections: str,
+        *,
+        listen: str = "tls:0:interface=127.0.0.1",
+        main: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare it; `sections` is the configuration of registries and upstreams.
+
+        `main` are lines of [regbroker], `environment` comes on top of ours.
+        """
         directory.mkdir()
         self.directory = directory
+        self._added_environment = dict(environment or {})
         self.port = 0
         self._daemon: Daemon | None = None
         certificate, key = authority.issue("localhost", "127.0.0.1").write(
             directory, "server"
         )
         base = BASE_CONFIGURATION.format(
-            directory=directory, certificate=certificate, key=key
+            directory=directory,
+            certificate=certificate,
+            key=key,
+            listen=listen,
+            main=main,
         )
         self._configuration = directory / "regbroker.ini"
         self._configuration.write_text(base + sections)
@@ -62,9 +81,9 @@ class Regbroker:
                 *("-n", "--pidfile=", "regbroker", "--config", self._configuration),
             ],
             self.directory / "regbroker.log",
-            _environment(),
+            _environment() | self._added_environment,
         )
-        match = self._daemon.wait_for(r"listening on https://127\.0\.0\.1:(\d+)")
+        match = self._daemon.wait_for(r"listening on https?://127\.0\.0\.1:(\d+)")
         self.port = int(match[1])
 
     def stop(self) -> None:
