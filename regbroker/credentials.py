@@ -3,17 +3,16 @@ The upstream's own credentials: who regbroker itself is there.
 
 `Credentials` is all that a relay sees of them. They come from a file
 (`PasswordFile`, also what systemd's ``LoadCredential`` leaves below
-``/run/credentials``), from a helper program (`regbroker.credentialhelper`), or
-are known from the start (`FixedPassword`, `environment_password`).
+``/run/credentials``), or from a helper program (`regbroker.credentialhelper`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from regbroker.errors import StateError, UpstreamUnavailable
+from regbroker.errors import UpstreamUnavailable
 from regbroker.watchedfile import WatchedFile
 
 #: The user of a login whose password is an identity token, as docker has it.
@@ -54,33 +53,6 @@ class Credentials(Protocol):
 
     def close(self) -> None:
         """End what is under way."""
-
-
-class FixedPassword:
-    """Credentials that do not change while regbroker runs."""
-
-    def __init__(self, user: str, password: str) -> None:
-        self._login = Login(user, password)
-
-    async def get(self) -> Login:
-        """Return what it was made with."""
-        return self._login
-
-    def refused(self, login: Login | None = None) -> None:
-        """Change nothing: there is nothing else."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-def environment_password(
-    user: str, variable: str, environment: Mapping[str, str]
-) -> FixedPassword:
-    """Take the password from an environment variable; raises `StateError`."""
-    password = environment.get(variable, "")
-    if not password:
-        raise StateError(f"the environment variable {variable} is not set, or empty")
-    return FixedPassword(user, password)
 
 
 class PasswordFile:

@@ -21,6 +21,7 @@ from regbroker.keyfile import make_key
 from regbroker.localbroker import LocalBroker
 from regbroker.signing import SigningKeys, TokenSigner
 from regbroker.throttle import Throttle
+from regbroker.tokens import ACCESS_LIFE, LEEWAY
 from regbroker.watchedfile import WatchedFile
 
 
@@ -42,7 +43,10 @@ class LocalParts(Service):
         self.setName("accounts")
         key = config.signing_key
         path = Path(key) if key else make_key(Path(config.state_directory))
-        self._keys = SigningKeys(path, reactor.seconds)
+        lives = [entry.token_life for entry in config.registries]
+        # A key that leaves the file verifies as long as its last token lives.
+        grace = max([ACCESS_LIFE, *lives]) + LEEWAY
+        self._keys = SigningKeys(path, reactor.seconds, grace=grace)
         self._checks = {
             name: PasswordChecks(
                 [

@@ -7,55 +7,60 @@ knows nothing of accounts and tokens itself.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from twisted.logger import Logger
 
-from regbroker.credentials import Credentials
-from regbroker.errors import UpstreamUnavailable
+from regbroker.credentials import Credentials, Login
+from regbroker.errors import HTTPError, TooManyRequests, UpstreamUnavailable
 from regbroker.grants import Grant, TokenRequest, basic_authorization
 from regbroker.scopes import Scope
+from regbroker.tokenservice import TokenReply
 from regbroker.upstreams import Upstream
 from regbroker.upstreamtokens import TokenRefused, UpstreamTokens
 
 _log = Logger()
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """
+    What a request says upstream: the value of Authorization, or None.
+
+    `is_ours` says that a 401 is about our own account, not the client's;
+    `login` is what it was made of.
+    """
+
+    value: str | None = field(repr=False)
+    is_ours: bool = False
+    login: Login | None = None
+
+
 class Speaker(Protocol):
     """Gives requests their Authorization."""
 
-    async def authorization(
-        self, given: str | None, needed: tuple[Scope, ...]
-    ) -> str | None:
+    async def speak(self, given: str | None, needed: tuple[Scope, ...]) -> Spoken:
         """
-        Return the header's value, or None for a request without it.
+        Return what a request is to say.
 
         `given` is what the client brought; `needed` is what the request needs,
         in upstream names. Raises `UpstreamError`.
         """
 
-    def speaks_for_itself(self, given: str | None) -> bool:
-        """Tell whether a 401 is about our own credentials, not the client's."""
-
-    def refused(self) -> None:
-        """Note that the upstream has refused what `authorization` returned."""
+    def refused(self, spoken: Spoken) -> None:
+        """Note that the upstream has refused what was ours."""
 
 
 class ClientSpeaks:
     """The client's own Authorization goes on as it came."""
 
-    async def authorization(
-        self, given: str | None, needed: tuple[Scope, ...]
-    ) -> str | None:
+    async def speak(self, given: str | None, needed: tuple[Scope, ...]) -> Spoken:
         """Return what the client brought."""
-        return given
+        return Spoken(given)
 
-    def speaks_for_itself(self, given: str | None) -> bool:
-        """It never does."""
-        return False
-
-    def refused(self) -> None:
-        """The client is told; there is nothing to do here."""
+    def refused(self, spoken: Spoken) -> None:
+        """Do nothing: the client is told."""
 
 
 class RegbrokerSpeaks:
@@ -77,57 +82,52 @@ class RegbrokerSpeaks:
         self._tokens = tokens
         self._credentials = credentials
 
-    async def _request(self) -> TokenRequest:
-        """Return a token request with our account's credentials."""
-        if self._credentials is None:
-            return TokenRequest("GET")
-        user, password = await self._credentials.get()
-        if user == "<token>":
-            # What docker-credential helpers call an identity token.
-            return TokenRequest("POST", refresh_token=password)
-        return TokenRequest("GET", username=user, password=password)
-
-    async def authorization(
-        self, given: str | None, needed: tuple[Scope, ...]
-    ) -> str | None:
+    async def speak(self, given: str | None, needed: tuple[Scope, ...]) -> Spoken:
         """Return our own Authorization, whatever the client brought."""
         known = await self._upstream.knowledge()
         if not known.challenges:
-            return None
+            return Spoken(None, True)
+        login = await self._login()
         if known.realm is not None:
-            return f"Bearer {(await self.grant(needed)).token}"
-        request = await self._request()
-        if request.username:
-            return basic_authorization(request).decode("ascii")
-        return None
+            grant = await self._grant(login, needed)
+            return Spoken(f"Bearer {grant.token}", True, login)
+        if login is None or login.identity_token:
+            return Spoken(None, True, login)
+        basic = basic_authorization(_token_request(login))
+        return Spoken(basic.decode("ascii"), True, login)
 
     async def grant(self, scopes: tuple[Scope, ...]) -> Grant:
         """
         Return a token of our account's for these scopes, in upstream names.
 
-        Raises `UpstreamError`. Credentials that are refused are asked for
-        anew, once.
+        Raises `UpstreamError`.
         """
-        for last in (False, True):
-            try:
-                return await self._tokens.get(await self._request(), scopes)
-            except TokenRefused as refusal:
-                self.refused()
-                if last or refusal.reply.status not in (401, 403):
-                    raise own_account_refused(
-                        self._upstream, refusal.reply.status
-                    ) from refusal
-        raise AssertionError("the second try returns or raises")
+        return await self._grant(await self._login(), scopes)
 
-    def speaks_for_itself(self, given: str | None) -> bool:
-        """It always does."""
-        return True
-
-    def refused(self) -> None:
+    def refused(self, spoken: Spoken) -> None:
         """Ask for the credentials, and for tokens, anew."""
+        self._forget(spoken.login)
+
+    async def _login(self) -> Login | None:
+        return None if self._credentials is None else await self._credentials.get()
+
+    async def _grant(self, login: Login | None, scopes: tuple[Scope, ...]) -> Grant:
+        try:
+            return await self._tokens.get(_token_request(login), scopes)
+        except TokenRefused as refusal:
+            if refusal.reply.status not in (401, 403):
+                raise _no_token(refusal.reply) from refusal
+            self._forget(login)
+        try:
+            return await self._tokens.get(_token_request(await self._login()), scopes)
+        except TokenRefused as refusal:
+            status = refusal.reply.status
+            raise own_account_refused(self._upstream, status) from refusal
+
+    def _forget(self, login: Login | None) -> None:
         self._tokens.forget()
-        if self._credentials is not None:
-            self._credentials.refused()
+        if self._credentials is not None and login is not None:
+            self._credentials.refused(login)
 
 
 class SharedWithAnonymous:
@@ -141,25 +141,37 @@ class SharedWithAnonymous:
         self._ours = ours
         self._actions = actions
 
-    async def authorization(
-        self, given: str | None, needed: tuple[Scope, ...]
-    ) -> str | None:
-        """Return what the client brought, else ours if the actions are lent."""
+    async def speak(self, given: str | None, needed: tuple[Scope, ...]) -> Spoken:
+        """Return what the client brought, else ours if all that it needs is lent."""
         if given is not None or lent(needed, self._actions) != needed:
-            return given
-        return await self._ours.authorization(None, needed)
+            return Spoken(given)
+        return await self._ours.speak(None, needed)
 
     async def grant(self, scopes: tuple[Scope, ...]) -> Grant:
         """Return a token of our account's for what of `scopes` is lent."""
         return await self._ours.grant(lent(scopes, self._actions))
 
-    def speaks_for_itself(self, given: str | None) -> bool:
-        """It does when the client brought nothing."""
-        return given is None
-
-    def refused(self) -> None:
+    def refused(self, spoken: Spoken) -> None:
         """Ask for our credentials anew."""
-        self._ours.refused()
+        self._ours.refused(spoken)
+
+
+def _token_request(login: Login | None) -> TokenRequest:
+    if login is None:
+        return TokenRequest("GET")
+    if login.identity_token:
+        return TokenRequest("POST", refresh_token=login.identity_token)
+    return TokenRequest("GET", username=login.user, password=login.password)
+
+
+def _no_token(reply: TokenReply) -> HTTPError:
+    """Return the error for a token service that is busy or broken."""
+    message = "the upstream's token service gives regbroker no token now"
+    waiting = reply.headers.getRawHeaders(b"Retry-After", ())
+    headers = [(b"Retry-After", value) for value in waiting]
+    if reply.status == 429:
+        return TooManyRequests(message, headers=headers)
+    return UpstreamUnavailable(message, headers=headers)
 
 
 def lent(scopes: tuple[Scope, ...], actions: frozenset[str]) -> tuple[Scope, ...]:

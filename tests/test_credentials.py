@@ -11,13 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.credentials import (
     Credentials,
-    FixedPassword,
     Login,
     PasswordFile,
-    environment_password,
     parse_password,
 )
-from regbroker.errors import StateError, UpstreamUnavailable
+from regbroker.errors import UpstreamUnavailable
 
 
 class LoginTests(SynchronousTestCase):
@@ -139,25 +137,3 @@ class PasswordFileTests(SynchronousTestCase):
     def test_close(self) -> None:
         """There is nothing to end."""
         self.credentials.close()
-
-
-class FixedPasswordTests(SynchronousTestCase):
-    def test_stays(self) -> None:
-        """What is known from the start stays, refused or not."""
-        credentials: Credentials = FixedPassword("bot", "one")
-        credentials.refused()
-        login = self.successResultOf(Deferred.fromCoroutine(credentials.get()))
-        self.assertEqual(login, ("bot", "one"))
-        credentials.close()
-
-    def test_environment(self) -> None:
-        """A variable that is set is a password."""
-        credentials = environment_password("bot", "PASSWORD", {"PASSWORD": "one"})
-        login = self.successResultOf(Deferred.fromCoroutine(credentials.get()))
-        self.assertEqual(login, ("bot", "one"))
-
-    def test_no_environment(self) -> None:
-        """One that is not is named."""
-        for environment in ({}, {"PASSWORD": ""}):
-            with self.assertRaisesRegex(StateError, "PASSWORD is not set"):
-                environment_password("bot", "PASSWORD", environment)

@@ -14,7 +14,7 @@ from regbroker.headers import Header, connection_options, raw_headers, request_h
 from regbroker.names import Endpoint
 from regbroker.queries import join_target
 from regbroker.requestbody import request_body
-from regbroker.speakers import Speaker, own_account_refused
+from regbroker.speakers import Speaker, Spoken, own_account_refused
 from regbroker.streams import Stall, UploadBody
 from regbroker.upstreams import Upstream
 from regbroker.web.exchange import Exchange
@@ -62,20 +62,19 @@ class Asking:
         When the upstream refuses our own account, it is asked for anew and the
         request sent once more, if it has no body.
         """
-        reply = await self._send_once(exchange, query)
-        given = exchange.authorization
-        if reply.status != 401 or not self._speaker.speaks_for_itself(given):
+        reply, spoken = await self._send_once(exchange, query)
+        if reply.status != 401 or not spoken.is_ours:
             return reply
         reply.abort()
-        self._speaker.refused()
+        self._speaker.refused(spoken)
         if request_body(exchange.request) is None:
-            reply = await self._send_once(exchange, query)
+            reply, _ = await self._send_once(exchange, query)
             if reply.status != 401:
                 return reply
             reply.abort()
         raise own_account_refused(self._upstream, reply.status)
 
-    async def _send_once(self, exchange: Exchange, query: str) -> Reply:
+    async def _send_once(self, exchange: Exchange, query: str) -> tuple[Reply, Spoken]:
         request, event = exchange.request, exchange.event
         event.upstream = self._upstream.name
         path = exchange.target.path
@@ -85,12 +84,12 @@ class Asking:
         expects = isinstance(request, StreamingRequest) and (
             request.body.expects_continue
         )
-        authorization = await self._speaker.authorization(
+        spoken = await self._speaker.speak(
             exchange.authorization, exchange.wanted(of_upstream=True)
         )
         headers = list(self._headers(exchange))
-        if authorization is not None:
-            headers.append((b"Authorization", authorization.encode("latin-1")))
+        if spoken.value is not None:
+            headers.append((b"Authorization", spoken.value.encode("latin-1")))
         if expects:
             headers.append((b"Expect", b"100-continue"))
         before = event.seconds
@@ -114,7 +113,7 @@ class Asking:
             )
         )
         try:
-            return await asking
+            return await asking, spoken
         except CancelledError:
             if not stalled:
                 raise
