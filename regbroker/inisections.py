@@ -230,7 +230,7 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
         known.access.get(access or accounts),
         section.get("challenge", inivalues.one_of("bearer", "basic"), "bearer")
         == "basic",
-        section.get("token-life", inivalues.seconds, ACCESS_LIFE),
+        section.get("token-life", inivalues.token_life, ACCESS_LIFE),
         section.get("public-url", inivalues.public_url, None),
         section.get("anonymous", inivalues.lent_actions, frozenset()),
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from ipaddress import ip_network
 
 from regbroker.config import Listener
+from regbroker.grants import MIN_LIFE_SECONDS
 from regbroker.headers import Network
 from regbroker.ldapurl import LdapUrl, parse_ldap_url
 from regbroker.mapping import InvalidRule, Mapping, parse_rule
@@ -218,6 +219,17 @@ def seconds(text: str) -> float:
         value = 0.0
     if not 0 < value < 1e6:
         raise InvalidValue(f"'{text}' is not a number of seconds above 0")
+    return value
+
+
+def token_life(text: str) -> float:
+    """Parse how long a token lives; clients count on `MIN_LIFE_SECONDS`."""
+    value = seconds(text)
+    if value < MIN_LIFE_SECONDS:
+        raise InvalidValue(
+            f"'{text}' is too short: clients use a token for {MIN_LIFE_SECONDS} s, "
+            "whatever it says"
+        )
     return value
 
 

@@ -128,10 +128,10 @@ class LocalBroker:
             refresh_token = self._signer.issue_identity(
                 account.user, service, account.stamp, request.client_id
             )
-        expires = self._now() + self._signer.access_life
-        grant = Grant(text, expires, None, refresh_token)
+        now = self._now()
+        grant = Grant(text, now + self._signer.access_life, None, refresh_token)
         scope_text = format_scopes(shown) if request.method == "POST" else None
-        return format_reply(grant, scope_text, request.method, self._now())
+        return format_reply(grant, scope_text, request.method, now)
 
     async def _account(
         self, request: TokenRequest, public_host: str, address: str

@@ -14,6 +14,7 @@ from .peers.https_client import HttpsClient, Reply, basic, bearer
 from .peers.images import Image
 from .peers.processes import poll
 from .peers.regbroker import Regbroker
+from .peers.signing import claims_of
 from .peers.skopeo import Skopeo
 from .peers.transcript import Transcript
 
@@ -264,6 +265,39 @@ class AccountsTestCase(PeersTestCase):
             f"{marker} in the registry's log",
         )
         return self.registry.requests()
+
+
+class BareRegistryTestCase(AccountsTestCase):
+    """`docker-registry` without authentication, over plain HTTP if nothing is said."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.start_registry(tls=self.tls_upstream)
+        self.start_regbroker()
+
+    tls_upstream = False
+
+    def start_regbroker(self) -> None:
+        """Start regbroker as the class wants it."""
+        self.use(self.start_local(self.sections()))
+
+    def granted(self, reply: Reply) -> dict[str, list[str]]:
+        """The actions by name that the token in a reply is good for."""
+        self.assertEqual(reply.status, 200, reply)
+        access = claims_of(reply.json()["token"])["access"]
+        return {f"{one['type']}:{one['name']}": one["actions"] for one in access}
+
+    def get(self, target: str, headers: dict[str, str] | None = None) -> Reply:
+        """Send a GET."""
+        return self.https.request("GET", target, headers)
+
+    def post_upload(self, name: str, headers: dict[str, str], query: str = "") -> Reply:
+        """Ask for an upload; it is taken back."""
+        target = f"/v2/{name}/blobs/uploads/{query}"
+        reply = self.https.request("POST", target, headers)
+        if reply.status == 202:
+            self.https.request("DELETE", reply.location(), headers)
+        return reply
 
 
 def forms(secret: str) -> list[str]:

@@ -2,44 +2,13 @@
 
 from __future__ import annotations
 
-from .accounts_case import PASSWORDS, AccountsTestCase
+from .accounts_case import PASSWORDS, BareRegistryTestCase
 from .case import mounts, uploads
-from .peers.https_client import Reply
-from .peers.signing import claims_of
+from .peers.https_client import bearer
+from .peers.images import MANIFEST_MEDIA_TYPE
 
 REFUSAL = "denied|unauthorized|authentication required|authorization failed"
 """How the clients put it."""
-
-
-class BareRegistryTestCase(AccountsTestCase):
-    """`docker-registry` without authentication, over plain HTTP."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.start_registry()
-        self.start_regbroker()
-
-    def start_regbroker(self) -> None:
-        """Start regbroker as the class wants it."""
-        self.use(self.start_local(self.sections()))
-
-    def granted(self, reply: Reply) -> dict[str, list[str]]:
-        """The actions by name that the token in a reply is good for."""
-        self.assertEqual(reply.status, 200, reply)
-        access = claims_of(reply.json()["token"])["access"]
-        return {f"{one['type']}:{one['name']}": one["actions"] for one in access}
-
-    def get(self, target: str, headers: dict[str, str] | None = None) -> Reply:
-        """Send a GET."""
-        return self.https.request("GET", target, headers)
-
-    def post_upload(self, name: str, headers: dict[str, str], query: str = "") -> Reply:
-        """Ask for an upload; it is taken back."""
-        target = f"/v2/{name}/blobs/uploads/{query}"
-        reply = self.https.request("POST", target, headers)
-        if reply.status == 202:
-            self.https.request("DELETE", reply.location(), headers)
-        return reply
 
 
 class ClientTests(BareRegistryTestCase):
@@ -147,3 +116,228 @@ class ClientTests(BareRegistryTestCase):
             1,
             "only the config may be uploaded",
         )
+
+
+class RightsTests(BareRegistryTestCase):
+    """What the rules say, request by request."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.image = self.make_image()
+        self.put_upstream(
+            self.image,
+            *("acme_team/app:1", "acme_team/web:1", "mirror/lib_open:1"),
+            *("mirror/lib_closed:1", "private/app:1", "people/bob/app:1"),
+        )
+        self.layer = self.image.layer_digests[0]
+
+    def status(self, user: str, method: str, target: str) -> int:
+        """How a request is answered that comes with the best token there is."""
+        accept = {"Accept": MANIFEST_MEDIA_TYPE}
+        first = self.https.request(method, target, accept)
+        if first.status != 401:
+            return first.status
+        header = self.token(user, first.challenge()["scope"])
+        return self.https.request(method, target, header | accept).status
+
+    def test_each_action(self) -> None:
+        """What is granted is let through, everything else is refused."""
+        manifest = "/v2/team/app/manifests/1"
+        upload = "/v2/team/app/blobs/uploads/"
+        expected = {
+            ("alice", "GET", manifest): 200,
+            ("alice", "POST", upload): 202,
+            ("alice", "DELETE", manifest): 401,
+            ("bob", "HEAD", manifest): 200,
+            ("bob", "POST", upload): 401,
+            ("carol", "GET", manifest): 200,
+            ("carol", "POST", upload): 401,
+            # the registry deletes by digest alone
+            ("carol", "DELETE", manifest): 400,
+            ("dora", "GET", manifest): 401,
+            ("dora", "GET", "/v2/lib/open/tags/list"): 200,
+            ("", "GET", manifest): 401,
+            ("", "GET", "/v2/lib/open/tags/list"): 200,
+            ("", "GET", "/v2/lib/closed/tags/list"): 401,
+            ("alice", "GET", "/v2/lib/closed/tags/list"): 200,
+            ("alice", "GET", "/v2/home/bob/app/tags/list"): 401,
+            ("bob", "GET", "/v2/home/bob/app/tags/list"): 200,
+        }
+        for case, status in expected.items():
+            self.assertEqual(self.status(*case), status, case)
+
+    def test_challenges(self) -> None:
+        """They name our realm, ourselves as the service, and what is needed."""
+        reply = self.get("/v2/")
+        self.assert_oci_error(reply, 401, "UNAUTHORIZED")
+        own = {"realm": f"https://{self.host}/auth", "service": "localhost"}
+        self.assertEqual(reply.challenge(), own)
+        cases = [
+            ("GET", "team/app/tags/list", "repository:team/app:pull"),
+            ("POST", "team/app/blobs/uploads/", "repository:team/app:pull,push"),
+            ("DELETE", "team/app/manifests/1", "repository:team/app:delete"),
+            ("GET", "_catalog", "registry:catalog:*"),
+        ]
+        for method, target, scope in cases:
+            reply = self.https.request(method, f"/v2/{target}")
+            self.assert_oci_error(reply, 401, "UNAUTHORIZED")
+            self.assertEqual(reply.challenge(), own | {"scope": scope})
+        bob = self.token("bob", "repository:team/app:pull,push")
+        reply = self.https.request("POST", "/v2/team/app/blobs/uploads/", bob)
+        self.assertEqual(reply.status, 401, reply)
+        self.assertEqual(reply.challenge()["error"], "insufficient_scope")
+
+    def test_intersection(self) -> None:
+        """A token has what of the scopes is granted, which is no error."""
+        wanted = "repository:team/app:pull,push,delete"
+        both = [wanted, "repository:lib/open:pull,push repository:private/app:pull"]
+        app, lib = "repository:team/app", "repository:lib/open"
+        for user, granted in {
+            "alice": {app: ["pull", "push"], lib: ["pull"]},
+            "bob": {app: ["pull"], lib: ["pull"]},
+            "carol": {app: ["pull", "delete"], lib: ["pull"]},
+            "": {lib: ["pull"]},
+        }.items():
+            reply = self.ask_token(user, *both)
+            self.assertEqual(self.granted(reply), granted, user)
+        keeper = self.ask_token("keeper", "repository:team/app:*")
+        self.assertIn("delete", self.granted(keeper)[app])
+        posted = self.post_token(
+            grant_type="password",
+            username="bob",
+            password=PASSWORDS["bob"],
+            scope=wanted,
+        )
+        self.assertEqual(posted.json()["scope"], "repository:team/app:pull")
+
+    def test_unmapped_names(self) -> None:
+        """What no rule maps is not there, whoever asks and however."""
+        for user in ("keeper", "bob", ""):
+            reply = self.ask_token(user, "repository:private/app:pull")
+            self.assertEqual(self.granted(reply), {})
+            headers = [bearer(reply.json()["token"])]
+            headers += [self.as_user(user)] if user else []
+            for header in headers:
+                refused = self.get("/v2/private/app/manifests/1", header)
+                self.assert_oci_error(refused, 404, "NAME_UNKNOWN")
+        asked = [
+            one.method
+            for one in self.upstream_requests_until("/v2/private/app/manifests/1")
+            if one.target == "/v2/private/app/manifests/1"
+        ]
+        self.assertEqual(asked, ["PUT"], "by whoever filled the registry")
+
+    def test_aliases(self) -> None:
+        """Upstream names, which clients may write, lead around no right."""
+        for user, name, granted in (
+            ("bob", "acme_team/app", {"repository:team/app": ["pull"]}),
+            ("", "acme_team/app", {}),
+            ("", "mirror/lib_closed", {}),
+            ("", "mirror/lib_open", {"repository:lib/open": ["pull"]}),
+            ("alice", "people/bob/app", {}),
+            ("alice", "mirror/lib_closed", {"repository:lib/closed": ["pull"]}),
+        ):
+            reply = self.ask_token(user, f"repository:{name}:pull,push,delete")
+            self.assertEqual(self.granted(reply), granted, (user, name))
+            header = bearer(reply.json()["token"])
+            pulled = self.get(f"/v2/{name}/tags/list", header)
+            self.assertEqual(pulled.status, 200 if granted else 401, (user, name))
+            pushed = self.post_upload(name, header)
+            self.assertEqual(pushed.status, 401, (user, name))
+        # the token for the one name is good for the other
+        bob = self.token("bob", "repository:acme_team/app:pull")
+        self.assertEqual(self.get("/v2/team/app/tags/list", bob).status, 200)
+        refused = self.post_upload("acme_team/app", self.as_user("bob"))
+        self.assert_oci_error(refused, 403, "DENIED")
+
+    def test_names_with_our_host(self) -> None:
+        """Some clients write the host before the name in a scope."""
+        reply = self.ask_token("bob", f"repository:{self.host}/team/app:pull,push")
+        self.assertEqual(self.granted(reply), {"repository:team/app": ["pull"]})
+
+    def test_catalog(self) -> None:
+        """It takes its own right, and shows what that right is about."""
+        catalog = "registry:catalog:*"
+        for user, names in {
+            "dora": ["lib/closed", "lib/open", "team/web"],
+            "keeper": [
+                *("home/bob/app", "lib/closed", "lib/open", "team/app", "team/web"),
+            ],
+        }.items():
+            for header in (self.token(user, catalog), self.as_user(user)):
+                found = self.get("/v2/_catalog", header).json()["repositories"]
+                self.assertEqual(sorted(found), names, user)
+            paged, target = [], "/v2/_catalog?n=1"
+            while target:
+                reply = self.get(target, header)
+                paged += reply.json()["repositories"]
+                target = "".join(reply.all("Link")).partition(">")[0].lstrip("<")
+            self.assertEqual(sorted(paged), names, user)
+        for user in ("alice", "bob", ""):
+            reply = self.ask_token(user, catalog)
+            self.assertEqual(self.granted(reply), {})
+            refused = self.get("/v2/_catalog", bearer(reply.json()["token"]))
+            self.assert_oci_error(refused, 401, "UNAUTHORIZED")
+        refused = self.get("/v2/_catalog", self.as_user("bob"))
+        self.assert_oci_error(refused, 403, "DENIED")
+
+    def test_mount(self) -> None:
+        """With the right to pull there it is a mount; without, an upload."""
+        cases = [
+            ("team/web", 201),
+            ("acme_team/web", 201),
+            ("home/bob/app", 202),
+            ("people/bob/app", 202),
+            ("private/app", 202),
+        ]
+        for source, status in cases:
+            scopes = "repository:team/new:pull,push", f"repository:{source}:pull"
+            query = f"?mount={self.layer}&from={source}"
+            for header in (self.token("alice", *scopes), self.as_user("alice")):
+                reply = self.post_upload("team/new", header, query)
+                self.assertEqual(reply.status, status, (source, reply))
+        denied = self.post_upload("team/new", self.as_user("bob"), query)
+        self.assertEqual(denied.status, 403, denied)
+        requests = self.upstream_requests_until("/v2/acme_team/new/blobs/uploads/")
+        asked = {one.target for one in mounts(requests, "acme_team/new")}
+        self.assertFalse([one for one in asked if "bob" in one or "private" in one])
+
+    def test_tokens_are_for_what_they_say(self) -> None:
+        """A token is good for the repository in it, and not for its neighbour."""
+        header = self.token("alice", "repository:team/app:pull")
+        self.assertEqual(self.get("/v2/team/app/tags/list", header).status, 200)
+        refused = self.get("/v2/team/web/tags/list", header)
+        self.assertEqual(refused.status, 401, refused)
+        self.assertEqual(refused.challenge()["scope"], "repository:team/web:pull")
+        self.assertEqual(self.get("/v2/", header).status, 200)
+
+    def test_replies_of_the_upstream(self) -> None:
+        """Names are mapped back, the bytes are the upstream's."""
+        header = self.as_user("alice")
+        tags = self.get("/v2/team/app/tags/list", header)
+        self.assertEqual(tags.json(), {"name": "team/app", "tags": ["1"]})
+        accept = {"Accept": MANIFEST_MEDIA_TYPE}
+        manifest = self.get("/v2/team/app/manifests/1", header | accept)
+        self.assertEqual(manifest.body, self.image.blob(self.image.digest))
+        missing = self.get("/v2/team/none/manifests/1", header)
+        self.assertEqual(missing.status, 404, missing)
+        self.assertNotIn(b"acme", missing.body)
+        upload = self.https.request("POST", "/v2/team/app/blobs/uploads/", header)
+        self.assertRegex(upload.one("Location"), "^/v2/team/app/blobs/uploads/")
+        gone = self.https.request("DELETE", upload.location(), header)
+        self.assertEqual(gone.status, 204, gone)
+
+
+class TlsUpstreamTests(BareRegistryTestCase):
+    """The same with an upstream over TLS."""
+
+    tls_upstream = True
+
+    def test_push_and_pull(self) -> None:
+        """The upstream's certificate is checked against ca-file."""
+        image = self.make_image()
+        skopeo = self.make_skopeo()
+        self.log_in(skopeo, "alice")
+        reference = f"{self.host}/team/app:1"
+        self.assert_done(skopeo.push(image.source, reference))
+        self.assertEqual(skopeo.digest_of(reference), image.digest)
