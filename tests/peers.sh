@@ -1,12 +1,17 @@
 #!/bin/sh
-# The real clients and the real registry that the integration tests work with.
+# The real clients and servers that the integration tests work with.
 # Root on Debian: installs what is missing. Otherwise: says what is missing, and the
 # tests that need it are skipped; with CI=true that is an error.
 set -eu
 
+# daemons are there, and not on everybody's path
+PATH=$PATH:/usr/local/sbin:/usr/sbin
+
+# PACKAGE, or PACKAGE:PROGRAM where the two are called differently
 missing() {
-    for peer in docker-registry skopeo podman containerd; do
-        command -v "$peer" >/dev/null || printf '%s ' "$peer"
+    for peer in docker-registry skopeo podman containerd slapd \
+        ldap-utils:ldapmodify apache2-utils:htpasswd; do
+        command -v "${peer#*:}" >/dev/null || printf '%s ' "${peer%%:*}"
     done
 }
 
@@ -24,7 +29,7 @@ install_quietly() {
     apt-get update -qq || return
     DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "$@" >/dev/null || return
-    for service in docker-registry containerd; do
+    for service in docker-registry containerd slapd; do
         case " $* " in *" $service "*)
             stop "$service" || echo "peers: could not disable $service" >&2 ;;
         esac

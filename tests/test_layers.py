@@ -15,7 +15,8 @@ ROWS = {
     " config inivalues inisections ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
     " upstreams tokenservice coalescing observe watchedfile keyfile signing"
-    " credentials credentialhelper htpasswd ldapconnection ldap credchecker checking",
+    " credentials credentialhelper htpasswd ldapconnection ldapsearch ldap credchecker"
+    " checking",
     "sandbox": "sandbox sandbox.*",
     "behaviour": "upstreamtokens speakers broker localbroker",
     "web": "web web.*",
