@@ -19,7 +19,7 @@ Everything that regbroker itself can refuse or fail at, as one tree::
         |   |-- HostUnknown           421  NAME_UNKNOWN
         |   |-- TooManyRequests       429  TOOMANYREQUESTS
         |   `-- HeadersTooLarge       431  UNSUPPORTED
-        |-- AccountsUnavailable   503  UNAVAILABLE  our own side's fault
+        |-- AccountsUnavailable   503  UNAVAILABLE
         `-- UpstreamError         the upstream's fault
             |-- UpstreamMalformed     502  UNKNOWN
             |-- UpstreamUnavailable   503  UNAVAILABLE
@@ -178,7 +178,7 @@ class HeadersTooLarge(ClientError):
 
 
 class AccountsUnavailable(HTTPError):
-    """Whether a password is right cannot be told now: the directory is down."""
+    """Our own side: the directory is down that could tell a right password."""
 
     status = 503
     code = "UNAVAILABLE"
