@@ -211,8 +211,7 @@ class PasswordChecks:
         except AccountsUnavailable:
             return None
         if account is None or account.stamp != remembered.account.stamp:
-            if self._remembered.get(user) is remembered:
-                del self._remembered[user]
+            self._remembered.pop(user, None)
             return None
         return account
 

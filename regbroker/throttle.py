@@ -223,9 +223,6 @@ class _Recent(Generic[T]):
     def __init__(self) -> None:
         self._values: OrderedDict[Hashable, T] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._values)
-
     def get(self, key: Hashable) -> T | None:
         return self._values.get(key)
 
