@@ -67,7 +67,15 @@ class CheckingCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.source = FakeSource("first")
+        self.pending: list[Deferred[Account | None]] = []
         self.make_checks([self.source])
+
+    def tearDown(self) -> None:
+        """End what a test has left under way, or its remains meet another test."""
+        self.checks.close()
+        for check in self.pending:
+            check.cancel()
+            check.addErrback(lambda _: None)
 
     def make_checks(self, sources: Sequence[AccountSource], parallel: int = 2) -> None:
         seconds = self.clock.seconds
@@ -79,7 +87,9 @@ class CheckingCase(SynchronousTestCase):
     def check(
         self, password: str = SECRET, user: str = "alice", address: str = HERE
     ) -> Deferred[Account | None]:
-        return Deferred.fromCoroutine(self.checks.check(user, password, address))
+        check = Deferred.fromCoroutine(self.checks.check(user, password, address))
+        self.pending.append(check)
+        return check
 
     def assert_too_many(self, result: Deferred[Any]) -> int:
         """Hold that a check was refused; return after how many seconds."""
