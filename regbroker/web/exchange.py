@@ -67,8 +67,12 @@ class Exchange:
         if self.target.endpoint is Endpoint.CATALOG:
             return (CATALOG_SCOPE,)
         scopes = []
+        actions = WANTED_ACTIONS[self.action]
+        if of_upstream and self.action is Action.PUSH and self.method == "DELETE":
+            # distribution wants this for every DELETE, an upload's too.
+            actions = (*actions, "delete")
         for route, actions in (
-            (self.route, WANTED_ACTIONS[self.action]),
+            (self.route, actions),
             (self.mounted_from, WANTED_ACTIONS[Action.PULL]),
         ):
             if route is not None:

@@ -112,20 +112,20 @@ class AccountsTestCase(PeersTestCase):
         *,
         registry: str = "",
         upstream: str = "",
-        rights: str = RIGHTS,
-        accounts: str = ACCOUNTS,
+        accounts: str | None = None,
     ) -> str:
-        """The configuration; the arguments are lines to add to its sections."""
-        text = REGISTRY + UPSTREAM + accounts
+        """The configuration; the arguments are lines to add to its sections.
+
+        `accounts` are the sections of accounts and rights instead of ours.
+        """
         if self.registry.url.startswith("https:"):
             upstream += f"\nca-file = {self.ca_file}"
-        return text.format(
-            registry=registry,
-            namespaces=NAMESPACES,
-            url=self.registry.url,
-            upstream=upstream,
-            htpasswd=self.htpasswd.path,
-            rights=rights,
+        if accounts is None:
+            accounts = ACCOUNTS.format(htpasswd=self.htpasswd.path, rights=RIGHTS)
+        return (
+            REGISTRY.format(registry=registry, namespaces=NAMESPACES)
+            + UPSTREAM.format(url=self.registry.url, upstream=upstream)
+            + accounts
         )
 
     def start_local(self, sections: str, name: str = "regbroker") -> Regbroker:

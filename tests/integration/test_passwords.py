@@ -268,8 +268,8 @@ class CostTests(PasswordTestCase):
 class LoadTests(PasswordTestCase):
     """Somebody tries passwords, many at a time."""
 
-    PARALLEL = 16
-    ATTEMPTS = 160
+    PARALLEL = 40
+    ATTEMPTS = 200
 
     def guess(self, client: HttpsClient, user: str, number: int) -> Reply:
         """Try one password."""
@@ -320,7 +320,7 @@ class LoadTests(PasswordTestCase):
         header = {"Authorization": basic("alice", "guess")}
         with ThreadPoolExecutor(self.PARALLEL) as pool:
             futures = [
-                pool.submit(client.request, "GET", "/v2/", header) for _ in range(60)
+                pool.submit(client.request, "GET", "/v2/", header) for _ in range(100)
             ]
             replies = [future.result() for future in futures]
         self.assert_slowed(replies, 10 + self.PARALLEL)
