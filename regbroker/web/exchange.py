@@ -67,12 +67,12 @@ class Exchange:
         if self.target.endpoint is Endpoint.CATALOG:
             return (CATALOG_SCOPE,)
         scopes = []
-        actions = WANTED_ACTIONS[self.action]
+        needed = WANTED_ACTIONS[self.action]
         if of_upstream and self.action is Action.PUSH and self.method == "DELETE":
             # distribution wants this for every DELETE, an upload's too.
-            actions = (*actions, "delete")
+            needed = (*needed, "delete")
         for route, actions in (
-            (self.route, actions),
+            (self.route, needed),
             (self.mounted_from, WANTED_ACTIONS[Action.PULL]),
         ):
             if route is not None:

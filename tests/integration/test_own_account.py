@@ -291,11 +291,16 @@ class TokenUpstreamTests(OwnAccountTestCase):
                     self.assertEqual(self.get(TAGS, header).status, 200)
         pull = "GET", ROBOT, ("repository:acme_team/app:pull",)
         self.assertEqual(self.asked(), [pull])
-        self.assertEqual(
-            self.post_upload("team/app", self.as_user("alice")).status, 202
-        )
-        scope = "repository:acme_team/app:pull,push"
-        self.assertEqual(self.asked()[1:], [("GET", ROBOT, (scope,))])
+        alice = self.as_user("alice")
+        upload = self.https.request("POST", "/v2/team/app/blobs/uploads/", alice)
+        self.assertEqual(upload.status, 202, upload)
+        push = "repository:acme_team/app:pull,push"
+        self.assertEqual(self.asked()[1:], [("GET", ROBOT, (push,))])
+        # to give it up is a DELETE, for which the registry wants more; it is no
+        # more to us, and alice may not delete
+        gone = self.https.request("DELETE", upload.location(), alice)
+        self.assertEqual(gone.status, 204, gone)
+        self.assertEqual(self.asked()[2:], [("GET", ROBOT, (f"{push},delete",))])
 
     def test_skopeo(self) -> None:
         """Push and pull; clients never see the upstream's service or tokens."""
