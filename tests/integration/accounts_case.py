@@ -24,6 +24,9 @@ PASSWORDS = {
 }
 """With characters that are written otherwise in URLs and in base64."""
 
+WRONG = "nobody's sécret + more"
+"""What is nobody's password."""
+
 NAMESPACES = """\
     team = acme_team
     lib/* = mirror/lib_*
@@ -81,7 +84,7 @@ class AccountsTestCase(PeersTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.secrets: set[str] = set()
+        self.secrets = {WRONG}
         self.ca_file = self.directory / "root.crt"
         self.ca_file.write_bytes(self.root_pem)
         self.htpasswd = Htpasswd(self.directory / "htpasswd")

@@ -13,7 +13,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from .accounts_case import PASSWORDS, SOON_SECONDS, BareRegistryTestCase
+from .accounts_case import PASSWORDS, SOON_SECONDS, WRONG, BareRegistryTestCase
 from .peers.https_client import Reply, bearer
 from .peers.processes import poll
 from .peers.signing import claims_of
@@ -88,7 +88,7 @@ class TokenTests(BareRegistryTestCase):
         """No scope at all is a login."""
         reply = self.ask_token("alice", account="alice", client_id="docker")
         self.assertEqual(self.granted(reply), {})
-        refused = self.ask_token("alice", password="wrong")
+        refused = self.ask_token("alice", password=WRONG)
         self.assert_oci_error(refused, 401, "UNAUTHORIZED")
         self.assertEqual(self.get("/v2/", bearer(reply.json()["token"])).status, 200)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .accounts_case import PASSWORDS, BareRegistryTestCase
+from .accounts_case import PASSWORDS, WRONG, BareRegistryTestCase
 from .case import mounts, uploads
 from .peers.https_client import bearer
 from .peers.images import MANIFEST_MEDIA_TYPE
@@ -40,7 +40,7 @@ class ClientTests(BareRegistryTestCase):
     def test_wrong_password(self) -> None:
         """skopeo says that the password is wrong, and stores nothing."""
         skopeo = self.make_skopeo()
-        refused = skopeo.login(self.host, "alice", "wrong")
+        refused = skopeo.login(self.host, "alice", WRONG)
         self.assert_refused(refused, "invalid username/password")
 
     def test_anonymous(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .accounts_case import PASSWORDS, SOON_SECONDS, BareRegistryTestCase
+from .accounts_case import PASSWORDS, SOON_SECONDS, WRONG, BareRegistryTestCase
 from .peers.processes import poll
 from .peers.slapd import (
     ALICE,
@@ -81,7 +81,7 @@ class GroupTests(DirectoryTestCase):
         """alice, a developer, pushes; bob, who is none, pulls and cannot push."""
         image = self.make_image()
         alice, bob = self.make_skopeo("alice"), self.make_skopeo("bob")
-        wrong = bob.login(self.host, "bob", "wrong")
+        wrong = bob.login(self.host, "bob", WRONG)
         self.assert_refused(wrong, "invalid username/password")
         for user, client in (("alice", alice), ("bob", bob)):
             done = client.login(self.host, user, IN_DIRECTORY[user])
@@ -141,7 +141,7 @@ class StartTlsTests(DirectoryTestCase):
     def test_login(self) -> None:
         """The password goes over TLS, which slapd's log tells."""
         self.assertEqual(self.status("alice"), 200)
-        self.assertEqual(self.status("alice", "wrong"), 401)
+        self.assertEqual(self.status("alice", WRONG), 401)
         poll(lambda: "STARTTLS" in self.slapd.log(), "STARTTLS in the log")
         self.assertRegex(self.slapd.log(), "TLS established")
 
@@ -159,7 +159,7 @@ class OutageTests(DirectoryTestCase):
         self.slapd.stop()
         for user, password in (
             ("bob", IN_DIRECTORY["bob"]),
-            ("bob", "wrong"),
+            ("bob", WRONG),
             ("nobody", "nobody's"),
         ):
             refused = self.ask_token(user, password=password)
@@ -172,7 +172,7 @@ class OutageTests(DirectoryTestCase):
         self.assertEqual(self.ask_token("").status, 200)
         self.slapd.start()
         poll(lambda: self.status("bob") == 200, "the directory", 2 * SOON_SECONDS)
-        self.assertEqual(self.status("bob", "wrong"), 401)
+        self.assertEqual(self.status("bob", WRONG), 401)
 
     def test_skopeo(self) -> None:
         """skopeo does not take it for a wrong password."""

@@ -8,6 +8,7 @@ from .accounts_case import (
     NAMESPACES,
     SOON_SECONDS,
     UPSTREAM,
+    WRONG,
     BareRegistryTestCase,
 )
 from .case import ALL
@@ -417,7 +418,7 @@ class LendingBasicTests(LendingTestCase):
         self.assertEqual(self.pull(own), 200)
         upload = self.https.request("POST", "/v2/team/app/blobs/uploads/", own)
         self.assertEqual(upload.status, 202, upload)
-        wrong = self.get(TAGS, self.as_user("alice", "wrong"))
+        wrong = self.get(TAGS, self.as_user("alice", WRONG))
         self.assertEqual(wrong.status, 401, wrong)
         self.assertTrue(wrong.one("WWW-Authenticate").startswith("Basic "))
 
@@ -471,7 +472,7 @@ class LendingTokensTests(LendingTestCase):
         self.assert_done(skopeo.login(self.host, "alice", "alice's own"))
         pushed = skopeo.push(self.image.source, f"{self.host}/team/app:2")
         self.assert_done(pushed)
-        wrong = self.ask_token("alice", password="wrong")
+        wrong = self.ask_token("alice", password=WRONG)
         self.assertEqual(wrong.status, 401, wrong)
         open_one = skopeo.list_tags(f"{self.host}/lib/open")
         self.assertNotEqual(open_one.status, 0, "alice has no right there")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from .accounts_case import PASSWORDS, SOON_SECONDS, BareRegistryTestCase
+from .accounts_case import PASSWORDS, SOON_SECONDS, WRONG, BareRegistryTestCase
 from .peers.https_client import HttpsClient, Reply, basic
 from .peers.processes import poll
 
@@ -84,7 +84,7 @@ class ChangeTests(PasswordTestCase):
         path.rename(path.with_suffix(".away"))
         self.until_logged("No such file")
         self.assertEqual(self.status("alice"), 200)
-        self.assertEqual(self.status("alice", "wrong"), 401)
+        self.assertEqual(self.status("alice", WRONG), 401)
         path.write_text("alice:$2y$05$cut\n")
         self.until_logged("cannot be understood")
         self.assertEqual(self.status("bob"), 200)
@@ -131,7 +131,7 @@ class BasicTests(PasswordTestCase):
     def test_wrong(self) -> None:
         """A wrong password is 401 everywhere, also where nobody needs one."""
         for target in ("/v2/", TAGS, "/v2/lib/open/tags/list"):
-            reply = self.get(target, self.as_user("alice", "wrong"))
+            reply = self.get(target, self.as_user("alice", WRONG))
             self.assert_oci_error(reply, 401, "UNAUTHORIZED")
             self.assertTrue(reply.challenge()["realm"])
 
@@ -162,7 +162,7 @@ class BasicChallengeTests(PasswordTestCase):
 
     def test_challenge(self) -> None:
         """Every 401 asks for Basic alone."""
-        bob = self.as_user("bob", "wrong")
+        bob = self.as_user("bob", WRONG)
         for target, header in (("/v2/", {}), (TAGS, {}), (TAGS, bob)):
             reply = self.get(target, header)
             self.assert_oci_error(reply, 401, "UNAUTHORIZED")
@@ -175,7 +175,7 @@ class BasicChallengeTests(PasswordTestCase):
         """skopeo and containerd log in so, too, and rights count."""
         image = self.make_image("another")
         alice, bob = self.make_skopeo("alice"), self.make_skopeo("bob")
-        wrong = bob.login(self.host, "bob", "wrong")
+        wrong = bob.login(self.host, "bob", WRONG)
         self.assert_refused(wrong, "invalid username/password")
         self.log_in(alice, "alice")
         self.log_in(bob, "bob")
@@ -208,7 +208,7 @@ class CostTests(PasswordTestCase):
         """`curl -u` a hundred times costs one hash."""
         self.set_password("dear", "now another", *DEAR)
         self.until("dear", "now another", 200)
-        one = self.cost(("bob", "wrong"))  # every kind of hash that the file has
+        one = self.cost(("bob", WRONG))  # every kind of hash that the file has
         self.assertGreater(one, 0.05, "too fast to be counted")
         self.set_password("dear", "and another", *DEAR)
         self.until("dear", "now another", 401)
@@ -224,7 +224,7 @@ class CostTests(PasswordTestCase):
         """The same password in many requests at once is one hash, too."""
         self.set_password("dear", "now another", *DEAR)
         self.until("dear", "dear's secret", 401)
-        one = self.cost(("bob", "wrong"))
+        one = self.cost(("bob", WRONG))
         before = self.hashing_seconds()
         with ThreadPoolExecutor(20) as pool:
             futures = [
@@ -235,9 +235,9 @@ class CostTests(PasswordTestCase):
 
     def test_unknown_user_costs_the_same(self) -> None:
         """What is computed does not tell who exists, whatever kind their hash is."""
-        known = self.cost(("dear", "wrong"))
-        cheap = self.cost(("alice", "wrong"))
-        unknown = self.cost(("nobody", "wrong"))
+        known = self.cost(("dear", WRONG))
+        cheap = self.cost(("alice", WRONG))
+        unknown = self.cost(("nobody", WRONG))
         self.assertGreater(known, 0.05, "too fast to be counted")
         for other in (cheap, unknown):
             self.assertLess(abs(other - known), known / 2, (known, cheap, unknown))
@@ -252,10 +252,10 @@ class CostTests(PasswordTestCase):
         replies = {
             way: [ask("alice"), ask("nobody"), ask("carol")]
             for way, ask in {
-                "token": lambda user: self.ask_token(user, password="wrong"),
-                "basic": lambda user: self.get(TAGS, self.as_user(user, "wrong")),
+                "token": lambda user: self.ask_token(user, password=WRONG),
+                "basic": lambda user: self.get(TAGS, self.as_user(user, WRONG)),
                 "form": lambda user: self.post_token(
-                    grant_type="password", username=user, password="wrong"
+                    grant_type="password", username=user, password=WRONG
                 ),
             }.items()
         }

@@ -128,12 +128,13 @@ class HttpsClient:
 
 
 class BalancerClient(HttpsClient):
-    """The hop in front, which has ended TLS: plain HTTP from 127.0.0.1.
+    """The hop in front, which has ended TLS, or passes it through with `tls`.
 
     `preamble` is what each connection begins with: a PROXY line.
     """
 
     preamble = b""
+    tls = False
 
     def connect(self) -> http.client.HTTPConnection:
         connection = _PlainConnection(
@@ -143,16 +144,20 @@ class BalancerClient(HttpsClient):
             source_address=(self.address, 0),
         )
         connection.preamble = self.preamble
+        connection.context = self.context if self.tls else None
         return connection
 
 
 class _PlainConnection(http.client.HTTPConnection):
     preamble = b""
+    context: ssl.SSLContext | None = None
 
     def connect(self) -> None:
         super().connect()
         if self.preamble:
             self.sock.sendall(self.preamble)
+        if self.context is not None:
+            self.sock = self.context.wrap_socket(self.sock, server_hostname="localhost")
 
 
 def basic(user: str, password: str) -> str:
