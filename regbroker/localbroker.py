@@ -153,9 +153,9 @@ class LocalBroker:
             token = self._signer.check_identity(request.refresh_token, service)
         except InvalidToken:
             raise _wrong_credentials(public_host) from None
-        account = await self._checks.look_up(token.user)
         # Another stamp is another password, or another person.
-        if account is None or not account.stamp or account.stamp != token.stamp:
+        account = await self._checks.look_up(token.user, token.stamp)
+        if account is None or not account.stamp:
             raise _wrong_credentials(public_host)
         return account
 

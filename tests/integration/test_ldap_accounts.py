@@ -218,6 +218,23 @@ class TwoSourcesTests(DirectoryTestCase):
         self.assertEqual(self.status("bob", PASSWORDS["bob"]), 200)
         self.assertEqual(self.status("bob", PASSWORDS["carol"]), 401)
 
+    def test_identity_tokens(self) -> None:
+        """Who is in both has one of either password's, and each dies with its own."""
+        tokens = [
+            self.ask_token("bob", password=password, offline_token="true").json()
+            for password in (IN_DIRECTORY["bob"], PASSWORDS["bob"])
+        ]
+
+        def renewed(number: int) -> int:
+            token = tokens[number]["refresh_token"]
+            form = {"grant_type": "refresh_token", "refresh_token": token}
+            return self.post_token(**form).status
+
+        self.assertEqual([renewed(0), renewed(1)], [200, 200])
+        self.set_password("bob", "bob's next")
+        poll(lambda: renewed(1) == 401, "the identity token's death", SOON_SECONDS)
+        self.assertEqual(renewed(0), 200)
+
     def test_directory_down(self) -> None:
         """Who is in the file gets in; about others nothing can be said."""
         self.slapd.stop()
