@@ -1,0 +1,244 @@
+"""Who may come in: the gates, each with a broker that the test plays."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.test.requesthelper import DummyRequest
+
+from regbroker.challenges import Challenge, parse_challenges
+from regbroker.errors import Denied, Unauthorized
+from regbroker.headers import ClientWay
+from regbroker.localbroker import Visitor, WrongToken
+from regbroker.mapping import Mapping, parse_rule
+from regbroker.names import Action, parse_path
+from regbroker.observe import Event
+from regbroker.realms import parse_realm
+from regbroker.upstreams import Knowledge
+from regbroker.web.admission import LocalGate, UpstreamGate
+from regbroker.web.exchange import Exchange
+
+HOST = "registry.test"
+WAY = ClientWay("192.0.2.1", "192.0.2.1", "https", HOST)
+MAPPING = Mapping([parse_rule("team = acme_team")], "up")
+REALM = parse_realm("https://up.test/token")
+
+MANIFEST = "/v2/team/app/manifests/1"
+UPLOADS = "/v2/team/app/blobs/uploads/"
+
+
+def exchange(method: str, path: str, authorization: str = "") -> Exchange:
+    """A request whose names are mapped."""
+    request: Any = DummyRequest([])
+    if authorization:
+        request.requestHeaders.setRawHeaders("Authorization", [authorization])
+    target = parse_path(path)
+    event = Event(lambda: 0.0, method=method, path=path)
+    made = Exchange(request, WAY, event, target, "", MAPPING)
+    if target.name is not None:
+        made.route = MAPPING.route(target.name)
+    return made
+
+
+def visitor(user: str, *actions: Action, token: bool = False) -> Visitor:
+    """Somebody who may do this to ``team/app``."""
+    return Visitor(
+        user,
+        token,
+        lambda action, name: action in actions and name == "team/app",
+        False,
+    )
+
+
+class FakeBroker:
+    """Lets in whom the test says."""
+
+    def __init__(self, answer: Visitor | Exception | None) -> None:
+        self.answer = answer
+        self.asked: list[tuple[str | None, str, str]] = []
+
+    def service(self, host: str) -> str:
+        return f"service of {host}"
+
+    async def identify(self, *asked: Any) -> Visitor | None:
+        self.asked.append(asked)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def visible(self, visitor: Visitor) -> Any:
+        return visitor.user.__eq__
+
+
+class GateTestCase(SynchronousTestCase):
+    def result(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """What some work returns at once."""
+        return self.successResultOf(Deferred.fromCoroutine(work))
+
+    def error(self, work: Coroutine[Any, Any, Any], kind: type[Exception]) -> Any:
+        """What some work fails with at once."""
+        return self.failureResultOf(Deferred.fromCoroutine(work), kind).value
+
+    def challenge_of(self, error: Unauthorized) -> str:
+        """The one challenge of a refusal."""
+        ((name, value),) = error.headers
+        self.assertEqual(name, b"WWW-Authenticate")
+        return value.decode()
+
+
+class LocalGateTests(GateTestCase):
+    def gate(
+        self, answer: Visitor | Exception | None, basic: bool = False
+    ) -> LocalGate:
+        """A gate before a broker."""
+        self.broker = FakeBroker(answer)
+        broker: Any = self.broker
+        return LocalGate(broker, "/auth", basic)
+
+    def refusal(
+        self, answer: Visitor | Exception | None, given: Exchange, basic: bool = False
+    ) -> str:
+        """The challenge that refuses somebody."""
+        gate = self.gate(answer, basic)
+        return self.challenge_of(self.error(gate.admit(given), Unauthorized))
+
+    def test_let_in(self) -> None:
+        """Who may do it comes in, and the log hears who it was."""
+        alice = visitor("alice", Action.PULL)
+        given = exchange("GET", MANIFEST, "Bearer x")
+        self.assertIs(self.result(self.gate(alice).admit(given)), alice)
+        self.assertEqual(given.event.user, "alice")
+        self.assertEqual(self.broker.asked, [("Bearer x", HOST, "192.0.2.1")])
+
+    def test_aliases(self) -> None:
+        """What is asked is about the canonical name."""
+        given = exchange("GET", "/v2/acme_team/app/manifests/1")
+        nobody = visitor("", Action.PULL)
+        self.assertIs(self.result(self.gate(nobody).admit(given)), nobody)
+
+    def test_ping(self) -> None:
+        """It lets in who has anything, and asks for it who has nothing."""
+        for known in (visitor("alice"), visitor("", token=True)):
+            given = exchange("GET", "/v2/")
+            self.assertIs(self.result(self.gate(known).admit(given)), known)
+        self.assertEqual(
+            self.refusal(visitor("", Action.PULL), exchange("GET", "/v2/")),
+            'Bearer realm="https://registry.test/auth",'
+            'service="service of registry.test"',
+        )
+
+    def test_challenges(self) -> None:
+        """They say what is missing: everything, access, or a good token."""
+        common = (
+            'Bearer realm="https://registry.test/auth",'
+            'service="service of registry.test",scope="repository:team/app:'
+        )
+        get, post = exchange("GET", MANIFEST), exchange("POST", UPLOADS)
+        self.assertEqual(self.refusal(visitor(""), get), f'{common}pull"')
+        self.assertEqual(self.refusal(visitor(""), post), f'{common}pull,push"')
+        self.assertEqual(self.refusal(None, get), f'{common}pull"')
+        self.assertEqual(
+            self.refusal(visitor("alice", Action.PULL, token=True), post),
+            f'{common}pull,push",error="insufficient_scope"',
+        )
+        self.assertEqual(
+            self.refusal(WrongToken(), get), f'{common}pull",error="invalid_token"'
+        )
+        catalog = self.refusal(visitor(""), exchange("GET", "/v2/_catalog"))
+        self.assertIn('scope="registry:catalog:*"', catalog)
+
+    def test_basic(self) -> None:
+        """For clients that know nothing else, there is nothing else."""
+        basic = 'Basic realm="registry.test"'
+        answers = (visitor(""), None, WrongToken(), visitor("alice", token=True))
+        for answer in answers:
+            given = exchange("GET", MANIFEST)
+            self.assertEqual(self.refusal(answer, given, basic=True), basic)
+
+    def test_denied(self) -> None:
+        """Who has shown a password and may not is told so: 403, no challenge."""
+        bob = visitor("bob", Action.PULL)
+        error = self.error(self.gate(bob).admit(exchange("POST", UPLOADS)), Denied)
+        self.assertEqual(error.headers, ())
+        self.assertEqual(error.detail, {"name": "team/app"})
+        catalog = exchange("GET", "/v2/_catalog")
+        error = self.error(self.gate(bob).admit(catalog), Denied)
+        self.assertEqual(error.message, "bob may not list the repositories")
+
+    def test_mount(self) -> None:
+        """Without the right to pull there, it is an upload."""
+        for source, mounts in (("team/app", True), ("team/other", False)):
+            given = exchange("POST", UPLOADS)
+            given.query = f"mount=sha256:1&from={source}"
+            given.mounted_from = MAPPING.route(source)
+            alice = visitor("alice", Action.PULL, Action.PUSH)
+            self.result(self.gate(alice).admit(given))
+            self.assertEqual(given.mounted_from is not None, mounts)
+            self.assertEqual("mount" in given.query, mounts)
+
+    def test_visible(self) -> None:
+        """The broker says what is seen."""
+        seen = self.result(self.gate(None).visible(visitor("x")))
+        self.assertTrue(seen("x"))
+
+
+class FakeUpstream:
+    """What is known of an upstream."""
+
+    def __init__(self, known: Knowledge | None) -> None:
+        self.known = known
+
+
+class FakeAnswering:
+    """Writes challenges anew."""
+
+    def challenges(self, given: tuple[Challenge, ...], _: Exchange) -> Any:
+        return [(b"WWW-Authenticate", challenge.scheme.encode()) for challenge in given]
+
+
+class TokenUsers:
+    """Remembers whose token is whose."""
+
+    def user_of(self, token: str) -> str:
+        return {"t": "carol"}.get(token, "")
+
+
+BEARER = Knowledge(parse_challenges(['Bearer realm="https://up.test/token"']), REALM)
+BASIC = Knowledge(parse_challenges(['Basic realm="up"']))
+
+
+class UpstreamGateTests(GateTestCase):
+    def gate(self, known: Knowledge | None, lends: bool = False) -> UpstreamGate:
+        """A gate before an upstream of which this is known."""
+        upstream: Any = FakeUpstream(known)
+        broker: Any = TokenUsers()
+        answering: Any = FakeAnswering()
+        return UpstreamGate(upstream, broker, answering, lends)
+
+    def test_ping(self) -> None:
+        """It is answered here when it is known what the upstream will say."""
+        given = exchange("GET", "/v2/")
+        for known, lends in ((BEARER, False), (BASIC, False), (BEARER, True)):
+            error = self.error(self.gate(known, lends).admit(given), Unauthorized)
+            scheme = known.challenges[0].scheme
+            self.assertEqual(self.challenge_of(error), scheme)
+
+    def test_ping_for_the_upstream(self) -> None:
+        """It is not when nothing is known or wanted, or Basic would be lent."""
+        given = exchange("GET", "/v2/")
+        for known, lends in ((None, False), (Knowledge(()), False), (BASIC, True)):
+            self.assertIsNone(self.result(self.gate(known, lends).admit(given)))
+        with_token = exchange("GET", "/v2/", "Bearer t")
+        self.assertIsNone(self.result(self.gate(BEARER).admit(with_token)))
+        self.assertEqual(with_token.event.user, "carol")
+
+    def test_everything_else(self) -> None:
+        """That is for the upstream to decide; the log hears who asks."""
+        given = exchange("GET", MANIFEST, "Basic Ym9iOmI=")
+        self.assertIsNone(self.result(self.gate(BEARER).admit(given)))
+        self.assertEqual(given.event.user, "bob")
+        visible = self.result(self.gate(BEARER).visible(visitor("")))
+        self.assertTrue(visible("anything"))
