@@ -272,6 +272,7 @@ def _too_large_message() -> str:
 class StreamingSite(Site):
     """A `Site` of streaming requests that speaks HTTP/1.1 alone."""
 
+    noisy = False
     protocol = StreamingChannel  # type: ignore[assignment]
     requestFactory = StreamingRequest
 

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     explain = commands.add_parser("explain", help="say where a name leads, and why")
     for command in (check, explain):
         command.add_argument("--config", "-c", required=True, metavar="FILE")
-    explain.add_argument("image", metavar="HOST/NAME")
+    explain.add_argument("image", metavar="HOST/NAME[:TAG]")
     options = parser.parse_args(arguments)
     try:
         config = load_config(options.config)
@@ -39,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain(config: Config, image: str) -> int:
-    host, _, name = image.partition("/")
+    host, _, reference = image.partition("/")
+    # What people paste has a tag or a digest behind the name.
+    name = reference.partition("@")[0].partition(":")[0]
     bare_host = host.rsplit(":", 1)[0] if not host.endswith("]") else host
     found = {entry.host: entry for entry in config.registries}
     registry = found.get(bare_host) or found.get("*")

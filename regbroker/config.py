@@ -15,7 +15,7 @@ from regbroker.access import AccessRules
 from regbroker.headers import Network
 from regbroker.ldapurl import LdapUrl
 from regbroker.mapping import Mapping as NameMapping
-from regbroker.redirects import Origin
+from regbroker.origins import Origin
 from regbroker.tokens import ACCESS_LIFE
 
 #: nginx users set 900 s for registries: the last request of a push may make

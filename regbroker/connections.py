@@ -67,7 +67,7 @@ from regbroker.errors import (
     UpstreamUnavailable,
 )
 from regbroker.headers import Header, connection_options
-from regbroker.redirects import Origin
+from regbroker.origins import Origin
 
 #: Idle connections kept; more would only be opened again under load.
 MAX_IDLE_CONNECTIONS = 64

@@ -48,17 +48,19 @@ def greeting(config: Config, urls: list[str]) -> str:
         f"'https://{netloc}{registry.token_path}?scope=repository:{name}:pull'",
         f"  skopeo copy{options} --dest-creds {user_name}:{password} "
         f"docker://docker.io/library/{_EXAMPLE} docker://{netloc}/{name}:latest",
-        f"  docker login -u {user_name} {netloc}",
-        f"  docker push {netloc}/{name}:latest",
+        "",
     ]
     if not config.certificates:
         lines += [
-            "",
-            "docker trusts the certificate after",
-            "",
             f"  sudo install -D -m 644 {certificate} "
             f"/etc/docker/certs.d/{netloc}/ca.crt",
         ]
+    lines += [
+        f"  docker login -u {user_name} {netloc}",
+        f"  docker pull {_EXAMPLE}",
+        f"  docker tag {_EXAMPLE} {netloc}/{name}:latest",
+        f"  docker push {netloc}/{name}:latest",
+    ]
     return "\n".join([*lines, ""])
 
 

@@ -138,9 +138,10 @@ def _problems_of_the_whole(
     hosts = [name for _, kind, name in titles if kind == "registry"]
     if not hosts:
         return ["no [registry HOST] section; write one for each name that clients use"]
+    kinds = [(kind, name) for _, kind, name in titles]
     problems = [
-        f"[registry {host}]: this host stands twice"
-        for host in sorted({host for host in hosts if hosts.count(host) > 1})
+        f"[{f'{kind} {name}'.strip()}]: this section stands twice; once is right"
+        for kind, name in sorted({each for each in kinds if kinds.count(each) > 1})
     ]
     for kind in ("upstream", "accounts", "access"):
         problems += _unused(parser, titles, kind)

@@ -168,8 +168,8 @@ def read_main(section: Section) -> Main:
 
 def read_tls(section: Section, host: str) -> CertificateFiles | None:
     """Read ``[tls]`` or ``[tls NAME]``."""
-    if host and inivalues.HOST.fullmatch(host.removeprefix("*.")) is None:
-        section.wrong(f"'{host}' is no host name")
+    if host and not inivalues.is_host(host.removeprefix("*.")):
+        section.wrong(f"'{host}' is no host name; write it in lower case")
     given = section.has("certificate"), section.has("key")
     certificate = section.get("certificate", section.file, None)
     key = section.get("key", section.file, None)
@@ -195,7 +195,7 @@ class Known:
 
 def read_registry(section: Section, host: str, known: Known) -> RegistryConfig | None:
     """Read ``[registry HOST]``."""
-    if host != "*" and inivalues.HOST.fullmatch(host) is None:
+    if host != "*" and not inivalues.is_host(host):
         section.wrong(
             f"'{host}' is no host name; write the name that clients use, in lower "
             "case and without a port, or *"
@@ -284,6 +284,17 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
         return upstream
     if origin is not None and upstream.users:
         section.problem("users", "belongs to 'url = sandbox:' only; take it out")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        section.wrong("the name may have letters, digits, and . _ - between them")
+    if upstream.realm and origin is None:
+        section.problem("realm", "means nothing to 'url = sandbox:'; take it out")
+    elif (
+        upstream.realm is not None
+        and upstream.realm.startswith("http:")
+        and origin is not None
+        and origin.scheme == "https"
+    ):
+        section.problem("realm", "would send passwords in the clear; write https")
     if upstream.ca_file is not None and (origin is None or origin.scheme == "http"):
         section.problem("ca-file", "needs an https url; take it out")
     if upstream.service and not upstream.realm:

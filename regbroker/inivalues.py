@@ -9,21 +9,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_network
 
 from regbroker.config import Listener
 from regbroker.grants import MIN_LIFE_SECONDS
 from regbroker.headers import Network
 from regbroker.ldapurl import LdapUrl, parse_ldap_url
 from regbroker.mapping import InvalidRule, Mapping, parse_rule
-from regbroker.redirects import Origin, parse_origin
+from regbroker.origins import Origin, parse_origin
+from regbroker.realms import RealmRefused, parse_realm
 
-#: A host as it stands in a section's title: lower case, no port.
-HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 
 
 class InvalidValue(ValueError):
     """An option's value is wrong; the text says what would be right."""
+
+
+def is_host(text: str) -> bool:
+    """Tell whether a text is a host: lower case, no port, IPv6 in brackets."""
+    if text.startswith("["):
+        try:
+            return text == f"[{IPv6Address(text[1:-1]).compressed}]"
+        except ValueError:
+            return False
+    return len(text) <= 253 and all(map(_LABEL.fullmatch, text.split(".")))
 
 
 def lines(text: str) -> list[str]:
@@ -36,6 +46,9 @@ def listeners(text: str) -> tuple[Listener, ...]:
     given = lines(text)
     if not given:
         raise InvalidValue("empty; write for example tls:443 or tcp:8080")
+    twice = sorted({line for line in given if given.count(line) > 1})
+    if twice:
+        raise InvalidValue(f"'{twice[0]}' stands twice; once is right")
     return tuple(listener(line) for line in given)
 
 
@@ -53,9 +66,9 @@ def listener(line: str) -> Listener:
         endpoint = line
     if endpoint.startswith("tcp:"):
         port = endpoint.split(":")[1]
-        if not (port.isdigit() and int(port) < 65536):
+        if not (re.fullmatch("[0-9]{1,5}", port) and int(port) < 65536):
             raise InvalidValue(
-                f"'{line}' has no port; write for example tls:443 or "
+                f"'{line}' has no port from 0 to 65535; write for example tls:443 or "
                 "tls:8443:interface=127.0.0.1"
             )
     elif not endpoint.startswith(("systemd:", "unix:")) or not arguments:
@@ -84,8 +97,16 @@ def mapping(text: str, upstream: str) -> Mapping:
     given = lines(text)
     if not given:
         raise InvalidValue("empty; write 'team = acme_team', or '* = *' for all names")
+    rules, problems = [], []
+    for line in given:
+        try:
+            rules.append(parse_rule(line))
+        except InvalidRule as error:
+            problems.append(str(error))
+    if problems:
+        raise InvalidValue("; ".join(problems))
     try:
-        return Mapping([parse_rule(line) for line in given], upstream)
+        return Mapping(rules, upstream)
     except InvalidRule as error:
         raise InvalidValue(str(error)) from None
 
@@ -130,16 +151,22 @@ def upstream_url(text: str) -> tuple[Origin | None, str]:
         return None, ""
     match = re.fullmatch(r"(https?)://([^/?#]+)(/[^?#]*)?", text)
     origin = match and parse_origin(match[1], match[2])
-    if not match or origin is None:
+    if not match or origin is None or not is_host(origin.bare_netloc):
         raise InvalidValue("write https://HOST, https://HOST:PORT, or sandbox:")
-    return origin, (match[3] or "").rstrip("/").removesuffix("/v2")
+    path = (match[3] or "").rstrip("/").removesuffix("/v2")
+    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*", path):
+        raise InvalidValue(f"the path '{path}' is not one that a registry can have")
+    return origin, path
 
 
 def realm(text: str) -> str | None:
     """Check a realm that the operator has written."""
-    match = re.fullmatch(r"(https?)://([^/?#]+)([/?][^#]*)?", text)
-    if not match or parse_origin(match[1], match[2]) is None:
-        raise InvalidValue("write the URL of the token service, https://HOST/PATH")
+    try:
+        parse_realm(text)
+    except RealmRefused:
+        raise InvalidValue(
+            "write the URL of the token service, https://HOST/PATH"
+        ) from None
     return text
 
 
@@ -204,7 +231,7 @@ def hosts(text: str) -> tuple[str, ...]:
     """Parse host names, separated by spaces or commas."""
     hosts = tuple(text.lower().replace(",", " ").split())
     for host in hosts:
-        if HOST.fullmatch(host) is None:
+        if not is_host(host):
             raise InvalidValue(
                 f"'{host}' is no host name; write it without scheme or port"
             )

@@ -4,7 +4,6 @@ Listening: one service for each line of ``listen``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -97,8 +96,9 @@ class ListeningService(Service):
             problem = failures[0].value
             reason = str(problem)
             if isinstance(problem, CannotListenError):
+                # gaierror counts its errors apart from errno.
                 cause = problem.socketError
-                reason = os.strerror(cause.errno) if cause.errno else str(cause)
+                reason = getattr(cause, "strerror", None) or str(cause)
             raise StateError(
                 f"[regbroker] listen: cannot listen on {self._listener.text}: {reason}"
             )

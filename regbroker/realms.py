@@ -16,7 +16,7 @@ from ipaddress import ip_address
 
 from publicsuffixlist import PublicSuffixList
 
-from regbroker.redirects import Origin, parse_origin
+from regbroker.origins import Origin, parse_origin
 
 
 class RealmRefused(ValueError):

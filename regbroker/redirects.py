@@ -15,49 +15,12 @@ from dataclasses import dataclass
 
 from regbroker.errors import ClientError, UpstreamMalformed
 from regbroker.names import Endpoint, parse_path
+from regbroker.origins import Origin
 from regbroker.queries import join_target, replaced, split_target, values
 
 ToPublic = Callable[[str], str | None]
 
 _URL = re.compile(r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?//(?P<host>[^/?#]*)")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A server: scheme, host in lower case, port."""
-
-    scheme: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{self.netloc}"
-
-    @property
-    def netloc(self) -> str:
-        """Host and port as they stand in a URL and in a Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        if self.port == _DEFAULT_PORTS.get(self.scheme):
-            return host
-        return f"{host}:{self.port}"
-
-
-def parse_origin(scheme: str, authority: str) -> Origin | None:
-    """Parse scheme and ``host[:port]``; None for what is no server of HTTP."""
-    scheme = scheme.lower()
-    if scheme not in _DEFAULT_PORTS or "@" in authority:
-        return None
-    match = re.fullmatch(
-        r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?",
-        authority,
-    )
-    if match is None:
-        return None
-    port = int(match["port"] or _DEFAULT_PORTS[scheme])
-    if not 0 < port < 65536:
-        return None
-    return Origin(scheme, (match["v6"] or match["host"]).lower(), port)
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ This is the embedding API::
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.endpoints import serverFromString
 from twisted.internet.ssl import CertificateOptions
 from twisted.web.resource import IResource
 
@@ -34,7 +35,7 @@ from regbroker.errors import ConfigurationError
 from regbroker.ini import parse_config
 from regbroker.listening import ListeningService
 from regbroker.localparts import LocalParts
-from regbroker.redirects import parse_origin
+from regbroker.origins import parse_origin
 from regbroker.sandbox import SandboxService
 from regbroker.speakers import (
     ClientSpeaks,
@@ -42,7 +43,7 @@ from regbroker.speakers import (
     SharedWithAnonymous,
     Speaker,
 )
-from regbroker.tls import load_certificates, self_signed
+from regbroker.tls import Trust, load_certificates, self_signed
 from regbroker.upstreams import Upstream
 from regbroker.upstreamtokens import UpstreamTokens
 from regbroker.web.admission import Gate, LocalGate, UpstreamGate
@@ -67,15 +68,48 @@ def load_config(path: str | Path) -> Config:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigurationError([f"{path}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError([f"{path}: not UTF-8 text"]) from error
+        raise ConfigurationError([f"{path}: not UTF-8 text; save it as UTF-8"]) from (
+            error
+        )
     config = parse_config(text, PurePath(path.absolute().parent), _problem_with_file)
+    problems = [*_problems_with_endpoints(config), *_problems_with_ca_files(config)]
     if config.certificates:
-        load_certificates(config.certificates, None)
+        try:
+            load_certificates(config.certificates, None)
+        except ConfigurationError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigurationError(problems)
     return config
+
+
+def _problems_with_endpoints(config: Config) -> Iterator[str]:
+    for listener in config.listen:
+        # What systemd has to hand over is known only where it has started us.
+        if listener.endpoint.startswith("systemd:"):
+            continue
+        try:
+            serverFromString(None, listener.endpoint)
+        except (TypeError, ValueError, LookupError) as error:
+            yield (
+                f"[regbroker] listen: '{listener.text}' is not understood ({error}); "
+                "write for example tls:8443:interface=127.0.0.1"
+            )
+
+
+def _problems_with_ca_files(config: Config) -> Iterator[str]:
+    for entry in config.upstreams.values():
+        try:
+            Trust(Path(entry.ca_file) if entry.ca_file else None)
+        except (OSError, ValueError):
+            yield (
+                f"[upstream {entry.name}] ca-file: {entry.ca_file} holds no "
+                "certificate in PEM form"
+            )
 
 
 def _problem_with_file(path: PurePath) -> str | None:
@@ -179,14 +213,9 @@ def _build_upstream(
 ) -> UpstreamService:
     sandbox = None
     if entry.origin is None:
-        directory = Path(config.state_directory) / "sandbox" / entry.name
+        directory = Path(config.state_directory).resolve() / "sandbox" / entry.name
         sandbox = SandboxService(reactor, directory, entry.users)
-    try:
-        upstream = Upstream(entry, reactor)
-    except ValueError as error:
-        raise ConfigurationError(
-            [f"[upstream {entry.name}] ca-file: {entry.ca_file}: {error}"]
-        ) from error
+    upstream = Upstream(entry, reactor)
     return UpstreamService(
         upstream,
         UpstreamTokens(upstream, reactor, time.time),

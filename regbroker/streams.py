@@ -20,6 +20,7 @@ from twisted.web.iweb import IBodyProducer
 from twisted.web.server import Request
 from zope.interface import implementer
 
+from regbroker.bodies import decode_content
 from regbroker.connections import Reply
 from regbroker.errors import UpstreamMalformed
 
@@ -262,6 +263,13 @@ class _Gathering(Protocol):
             self.finished.callback(b"".join(self._chunks))
         else:
             self.finished.errback(UpstreamMalformed("the upstream broke off its reply"))
+
+
+async def gather_plain(reply: Reply, limit: int) -> bytes:
+    """Read a reply's whole body and undo its encoding; fails as `gather_body`."""
+    body = await gather_body(reply, limit)
+    encoding = (reply.header(b"Content-Encoding") or b"").decode("latin-1")
+    return decode_content(body, encoding, limit)
 
 
 def gather_body(reply: Reply, limit: int) -> Deferred[bytes]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from pathlib import Path
+from typing import Any, NoReturn
 
 from twisted.application.service import MultiService
 from twisted.internet import reactor
+from twisted.logger import Logger
 from twisted.python import usage
 
 from regbroker import __version__
@@ -13,6 +18,8 @@ from regbroker.config import Config
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.greeting import greeting
 from regbroker.service import build_service, listeners, load_config
+
+_log = Logger()
 
 
 class Options(usage.Options):
@@ -51,25 +58,51 @@ class TwistdService(MultiService):
     def __init__(self, options: Options) -> None:
         super().__init__()
         self._config = options.config
-        self._foreground = bool(
-            options.parent is not None and options.parent.get("nodaemon")
-        )
+        self._twistd: Any = options.parent or {}
 
     def privilegedStartService(self) -> None:
         """Listen; a port that is taken is one line and exit status 1."""
         try:
             super().privilegedStartService()
         except StateError as error:
-            # Standard error is the log by now, in the foreground and elsewhere.
-            sys.exit(f"regbroker: {error}")
+            self._give_up(error)
 
     def startService(self) -> None:
         """Start, and say what can be tried when somebody is looking."""
-        super().startService()
-        if self._foreground and sys.__stdout__ is not None:
+        try:
+            super().startService()
+        except StateError as error:
+            self._give_up(error)
+        # The default would end the process, and every transfer with it.
+        signal.signal(signal.SIGHUP, self._hung_up)
+        if self._twistd.get("nodaemon") and sys.__stdout__ is not None:
             urls = [child.url for child in listeners(next(iter(self)))]
             # Around the log, which would put a time before each line.
             print(greeting(self._config, urls), file=sys.__stdout__, flush=True)
+
+    def _hung_up(self, *_: object) -> None:
+        _log.info("SIGHUP: nothing is read again; restart for a new configuration")
+
+    def _give_up(self, error: StateError) -> NoReturn:
+        """End the process with one line."""
+        message = f"regbroker: {error}"
+        # twistd tells an Exception to the process that waits for the daemon, but
+        # not SystemExit: it would wait for ever, and the pidfile would stay.
+        pipe = self._twistd.get("statusPipe")
+        if pipe is not None:
+            os.write(pipe, f"1 {message}".encode("ascii", "backslashreplace")[:100])
+        pidfile = self._twistd.get("pidfile")
+        if pidfile and _holds_our_pid(Path(pidfile)):
+            os.unlink(pidfile)
+        # Standard error is the log by now, in the foreground and elsewhere.
+        sys.exit(message)
+
+
+def _holds_our_pid(pidfile: Path) -> bool:
+    try:
+        return pidfile.read_text().strip() == str(os.getpid())
+    except OSError:
+        return False
 
 
 def makeService(options: Options) -> MultiService:

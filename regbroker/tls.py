@@ -45,7 +45,7 @@ from zope.interface import implementer
 
 from regbroker.config import CertificateFiles
 from regbroker.errors import ConfigurationError, StateError
-from regbroker.redirects import Origin
+from regbroker.origins import Origin
 
 #: TLS 1.2 suites with ephemeral keys and authenticated encryption. Those of
 #: TLS 1.3 are all like that and are OpenSSL's own affair.
@@ -56,6 +56,10 @@ _SELF_SIGNED_DAYS = 397
 _RENEW_BEFORE = timedelta(days=30)
 
 _log = Logger()
+
+
+class WrongKey(ValueError):
+    """The key cannot be used, or not with its certificate."""
 
 
 def certificate_options(
@@ -76,11 +80,11 @@ def certificate_options(
     try:
         key = serialization.load_pem_private_key(key_pem, None)
     except TypeError:
-        raise ValueError("the key is encrypted; give one without passphrase") from None
+        raise WrongKey("the key is encrypted; give one without passphrase") from None
     except ValueError:
-        raise ValueError("the key is no PEM file") from None
+        raise WrongKey("the key is no PEM file") from None
     if _public_bytes(key.public_key()) != _public_bytes(chain[0].public_key()):
-        raise ValueError("the key does not belong to the certificate")
+        raise WrongKey("the key does not belong to the certificate")
     return CertificateOptions(
         privateKey=crypto.PKey.from_cryptography_key(key),  # type: ignore[arg-type]
         certificate=crypto.X509.from_cryptography(chain[0]),
@@ -126,7 +130,11 @@ def load_certificates(
             options = certificate_options(*pair)
         except (OSError, ValueError) as error:
             section = f"tls {entry.host}".strip()
-            problems.append(f"[{section}] certificate: {entry.certificate}: {error}")
+            wrong_key = isinstance(error, WrongKey)
+            option, path = (
+                ("key", entry.key) if wrong_key else ("certificate", entry.certificate)
+            )
+            problems.append(f"[{section}] {option}: {path}: {error}")
             continue
         if entry.host:
             others[entry.host] = options.getContext()
@@ -218,6 +226,17 @@ def _write(path: Path, data: bytes, mode: int) -> None:
     new.replace(path)
 
 
+#: Why OpenSSL refuses a certificate, for operators; X509_V_ERR_*.
+_VERIFY_ERRORS = {
+    9: "it is not valid yet",
+    10: "it has expired",
+    18: "it is signed by itself; if it is right, name it in ca-file",
+    19: "the CA above it is not known here; if it is right, name it in ca-file",
+    20: "who issued it is not known here; name the CA in ca-file",
+    21: "who issued it is not known here; name the CA in ca-file",
+}
+
+
 @implementer(IOpenSSLClientConnectionCreator)
 class _Strict:
     """
@@ -242,8 +261,17 @@ class _Strict:
     def _check(
         self, connection: Any, certificate: Any, error: int, depth: int, ok: int
     ) -> bool:
-        if depth or not ok:
-            return bool(ok)
+        if not ok:
+            _log.warn(
+                "the certificate of {host} is refused: {reason} "
+                "(certificate {depth} of its chain)",
+                host=self._host,
+                reason=_VERIFY_ERRORS.get(error, f"OpenSSL's error {error}"),
+                depth=depth,
+            )
+            return False
+        if depth:
+            return True
         try:
             verify_service_identity(
                 extract_patterns(certificate), [_service_id(self._host)], []
@@ -278,7 +306,6 @@ class Trust:
         if ca_file is None:
             self._root: Any = platformTrust()
         else:
-            # Bounded: an origin is an upstream's own or its token service's.
             certificates = x509.load_pem_x509_certificates(ca_file.read_bytes())
             self._root = trustRootFromCertificates(
                 [
@@ -286,6 +313,7 @@ class Trust:
                     for c in certificates
                 ]
             )
+        # Bounded: an origin is an upstream's own or its token service's.
         self._endpoints: dict[Origin, IStreamClientEndpoint] = {}
 
     def endpoint(

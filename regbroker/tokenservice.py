@@ -28,8 +28,8 @@ from regbroker.grants import (
     get_query,
     post_form,
 )
+from regbroker.origins import parse_origin
 from regbroker.realms import Realm
-from regbroker.redirects import parse_origin
 from regbroker.scopes import Scope
 from regbroker.tls import Trust
 from regbroker.upstreams import USER_AGENT

@@ -26,8 +26,9 @@ from regbroker.config import UpstreamConfig
 from regbroker.connections import Connections, Reply
 from regbroker.errors import UpstreamTimeout, UpstreamUnavailable
 from regbroker.headers import Header
+from regbroker.origins import Origin
 from regbroker.realms import Realm, RealmRefused, allowed_realm, parse_realm
-from regbroker.redirects import Origin, OwnAddress
+from regbroker.redirects import OwnAddress
 from regbroker.streams import gather_body
 from regbroker.tls import Trust
 

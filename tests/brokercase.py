@@ -11,7 +11,7 @@ from regbroker.broker import Broker
 from regbroker.config import UpstreamConfig
 from regbroker.grants import TokenRequest, parse_get, parse_post
 from regbroker.mapping import Mapping, parse_rule
-from regbroker.redirects import Origin
+from regbroker.origins import Origin
 from regbroker.upstreams import Upstream
 from regbroker.upstreamtokens import UpstreamTokens
 from tests.proxycase import TOKENS, HeldTime, SocketTestCase

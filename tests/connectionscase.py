@@ -13,7 +13,7 @@ from regbroker.connections import (
     Connections,
     Reply,
 )
-from regbroker.redirects import Origin
+from regbroker.origins import Origin
 from regbroker.tls import Trust
 from tests.proxycase import HeldTime, SocketTestCase
 from tests.scripted import ScriptedUpstream

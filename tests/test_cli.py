@@ -50,6 +50,21 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("[regbroker] listen: ", err)
         self.assertIn("none.pem cannot be read: No such file or directory", err)
 
+    def test_check_what_only_serving_would_find(self) -> None:
+        """Endpoints and CA files are tried, not only read."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        (directory / "ca.pem").write_text("no certificate")
+        path = directory / "regbroker.ini"
+        text = CONFIG + "ca-file = ca.pem\n[regbroker]\nlisten = tcp:0:interfce=x\n"
+        # As some editors save it.
+        path.write_text(text, encoding="utf-8-sig")
+        status, _, err = self.run_command("check", "-c", str(path))
+        self.assertEqual(status, 1)
+        self.assertIn("[regbroker] listen: 'tcp:0:interfce=x' is not understood", err)
+        self.assertIn("[upstream aliyun] ca-file: ", err)
+        self.assertIn("holds no certificate in PEM form", err)
+
     def test_no_file(self) -> None:
         """A file that is not there is named."""
         status, _, err = self.run_command("check", "-c", "/nowhere/regbroker.ini")
@@ -62,6 +77,8 @@ class CommandTests(SynchronousTestCase):
         for image in (
             "registry.example.com/team/app",
             "registry.example.com:8443/acme_team/app",
+            "registry.example.com/team/app:1.0",
+            "registry.example.com/team/app:1.0@sha256:" + "a" * 64,
         ):
             status, out, _ = self.run_command("explain", "-c", path, image)
             self.assertEqual(status, 0)

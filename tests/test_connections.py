@@ -15,7 +15,7 @@ from regbroker.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from regbroker.redirects import Origin
+from regbroker.origins import Origin
 from regbroker.streams import gather_body
 from regbroker.tls import Trust
 from tests.connectionscase import ConnectionsTestCase

@@ -35,7 +35,9 @@ class GreetingTests(SynchronousTestCase):
         """As shipped: the self-signed certificate, the sandbox's user."""
         text = greeting(config(), ["https://127.0.0.1:8443"])
         commands = [shlex.split(line) for line in text.splitlines() if "8443" in line]
-        curl, token, skopeo, login, push, _ = commands
+        curl, token, skopeo, trust, login, tag, push = commands
+        self.assertEqual(trust[-1], "/etc/docker/certs.d/localhost:8443/ca.crt")
+        self.assertEqual(tag[-1], "localhost:8443/team/app:latest")
         self.assertEqual(
             curl,
             shlex.split(
@@ -59,7 +61,7 @@ class GreetingTests(SynchronousTestCase):
         )
         text = greeting(named, ["https://0.0.0.0:443"])
         self.assertNotIn("self-signed", text)
-        self.assertNotIn("docker trusts", text)
+        self.assertNotIn("/etc/docker/certs.d", text)
         self.assertIn("https://registry.example.com:443/v2/", text)
 
     def test_plain_listener(self) -> None:

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.config import CertificateFiles, Config, Listener
 from regbroker.errors import ConfigurationError
 from regbroker.ini import parse_config
-from regbroker.redirects import Origin
+from regbroker.origins import Origin
 
 WHOLE = """
     [regbroker]
@@ -211,6 +211,12 @@ class ProblemTests(SynchronousTestCase):
         """Wrong values, each with the option that has it."""
         for section, line, expected in [
             ("regbroker", "listen = tls:", "has no port"),
+            ("regbroker", "listen = tcp:²", "has no port"),
+            ("regbroker", "listen =\n  tls:1\n  tls:1", "stands twice"),
+            ("upstream aliyun", "url = https://..", "write https://HOST"),
+            ("upstream aliyun", "url = https://a/b c", "is not one"),
+            ("upstream aliyun", "realm = http://a.example/t", "in the clear"),
+            ("upstream aliyun", "realm = https://a.example/to ken", "the URL of"),
             ("regbroker", "listen = tls:99999", "has no port"),
             ("regbroker", "listen = udp:53", "is not understood"),
             ("regbroker", "listen =", "empty"),
@@ -218,7 +224,11 @@ class ProblemTests(SynchronousTestCase):
             ("regbroker", "trusted-proxies = everybody", "is no address or network"),
             ("registry registry.example.com", "token-path = auth", "a path such as"),
             ("registry registry.example.com", "token-path = /v2/x", "outside /v1"),
-            ("registry registry.example.com", "accounts = staff", "no [accounts staff]"),
+            (
+                "registry registry.example.com",
+                "accounts = staff",
+                "no [accounts staff]",
+            ),
             ("registry registry.example.com", "catalog = all", "filter or deny"),
             ("registry registry.example.com", "namespaces = a", "is not 'public ="),
             ("registry registry.example.com", "namespaces = a = b*", "a star stands"),
@@ -281,6 +291,29 @@ class ProblemTests(SynchronousTestCase):
         ]:
             (found,) = problems(text)
             self.assertIn(expected, found)
+
+    def test_twice_in_other_words(self) -> None:
+        """Two sections for one thing are found however they are spaced."""
+        (found,) = problems(WHOLE + "\n    [upstream  box]\n    url = sandbox:\n")
+        self.assertEqual(
+            found, "[upstream box]: this section stands twice; once is right"
+        )
+
+    def test_hosts(self) -> None:
+        """What DNS cannot have is no host; addresses are, in brackets for IPv6."""
+        for host, good in [
+            ("localhost", True),
+            ("a_b.example.com", True),
+            ("192.0.2.1", True),
+            ("[::1]", True),
+            ("a..b", False),
+            ("[:::]", False),
+            ("a" * 64 + ".example", False),
+            ("-a.example", False),
+        ]:
+            text = WHOLE.replace("registry.example.com]", f"{host}]")
+            found = [line for line in problems(text) if "is no host name" in line]
+            self.assertEqual(found == [], good, (host, found))
 
     def test_nothing_to_serve(self) -> None:
         """A file without a registry says what is missing."""

@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 # The ground first. A module imports only from its own row and the rows before it.
 ROWS = {
     "ground": "__init__ errors",
-    "pure": "names scopes challenges mapping headers queries redirects realms bodies"
-    " grants tokencache accounts access patterns throttle ldapurl tokens"
+    "pure": "names scopes challenges mapping headers queries origins redirects realms"
+    " bodies grants tokencache accounts access patterns throttle ldapurl tokens"
     " config inivalues inisections ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
     " upstreams tokenservice coalescing observe watchedfile keyfile signing"

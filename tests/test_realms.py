@@ -3,13 +3,13 @@
 from hypothesis import given
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.origins import Origin, parse_origin
 from regbroker.realms import (
     RealmRefused,
     allowed_realm,
     parse_realm,
     registrable_domain,
 )
-from regbroker.redirects import Origin, parse_origin
 from tests.grammar import EXAMPLES, hostile
 
 

@@ -6,11 +6,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import UpstreamMalformed
 from regbroker.mapping import Mapping, parse_rule
+from regbroker.origins import Origin, parse_origin
 from regbroker.redirects import (
-    Origin,
     OwnAddress,
     link,
-    parse_origin,
     redirect_location,
     upload_location,
 )

@@ -135,6 +135,47 @@ class TwistdTests(SynchronousTestCase):
         )
         self.assertNotIn("Traceback", twistd.text)
 
+    def test_port_taken_for_a_daemon(self) -> None:
+        """Who starts the daemon is told, and no pidfile is left."""
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            config = self.write(CONFIG.format(port=taken.getsockname()[1]))
+            pidfile = self.directory / "pid"
+            program = "from twisted.scripts.twistd import run; run()"
+            done = subprocess.run(
+                [
+                    *(sys.executable, "-c", program, "--pidfile", "pid"),
+                    *("--logfile", "log", "regbroker", "-c", config),
+                ],
+                cwd=self.directory,
+                capture_output=True,
+                text=True,
+                timeout=DEADLINE,
+                check=False,
+            )
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot listen on", done.stdout + done.stderr)
+        self.assertFalse(pidfile.exists())
+        self.assertIn("Address already in use", (self.directory / "log").read_text())
+
+    def test_state_directory(self) -> None:
+        """A state directory that cannot be one is a line, not a traceback."""
+        (self.directory / "state").write_text("a file")
+        text = CONFIG.format(port=0).replace("tls:", "tcp:")
+        twistd = self.start("--config", self.write(text))
+        self.assertEqual(twistd.process.wait(DEADLINE), 1)
+        self.assertIn("regbroker: ", twistd.text)
+        self.assertNotIn("Traceback", twistd.text)
+
+    def test_hang_up(self) -> None:
+        """SIGHUP ends nothing."""
+        twistd = self.start("--config", self.write(CONFIG.format(port=0)))
+        twistd.wait_for("regbroker serves")
+        twistd.process.send_signal(signal.SIGHUP)
+        twistd.wait_for("SIGHUP: nothing is read again")
+        self.assertIsNone(twistd.process.poll())
+
     def test_wrong_certificate(self) -> None:
         """A certificate that is none is told before anything starts."""
         (self.directory / "a.pem").write_text("no certificate")

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.config import CertificateFiles
 from regbroker.errors import ConfigurationError, StateError
-from regbroker.redirects import Origin
+from regbroker.origins import Origin
 from regbroker.tls import Trust, certificate_options, load_certificates, self_signed
 from tests.certificates import Looking, Pair, authority, issued, pem_of
 from tests.proxycase import SocketTestCase
@@ -76,8 +76,8 @@ class LoadTests(SynchronousTestCase):
                 None,
             )
         first, second = caught.exception.problems
-        self.assertTrue(first.startswith("[tls a.test] certificate: "), first)
-        self.assertIn("mixed.pem: the key does not belong to the certificate", first)
+        self.assertTrue(first.startswith("[tls a.test] key: "), first)
+        self.assertIn("mixed.key: the key does not belong to the certificate", first)
         self.assertTrue(second.startswith("[tls] certificate: "), second)
         self.assertIn("No such file", second)
 

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from regbroker.config import UpstreamConfig
 from regbroker.errors import UpstreamUnavailable
-from regbroker.redirects import Origin
+from regbroker.origins import Origin
 from regbroker.tls import certificate_options
 from regbroker.upstreams import (
     FIRST_RETRY_SECONDS,

@@ -12,7 +12,6 @@ from regbroker.bodies import (
     MAX_ERROR_BYTES,
     MAX_LIST_BYTES,
     Wording,
-    decode_content,
     error_body,
     tags_list,
 )
@@ -24,7 +23,7 @@ from regbroker.names import Endpoint
 from regbroker.redirects import link, redirect_location, upload_location
 from regbroker.replies import send_bytes, set_status
 from regbroker.scopes import format_scopes, parse_scopes, public_scopes
-from regbroker.streams import Stall, gather_body, relay_body
+from regbroker.streams import Stall, gather_plain, relay_body
 from regbroker.upstreams import Upstream
 from regbroker.web.asking import REWRITTEN
 from regbroker.web.exchange import Exchange
@@ -180,15 +179,13 @@ class Answering:
 
     async def _tags(self, exchange: Exchange, reply: Reply) -> bytes:
         assert exchange.target.name is not None
-        body = await gather_body(reply, MAX_LIST_BYTES)
-        plain = decode_content(body, _encoding(reply), MAX_LIST_BYTES)
-        return tags_list(plain, exchange.target.name)
+        body = await gather_plain(reply, MAX_LIST_BYTES)
+        return tags_list(body, exchange.target.name)
 
     async def _error(self, exchange: Exchange, reply: Reply) -> bytes:
         """Return the upstream's error as an OCI document with public names."""
         try:
-            body = await gather_body(reply, MAX_ERROR_BYTES)
-            body = decode_content(body, _encoding(reply), MAX_ERROR_BYTES)
+            body = await gather_plain(reply, MAX_ERROR_BYTES)
         except UpstreamMalformed:
             body = b""
         own = self._upstream.own_address(exchange.way.host)
@@ -196,7 +193,3 @@ class Answering:
         known = {**exchange.names, **dict.fromkeys(hosts, exchange.way.host)}
         wording = Wording(known, exchange.mapping.to_public)
         return error_body(reply.status, body, wording)
-
-
-def _encoding(reply: Reply) -> str:
-    return (reply.header(b"Content-Encoding") or b"").decode("latin-1")

@@ -12,12 +12,12 @@ import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote, urlencode
 
-from regbroker.bodies import MAX_LIST_BYTES, catalog_names, decode_content
+from regbroker.bodies import MAX_LIST_BYTES, catalog_names
 from regbroker.connections import Reply
 from regbroker.errors import BadRequest, UpstreamMalformed
 from regbroker.mapping import Route
 from regbroker.queries import split_target, values
-from regbroker.streams import gather_body
+from regbroker.streams import gather_plain
 
 #: What is asked of the upstream at once, however few the client wants.
 UPSTREAM_PAGE = 100
@@ -69,9 +69,7 @@ async def read_page(
         reply = await ask(urlencode(upstream_query))
         if reply.status != 200:
             raise Refused(reply)
-        body = await gather_body(reply, MAX_LIST_BYTES)
-        encoding = (reply.header(b"Content-Encoding") or b"").decode("latin-1")
-        found = catalog_names(decode_content(body, encoding, MAX_LIST_BYTES))
+        found = catalog_names(await gather_plain(reply, MAX_LIST_BYTES))
         following = _following(reply)
         for index, upstream_name in enumerate(found):
             name = to_public(upstream_name)

@@ -22,17 +22,17 @@ _log = Logger()
 
 
 def serve(
-    request: Request, event: Event, handler: Callable[[], Awaitable[None]]
+    request: Request, event: Event, answer: Callable[[], Awaitable[None]]
 ) -> None:
     """
-    Run `handler`, which is to finish `request`, and tell about it in the end.
+    Run `answer`, which is to finish `request`, and tell about it in the end.
 
     What it raises becomes the reply. When the client goes away it is
     cancelled.
     """
 
     async def run() -> None:
-        await handler()
+        await answer()
 
     finished = request.notifyFinish()
     work: Deferred[None] = Deferred.fromCoroutine(run())

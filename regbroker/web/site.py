@@ -15,8 +15,8 @@ from twisted.web.server import NOT_DONE_YET, Request
 from regbroker.errors import BadRequest, EndpointUnknown, HostUnknown
 from regbroker.headers import ClientWay, Network, client_way
 from regbroker.observe import Event
+from regbroker.origins import Origin, parse_origin
 from regbroker.queries import split_target
-from regbroker.redirects import Origin, parse_origin
 from regbroker.web.proxy import Proxy
 from regbroker.web.serving import serve
 from regbroker.web.tokens import TokenEndpoint
