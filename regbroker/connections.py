@@ -327,11 +327,13 @@ def was_cancelled(error: BaseException) -> bool:
     return any(isinstance(reason, CancelledError) for reason in _reasons(error))
 
 
-def converted_error(error: Exception, origin: Origin) -> Exception:
+def converted_error(
+    error: Exception, origin: Origin, what: str = "the upstream registry"
+) -> Exception:
     """
     Return what a failed request becomes: an `UpstreamError`, mostly.
 
-    The log gets the details, the client a sentence. What is no failure of the
+    `what` is who was asked, for people. The log gets the details, the client a sentence. What is no failure of the
     upstream's (a cancellation, a client that went away) comes back as it is.
     """
     reasons = _reasons(error)
@@ -343,17 +345,13 @@ def converted_error(error: Exception, origin: Origin) -> Exception:
     described = ", ".join(f"{type(r).__name__}: {r}" for r in reasons)
     _log.warn("upstream {origin}: {reason}", origin=str(origin), reason=described)
     if any(isinstance(reason, VerificationError | SSL.Error) for reason in reasons):
-        return UpstreamUnavailable(
-            "no trusted TLS connection to the upstream registry can be made"
-        )
+        return UpstreamUnavailable(f"no trusted TLS connection to {what} can be made")
     if any(isinstance(reason, TimeoutError | HandshakeTimeout) for reason in reasons):
-        return UpstreamTimeout("the upstream registry cannot be reached in time")
+        return UpstreamTimeout(f"{what} cannot be reached in time")
     if isinstance(error, ConnectError | DNSLookupError | UserError | OSError):
-        return UpstreamUnavailable("the upstream registry cannot be reached")
+        return UpstreamUnavailable(f"{what} cannot be reached")
     if isinstance(first, ConnectionLost | ConnectionDone) or isinstance(
         error, (*_NEVER_ANSWERED, ResponseFailed)
     ):
-        return UpstreamUnavailable(
-            "the upstream registry closed the connection without an answer"
-        )
-    return UpstreamMalformed("the upstream registry's answer is not HTTP")
+        return UpstreamUnavailable(f"{what} closed the connection without an answer")
+    return UpstreamMalformed(f"what {what} answered is not HTTP")

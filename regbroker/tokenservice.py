@@ -128,7 +128,8 @@ class TokenService:
                     raise
                 return await once()
         except Exception as error:
-            raise converted_error(error, realm.origin) from error
+            what = "the upstream's token service"
+            raise converted_error(error, realm.origin, what) from error
 
 
 @implementer(IAgentEndpointFactory)

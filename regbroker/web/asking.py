@@ -121,6 +121,8 @@ class Asking:
         finally:
             stall.stop()
             event.upstream_seconds = event.seconds - before
+            if upload:
+                event.bytes_in = upload.bytes_sent
 
     def _headers(self, exchange: Exchange) -> Iterator[Header]:
         given = exchange.request.requestHeaders
