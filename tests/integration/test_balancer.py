@@ -7,7 +7,8 @@ import socket
 import struct
 from concurrent.futures import ThreadPoolExecutor
 
-from .accounts_case import SOON_SECONDS, WRONG, AccountsTestCase
+from .accounts_case import PASSWORDS, SOON_SECONDS, WRONG, AccountsTestCase
+from .peers.balancer import Balancer
 from .peers.https_client import BalancerClient, Reply, basic, bearer
 from .peers.processes import poll
 from .peers.regbroker import Regbroker
@@ -33,17 +34,22 @@ def proxy_v2(client: str) -> bytes:
 
 
 class BalancerTestCase(AccountsTestCase):
-    """regbroker on a plain listener, and a client that stands for the balancer."""
+    """regbroker on a listener for a balancer, and a client that stands for one."""
 
     listen = "tcp:0:interface=127.0.0.1"
     registry_options = f"public-url = https://{PUBLIC}"
     registry_section = "[registry *]"
     main = f"trusted-proxies = {TRUSTED}"
 
+    def prepare(self) -> None:
+        """Do what comes before regbroker's configuration."""
+
     def setUp(self) -> None:
         super().setUp()
+        self.prepare()
         self.start_registry()
-        self.put_upstream(self.make_image(), "acme_team/app:1")
+        self.image = self.make_image()
+        self.put_upstream(self.image, "acme_team/app:1")
         sections = self.sections(registry=self.registry_options)
         self.regbroker = Regbroker(
             self.directory / "regbroker",
@@ -314,3 +320,45 @@ class ProxyLineOverTlsTests(ProxyLineTests):
         client = super().at(address)
         client.tls = True
         return client
+
+
+class ClientTests(BalancerTestCase):
+    """Real clients through a hop that ends TLS and passes bytes on."""
+
+    proxy_line = False
+
+    def prepare(self) -> None:
+        self.hop = Balancer(self.authority, proxy_line=self.proxy_line)
+        self.addCleanup(self.hop.stop)
+        self.registry_options = f"public-url = https://{self.hop.host}"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.hop.target = self.regbroker.port
+        self.host = self.hop.host
+
+    def test_skopeo(self) -> None:
+        """Push and pull: every Location and the realm lead back through the hop."""
+        image, skopeo = self.make_image("another"), self.make_skopeo()
+        self.log_in(skopeo, "alice")
+        reference = f"{self.host}/team/app:2"
+        self.assert_done(skopeo.push(image.source, reference))
+        self.assertEqual(skopeo.digest_of(reference), image.digest)
+        self.assertIn("client=127.0.0.1", self.line_of("/v2/team/app/manifests/2"))
+
+    def test_containerd(self) -> None:
+        """The same with a client that drops its credentials on another scheme."""
+        containerd = self.start_containerd()
+        containerd.trust(self.host)
+        name = self.import_image(containerd, self.make_image("another"))
+        alice = "--user", f"alice:{PASSWORDS['alice']}"
+        reference = f"{self.host}/team/app:2"
+        self.assert_done(containerd.push(reference, name, *alice))
+        self.assert_done(containerd.pull(reference, *alice))
+
+
+class ClientProxyLineTests(ClientTests):
+    """The same with a PROXY line before each connection."""
+
+    listen = "proxy:tcp:0:interface=127.0.0.1"
+    proxy_line = True

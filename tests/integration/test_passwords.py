@@ -43,6 +43,10 @@ class PasswordTestCase(BareRegistryTestCase):
             SOON_SECONDS,
         )
 
+    def until_logged(self, words: str) -> None:
+        """Return when the log says something."""
+        poll(lambda: words in self.regbroker.log(), words, SOON_SECONDS)
+
 
 class ChangeTests(PasswordTestCase):
     """The file changes while regbroker runs."""
@@ -87,6 +91,7 @@ class ChangeTests(PasswordTestCase):
         self.assertEqual(self.status("alice", WRONG), 401)
         path.write_text("alice:$2y$05$cut\n")
         self.until_logged("cannot be understood")
+        self.assertIn(str(path), self.regbroker.log())
         self.assertEqual(self.status("bob"), 200)
         path.write_bytes(good)
         self.set_password("bob", "another one")
@@ -99,11 +104,6 @@ class ChangeTests(PasswordTestCase):
         path.mkdir()
         self.until_logged("no regular file")
         self.assertEqual(self.status("alice"), 200)
-
-    def until_logged(self, words: str) -> None:
-        """Return when the log says something about the file."""
-        poll(lambda: words in self.regbroker.log(), words, SOON_SECONDS)
-        self.assertIn(str(self.htpasswd.path), self.regbroker.log())
 
     def test_every_kind(self) -> None:
         """Whatever `htpasswd` writes, beside what was there."""
@@ -152,6 +152,24 @@ class BasicTests(PasswordTestCase):
         self.upstream_requests_until("/v2/acme_team/app/tags/list")
         log = (self.registry.directory / "registry.log").read_text()
         self.assertNotIn("alice", log)
+
+
+class SearchTests(PasswordTestCase):
+    """What every test here ends with."""
+
+    def test_a_secret_would_be_found(self) -> None:
+        """A secret in the log fails the test, whatever it is written like."""
+        for secret, path in (
+            ("needle", "/v2/team/needle/tags/list"),
+            ("thread?", "/v2/dGhyZWFkPw"),
+            ("ey/e", "/v2/ey%2Fe"),
+        ):
+            self.get(path)
+            self.until_logged(f"path={path} ")
+            self.add_secret(secret)
+            with self.assertRaises(self.failureException):
+                self.assert_nothing_secret_logged(self.regbroker)
+            self.secrets.remove(secret)
 
 
 class BasicChallengeTests(PasswordTestCase):

@@ -13,42 +13,71 @@ from regbroker.names import parse_path
 from regbroker.observe import Event
 from regbroker.web.exchange import Exchange
 
+WAY = ClientWay("192.0.2.1", "192.0.2.1", "https", "registry.test")
+MAPPING = Mapping([parse_rule("team = acme_team")], "up")
 
-class ExchangeTests(SynchronousTestCase):
-    def exchange(self, authorization: bytes | None = None) -> Exchange:
-        """A request with this Authorization."""
-        request: Any = DummyRequest([])
-        if authorization is not None:
-            request.requestHeaders.addRawHeader(b"Authorization", authorization)
-        return Exchange(
-            request,
-            ClientWay("192.0.2.1", "192.0.2.1", "https", "registry.test"),
-            Event(lambda: 0.0, method="GET"),
-            parse_path("/v2/team/app/manifests/1"),
-            "",
-            Mapping([parse_rule("team = acme_team")], "up"),
-        )
 
-    def test_authorization(self) -> None:
-        """Token and user, of what can be made out; the rest is the upstream's."""
-        for given, token, user in (
-            (None, "", ""),
-            (b"Bearer abc", "abc", ""),
-            (b"bearer  abc ", "abc", ""),
-            (b"Basic YWxpY2U6dw==", "", "alice"),
-            (b"Basic !", "", ""),
-            (b"Negotiate abc", "", ""),
-            (b"", "", ""),
-        ):
-            exchange = self.exchange(given)
-            self.assertEqual(
-                (exchange.bearer_token, exchange.basic_user), (token, user)
-            )
+def exchange(method: str, rest: str, authorization: str = "") -> Exchange:
+    """A request for ``team/app``."""
+    request: Any = DummyRequest([])
+    if authorization:
+        request.requestHeaders.setRawHeaders("Authorization", [authorization])
+    target = parse_path(f"/v2/team/app/{rest}")
+    event = Event(lambda: 0.0, method=method, path=target.path)
+    made = Exchange(request, WAY, event, target, "", MAPPING)
+    made.route = MAPPING.route("team/app")
+    return made
+
+
+class WantedTests(SynchronousTestCase):
+    def wanted(self, given: Exchange, of_upstream: bool) -> str:
+        """The scopes, as they are written."""
+        return " ".join(map(str, given.wanted(of_upstream)))
 
     def test_names(self) -> None:
-        """The client's own words come before the rules."""
-        exchange = self.exchange()
-        self.assertEqual(exchange.to_public("acme_team/x"), "team/x")
-        self.assertIsNone(exchange.to_public("other/x"))
-        exchange.names["acme_team/x"] = "acme_team/x"
-        self.assertEqual(exchange.to_public("acme_team/x"), "acme_team/x")
+        """Public names for clients, the upstream's for the upstream."""
+        given = exchange("GET", "manifests/1")
+        self.assertEqual(self.wanted(given, False), "repository:team/app:pull")
+        self.assertEqual(self.wanted(given, True), "repository:acme_team/app:pull")
+
+    def test_mount(self) -> None:
+        """A mount needs to pull there, too, until it mounts nothing."""
+        given = exchange("POST", "blobs/uploads/")
+        given.mounted_from = MAPPING.route("team/b")
+        push = "repository:team/app:pull,push"
+        self.assertEqual(self.wanted(given, False), f"{push} repository:team/b:pull")
+        given.mounts_nothing()
+        self.assertEqual(self.wanted(given, False), push)
+
+    def test_upload_given_up(self) -> None:
+        """It is a part of a push to us; upstream it takes the right to delete."""
+        given = exchange("DELETE", "blobs/uploads/id")
+        self.assertEqual(self.wanted(given, False), "repository:team/app:pull,push")
+        self.assertEqual(
+            self.wanted(given, True), "repository:acme_team/app:pull,push,delete"
+        )
+
+    def test_deletion(self) -> None:
+        """That is the right to delete, and nothing else."""
+        given = exchange("DELETE", "manifests/sha256:abc")
+        self.assertEqual(self.wanted(given, True), "repository:acme_team/app:delete")
+
+
+class CredentialsTests(SynchronousTestCase):
+    def test_token(self) -> None:
+        """The token, whatever case its scheme is written in."""
+        for text, token in {
+            "Bearer abc": "abc",
+            "bearer  abc ": "abc",
+            "Basic abc": "",
+            "Bearer": "",
+            "": "",
+        }.items():
+            given = exchange("GET", "manifests/1", text)
+            self.assertEqual(given.bearer_token, token, text)
+
+    def test_user(self) -> None:
+        """The user for the log; none for what is damaged."""
+        for text, user in {"Basic Ym9iOmI=": "bob", "Basic !": "", "": ""}.items():
+            given = exchange("GET", "manifests/1", text)
+            self.assertEqual(given.basic_user, user, text)
