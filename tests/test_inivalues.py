@@ -1,0 +1,72 @@
+"""What options may say about accounts and balancers; the rest is in `test_ini`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.inivalues import (
+    InvalidValue,
+    helper_name,
+    lent_actions,
+    pattern,
+    public_url,
+    token_life,
+    yes_or_no,
+)
+
+
+class ValueTests(SynchronousTestCase):
+    def assert_refused(self, parse: Callable[[str], Any], *texts: str) -> None:
+        """None of these is a value; each is told what would be right."""
+        for text in texts:
+            error = self.assertRaises(InvalidValue, parse, text)
+            self.assertTrue(str(error), text)
+
+    def test_token_life(self) -> None:
+        """Clients use a token for a minute, whatever it says: so it lives as long."""
+        self.assertEqual(token_life("60"), 60.0)
+        self.assertEqual(token_life("3600"), 3600.0)
+        self.assert_refused(token_life, "59", "1", "0", "-1", "soon", "nan", "")
+
+    def test_lent_actions(self) -> None:
+        """Pull alone, unless more is said."""
+        self.assertEqual(lent_actions("shared"), {"pull"})
+        self.assertEqual(lent_actions("shared: pull, push"), {"pull", "push"})
+        self.assertEqual(lent_actions("shared:delete"), {"delete"})
+        self.assert_refused(lent_actions, "", "yes", "shared:", "shared: *", "Shared")
+
+    def test_public_url(self) -> None:
+        """A scheme and a host, and perhaps a port."""
+        for text, netloc in {
+            "https://registry.test": "registry.test",
+            "https://registry.test:5000/": "registry.test:5000",
+            "http://[::1]:8080": "[::1]:8080",
+        }.items():
+            origin = public_url(text)
+            self.assertEqual(origin.netloc, netloc)
+            self.assertEqual(origin.scheme, text.partition(":")[0])
+        self.assert_refused(
+            public_url, "registry.test", "https://registry.test/v2", "ftp://x", ""
+        )
+
+    def test_pattern(self) -> None:
+        """Any of the lines; none is no pattern."""
+        found = pattern("docker/1\\.5\n  Go \\d  \n")
+        assert found is not None
+        self.assertTrue(found.match("docker/1.5.0") and found.match("Go 1.1"))
+        self.assertIsNone(found.match("skopeo docker/1.5"))
+        self.assertIsNone(pattern(""))
+        self.assert_refused(pattern, "(", "a\n*")
+
+    def test_helper_name(self) -> None:
+        """A name and not a path."""
+        self.assertEqual(helper_name("ecr-login"), "ecr-login")
+        self.assert_refused(helper_name, "", "../x", "/bin/sh", "a b", "-x", ".x")
+
+    def test_yes_or_no(self) -> None:
+        """These words and no others."""
+        self.assertEqual([yes_or_no("yes"), yes_or_no("no")], [True, False])
+        self.assert_refused(yes_or_no, "", "true", "1", "Yes")
