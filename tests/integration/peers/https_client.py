@@ -48,16 +48,27 @@ class Reply:
         return [error["code"] for error in self.json()["errors"]]
 
     def challenge(self) -> dict[str, str]:
-        """The parameters of the one Bearer challenge."""
+        """The parameters of the one Bearer challenge.
+
+        The actions of a scope are sorted: docker-registry has them in any order.
+        """
         scheme, _, parameters = self.one("WWW-Authenticate").partition(" ")
         if scheme != "Bearer":
             raise AssertionError(f"not a Bearer challenge: {self}")
-        return dict(re.findall(r'(\w+)="([^"]*)"', parameters))
+        found = dict(re.findall(r'(\w+)="([^"]*)"', parameters))
+        if "scope" in found:
+            found["scope"] = " ".join(map(_in_order, found["scope"].split()))
+        return found
 
     def location(self) -> str:
         """Path and query of the Location."""
         parts = urlsplit(self.one("Location"))
         return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def _in_order(scope: str) -> str:
+    name, _, actions = scope.rpartition(":")
+    return f"{name}:{','.join(sorted(actions.split(',')))}"
 
 
 class HttpsClient:
