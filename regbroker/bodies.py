@@ -17,10 +17,13 @@ from regbroker.errors import UpstreamMalformed, code_for_status
 ToPublic = Callable[[str], str | None]
 
 #: A list of a hundred thousand tags is about 4 MB.
-MAX_LIST_BYTES = 16 * 1024 * 1024
+MAX_LIST_BYTES = 8 * 1024 * 1024
 
 #: Errors are sentences; what is longer is somebody's HTML page.
 MAX_ERROR_BYTES = 256 * 1024
+
+#: NaN and Infinity, which Python reads and no other JSON has.
+_NOTHING: Callable[[str], None] = dict.fromkeys(("NaN", "Infinity", "-Infinity")).get
 
 #: Words of a message that may be a repository name or a host before one.
 _WORD = re.compile(r"[A-Za-z0-9]+(?:(?:[._/-]+|:(?=\d{1,5}/))[A-Za-z0-9]+)*")
@@ -53,7 +56,7 @@ def decode_content(body: bytes, encoding: str, limit: int) -> bytes:
 def parse_object(body: bytes) -> dict[str, Any]:
     """Parse a JSON object; raises `UpstreamMalformed` for anything else."""
     try:
-        document = json.loads(body)
+        document = json.loads(body, parse_constant=_NOTHING)
     except (ValueError, RecursionError) as error:
         raise UpstreamMalformed("the upstream's reply is not JSON") from error
     if not isinstance(document, dict):
@@ -101,7 +104,7 @@ class Wording:
             return [self.value(item) for item in value]
         if isinstance(value, dict):
             return {
-                key: self._name(item)
+                self.text(key): self._name(item)
                 if key in ("name", "Name") and isinstance(item, str)
                 else self.value(item)
                 for key, item in value.items()

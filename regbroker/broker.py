@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from regbroker.bodies import Wording, error_body
 from regbroker.challenges import format_challenge
-from regbroker.errors import NameUnknown, UpstreamRefused
+from regbroker.errors import BadRequest, NameUnknown, UpstreamRefused
 from regbroker.grants import Grant, TokenRequest, format_reply
 from regbroker.mapping import Mapping
 from regbroker.names import check_name
@@ -27,6 +27,8 @@ from regbroker.upstreamtokens import TokenRefused, UpstreamTokens
 
 #: Whose token it is is remembered for this many tokens, for the log.
 MAX_REMEMBERED_USERS = 16384
+
+MAX_USER_LENGTH = 256
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ class Broker:
         names: dict[str, str] = {}
         unknown: NameUnknown | None = None
         for scope in request.scopes:
+            if not scope.type and "repository" in scope.text.lower():
+                # A token service may read it more generously than we do.
+                raise BadRequest("a scope that names a repository does not parse")
             if not scope.is_repository:
                 scopes.append(scope)
                 continue
@@ -146,7 +151,7 @@ class Broker:
                 return None
             granted = wanted.scopes
         else:
-            granted = parse_scopes([grant.scope])
+            granted = parse_scopes([grant.scope], bounded=False)
         return format_scopes(
             public_scopes(
                 granted,
@@ -159,6 +164,6 @@ class Broker:
 
     def _remember_user(self, token: str, user: str) -> None:
         if user:
-            self._users[self._hash(token)] = user
+            self._users[self._hash(token)] = user[:MAX_USER_LENGTH]
             if len(self._users) > MAX_REMEMBERED_USERS:
                 self._users.popitem(last=False)

@@ -21,6 +21,7 @@ then reads what Twisted has spooled.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
@@ -32,6 +33,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.server import Request, Site
 
 from regbroker.errors import BadRequest, HeadersTooLarge, HTTPError
+from regbroker.headers import connection_options
 from regbroker.requestbody import ClientGone, StreamedBody
 
 #: Request line and headers together. Cloud registries issue bearer tokens of
@@ -45,6 +47,17 @@ MAX_HEADERS = 100
 #: connection can be kept for the next request, or at least its reply be read.
 MAX_DRAIN_BYTES = 1024 * 1024
 DRAIN_SECONDS = 5.0
+
+#: A client that sends a byte now and then is not waited for longer than this.
+HEADER_SECONDS = 60.0
+
+#: More would be a body beyond 2**63 bytes.
+MAX_LENGTH_DIGITS = 18
+
+#: TLS waits for the peer's close_notify, which nobody has to send.
+CLOSE_SECONDS = 60.0
+
+_ABSOLUTE_TARGET = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE)
 
 _TLS_HANDSHAKE = b"\x16\x03"
 
@@ -84,10 +97,20 @@ class StreamingRequest(Request):
 
     def connectionLost(self, reason: Failure) -> None:
         """Fail the body and everybody who waits for this request's end."""
-        self.body.failed(Failure(ClientGone("the client closed the connection")))
+        # A client may leave before its headers are in.
+        if hasattr(self, "body"):
+            self.body.failed(Failure(ClientGone("the client closed the connection")))
         super().connectionLost(reason)
 
     def _begin(self, method: bytes, uri: bytes, version: bytes) -> None:
+        absolute = _ABSOLUTE_TARGET.fullmatch(uri)
+        if absolute is not None:
+            # RFC 9112, 3.2.2: what the target names counts, not the Host header.
+            self.requestHeaders.setRawHeaders(b"Host", [absolute[1]])
+            uri = absolute[2] or b"/"
+        elif uri == b"*":
+            # Twisted would answer this one itself, and not in JSON.
+            uri = b"/*"
         self.method, self.uri, self.clientproto = method, uri, version
         self.path = uri.split(b"?", 1)[0]
         # Resources parse what they need of the query and of forms, from bytes.
@@ -113,6 +136,7 @@ class StreamingChannel(HTTPChannel):
     def __init__(self) -> None:
         super().__init__()
         self._first_bytes = True
+        self._headers_since: float | None = None
         self._refused = False
         self._unfinished: StreamingRequest | None = None
         self._lingering: IDelayedCall | None = None
@@ -126,7 +150,29 @@ class StreamingChannel(HTTPChannel):
                 # podman and skopeo try TLS first, also when told not to.
                 cast(Any, self.transport).abortConnection()
                 return
+        if self.line_mode and self._headers_take_too_long():
+            cast(Any, self.transport).abortConnection()
+            return
         super().dataReceived(data)
+
+    def _headers_take_too_long(self) -> bool:
+        now = cast(Any, self).factory.reactor.seconds()
+        if self._headers_since is None:
+            self._headers_since = now
+        return bool(now - self._headers_since > HEADER_SECONDS)
+
+    def allHeadersReceived(self) -> None:
+        """Hand the request over; its headers came in time."""
+        self._headers_since = None
+        super().allHeadersReceived()
+
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        """Tell whether the client wants to go on: all of its headers are read."""
+        given = request.requestHeaders.getRawHeaders(b"Connection", ())
+        if version == b"HTTP/1.1" and b"close" not in connection_options(given):
+            return True
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
 
     # What bodies ask for.
 
@@ -163,18 +209,33 @@ class StreamingChannel(HTTPChannel):
     def requestDone(self, request: StreamingRequest) -> None:
         """Go on to the next request once this one's body is out of the way."""
         if request.body.complete:
-            super().requestDone(request)
+            self._go_on(request)
             return
         self._unfinished = request
         request.body.discard()
         self._linger()
+
+    def _go_on(self, request: StreamingRequest) -> None:
+        super().requestDone(request)
+        if self._waitingForTransport and not self._handlingRequest:
+            # Twisted stops reading only when a reply does not fit while none is
+            # being made; pipelined requests that are answered at once would
+            # fill the memory of a client's connection that is not read.
+            self._networkProducer.pauseProducing()
 
     def body_finished(self, request: StreamingRequest) -> None:
         """Go on, if the reply to `request` went out before its body was in."""
         if self._unfinished is request:
             self._unfinished = None
             self._stop_lingering()
-            super().requestDone(request)
+            self._go_on(request)
+
+    def loseConnection(self) -> None:
+        """Close; a peer that does not play along is not waited for."""
+        if self._abortingCall is None and self.transport is not None:
+            self._abortingCall = self.callLater(CLOSE_SECONDS, self.forceAbortClient)
+        self.setTimeout(None)
+        super().loseConnection()
 
     def _can_drain(self, body: StreamedBody) -> bool:
         missing = body.bytes_missing
@@ -197,6 +258,12 @@ class StreamingChannel(HTTPChannel):
             self._lingering = None
 
     # Requests that cannot be parsed.
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        # Python refuses to make numbers of thousands of digits.
+        if header == b"Content-Length" and len(data) > MAX_LENGTH_DIGITS:
+            return bool(self._failChooseTransferDecoder())
+        return bool(super()._maybeChooseTransferDecoder(header, data))
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refuse a request line or header that does not fit."""

@@ -33,6 +33,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as HandshakeTimeout
 from twisted.internet.error import (
     ConnectError,
+    ConnectionAborted,
     ConnectionDone,
     ConnectionLost,
     DNSLookupError,
@@ -52,7 +53,6 @@ from twisted.web._newclient import (
     RequestGenerationFailed,
     RequestNotSent,
     RequestTransmissionFailed,
-    ResponseFailed,
     ResponseNeverReceived,
     _WrapperException,
 )
@@ -82,6 +82,9 @@ IDLE_SECONDS_FOR_BODIES = 4.0
 #: still on its way, without anybody to hold it back.
 MAX_EARLY_REPLY_BYTES = 1024 * 1024
 
+#: A reply's status line and headers, interim replies included.
+MAX_HEADER_BYTES = 256 * 1024
+
 _log = Logger()
 
 
@@ -99,6 +102,7 @@ class UpstreamProtocol(HTTP11ClientProtocol):
         self.secured: Deferred[None] = Deferred()
         self.closed_in_order = False
         self._early_bytes = 0
+        self.header_bytes = 0
 
     def handshakeCompleted(self) -> None:
         """Note that the peer's certificate has been verified."""
@@ -117,6 +121,12 @@ class UpstreamProtocol(HTTP11ClientProtocol):
             self.transport.abortConnection()
             return
         super().dataReceived(data)
+        parser: Any = self._parser
+        if parser is not None and parser.state in ("STATUS", "HEADER"):
+            self.header_bytes += len(data)
+            if self.header_bytes > MAX_HEADER_BYTES:
+                self.transport.abortConnection()
+                return
         if self.state == "TRANSMITTING":
             self._early_bytes += len(data)
             if self._early_bytes > MAX_EARLY_REPLY_BYTES:
@@ -306,6 +316,7 @@ async def _send(
 ) -> Reply:
     connection.used = True
     connection.on_continue = on_continue
+    connection.header_bytes = 0
     answered = connection.request(request)
     parser: Any = connection._parser
     return Reply(await answered, connection, parser)
@@ -333,8 +344,9 @@ def converted_error(
     """
     Return what a failed request becomes: an `UpstreamError`, mostly.
 
-    `what` is who was asked, for people. The log gets the details, the client a sentence. What is no failure of the
-    upstream's (a cancellation, a client that went away) comes back as it is.
+    `what` is who was asked, for people. The log gets the details, the client a
+    sentence. What is no failure of the upstream's (a cancellation, a client that
+    went away) comes back as it is.
     """
     reasons = _reasons(error)
     first = reasons[0] if reasons else error
@@ -350,8 +362,7 @@ def converted_error(
         return UpstreamTimeout(f"{what} cannot be reached in time")
     if isinstance(error, ConnectError | DNSLookupError | UserError | OSError):
         return UpstreamUnavailable(f"{what} cannot be reached")
-    if isinstance(first, ConnectionLost | ConnectionDone) or isinstance(
-        error, (*_NEVER_ANSWERED, ResponseFailed)
-    ):
+    ended = ConnectionLost | ConnectionDone | ConnectionAborted
+    if any(isinstance(reason, ended) for reason in reasons):
         return UpstreamUnavailable(f"{what} closed the connection without an answer")
     return UpstreamMalformed(f"what {what} answered is not HTTP")

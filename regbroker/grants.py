@@ -58,8 +58,8 @@ class TokenRequest:
 
     @property
     def user(self) -> str:
-        """Who asks, for the log."""
-        return self.username or self.account or ("-" if self.refresh_token else "")
+        """Who asks, for the log: never what nobody has proved."""
+        return self.username or ("-" if self.refresh_token else "")
 
 
 def parse_basic(authorization: str) -> tuple[str, str] | None:

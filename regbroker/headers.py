@@ -82,7 +82,8 @@ def request_headers(
     """Yield what goes on from a client's request, before ours are added."""
     dropped = _ABOUT_THE_WAY | _SET_BY_THE_SENDER
     for name, value in end_to_end(headers, options):
-        if name.lower() not in dropped:
+        # Behind CGI and its kin, X_Real_IP is X-Real-IP.
+        if name.lower().replace(b"_", b"-") not in dropped:
             yield name, value
 
 
@@ -141,13 +142,18 @@ def client_way(
         if not is_trusted(hop, networks):
             break
     client = believable[0] if believable else peer
-    claimed_scheme = claims.get("x-forwarded-proto", "").strip().lower()
+    claimed_scheme = _first(claims.get("x-forwarded-proto", "")).lower()
     return ClientWay(
         client,
         ", ".join([*believable, peer]),
         claimed_scheme if claimed_scheme in ("http", "https") else scheme,
-        claims.get("x-forwarded-host", "").strip() or host,
+        _first(claims.get("x-forwarded-host", "")) or host,
     )
+
+
+def _first(text: str) -> str:
+    """Return what the hop nearest to the client has said."""
+    return text.partition(",")[0].strip()
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -88,6 +88,9 @@ class LocalBroker:
         if authorization is None:
             return self._visitor(None)
         basic = parse_basic(authorization)
+        if basic == ("", ""):
+            # How some clients write that they have nothing.
+            return self._visitor(None)
         if basic is not None:
             account = await self._checks.check(*basic, address)
             return None if account is None else self._visitor(account)

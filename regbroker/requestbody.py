@@ -52,6 +52,7 @@ class StreamedBody:
         self.expects_continue = False
         self._channel = channel
         self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
         self._consumer: IConsumer | None = None
         self._done: Deferred[None] | None = None
         self._failure: Failure | None = None
@@ -77,7 +78,8 @@ class StreamedBody:
                 self._channel.pause_reading()
         else:
             self._waiting.append(data)
-            if sum(map(len, self._waiting)) >= READ_AHEAD_BYTES:
+            self._waiting_bytes += len(data)
+            if self._waiting_bytes >= READ_AHEAD_BYTES:
                 self._pause()
 
     def finished(self) -> None:

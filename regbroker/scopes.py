@@ -89,17 +89,18 @@ def repository_scope(name: str, *actions: str) -> Scope:
 CATALOG_SCOPE = Scope("registry:catalog:*", "registry", "", "catalog", ("*",))
 
 
-def parse_scopes(values: Iterable[str]) -> tuple[Scope, ...]:
+def parse_scopes(values: Iterable[str], bounded: bool = True) -> tuple[Scope, ...]:
     """
     Parse ``scope`` parameters: repeated, and each may hold several.
 
     Duplicates are dropped, the order is kept. Raises `BadRequest` for more
-    than `MAX_SCOPES`, or one of more than `MAX_SCOPE_LENGTH` characters.
+    than `MAX_SCOPES`, or one of more than `MAX_SCOPE_LENGTH` characters, unless
+    it is an upstream that has written them (`bounded` false).
     """
     texts = dict.fromkeys(text for value in values for text in value.split())
-    if len(texts) > MAX_SCOPES:
+    if bounded and len(texts) > MAX_SCOPES:
         raise BadRequest(f"a token request may name at most {MAX_SCOPES} scopes")
-    if any(len(text) > MAX_SCOPE_LENGTH for text in texts):
+    if bounded and any(len(text) > MAX_SCOPE_LENGTH for text in texts):
         raise BadRequest(f"a scope may have at most {MAX_SCOPE_LENGTH} characters")
     return tuple(parse_scope(text) for text in texts)
 

@@ -235,14 +235,17 @@ def abort_client(request: Request) -> None:
 
 
 class _Gathering(Protocol):
-    def __init__(self, reply: Reply, limit: int) -> None:
+    def __init__(self, reply: Reply, limit: int, stall: Stall | None) -> None:
         self.finished: Deferred[bytes] = Deferred(lambda _: reply.abort())
+        self._stall = stall
         self._reply = reply
         self._limit = limit
         self._chunks: list[bytes] = []
         self._size = 0
 
     def dataReceived(self, data: bytes) -> None:
+        if self._stall is not None:
+            self._stall.touch()
         self._size += len(data)
         if self._size <= self._limit:
             self._chunks.append(data)
@@ -265,20 +268,30 @@ class _Gathering(Protocol):
             self.finished.errback(UpstreamMalformed("the upstream broke off its reply"))
 
 
-async def gather_plain(reply: Reply, limit: int) -> bytes:
-    """Read a reply's whole body and undo its encoding; fails as `gather_body`."""
-    body = await gather_body(reply, limit)
+async def gather_plain(reply: Reply, limit: int, clock: Any, seconds: float) -> bytes:
+    """
+    Read a reply's whole body and undo its encoding.
+
+    Fails as `gather_body`, and when nothing has come for `seconds`.
+    """
+    stall = Stall(clock, seconds, reply.abort)
+    try:
+        body = await gather_body(reply, limit, stall)
+    finally:
+        stall.stop()
     encoding = (reply.header(b"Content-Encoding") or b"").decode("latin-1")
     return decode_content(body, encoding, limit)
 
 
-def gather_body(reply: Reply, limit: int) -> Deferred[bytes]:
+def gather_body(
+    reply: Reply, limit: int, stall: Stall | None = None
+) -> Deferred[bytes]:
     """
     Read a reply's whole body.
 
     Fails with `UpstreamMalformed` above `limit` bytes, or when the upstream
-    breaks off.
+    breaks off. `stall` is touched as the body comes in.
     """
-    body = _Gathering(reply, limit)
+    body = _Gathering(reply, limit, stall)
     reply.deliver(body)
     return body.finished

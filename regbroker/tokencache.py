@@ -49,16 +49,20 @@ class TokenCache:
             return
         self._drop(key)
         self._grants[key] = grant
-        self._bytes += len(grant.token)
+        self._bytes += _size(grant)
         while len(self._grants) > MAX_CACHED_TOKENS or self._bytes > MAX_CACHED_BYTES:
             self._drop(next(iter(self._grants)))
 
     def _drop(self, key: Hashable) -> None:
         grant = self._grants.pop(key, None)
         if grant is not None:
-            self._bytes -= len(grant.token)
+            self._bytes -= _size(grant)
 
     def clear(self) -> None:
         """Drop every token."""
         self._grants.clear()
         self._bytes = 0
+
+
+def _size(grant: Grant) -> int:
+    return len(grant.token) + len(grant.scope or "")

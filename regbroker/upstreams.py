@@ -194,7 +194,7 @@ class Upstream:
             _log.error("{section}: {problem}", section=section, problem=known.problem)
         elif known.realm:
             _log.info(
-                "{section}: token service {realm}, service '{service}'",
+                "{section}: token service {realm}, service {service!r}",
                 section=section,
                 realm=known.realm,
                 service=known.service,

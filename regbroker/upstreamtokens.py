@@ -135,12 +135,13 @@ class UpstreamTokens:
                 request.refresh_token,
                 # A refresh token is good for the client it was issued to.
                 request.client_id if request.refresh_token else "",
+                # In the digest, so that keys do not grow with the scopes.
+                sorted(set(map(str, scopes))),
             )
         ).encode("utf-8", "backslashreplace")
         return (
             hmac.digest(self._key, credentials, hashlib.sha256),
             known.realm,
             known.service or request.service,
-            frozenset(map(str, scopes)),
             request.offline,
         )

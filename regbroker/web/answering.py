@@ -17,7 +17,7 @@ from regbroker.bodies import (
 )
 from regbroker.challenges import Challenge, format_challenge, parse_challenges
 from regbroker.connections import Reply
-from regbroker.errors import UpstreamError, UpstreamMalformed
+from regbroker.errors import UpstreamMalformed
 from regbroker.headers import Header, end_to_end, raw_headers
 from regbroker.names import Endpoint
 from regbroker.redirects import link, redirect_location, upload_location
@@ -40,6 +40,9 @@ _NOT_PASSED_ON = frozenset(
         b"link",
         b"location",
         b"server",
+        b"set-cookie",
+        b"strict-transport-security",
+        b"warning",
         b"www-authenticate",
     }
 )
@@ -66,8 +69,12 @@ class Answering:
         `TransferBroken` when either side breaks off in the middle.
         """
         try:
+            if not 200 <= reply.status < 600:
+                raise UpstreamMalformed(
+                    f"the upstream registry answered with status {reply.status}"
+                )
             headers = [*self._passed_on(reply), *self._mapped(exchange, reply)]
-        except UpstreamError:
+        except BaseException:
             reply.abort()
             raise
         if reply.status >= 400:
@@ -99,7 +106,7 @@ class Answering:
         lines: dict[bytes, None] = {}
         for challenge in sorted(challenges, key=lambda c: c.scheme != "bearer"):
             if challenge.scheme == "bearer":
-                scopes = parse_scopes([challenge.get("scope") or ""])
+                scopes = parse_scopes([challenge.get("scope") or ""], bounded=False)
                 line = format_challenge(
                     "Bearer",
                     [
@@ -132,7 +139,10 @@ class Answering:
         if reply.status == 401:
             found = reply.headers.getRawHeaders(b"WWW-Authenticate", ())
             challenges = parse_challenges(value.decode("latin-1") for value in found)
-            yield from self.challenges(challenges, exchange)
+            known = self._upstream.known
+            yield from self.challenges(challenges, exchange) or self.challenges(
+                known.challenges if known is not None else (), exchange
+            )
         location = (reply.header(b"Location") or b"").decode("latin-1")
         if location and 300 <= reply.status < 400:
             redirect = redirect_location(location, own, exchange.to_public)
@@ -146,6 +156,9 @@ class Answering:
                     raise
                 # What was made is made, whether or not its place can be told.
                 _log.warn("{upstream}: a 201 without its Location", upstream=own.origin)
+        for value in reply.headers.getRawHeaders(b"Warning", ()):
+            text = self._wording(exchange).text(value.decode("latin-1"))
+            yield b"Warning", text.encode("latin-1", "replace")
         for value in reply.headers.getRawHeaders(b"Link", ()):
             mapped = link(value.decode("latin-1"), own, exchange.to_public)
             if mapped is not None:
@@ -177,19 +190,29 @@ class Answering:
         finally:
             stall.stop()
 
+    async def gather_list(self, reply: Reply) -> bytes:
+        """Read the body of a list whole, decoded; raises `UpstreamMalformed`."""
+        return await self._gather(reply, MAX_LIST_BYTES)
+
+    async def _gather(self, reply: Reply, limit: int) -> bytes:
+        seconds = self._upstream.config.timeout
+        return await gather_plain(reply, limit, self._clock, seconds)
+
     async def _tags(self, exchange: Exchange, reply: Reply) -> bytes:
         assert exchange.target.name is not None
-        body = await gather_plain(reply, MAX_LIST_BYTES)
+        body = await self.gather_list(reply)
         return tags_list(body, exchange.target.name)
 
     async def _error(self, exchange: Exchange, reply: Reply) -> bytes:
         """Return the upstream's error as an OCI document with public names."""
         try:
-            body = await gather_plain(reply, MAX_ERROR_BYTES)
+            body = await self._gather(reply, MAX_ERROR_BYTES)
         except UpstreamMalformed:
             body = b""
+        return error_body(reply.status, body, self._wording(exchange))
+
+    def _wording(self, exchange: Exchange) -> Wording:
         own = self._upstream.own_address(exchange.way.host)
         hosts = {own.origin.netloc, own.origin.host} - {exchange.way.host}
         known = {**exchange.names, **dict.fromkeys(hosts, exchange.way.host)}
-        wording = Wording(known, exchange.mapping.to_public)
-        return error_body(reply.status, body, wording)
+        return Wording(known, exchange.mapping.to_public)

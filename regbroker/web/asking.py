@@ -48,7 +48,11 @@ class Asking:
         ):
             # The client may push here, but not pull there: an upload, then.
             exchange.mounts_nothing()
-            second = await self.send(exchange, exchange.query)
+            try:
+                second = await self.send(exchange, exchange.query)
+            except BaseException:
+                reply.abort()
+                raise
             if second.status == 202:
                 reply.abort()
                 return second

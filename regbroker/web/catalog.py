@@ -12,20 +12,23 @@ import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote, urlencode
 
-from regbroker.bodies import MAX_LIST_BYTES, catalog_names
+from regbroker.bodies import catalog_names
 from regbroker.connections import Reply
 from regbroker.errors import BadRequest, UpstreamMalformed
 from regbroker.mapping import Route
 from regbroker.queries import split_target, values
-from regbroker.streams import gather_plain
 
 #: What is asked of the upstream at once, however few the client wants.
-UPSTREAM_PAGE = 100
+UPSTREAM_PAGE = 1000
 
 #: An upstream with more pages than this without an end has no end.
-MAX_PAGES = 1000
+MAX_PAGES = 100
+
+#: What a client gets at once, however much it wants.
+MAX_PAGE = 1000
 
 Ask = Callable[[str], Awaitable[Reply]]
+Gather = Callable[[Reply], Awaitable[bytes]]
 
 
 class Page:
@@ -49,13 +52,14 @@ async def read_page(
     route: Callable[[str], Route],
     to_public: Callable[[str], str | None],
     ask: Ask,
+    gather: Gather,
 ) -> Page:
     """
     Return the page that a client's query wants.
 
     `route` leads from a public name to the upstream's, `to_public` back, to
     None for a name that is not to be seen. `ask` sends a query to the
-    upstream's catalog. Raises `Refused` with the
+    upstream's catalog, `gather` reads the reply. Raises `Refused` with the
     upstream's reply when it is no 200, `BadRequest` for a query that makes no
     sense, `NameUnknown` for a ``last`` that is not served here.
     """
@@ -69,7 +73,7 @@ async def read_page(
         reply = await ask(urlencode(upstream_query))
         if reply.status != 200:
             raise Refused(reply)
-        found = catalog_names(await gather_plain(reply, MAX_LIST_BYTES))
+        found = catalog_names(await gather(reply))
         following = _following(reply)
         for index, upstream_name in enumerate(found):
             name = to_public(upstream_name)
@@ -84,6 +88,8 @@ async def read_page(
         if names and wanted is None:
             return Page(names, _link(names[-1], None))
         last = following
+    if names:
+        return Page(names, _link(names[-1], wanted))
     raise UpstreamMalformed("the upstream's catalog has no end")
 
 
@@ -93,7 +99,7 @@ def _wanted(query: str) -> int | None:
         return None
     if not re.fullmatch(r"\d{1,9}", given[0]) or int(given[0]) == 0:
         raise BadRequest("n is the number of repositories wanted, from 1")
-    return int(given[0])
+    return min(int(given[0]), MAX_PAGE)
 
 
 def _last_upstream(query: str, route: Callable[[str], Route]) -> str | None:

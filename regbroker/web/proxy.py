@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from twisted.web.server import Request
 
 from regbroker.connections import Reply
-from regbroker.errors import ClientError, EndpointUnknown
+from regbroker.errors import BadRequest, ClientError, EndpointUnknown
 from regbroker.headers import ClientWay
 from regbroker.localbroker import Visitor
 from regbroker.mapping import Mapping
@@ -80,6 +80,9 @@ class Proxy:
 
     def _map_mount(self, exchange: Exchange) -> None:
         """Map ``from``; a mount from what is not served becomes an upload."""
+        if ";" in exchange.query:
+            # Some upstreams take it for "&": a name could hide behind it.
+            raise BadRequest("the query of an upload has no ';'")
         sources = values(exchange.query, "from")
         if not sources or not values(exchange.query, "mount"):
             return
@@ -110,7 +113,13 @@ class Proxy:
             return name if seen else None
 
         try:
-            page = await read_page(exchange.query, self._mapping.route, to_public, ask)
+            page = await read_page(
+                exchange.query,
+                self._mapping.route,
+                to_public,
+                ask,
+                self._answering.gather_list,
+            )
         except Refused as refusal:
             await self._answering.answer(exchange, refusal.reply)
             return

@@ -8,7 +8,7 @@ from tests.proxycase import ProxyTestCase
 from tests.scripted import Call, response
 from tests.wire import Message
 
-NEXT = 'Link: </v2/_catalog?last={}&n=100>; rel="next"'
+NEXT = 'Link: </v2/_catalog?last={}&n=1000>; rel="next"'
 
 
 def page(*names: str, more: bool = False) -> bytes:
@@ -47,7 +47,7 @@ class CatalogTests(ProxyTestCase):
         )
         self.assertEqual(self.names(reply), ["team/app"])
         self.assertIsNone(reply.header(b"Link"))
-        self.assertEqual(self.targets, ["/v2/_catalog?n=100"])
+        self.assertEqual(self.targets, ["/v2/_catalog?n=1000"])
 
     async def test_filled(self) -> None:
         """A page of ours is filled from several of the upstream's."""
@@ -64,9 +64,9 @@ class CatalogTests(ProxyTestCase):
         self.assertEqual(
             self.targets,
             [
-                "/v2/_catalog?n=100",
-                "/v2/_catalog?n=100&last=acme_team%2Fa",
-                "/v2/_catalog?n=100&last=c",
+                "/v2/_catalog?n=1000",
+                "/v2/_catalog?n=1000&last=acme_team%2Fa",
+                "/v2/_catalog?n=1000&last=c",
             ],
         )
 
@@ -75,7 +75,7 @@ class CatalogTests(ProxyTestCase):
         reply = await self.asked("?n=2&last=team/d", page("acme_team/e"))
         self.assertEqual(self.names(reply), ["team/e"])
         self.assertIsNone(reply.header(b"Link"))
-        self.assertEqual(self.targets, ["/v2/_catalog?n=100&last=acme_team%2Fd"])
+        self.assertEqual(self.targets, ["/v2/_catalog?n=1000&last=acme_team%2Fd"])
 
     async def test_exactly_full(self) -> None:
         """Nothing after a full page: no link."""

@@ -150,13 +150,16 @@ class RefusalTests(ProxyTestCase):
         self.assertEqual(self.upstream.calls, [])
 
     async def test_absolute_targets(self) -> None:
-        """regbroker is nobody's forward proxy."""
-        for method, target in (
-            ("GET", f"{self.upstream.url}/v2/team/app/manifests/1"),
-            ("CONNECT", "127.0.0.1:22"),
+        """A whole URL names one of our registries; regbroker dials no target."""
+        for method, target, status in (
+            ("GET", f"{self.upstream.url}/v2/other/app/manifests/1", 404),
+            ("GET", "http://a.test", 404),
+            ("GET", "*", 404),
+            ("CONNECT", "127.0.0.1:22", 404),
         ):
             reply = await self.client.ask(method, target)
-            self.assertEqual(reply.status // 100, 4)
+            self.assertEqual((reply.status, target), (status, target))
+            self.assertIn(reply.code, ("NAME_UNKNOWN", "UNSUPPORTED"))
         self.assertEqual(self.upstream.calls, [])
 
     async def test_unmapped(self) -> None:

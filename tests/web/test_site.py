@@ -101,9 +101,14 @@ class TrustedHostTests(HostTests):
         asked = await self.asked("Host: a.test", "X-Forwarded-Host: hub.test")
         self.assertEqual(asked, "/v2/hub_team/app/manifests/1.0")
 
+    async def test_first_claim(self) -> None:
+        """Of several hops' words, that of the one nearest to the client counts."""
+        asked = await self.asked("Host: a.test", "X-Forwarded-Host: hub.test, b.test")
+        self.assertEqual(asked, "/v2/hub_team/app/manifests/1.0")
+
     async def test_bad_claims(self) -> None:
         """But what makes no host does not."""
-        for claim in ("a.test, hub.test", "x y", "b@a.test"):
+        for claim in ("x y", "b@a.test"):
             asked = await self.asked("Host: a.test", f"X-Forwarded-Host: {claim}")
             self.assertEqual(asked, "400 UNSUPPORTED")
 
