@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import configparser
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePath
 
 from regbroker.access import AccessRules, unreachable
@@ -39,26 +39,54 @@ from regbroker.inisections import (
 _TITLE = re.compile(r"(?P<kind>\S+)(?:\s+(?P<name>.*\S))?\s*")
 
 
-def parse_config(text: str, directory: PurePath, check_file: FileCheck) -> Config:
+#: Says what else is wrong with a configuration, of which some may be missing.
+ConfigCheck = Callable[[Config], Iterable[str]]
+
+
+def parse_config(
+    text: str,
+    directory: PurePath,
+    check_file: FileCheck,
+    check_config: ConfigCheck = lambda config: (),
+) -> Config:
     """
     Parse the text of an ini file.
 
-    Relative paths start from `directory`. Raises `ConfigurationError` with
-    every problem.
+    Relative paths start from `directory`. `check_config` looks at what could be
+    read, however little it is. Raises `ConfigurationError` with every problem.
     """
+    parser = _new_parser(strict=True)
+    problems: list[str] = []
+    try:
+        parser.read_string(text)
+    except (
+        configparser.DuplicateOptionError,
+        configparser.DuplicateSectionError,
+    ) as error:
+        # There may be more to say about the rest.
+        problems.append(_syntax_problem(error))
+        parser = _new_parser(strict=False)
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise ConfigurationError([_syntax_problem(error)]) from error
+    config = _read(parser, directory, check_file, problems)
+    problems += check_config(config)
+    if problems:
+        raise ConfigurationError(problems)
+    return config
+
+
+def _new_parser(strict: bool) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser(
         delimiters=("=",),
         comment_prefixes=("#", ";"),
         inline_comment_prefixes=(";",),
         default_section="",
+        strict=strict,
     )
     # Users and groups are options, too, and their names are what they are.
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    try:
-        parser.read_string(text)
-    except configparser.Error as error:
-        raise ConfigurationError([_syntax_problem(error)]) from error
-    return _read(parser, directory, check_file)
+    return parser
 
 
 def _syntax_problem(error: configparser.Error) -> str:
@@ -77,9 +105,12 @@ def _syntax_problem(error: configparser.Error) -> str:
 
 
 def _read(
-    parser: configparser.RawConfigParser, directory: PurePath, check_file: FileCheck
+    parser: configparser.RawConfigParser,
+    directory: PurePath,
+    check_file: FileCheck,
+    problems: list[str],
 ) -> Config:
-    problems: list[str] = []
+    """Return what can be read; the rest is added to `problems`."""
 
     def section(title: str) -> Section:
         options = dict(parser.items(title)) if parser.has_section(title) else {}
@@ -117,8 +148,6 @@ def _read(
             )
     problems += _problems_of_the_whole(parser, titles)
     problems += _unreachable_rules(list(filter(None, registries)), accounts, access)
-    if problems:
-        raise ConfigurationError(problems)
     return Config(
         main.listen,
         main.state_directory,

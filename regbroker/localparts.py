@@ -5,19 +5,21 @@ Assembly of what local accounts need: sources, checks, the signing key.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.task import Clock
 
 from regbroker.access import AccessRules
 from regbroker.accounts import AccountSource
 from regbroker.checking import PasswordChecks
 from regbroker.config import Config, HtpasswdConfig, LdapConfig, RegistryConfig
 from regbroker.credentials import parse_password
+from regbroker.errors import ConfigurationError
 from regbroker.htpasswd import HtpasswdAccounts
-from regbroker.keyfile import make_key
+from regbroker.keyfile import make_key, parse_keys
 from regbroker.localbroker import LocalBroker
 from regbroker.signing import SigningKeys, TokenSigner
 from regbroker.throttle import Throttle
@@ -115,3 +117,19 @@ def _password_of(source: LdapConfig, reactor: Any) -> Callable[[], str]:
     path = Path(source.bind_password_file)
     file = WatchedFile(path, parse_password, reactor.seconds)
     return lambda: file.latest() or ""
+
+
+def problems_with_accounts(config: Config) -> Iterator[str]:
+    """Say what is wrong with directories and the signing key; starts nothing."""
+    for name, entry in config.accounts.items():
+        for source in entry.sources:
+            try:
+                _build_source(source, Clock())
+            except ConfigurationError as error:
+                for problem in error.problems:
+                    yield f"[accounts {name}] {problem}"
+    if config.signing_key is not None:
+        try:
+            parse_keys(Path(config.signing_key).read_bytes())
+        except (OSError, ValueError) as error:
+            yield f"[regbroker] signing-key: {config.signing_key}: {error}"

@@ -34,7 +34,7 @@ from regbroker.credentials import Credentials, PasswordFile
 from regbroker.errors import ConfigurationError
 from regbroker.ini import parse_config
 from regbroker.listening import ListeningService
-from regbroker.localparts import LocalParts
+from regbroker.localparts import LocalParts, problems_with_accounts
 from regbroker.origins import parse_origin
 from regbroker.sandbox import SandboxService
 from regbroker.speakers import (
@@ -75,16 +75,20 @@ def load_config(path: str | Path) -> Config:
         raise ConfigurationError([f"{path}: not UTF-8 text; save it as UTF-8"]) from (
             error
         )
-    config = parse_config(text, PurePath(path.absolute().parent), _problem_with_file)
-    problems = [*_problems_with_endpoints(config), *_problems_with_ca_files(config)]
+    directory = PurePath(path.absolute().parent)
+    return parse_config(text, directory, _problem_with_file, _problems_with_parts)
+
+
+def _problems_with_parts(config: Config) -> Iterator[str]:
+    """Try what serving will need, as far as that can be done without starting."""
+    yield from _problems_with_endpoints(config)
+    yield from _problems_with_ca_files(config)
+    yield from problems_with_accounts(config)
     if config.certificates:
         try:
             load_certificates(config.certificates, None)
         except ConfigurationError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigurationError(problems)
-    return config
+            yield from error.problems
 
 
 def _problems_with_endpoints(config: Config) -> Iterator[str]:

@@ -65,6 +65,28 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("[upstream aliyun] ca-file: ", err)
         self.assertIn("holds no certificate in PEM form", err)
 
+    def test_check_says_all_at_once(self) -> None:
+        """What a file holds is told beside what the ini file says."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        (directory / "a.pem").write_text("no certificate")
+        path = directory / "regbroker.ini"
+        path.write_text(
+            "[regbroker]\nlisten = x\nsigning-key = a.pem\n"
+            "[tls]\ncertificate = a.pem\nkey = a.pem\nkey = a.pem\n"
+        )
+        status, _, err = self.run_command("check", "-c", str(path))
+        self.assertEqual(status, 1)
+        for beginning in (
+            "[tls] key: line 7: given twice",
+            "[regbroker] listen: ",
+            "[regbroker] signing-key: ",
+            "[tls] certificate: ",
+            "no [registry HOST] section",
+        ):
+            told = [line for line in err.splitlines() if line.startswith(beginning)]
+            self.assertEqual(len(told), 1, (beginning, err))
+
     def test_no_file(self) -> None:
         """A file that is not there is named."""
         status, _, err = self.run_command("check", "-c", "/nowhere/regbroker.ini")

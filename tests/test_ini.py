@@ -289,8 +289,7 @@ class ProblemTests(SynchronousTestCase):
             ("[tls]\n[tls]\n", "stands twice"),
             ("[tls]\nkey = a\nkey = b\n", "[tls] key: line 3: given twice"),
         ]:
-            (found,) = problems(text)
-            self.assertIn(expected, found)
+            self.assertIn(expected, problems(text)[0])
 
     def test_twice_in_other_words(self) -> None:
         """Two sections for one thing are found however they are spaced."""
