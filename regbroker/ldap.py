@@ -22,8 +22,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
@@ -31,13 +29,6 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
-from twisted.internet.ssl import (
-    Certificate,
-    TLSVersion,
-    optionsForClientTLS,
-    platformTrust,
-    trustRootFromCertificates,
-)
 from twisted.logger import Logger
 
 from regbroker.accounts import Account
@@ -51,6 +42,7 @@ from regbroker.ldapconnection import (
 )
 from regbroker.ldapsearch import Searches, account_name, stamp
 from regbroker.ldapurl import LdapUrl, parse_group_filter, parse_name
+from regbroker.tls import client_options, trust_root
 
 __all__ = ["GROUP_FILTER", "MAX_CHECKS", "LdapAccounts", "require_ldaptor"]
 
@@ -124,7 +116,7 @@ class LdapAccounts:
             problems,
             "ldap-ca-file",
             trust_root_file,
-            lambda: _trust_root(trust_root_file),
+            lambda: trust_root(trust_root_file),
         )
         _usable(problems, "ldap-group-base", group_base, lambda: parse_name(group_base))
         group_filter = group_filter or GROUP_FILTER
@@ -144,11 +136,7 @@ class LdapAccounts:
         self._bind_dn = bind_dn
         self._bind_password = bind_password
         self._timeout = timeout
-        self._tls: Any = optionsForClientTLS(
-            url.host,
-            root,
-            extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2},
-        )
+        self._tls: Any = client_options(url.host, root)
         endpoint: IStreamClientEndpoint = HostnameEndpoint(
             reactor, url.host, url.port, timeout
         )
@@ -313,17 +301,6 @@ def _usable(
         why = getattr(error, "strerror", None) or error
         problems.append(f"{option}: {given}: {why}")
         return None
-
-
-def _trust_root(ca_file: Path | None) -> Any:
-    if ca_file is None:
-        return platformTrust()
-    try:
-        loaded = x509.load_pem_x509_certificates(ca_file.read_bytes())
-    except ValueError:
-        raise ValueError("no PEM file with certificates") from None
-    ders = [certificate.public_bytes(Encoding.DER) for certificate in loaded]
-    return trustRootFromCertificates([Certificate.load(der) for der in ders])
 
 
 def _is_text(text: str) -> bool:

@@ -294,6 +294,36 @@ def _service_id(host: str) -> ServiceID:
     return IPAddress_ID(host)
 
 
+def trust_root(ca_file: Path | None) -> Any:
+    """
+    Return whom to trust: the certificates in a file, or the system's store.
+
+    Raises `OSError`, and `ValueError` for a file without certificates.
+    """
+    if ca_file is None:
+        return platformTrust()
+    try:
+        loaded = x509.load_pem_x509_certificates(ca_file.read_bytes())
+    except ValueError:
+        raise ValueError("no PEM file with certificates") from None
+    ders = [c.public_bytes(serialization.Encoding.DER) for c in loaded]
+    return trustRootFromCertificates([Certificate.load(der) for der in ders])
+
+
+def client_options(
+    host: str, root: Any, protocols: list[bytes] | None = None
+) -> IOpenSSLClientConnectionCreator:
+    """Return TLS options for dialling a host; `root` is from `trust_root`."""
+    options = optionsForClientTLS(
+        host,
+        root,
+        acceptableProtocols=protocols,
+        extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2},
+    )
+    strict: IOpenSSLClientConnectionCreator = _Strict(options, host)
+    return strict
+
+
 class Trust:
     """
     Whom to believe when dialling: the system's store, or one CA file.
@@ -303,16 +333,7 @@ class Trust:
     """
 
     def __init__(self, ca_file: Path | None = None) -> None:
-        if ca_file is None:
-            self._root: Any = platformTrust()
-        else:
-            certificates = x509.load_pem_x509_certificates(ca_file.read_bytes())
-            self._root = trustRootFromCertificates(
-                [
-                    Certificate.load(c.public_bytes(serialization.Encoding.DER))
-                    for c in certificates
-                ]
-            )
+        self._root = trust_root(ca_file)
         # Bounded: an origin is an upstream's own or its token service's.
         self._endpoints: dict[Origin, IStreamClientEndpoint] = {}
 
@@ -325,12 +346,7 @@ class Trust:
                 reactor, origin.host, origin.port, connect_timeout
             )
             if origin.scheme == "https":
-                options = optionsForClientTLS(
-                    origin.host,
-                    self._root,
-                    acceptableProtocols=_PROTOCOLS,
-                    extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2},
-                )
-                endpoint = wrapClientTLS(_Strict(options, origin.host), endpoint)
+                options = client_options(origin.host, self._root, _PROTOCOLS)
+                endpoint = wrapClientTLS(options, endpoint)
             self._endpoints[origin] = endpoint
         return self._endpoints[origin]

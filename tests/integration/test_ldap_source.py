@@ -409,7 +409,16 @@ class TlsTests(SlapdTestCase):
         for url in (slapd.url, slapd.tls_url):
             accounts = self.open_accounts(url)
             log = await self.assert_unavailable(accounts)
-            self.assertIn("its certificate is for another name", log)
+            self.assertIn("is not to be trusted", log)
+        self.assertNotIn("BIND dn=", self.binds(slapd))
+
+    async def test_no_name(self) -> None:
+        """A certificate that names nobody is nobody's."""
+        slapd = self.start_slapd(hosts=())
+        for url in (slapd.url, slapd.tls_url):
+            accounts = self.open_accounts(url)
+            log = await self.assert_unavailable(accounts)
+            self.assertIn("is not to be trusted", log)
         self.assertNotIn("BIND dn=", self.binds(slapd))
 
     def binds(self, slapd: Slapd) -> str:

@@ -197,7 +197,9 @@ class Slapd:
         installed = shutil.which("slapd", path=search_path())
         assert installed is not None
         self._program = shutil.copy(installed, directory / "slapd")
-        certificate, key = authority.issue(*hosts).write(directory, "server")
+        # without hosts, one that names nobody
+        pair = authority.issue(*hosts) if hosts else authority.issue_signer("nobody")
+        certificate, key = pair.write(directory, "server")
         root_certificate = directory / "root.crt"
         root_certificate.write_bytes(authority.certificate_pem())
         self._configuration = directory / "slapd.conf"
