@@ -28,7 +28,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from OpenSSL import SSL
-from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as HandshakeTimeout
 from twisted.internet.error import (
@@ -356,7 +355,7 @@ def converted_error(
         return first if isinstance(first, Exception) else error
     described = ", ".join(f"{type(r).__name__}: {r}" for r in reasons)
     _log.warn("upstream {origin}: {reason}", origin=str(origin), reason=described)
-    if any(isinstance(reason, VerificationError | SSL.Error) for reason in reasons):
+    if any(isinstance(reason, SSL.Error) for reason in reasons):
         return UpstreamUnavailable(f"no trusted TLS connection to {what} can be made")
     if any(isinstance(reason, TimeoutError | HandshakeTimeout) for reason in reasons):
         return UpstreamTimeout(f"{what} cannot be reached in time")

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from OpenSSL import SSL
-from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionClosed
@@ -75,7 +74,6 @@ _FAILURES = (
     ConnectError,
     ConnectionClosed,
     SSL.Error,
-    VerificationError,
     OSError,
 )
 
@@ -316,9 +314,6 @@ def _describe(error: BaseException) -> str:
     """Return a sentence for the log; none of our errors holds a secret."""
     if isinstance(error, DirectoryError):
         return str(error)
-    if isinstance(error, VerificationError):
-        reasons = [type(e).__name__ for e in getattr(error, "errors", ())]
-        return f"its certificate is for another name ({', '.join(reasons)})"
     if isinstance(error, SSL.Error):
         stack = error.args[0] if error.args else ()
         reasons = [str(entry[-1]) for entry in stack if isinstance(entry, tuple)]
