@@ -3,20 +3,29 @@
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.web.server import Request
+from twisted.internet.tcp import Server
+from twisted.internet.testing import StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from regbroker.channel import (
+    CLOSE_SECONDS,
     DRAIN_SECONDS,
+    HEADER_SECONDS,
     MAX_DRAIN_BYTES,
     MAX_HEADERS,
     MAX_HEADERS_BYTES,
+    MAX_LENGTH_DIGITS,
     StreamingSite,
     reason_phrase,
 )
 from regbroker.replies import send_bytes
 from regbroker.requestbody import ClientGone, read_body
+from regbroker.tls import certificate_options
+from tests.certificates import Looking, issued
 from tests.proxycase import SiteTestCase
-from tests.wire import Message
+from tests.wire import Message, RawClient
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
@@ -45,6 +54,16 @@ class ChannelTestCase(SiteTestCase):
         answer(request, b"next")
         self.assertEqual((await self.client.reply()).body, b"next")
 
+    @property
+    def served(self) -> int:
+        """How many connections the site has open."""
+        return sum(isinstance(r, Server) for r in self.reactor.getReaders())
+
+    async def all_closed(self) -> None:
+        """Wait until the site has no connection open."""
+        while self.served:
+            await self.turn()
+
 
 class BodyTests(ChannelTestCase):
     async def test_processed_with_headers(self) -> None:
@@ -71,6 +90,28 @@ class BodyTests(ChannelTestCase):
         request = await self.received(b"GET /a%2f/../b?c=%20d HTTP/1.1\r\n\r\n")
         self.assertEqual(request.uri, b"/a%2f/../b?c=%20d")
         self.assertEqual((request.path, request.args), (b"/a%2f/../b", {}))
+
+    async def test_target_is_a_url(self) -> None:
+        """Of a whole URL the host counts, and not the Host header."""
+        for target, host, uri in (
+            (b"http://b.test/v2/a%2f/../b?c=%20d", b"b.test", b"/v2/a%2f/../b?c=%20d"),
+            (b"HTTPS://b.test:5000/", b"b.test:5000", b"/"),
+            (b"http://b.test", b"b.test", b"/"),
+            (b"http://b.test?x=/y", b"b.test", b"?x=/y"),
+        ):
+            request = await self.received(b"GET " + target + GET[5:] + b"\r\n")
+            self.assertEqual(request.requestHeaders.getRawHeaders(b"Host"), [host])
+            self.assertEqual(request.uri, uri)
+            answer(request)
+            self.assertEqual((await self.client.reply()).status, 200)
+
+    async def test_target_is_everything(self) -> None:
+        """``*`` is a target like any other, and answered as one."""
+        for method in (b"OPTIONS", b"GET"):
+            request = await self.received(method + b" *" + GET[5:] + b"\r\n")
+            self.assertEqual(request.path, b"/*")
+            answer(request)
+            self.assertEqual((await self.client.reply()).body, b"so be it")
 
     async def test_continue(self) -> None:
         """100 is sent when somebody reads the body, and not earlier."""
@@ -227,6 +268,8 @@ class RefusalTests(ChannelTestCase):
             POST + b"Content-Length: -3\r\n\r\n",
             POST + b"Content-Length: 0x3\r\n\r\n",
             POST + b"Content-Length: \r\n\r\n",
+            POST + b"Content-Length: " + b"9" * (MAX_LENGTH_DIGITS + 1) + b"\r\n\r\n",
+            POST + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n",
             POST + b"Content-Length : 3\r\n\r\n",
             POST + b"Transfer-Encoding: gzip\r\n\r\n",
             POST + b"Transfer-Encoding: chunked, identity\r\n\r\n",
@@ -327,11 +370,26 @@ class ConnectionTests(ChannelTestCase):
         self.assertTrue(self.client.closed_in_order)
 
     async def test_connection_close(self) -> None:
-        """A client that wants no more connection has none."""
-        answer(await self.received(GET, b"Connection: close\r\n\r\n"))
-        await self.client.reply()
-        await self.client.end()
-        self.assertTrue(self.client.closed_in_order)
+        """A client that wants no more connection has none, however it says so."""
+        for headers in (
+            b"Connection: close\r\n",
+            b"Connection: close, TE\r\n",
+            b"Connection: TE ,Close\r\n",
+            b"Connection: TE\r\nConnection: close\r\n",
+            b"Connection: close\r\nConnection: TE\r\n",
+        ):
+            self.client = await self.connect()
+            answer(await self.received(GET, headers, b"\r\n"))
+            reply = await self.client.reply()
+            self.assertEqual(reply.header(b"Connection"), b"close")
+            await self.client.end()
+            self.assertTrue(self.client.closed_in_order)
+
+    async def test_connection_options(self) -> None:
+        """Other options do not end a connection."""
+        answer(await self.received(GET, b"Connection: TE, closed\r\n\r\n"))
+        self.assertIsNone((await self.client.reply()).header(b"Connection"))
+        await self.assert_still_good()
 
     async def test_idle(self) -> None:
         """A connection on which nothing happens is closed, in a while."""
@@ -350,6 +408,52 @@ class ConnectionTests(ChannelTestCase):
         await self.turn()
         self.time.clock.pump([59, 2, 16])
         await self.client.end()
+
+    async def test_dripping_headers(self) -> None:
+        """So is one whose headers come byte by byte."""
+        for first in (b"G", GET):
+            self.client = await self.connect()
+            self.client.send(first)
+            began = self.time.clock.seconds()
+            while self.client.lost is None:
+                self.client.send(b"A")
+                for _ in range(5):
+                    await self.turn()
+                self.time.clock.advance(10)
+                self.assertLess(self.time.clock.seconds() - began, HEADER_SECONDS + 40)
+            self.assertGreater(self.time.clock.seconds() - began, HEADER_SECONDS)
+            self.assertEqual(bytes(self.client.seen), b"")
+        self.assertEqual(self.resource.requests.pending, [])
+
+    async def test_each_has_its_time(self) -> None:
+        """A request's headers have their time, whatever the one before took."""
+        for _ in range(3):
+            self.client.send(GET)
+            await self.turn()
+            self.time.clock.advance(50)
+            answer(await self.received(b"\r\n"))
+            self.assertEqual((await self.client.reply()).status, 200)
+        request = await self.received(GET, b"\r\n", GET)
+        self.time.clock.pump([30] * 10)
+        self.client.send(b"X: 2\r\n")
+        await self.turn()
+        answer(request)
+        self.assertEqual((await self.client.reply()).status, 200)
+        await self.turn()
+        answer(await self.received(b"\r\n"))
+        self.assertEqual((await self.client.reply()).status, 200)
+
+    async def test_leaves_early(self) -> None:
+        """A client may leave at any point of its headers; nobody complains."""
+        for part in (b"", b"GET /", GET, GET + b"X: ", POST + b"Content-Length: 1\r\n"):
+            client = await self.connect()
+            client.send(part)
+            await self.turn()
+            client.close()
+            await client.end()
+        self.client.close()
+        await self.all_closed()
+        self.assertEqual(self.resource.requests.pending, [])
 
     async def test_not_idle(self) -> None:
         """Who waits for an answer is not idle, however long it takes."""
@@ -387,3 +491,136 @@ class ConnectionTests(ChannelTestCase):
         """Standard statuses have their phrase, others none."""
         self.assertEqual(reason_phrase(421), b"Misdirected Request")
         self.assertEqual(reason_phrase(799), b"")
+
+
+class AtOnce(Resource):
+    """Answers every request as soon as it is there, and counts them."""
+
+    isLeaf = True
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self.body = body
+        self.asked = 0
+
+    def render(self, request: Any) -> int:
+        self.asked += 1
+        answer(request, self.body)
+        return NOT_DONE_YET
+
+
+class PipelineTests(SiteTestCase):
+    """Requests that are answered here, from a client that sends many of them."""
+
+    def make_site(self) -> Site:
+        self.at_once = AtOnce(bytes(128 * 1024))
+        return StreamingSite(self.at_once, reactor=self.time)
+
+    def test_stops_reading(self) -> None:
+        """While replies cannot be written, no more requests are read."""
+        transport: Any = StringTransport()
+        channel: Any = StreamingSite(self.at_once, reactor=self.time).buildProtocol(
+            None
+        )
+        channel.makeConnection(transport)
+        channel.pauseProducing()
+        channel.dataReceived(GET + b"\r\n")
+        self.assertEqual(self.at_once.asked, 1)
+        self.assertEqual(transport.producerState, "paused")
+        channel.resumeProducing()
+        self.assertEqual(transport.producerState, "producing")
+        channel.dataReceived(GET + b"\r\n")
+        self.assertEqual(transport.producerState, "producing")
+        self.assertEqual(transport.value().count(b"HTTP/1.1 200"), 2)
+        channel.connectionLost(ClientGone("the test is over"))
+
+    async def test_reads_late(self) -> None:
+        """A client that does not read is not read from; late, it gets everything."""
+        count = 250
+        self.client.pause()
+        self.client.send((GET + b"X: " + b"x" * 16384 + b"\r\n\r\n") * count)
+        before = -1
+        while before < self.at_once.asked:
+            before = self.at_once.asked
+            for _ in range(50):
+                await self.turn()
+        self.assertLess(before, count - 50)
+        self.client.resume()
+        for _ in range(count):
+            reply = await self.client.reply()
+            self.assertEqual(len(reply.body), len(self.at_once.body))
+        self.assertEqual(self.at_once.asked, count)
+
+
+class CloseTests(ChannelTestCase):
+    """Clients behind TLS that never answer a close_notify."""
+
+    async def set_up(self) -> None:
+        await super().set_up()
+        pair = issued("a.test")
+        factory = TLSMemoryBIOFactory(
+            certificate_options(pair.certificate, pair.key),
+            False,
+            StreamingSite(self.resource, reactor=self.time),
+        )
+        factory.noisy = False
+        self.secure = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
+        self.client.close()
+        await self.all_closed()
+        self.timers = self.time.clock.getDelayedCalls()
+        self.client = await self.connect()
+
+    async def tear_down(self) -> None:
+        await super().tear_down()
+        await self.secure.stopListening()
+
+    async def connect(self) -> RawClient:
+        if not hasattr(self, "secure"):
+            return await super().connect()
+        return await self.connect_to(self.secure.getHost().port, Looking())
+
+    async def assert_cut(self) -> None:
+        """The site waits for the client's close_notify, but not for ever."""
+        for _ in range(10):
+            await self.turn()
+        self.time.clock.advance(CLOSE_SECONDS - 1)
+        await self.turn()
+        self.assertEqual(self.served, 1)
+        self.time.clock.advance(2)
+        await self.all_closed()
+        self.assertEqual(self.time.clock.getDelayedCalls(), self.timers)
+        self.client.resume()
+        await self.client.end()
+
+    async def test_connection_close(self) -> None:
+        """After the last reply."""
+        request = await self.received(GET, b"Connection: close\r\n\r\n")
+        self.client.pause()
+        answer(request)
+        await self.assert_cut()
+
+    async def test_refused(self) -> None:
+        """After what was no request."""
+        self.client.send(b"nonsense\r\n\r\n")
+        await self.assert_refused(400, "UNSUPPORTED")
+        self.client.pause()
+        self.time.clock.advance(DRAIN_SECONDS + 0.1)
+        await self.assert_cut()
+
+    async def test_unwanted_body(self) -> None:
+        """After a reply that came before its request's body."""
+        request = await self.received(POST, b"Transfer-Encoding: chunked\r\n\r\n")
+        answer(request)
+        await self.client.reply()
+        self.client.pause()
+        self.time.clock.advance(DRAIN_SECONDS + 0.1)
+        await self.assert_cut()
+
+    async def test_in_order(self) -> None:
+        """Who plays by the rules is not cut, and no timer is left behind."""
+        answer(await self.received(GET, b"Connection: close\r\n\r\n"))
+        await self.client.reply()
+        await self.client.end()
+        await self.all_closed()
+        self.assertTrue(self.client.closed_in_order)
+        self.assertEqual(self.time.clock.getDelayedCalls(), self.timers)

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import UNKNOWN_LENGTH
 from twisted.web.server import Site
 
+from regbroker import requestbody
 from regbroker.errors import BodyTooLarge
 from regbroker.replies import send_bytes
 from regbroker.requestbody import (
@@ -48,6 +49,16 @@ class Consumer:
         self.data += data
 
 
+class Counted(bytes):
+    """Bytes that count how often somebody asks how many they are."""
+
+    asked = 0
+
+    def __len__(self) -> int:
+        self.asked += 1
+        return super().__len__()
+
+
 class StreamedBodyTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.channel = Channel()
@@ -56,6 +67,31 @@ class StreamedBodyTests(SynchronousTestCase):
     def body(self, length: int | None = None) -> StreamedBody:
         """A body of this length, or chunked."""
         return StreamedBody(self.channel, length)
+
+    def test_counted_once(self) -> None:
+        """However small the pieces are, reading ahead looks at each one once."""
+        count = READ_AHEAD_BYTES // 16
+        pieces = [Counted(16) for _ in range(count)]
+        body = self.body()
+        for piece in pieces[:-1]:
+            body.received(piece)
+        self.assertEqual(self.channel.asked, [])
+        body.received(pieces[-1])
+        self.assertEqual(self.channel.asked, ["pause"])
+        self.assertLessEqual(max(piece.asked for piece in pieces), 3)
+        body.startProducing(self.consumer)
+        self.assertEqual(self.channel.asked, ["pause", "resume"])
+        self.assertEqual(self.consumer.data, bytes(READ_AHEAD_BYTES))
+
+    def test_bytes_ahead(self) -> None:
+        """Bytes that come one by one are counted as they are."""
+        body = self.body()
+        self.patch(requestbody, "READ_AHEAD_BYTES", 1000)
+        for _ in range(999):
+            body.received(b"x")
+        self.assertEqual(self.channel.asked, [])
+        body.received(b"x")
+        self.assertEqual(self.channel.asked, ["pause"])
 
     def test_passed_on(self) -> None:
         """What came before the reader and what comes after is the same body."""
