@@ -205,7 +205,12 @@ def _unreachable_rules(
 ) -> list[str]:
     problems = []
     for name, rules in access.items():
-        users = [entry for entry in registries if entry.access is rules]
+        users = [
+            entry
+            for entry in registries
+            # A registry whose accounts are wrong has been told of already.
+            if entry.access is rules and entry.accounts in accounts
+        ]
         if not users:
             continue
         has_groups = any(

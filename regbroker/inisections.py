@@ -275,8 +275,8 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
         section.get("credential-helper", inivalues.helper_name, ""),
     )
     section.close()
-    if bool(upstream.username) != (upstream.password_file is not None):
-        missing = "username" if not upstream.username else "password-file"
+    if section.gave("username") != section.gave("password-file"):
+        missing = "password-file" if section.gave("username") else "username"
         section.problem(missing, "missing; username and password-file go together")
     if upstream.credential_helper and upstream.username:
         section.problem("credential-helper", "takes the place of username; keep one")
@@ -340,7 +340,7 @@ def _read_ldap(section: Section) -> LdapConfig | None:
     bind_password_file = section.get("ldap-bind-password-file", section.file, None)
     group_base = section.get("ldap-group-base", str, "")
     group_filter = section.get("ldap-group-filter", str, "")
-    if bool(bind_dn) != (bind_password_file is not None):
+    if section.gave("ldap-bind-dn") != section.gave("ldap-bind-password-file"):
         missing = "ldap-bind-password-file" if bind_dn else "ldap-bind-dn"
         section.problem(missing, "missing; DN and password file go together")
     if group_filter and not group_base:

@@ -1,0 +1,205 @@
+"""Sections about accounts, rights and our own account upstream."""
+
+from pathlib import PurePath
+from textwrap import dedent
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.config import Config, HtpasswdConfig, LdapConfig
+from regbroker.errors import ConfigurationError
+from regbroker.ini import parse_config
+
+WHOLE = """
+    [regbroker]
+    listen = tcp:8080
+    signing-key = key.pem
+    deny-user-agents =
+
+    [registry registry.example.com]
+    upstream = bare
+    accounts = staff
+    access = rights
+    challenge = basic
+    token-life = 120
+    public-url = https://registry.example.com
+    namespaces = team = acme_team
+
+    [registry open.example.com]
+    upstream = cloud
+    anonymous = shared: pull, push
+    namespaces = * = *
+
+    [upstream bare]
+    url = http://127.0.0.1:5000
+    username = regbroker
+    password-file = password
+
+    [upstream cloud]
+    url = https://cloud.example
+    credential-helper = ecr-login
+
+    [accounts staff]
+    ldap = ldap://dir.example.com/dc=example,dc=com
+    ldap-start-tls = no
+    ldap-bind-dn = cn=reader
+    ldap-bind-password-file = reader
+    ldap-group-base = ou=groups,dc=example,dc=com
+    htpasswd =
+        one
+        two
+
+    [access rights]
+    Alice = team/**: pull, push
+    @ops = team/app: *
+"""
+
+
+def parse(text: str, missing: tuple[str, ...] = ()) -> Config:
+    """Parse an indented text; the files named in `missing` cannot be read."""
+
+    def check_file(path: PurePath) -> str | None:
+        return f"{path} cannot be read" if path.name in missing else None
+
+    return parse_config(dedent(text), PurePath("/etc/regbroker"), check_file)
+
+
+def problems(text: str, missing: tuple[str, ...] = ()) -> list[str]:
+    """Return what is wrong with a text."""
+    try:
+        parse(text, missing)
+    except ConfigurationError as error:
+        return list(error.problems)
+    return []
+
+
+class WholeTests(SynchronousTestCase):
+    """A file that uses everything."""
+
+    def setUp(self) -> None:
+        self.config = parse(WHOLE)
+        self.local, self.open = self.config.registries
+
+    def test_sources(self) -> None:
+        """Sources are asked in the order in which they are written."""
+        ldap, one, two = self.config.accounts["staff"].sources
+        assert isinstance(ldap, LdapConfig)
+        self.assertFalse(ldap.start_tls)
+        self.assertEqual(ldap.bind_dn, "cn=reader")
+        self.assertEqual(ldap.bind_password_file, PurePath("/etc/regbroker/reader"))
+        self.assertEqual(one, HtpasswdConfig(PurePath("/etc/regbroker/one")))
+        self.assertEqual(two, HtpasswdConfig(PurePath("/etc/regbroker/two")))
+
+    def test_registry(self) -> None:
+        """A registry of local accounts, its rights and its tokens."""
+        self.assertEqual((self.local.accounts, self.local.token_life), ("staff", 120))
+        self.assertTrue(self.local.basic_challenge)
+        self.assertEqual(str(self.local.public_url), "https://registry.example.com")
+        assert self.local.access is not None
+        # Names of users are what they are, capitals included.
+        self.assertIn("Alice", [str(g.subject) for g in self.local.access.grants])
+
+    def test_shared(self) -> None:
+        """What is lent to clients without credentials."""
+        self.assertIsNone(self.open.accounts)
+        self.assertEqual(self.open.lent_actions, {"pull", "push"})
+
+    def test_own_account(self) -> None:
+        """A password file, or a helper."""
+        bare, cloud = self.config.upstreams["bare"], self.config.upstreams["cloud"]
+        self.assertEqual(bare.username, "regbroker")
+        self.assertEqual(bare.password_file, PurePath("/etc/regbroker/password"))
+        self.assertEqual(cloud.credential_helper, "ecr-login")
+
+    def test_main(self) -> None:
+        """An empty list of user agents denies nobody."""
+        self.assertEqual(self.config.signing_key, PurePath("/etc/regbroker/key.pem"))
+        self.assertIsNone(self.config.denied_user_agents)
+
+
+class ProblemTests(SynchronousTestCase):
+    """What is wrong, with section and option, and what would be right."""
+
+    def test_each(self) -> None:
+        """One change to the whole, one problem."""
+        for before, after, expected in [
+            ("accounts = staff", "accounts = nobody", "no [accounts nobody] section"),
+            ("access = rights", "access = none", "no [access none] section"),
+            ("challenge = basic", "challenge = digest", "write bearer or basic"),
+            ("token-life = 120", "token-life = 5", "[registry registry.example.com]"),
+            ("= https://registry", "= registry", "public-url: write https://HOST"),
+            ("shared: pull, push", "lent", "anonymous: write shared"),
+            ("shared: pull, push", "shared: steal", "the actions are pull, push"),
+            ("anonymous = shared: pull, push", "challenge = basic", "needs 'accounts"),
+            ("username = regbroker\n", "\n", "username: missing"),
+            ("password-file = password\n", "\n", "password-file: missing"),
+            ("ecr-login", "../ecr", "credential-helper: write NAME"),
+            ("ecr-login", "a\n    username = b\n    password-file = c", "keep one"),
+            ("ldap-bind-dn = cn=reader\n", "\n", "ldap-bind-dn: missing"),
+            (
+                "ldap-group-base = ou=groups,dc=example,dc=com",
+                "ldap-group-filter = (member=${dn})",
+                "ldap-group-filter: needs ldap-group-base",
+            ),
+            ("ldap-start-tls = no", "ldap-start-tls = perhaps", "write yes or no"),
+            ("ldap = ldap://dir.example.com/", "ldap = http://x/", "accounts staff] l"),
+            ("Alice = team/**", "Alice = other/**", "matches no name that is served"),
+            ("Alice = team/**: pull", "Alice = team/**: steal", "is no action"),
+            ("listen = tcp:8080", "listen = proxy:tcp:8080", "needs trusted-proxies"),
+            ("deny-user-agents =", "deny-user-agents = (", "no regular expression"),
+        ]:
+            self.assertIn(before, WHOLE)
+            found = problems(WHOLE.replace(before, after))
+            self.assertEqual(
+                len([p for p in found if expected in p]), 1, (after, found)
+            )
+
+    def test_missing_files(self) -> None:
+        """Every file that is named must be readable."""
+        found = problems(WHOLE, ("one", "two", "password", "key.pem"))
+        self.assertEqual(len(found), 3, found)
+        for name in ("one", "password", "key.pem"):
+            self.assertTrue(any(f"{name} cannot be read" in p for p in found), found)
+
+    def test_local_accounts_lend_nothing(self) -> None:
+        """What anonymous may do is granted in [access NAME] there."""
+        (found,) = problems(WHOLE.replace("token-life = 120", "anonymous = shared"))
+        self.assertIn("anonymous: needs 'accounts = upstream'", found)
+
+    def test_no_access(self) -> None:
+        """Accounts without rights could do nothing."""
+        text = WHOLE.replace("    access = rights\n", "")
+        found = problems(text)
+        self.assertTrue(
+            any("access: missing; write [access staff]" in p for p in found)
+        )
+        self.assertTrue(any("[access rights]: no [registry HOST]" in p for p in found))
+
+    def test_no_source(self) -> None:
+        """An [accounts NAME] section has a source, and options that belong to it."""
+        start = WHOLE.index("    ldap = ldap:")
+        end = WHOLE.index("    [access rights]")
+        for lines, expected in [
+            ("", "no source of accounts"),
+            ("    ldap-start-tls = no\n    htpasswd = one\n", "needs an ldap option"),
+            ("    htpasswd = one\n    colour = blue\n", "colour: unknown option"),
+        ]:
+            found = problems(WHOLE[:start] + lines + WHOLE[end:])
+            self.assertTrue(any(expected in problem for problem in found), found)
+
+    def test_groups_without_groups(self) -> None:
+        """A rule for a group needs accounts that have groups."""
+        start = WHOLE.index("    ldap = ldap:")
+        text = WHOLE[:start] + WHOLE[WHOLE.index("    htpasswd =") :]
+        (found,) = problems(text)
+        self.assertIn("[access rights] @ops: none of these accounts has groups", found)
+
+    def test_unused(self) -> None:
+        """Accounts that no registry names are a mistake somewhere."""
+        found = problems(WHOLE + "\n    [accounts more]\n    htpasswd = three\n")
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("[accounts more]: no [registry HOST] uses it", found[0])
+
+    def test_reserved_name(self) -> None:
+        """``upstream`` is taken: it means the upstream's own accounts."""
+        found = problems(WHOLE + "\n    [accounts upstream]\n    htpasswd = three\n")
+        self.assertTrue(any("choose another name" in p for p in found), found)
