@@ -23,6 +23,15 @@ from regbroker.mapping import Mapping, parse_rule
 from tests.grammar import EXAMPLES, names
 
 
+def strict(body: bytes) -> Any:
+    """Parse what everybody takes for JSON."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    return json.loads(body, parse_constant=refuse)
+
+
 def wording(known: dict[str, str] | None = None, *rules: str) -> Wording:
     """Words replaced by these rules, `team` and `lib` if none are given."""
     lines = rules or ("team = acme_team", "lib/* = hub/*")
@@ -123,6 +132,13 @@ class ListTests(SynchronousTestCase):
                 {"name": "team/app", "tags": None},
             )
         self.assertEqual(json.loads(tags_list(b"{}", "team/app")), {"name": "team/app"})
+
+    def test_no_numbers(self) -> None:
+        """NaN and its kin, which only Python reads, are nothing."""
+        body = tags_list(b'{"tags":["1"],"x":[NaN,Infinity,-Infinity]}', "team/app")
+        self.assertEqual(
+            strict(body), {"name": "team/app", "tags": ["1"], "x": [None] * 3}
+        )
 
     def test_nested(self) -> None:
         """However deep a list is nested, it is passed on or refused."""
@@ -334,6 +350,30 @@ class ErrorTests(SynchronousTestCase):
             ),
             {"errors": [{"code": "DENIED"}], "details": "team/app"},
         )
+
+    def test_keys(self) -> None:
+        """Names may be keys as well."""
+        detail = {"acme_team/app": {"hub/a": 1, "name": "acme_team/app"}, "tag": "1"}
+        self.assertEqual(
+            self.error(400, {"errors": [{"code": "X", "detail": detail}]}),
+            {
+                "errors": [
+                    {
+                        "code": "X",
+                        "detail": {
+                            "team/app": {"lib/a": 1, "name": "team/app"},
+                            "tag": "1",
+                        },
+                    }
+                ]
+            },
+        )
+
+    def test_no_numbers(self) -> None:
+        """What only Python reads does not get into what is written."""
+        body = b'{"errors":[{"code":"X","detail":{"a":NaN,"b":[-Infinity,Infinity]}}]}'
+        (error,) = strict(error_body(400, body, wording()))["errors"]
+        self.assertEqual(error, {"code": "X", "detail": {"a": None, "b": [None, None]}})
 
     def test_sentences(self) -> None:
         """Token services and others say it in a sentence: that is kept."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import Any
 from urllib.parse import parse_qsl
 
-from regbroker.broker import MAX_REMEMBERED_USERS
+from regbroker.broker import MAX_REMEMBERED_USERS, MAX_USER_LENGTH
 from regbroker.errors import (
+    BadRequest,
     NameInvalid,
     NameUnknown,
     UpstreamMalformed,
@@ -51,6 +53,25 @@ class ScopeTests(BrokerTestCase):
             await self.scopes("scope=registry:catalog:*&scope=aws"),
             ["registry:catalog:*", "aws"],
         )
+
+    async def test_opaque(self) -> None:
+        """What names a repository and does not parse is no way around the rules."""
+        for scope in (
+            "repository:acme_secret/app",
+            "Repository:acme_secret/app:pull",
+            "REPOSITORY:acme_secret/app:pull",
+            "repository(Plugin):acme_secret/app:pull",
+            "repository%253Aacme_secret%252Fapp%253Apull",
+            "repository",
+            ":repository:acme_secret/app:pull",
+            "aws,repository:acme_secret/app:pull/x",
+        ):
+            for user in (ALICE, None):
+                asking = self.get(f"scope={scope}&{PULL}", user)
+                await self.assertFailure(asking, BadRequest)
+        asking = self.post(scope="Repository:acme_secret/app:pull")
+        await self.assertFailure(asking, BadRequest)
+        self.assertEqual(self.upstream.calls, [])
 
     async def test_unmapped(self) -> None:
         """What is not served here is left out, not refused, beside credentials."""
@@ -316,6 +337,20 @@ class UserTests(BrokerTestCase):
         self.assertEqual(self.broker.user_of(token), "alice")
         self.assertEqual(self.broker.user_of("made up"), "")
         self.assertEqual(self.broker.user_of(""), "")
+
+    async def test_long(self) -> None:
+        """Of a very long name the beginning is kept."""
+        self.count()
+        user = b64encode(b"a" * 5000 + b":w").decode()
+        token = await self.token(PULL, f"Basic {user}")
+        self.assertEqual(self.broker.user_of(token), "a" * MAX_USER_LENGTH)
+
+    async def test_nobody(self) -> None:
+        """Who anybody says to be is not whose token it is."""
+        self.count()
+        for account in ("alice", "bob"):
+            token = await self.token(f"{PULL}&account={account}", None)
+            self.assertEqual(self.broker.user_of(token), "")
 
     async def test_forgotten(self) -> None:
         """Of very many, the oldest are forgotten."""

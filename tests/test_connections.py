@@ -7,6 +7,7 @@ from typing import Any
 from regbroker.connections import (
     IDLE_SECONDS,
     IDLE_SECONDS_FOR_BODIES,
+    MAX_HEADER_BYTES,
     MAX_IDLE_CONNECTIONS,
     Connections,
 )
@@ -221,6 +222,39 @@ class FailureTests(ConnectionsTestCase):
             call.wire.close()
             with self.assertRaises((UpstreamMalformed, UpstreamUnavailable)):
                 await gather_body(await asking, 100)
+
+    async def test_not_http_in_order(self) -> None:
+        """What is no HTTP is that, and no connection that was closed."""
+        for answer in (b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 OK\r\n\r\n"):
+            asking = self.ask()
+            (await self.upstream.call()).answer(answer)
+            error: Any = await self.assertFailure(asking, UpstreamMalformed)
+            self.assertIn("is not HTTP", error.message)
+
+    async def test_headers_without_end(self) -> None:
+        """Headers are not read without end, and neither are interim replies."""
+        for first, more in (
+            (b"HTTP/1.1 200 OK\r\n", b"A: " + b"b" * 1000 + b"\r\n"),
+            (b"", b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"),
+        ):
+            asking = self.ask()
+            call = await self.upstream.call()
+            call.send(first + more * (MAX_HEADER_BYTES * 2 // len(more)))
+            await self.assertFailure(asking, UpstreamUnavailable)
+            await call.wire.end()
+
+    async def test_large_headers(self) -> None:
+        """Many headers are read, one request after the other."""
+        many = ["A: " + "b" * 1000] * (MAX_HEADER_BYTES // 2000)
+        for _ in range(4):
+            asking = self.ask()
+            call = await self.upstream.call()
+            for line in ("HTTP/1.1 200 OK", *many, "Content-Length: 1", ""):
+                call.send(line.encode() + b"\r\n")
+                await self.turn()
+            call.answer(b"x")
+            self.assertEqual(await gather_body(await asking, 1), b"x")
+        self.assertEqual(len(self.upstream.wires), 1)
 
     async def test_tls_where_there_is_none(self) -> None:
         """A plain port behind an https URL: no trusted connection."""

@@ -112,6 +112,9 @@ class CrossingTests(SynchronousTestCase):
             b"X-FORWARDED-PROTO",
             b"X-Forwarded-Server",
             b"X-Real-IP",
+            b"X_Forwarded_For",
+            b"x-forwarded_host",
+            b"X_Real-IP",
         ):
             self.assertEqual(list(request_headers([(name, b"x")], NOBODY)), [])
 
@@ -186,6 +189,19 @@ class ClientWayTests(SynchronousTestCase):
         self.assertEqual(self.way("10.0.0.1", secure=True, proto="http").scheme, "http")
         for nonsense in ("", "ftp", "https, http", "javascript:"):
             self.assertEqual(self.way("10.0.0.1", True, proto=nonsense).scheme, "https")
+
+    def test_first_hop(self) -> None:
+        """Of several hops' words, that of the one nearest to the client counts."""
+        for proto, scheme in (
+            ("https, http", "https"),
+            (" HTTPS ,http,http", "https"),
+            ("http, https", "http"),
+            (", https", "https"),
+        ):
+            secure = proto.startswith(",")
+            way = self.way("10.0.0.1", secure, proto=proto, host="a.test:5000, b.test")
+            self.assertEqual((way.scheme, way.host), (scheme, "a.test:5000"), proto)
+        self.assertEqual(self.way("10.0.0.1", host=" , b.test").host, "here:8443")
 
     def test_chain(self) -> None:
         """The client is the last of the chain that is no trusted proxy."""

@@ -161,6 +161,14 @@ class ParseSeveralTests(SynchronousTestCase):
         self.assertEqual(self.parsed(longest), [longest])
         self.assertRaises(BadRequest, parse_scopes, [longest + "x"])
 
+    def test_unbounded(self) -> None:
+        """An upstream may write as many, and as long ones, as it likes."""
+        many = [f"repository:a{i}:pull" for i in range(MAX_SCOPES * 2)]
+        many.append("x" * (MAX_SCOPE_LENGTH + 1))
+        self.assertEqual(
+            [str(scope) for scope in parse_scopes(many, bounded=False)], many
+        )
+
     @EXAMPLES
     @given(st.lists(hostile, max_size=4))
     def test_written_again(self, values: list[str]) -> None:

@@ -13,8 +13,10 @@ class TokenCacheTests(SynchronousTestCase):
         self.clock = Clock()
         self.cache = TokenCache(self.clock.seconds)
 
-    def put(self, key: str, life: float = 300, token: str = "t") -> Grant:
-        grant = Grant(token, self.clock.seconds() + life)
+    def put(
+        self, key: str, life: float = 300, token: str = "t", scope: str | None = None
+    ) -> Grant:
+        grant = Grant(token, self.clock.seconds() + life, scope=scope)
         self.cache.put(key, grant)
         return grant
 
@@ -71,6 +73,18 @@ class TokenCacheTests(SynchronousTestCase):
         for key in "de":
             self.put(key, token="x" * 50)
         self.assertEqual(len(self.cache), 2)
+
+    def test_bounded_scopes(self) -> None:
+        """What a token is good for takes its room, too, and gives it back."""
+        self.patch(tokencache, "MAX_CACHED_BYTES", 100)
+        for _ in range(50):
+            self.put("a", token="x" * 10, scope="s" * 30)
+        self.put("b", token="x" * 10, scope="s" * 30)
+        self.assertEqual(len(self.cache), 2)
+        self.put("c", token="x" * 10, scope="s" * 30)
+        self.assertEqual([k for k in "abc" if self.cache.get(k)], ["b", "c"])
+        self.put("d", token="x", scope="s" * 100)
+        self.assertEqual(len(self.cache), 0)
 
     def test_too_large(self) -> None:
         """A token beyond the bound is not kept, and does no harm."""

@@ -71,6 +71,17 @@ class CacheTests(BrokerTestCase):
         self.assertEqual((first["expires_in"], second["expires_in"]), (300, 100))
         self.assertNotEqual(first["issued_at"], second["issued_at"])
 
+    async def test_size_of_keys(self) -> None:
+        """What a token is kept under does not grow with what was asked for."""
+        for count in (1, 2, 100):
+            scopes = (
+                f"scope=repository:team/{n}{'a' * 200}:pull" for n in range(count)
+            )
+            await self.token("&".join(scopes))
+        sizes = {len(repr(key)) // 100 for key in self.tokens._cache._grants}
+        self.assertEqual(len(self.tokens._cache), 3)
+        self.assertLess(max(sizes), 4)
+
     async def test_order_of_scopes(self) -> None:
         """Scopes are a set."""
         one, two = PULL, "scope=repository:team/b:pull"

@@ -146,6 +146,55 @@ class UnchangedTests(ProxyTestCase):
             reply.header(b"Docker-Distribution-Api-Version"), b"registry/2.0"
         )
 
+    async def test_not_about_this_host(self) -> None:
+        """What a browser would keep for the upstream's host is not passed on."""
+        reply = await self.exchange(
+            "GET",
+            BLOB,
+            response(
+                200,
+                "Set-Cookie: session=1",
+                "Set-Cookie: b=2",
+                "Strict-Transport-Security: max-age=31536000",
+                "X-Kept: 1",
+            ),
+        )
+        self.assertEqual(reply.all(b"Set-Cookie"), [])
+        self.assertIsNone(reply.header(b"Strict-Transport-Security"))
+        self.assertEqual(reply.header(b"X-Kept"), b"1")
+
+    async def test_warnings(self) -> None:
+        """Warnings are sentences: names in them are public ones."""
+        reply = await self.exchange(
+            "GET",
+            MANIFEST,
+            response(
+                200,
+                'Warning: 299 - "acme_team/app is old"',
+                'Warning: 299 - "f\xfcr acme_team/b"',
+            ),
+        )
+        self.assertEqual(
+            reply.all(b"Warning"),
+            [b'299 - "team/app is old"', b'299 - "f\xfcr team/b"'],
+        )
+
+    async def test_statuses(self) -> None:
+        """A status that there is not is the upstream's fault."""
+        for status in ("0", "42", "600", "99999", "-200"):
+            reply = await self.exchange(
+                "GET",
+                BLOB,
+                f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode(),
+            )
+            self.assertEqual((reply.status, reply.code), (502, "UNKNOWN"), status)
+
+    async def test_no_http(self) -> None:
+        """Neither is one that speaks something else."""
+        for answer in (b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 OK\r\n\r\n"):
+            reply = await self.exchange("GET", BLOB, answer)
+            self.assertEqual((reply.status, reply.code), (502, "UNKNOWN"))
+
     async def test_reason(self) -> None:
         """The reason is ours: the upstream's may hold anything."""
         reply = await self.exchange(
@@ -327,9 +376,37 @@ class ChallengeTests(ProxyTestCase):
         )
         self.assertNotIn(b"user/image", line)
 
+    async def test_many_scopes(self) -> None:
+        """An upstream that names very many scopes has refused all the same."""
+        scopes = [f"repository:acme_team/a{n}:pull" for n in range(200)]
+        (line,) = await self.challenge(
+            "GET", MANIFEST, f'Bearer realm="https://x/t",scope="{" ".join(scopes)}"'
+        )
+        public = " ".join(scopes).replace("acme_team", "team")
+        self.assertEqual(line, f'Bearer {REALM},scope="{public}"'.encode())
+
     async def test_host_as_asked(self) -> None:
         """The realm is at the host, and the port, that the client has used."""
         call = await self.relayed("GET", MANIFEST, "Host: r.test:5000")
         call.reply(401, 'WWW-Authenticate: Bearer realm="https://x/t"')
         (line,) = (await self.client.reply()).all(b"WWW-Authenticate")
         self.assertEqual(line, b'Bearer realm="http://r.test:5000/auth"')
+
+
+class KnownChallengeTests(ProxyTestCase):
+    tokens = True
+
+    async def test_none_of_ours(self) -> None:
+        """A 401 that leads nowhere gets the challenge that is known."""
+        for headers in (
+            [],
+            ["WWW-Authenticate: Negotiate"],
+            ["WWW-Authenticate: Negotiate", 'WWW-Authenticate: Digest realm="x"'],
+            ["WWW-Authenticate: "],
+        ):
+            reply = await self.exchange("GET", MANIFEST, response(401, *headers))
+            self.assertEqual((reply.status, reply.code), (401, "UNAUTHORIZED"))
+            self.assertEqual(
+                reply.all(b"WWW-Authenticate"),
+                [f'Bearer {REALM},service="registry.upstream.test"'.encode()],
+            )

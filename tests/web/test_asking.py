@@ -253,6 +253,16 @@ class MountTests(ProxyTestCase):
             reply.header(b"WWW-Authenticate") or b"",
         )
 
+    async def test_second_fails(self) -> None:
+        """When the second try fails, nothing of the first is left open."""
+        first = await self.mounting()
+        first.send(response(401, "Content-Length: 100", body=b"{"))
+        second = await self.upstream.call()
+        second.wire.reset()
+        reply = await self.client.reply()
+        self.assertEqual((reply.status, reply.code), (503, "UNAVAILABLE"))
+        await first.wire.end()
+
     async def test_from_elsewhere(self) -> None:
         """From what is not served here it is an upload from the start."""
         for source in ("other/app", "..", "UPPER"):

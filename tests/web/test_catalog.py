@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from regbroker.web.catalog import MAX_PAGE, MAX_PAGES, UPSTREAM_PAGE
 from tests.proxycase import ProxyTestCase
 from tests.scripted import Call, response
 from tests.wire import Message
@@ -82,6 +83,20 @@ class CatalogTests(ProxyTestCase):
         reply = await self.asked("?n=1", page("acme_team/a"))
         self.assertIsNone(reply.header(b"Link"))
 
+    async def test_very_many_wanted(self) -> None:
+        """A client gets no more at once than is good for it; the link leads on."""
+        names = [f"acme_team/{n:04}" for n in range(MAX_PAGE + 1)]
+        reply = await self.asked(
+            f"?n={MAX_PAGE + 1}", page(*names[:600], more=True), page(*names[600:])
+        )
+        self.assertEqual(len(self.names(reply)), MAX_PAGE)
+        last = f"team%2F{MAX_PAGE - 1:04}"
+        self.assertEqual(
+            reply.header(b"Link"),
+            f'</v2/_catalog?last={last}&n={MAX_PAGE}>; rel="next"'.encode(),
+        )
+        self.assertEqual((MAX_PAGE, UPSTREAM_PAGE), (1000, 1000))
+
     async def test_empty(self) -> None:
         """Nothing that may be seen is an empty list."""
         for body in (b'{"repositories": []}', b'{"repositories": null}', b"{}"):
@@ -127,6 +142,20 @@ class CatalogTests(ProxyTestCase):
         """An upstream that leads in a circle is no reason to go round for ever."""
         reply = await self.asked("", page("aaa", more=True), page("aaa", more=True))
         self.assertEqual(self.names(reply), [])
+
+    async def test_many_pages(self) -> None:
+        """So many pages of the upstream's are read for one of ours, and no more."""
+        for first, status in (("aaa", 502), ("acme_team/a", 200)):
+            pages = (f"b{n:03}" for n in range(1, MAX_PAGES))
+            reply = await self.asked(
+                "?n=5", page(first, more=True), *(page(p, more=True) for p in pages)
+            )
+            self.assertEqual((reply.status, len(self.targets)), (status, MAX_PAGES))
+        self.assertEqual(self.names(reply), ["team/a"])
+        self.assertEqual(
+            reply.header(b"Link"), b'</v2/_catalog?last=team%2Fa&n=5>; rel="next"'
+        )
+        self.assertEqual(MAX_PAGES, 100)
 
     async def test_no_list(self) -> None:
         """What is no list is the upstream's fault."""

@@ -158,6 +158,27 @@ class TokenTests(ProxyTestCase):
         self.assertEqual((await other.reply()).status, 200)
         self.assertEqual(len(self.upstream.calls), 1)
 
+    async def test_opaque_scopes(self) -> None:
+        """A scope that may name a repository behind our back is refused."""
+        for scope in ("repository:team/app", "Repository:team/app:pull"):
+            reply = await self.refused("GET", f"scope={scope}", ALICE)
+            self.assertEqual((reply.status, reply.code), (400, "UNSUPPORTED"))
+        reply = await self.client.ask("GET", "/auth?scope=aws", ALICE)
+        self.assertEqual(reply.status, 200)
+        self.assertEqual(self.upstream.calls[0].query[-2], ("scope", "aws"))
+
+    async def test_log_of_nobody(self) -> None:
+        """An account without a password is nobody's, on the line and later."""
+        event = self.event()
+        reply = await self.client.ask("GET", f"/auth?{PULL}&account=bob")
+        self.assertEqual(reply.status, 200)
+        line = (await event)["line"]
+        self.assertIn("user=- ", line)
+        self.assertNotIn("bob", line)
+        event = self.event()
+        await self.client.ask("GET", "/v2/", "Authorization: Bearer s3cret-token")
+        self.assertIn("user=- ", (await event)["line"])
+
     async def test_log(self) -> None:
         """The line has the user, and no secret; later the token has its user."""
         event = self.event()

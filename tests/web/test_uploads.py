@@ -92,6 +92,28 @@ class BodyTests(ProxyTestCase):
             await call.wire.end()
 
 
+class QueryTests(ProxyTestCase):
+    async def test_semicolons(self) -> None:
+        """What some upstreams take for "&" could hide a name: refused."""
+        for query in (
+            f"mount={DIGEST};from=other/app",
+            f"mount={DIGEST}&from=team/other;from=other/app",
+            "a;from=other/app",
+        ):
+            reply = await self.client.ask(
+                "POST", f"{UPLOADS}?{query}", "Content-Length: 0"
+            )
+            self.assertEqual((reply.status, reply.code), (400, "UNSUPPORTED"), query)
+        self.assertEqual(self.upstream.calls, [])
+
+    async def test_semicolons_elsewhere(self) -> None:
+        """The state of an upload is the upstream's, whatever is in it."""
+        call = await self.relayed("PUT", f"{UPLOAD}?_state=a;b", "Content-Length: 0")
+        self.assertTrue(call.target.endswith("?_state=a;b"))
+        call.reply(201)
+        self.assertEqual((await self.client.reply()).status, 201)
+
+
 class StallTests(ProxyTestCase):
     upstream_options = "timeout = 40"
 
