@@ -153,6 +153,15 @@ class GetTests(BrokerTestCase):
         (await self.upstream.call()).answer(granted(scope=scope))
         self.assertEqual(json.loads(await asking)["scope"], "repository:team/app:pull")
 
+    async def test_many_scopes_in_reply(self) -> None:
+        """An upstream may grant more than anybody may ask for."""
+        asking = self.get(PULL)
+        scope = " ".join(f"repository:acme_team/a{n}:pull" for n in range(200))
+        (await self.upstream.call()).answer(granted(scope=scope))
+        self.assertEqual(
+            json.loads(await asking)["scope"], scope.replace("acme_team", "team")
+        )
+
     async def test_by_upstream_name(self) -> None:
         """Who asks by the upstream's name is answered by it."""
         asking = self.get("scope=repository:acme_team/app:pull")

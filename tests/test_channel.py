@@ -413,6 +413,7 @@ class ConnectionTests(ChannelTestCase):
         """So is one whose headers come byte by byte."""
         for first in (b"G", GET):
             self.client = await self.connect()
+            self.client.socket.setTcpNoDelay(True)
             self.client.send(first)
             began = self.time.clock.seconds()
             while self.client.lost is None:

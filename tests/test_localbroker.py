@@ -272,6 +272,13 @@ class IdentifyTests(LocalBrokerTestCase):
         self.assertFalse(visitor.may(Action.PULL, APP))
         self.assertFalse(visitor.may_list)
 
+    def test_empty_credentials(self) -> None:
+        """Some clients write that they have nothing as Basic; nobody is asked."""
+        visitor = self.some_visitor("Basic Og==")
+        self.assertTrue(visitor.is_anonymous)
+        self.assertEqual(visitor.may_list, self.some_visitor(None).may_list)
+        self.assertEqual(self.checks.addresses, [])
+
     def test_basic(self) -> None:
         """The account's own rights."""
         alice = self.some_visitor(ALICE)

@@ -14,6 +14,7 @@ from tests.proxycase import (
     ProxyTestCase,
 )
 from tests.scripted import response
+from tests.wire import Message
 
 TAGS = "/v2/team/app/tags/list"
 REALM = 'realm="http://registry.test/auth"'
@@ -410,3 +411,49 @@ class KnownChallengeTests(ProxyTestCase):
                 reply.all(b"WWW-Authenticate"),
                 [f'Bearer {REALM},service="registry.upstream.test"'.encode()],
             )
+
+
+class SilentTests(ProxyTestCase):
+    """Upstreams that fall silent in the middle of what is read whole here."""
+
+    upstream_options = "timeout = 40"
+
+    async def silent(self, method: str, path: str, status: int) -> Message:
+        """What the client gets of a reply that never ends."""
+        call = await self.relayed(method, path, "Content-Length: 0")
+        call.wire.socket.setTcpNoDelay(True)
+        call.send(response(status, "Content-Length: 100", body=b'{"'))
+        await self.seen()
+        for _ in range(3):
+            # Who sends something now and then is not silent.
+            self.time.clock.advance(30)
+            call.send(b"x")
+            await self.seen()
+        self.assertEqual(bytes(self.client.seen), b"")
+        self.time.clock.advance(41)
+        reply = await self.client.reply()
+        await call.wire.end()
+        self.client.seen.clear()
+        return reply
+
+    async def seen(self) -> None:
+        """Let regbroker see what was sent."""
+        for _ in range(10):
+            await self.turn()
+
+    async def test_errors(self) -> None:
+        """An error is known by its status, whatever it wanted to say."""
+        for method, path, status, code in (
+            ("GET", MANIFEST, 404, "NAME_UNKNOWN"),
+            ("POST", UPLOADS, 429, "TOOMANYREQUESTS"),
+            ("GET", TAGS, 403, "DENIED"),
+            ("GET", "/v2/_catalog", 404, "NAME_UNKNOWN"),
+        ):
+            reply = await self.silent(method, path, status)
+            self.assertEqual((reply.status, reply.code), (status, code), path)
+
+    async def test_lists(self) -> None:
+        """Half a list is none."""
+        for path in (TAGS, "/v2/_catalog"):
+            reply = await self.silent("GET", path, 200)
+            self.assertEqual((reply.status, reply.code), (502, "UNKNOWN"), path)
