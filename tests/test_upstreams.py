@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 
 from regbroker.config import UpstreamConfig
 from regbroker.errors import UpstreamUnavailable
@@ -64,6 +65,17 @@ class KnowledgeTests(UpstreamTestCase):
         known = await self.known('Bearer realm="http://127.0.0.1:1/t?a=b",service="s"')
         self.assertEqual(str(known.realm), "http://127.0.0.1:1/t?a=b")
         self.assertEqual((known.service, known.problem), ("s", ""))
+
+    async def test_logged(self) -> None:
+        """What an upstream calls itself cannot write into a terminal."""
+        with capturedLogs() as events:
+            known = await self.known(
+                'Bearer realm="http://127.0.0.1:1/t",service="a\x1b[2K"'
+            )
+        self.assertEqual(known.service, "a\x1b[2K")
+        lines = [formatEvent(event) for event in events]
+        self.assertTrue(any("service 'a" in line for line in lines), lines)
+        self.assertFalse(any("\x1b" in line for line in lines), lines)
 
     async def test_two_in_a_line(self) -> None:
         """Bearer is found wherever it stands."""

@@ -51,6 +51,22 @@ class HostTests(ProxyTestCase):
             await self.asked("Host: hub.test"), "/v2/hub_team/app/manifests/1.0"
         )
 
+    async def test_picked_by_target(self) -> None:
+        """A whole URL for a target picks, whatever the Host is."""
+        for host in ("Host: a.test", "Host: b.test"):
+            for url in ("http://hub.test", "HTTPS://Hub.Test:5000"):
+                self.assertEqual(
+                    await self.asked(host, path=f"{url}{MANIFEST}"),
+                    "/v2/hub_team/app/manifests/1.0",
+                )
+            for url, refusal in (
+                ("http://b.test", "421 NAME_UNKNOWN"),
+                ("http://user@hub.test", "400 UNSUPPORTED"),
+            ):
+                self.assertEqual(
+                    await self.asked(host, path=f"{url}{MANIFEST}"), refusal
+                )
+
     async def test_unknown(self) -> None:
         """A host that is not served is misdirected."""
         for host in ("b.test", "x.a.test", "127.0.0.1", "a.test."):
