@@ -12,7 +12,7 @@ import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regbroker.bodies import Wording, error_body
 from regbroker.challenges import format_challenge
@@ -107,8 +107,12 @@ class Broker:
         Raises `UpstreamRefused` with what the token service says, and other
         `UpstreamError`s.
         """
-        if request.is_anonymous and self._shared is not None:
-            grant = await self._shared.grant(wanted.scopes)
+        lent = self._shared.lent(wanted.scopes) if self._shared is not None else ()
+        if request.is_anonymous and self._shared is not None and lent:
+            ours = await self._shared.grant(lent)
+            # Some token services send a refresh token unasked, or the one they
+            # were given: that is our account itself, and stays here.
+            grant = replace(ours, refresh_token="")
         else:
             grant = await self._own_grant(request, wanted, public_host)
         scope = self._public_scope(grant, request, wanted)

@@ -48,6 +48,12 @@ MAX_PARALLEL = 4
 MAX_CHECKS = 64
 MAX_CHECKS_OF_ADDRESS = 32
 
+#: Places, and turns, for those who have logged in from where they are before:
+#: however many strangers guess from however many addresses, these get in.
+MAX_GOOD_CHECKS = 32
+MAX_GOOD_CHECKS_OF_ADDRESS = 8
+GOOD_PARALLEL = 1
+
 #: Attempts that the throttle delays; each holds a request open for seconds.
 MAX_DELAYED = 1024
 MAX_DELAYED_OF_ADDRESS = 64
@@ -107,6 +113,8 @@ class PasswordChecks:
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
         self._turns = DeferredSemaphore(parallel)
         self._checks = _Room(MAX_CHECKS, MAX_CHECKS_OF_ADDRESS)
+        self._good_turns = DeferredSemaphore(GOOD_PARALLEL)
+        self._good_checks = _Room(MAX_GOOD_CHECKS, MAX_GOOD_CHECKS_OF_ADDRESS)
         self._delayed = _Room(MAX_DELAYED, MAX_DELAYED_OF_ADDRESS)
         self._asking: Coalescer[_Answer] = Coalescer(clock, CHECK_SECONDS)
 
@@ -221,13 +229,17 @@ class PasswordChecks:
         if not _is_possible(user, password):
             return _Answer(refused=True)
 
+        room, turns = self._checks, self._turns
+        if self._throttle.is_good(address, user):
+            room, turns = self._good_checks, self._good_turns
+
         async def ask() -> _Answer:
-            with self._checks.place(address):
-                await self._turns.acquire()
+            with room.place(address):
+                await turns.acquire()
                 try:
                     return await self._ask(user, password, digest)
                 finally:
-                    self._turns.release()
+                    turns.release()
 
         try:
             return await self._asking.run(digest, ask)

@@ -8,10 +8,13 @@ whoever writes the next message.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
+
+_WITH_PORT = re.compile(r"(?:(?P<v4>[0-9.]+)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):[0-9]{1,5}")
 
 Header = tuple[bytes, bytes]
 Network = IPv4Network | IPv6Network
@@ -157,6 +160,10 @@ def _first(text: str) -> str:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
+    # Some balancers write the client's port behind its address.
+    with_port = _WITH_PORT.fullmatch(text)
+    if with_port is not None:
+        text = with_port["v4"] or with_port["v6"]
     try:
         address = ip_address(text.strip("[]"))
     except ValueError:

@@ -77,10 +77,11 @@ class LocalParts(Service):
     def broker(self, entry: RegistryConfig) -> LocalBroker:
         """Return the token service of a registry with local accounts."""
         assert entry.accounts is not None
-        # Machines that share the key take each other's tokens, so the issuer
-        # is the same on all of them.
+        # Machines that share the key take each other's tokens, for the same
+        # section: one for * signs for any host that its clients name.
+        issuer = f"regbroker {entry.host}"
         signer = TokenSigner(
-            self._keys, "regbroker", time.time, access_life=entry.token_life
+            self._keys, issuer, time.time, access_life=entry.token_life
         )
         return LocalBroker(
             entry.host,

@@ -147,9 +147,13 @@ class SharedWithAnonymous:
             return Spoken(given)
         return await self._ours.speak(None, needed)
 
+    def lent(self, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
+        """Return what of `scopes` is lent to a client without credentials."""
+        return lent(scopes, self._actions)
+
     async def grant(self, scopes: tuple[Scope, ...]) -> Grant:
         """Return a token of our account's for what of `scopes` is lent."""
-        return await self._ours.grant(lent(scopes, self._actions))
+        return await self._ours.grant(self.lent(scopes))
 
     def refused(self, spoken: Spoken) -> None:
         """Ask for our credentials anew."""

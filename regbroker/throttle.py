@@ -155,6 +155,10 @@ class Throttle:
         """
         return self._refusal(place_of(address), _same_user(user))
 
+    def is_good(self, address: str, user: str) -> bool:
+        """Tell whether the user has logged in from there lately."""
+        return self._is_good((place_of(address), _same_user(user)))
+
     def failed(self, address: str, user: str) -> None:
         """Count a wrong password."""
         self._count(address, user, 1)

@@ -7,9 +7,10 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
+from regbroker.challenges import parse_challenges
 from regbroker.channel import StreamingRequest
 from regbroker.connections import Reply
-from regbroker.errors import UpstreamTimeout
+from regbroker.errors import Denied, UpstreamTimeout
 from regbroker.headers import Header, connection_options, raw_headers, request_headers
 from regbroker.names import Endpoint
 from regbroker.queries import join_target
@@ -22,7 +23,16 @@ from regbroker.web.exchange import Exchange
 #: Lists are read and written anew here: they must come whole and unpacked.
 REWRITTEN = (Endpoint.TAGS, Endpoint.CATALOG)
 
+#: What they take is in the path and the query alone.
+UPLOADING = (Endpoint.UPLOADS, Endpoint.UPLOAD)
+
 _NOT_FOR_LISTS = frozenset({b"accept-encoding", b"range", b"if-range"})
+
+
+def _is_lacking(reply: Reply) -> bool:
+    found = reply.headers.getRawHeaders(b"WWW-Authenticate", ())
+    challenges = parse_challenges(value.decode("latin-1") for value in found)
+    return any(one.get("error") == "insufficient_scope" for one in challenges)
 
 
 class Asking:
@@ -69,7 +79,12 @@ class Asking:
         reply, spoken = await self._send_once(exchange, query)
         if reply.status != 401 or not spoken.is_ours:
             return reply
+        lacking = _is_lacking(reply)
         reply.abort()
+        if lacking:
+            # A token for just this was at hand: our account is in order, and may
+            # not. Many registries say so for a repository that is not there.
+            raise Denied("regbroker's own account has no right to this upstream")
         self._speaker.refused(spoken)
         if request_body(exchange.request) is None:
             reply, _ = await self._send_once(exchange, query)
@@ -132,11 +147,18 @@ class Asking:
         given = exchange.request.requestHeaders
         options = connection_options(given.getRawHeaders(b"Connection", ()))
         is_list = exchange.target.endpoint in REWRITTEN
+        is_upload = exchange.target.endpoint in UPLOADING
         for name, value in request_headers(raw_headers(given), options):
             if name.lower() == b"authorization":
+                continue
+            if is_upload and name.lower().replace(b"_", b"-") == b"content-type":
                 continue
             if not (is_list and name.lower() in _NOT_FOR_LISTS):
                 yield name, value
         if is_list:
             yield b"Accept-Encoding", b"identity"
+        if is_upload:
+            # distribution reads "mount" and "from" out of a form, too, before those
+            # of the query: names that nobody has mapped or allowed.
+            yield b"Content-Type", b"application/octet-stream"
         yield from exchange.way.headers()

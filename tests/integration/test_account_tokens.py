@@ -74,7 +74,7 @@ class TokenTests(BareRegistryTestCase):
         self.assertNotIn("refresh_token", document)
         self.assertEqual(reply.one("Cache-Control"), "no-store")
         claims = claims_of(document["token"])
-        self.assertEqual(claims["iss"], "regbroker")
+        self.assertEqual(claims["iss"], "regbroker localhost")
         self.assertEqual(claims["sub"], "alice")
         self.assertEqual(claims["aud"], "localhost")
         self.assertEqual(claims["exp"] - claims["iat"], 300)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from .accounts_case import PASSWORDS, WRONG, BareRegistryTestCase
 from .case import mounts, uploads
 from .peers.https_client import bearer
@@ -301,6 +303,30 @@ class RightsTests(BareRegistryTestCase):
         requests = self.upstream_requests_until("/v2/acme_team/new/blobs/uploads/")
         asked = {one.target for one in mounts(requests, "acme_team/new")}
         self.assertFalse([one for one in asked if "bob" in one or "private" in one])
+
+    def test_mount_in_a_form(self) -> None:
+        """Forms count for nothing: distribution would take names out of them."""
+        header = self.as_user("alice")
+        fields = {"mount": self.layer, "from": "private/app"}
+        boundary = "x" * 20
+        parts = "".join(
+            f"--{boundary}\r\nContent-Disposition: form-data; "
+            f'name="{name}"\r\n\r\n{value}\r\n'
+            for name, value in fields.items()
+        )
+        for kind, body in (
+            ("application/x-www-form-urlencoded", urlencode(fields)),
+            (f"multipart/form-data; boundary={boundary}", f"{parts}--{boundary}--\r\n"),
+        ):
+            reply = self.https.request(
+                "POST",
+                "/v2/team/new/blobs/uploads/",
+                header | {"Content-Type": kind},
+                body.encode(),
+            )
+            self.assertEqual(reply.status, 202, (kind, reply))
+        blob = self.https.request("GET", f"/v2/team/new/blobs/{self.layer}", header)
+        self.assertEqual(blob.status, 404, blob)
 
     def test_tokens_are_for_what_they_say(self) -> None:
         """A token is good for the repository in it, and not for its neighbour."""

@@ -347,12 +347,13 @@ class TokenUpstreamTests(OwnAccountTestCase):
         self.assertEqual(self.get(TAGS, alice).status, 200)
 
     def test_too_little(self) -> None:
-        """The account may not do what the local rules let alice do: 503, not 401."""
+        """The account may not do what the local rules let alice do: 403, not 401."""
         self.token_server.users[ROBOT] = User(
             ROBOT_PASSWORD, {"acme_team/*": frozenset({"pull"})}
         )
         refused = self.post_upload("team/app", self.as_user("alice"))
-        self.assert_unavailable(refused)
+        self.assert_oci_error(refused, 403, "DENIED")
+        self.assertEqual(refused.all("WWW-Authenticate"), [])
 
     def test_down(self) -> None:
         """Without its token service the upstream is unavailable."""
