@@ -7,7 +7,10 @@ from base64 import b64encode
 from typing import Any
 from urllib.parse import parse_qsl
 
-from regbroker.broker import MAX_REMEMBERED_USERS, MAX_USER_LENGTH
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.broker import MAX_REMEMBERED_USERS, MAX_USER_LENGTH, Broker
 from regbroker.errors import (
     BadRequest,
     NameInvalid,
@@ -15,7 +18,10 @@ from regbroker.errors import (
     UpstreamMalformed,
     UpstreamRefused,
 )
-from regbroker.grants import parse_post
+from regbroker.grants import Grant, TokenRequest, parse_post
+from regbroker.mapping import Mapping, parse_rule
+from regbroker.scopes import Scope, parse_scopes
+from regbroker.speakers import SharedWithAnonymous, lent
 from tests.brokercase import ALICE, HOST, PULL, BrokerTestCase, granted
 from tests.scripted import response
 
@@ -369,3 +375,40 @@ class UserTests(BrokerTestCase):
             self.broker._remember_user(str(number), "bob")
         self.assertEqual(self.broker.user_of(token), "")
         self.assertEqual(self.broker.user_of("0"), "bob")
+
+
+class _Shared(SharedWithAnonymous):
+    """Our own account, whose token service sends a refresh token unasked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Scope, ...]] = []
+
+    def lent(self, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
+        return lent(scopes, frozenset({"pull"}))
+
+    async def grant(self, scopes: tuple[Scope, ...]) -> Grant:
+        self.asked.append(scopes)
+        return Grant("lent", 2000.0, None, "our-identity")
+
+
+class SharedAccountTests(SynchronousTestCase):
+    """Our own account, lent to a client that brings nothing."""
+
+    def granted(self, scope: str) -> bytes:
+        """Return the reply to an anonymous request."""
+        self.shared = _Shared()
+        mapping = Mapping([parse_rule("team = acme_team")], "up")
+        nobody: Any = None
+        broker = Broker(nobody, mapping, lambda: 1000.0, self.shared)
+        request = TokenRequest("GET", scopes=parse_scopes([scope]))
+        wanted = broker.wanted(request, "localhost")
+        granting = broker.grant(request, wanted, "localhost")
+        return self.successResultOf(Deferred.fromCoroutine(granting))
+
+    def test_identity_stays_here(self) -> None:
+        """What could be used as our account never leaves."""
+        reply = self.granted("repository:team/app:pull,push")
+        self.assertIn(b"lent", reply)
+        self.assertNotIn(b"our-identity", reply)
+        ((scope,),) = self.shared.asked
+        self.assertEqual(str(scope), "repository:acme_team/app:pull")

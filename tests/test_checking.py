@@ -539,3 +539,20 @@ class SecretsTests(CheckingCase):
         ]
         self.assertGreater(len(outcomes), 30)
         self.assertEqual([text for text in told if SECRET in text], [])
+
+
+class KnownPlaceTests(CheckingCase):
+    """Who has logged in from there before is not kept out by a crowd."""
+
+    def test_crowd(self) -> None:
+        """Strangers from everywhere take all places but those kept for the known."""
+        self.throttle.succeeded(HERE, "alice")
+        for number in range(checking.MAX_CHECKS):
+            self.check("guess", f"user{number}", f"198.51.{number}.7")
+        crowded = self.check("guess", "mallory", THERE)
+        self.failureResultOf(crowded, TooManyRequests)
+        known = self.check()
+        # Two turns are the crowd's; alice's check has one of its own.
+        self.assertEqual(self.source.asked[-1], ("alice", SECRET))
+        self.source.owed[-1].callback(ALICE)
+        self.assertEqual(self.successResultOf(known), ALICE)

@@ -297,3 +297,15 @@ class ClientWayTests(SynchronousTestCase):
             self.assertRegex(address, r"\A[0-9a-f:.]+\Z")
         for proxy in map(ip_address, told[1:]):
             self.assertTrue(any(proxy in network for network in self.TRUSTED))
+
+
+class PortTests(SynchronousTestCase):
+    def test_behind_the_address(self) -> None:
+        """Azure's gateway writes the client's port behind its address."""
+        for written, address in (
+            ("192.0.2.7:4321", "192.0.2.7"),
+            ("[2001:db8::7]:4321", "2001:db8::7"),
+        ):
+            claims = {"x-forwarded-for": written}
+            way = client_way("10.0.0.1", True, "a", claims, [ip_network("10.0.0.0/8")])
+            self.assertEqual(way.address, address)
