@@ -12,8 +12,8 @@ The way of a check (RFC 4511 and 4513), each on a connection of its own:
 Entry and groups are read with the same rights whether there is a password or
 not, so an account has one stamp. Where step 3 finds nobody, the way goes on
 with the name of no entry, so that unknown users cost what wrong passwords do,
-but for the hash: a directory that checks slow hashes tells the two apart by
-time, and only itself could change that.
+but for the hash, which a directory takes of entries only. What the last bind of
+an entry took is waited for then, too, so that slow hashes tell nobody who exists.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from regbroker.accounts import Account
@@ -142,6 +143,7 @@ class LdapAccounts:
             endpoint = wrapClientTLS(self._tls, endpoint)
         self._endpoint = endpoint
         self._turns = DeferredSemaphore(MAX_CHECKS)
+        self._bind_seconds = 0.0
         self._is_open = False
         self._waiting: set[Deferred[Any]] = set()
         self._connections: set[Connection] = set()
@@ -218,7 +220,15 @@ class LdapAccounts:
         groups = await self._searches.groups(connection, user, dn)
         if password is not None:
             what = "the bind of a user"
+            began = self._reactor.seconds()
             code = await connection.bind(what, dn, password)
+            took = self._reactor.seconds() - began
+            if entry is not None:
+                self._bind_seconds = took
+            elif took < self._bind_seconds:
+                left = self._bind_seconds - took
+                waiting: Deferred[None] = deferLater(self._reactor, left)
+                await self._bounded("the time of a bind", waiting)
             if code not in _WRONG:
                 accept(what, code)
             if code:

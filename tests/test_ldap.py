@@ -19,6 +19,7 @@ from regbroker.accounts import AccountSource
 from regbroker.errors import AccountsUnavailable, ConfigurationError
 from regbroker.ldap import MAX_CHECKS, LdapAccounts
 from regbroker.ldapurl import LdapUrl, parse_ldap_url
+from tests.proxycase import HeldTime
 
 T = TypeVar("T")
 
@@ -84,7 +85,14 @@ def start(work: Coroutine[Any, Any, T]) -> Deferred[T]:
     return Deferred.fromCoroutine(work)
 
 
+def calls(held: HeldTime) -> list[Any]:
+    """Return what is to happen on a held clock."""
+    return list(held.clock.getDelayedCalls())
+
+
 class ScriptedTestCase(TestCase):
+    timeout = 20
+
     def setUp(self) -> None:
         class Ours(Directory):
             codes = {READER.encode(): 0, ALICE: 0}
@@ -94,8 +102,8 @@ class ScriptedTestCase(TestCase):
             found = [ALICE]
 
         self.directory = Ours
-        factory = cast(ServerFactory, Factory.forProtocol(Ours))
-        listener: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        self.factory = cast(ServerFactory, Factory.forProtocol(Ours))
+        listener: Any = reactor.listenTCP(0, self.factory, interface="127.0.0.1")
         self.addCleanup(listener.stopListening)
         port = listener.getHost().port
         self.url = parse_ldap_url(f"ldap://127.0.0.1:{port}/dc=x")
@@ -139,6 +147,32 @@ class CheckTests(ScriptedTestCase):
         self.assertEqual(
             self.directory.steps, ["connect", "search", (NOBODY, b"right")]
         )
+
+    async def test_unknown_users_take_as_long(self) -> None:
+        """What the directory's hash takes is waited for where there is none."""
+        held = HeldTime()
+        accounts = LdapAccounts(self.url, held, start_tls=False)
+        self.addCleanup(accounts.close)
+        accounts.open()
+
+        class Slow(self.directory):  # type: ignore[misc,name-defined]
+            def _answer(self, number: int, request: Any) -> None:
+                if getattr(request, "dn", b"") == ALICE:
+                    held.clock.advance(1.7)
+                super()._answer(number, request)
+
+        self.factory.protocol = Slow
+        self.directory.codes = {}
+        self.assertIsNone(await accounts.authenticate("alice", "wrong"))
+        self.directory.found = []
+        unknown = start(accounts.authenticate("mallory", "wrong"))
+        while not any(
+            1.6 < call.getTime() - held.seconds() < 1.8 for call in calls(held)
+        ):
+            await deferLater(reactor, 0)
+        self.assertFalse(unknown.called)
+        held.clock.advance(1.7)
+        self.assertIsNone(await unknown)
 
     async def test_name_of_nothing(self) -> None:
         """To bind with an empty name is to be nobody, so it is not done."""
