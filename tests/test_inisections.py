@@ -1,13 +1,11 @@
 """Sections about accounts, rights and our own account upstream."""
 
 from pathlib import PurePath
-from textwrap import dedent
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.config import Config, HtpasswdConfig, LdapConfig
-from regbroker.errors import ConfigurationError
-from regbroker.ini import parse_config
+from regbroker.config import HtpasswdConfig, LdapConfig
+from tests.test_ini import parse, problems
 
 WHOLE = """
     [regbroker]
@@ -52,24 +50,6 @@ WHOLE = """
     Alice = team/**: pull, push
     @ops = team/app: *
 """
-
-
-def parse(text: str, missing: tuple[str, ...] = ()) -> Config:
-    """Parse an indented text; the files named in `missing` cannot be read."""
-
-    def check_file(path: PurePath) -> str | None:
-        return f"{path} cannot be read" if path.name in missing else None
-
-    return parse_config(dedent(text), PurePath("/etc/regbroker"), check_file)
-
-
-def problems(text: str, missing: tuple[str, ...] = ()) -> list[str]:
-    """Return what is wrong with a text."""
-    try:
-        parse(text, missing)
-    except ConfigurationError as error:
-        return list(error.problems)
-    return []
 
 
 class WholeTests(SynchronousTestCase):
