@@ -299,12 +299,13 @@ class UploadTests(StorageTestCase):
         state = self.uploads.state("a", id)
         self.restart()
         self.uploads.check_state("a", id, state)
+        forged = ("y" if state[0] == "x" else "x") + state[1:]
         for name, other, text in (
             ("b", id, state),
             ("a", self.uploads.start("a"), state),
             ("a", id, ""),
             ("a", id, state[:-8]),
-            ("a", id, "x" + state[1:]),
+            ("a", id, forged),
             ("a", id, "\N{SNOWMAN}"),
         ):
             with self.assertRaises(UploadUnknown):
