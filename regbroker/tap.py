@@ -86,16 +86,18 @@ class TwistdService(MultiService):
     def _give_up(self, error: StateError) -> NoReturn:
         """End the process with one line."""
         message = f"regbroker: {error}"
-        # twistd tells an Exception to the process that waits for the daemon, but
-        # not SystemExit: it would wait for ever, and the pidfile would stay.
-        pipe = self._twistd.get("statusPipe")
-        if pipe is not None:
-            os.write(pipe, f"1 {message}".encode("ascii", "backslashreplace")[:100])
+        # Standard error is the log by now, in the foreground and elsewhere.
+        print(message, file=sys.stderr)
         pidfile = self._twistd.get("pidfile")
         if pidfile and _holds_our_pid(Path(pidfile)):
             os.unlink(pidfile)
-        # Standard error is the log by now, in the foreground and elsewhere.
-        sys.exit(message)
+        # twistd tells an Exception to the process that waits for the daemon, but
+        # not SystemExit: it would wait for ever, and the pidfile would stay. Who
+        # waits goes on at once, so all else is done by now.
+        pipe = self._twistd.get("statusPipe")
+        if pipe is not None:
+            os.write(pipe, f"1 {message}".encode("ascii", "backslashreplace")[:100])
+        sys.exit(1)
 
 
 def _holds_our_pid(pidfile: Path) -> bool:
