@@ -46,7 +46,7 @@ class WantedScopes:
 
 class Broker:
     """
-    Grants tokens of the upstream's; `now` returns seconds since 1970.
+    Grants tokens of one upstream's; `now` returns seconds since 1970.
 
     With `shared`, a client that brings no credentials is granted tokens of our
     own account, for what is lent to it.
@@ -54,11 +54,13 @@ class Broker:
 
     def __init__(
         self,
+        upstream: str,
         tokens: UpstreamTokens,
         mapping: Mapping,
         now: Callable[[], float],
         shared: SharedWithAnonymous | None = None,
     ) -> None:
+        self._upstream = upstream
         self._tokens = tokens
         self._shared = shared
         self._mapping = mapping
@@ -142,7 +144,7 @@ class Broker:
         if reply.status == 401:
             challenge = format_challenge("Basic", [("realm", public_host)])
             headers.append((b"WWW-Authenticate", challenge))
-        wording = Wording(wanted.names, self._mapping.to_public)
+        wording = Wording(wanted.names, self._to_public)
         document = error_body(reply.status, reply.body, wording)
         return UpstreamRefused(reply.status, document, headers)
 
@@ -159,9 +161,12 @@ class Broker:
         return format_scopes(
             public_scopes(
                 granted,
-                lambda name: wanted.names.get(name) or self._mapping.to_public(name),
+                lambda name: wanted.names.get(name) or self._to_public(name),
             )
         )
+
+    def _to_public(self, upstream_name: str) -> str | None:
+        return self._mapping.to_public(upstream_name, self._upstream)
 
     def _hash(self, token: str) -> bytes:
         return hmac.digest(self._key, token.encode("utf-8", "replace"), hashlib.sha256)

@@ -23,6 +23,9 @@ from regbroker.tokens import ACCESS_LIFE
 DEFAULT_TIMEOUT = 900.0
 DEFAULT_CONNECT_TIMEOUT = 10.0
 
+#: docker gives a ping and a token 15 s, both sources together.
+DEFAULT_ANSWER_TIMEOUT = 6.0
+
 
 @dataclass(frozen=True)
 class Listener:
@@ -53,8 +56,11 @@ class UpstreamConfig:
     One ``[upstream NAME]``.
 
     `origin` is None for the sandbox, which chooses its own port when it
-    starts. Times are in seconds. `realm` and `service`, when set, are used
-    instead of what the upstream's own challenge says.
+    starts. Times are in seconds; `answer_timeout` counts where another upstream
+    can be asked instead. `realm` and `service`, when set, are used instead of
+    what the upstream's own challenge says. Names without a namespace are in
+    `default_namespace`. `redirect_hosts` may have addresses that are not public.
+    `search_url` is the URL before ``/search``.
     """
 
     name: str
@@ -70,6 +76,10 @@ class UpstreamConfig:
     username: str = ""
     password_file: PurePath | None = None
     credential_helper: str = ""
+    answer_timeout: float = DEFAULT_ANSWER_TIMEOUT
+    default_namespace: str = ""
+    redirect_hosts: tuple[str, ...] = ()
+    search_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,13 +115,15 @@ class RegistryConfig:
     """
     One ``[registry HOST]``; `host` is ``*`` for the default one.
 
-    Without `accounts` they are the upstream's. `lent_actions` are those that
-    our own account at the upstream lends to clients without credentials.
+    Without `accounts` they are those of the upstreams in `trusted_upstreams`,
+    to which clients' credentials are sent, and to no other. `lent_actions` are
+    those that our own account at an upstream lends to clients that have no
+    credentials for it.
     """
 
     host: str
-    upstream: str
     mapping: NameMapping
+    trusted_upstreams: tuple[str, ...] = ()
     token_path: str = "/auth"
     catalog: str = "filter"
     accounts: str | None = None
@@ -120,11 +132,24 @@ class RegistryConfig:
     token_life: float = ACCESS_LIFE
     public_url: Origin | None = None
     lent_actions: frozenset[str] = frozenset()
+    redirects: str = "pass"
+    writes: str = "allow"
+    cors_origins: tuple[str, ...] = ()
+
+    @property
+    def upstreams(self) -> tuple[str, ...]:
+        """The upstreams that its names lead to, in the order they are asked."""
+        return self.mapping.upstreams
 
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that serves is built from one of these."""
+    """
+    Everything that serves is built from one of these.
+
+    `sources` leads from the registries that mirrors stand for (the ``ns`` of a
+    request) to the `host` of one of `registries`.
+    """
 
     listen: tuple[Listener, ...]
     state_directory: PurePath
@@ -135,3 +160,4 @@ class Config:
     accounts: Mapping[str, AccountsConfig] = field(default_factory=dict)
     signing_key: PurePath | None = None
     denied_user_agents: re.Pattern[str] | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)

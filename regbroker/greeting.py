@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from regbroker.config import Config
+from regbroker.config import Config, RegistryConfig
 
 _EXAMPLE = "alpine:3.20"
 
@@ -17,11 +17,7 @@ def greeting(config: Config, urls: list[str]) -> str:
     """
     lines = ["", "regbroker serves", ""]
     for registry in config.registries:
-        upstream = config.upstreams[registry.upstream]
-        where = str(upstream.origin) if upstream.origin else "a sandbox, for trying out"
-        lines.append(
-            f"  [registry {registry.host}] -> [upstream {upstream.name}] {where}"
-        )
+        lines += _where(config, registry)
         lines += [f"      {rule}" for rule in registry.mapping.rules]
     url = next((url for url in urls if url.startswith("https://")), None)
     if url is None:
@@ -30,7 +26,7 @@ def greeting(config: Config, urls: list[str]) -> str:
     port = url.rsplit(":", 1)[1]
     host = "localhost" if registry.host == "*" else registry.host
     name = _name_to_try(config)
-    user = next(iter(config.upstreams[registry.upstream].users.items()), None)
+    user = next(iter(config.upstreams[registry.upstreams[0]].users.items()), None)
     user_name, password = user or ("USER", "PASSWORD")
     netloc = f"{host}:{port}"
     resolve = "" if host == "localhost" else f" --resolve {netloc}:127.0.0.1"
@@ -62,6 +58,17 @@ def greeting(config: Config, urls: list[str]) -> str:
         f"  docker push {netloc}/{name}:latest",
     ]
     return "\n".join([*lines, ""])
+
+
+def _where(config: Config, registry: RegistryConfig) -> list[str]:
+    lines = []
+    start = f"  [registry {registry.host}]"
+    for name in registry.upstreams:
+        origin = config.upstreams[name].origin
+        where = str(origin) if origin else "a sandbox, for trying out"
+        lines.append(f"{start} -> [upstream {name}] {where}")
+        start = " " * len(start)
+    return lines
 
 
 def _name_to_try(config: Config) -> str:

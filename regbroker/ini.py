@@ -21,7 +21,6 @@ from regbroker.config import (
     Config,
     LdapConfig,
     RegistryConfig,
-    UpstreamConfig,
 )
 from regbroker.errors import ConfigurationError
 from regbroker.inisections import (
@@ -117,7 +116,6 @@ def _read(
         return Section(title, options, problems, directory, check_file)
 
     titles = [(title, *_split_title(title)) for title in parser.sections()]
-    upstream_names = {name for _, kind, name in titles if kind == "upstream"}
     accounts = {
         name: read_accounts(section(title), name)
         for title, kind, name in titles
@@ -128,25 +126,34 @@ def _read(
         for title, kind, name in titles
         if kind == "access" and name
     }
-    known = Known(upstream_names, accounts, access)
+    upstreams = {
+        name: read_upstream(section(title), name)
+        for title, kind, name in titles
+        if kind == "upstream" and name
+    }
+    default_namespaces = {
+        name: upstream.default_namespace for name, upstream in upstreams.items()
+    }
+    known = Known(tuple(upstreams), default_namespaces, accounts, access)
     certificates: list[CertificateFiles | None] = []
     registries: list[RegistryConfig | None] = []
-    upstreams: dict[str, UpstreamConfig] = {}
     main = read_main(section("regbroker"))
     for title, kind, name in titles:
         if kind == "tls":
             certificates.append(read_tls(section(title), name))
         elif kind == "registry" and name:
             registries.append(read_registry(section(title), name, known))
-        elif kind == "upstream" and name:
-            upstreams[name] = read_upstream(section(title), name)
-        elif title != "regbroker" and not (kind in ("accounts", "access") and name):
+        elif title != "regbroker" and not (
+            kind in ("upstream", "accounts", "access") and name
+        ):
             problems.append(
                 f"[{title}]: unknown section; there are [regbroker], [tls], "
                 "[tls NAME], [registry HOST], [upstream NAME], [accounts NAME] and "
                 "[access NAME]"
             )
     problems += _problems_of_the_whole(parser, titles)
+    problems += _unused_upstreams(parser, titles, registries)
+    problems += _unknown_sources(main.sources, titles)
     problems += _unreachable_rules(list(filter(None, registries)), accounts, access)
     return Config(
         main.listen,
@@ -158,6 +165,7 @@ def _read(
         accounts,
         main.signing_key,
         main.denied_user_agents,
+        main.sources,
     )
 
 
@@ -172,7 +180,7 @@ def _problems_of_the_whole(
         f"[{f'{kind} {name}'.strip()}]: this section stands twice; once is right"
         for kind, name in sorted({each for each in kinds if kinds.count(each) > 1})
     ]
-    for kind in ("upstream", "accounts", "access"):
+    for kind in ("accounts", "access"):
         problems += _unused(parser, titles, kind)
     return problems
 
@@ -195,6 +203,42 @@ def _unused(
         f"'{wanted} = {name}' or take it out"
         for _, kind, name in titles
         if kind == wanted and name not in used
+    ]
+
+
+def _unused_upstreams(
+    parser: configparser.RawConfigParser,
+    titles: list[tuple[str, str, str]],
+    registries: list[RegistryConfig | None],
+) -> list[str]:
+    """Return a problem for each upstream that no name leads to."""
+    # What a registry that is wrong would lead to is known only in part.
+    listed = {
+        name
+        for title, kind, _ in titles
+        if kind == "registry"
+        for name in parser.get(title, "upstream", fallback="").replace(",", " ").split()
+    }
+    used = {name for entry in registries if entry for name in entry.upstreams}
+    if None in registries:
+        used |= listed
+    return [
+        f"[upstream {name}]: no [registry HOST] uses it; name it there as "
+        f"'upstream = {name}' or take it out"
+        for _, kind, name in titles
+        if kind == "upstream" and name not in used
+    ]
+
+
+def _unknown_sources(
+    sources: Mapping[str, str], titles: list[tuple[str, str, str]]
+) -> list[str]:
+    hosts = [name for _, kind, name in titles if kind == "registry"]
+    return [
+        f"[regbroker] ns: '{source} = {host}': there is no [registry {host}] section; "
+        f"there are: {', '.join(hosts)}"
+        for source, host in sources.items()
+        if host not in hosts
     ]
 
 

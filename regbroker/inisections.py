@@ -16,6 +16,7 @@ from typing import TypeVar
 from regbroker import inivalues
 from regbroker.access import AccessRules, InvalidAccess, parse_access
 from regbroker.config import (
+    DEFAULT_ANSWER_TIMEOUT,
     DEFAULT_CONNECT_TIMEOUT,
     DEFAULT_TIMEOUT,
     AccountsConfig,
@@ -139,6 +140,7 @@ class Main:
     trusted_proxies: tuple[Network, ...]
     signing_key: PurePath | None
     denied_user_agents: re.Pattern[str] | None
+    sources: Mapping[str, str]
 
 
 def read_main(section: Section) -> Main:
@@ -155,6 +157,7 @@ def read_main(section: Section) -> Main:
             inivalues.pattern,
             inivalues.pattern(_DENIED_USER_AGENTS),
         ),
+        section.get("ns", inivalues.sources, inivalues.sources("")),
     )
     section.close()
     if any(listener.proxy_protocol for listener in main.listen) and not (
@@ -189,6 +192,7 @@ class Known:
     """What other sections a ``[registry HOST]`` may name."""
 
     upstreams: Collection[str]
+    default_namespaces: Mapping[str, str]
     accounts: Collection[str]
     access: Mapping[str, AccessRules]
 
@@ -200,30 +204,37 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
             f"'{host}' is no host name; write the name that clients use, in lower "
             "case and without a port, or *"
         )
-    upstream = section.require(
-        "upstream",
-        inivalues.one_of_sections("upstream", known.upstreams),
-        "name an [upstream NAME] section",
-    )
-    rules = section.require(
+    listed: tuple[str, ...] | None = ()
+    if section.has("upstream"):
+        listed = section.get(
+            "upstream", inivalues.some_sections("upstream", known.upstreams), None
+        )
+    mapping = section.require(
         "namespaces",
-        lambda text: inivalues.mapping(text, upstream or ""),
+        # With a wrong upstream, the rules still have something to say.
+        lambda text: inivalues.mapping(
+            text,
+            listed if listed is not None else known.upstreams,
+            known.upstreams,
+            known.default_namespaces,
+        ),
         "write 'team = acme_team', or '* = *' to leave every name as it is",
     )
-    accounts = section.get(
+    upstreams = mapping.upstreams if mapping is not None else known.upstreams
+    nobody: tuple[str, ...] = ()
+    accounts, trusted = section.get(
         "accounts",
-        inivalues.one_of_sections("accounts", {"upstream", *known.accounts}),
-        "upstream",
+        inivalues.registry_accounts(known.accounts, upstreams),
+        ("upstream", nobody),
     )
     is_local = accounts != "upstream"
     access = section.get(
         "access", inivalues.one_of_sections("access", known.access), None
     )
-    section.get("redirects", inivalues.one_of("pass"), "pass")
     registry = RegistryConfig(
         host,
-        upstream or "",
-        rules or inivalues.mapping("* = *", ""),
+        mapping or inivalues.mapping("* = *", ["none"], ["none"], {}),
+        () if is_local else trusted or tuple(upstreams)[:1],
         section.get("token-path", inivalues.token_path, "/auth"),
         section.get("catalog", inivalues.one_of("filter", "deny"), "filter"),
         accounts if is_local else None,
@@ -233,6 +244,9 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
         section.get("token-life", inivalues.token_life, ACCESS_LIFE),
         section.get("public-url", inivalues.public_url, None),
         section.get("anonymous", inivalues.lent_actions, frozenset()),
+        section.get("redirects", inivalues.one_of("pass", "follow"), "pass"),
+        section.get("writes", inivalues.one_of("allow", "deny"), "allow"),
+        section.get("cors-origins", inivalues.cors_origins, ()),
     )
     if is_local and access is None and accounts not in known.access:
         section.problem(
@@ -248,7 +262,7 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
             "needs 'accounts = upstream'; grant it in [access NAME] instead",
         )
     section.close()
-    return registry if upstream is not None and rules is not None else None
+    return registry if listed is not None and mapping is not None else None
 
 
 def read_upstream(section: Section, name: str) -> UpstreamConfig:
@@ -273,6 +287,10 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
         section.get("username", str, ""),
         section.get("password-file", section.file, None),
         section.get("credential-helper", inivalues.helper_name, ""),
+        section.get("answer-timeout", inivalues.seconds, DEFAULT_ANSWER_TIMEOUT),
+        section.get("default-namespace", inivalues.namespace, ""),
+        section.get("redirect-hosts", inivalues.hosts, ()),
+        section.get("search-url", inivalues.search_url, None),
     )
     section.close()
     if section.gave("username") != section.gave("password-file"):

@@ -8,7 +8,8 @@ right.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from collections.abc import Mapping as Dictionary
 from ipaddress import IPv6Address, ip_network
 
 from regbroker.config import Listener
@@ -16,6 +17,7 @@ from regbroker.grants import MIN_LIFE_SECONDS
 from regbroker.headers import Network
 from regbroker.ldapurl import LdapUrl, parse_ldap_url
 from regbroker.mapping import InvalidRule, Mapping, parse_rule
+from regbroker.names import is_name
 from regbroker.origins import Origin, parse_origin
 from regbroker.realms import RealmRefused, parse_realm
 
@@ -92,21 +94,34 @@ def networks(text: str) -> tuple[Network, ...]:
     return tuple(networks)
 
 
-def mapping(text: str, upstream: str) -> Mapping:
-    """Parse ``namespaces``: one rule a line."""
+def mapping(
+    text: str,
+    listed: Iterable[str],
+    known: Collection[str],
+    default_namespaces: Dictionary[str, str],
+) -> Mapping:
+    """
+    Parse ``namespaces``: one rule a line.
+
+    `listed` are the registry's upstreams, `known` all that there are.
+    """
     given = lines(text)
     if not given:
         raise InvalidValue("empty; write 'team = acme_team', or '* = *' for all names")
     rules, problems = [], []
     for line in given:
         try:
-            rules.append(parse_rule(line))
+            rule = parse_rule(line)
         except InvalidRule as error:
             problems.append(str(error))
+            continue
+        if rule.section and rule.section not in known:
+            problems.append(f"'{rule}': {_no_section('upstream', rule.section, known)}")
+        rules.append(rule)
     if problems:
         raise InvalidValue("; ".join(problems))
     try:
-        return Mapping(rules, upstream)
+        return Mapping(rules, listed, default_namespaces)
     except InvalidRule as error:
         raise InvalidValue(str(error)) from None
 
@@ -136,13 +151,54 @@ def one_of_sections(kind: str, names: Collection[str]) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text not in names:
-            known = ", ".join(sorted(names)) or "none yet"
-            raise InvalidValue(
-                f"there is no [{kind} {text}] section; there are: {known}"
-            )
+            raise InvalidValue(_no_section(kind, text, names))
         return text
 
     return parse
+
+
+def some_sections(
+    kind: str, names: Collection[str]
+) -> Callable[[str], tuple[str, ...]]:
+    """Return a parser that takes the names of sections of one kind, in order."""
+    parse_one = one_of_sections(kind, names)
+
+    def parse(text: str) -> tuple[str, ...]:
+        given = text.replace(",", " ").split()
+        if not given:
+            raise InvalidValue(f"empty; name an [{kind} NAME] section")
+        twice = sorted({name for name in given if given.count(name) > 1})
+        if twice:
+            raise InvalidValue(f"'{twice[0]}' stands twice; once is right")
+        return tuple(map(parse_one, given))
+
+    return parse
+
+
+def registry_accounts(
+    names: Collection[str], upstreams: Collection[str]
+) -> Callable[[str], tuple[str, tuple[str, ...]]]:
+    """
+    Return a parser of a registry's ``accounts``.
+
+    It takes the name of an ``[accounts NAME]`` section, or ``upstream``, or
+    ``upstream: NAME, NAME`` with those upstreams that clients have accounts at.
+    """
+    parse_name = one_of_sections("accounts", {"upstream", *names})
+    parse_upstreams = some_sections("upstream", upstreams)
+
+    def parse(text: str) -> tuple[str, tuple[str, ...]]:
+        kind, colon, rest = text.partition(":")
+        if colon and kind.strip() == "upstream":
+            return "upstream", parse_upstreams(rest)
+        return parse_name(text), ()
+
+    return parse
+
+
+def _no_section(kind: str, name: str, names: Collection[str]) -> str:
+    known = ", ".join(sorted(names)) or "none yet"
+    return f"there is no [{kind} {name}] section; there are: {known}"
 
 
 def upstream_url(text: str) -> tuple[Origin | None, str]:
@@ -177,6 +233,57 @@ def public_url(text: str) -> Origin:
     if origin is None:
         raise InvalidValue("write https://HOST, or https://HOST:PORT, without a path")
     return origin
+
+
+def namespace(text: str) -> str:
+    """Parse a namespace, the beginning of repository names."""
+    if not is_name(text):
+        raise InvalidValue(f"'{text}' is no namespace; write for example library")
+    return text
+
+
+def search_url(text: str) -> str:
+    """Parse the URL of a search service, with ``/v1`` at its end or without."""
+    match = re.fullmatch(r"(https?)://([^/?#]+)((?:/[A-Za-z0-9._~-]+)*)/?", text)
+    origin = match and parse_origin(match[1], match[2])
+    if match is None or origin is None:
+        raise InvalidValue("write https://HOST, for Docker Hub https://index.docker.io")
+    return f"{origin}{match[3].removesuffix('/v1')}/v1"
+
+
+def cors_origins(text: str) -> tuple[str, ...]:
+    """Parse the origins of web pages, ``scheme://host[:port]``, or ``*``."""
+    origins = tuple(text.replace(",", " ").split())
+    if origins == ("*",):
+        return origins
+    parsed = []
+    for word in origins:
+        match = re.fullmatch(r"(https?)://([^/?#]+)", word)
+        origin = match and parse_origin(match[1], match[2])
+        if origin is None:
+            raise InvalidValue(
+                f"'{word}' is no origin; write https://HOST, https://HOST:PORT, or * "
+                "alone"
+            )
+        parsed.append(str(origin))
+    return tuple(parsed)
+
+
+def sources(text: str) -> dict[str, str]:
+    """Parse ``ns``: one ``SOURCE = HOST`` a line."""
+    table: dict[str, str] = {}
+    for line in lines(text):
+        source, equals, host = (part.strip() for part in line.partition("="))
+        origin = parse_origin("https", source)
+        if not (equals and host) or origin is None or " " in host:
+            raise InvalidValue(
+                f"'{line}' is not 'SOURCE = HOST'; write for example "
+                "docker.io = docker.example.com"
+            )
+        if source.lower() in table:
+            raise InvalidValue(f"'{source}' stands twice; once is right")
+        table[source.lower()] = host
+    return table
 
 
 def lent_actions(text: str) -> frozenset[str]:

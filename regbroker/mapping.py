@@ -7,21 +7,31 @@ A rule is written ``public = upstream``. Without a star it is about a namespace:
 trailing star on both sides, the star stands for any text: ``* = acme_*``,
 ``library/* = hub_mirror/*``. The longest public pattern that matches decides.
 
+A rule may say which upstream it leads to: ``quay/* = quay:*``. One that does not
+leads to every upstream that the registry lists, except to those for which
+another rule with the same public pattern says something else. So a public name
+leads to one upstream or to several, which are then asked in turn.
+
 Facts that shape this module:
 
 - A client may come back with an upstream name that it was once shown, so a
   name that the rules make of another one is taken as already mapped:
   ``acme_team/app`` stays ``acme_team/app``. Such a name is called an alias
-  here; the name it comes from is the canonical one.
+  here; the name it comes from is the canonical one. Rules that name their
+  upstream make no aliases: with ``hub/* = hub:*`` every name would be one.
 - Replies carry upstream names that no client has asked for (the catalog,
   errors), so every upstream name must lead back to one canonical public name.
   Rules that make one upstream name of two public ones are refused.
+- Docker Hub's ``nginx`` is ``library/nginx``. An upstream may have such a default
+  namespace; a name that comes out without a namespace there is then short for
+  the one with it, which is the canonical one.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass
 
 from regbroker.errors import NameUnknown
@@ -37,6 +47,9 @@ _CONTINUATIONS = ("", f"/{_ANY}", _ANY, f"{_ANY}/{_ANY}")
 #: Rarer ways, which matter where a pattern ends in a separator: after ``a_`` the
 #: name ``a__b`` goes on, and without the ``a_`` it would be no name.
 _SEPARATED = tuple(separator + _ANY for separator in (".", "_", "__", "-"))
+
+#: The name of an ``[upstream NAME]`` section, before the pattern.
+_SECTION = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*):")
 
 _PATTERN_TEXT = re.compile(r"[a-z0-9._/-]*")
 
@@ -63,13 +76,19 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of ``namespaces``."""
+    """
+    One line of ``namespaces``.
+
+    `section` is the upstream that it names; empty for all that the registry lists.
+    """
 
     public: Pattern
     upstream: Pattern
+    section: str = ""
 
     def __str__(self) -> str:
-        return f"{self.public} = {self.upstream}"
+        section = f"{self.section}:" if self.section else ""
+        return f"{self.public} = {section}{self.upstream}"
 
     def apply(self, name: str) -> str | None:
         """Return the upstream name for a public one, or None without a match."""
@@ -109,16 +128,18 @@ class InvalidRule(ValueError):
 
 
 def parse_rule(line: str) -> Rule:
-    """Parse ``public = upstream``; raises `InvalidRule`."""
+    """Parse ``public = [NAME:]upstream``; raises `InvalidRule`."""
     sides = [side.strip() for side in line.split("=")]
     if len(sides) != 2 or not all(sides):
         raise InvalidRule(f"'{line.strip()}' is not 'public = upstream'")
+    section = _SECTION.match(sides[1])
+    if section is not None:
+        sides[1] = sides[1][section.end() :].strip()
     public, upstream = (_parse_pattern(side) for side in sides)
+    rule = Rule(public, upstream, section[1] if section is not None else "")
     if public.star != upstream.star:
-        raise InvalidRule(
-            f"'{public} = {upstream}': a star stands on both sides or on neither"
-        )
-    return Rule(public, upstream)
+        raise InvalidRule(f"'{rule}': a star stands on both sides or on neither")
+    return rule
 
 
 def _parse_pattern(text: str) -> Pattern:
@@ -135,19 +156,33 @@ def _parse_pattern(text: str) -> Pattern:
 
 class Mapping:
     """
-    The rules of one registry towards one upstream.
+    The rules of one registry.
 
-    Immutable once made. Raises `InvalidRule` for rules that contradict one
-    another, naming both.
+    `listed` are the upstreams that rules without a name of their own lead to, in
+    the order in which they are asked; `default_namespaces` has, by upstream,
+    the namespace of names without one. Immutable once made. Raises `InvalidRule`
+    for rules that contradict one another, naming both.
     """
 
-    def __init__(self, rules: Iterable[Rule], upstream: str) -> None:
-        self.upstream = upstream
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        listed: Iterable[str],
+        default_namespaces: Dictionary[str, str] | None = None,
+    ) -> None:
+        rules = tuple(rules)
+        self._listed = tuple(listed)
+        self._default_namespaces = dict(default_namespaces or {})
+        named = [rule.section for rule in rules if rule.section]
+        #: All upstreams, in the order in which they are asked.
+        self.upstreams = tuple(dict.fromkeys([*self._listed, *named]))
         # An exact namespace comes before a star after the same text.
         self.rules = tuple(
             sorted(rules, key=lambda rule: (-len(rule.public.text), rule.public.star))
         )
+        self._choices = {rule.public: self._choice(rule.public) for rule in self.rules}
         for rule in self.rules:
+            self._check_upstream(rule)
             self._check_reachable(rule)
         for name in self._probes():
             self._check_invertible(name)
@@ -158,77 +193,149 @@ class Mapping:
     @property
     def namespaces(self) -> str:
         """The public patterns, for people."""
-        return ", ".join(sorted(str(rule.public) for rule in self.rules))
+        return ", ".join(sorted({str(rule.public) for rule in self.rules}))
+
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The lists of upstreams that names lead to, each once."""
+        groups = [tuple(choice) for choice in self._choices.values()]
+        first = {upstream: index for index, upstream in enumerate(self.upstreams)}
+        return tuple(sorted(set(groups), key=lambda group: first[group[0]]))
 
     def route(self, name: str) -> Route:
+        """Return the first of `routes`."""
+        return self.routes(name)[0]
+
+    def routes(self, name: str) -> tuple[Route, ...]:
         """
-        Return where a name that a client wrote leads.
+        Return where a name that a client wrote leads, first choice first.
 
         Raises `NameInvalid` for what is no repository name, `NameUnknown` for
         a name that no rule maps.
         """
         check_name(name)
-        for rule, canonical in self._sources(name):
-            if not self._sources(canonical):
-                return Route(
-                    canonical, self.upstream, name, rule, f"already mapped by '{rule}'"
-                )
-        found = self._deciding_rule(name)
-        if found is None or self._sources(name):
+        canonical, reason = self._canonical(name)
+        routes = tuple(
+            Route(canonical, upstream, upstream_name, rule, reason or f"by '{rule}'")
+            for upstream, rule in self._deciding(canonical).items()
+            if (upstream_name := rule.apply(canonical)) is not None
+        )
+        if not routes or (not reason and self._sources(name)):
             raise NameUnknown(
                 f"no namespace rule maps this name; namespaces here: {self.namespaces}",
                 detail={"name": name},
             )
-        rule, upstream_name = found
-        return Route(name, self.upstream, upstream_name, rule, f"by '{rule}'")
+        return routes
 
-    def to_public(self, name: str) -> str | None:
-        """Return the canonical public name of an upstream name, or None."""
-        sources = self._sources(name)
-        for _, canonical in sources:
-            if not self._sources(canonical):
-                return canonical
-        if not sources:
-            found = self._deciding_rule(name)
-            if found is not None and found[1] == name:
-                return name
+    def to_public(self, name: str, upstream: str) -> str | None:
+        """Return the canonical public name of an upstream's name, or None."""
+        name = self._with_namespace(name, upstream)
+        for rule in self._rules_to(upstream):
+            public = rule.reverse(name)
+            if public is not None and self._is_canonical(public, upstream, rule):
+                return public
         return None
 
-    def _deciding_rule(self, name: str) -> tuple[Rule, str] | None:
-        for rule in self.rules:
-            if rule.public.match(name) is not None:
-                result = rule.apply(name)
-                return None if result is None else (rule, result)
-        return None
+    def default_namespace(self, upstream: str) -> str:
+        """Return the namespace of an upstream's names without one, or ''."""
+        return self._default_namespaces.get(upstream, "")
+
+    def _choice(self, public: Pattern) -> dict[str, Rule]:
+        """Return the upstreams that a public pattern leads to, and by which rule."""
+        rules = [rule for rule in self.rules if rule.public == public]
+        unnamed = [rule for rule in rules if not rule.section]
+        choice: dict[str, Rule] = {}
+        for upstream in self.upstreams:
+            named = [rule for rule in rules if rule.section == upstream]
+            usable = named or (unnamed if upstream in self._listed else [])
+            if usable:
+                choice[upstream] = usable[0]
+        return choice
+
+    def _rules_to(self, upstream: str) -> list[Rule]:
+        """Return the rules that lead to an upstream, the longest first."""
+        choices = self._choices.values()
+        return [choice[upstream] for choice in choices if upstream in choice]
+
+    def _deciding(self, name: str) -> dict[str, Rule]:
+        """Return the upstreams that a canonical name leads to, and by which rule."""
+        for public, choice in self._choices.items():
+            if public.match(name) is not None:
+                return choice
+        return {}
+
+    def _decides(self, rule: Rule, name: str) -> bool:
+        chosen = self._deciding(name).values()
+        return any(each is rule for each in chosen) and rule.apply(name) is not None
+
+    def _canonical(self, name: str) -> tuple[str, str]:
+        """Return the canonical name for what a client wrote, and why if it differs."""
+        for rule, source in self._sources(name):
+            if not self._sources(source):
+                return source, f"already mapped by '{rule}'"
+        for upstream, rule in self._deciding(name).items():
+            # The first choice's default namespace is the name's.
+            upstream_name = rule.apply(name)
+            if upstream_name is None:
+                continue
+            full = self._with_namespace(upstream_name, upstream)
+            public = rule.reverse(full) if full != upstream_name else None
+            if public is None or public == name:
+                break
+            decided = self._deciding(public).get(upstream)
+            if decided is not None and decided.apply(public) == full:
+                return public, f"'{name}' is short for '{public}'; by '{decided}'"
+            break
+        return name, ""
+
+    def _with_namespace(self, name: str, upstream: str) -> str:
+        namespace = self._default_namespaces.get(upstream)
+        return f"{namespace}/{name}" if namespace and "/" not in name else name
+
+    def _is_canonical(self, public: str, upstream: str, rule: Rule) -> bool:
+        return (
+            self._canonical(public)[0] == public
+            and not self._sources(public)
+            and self._deciding(public).get(upstream) is rule
+        )
 
     def _sources(self, name: str) -> list[tuple[Rule, str]]:
         """Return the other names that the rules make `name` of."""
         sources = []
         for rule in self.rules:
-            source = rule.reverse(name)
-            if source is not None and source != name:
-                found = self._deciding_rule(source)
-                if found is not None and found[0] is rule:
-                    sources.append((rule, source))
+            source = None if rule.section else rule.reverse(name)
+            if source is not None and source != name and self._decides(rule, source):
+                sources.append((rule, source))
         return sources
 
+    def _check_upstream(self, rule: Rule) -> None:
+        if not rule.section and not self._listed:
+            raise InvalidRule(
+                f"'{rule}' leads to no upstream; write 'upstream = NAME' above, or "
+                f"'{rule.public} = NAME:{rule.upstream}'"
+            )
+
     def _check_reachable(self, rule: Rule) -> None:
+        blocker: Rule | None = None
+        because = ""
         for continuation in _CONTINUATIONS:
             name = rule.public.text + continuation
             if rule.public.match(name) is None or not is_name(name):
                 continue
-            found = self._deciding_rule(name)
             sources = self._sources(name)
-            if found is not None and found[0] is rule and not sources:
+            if self._decides(rule, name) and not sources:
                 return
             if sources:
                 blocker, because = sources[0][0], "takes its names as already mapped"
-            elif found is not None:
-                blocker, because = found[0], "decides about all its names"
+                continue
+            others = self._deciding(name).values()
+            blocker = next((other for other in others if other is not rule), blocker)
+            because = "decides about all its names"
         if blocker is rule:
             raise InvalidRule(
                 f"'{rule}' can never apply: each of its public names is also an "
-                "upstream name that it makes of another one"
+                "upstream name that it makes of another one; name the upstream "
+                f"if you mean it: '{rule.public} = NAME:{rule.upstream}'"
             )
         raise InvalidRule(f"'{rule}' can never apply: '{blocker}' {because}")
 
@@ -255,14 +362,16 @@ class Mapping:
         return sorted(filter(is_name, names))
 
     def _check_invertible(self, name: str) -> None:
-        canonical = [
-            (rule, source)
-            for rule, source in self._sources(name)
-            if not self._sources(source)
-        ]
-        if len(canonical) > 1:
-            (one, one_source), (other, other_source), *_ = canonical
-            raise InvalidRule(
-                f"'{one}' and '{other}' make one upstream name of two public "
-                f"ones: '{one_source}' and '{other_source}' both become '{name}'"
-            )
+        for upstream in self.upstreams:
+            canonical = [
+                (rule, public)
+                for rule in self._rules_to(upstream)
+                if (public := rule.reverse(name)) is not None
+                and self._is_canonical(public, upstream, rule)
+            ]
+            if len(canonical) > 1:
+                (one, one_source), (other, other_source), *_ = canonical
+                raise InvalidRule(
+                    f"'{one}' and '{other}' make one upstream name of two public "
+                    f"ones: '{one_source}' and '{other_source}' both become '{name}'"
+                )

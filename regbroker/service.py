@@ -246,7 +246,7 @@ def _build_root(
 ) -> IResource:
     registries = []
     for entry in config.registries:
-        service = upstreams[entry.upstream]
+        service = upstreams[entry.upstreams[0]]
         ours = RegbrokerSpeaks(service.upstream, service.tokens, service.credentials)
         answering = Answering(service.upstream, entry.token_path, reactor)
         speaker: Speaker
@@ -263,7 +263,9 @@ def _build_root(
             speaker = ClientSpeaks()
             if entry.lent_actions:
                 speaker = shared = SharedWithAnonymous(ours, entry.lent_actions)
-            broker = Broker(service.tokens, entry.mapping, time.time, shared)
+            broker = Broker(
+                service.upstream.name, service.tokens, entry.mapping, time.time, shared
+            )
             gate = UpstreamGate(service.upstream, broker, answering, shared is not None)
             granting = UpstreamGranting(broker, service.upstream.name)
         asking = Asking(service.upstream, speaker, reactor)

@@ -51,9 +51,9 @@ class BrokerTestCase(SocketTestCase):
         origin = Origin("http", "127.0.0.1", self.upstream.port)
         self.registry = Upstream(UpstreamConfig("up", origin), self.time)
         self.registry.open(origin)
-        mapping = Mapping([parse_rule(rule) for rule in self.rules], "up")
+        mapping = Mapping([parse_rule(rule) for rule in self.rules], ["up"])
         self.tokens = UpstreamTokens(self.registry, self.time, lambda: self.now)
-        self.broker = Broker(self.tokens, mapping, lambda: self.now)
+        self.broker = Broker("up", self.tokens, mapping, lambda: self.now)
         await self.registry.knowledge()
 
     async def tear_down(self) -> None:

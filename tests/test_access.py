@@ -30,7 +30,7 @@ def rules(**options: str) -> AccessRules:
 
 
 def mapping(*rules: str) -> Mapping:
-    return Mapping([parse_rule(rule) for rule in rules], "up")
+    return Mapping([parse_rule(rule) for rule in rules], ["up"])
 
 
 def is_canonical(names: Mapping, name: str) -> bool:

@@ -35,8 +35,8 @@ def strict(body: bytes) -> Any:
 def wording(known: dict[str, str] | None = None, *rules: str) -> Wording:
     """Words replaced by these rules, `team` and `lib` if none are given."""
     lines = rules or ("team = acme_team", "lib/* = hub/*")
-    mapping = Mapping([parse_rule(line) for line in lines], "up")
-    return Wording(known or {}, mapping.to_public)
+    mapping = Mapping([parse_rule(line) for line in lines], ["up"])
+    return Wording(known or {}, lambda name: mapping.to_public(name, "up"))
 
 
 class DecodeTests(SynchronousTestCase):

@@ -397,9 +397,9 @@ class SharedAccountTests(SynchronousTestCase):
     def granted(self, scope: str) -> bytes:
         """Return the reply to an anonymous request."""
         self.shared = _Shared()
-        mapping = Mapping([parse_rule("team = acme_team")], "up")
+        mapping = Mapping([parse_rule("team = acme_team")], ["up"])
         nobody: Any = None
-        broker = Broker(nobody, mapping, lambda: 1000.0, self.shared)
+        broker = Broker("up", nobody, mapping, lambda: 1000.0, self.shared)
         request = TokenRequest("GET", scopes=parse_scopes([scope]))
         wanted = broker.wanted(request, "localhost")
         granting = broker.grant(request, wanted, "localhost")

@@ -113,7 +113,7 @@ class WholeTests(SynchronousTestCase):
         """A registry has its rules, its upstream and its token service."""
         first, default = self.config.registries
         self.assertEqual(
-            (first.host, first.upstream), ("registry.example.com", "aliyun")
+            (first.host, first.upstreams), ("registry.example.com", ("aliyun",))
         )
         self.assertEqual((first.token_path, first.catalog), ("/token", "deny"))
         self.assertEqual(first.mapping.route("team/app").upstream_name, "acme_team/app")

@@ -86,7 +86,7 @@ class LocalBrokerTestCase(SynchronousTestCase):
             checks,
             rules or self.rules,
             self.signer,
-            Mapping([parse_rule(rule) for rule in given], "up"),
+            Mapping([parse_rule(rule) for rule in given], ["up"]),
             lambda: self.now,
         )
 

@@ -14,7 +14,7 @@ from tests.grammar import EXAMPLES, names
 
 def mapping(*lines: str) -> Mapping:
     """The mapping of these rules."""
-    return Mapping([parse_rule(line) for line in lines], "up")
+    return Mapping([parse_rule(line) for line in lines], ["up"])
 
 
 def short_names(longest: int) -> list[str]:
@@ -114,7 +114,7 @@ class ParseTests(SynchronousTestCase):
             ("*a = *b", "'*a'"),
             ("a*b = c*d", "'a*b'"),
             ("a = b c", "'b c'"),
-            ("a = registry.example.com:5000/b", "'registry.example.com:5000/b'"),
+            ("a = up:registry:5000/b", "'registry:5000/b'"),
             ("a = " + "b" * (MAX_NAME_LENGTH + 1), "'bbb"),
             ("ä = b", "'ä'"),
             ("a\n = b\nc", "'b\nc'"),
@@ -138,7 +138,7 @@ class RouteTests(SynchronousTestCase):
                 (public, upstream, rule, "up"),
             )
             self.assertIn(f"'{rule}'", route.reason)
-            self.assertEqual(rules_made.to_public(upstream), public)
+            self.assertEqual(rules_made.to_public(upstream, "up"), public)
 
     def refused(self, rules: tuple[str, ...], *unknown: str) -> None:
         rules_made = mapping(*rules)
@@ -183,7 +183,7 @@ class RouteTests(SynchronousTestCase):
     def test_star_for_nothing(self) -> None:
         """A star does not stand for nothing."""
         self.refused(("team* = acme*",), "team")
-        self.assertIsNone(mapping("team* = acme*").to_public("acme"))
+        self.assertIsNone(mapping("team* = acme*").to_public("acme", "up"))
 
     def test_longest(self) -> None:
         """The longest public text decides, a namespace before a star."""
@@ -260,11 +260,11 @@ class RouteTests(SynchronousTestCase):
             "",
             "A/b",
         ):
-            self.assertIsNone(rules.to_public(name), name)
+            self.assertIsNone(rules.to_public(name, "up"), name)
         rules = mapping("team = acme_team", "* = *")
-        self.assertIsNone(rules.to_public("team/app"))
-        self.assertEqual(rules.to_public("other/app"), "other/app")
-        self.assertEqual(rules.to_public("acme_team/app"), "team/app")
+        self.assertIsNone(rules.to_public("team/app", "up"))
+        self.assertEqual(rules.to_public("other/app", "up"), "other/app")
+        self.assertEqual(rules.to_public("acme_team/app", "up"), "team/app")
 
 
 class RuleSetTests(SynchronousTestCase):
@@ -349,7 +349,7 @@ class RoundTripTests(SynchronousTestCase):
         """
         canonical: dict[str, str] = {}
         for name in tried:
-            shown = rules.to_public(name)
+            shown = rules.to_public(name, "up")
             if shown is not None:
                 self.assertEqual(rules.route(shown).upstream_name, name, rules)
             try:
@@ -360,7 +360,7 @@ class RoundTripTests(SynchronousTestCase):
             about = (rules, name, route)
             self.assertTrue(is_name(route.upstream_name), about)
             self.assertEqual(
-                rules.to_public(route.upstream_name), route.public_name, about
+                rules.to_public(route.upstream_name, "up"), route.public_name, about
             )
             again = rules.route(route.public_name)
             self.assertEqual(
@@ -387,7 +387,7 @@ class RoundTripTests(SynchronousTestCase):
         accepted = 0
         for rule in RULES:
             try:
-                rules = Mapping([rule], "up")
+                rules = Mapping([rule], ["up"])
             except InvalidRule:
                 continue
             accepted += 1
@@ -399,7 +399,7 @@ class RoundTripTests(SynchronousTestCase):
     def test_sets(self, drawn: list[Rule]) -> None:
         """Rules that are made to meet: they are refused, or keep the promise."""
         try:
-            rules = Mapping(drawn, "up")
+            rules = Mapping(drawn, ["up"])
         except InvalidRule as error:
             self.assertGreaterEqual(sum(f"'{rule}'" in str(error) for rule in drawn), 1)
             return

@@ -15,7 +15,13 @@ from regbroker.redirects import (
 )
 from tests.grammar import EXAMPLES, hostile, names
 
-RULES = Mapping([parse_rule("team = acme_team"), parse_rule("lib/* = hub/*")], "up")
+RULES = Mapping([parse_rule("team = acme_team"), parse_rule("lib/* = hub/*")], ["up"])
+
+
+def to_public(name: str) -> str | None:
+    """What an upstream name is called here."""
+    return RULES.to_public(name, "up")
+
 
 DIGEST = "sha256:" + "0a" * 32
 
@@ -156,7 +162,7 @@ class OwnAddressTests(SynchronousTestCase):
 
 class UploadLocationTests(SynchronousTestCase):
     def location(self, location: str, own: OwnAddress = OWN) -> str:
-        return upload_location(location, own, RULES.to_public)
+        return upload_location(location, own, to_public)
 
     def test_ours(self) -> None:
         """
@@ -242,7 +248,7 @@ class UploadLocationTests(SynchronousTestCase):
 
 class RedirectLocationTests(SynchronousTestCase):
     def location(self, location: str, own: OwnAddress = OWN) -> str:
-        return redirect_location(location, own, RULES.to_public)
+        return redirect_location(location, own, to_public)
 
     def test_elsewhere(self) -> None:
         """A redirect to another host is passed on byte for byte."""
@@ -314,7 +320,7 @@ class RedirectLocationTests(SynchronousTestCase):
 
 class LinkTests(SynchronousTestCase):
     def link(self, value: str, own: OwnAddress = OWN) -> str | None:
-        return link(value, own, RULES.to_public)
+        return link(value, own, to_public)
 
     def test_pages(self) -> None:
         """The next page of tags and referrers is ours; parameters stay."""

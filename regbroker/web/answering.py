@@ -215,4 +215,4 @@ class Answering:
         own = self._upstream.own_address(exchange.way.host)
         hosts = {own.origin.netloc, own.origin.host} - {exchange.way.host}
         known = {**exchange.names, **dict.fromkeys(hosts, exchange.way.host)}
-        return Wording(known, exchange.mapping.to_public)
+        return Wording(known, exchange.to_public)

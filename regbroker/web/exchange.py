@@ -38,6 +38,8 @@ class Exchange:
         self.target = target
         self.query = query
         self.mapping = mapping
+        #: The upstream that is asked now; what is mapped back is its names.
+        self.upstream = mapping.upstreams[0]
         self.route: Route | None = None
         self.mounted_from: Route | None = None
         self.names: dict[str, str] = {}
@@ -46,7 +48,9 @@ class Exchange:
 
     def to_public(self, upstream_name: str) -> str | None:
         """Return the public name for an upstream one, in the client's words."""
-        return self.names.get(upstream_name) or self.mapping.to_public(upstream_name)
+        return self.names.get(upstream_name) or self.mapping.to_public(
+            upstream_name, self.upstream
+        )
 
     def mounts_nothing(self) -> None:
         """Make a mount an ordinary upload."""

@@ -108,7 +108,7 @@ class Proxy:
         visible = None if visitor is None else await self._gate.visible(visitor)
 
         def to_public(upstream_name: str) -> str | None:
-            name = self._mapping.to_public(upstream_name)
+            name = self._mapping.to_public(upstream_name, exchange.upstream)
             seen = name is not None and (visible is None or visible(name))
             return name if seen else None
 

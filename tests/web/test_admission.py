@@ -23,7 +23,7 @@ from regbroker.web.exchange import Exchange
 
 HOST = "registry.test"
 WAY = ClientWay("192.0.2.1", "192.0.2.1", "https", HOST)
-MAPPING = Mapping([parse_rule("team = acme_team")], "up")
+MAPPING = Mapping([parse_rule("team = acme_team")], ["up"])
 REALM = parse_realm("https://up.test/token")
 
 MANIFEST = "/v2/team/app/manifests/1"

@@ -14,7 +14,7 @@ from regbroker.observe import Event
 from regbroker.web.exchange import Exchange
 
 WAY = ClientWay("192.0.2.1", "192.0.2.1", "https", "registry.test")
-MAPPING = Mapping([parse_rule("team = acme_team")], "up")
+MAPPING = Mapping([parse_rule("team = acme_team")], ["up"])
 
 
 def exchange(method: str, rest: str, authorization: str = "") -> Exchange:
