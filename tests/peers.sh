@@ -10,7 +10,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin
 # PACKAGE, or PACKAGE:PROGRAM where the two are called differently
 missing() {
     for peer in docker-registry skopeo podman containerd slapd \
-        ldap-utils:ldapmodify apache2-utils:htpasswd; do
+        ldap-utils:ldapmodify apache2-utils:htpasswd nginx; do
         command -v "${peer#*:}" >/dev/null || printf '%s ' "${peer%%:*}"
     done
 }
@@ -29,7 +29,7 @@ install_quietly() {
     apt-get update -qq || return
     DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "$@" >/dev/null || return
-    for service in docker-registry containerd slapd; do
+    for service in docker-registry containerd slapd nginx; do
         case " $* " in *" $service "*)
             stop "$service" || echo "peers: could not disable $service" >&2 ;;
         esac
