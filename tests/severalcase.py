@@ -23,7 +23,7 @@ class SeveralTestCase(ProxyTestCase):
 
     listed = "upstream = one, two"
     registry = "* = acme_*\n* = two:cache/*"
-    wants_tokens = ("one", "two")
+    wants_tokens: tuple[str, ...] = ("one", "two")
     other_options = ""
 
     async def set_up(self) -> None:
@@ -80,7 +80,8 @@ class SeveralTestCase(ProxyTestCase):
 
     def grant(self, name: str, call: Call) -> bytes:
         """What the token service of an upstream gives."""
-        return response(200, body=json.dumps({"token": f"{name}-token"}).encode())
+        token = {"token": f"{name}-token", "expires_in": 300}
+        return response(200, body=json.dumps(token).encode())
 
     async def token(self, *scopes: str, authorization: str = ALICE) -> str:
         """Return a token that regbroker gives for some scopes."""
