@@ -6,6 +6,7 @@ import base64
 import json
 
 from regbroker.service import RegbrokerService
+from regbroker.upstreamparts import UpstreamService
 from tests.proxycase import ProxyTestCase
 from tests.scripted import Call, ScriptedUpstream, response
 from tests.wire import Message
@@ -54,9 +55,8 @@ class SeveralTestCase(ProxyTestCase):
         service = await super().serve(learnt=False)
         if learnt:
             for part in service:
-                upstream = getattr(part, "upstream", None)
-                if upstream is not None:
-                    await upstream.knowledge()
+                if isinstance(part, UpstreamService):
+                    await part.upstream.knowledge()
         return service
 
     def answer(self, upstream: ScriptedUpstream, *answers: bytes) -> list[Call]:
