@@ -14,7 +14,7 @@ ROWS = {
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens"
     " config inivalues inisections ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
-    " upstreams tokenservice coalescing observe watchedfile keyfile signing"
+    " upstreams documents tokenservice coalescing observe watchedfile keyfile signing"
     " credentials credentialhelper htpasswd ldapconnection ldapsearch ldap credchecker"
     " checking",
     "sandbox": "sandbox sandbox.*",
