@@ -28,7 +28,7 @@ from twisted.web.resource import IResource
 from regbroker.accounts import AccountSource
 from regbroker.broker import Broker
 from regbroker.channel import StreamingSite
-from regbroker.config import Config, UpstreamConfig
+from regbroker.config import Config, RegistryConfig, UpstreamConfig
 from regbroker.credentialhelper import CredentialHelper
 from regbroker.credentials import Credentials, PasswordFile
 from regbroker.errors import ConfigurationError
@@ -37,6 +37,8 @@ from regbroker.listening import ListeningService
 from regbroker.localparts import LocalParts, problems_with_accounts
 from regbroker.origins import parse_origin
 from regbroker.sandbox import SandboxService
+from regbroker.searches import Searches
+from regbroker.searchservice import SearchService
 from regbroker.speakers import (
     ClientSpeaks,
     RegbrokerSpeaks,
@@ -50,6 +52,12 @@ from regbroker.web.admission import Gate, LocalGate, UpstreamGate
 from regbroker.web.answering import Answering
 from regbroker.web.asking import Asking
 from regbroker.web.proxy import Proxy
+from regbroker.web.search import (
+    Permission,
+    Search,
+    SeenByAccounts,
+    seen_by_everybody,
+)
 from regbroker.web.site import Registry, VirtualHosts
 from regbroker.web.tokens import (
     Granting,
@@ -134,11 +142,13 @@ class UpstreamService(Service):
         tokens: UpstreamTokens,
         credentials: Credentials | None,
         sandbox: SandboxService | None,
+        search: SearchService | None = None,
     ) -> None:
         self.setName(f"upstream {upstream.name}")
         self.upstream = upstream
         self.tokens = tokens
         self.credentials = credentials
+        self.search = search
         self._sandbox = sandbox
 
     def startService(self) -> None:
@@ -158,6 +168,8 @@ class UpstreamService(Service):
         if self.credentials is not None:
             self.credentials.close()
         closing = [self.tokens.close()]
+        if self.search is not None:
+            closing.append(self.search.close())
         if self._sandbox is not None:
             closing.append(maybeDeferred(self._sandbox.stopService))
         return DeferredList(closing)
@@ -225,6 +237,16 @@ def _build_upstream(
         UpstreamTokens(upstream, reactor, time.time),
         _build_credentials(entry, reactor),
         sandbox,
+        _build_search_service(upstream, reactor),
+    )
+
+
+def _build_search_service(upstream: Upstream, reactor: Any) -> SearchService | None:
+    entry = upstream.config
+    if entry.search_url is None:
+        return None
+    return SearchService(
+        entry.search_url, upstream.trust, entry.connect_timeout, reactor
     )
 
 
@@ -252,12 +274,14 @@ def _build_root(
         speaker: Speaker
         gate: Gate
         granting: Granting
+        permission: Permission = seen_by_everybody
         if entry.accounts is not None:
             assert local is not None
             local_broker = local.broker(entry)
             speaker = ours
             gate = LocalGate(local_broker, entry.token_path, entry.basic_challenge)
             granting = LocalGranting(local_broker)
+            permission = SeenByAccounts(local_broker)
         else:
             shared = None
             speaker = ClientSpeaks()
@@ -277,11 +301,25 @@ def _build_root(
                 proxy,
                 TokenEndpoint(granting),
                 entry.public_url,
+                _build_search(entry, upstreams, permission),
             )
         )
     return VirtualHosts(
         registries, config.trusted_proxies, config.denied_user_agents, reactor
     )
+
+
+def _build_search(
+    entry: RegistryConfig,
+    upstreams: dict[str, UpstreamService],
+    permission: Permission,
+) -> Search | None:
+    """Return the search of the first of a registry's upstreams that has one."""
+    for name in entry.upstreams:
+        service = upstreams[name].search
+        if service is not None:
+            return Search(name, Searches(entry.mapping, name), service, permission)
+    return None
 
 
 def _server_options(config: Config) -> CertificateOptions:
