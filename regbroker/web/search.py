@@ -10,7 +10,6 @@ from regbroker.challenges import format_challenge
 from regbroker.documents import Document
 from regbroker.errors import (
     Denied,
-    EndpointUnknown,
     MethodNotAllowed,
     Unauthorized,
     UpstreamMalformed,
@@ -23,11 +22,10 @@ from regbroker.replies import send_bytes
 from regbroker.searches import Searches, Visible, ping, refused
 from regbroker.searchservice import SearchService
 
-_SEARCH = "/v1/search"
 _PING = "/v1/_ping"
 
-#: The paths that belong to the search.
-PATHS = (_SEARCH, _PING)
+#: What there is of v1.
+PATHS = ("/v1/search", _PING)
 
 _METHODS = "GET, HEAD"
 _STANDALONE = b"X-Docker-Registry-Standalone"
@@ -93,10 +91,8 @@ class Search:
         self._permission = permission
 
     async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
-        """Answer one request; raises what the reply is to be made of."""
+        """Answer a request for one of `PATHS`; raises what the reply is made of."""
         path, query = split_target(request.uri.decode("latin-1"))
-        if path not in PATHS:
-            raise EndpointUnknown(f"of /v1 there is {_SEARCH} here and nothing else")
         if event.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(
                 f"the search takes {_METHODS}",

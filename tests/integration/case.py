@@ -113,14 +113,17 @@ class PeersTestCase(SynchronousTestCase):
         self.assertNotEqual(finished.status, 0, finished.output)
         self.assertRegex(finished.output, words)
 
-    def start_regbroker_for(self, url: str) -> None:
-        """Start regbroker in front of some upstream, with a client to ask it."""
+    def start_regbroker_for(self, url: str, upstream: str = "") -> None:
+        """Start regbroker in front of some upstream, with a client to ask it.
+
+        `upstream` are lines to add to the upstream's section.
+        """
         root = self.directory / "root.crt"
         root.write_bytes(self.root_pem)
         self.regbroker = Regbroker(
             self.directory / "regbroker",
             self.authority,
-            SECTIONS.format(url=url, authority=root),
+            SECTIONS.format(url=url, authority=root) + upstream,
         )
         self.addCleanup(self.regbroker.stop)
         self.regbroker.start()
