@@ -269,7 +269,8 @@ def _build_root(
             gate = UpstreamGate(service.upstream, broker, answering, shared is not None)
             granting = UpstreamGranting(broker, service.upstream.name)
         asking = Asking(service.upstream, speaker, reactor)
-        proxy = Proxy(entry.mapping, gate, asking, answering, entry.catalog)
+        read_only = entry.writes == "deny"
+        proxy = Proxy(entry.mapping, gate, asking, answering, entry.catalog, read_only)
         registries.append(
             Registry(
                 entry.host,

@@ -34,19 +34,21 @@ class Proxy:
         asking: Asking,
         answering: Answering,
         catalog: str,
+        read_only: bool = False,
     ) -> None:
         self._mapping = mapping
         self._gate = gate
         self._asking = asking
         self._answering = answering
         self._catalog = catalog
+        self._read_only = read_only
 
     async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
         # 1. What is asked for? Nothing that does not parse goes further.
         path, query = split_target(request.uri.decode("latin-1"))
         target = parse_path(path)
-        target.check_method(event.method)
+        target.check_method(event.method, self._read_only)
         # A mirror's "ns" is about us, not about the upstream.
         query = without(query, "ns")
         exchange = Exchange(request, way, event, target, query, self._mapping)
