@@ -281,7 +281,11 @@ def _build_root(
             )
         )
     return VirtualHosts(
-        registries, config.trusted_proxies, config.denied_user_agents, reactor
+        registries,
+        config.trusted_proxies,
+        config.denied_user_agents,
+        reactor,
+        config.sources,
     )
 
 

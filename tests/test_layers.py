@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 ROWS = {
     "ground": "__init__ errors",
     "pure": "names scopes challenges mapping headers queries origins redirects realms"
-    " bodies grants tokencache accounts access patterns throttle ldapurl tokens"
+    " bodies grants tokencache accounts access patterns throttle ldapurl tokens sources"
     " config inivalues inisections ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
     " upstreams tokenservice coalescing observe watchedfile keyfile signing"

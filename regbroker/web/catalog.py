@@ -17,6 +17,7 @@ from regbroker.connections import Reply
 from regbroker.errors import BadRequest, UpstreamMalformed
 from regbroker.mapping import Route
 from regbroker.queries import split_target, values
+from regbroker.sources import with_source
 
 #: What is asked of the upstream at once, however few the client wants.
 UPSTREAM_PAGE = 1000
@@ -53,13 +54,15 @@ async def read_page(
     to_public: Callable[[str], str | None],
     ask: Ask,
     gather: Gather,
+    source: str = "",
 ) -> Page:
     """
     Return the page that a client's query wants.
 
     `route` leads from a public name to the upstream's, `to_public` back, to
     None for a name that is not to be seen. `ask` sends a query to the
-    upstream's catalog, `gather` reads the reply. Raises `Refused` with the
+    upstream's catalog, `gather` reads the reply; `source` is what the client takes
+    us for. Raises `Refused` with the
     upstream's reply when it is no 200, `BadRequest` for a query that makes no
     sense, `NameUnknown` for a ``last`` that is not served here.
     """
@@ -82,14 +85,14 @@ async def read_page(
             names.append(name)
             if len(names) == wanted:
                 more = index + 1 < len(found) or following is not None
-                return Page(names, _link(name, wanted) if more else None)
+                return Page(names, _link(name, wanted, source) if more else None)
         if following is None or following == last:
             return Page(names, None)
         if names and wanted is None:
-            return Page(names, _link(names[-1], None))
+            return Page(names, _link(names[-1], None, source))
         last = following
     if names:
-        return Page(names, _link(names[-1], wanted))
+        return Page(names, _link(names[-1], wanted, source))
     raise UpstreamMalformed("the upstream's catalog has no end")
 
 
@@ -117,6 +120,7 @@ def _following(reply: Reply) -> str | None:
     return None
 
 
-def _link(last: str, wanted: int | None) -> str:
+def _link(last: str, wanted: int | None, source: str) -> str:
     count = "" if wanted is None else f"&n={wanted}"
-    return f'</v2/_catalog?last={quote(last, safe="")}{count}>; rel="next"'
+    url = with_source(f"/v2/_catalog?last={quote(last, safe='')}{count}", source)
+    return f'<{url}>; rel="next"'

@@ -15,7 +15,7 @@ from regbroker.localbroker import Visitor
 from regbroker.mapping import Mapping
 from regbroker.names import Endpoint, parse_path
 from regbroker.observe import Event
-from regbroker.queries import replaced, split_target, values, without
+from regbroker.queries import replaced, split_target, values
 from regbroker.replies import send_json
 from regbroker.web.admission import Gate
 from regbroker.web.answering import Answering
@@ -49,8 +49,6 @@ class Proxy:
         path, query = split_target(request.uri.decode("latin-1"))
         target = parse_path(path)
         target.check_method(event.method, self._read_only)
-        # A mirror's "ns" is about us, not about the upstream.
-        query = without(query, "ns")
         exchange = Exchange(request, way, event, target, query, self._mapping)
 
         # 2. Where does the name lead?
@@ -121,6 +119,7 @@ class Proxy:
                 to_public,
                 ask,
                 self._answering.gather_list,
+                exchange.way.source,
             )
         except Refused as refusal:
             await self._answering.answer(exchange, refusal.reply)
