@@ -49,6 +49,7 @@ from regbroker.upstreamtokens import UpstreamTokens
 from regbroker.web.admission import Gate, LocalGate, UpstreamGate
 from regbroker.web.answering import Answering
 from regbroker.web.asking import Asking
+from regbroker.web.crossorigin import CrossOrigin
 from regbroker.web.proxy import Proxy
 from regbroker.web.site import Registry, VirtualHosts
 from regbroker.web.tokens import (
@@ -278,6 +279,9 @@ def _build_root(
                 proxy,
                 TokenEndpoint(granting),
                 entry.public_url,
+                CrossOrigin(entry.cors_origins, read_only)
+                if entry.cors_origins
+                else None,
             )
         )
     return VirtualHosts(

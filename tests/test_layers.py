@@ -12,7 +12,7 @@ ROWS = {
     "ground": "__init__ errors",
     "pure": "names scopes challenges mapping headers queries origins redirects realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens sources"
-    " config inivalues inisections ini",
+    " cors config inivalues inisections ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
     " upstreams tokenservice coalescing observe watchedfile keyfile signing"
     " credentials credentialhelper htpasswd ldapconnection ldapsearch ldap credchecker"

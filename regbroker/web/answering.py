@@ -133,7 +133,11 @@ class Answering:
         for name, value in end_to_end(
             raw_headers(reply.headers), reply.connection_options
         ):
-            if name.lower() not in _NOT_PASSED_ON:
+            lower = name.lower()
+            # Which web pages may use the registry is said here.
+            if lower.startswith(b"access-control-"):
+                continue
+            if lower not in _NOT_PASSED_ON:
                 yield name, value
 
     def _mapped(self, exchange: Exchange, reply: Reply) -> Iterator[Header]:

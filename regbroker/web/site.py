@@ -18,6 +18,7 @@ from regbroker.observe import Event
 from regbroker.origins import Origin, parse_origin
 from regbroker.queries import join_target, split_target, without
 from regbroker.sources import PARAMETER, named_source, path_with_source
+from regbroker.web.crossorigin import CrossOrigin
 from regbroker.web.proxy import Proxy
 from regbroker.web.serving import serve
 from regbroker.web.tokens import TokenEndpoint
@@ -35,10 +36,12 @@ class Registry:
         proxy: Proxy,
         tokens: TokenEndpoint,
         public_url: Origin | None = None,
+        cross_origin: CrossOrigin | None = None,
     ) -> None:
         self.host = host
         self.token_path = token_path
         self._public_url = public_url
+        self._cross_origin = cross_origin
         self._proxy = proxy
         self._tokens = tokens
 
@@ -49,9 +52,13 @@ class Registry:
             url = self._public_url
             way = replace(way, scheme=url.scheme, host=url.netloc)
         path, _ = split_target(request.uri.decode("latin-1"))
+        token_path = path_with_source(self.token_path, way.source)
+        crossing = self._cross_origin
+        if crossing is not None and crossing.answer(request, path, token_path):
+            return
         if _is_api(path):
             await self._proxy.serve(request, way, event)
-        elif path.rstrip("/") == path_with_source(self.token_path, way.source):
+        elif path.rstrip("/") == token_path:
             await self._tokens.serve(request, way, event)
         else:
             raise EndpointUnknown(
