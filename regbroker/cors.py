@@ -61,6 +61,9 @@ REPLY_HEADERS = (
     "Warning",
 )
 
+#: Also on what allows nobody: a cache may not show it to those who are allowed.
+_VARY = (b"Vary", b"Origin")
+
 _ORIGIN = re.compile(r"([A-Za-z]+)://([^/?#]+)")
 
 
@@ -104,10 +107,6 @@ def reply_headers(origin: str | None) -> list[Header]:
         *_allowing(origin),
         (b"Access-Control-Expose-Headers", ", ".join(REPLY_HEADERS).encode()),
     ]
-
-
-#: Also on what allows nobody: a cache may not show it to those who are allowed.
-_VARY = (b"Vary", b"Origin")
 
 
 def _allowing(origin: str) -> list[Header]:
