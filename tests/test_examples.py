@@ -1,6 +1,8 @@
 """The examples are complete and can be read."""
 
+from importlib import import_module
 from pathlib import Path, PurePath
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -14,6 +16,17 @@ def load(name: str) -> Config:
     """Read an example, as if the files that it names were there."""
     path = EXAMPLES / f"{name}.ini"
     return parse_config(path.read_text(), PurePath(path.parent), lambda file: None)
+
+
+def load_toml(name: str) -> dict[str, Any]:
+    """Read an example that is for another program."""
+    try:
+        toml = import_module("tomllib")
+    except ModuleNotFoundError:
+        # Python 3.10 has none, and coverage brings this one instead
+        toml = import_module("tomli")
+    document: dict[str, Any] = toml.loads((EXAMPLES / f"{name}.toml").read_text())
+    return document
 
 
 class ExampleTests(SynchronousTestCase):
@@ -69,3 +82,29 @@ class ExampleTests(SynchronousTestCase):
         self.assertIsNone(registry.accounts)
         self.assertEqual(registry.lent_actions, {"pull"})
         self.assertEqual(config.upstreams["ecr"].credential_helper, "ecr-login")
+
+    def test_containerd_mirror(self) -> None:
+        """Two sources, read-only; the hub with our account for everybody."""
+        config = load("containerd-mirror")
+        self.assertEqual(
+            config.sources,
+            {"docker.io": "hub.example.com", "ghcr.io": "github.example.com"},
+        )
+        hub, github = config.registries
+        self.assertEqual((hub.writes, github.writes), ("deny", "deny"))
+        self.assertEqual((hub.catalog, github.catalog), ("deny", "deny"))
+        self.assertEqual((hub.lent_actions, github.lent_actions), ({"pull"}, set()))
+        self.assertEqual(config.upstreams["hub"].username, "company")
+
+    def test_containerd_hosts(self) -> None:
+        """It leads to the mirror by its certificate's name, and pushes nothing."""
+        hosts = load_toml("containerd-hosts")
+        config = load("containerd-mirror")
+        self.assertEqual(hosts["server"], str(config.upstreams["hub"].origin))
+        ((url, mirror),) = hosts["host"].items()
+        (certificate,) = config.certificates
+        self.assertEqual(url, f"https://{certificate.certificate.stem}")
+        self.assertEqual(mirror, {"capabilities": ["pull", "resolve"]})
+        text = (EXAMPLES / "containerd-hosts.toml").read_text()
+        for source in config.sources:
+            self.assertIn(f"/etc/containerd/certs.d/{source}/hosts.toml", text)
