@@ -26,11 +26,12 @@ def named_source(
     Return the source that a query names, in lower case; None for none.
 
     `known` are the sources of the table, in lower case; `own` is what the
-    registry is called that serves the request anyway. Without a table nothing
-    is decided here. Raises `NameUnknown` for what is neither, and for several.
+    registry is called that serves the request anyway. Raises `NameUnknown` for
+    what is neither, and for several: to guess would be to serve a stranger's image
+    under a name that the client trusts.
     """
     given = {value.lower() for value in values(query, PARAMETER)}
-    if not given or not known:
+    if not given:
         return None
     if len(given) == 1:
         (source,) = given
@@ -38,7 +39,7 @@ def named_source(
             return source
     raise NameUnknown(
         f"{PARAMETER} names no registry that is mirrored here; "
-        f"sources known here: {', '.join(sorted(known))}"
+        f"sources known here: {', '.join(sorted(known)) or 'none'}"
     )
 
 

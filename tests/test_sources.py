@@ -40,11 +40,15 @@ class NamedSourceTests(SynchronousTestCase):
             self.assertRaises(NameUnknown, named_source, query, KNOWN, ())
 
     def test_none(self) -> None:
-        """A query that names no source; and where there is no table."""
+        """A query that names no source."""
         for query in ("", "a=1", "NS=docker.io", "nsx=docker.io", "a=ns=x"):
             self.assertIsNone(named_source(query, KNOWN, OWN))
+
+    def test_no_table(self) -> None:
+        """Where there is no table, only the registry itself is known."""
         for query in ("ns=docker.io", "ns=", "ns=a&ns=b"):
-            self.assertIsNone(named_source(query, (), OWN))
+            self.assertRaises(NameUnknown, named_source, query, (), OWN)
+        self.assertEqual(named_source("ns=mirror.example", (), OWN), "mirror.example")
 
     def test_unknown(self) -> None:
         """Whatever else: it is told what is known, and not what it has said."""

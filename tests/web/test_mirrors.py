@@ -173,13 +173,19 @@ class OnlyMirrorTests(MirrorTestCase):
 
 
 class NoTableTests(ProxyTestCase):
-    async def test_ignored(self) -> None:
-        """Without a table the Host alone decides; the upstream hears of no source."""
+    async def test_no_mirror(self) -> None:
+        """Without a table there is nothing to be a mirror of."""
         for query in (HUB, "ns=", "ns=a&ns=b"):
-            call = await self.relayed("GET", f"{MANIFEST}?a=1&{query}&b=2")
-            self.assertEqual(call.target, "/v2/acme_team/app/manifests/1.0?a=1&b=2")
-            call.reply(200)
-            self.assertIsNone((await self.client.reply()).header(b"OCI-Namespace"))
+            reply = await self.client.ask("GET", f"{MANIFEST}?a=1&{query}&b=2")
+            self.assertEqual((reply.status, reply.code), (404, "NAME_UNKNOWN"))
+            self.assertIn("known here: none", reply.message)
+            self.assertIsNone(reply.header(b"OCI-Namespace"))
+        self.assertEqual(self.upstream.calls, [])
+        call = await self.relayed("GET", f"{MANIFEST}?a=1&ns=registry.test&b=2")
+        self.assertEqual(call.target, "/v2/acme_team/app/manifests/1.0?a=1&b=2")
+        call.reply(200)
+        reply = await self.client.reply()
+        self.assertEqual(reply.header(b"OCI-Namespace"), b"registry.test")
         reply = await self.client.ask("GET", "/auth/docker.io")
         self.assertEqual((reply.status, reply.code), (404, "UNSUPPORTED"))
 
