@@ -20,6 +20,8 @@ from regbroker.queries import join_target, split_target, without
 from regbroker.sources import PARAMETER, named_source, path_with_source
 from regbroker.web.crossorigin import CrossOrigin
 from regbroker.web.proxy import Proxy
+from regbroker.web.search import PATHS as SEARCH_PATHS
+from regbroker.web.search import Search
 from regbroker.web.serving import serve
 from regbroker.web.tokens import TokenEndpoint
 
@@ -27,7 +29,7 @@ _NOT_IN_A_URL = re.compile(rb"[^\x21-\x7e]")
 
 
 class Registry:
-    """One registry as clients see it: ``/v2`` and its token service."""
+    """One registry as clients see it: ``/v2``, its token service, its search."""
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class Registry:
         proxy: Proxy,
         tokens: TokenEndpoint,
         public_url: Origin | None = None,
+        search: Search | None = None,
         cross_origin: CrossOrigin | None = None,
     ) -> None:
         self.host = host
@@ -44,6 +47,7 @@ class Registry:
         self._cross_origin = cross_origin
         self._proxy = proxy
         self._tokens = tokens
+        self._search = search
 
     async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
@@ -60,6 +64,10 @@ class Registry:
             await self._proxy.serve(request, way, event)
         elif path.rstrip("/") == token_path:
             await self._tokens.serve(request, way, event)
+        elif path in SEARCH_PATHS:
+            if self._search is None:
+                raise EndpointUnknown("this registry has no search")
+            await self._search.serve(request, way, event)
         else:
             raise EndpointUnknown(
                 "there is nothing here; the registry is at /v2/",
