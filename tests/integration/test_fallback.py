@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable
 from itertools import count
@@ -61,9 +62,12 @@ class Pulling:
         poll(lambda: self.ended >= enough or self.failures, f"{pulls} more pulls")
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        while not (self._stop.is_set() or self.failures):
             self.begun += 1
-            done = self._pull()
+            try:
+                done = self._pull()
+            except subprocess.TimeoutExpired as error:
+                done = Finished(-1, "", str(error))
             if done.status != 0:
                 self.failures.append(done)
             self.ended += 1
@@ -428,7 +432,7 @@ class PushTests(FallbackTestCase):
 
     def test_upload_status(self) -> None:
         """Where an upload stands, only the first can know."""
-        token = self.token("alice", "repository:team/app:pull,push")
+        token = self.token("alice", "repository:team/app:pull,push,delete")
         started = self.request("POST", "/v2/team/app/blobs/uploads/", token)
         self.assertEqual(started.status, 202, started)
         self.one.moody.answer(503)
@@ -441,7 +445,7 @@ class PushTests(FallbackTestCase):
 
     def test_rest_is_about_reading(self) -> None:
         """A push goes to the first although it rests."""
-        token = self.token("alice", "repository:team/app:pull,push") | ACCEPT
+        token = self.token("alice", "repository:team/app:pull,push,delete") | ACCEPT
         self.one.moody.answer(429, retry_after=600)
         self.assertEqual(
             self.request("GET", "/v2/team/app/manifests/1", token).status, 200
