@@ -18,7 +18,7 @@ from regbroker.bodies import Wording, error_body
 from regbroker.challenges import format_challenge
 from regbroker.errors import BadRequest, NameUnknown, UpstreamRefused
 from regbroker.grants import Grant, TokenRequest, format_reply
-from regbroker.mapping import Mapping
+from regbroker.mapping import Mapping, Route
 from regbroker.names import check_name
 from regbroker.scopes import Scope, format_scopes, parse_scopes, public_scopes
 from regbroker.speakers import SharedWithAnonymous
@@ -44,6 +44,58 @@ class WantedScopes:
     names: dict[str, str]
 
 
+class TokenUsers:
+    """Whose tokens they are, for the log; of the tokens only a keyed hash is kept."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._users: OrderedDict[bytes, str] = OrderedDict()
+
+    def remember(self, token: str, user: str) -> None:
+        """Note who was given a token."""
+        if user:
+            self._users[self._hash(token)] = user[:MAX_USER_LENGTH]
+            if len(self._users) > MAX_REMEMBERED_USERS:
+                self._users.popitem(last=False)
+
+    def find(self, token: str) -> str:
+        """Return who was given a token; empty when that is not known."""
+        return self._users.get(self._hash(token), "") if token else ""
+
+    def _hash(self, token: str) -> bytes:
+        return hmac.digest(self._key, token.encode("utf-8", "replace"), hashlib.sha256)
+
+
+def routed(
+    request: TokenRequest, mapping: Mapping, public_host: str
+) -> list[tuple[Scope, tuple[Route, ...]]]:
+    """
+    Return a request's scopes, those of repositories with where they lead.
+
+    What no rule maps is left out. A client without credentials that asks for
+    nothing else is told at once: raises `NameUnknown`, and `NameInvalid` for
+    what is no name.
+    """
+    found: list[tuple[Scope, tuple[Route, ...]]] = []
+    unknown: NameUnknown | None = None
+    for scope in request.scopes:
+        if not scope.type and "repository" in scope.text.lower():
+            # A token service may read it more generously than we do.
+            raise BadRequest("a scope that names a repository does not parse")
+        if not scope.is_repository:
+            found.append((scope, ()))
+            continue
+        # A scope may name the host before the repository.
+        name = check_name(scope.name.removeprefix(public_host + "/"))
+        try:
+            found.append((scope, mapping.routes(name)))
+        except NameUnknown as error:
+            unknown = error
+    if unknown is not None and not found and request.is_anonymous:
+        raise unknown
+    return found
+
+
 class Broker:
     """
     Grants tokens of one upstream's; `now` returns seconds since 1970.
@@ -60,44 +112,29 @@ class Broker:
         now: Callable[[], float],
         shared: SharedWithAnonymous | None = None,
     ) -> None:
-        self._upstream = upstream
+        self.upstream = upstream
         self._tokens = tokens
         self._shared = shared
         self._mapping = mapping
         self._now = now
-        self._key = secrets.token_bytes(32)
-        self._users: OrderedDict[bytes, str] = OrderedDict()
+        self._users = TokenUsers()
 
     def wanted(self, request: TokenRequest, public_host: str) -> WantedScopes:
         """
-        Return the request's scopes with upstream names.
+        Return those of the request's scopes that lead to this upstream, in its words.
 
         What no rule maps is left out, as a token service leaves out what it
-        does not grant; the registry then says why. A client without
-        credentials that asks for nothing else is told at once: raises
-        `NameUnknown`, and `NameInvalid` for what is no name.
+        does not grant; the registry then says why. Raises as `routed`.
         """
         scopes: list[Scope] = []
         names: dict[str, str] = {}
-        unknown: NameUnknown | None = None
-        for scope in request.scopes:
-            if not scope.type and "repository" in scope.text.lower():
-                # A token service may read it more generously than we do.
-                raise BadRequest("a scope that names a repository does not parse")
+        for scope, routes in routed(request, self._mapping, public_host):
             if not scope.is_repository:
                 scopes.append(scope)
-                continue
-            # A scope may name the host before the repository.
-            name = check_name(scope.name.removeprefix(public_host + "/"))
-            try:
-                upstream_name = self._mapping.route(name).upstream_name
-            except NameUnknown as error:
-                unknown = error
-                continue
-            scopes.append(scope.with_name(upstream_name))
-            names[upstream_name] = scope.name
-        if unknown is not None and not scopes and request.is_anonymous:
-            raise unknown
+            for route in routes:
+                if route.upstream == self.upstream:
+                    scopes.append(scope.with_name(route.upstream_name))
+                    names[route.upstream_name] = scope.name
         return WantedScopes(tuple(scopes), names)
 
     async def grant(
@@ -105,6 +142,18 @@ class Broker:
     ) -> bytes:
         """
         Return the reply to a token request, JSON with public names.
+
+        Raises as `token`.
+        """
+        grant = await self.token(request, wanted, public_host)
+        self._users.remember(grant.token, request.user)
+        return format_reply(grant, grant.scope, request.method, self._now())
+
+    async def token(
+        self, request: TokenRequest, wanted: WantedScopes, public_host: str
+    ) -> Grant:
+        """
+        Return a token of this upstream's; its scope has public names.
 
         Raises `UpstreamRefused` with what the token service says, and other
         `UpstreamError`s.
@@ -117,22 +166,27 @@ class Broker:
             grant = replace(ours, refresh_token="")
         else:
             grant = await self._own_grant(request, wanted, public_host)
-        scope = self._public_scope(grant, request, wanted)
-        return format_reply(grant, scope, request.method, self._now())
+        return replace(grant, scope=self._public_scope(grant, request, wanted))
+
+    async def token_if_issued(
+        self, request: TokenRequest, wanted: WantedScopes, public_host: str
+    ) -> Grant | None:
+        """Return the same; None from an upstream that has no token service."""
+        if not await self._tokens.are_issued():
+            return None
+        return await self.token(request, wanted, public_host)
 
     async def _own_grant(
         self, request: TokenRequest, wanted: WantedScopes, public_host: str
     ) -> Grant:
         try:
-            grant = await self._tokens.get(request, wanted.scopes)
+            return await self._tokens.get(request, wanted.scopes)
         except TokenRefused as refusal:
             raise self._refusal(refusal.reply, wanted, public_host) from refusal
-        self._remember_user(grant.token, request.user)
-        return grant
 
     def user_of(self, token: str) -> str:
         """Return who was given a token here; empty when that is not known."""
-        return self._users.get(self._hash(token), "") if token else ""
+        return self._users.find(token)
 
     def _refusal(
         self, reply: TokenReply, wanted: WantedScopes, public_host: str
@@ -166,13 +220,4 @@ class Broker:
         )
 
     def _to_public(self, upstream_name: str) -> str | None:
-        return self._mapping.to_public(upstream_name, self._upstream)
-
-    def _hash(self, token: str) -> bytes:
-        return hmac.digest(self._key, token.encode("utf-8", "replace"), hashlib.sha256)
-
-    def _remember_user(self, token: str, user: str) -> None:
-        if user:
-            self._users[self._hash(token)] = user[:MAX_USER_LENGTH]
-            if len(self._users) > MAX_REMEMBERED_USERS:
-                self._users.popitem(last=False)
+        return self._mapping.to_public(upstream_name, self.upstream)

@@ -80,6 +80,12 @@ class HTTPError(RegbrokerError):
         self.detail = detail
         self.headers = tuple(headers)
 
+    def header(self, name: bytes) -> str | None:
+        """Return the first value of a header that is sent with it, or None."""
+        found = (v for n, v in self.headers if n.lower() == name.lower())
+        value = next(found, None)
+        return None if value is None else value.decode("latin-1")
+
     def body(self) -> bytes:
         """Return the OCI error document, UTF-8 JSON."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
@@ -238,6 +244,10 @@ CODES_BY_STATUS = {
     503: "UNAVAILABLE",
     504: "UNAVAILABLE",
 }
+
+
+#: An upstream that answers so may be well again later, and another one now.
+FAILING_STATUSES = frozenset({429, 502, 503, 504})
 
 
 def code_for_status(status: int) -> str:

@@ -202,6 +202,10 @@ class Mapping:
         first = {upstream: index for index, upstream in enumerate(self.upstreams)}
         return tuple(sorted(set(groups), key=lambda group: first[group[0]]))
 
+    def group(self, name: str) -> tuple[str, ...]:
+        """Return which of `groups` a name leads to."""
+        return tuple(self._deciding(self._canonical(name)[0]))
+
     def route(self, name: str) -> Route:
         """Return the first of `routes`."""
         return self.routes(name)[0]

@@ -14,49 +14,26 @@ This is the embedding API::
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from twisted.application.service import IService, MultiService, Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.application.service import IService, MultiService
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.ssl import CertificateOptions
 from twisted.web.resource import IResource
 
 from regbroker.accounts import AccountSource
-from regbroker.broker import Broker
 from regbroker.channel import StreamingSite
-from regbroker.config import Config, UpstreamConfig
-from regbroker.credentialhelper import CredentialHelper
-from regbroker.credentials import Credentials, PasswordFile
+from regbroker.config import Config
 from regbroker.errors import ConfigurationError
 from regbroker.ini import parse_config
 from regbroker.listening import ListeningService
 from regbroker.localparts import LocalParts, problems_with_accounts
-from regbroker.origins import parse_origin
-from regbroker.sandbox import SandboxService
-from regbroker.speakers import (
-    ClientSpeaks,
-    RegbrokerSpeaks,
-    SharedWithAnonymous,
-    Speaker,
-)
+from regbroker.registryparts import build_registry
 from regbroker.tls import Trust, load_certificates, self_signed
-from regbroker.upstreams import Upstream
-from regbroker.upstreamtokens import UpstreamTokens
-from regbroker.web.admission import Gate, LocalGate, UpstreamGate
-from regbroker.web.answering import Answering
-from regbroker.web.asking import Asking
-from regbroker.web.proxy import Proxy
-from regbroker.web.site import Registry, VirtualHosts
-from regbroker.web.tokens import (
-    Granting,
-    LocalGranting,
-    TokenEndpoint,
-    UpstreamGranting,
-)
+from regbroker.upstreamparts import UpstreamService, build_upstream
+from regbroker.web.site import VirtualHosts
 
 
 def load_config(path: str | Path) -> Config:
@@ -125,44 +102,6 @@ def _problem_with_file(path: PurePath) -> str | None:
     return None
 
 
-class UpstreamService(Service):
-    """Keeps one upstream open; starts the sandbox before it, if it is one."""
-
-    def __init__(
-        self,
-        upstream: Upstream,
-        tokens: UpstreamTokens,
-        credentials: Credentials | None,
-        sandbox: SandboxService | None,
-    ) -> None:
-        self.setName(f"upstream {upstream.name}")
-        self.upstream = upstream
-        self.tokens = tokens
-        self.credentials = credentials
-        self._sandbox = sandbox
-
-    def startService(self) -> None:
-        """Open the upstream; it may be down, and is then asked until it is not."""
-        super().startService()
-        origin = self.upstream.config.origin
-        if self._sandbox is not None:
-            self._sandbox.startService()
-            origin = parse_origin(*self._sandbox.url.split("://"))
-        assert origin is not None
-        self.upstream.open(origin)
-
-    def stopService(self) -> Deferred[Any]:
-        """Close the connections that nobody uses, and the sandbox."""
-        super().stopService()
-        self.upstream.close()
-        if self.credentials is not None:
-            self.credentials.close()
-        closing = [self.tokens.close()]
-        if self._sandbox is not None:
-            closing.append(maybeDeferred(self._sandbox.stopService))
-        return DeferredList(closing)
-
-
 class RegbrokerService(MultiService):
     """
     Everything that one `Config` asks for.
@@ -191,7 +130,7 @@ def build_service(
     """
     service = RegbrokerService()
     upstreams = {
-        name: _build_upstream(entry, config, reactor)
+        name: build_upstream(entry, config, reactor)
         for name, entry in config.upstreams.items()
     }
     for upstream in upstreams.values():
@@ -212,73 +151,15 @@ def build_service(
     return service
 
 
-def _build_upstream(
-    entry: UpstreamConfig, config: Config, reactor: Any
-) -> UpstreamService:
-    sandbox = None
-    if entry.origin is None:
-        directory = Path(config.state_directory).resolve() / "sandbox" / entry.name
-        sandbox = SandboxService(reactor, directory, entry.users)
-    upstream = Upstream(entry, reactor)
-    return UpstreamService(
-        upstream,
-        UpstreamTokens(upstream, reactor, time.time),
-        _build_credentials(entry, reactor),
-        sandbox,
-    )
-
-
-def _build_credentials(entry: UpstreamConfig, reactor: Any) -> Credentials | None:
-    if entry.password_file is not None:
-        path = Path(entry.password_file)
-        return PasswordFile(entry.username, path, reactor.seconds)
-    if entry.credential_helper:
-        server = entry.origin.netloc if entry.origin else entry.name
-        return CredentialHelper(entry.credential_helper, server, reactor)
-    return None
-
-
 def _build_root(
     config: Config,
-    upstreams: dict[str, UpstreamService],
+    upstreams: Mapping[str, UpstreamService],
     local: LocalParts | None,
     reactor: Any,
 ) -> IResource:
-    registries = []
-    for entry in config.registries:
-        service = upstreams[entry.upstreams[0]]
-        ours = RegbrokerSpeaks(service.upstream, service.tokens, service.credentials)
-        answering = Answering(service.upstream, entry.token_path, reactor)
-        speaker: Speaker
-        gate: Gate
-        granting: Granting
-        if entry.accounts is not None:
-            assert local is not None
-            local_broker = local.broker(entry)
-            speaker = ours
-            gate = LocalGate(local_broker, entry.token_path, entry.basic_challenge)
-            granting = LocalGranting(local_broker)
-        else:
-            shared = None
-            speaker = ClientSpeaks()
-            if entry.lent_actions:
-                speaker = shared = SharedWithAnonymous(ours, entry.lent_actions)
-            broker = Broker(
-                service.upstream.name, service.tokens, entry.mapping, time.time, shared
-            )
-            gate = UpstreamGate(service.upstream, broker, answering, shared is not None)
-            granting = UpstreamGranting(broker, service.upstream.name)
-        asking = Asking(service.upstream, speaker, reactor)
-        proxy = Proxy(entry.mapping, gate, asking, answering, entry.catalog)
-        registries.append(
-            Registry(
-                entry.host,
-                entry.token_path,
-                proxy,
-                TokenEndpoint(granting),
-                entry.public_url,
-            )
-        )
+    registries = [
+        build_registry(entry, upstreams, local, reactor) for entry in config.registries
+    ]
     return VirtualHosts(
         registries, config.trusted_proxies, config.denied_user_agents, reactor
     )

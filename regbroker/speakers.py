@@ -12,6 +12,7 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
+from regbroker.bundles import parse_bundle
 from regbroker.credentials import Credentials, Login
 from regbroker.errors import HTTPError, TooManyRequests, UpstreamUnavailable
 from regbroker.grants import Grant, TokenRequest, basic_authorization
@@ -58,6 +59,29 @@ class ClientSpeaks:
     async def speak(self, given: str | None, needed: tuple[Scope, ...]) -> Spoken:
         """Return what the client brought."""
         return Spoken(given)
+
+    def refused(self, spoken: Spoken) -> None:
+        """Do nothing: the client is told."""
+
+
+class BundleSpeaks:
+    """
+    The client's own token for one upstream, out of its bundle.
+
+    Passwords go on as they came: clients have accounts at this upstream.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        self._upstream = upstream
+
+    async def speak(self, given: str | None, needed: tuple[Scope, ...]) -> Spoken:
+        """Return what of the client's is for this upstream."""
+        scheme, _, token = (given or "").partition(" ")
+        if scheme.lower() != "bearer":
+            return Spoken(given)
+        bundle = parse_bundle(token.strip())
+        own = bundle.token(self._upstream) if bundle is not None else None
+        return Spoken(None if own is None else f"Bearer {own}")
 
     def refused(self, spoken: Spoken) -> None:
         """Do nothing: the client is told."""
@@ -134,17 +158,21 @@ class SharedWithAnonymous:
     """
     The client's own Authorization; for clients that bring none, ours.
 
-    `actions` are those that are lent, ``pull`` mostly.
+    `clients` says what is a client's own; `actions` are those that are lent,
+    ``pull`` mostly.
     """
 
-    def __init__(self, ours: RegbrokerSpeaks, actions: frozenset[str]) -> None:
+    def __init__(
+        self, clients: Speaker, ours: RegbrokerSpeaks, actions: frozenset[str]
+    ) -> None:
+        self._clients = clients
         self._ours = ours
         self._actions = actions
 
     async def speak(self, given: str | None, needed: tuple[Scope, ...]) -> Spoken:
         """Return what the client brought, else ours if all that it needs is lent."""
         if given is not None or lent(needed, self._actions) != needed:
-            return Spoken(given)
+            return await self._clients.speak(given, needed)
         return await self._ours.speak(None, needed)
 
     def lent(self, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
@@ -154,6 +182,31 @@ class SharedWithAnonymous:
     async def grant(self, scopes: tuple[Scope, ...]) -> Grant:
         """Return a token of our account's for what of `scopes` is lent."""
         return await self._ours.grant(self.lent(scopes))
+
+    def refused(self, spoken: Spoken) -> None:
+        """Ask for our credentials anew."""
+        self._ours.refused(spoken)
+
+
+class NoAccountSpeaks:
+    """
+    For an upstream at which clients have no account: nobody's, or ours where lent.
+
+    What the client brings is for another upstream, and never goes to this one.
+    """
+
+    def __init__(
+        self, nobody: RegbrokerSpeaks, ours: RegbrokerSpeaks, actions: frozenset[str]
+    ) -> None:
+        self._nobody = nobody
+        self._ours = ours
+        self._actions = actions
+
+    async def speak(self, given: str | None, needed: tuple[Scope, ...]) -> Spoken:
+        """Return ours if all that is needed is lent, else nobody's."""
+        is_lent = bool(self._actions) and lent(needed, self._actions) == needed
+        speaker = self._ours if is_lent else self._nobody
+        return await speaker.speak(None, needed)
 
     def refused(self, spoken: Spoken) -> None:
         """Ask for our credentials anew."""

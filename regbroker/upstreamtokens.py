@@ -69,6 +69,12 @@ class UpstreamTokens:
         """Drop the tokens at hand: the upstream has refused one."""
         self._cache.clear()
 
+    async def are_issued(self) -> bool:
+        """Tell whether the upstream sends clients to a token service."""
+        known = await self._upstream.knowledge()
+        # One that may not be used is a problem that is to be told.
+        return known.realm is not None or bool(known.problem)
+
     async def get(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> Grant:
         """
         Return a token for these scopes, in upstream names.

@@ -372,7 +372,7 @@ class UserTests(BrokerTestCase):
         self.count()
         token = await self.token(PULL)
         for number in range(MAX_REMEMBERED_USERS):
-            self.broker._remember_user(str(number), "bob")
+            self.broker._users.remember(str(number), "bob")
         self.assertEqual(self.broker.user_of(token), "")
         self.assertEqual(self.broker.user_of("0"), "bob")
 

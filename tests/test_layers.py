@@ -11,16 +11,16 @@ from twisted.trial.unittest import SynchronousTestCase
 ROWS = {
     "ground": "__init__ errors",
     "pure": "names scopes challenges mapping headers queries origins redirects realms"
-    " bodies grants tokencache accounts access patterns throttle ldapurl tokens"
-    " config inivalues inisections ini",
+    " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
+    " bundles config inivalues inisections ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
     " upstreams tokenservice coalescing observe watchedfile keyfile signing"
     " credentials credentialhelper htpasswd ldapconnection ldapsearch ldap credchecker"
     " checking",
     "sandbox": "sandbox sandbox.*",
-    "behaviour": "upstreamtokens speakers broker localbroker",
+    "behaviour": "upstreamtokens speakers broker bundlebroker localbroker",
     "web": "web web.*",
-    "assembly": "localparts service",
+    "assembly": "localparts upstreamparts registryparts service",
     "edges": "greeting tap cli __main__",
 }
 PURE = ("ground", "pure")

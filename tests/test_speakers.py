@@ -218,7 +218,9 @@ class OwnAccountTests(SpeakerTestCase):
 class SharedTests(SpeakerTestCase):
     def shared(self, *actions: str) -> SharedWithAnonymous:
         """Ours, lent for these actions."""
-        return SharedWithAnonymous(self.make(BASIC, ROBOT), frozenset(actions))
+        return SharedWithAnonymous(
+            ClientSpeaks(), self.make(BASIC, ROBOT), frozenset(actions)
+        )
 
     def test_lent(self) -> None:
         """Who brings nothing speaks as we do, for what is lent."""
@@ -243,7 +245,7 @@ class SharedTests(SpeakerTestCase):
     def test_token(self) -> None:
         """A token for nobody is for what of it is lent."""
         ours = self.make(BEARER, ROBOT)
-        shared = SharedWithAnonymous(ours, frozenset({"pull"}))
+        shared = SharedWithAnonymous(ClientSpeaks(), ours, frozenset({"pull"}))
         self.result(shared.grant((*PUSH, CATALOG_SCOPE)))
         self.assertEqual([scopes for _, scopes in self.tokens.asked], [PULL])
 

@@ -4,17 +4,15 @@ Who may come in: decided by the upstream, or here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from regbroker.broker import Broker
 from regbroker.challenges import format_challenge
 from regbroker.errors import Denied, Unauthorized
 from regbroker.localbroker import LocalBroker, Visitor, WrongToken
 from regbroker.names import Action, Endpoint
 from regbroker.scopes import format_scopes
-from regbroker.upstreams import Upstream
-from regbroker.web.answering import Answering
+from regbroker.web.choosing import Candidate
 from regbroker.web.exchange import Exchange
 
 
@@ -33,35 +31,46 @@ class Gate(Protocol):
 
 
 class UpstreamGate:
-    """The upstream decides; only what it always says is said here."""
+    """
+    The upstreams decide; only what they always say is said here.
+
+    `trusted` are those at which clients have accounts, `user_of` tells whose a
+    token is, `lends` whether our account is lent.
+    """
 
     def __init__(
-        self, upstream: Upstream, broker: Broker, answering: Answering, lends: bool
+        self,
+        trusted: Sequence[Candidate],
+        user_of: Callable[[str], str],
+        lends: bool,
     ) -> None:
-        self._upstream = upstream
-        self._broker = broker
-        self._answering = answering
+        self._trusted = trusted
+        self._user_of = user_of
         self._lends = lends
 
     async def admit(self, exchange: Exchange) -> Visitor | None:
         """Answer the ping without credentials; let everything else in."""
-        exchange.event.user = exchange.basic_user or self._broker.user_of(
+        exchange.event.user = exchange.basic_user or self._user_of(
             exchange.bearer_token
         )
-        known = self._upstream.known
         if (
-            exchange.target.endpoint is Endpoint.BASE
-            and exchange.authorization is None
-            and known is not None
-            and known.challenges
-            # Without a token service, who brings nothing is lent our account,
-            # and would not come back after a challenge.
-            and not (self._lends and known.realm is None)
+            exchange.target.endpoint is not Endpoint.BASE
+            or exchange.authorization is not None
         ):
-            raise Unauthorized(
-                "authentication is required",
-                headers=self._answering.challenges(known.challenges, exchange),
-            )
+            return None
+        for candidate in self._trusted:
+            known = candidate.upstream.known
+            if (
+                known is not None
+                and known.challenges
+                # Without a token service, who brings nothing is lent our account,
+                # and would not come back after a challenge.
+                and not (self._lends and known.realm is None)
+            ):
+                raise Unauthorized(
+                    "authentication is required",
+                    headers=candidate.answering.challenges(known.challenges, exchange),
+                )
         return None
 
     async def visible(self, visitor: Visitor) -> Callable[[str], bool]:

@@ -17,7 +17,7 @@ from regbroker.bodies import (
 )
 from regbroker.challenges import Challenge, format_challenge, parse_challenges
 from regbroker.connections import Reply
-from regbroker.errors import UpstreamMalformed
+from regbroker.errors import UpstreamMalformed, UpstreamRefused
 from regbroker.headers import Header, end_to_end, raw_headers
 from regbroker.names import Endpoint
 from regbroker.redirects import link, redirect_location, upload_location
@@ -65,23 +65,14 @@ class Answering:
         """
         Finish the client's request with an upstream's reply.
 
-        Raises `UpstreamMalformed` for a reply that cannot be passed on, and
-        `TransferBroken` when either side breaks off in the middle.
+        Raises `UpstreamMalformed` for a reply that cannot be passed on,
+        `UpstreamRefused` for one that is an error, and `TransferBroken` when
+        either side breaks off in the middle.
         """
-        try:
-            if not 200 <= reply.status < 600:
-                raise UpstreamMalformed(
-                    f"the upstream registry answered with status {reply.status}"
-                )
-            headers = [*self._passed_on(reply), *self._mapped(exchange, reply)]
-        except BaseException:
-            reply.abort()
-            raise
         if reply.status >= 400:
-            self._begin(exchange, reply, headers, rewritten=True)
-            body = await self._error(exchange, reply)
-            send_bytes(exchange.request, reply.status, b"application/json", body)
-        elif (
+            raise await self.refusal(exchange, reply)
+        headers = self._headers(exchange, reply)
+        if (
             exchange.target.endpoint is Endpoint.TAGS
             and reply.status == 200
             and exchange.method == "GET"
@@ -92,6 +83,17 @@ class Answering:
         else:
             self._begin(exchange, reply, headers, rewritten=False)
             await self._relay(exchange, reply)
+
+    async def refusal(self, exchange: Exchange, reply: Reply) -> UpstreamRefused:
+        """
+        Return an upstream's error as the client is to see it.
+
+        Raises `UpstreamMalformed` for one that cannot be passed on.
+        """
+        headers = self._headers(exchange, reply)
+        body = await self._error(exchange, reply)
+        kept = [(n, v) for n, v in headers if n.lower() not in _ABOUT_THE_BODY]
+        return UpstreamRefused(reply.status, body, kept)
 
     def challenges(
         self, challenges: tuple[Challenge, ...], exchange: Exchange
@@ -126,6 +128,17 @@ class Answering:
                 continue
             lines[line] = None
         return [(b"WWW-Authenticate", line) for line in lines]
+
+    def _headers(self, exchange: Exchange, reply: Reply) -> list[Header]:
+        try:
+            if not 200 <= reply.status < 600:
+                raise UpstreamMalformed(
+                    f"the upstream registry answered with status {reply.status}"
+                )
+            return [*self._passed_on(reply), *self._mapped(exchange, reply)]
+        except BaseException:
+            reply.abort()
+            raise
 
     def _passed_on(self, reply: Reply) -> Iterator[Header]:
         for name, value in end_to_end(

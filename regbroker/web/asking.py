@@ -95,7 +95,6 @@ class Asking:
 
     async def _send_once(self, exchange: Exchange, query: str) -> tuple[Reply, Spoken]:
         request, event = exchange.request, exchange.event
-        event.upstream = self._upstream.name
         path = exchange.target.path
         if exchange.route is not None:
             path = exchange.target.path_for(exchange.route.upstream_name)

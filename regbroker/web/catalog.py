@@ -1,96 +1,152 @@
 """
-``/v2/_catalog``: the upstream's repositories that are served here.
+``/v2/_catalog``: the upstreams' repositories that are served here.
 
-The upstream's pages are filled with names that no client here may see, so its
-pages are not ours: they are read until ours is full. ``last`` is a repository
-name in both, so the place where a page ends can be said in either's words.
+With several upstreams, what they have is listed one after the other, each name
+where it leads first. Upstreams that have the same names are one list, and asked in
+turn as for anything else.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
-from urllib.parse import quote, urlencode
+from collections.abc import Callable
+from urllib.parse import quote
 
-from regbroker.bodies import catalog_names
-from regbroker.connections import Reply
-from regbroker.errors import BadRequest, UpstreamMalformed
-from regbroker.mapping import Route
-from regbroker.queries import split_target, values
+from twisted.logger import Logger
 
-#: What is asked of the upstream at once, however few the client wants.
-UPSTREAM_PAGE = 1000
-
-#: An upstream with more pages than this without an end has no end.
-MAX_PAGES = 100
+from regbroker.errors import BadRequest, Denied, EndpointUnknown, HTTPError
+from regbroker.localbroker import Visitor
+from regbroker.mapping import Mapping, Route
+from regbroker.queries import values
+from regbroker.replies import send_json
+from regbroker.web.admission import Gate
+from regbroker.web.catalogpages import Refused, read_page
+from regbroker.web.choosing import Candidate, Choosing, is_no_answer
+from regbroker.web.exchange import Exchange
 
 #: What a client gets at once, however much it wants.
 MAX_PAGE = 1000
 
-Ask = Callable[[str], Awaitable[Reply]]
-Gather = Callable[[Reply], Awaitable[bytes]]
+#: Upstreams that have the same names, first choice first.
+Group = tuple[str, ...]
+
+#: Public names, and whether there may be more.
+Page = tuple[list[str], bool]
+
+_log = Logger()
 
 
-class Page:
-    """A page for the client: public names, and where the next one starts."""
-
-    def __init__(self, names: list[str], link: str | None) -> None:
-        self.names = names
-        self.link = link
-
-
-class Refused(Exception):
-    """The upstream answered with something else than a list."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.status)
-        self.reply = reply
-
-
-async def read_page(
-    query: str,
-    route: Callable[[str], Route],
-    to_public: Callable[[str], str | None],
-    ask: Ask,
-    gather: Gather,
-) -> Page:
+class Catalog:
     """
-    Return the page that a client's query wants.
+    The catalog of one registry.
 
-    `route` leads from a public name to the upstream's, `to_public` back, to
-    None for a name that is not to be seen. `ask` sends a query to the
-    upstream's catalog, `gather` reads the reply. Raises `Refused` with the
-    upstream's reply when it is no 200, `BadRequest` for a query that makes no
-    sense, `NameUnknown` for a ``last`` that is not served here.
+    `mode` is ``filter``, or ``deny`` for none at all.
     """
-    wanted = _wanted(query)
-    last = _last_upstream(query, route)
-    names: list[str] = []
-    for _ in range(MAX_PAGES):
-        upstream_query = {"n": str(max(wanted or 0, UPSTREAM_PAGE))}
-        if last:
-            upstream_query["last"] = last
-        reply = await ask(urlencode(upstream_query))
-        if reply.status != 200:
-            raise Refused(reply)
-        found = catalog_names(await gather(reply))
-        following = _following(reply)
-        for index, upstream_name in enumerate(found):
-            name = to_public(upstream_name)
-            if name is None:
+
+    def __init__(
+        self, mapping: Mapping, gate: Gate, choosing: Choosing, mode: str
+    ) -> None:
+        self._mapping = mapping
+        self._gate = gate
+        self._choosing = choosing
+        self._mode = mode
+
+    async def serve(self, exchange: Exchange, visitor: Visitor | None) -> None:
+        """
+        Answer with the page that the client's query wants.
+
+        Raises `BadRequest` for a query that makes no sense, `NameUnknown` for a
+        ``last`` that is not served here, and `UpstreamError`.
+        """
+        if self._mode == "deny":
+            raise EndpointUnknown("this registry does not list its repositories")
+        visible = await self._visible(visitor)
+        wanted = _wanted(exchange.query)
+        last, groups = self._place(exchange.query)
+        names: list[str] = []
+        refusals: list[HTTPError] = []
+        more = False
+        for group in groups:
+            left = None if wanted is None else wanted - len(names)
+            page = await self._read(exchange, group, last, left, visible)
+            last = ()
+            if isinstance(page, HTTPError):
+                if page.status == 401 and not exchange.bearer_token:
+                    # It may show more to who logs in.
+                    raise page
+                refusals.append(page)
                 continue
-            names.append(name)
-            if len(names) == wanted:
-                more = index + 1 < len(found) or following is not None
-                return Page(names, _link(name, wanted) if more else None)
-        if following is None or following == last:
-            return Page(names, None)
-        if names and wanted is None:
-            return Page(names, _link(names[-1], None))
-        last = following
-    if names:
-        return Page(names, _link(names[-1], wanted))
-    raise UpstreamMalformed("the upstream's catalog has no end")
+            found, more = page
+            names += found
+            if more or len(names) == wanted:
+                more = more or group != groups[-1]
+                break
+        if len(refusals) == len(groups):
+            raise refusals[0]
+        if more:
+            link = _link(names[-1], wanted)
+            exchange.request.setHeader(b"Link", link.encode())
+        send_json(exchange.request, {"repositories": names})
+
+    async def _visible(self, visitor: Visitor | None) -> Callable[[str], bool]:
+        if visitor is None:
+            return lambda name: True
+        return await self._gate.visible(visitor)
+
+    def _place(self, query: str) -> tuple[tuple[Route, ...], list[Group]]:
+        """Return where ``last`` leads, and the lists that go on from there."""
+        groups = list(self._mapping.groups)
+        given = values(query, "last")
+        if not given or not given[0]:
+            return (), groups
+        routes = self._mapping.routes(given[0])
+        return routes, groups[groups.index(self._mapping.group(given[0])) :]
+
+    async def _read(
+        self,
+        exchange: Exchange,
+        group: Group,
+        last: tuple[Route, ...],
+        wanted: int | None,
+        visible: Callable[[str], bool],
+    ) -> Page | HTTPError:
+        """Return a page of what some upstreams have, or why there is none."""
+
+        async def read(candidate: Candidate, is_substitute: bool) -> Page | HTTPError:
+            upstream = candidate.upstream.name
+
+            def to_public(upstream_name: str) -> str | None:
+                name = self._mapping.to_public(upstream_name, upstream)
+                if name is None or self._mapping.group(name) != group:
+                    return None
+                return name if visible(name) else None
+
+            starts = [r.upstream_name for r in last if r.upstream == upstream]
+            try:
+                return await read_page(
+                    wanted,
+                    starts[0] if starts else None,
+                    to_public,
+                    lambda query: candidate.asking.send(exchange, query),
+                    candidate.answering.gather_list,
+                )
+            except Refused as refused:
+                reply = refused.reply
+            error = await candidate.answering.refusal(exchange, reply)
+            if is_no_answer(reply.status, is_substitute):
+                raise error
+            _log.warn(
+                "[upstream {name}]: gives no catalog, status {status}",
+                name=upstream,
+                status=reply.status,
+            )
+            return error
+
+        try:
+            _, page = await self._choosing.first(exchange, group, read)
+        except Denied as error:
+            return error
+        return page
 
 
 def _wanted(query: str) -> int | None:
@@ -100,21 +156,6 @@ def _wanted(query: str) -> int | None:
     if not re.fullmatch(r"\d{1,9}", given[0]) or int(given[0]) == 0:
         raise BadRequest("n is the number of repositories wanted, from 1")
     return min(int(given[0]), MAX_PAGE)
-
-
-def _last_upstream(query: str, route: Callable[[str], Route]) -> str | None:
-    given = values(query, "last")
-    return route(given[0]).upstream_name if given and given[0] else None
-
-
-def _following(reply: Reply) -> str | None:
-    """Return the ``last`` of the upstream's link to its next page."""
-    for value in reply.headers.getRawHeaders(b"Link", ()):
-        match = re.match(r"\s*<([^>]*)>.*rel=\"?next", value.decode("latin-1"))
-        if match:
-            given = values(split_target(match[1])[1], "last")
-            return given[0] if given else None
-    return None
 
 
 def _link(last: str, wanted: int | None) -> str:

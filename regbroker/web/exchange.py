@@ -18,8 +18,10 @@ class Exchange:
     """
     One request under ``/v2``.
 
-    `query` is what goes upstream; `names` holds the upstream names that this
-    request is about, each with the public one as the client has written it.
+    `query` is what goes upstream; `routes` says where the name leads, first choice
+    first. `upstream` is the one that is asked now, `route` the way there, and
+    `names` holds its names that this request is about, each with the public one as
+    the client has written it.
     """
 
     def __init__(
@@ -38,13 +40,30 @@ class Exchange:
         self.target = target
         self.query = query
         self.mapping = mapping
-        #: The upstream that is asked now; what is mapped back is its names.
+        self.routes: tuple[Route, ...] = ()
         self.upstream = mapping.upstreams[0]
         self.route: Route | None = None
         self.mounted_from: Route | None = None
         self.names: dict[str, str] = {}
         given = request.getHeader(b"Authorization")
         self.authorization = given.decode("latin-1") if given is not None else None
+
+    def leads_to(self, routes: tuple[Route, ...]) -> None:
+        """Note where the name leads, and turn to the first choice."""
+        self.routes = routes
+        self.turn_to(routes[0].upstream)
+
+    def turn_to(self, upstream: str) -> None:
+        """Make this a request to another upstream."""
+        if upstream != self.upstream:
+            self.upstream = upstream
+            self.names = {}
+        self.event.upstream = upstream
+        for route in self.routes:
+            if route.upstream == upstream:
+                self.route = route
+                self.event.upstream_name = route.upstream_name
+                self.names[route.upstream_name] = self.target.name or route.public_name
 
     def to_public(self, upstream_name: str) -> str | None:
         """Return the public name for an upstream one, in the client's words."""
@@ -83,6 +102,14 @@ class Exchange:
                 name = route.upstream_name if of_upstream else route.public_name
                 scopes.append(repository_scope(name, *actions))
         return tuple(scopes)
+
+    @property
+    def upstreams(self) -> tuple[str, ...]:
+        """Those that may be asked, in order: what writes goes to the first alone."""
+        if not self.routes:
+            return self.mapping.upstreams
+        upstreams = tuple(route.upstream for route in self.routes)
+        return upstreams if self.action is Action.PULL else upstreams[:1]
 
     @property
     def bearer_token(self) -> str:

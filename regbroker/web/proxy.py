@@ -4,41 +4,30 @@ The way of a request under ``/v2``: parse, map, admit, relay, map back.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-
 from twisted.web.server import Request
 
-from regbroker.connections import Reply
-from regbroker.errors import BadRequest, ClientError, EndpointUnknown
+from regbroker.errors import BadRequest, ClientError
 from regbroker.headers import ClientWay
-from regbroker.localbroker import Visitor
 from regbroker.mapping import Mapping
 from regbroker.names import Endpoint, parse_path
 from regbroker.observe import Event
 from regbroker.queries import replaced, split_target, values, without
 from regbroker.replies import send_json
 from regbroker.web.admission import Gate
-from regbroker.web.answering import Answering
-from regbroker.web.asking import Asking
-from regbroker.web.catalog import Refused, read_page
+from regbroker.web.catalog import Catalog
+from regbroker.web.choosing import Choosing
 from regbroker.web.exchange import Exchange
 
 
 class Proxy:
-    """``/v2`` of one registry, relayed to its upstream."""
+    """``/v2`` of one registry, relayed to its upstreams."""
 
     def __init__(
-        self,
-        mapping: Mapping,
-        gate: Gate,
-        asking: Asking,
-        answering: Answering,
-        catalog: str,
+        self, mapping: Mapping, gate: Gate, choosing: Choosing, catalog: Catalog
     ) -> None:
         self._mapping = mapping
         self._gate = gate
-        self._asking = asking
-        self._answering = answering
+        self._choosing = choosing
         self._catalog = catalog
 
     async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
@@ -57,24 +46,20 @@ class Proxy:
         # 3. Who asks, and may they? What can be answered here, is.
         visitor = await self._gate.admit(exchange)
 
-        # 4. Ask the upstream, and map back what it says.
+        # 4. Ask the upstreams, and map back what one says.
         if target.endpoint is Endpoint.BASE and visitor is not None:
             send_json(request, {})
         elif target.endpoint is Endpoint.CATALOG:
-            await self._serve_catalog(exchange, visitor)
+            await self._catalog.serve(exchange, visitor)
         else:
-            await self._answering.answer(exchange, await self._asking.ask(exchange))
+            await self._choosing.serve(exchange)
 
     def _map_names(self, exchange: Exchange) -> None:
         target, event = exchange.target, exchange.event
         if target.name is None:
             return
         event.public_name = target.name
-        route = self._mapping.route(target.name)
-        event.upstream = route.upstream
-        event.upstream_name = route.upstream_name
-        exchange.route = route
-        exchange.names[route.upstream_name] = target.name
+        exchange.leads_to(self._mapping.routes(target.name))
         if target.endpoint is Endpoint.UPLOADS:
             self._map_mount(exchange)
 
@@ -88,7 +73,12 @@ class Proxy:
             return
         try:
             (name,) = sources
-            route = self._mapping.route(name)
+            # What another upstream holds cannot be mounted in this one.
+            (route,) = (
+                route
+                for route in self._mapping.routes(name)
+                if route.upstream == exchange.upstream
+            )
         except (ClientError, ValueError):
             exchange.mounts_nothing()
             return
@@ -97,32 +87,3 @@ class Proxy:
         exchange.query = replaced(
             exchange.query, "from", lambda name: route.upstream_name
         )
-
-    async def _serve_catalog(self, exchange: Exchange, visitor: Visitor | None) -> None:
-        if self._catalog == "deny":
-            raise EndpointUnknown("this registry does not list its repositories")
-
-        def ask(query: str) -> Awaitable[Reply]:
-            return self._asking.send(exchange, query)
-
-        visible = None if visitor is None else await self._gate.visible(visitor)
-
-        def to_public(upstream_name: str) -> str | None:
-            name = self._mapping.to_public(upstream_name, exchange.upstream)
-            seen = name is not None and (visible is None or visible(name))
-            return name if seen else None
-
-        try:
-            page = await read_page(
-                exchange.query,
-                self._mapping.route,
-                to_public,
-                ask,
-                self._answering.gather_list,
-            )
-        except Refused as refusal:
-            await self._answering.answer(exchange, refusal.reply)
-            return
-        if page.link is not None:
-            exchange.request.setHeader(b"Link", page.link.encode())
-        send_json(exchange.request, {"repositories": page.names})

@@ -7,6 +7,7 @@ from typing import Protocol
 from twisted.web.server import Request
 
 from regbroker.broker import Broker
+from regbroker.bundlebroker import BundleBroker
 from regbroker.errors import MethodNotAllowed
 from regbroker.grants import TokenRequest, parse_get, parse_post
 from regbroker.headers import ClientWay
@@ -32,19 +33,40 @@ class Granting(Protocol):
 
 
 class UpstreamGranting:
-    """The upstream's tokens; `upstream` is its name, for the log."""
+    """The upstream's tokens."""
 
-    def __init__(self, broker: Broker, upstream: str) -> None:
+    def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._upstream = upstream
 
     async def __call__(
         self, asked: TokenRequest, way: ClientWay, event: Event
     ) -> bytes:
         """Ask the upstream's token service."""
         wanted = self._broker.wanted(asked, way.host)
-        event.upstream = self._upstream
+        event.upstream = self._broker.upstream
         event.upstream_name = ",".join(scope.name for scope in wanted.scopes)
+        before = event.seconds
+        try:
+            return await self._broker.grant(asked, wanted, way.host)
+        finally:
+            event.upstream_seconds = event.seconds - before
+
+
+class BundleGranting:
+    """The tokens of several upstreams, as one."""
+
+    def __init__(self, broker: BundleBroker) -> None:
+        self._broker = broker
+
+    async def __call__(
+        self, asked: TokenRequest, way: ClientWay, event: Event
+    ) -> bytes:
+        """Ask the upstreams' token services."""
+        wanted = self._broker.wanted(asked, way.host)
+        event.upstream = ",".join(wanted)
+        event.upstream_name = ",".join(
+            scope.name for one in wanted.values() for scope in one.scopes
+        )
         before = event.seconds
         try:
             return await self._broker.grant(asked, wanted, way.host)

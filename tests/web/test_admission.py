@@ -19,6 +19,7 @@ from regbroker.observe import Event
 from regbroker.realms import parse_realm
 from regbroker.upstreams import Knowledge
 from regbroker.web.admission import LocalGate, UpstreamGate
+from regbroker.web.choosing import Candidate
 from regbroker.web.exchange import Exchange
 
 HOST = "registry.test"
@@ -216,7 +217,9 @@ class UpstreamGateTests(GateTestCase):
         upstream: Any = FakeUpstream(known)
         broker: Any = TokenUsers()
         answering: Any = FakeAnswering()
-        return UpstreamGate(upstream, broker, answering, lends)
+        asking: Any = None
+        candidate = Candidate(upstream, asking, answering)
+        return UpstreamGate([candidate], broker.user_of, lends)
 
     def test_ping(self) -> None:
         """It is answered here when it is known what the upstream will say."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from regbroker.web.catalog import MAX_PAGE, MAX_PAGES, UPSTREAM_PAGE
+from regbroker.web.catalog import MAX_PAGE
+from regbroker.web.catalogpages import MAX_PAGES, UPSTREAM_PAGE
 from tests.proxycase import ProxyTestCase
 from tests.scripted import Call, response
 from tests.wire import Message

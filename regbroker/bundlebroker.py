@@ -1,0 +1,200 @@
+"""
+The broker of a registry whose names lead to several upstreams.
+
+Each upstream at which clients have accounts is asked for its own scopes, at the
+same time, and the tokens come back as one (`regbroker.bundles`). At other
+upstreams clients have no credentials: what is said there is
+`regbroker.speakers`' affair, and no password goes there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, TimeoutError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from regbroker.broker import Broker, TokenUsers, WantedScopes, routed
+from regbroker.bundles import format_bundle
+from regbroker.errors import FAILING_STATUSES, HTTPError, UpstreamTimeout
+from regbroker.grants import MIN_LIFE_SECONDS, Grant, TokenRequest, format_reply
+from regbroker.mapping import Mapping as NameMapping
+from regbroker.resting import Rest, parse_retry_after
+
+#: How long a client may come with a bundle that has no token in it.
+EMPTY_LIFE_SECONDS = 300.0
+
+_log = Logger()
+
+
+class _Unavailable(Exception):
+    """An upstream's token service gives no token now, and need not."""
+
+
+class BundleBroker:
+    """
+    Grants bundles of tokens.
+
+    `brokers` are those of the upstreams at which clients have accounts; the first
+    of them is the one that logins without a scope, and refresh tokens, are for.
+    `patience` has, by upstream, the seconds to wait for a token where its names
+    can be had elsewhere. `clock` is the reactor; `now` returns seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        brokers: Sequence[Broker],
+        patience: Mapping[str, float],
+        mapping: NameMapping,
+        clock: Any,
+        now: Callable[[], float],
+    ) -> None:
+        self._brokers = {broker.upstream: broker for broker in brokers}
+        self._first = brokers[0].upstream
+        self._patience = patience
+        self._mapping = mapping
+        self._clock = clock
+        self._now = now
+        self._rests = {
+            name: Rest(clock.seconds, patience[name]) for name in self._brokers
+        }
+        self._users = TokenUsers()
+
+    def wanted(
+        self, request: TokenRequest, public_host: str
+    ) -> dict[str, WantedScopes]:
+        """
+        Return what to ask for, by upstream, in its words; raises as `Broker.wanted`.
+        """
+        wanted = {
+            name: broker.wanted(request, public_host)
+            for name, broker in self._brokers.items()
+        }
+        if not request.scopes:
+            # A login: the password is looked at where the accounts are first.
+            return {self._first: wanted[self._first]}
+        return {name: scopes for name, scopes in wanted.items() if scopes.scopes}
+
+    async def grant(
+        self,
+        request: TokenRequest,
+        wanted: Mapping[str, WantedScopes],
+        public_host: str,
+    ) -> bytes:
+        """
+        Return the reply to a token request, JSON with public names.
+
+        Raises the first upstream's `UpstreamError` when none has granted anything.
+        """
+        replaceable = self._replaceable(request, public_host)
+        outcomes: list[tuple[bool, Any]] = await DeferredList(
+            [
+                Deferred.fromCoroutine(
+                    self._part(request, name, scopes, public_host, name in replaceable)
+                )
+                for name, scopes in wanted.items()
+            ],
+            consumeErrors=True,
+        )
+        parts: dict[str, Grant] = {}
+        unavailable: list[str] = []
+        failures: list[Failure] = []
+        for name, (succeeded, outcome) in zip(wanted, outcomes, strict=True):
+            if succeeded and outcome is not None:
+                parts[name] = outcome
+            elif not succeeded and outcome.check(_Unavailable):
+                unavailable.append(name)
+            elif not succeeded:
+                failures.append(outcome)
+        if failures and not (parts or unavailable):
+            failures[0].raiseException()
+        grant = self._bundle(request, parts, unavailable)
+        self._users.remember(grant.token, request.user)
+        return format_reply(grant, grant.scope, request.method, self._now())
+
+    def user_of(self, token: str) -> str:
+        """Return who was given a bundle here; empty when that is not known."""
+        return self._users.find(token)
+
+    async def _part(
+        self,
+        request: TokenRequest,
+        name: str,
+        wanted: WantedScopes,
+        public_host: str,
+        is_replaceable: bool,
+    ) -> Grant | None:
+        """
+        Return one upstream's token; None when it wants none.
+
+        Raises `_Unavailable` when it gives none now, and others have its names.
+        """
+        if name != self._first:
+            # Refresh tokens are the first one's, and good nowhere else.
+            request = replace(request, offline=False)
+            if request.refresh_token:
+                request = replace(request, method="GET", refresh_token="")
+        rest = self._rests[name]
+        if is_replaceable and not rest.may_ask():
+            raise _Unavailable
+        asking = Deferred.fromCoroutine(
+            self._brokers[name].token_if_issued(
+                replace(request, service=""), wanted, public_host
+            )
+        )
+        if not is_replaceable:
+            return await asking
+        try:
+            grant = await asking.addTimeout(self._patience[name], self._clock)
+        except TimeoutError:
+            problem: HTTPError = UpstreamTimeout("it did not answer in time")
+        except HTTPError as error:
+            if error.status not in FAILING_STATUSES:
+                rest.succeeded()
+                raise
+            problem = error
+        else:
+            rest.succeeded()
+            return grant
+        told = parse_retry_after(problem.header(b"Retry-After"), self._now())
+        seconds = rest.failed(problem.status, told)
+        _log.warn(
+            "[upstream {name}]: no token: {problem}; not asked for {seconds:g} s, "
+            "since another upstream has the same names",
+            name=name,
+            problem=problem.message,
+            seconds=seconds,
+        )
+        raise _Unavailable
+
+    def _replaceable(self, request: TokenRequest, public_host: str) -> set[str]:
+        """Return the upstreams whose part in a request others can play."""
+        needed: set[str] = set()
+        alone: set[str] = set()
+        for _, routes in routed(request, self._mapping, public_host):
+            names = {route.upstream for route in routes}
+            needed |= names
+            alone |= names if len(names) == 1 else set()
+        return needed - alone
+
+    def _bundle(
+        self, request: TokenRequest, parts: Mapping[str, Grant], unavailable: list[str]
+    ) -> Grant:
+        now = self._now()
+        # One that lacks something is to be asked for again soon.
+        life = MIN_LIFE_SECONDS if unavailable else EMPTY_LIFE_SECONDS
+        expires = [grant.expires for grant in parts.values()]
+        if unavailable or not parts:
+            expires.append(now + life)
+        scopes = [grant.scope for grant in parts.values() if grant.scope is not None]
+        text = " ".join(dict.fromkeys(" ".join(scopes).split()))
+        first = parts.get(self._first)
+        return Grant(
+            format_bundle({n: g.token for n, g in parts.items()}, unavailable),
+            min(expires),
+            text if scopes or request.method == "POST" else None,
+            first.refresh_token if first is not None else "",
+        )

@@ -1,0 +1,85 @@
+"""
+Assembly of an upstream: connections, tokens, our own account, the sandbox.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+
+from regbroker.config import Config, UpstreamConfig
+from regbroker.credentialhelper import CredentialHelper
+from regbroker.credentials import Credentials, PasswordFile
+from regbroker.origins import parse_origin
+from regbroker.sandbox import SandboxService
+from regbroker.upstreams import Upstream
+from regbroker.upstreamtokens import UpstreamTokens
+
+
+class UpstreamService(Service):
+    """Keeps one upstream open; starts the sandbox before it, if it is one."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        tokens: UpstreamTokens,
+        credentials: Credentials | None,
+        sandbox: SandboxService | None,
+    ) -> None:
+        self.setName(f"upstream {upstream.name}")
+        self.upstream = upstream
+        self.tokens = tokens
+        self.credentials = credentials
+        self._sandbox = sandbox
+
+    def startService(self) -> None:
+        """Open the upstream; it may be down, and is then asked until it is not."""
+        super().startService()
+        origin = self.upstream.config.origin
+        if self._sandbox is not None:
+            self._sandbox.startService()
+            origin = parse_origin(*self._sandbox.url.split("://"))
+        assert origin is not None
+        self.upstream.open(origin)
+
+    def stopService(self) -> Deferred[Any]:
+        """Close the connections that nobody uses, and the sandbox."""
+        super().stopService()
+        self.upstream.close()
+        if self.credentials is not None:
+            self.credentials.close()
+        closing = [self.tokens.close()]
+        if self._sandbox is not None:
+            closing.append(maybeDeferred(self._sandbox.stopService))
+        return DeferredList(closing)
+
+
+def build_upstream(
+    entry: UpstreamConfig, config: Config, reactor: Any
+) -> UpstreamService:
+    """Return the service of one ``[upstream NAME]``."""
+    sandbox = None
+    if entry.origin is None:
+        directory = Path(config.state_directory).resolve() / "sandbox" / entry.name
+        sandbox = SandboxService(reactor, directory, entry.users)
+    upstream = Upstream(entry, reactor)
+    return UpstreamService(
+        upstream,
+        UpstreamTokens(upstream, reactor, time.time),
+        _build_credentials(entry, reactor),
+        sandbox,
+    )
+
+
+def _build_credentials(entry: UpstreamConfig, reactor: Any) -> Credentials | None:
+    if entry.password_file is not None:
+        path = Path(entry.password_file)
+        return PasswordFile(entry.username, path, reactor.seconds)
+    if entry.credential_helper:
+        server = entry.origin.netloc if entry.origin else entry.name
+        return CredentialHelper(entry.credential_helper, server, reactor)
+    return None
