@@ -30,7 +30,7 @@ Facts that shape this module:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass
 
@@ -198,9 +198,9 @@ class Mapping:
     @property
     def groups(self) -> tuple[tuple[str, ...], ...]:
         """The lists of upstreams that names lead to, each once."""
-        groups = [tuple(choice) for choice in self._choices.values()]
-        first = {upstream: index for index, upstream in enumerate(self.upstreams)}
-        return tuple(sorted(set(groups), key=lambda group: first[group[0]]))
+        groups = {tuple(choice) for choice in self._choices.values()}
+        place = self.upstreams.index
+        return tuple(sorted(groups, key=lambda group: [place(name) for name in group]))
 
     def group(self, name: str) -> tuple[str, ...]:
         """Return which of `groups` a name leads to."""
@@ -222,7 +222,7 @@ class Mapping:
         routes = tuple(
             Route(canonical, upstream, upstream_name, rule, reason or f"by '{rule}'")
             for upstream, rule in self._deciding(canonical).items()
-            if (upstream_name := rule.apply(canonical)) is not None
+            if (upstream_name := self._apply(rule, upstream, canonical)) is not None
         )
         if not routes or (not reason and self._sources(name)):
             raise NameUnknown(
@@ -233,12 +233,8 @@ class Mapping:
 
     def to_public(self, name: str, upstream: str) -> str | None:
         """Return the canonical public name of an upstream's name, or None."""
-        name = self._with_namespace(name, upstream)
-        for rule in self._rules_to(upstream):
-            public = rule.reverse(name)
-            if public is not None and self._is_canonical(public, upstream, rule):
-                return public
-        return None
+        found = next(self._publics(name, upstream), None)
+        return None if found is None else found[1]
 
     def default_namespace(self, upstream: str) -> str:
         """Return the namespace of an upstream's names without one, or ''."""
@@ -279,11 +275,10 @@ class Mapping:
                 return source, f"already mapped by '{rule}'"
         for upstream, rule in self._deciding(name).items():
             # The first choice's default namespace is the name's.
-            upstream_name = rule.apply(name)
-            if upstream_name is None:
+            full = self._apply(rule, upstream, name)
+            if full is None:
                 continue
-            full = self._with_namespace(upstream_name, upstream)
-            public = rule.reverse(full) if full != upstream_name else None
+            public = rule.reverse(full)
             if public is None or public == name:
                 break
             decided = self._deciding(public).get(upstream)
@@ -292,16 +287,37 @@ class Mapping:
             break
         return name, ""
 
+    def _apply(self, rule: Rule, upstream: str, name: str) -> str | None:
+        """Return an upstream's name for a public one, with its namespace."""
+        result = rule.apply(name)
+        if result is None:
+            return None
+        full = self._with_namespace(result, upstream)
+        return full if is_name(full) else None
+
+    def _publics(self, name: str, upstream: str) -> Iterator[tuple[Rule, str]]:
+        """Yield the canonical public names of an upstream's name, and by which rule."""
+        full = self._with_namespace(name, upstream)
+        forms = [full]
+        namespace = self._default_namespaces.get(upstream)
+        short = full.removeprefix(f"{namespace}/") if namespace else full
+        if short != full and "/" not in short:
+            forms.append(short)
+        for rule in self._rules_to(upstream):
+            for form in forms:
+                public = rule.reverse(form)
+                if (
+                    public is not None
+                    and self._deciding(public).get(upstream) is rule
+                    and self._apply(rule, upstream, public) == full
+                    and self._canonical(public)[0] == public
+                    and not self._sources(public)
+                ):
+                    yield rule, public
+
     def _with_namespace(self, name: str, upstream: str) -> str:
         namespace = self._default_namespaces.get(upstream)
         return f"{namespace}/{name}" if namespace and "/" not in name else name
-
-    def _is_canonical(self, public: str, upstream: str, rule: Rule) -> bool:
-        return (
-            self._canonical(public)[0] == public
-            and not self._sources(public)
-            and self._deciding(public).get(upstream) is rule
-        )
 
     def _sources(self, name: str) -> list[tuple[Rule, str]]:
         """Return the other names that the rules make `name` of."""
@@ -367,12 +383,7 @@ class Mapping:
 
     def _check_invertible(self, name: str) -> None:
         for upstream in self.upstreams:
-            canonical = [
-                (rule, public)
-                for rule in self._rules_to(upstream)
-                if (public := rule.reverse(name)) is not None
-                and self._is_canonical(public, upstream, rule)
-            ]
+            canonical = list(self._publics(name, upstream))
             if len(canonical) > 1:
                 (one, one_source), (other, other_source), *_ = canonical
                 raise InvalidRule(

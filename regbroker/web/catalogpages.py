@@ -67,7 +67,8 @@ async def read_page(
                 continue
             names.append(name)
             if len(names) == wanted:
-                return names, index + 1 < len(found) or following is not None
+                rest = found[index + 1 :]
+                return names, following is not None or any(map(to_public, rest))
         if following is None or following == last:
             return names, False
         if names and wanted is None:

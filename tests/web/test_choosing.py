@@ -1,0 +1,308 @@
+"""Several upstreams that have the same names: who is asked, and who answers."""
+
+from __future__ import annotations
+
+from regbroker.config import DEFAULT_ANSWER_TIMEOUT
+from regbroker.resting import FIRST_PAUSE_SECONDS
+from tests.proxycase import BLOB, DIGEST
+from tests.scripted import response
+from tests.severalcase import SeveralTestCase
+
+MANIFEST = "/v2/team/app/manifests/1"
+ONE = "/v2/acme_team/app/manifests/1"
+TWO = "/v2/cache/team/app/manifests/1"
+
+FINE = response(200, body=b"from one")
+ALSO = response(200, body=b"from two")
+
+
+class ChoosingTestCase(SeveralTestCase):
+    wants_tokens = ()
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time go by; an idle client would be hung up on."""
+        self.time.clock.advance(seconds)
+        self.client = await self.connect()
+
+    async def body(self, method: str = "GET", target: str = MANIFEST) -> bytes:
+        """The body of a reply that is fine."""
+        reply = await self.client.ask(method, target)
+        self.assertEqual(reply.status, 200, reply.body)
+        return reply.body
+
+
+class NextTests(ChoosingTestCase):
+    async def test_first(self) -> None:
+        """The first is asked, and the others are not while it answers."""
+        one, two = self.answer(self.upstream, FINE), self.answer(self.other, ALSO)
+        self.assertEqual(await self.body(), b"from one")
+        self.assertEqual([call.target for call in one], [ONE])
+        self.assertEqual(two, [])
+
+    async def test_failing_statuses(self) -> None:
+        """After these the next is asked, by its own name."""
+        for status in (429, 502, 503, 504):
+            one = self.answer(self.upstream, response(status))
+            two = self.answer(self.other, ALSO)
+            self.assertEqual(await self.body(), b"from two")
+            self.assertEqual([call.target for call in one], [ONE])
+            self.assertEqual([call.target for call in two], [TWO])
+            await self.pass_time(60)
+            self.answer(self.upstream, FINE)
+            self.assertEqual(await self.body(), b"from one")
+
+    async def test_answers(self) -> None:
+        """What is an answer comes from the first: it says what is not there."""
+        two = self.answer(self.other, ALSO)
+        for status in (400, 401, 403, 404, 416, 500):
+            self.answer(self.upstream, response(status))
+            reply = await self.client.ask("GET", MANIFEST)
+            self.assertEqual(reply.status, status)
+        self.assertEqual(two, [])
+
+    async def test_refused_connection(self) -> None:
+        """Nobody there: the next."""
+        self.answer(self.other, ALSO)
+        await self.upstream.stop()
+        self.client.request("GET", MANIFEST)
+        while not self.client.seen:
+            # Two addresses of one host would be tried at a distance.
+            self.time.clock.advance(0.001)
+            await self.turn()
+        self.assertEqual((await self.client.reply()).body, b"from two")
+
+    async def test_silence(self) -> None:
+        """No answer in time: the next; the connection is given up."""
+        self.answer(self.other, ALSO)
+        self.client.request("GET", MANIFEST)
+        call = await self.upstream.call()
+        self.time.clock.advance(DEFAULT_ANSWER_TIMEOUT - 0.1)
+        self.assertEqual(self.other.calls, [])
+        self.time.clock.advance(0.2)
+        self.assertEqual((await self.client.reply()).body, b"from two")
+        await call.wire.end()
+
+    async def test_slow_body(self) -> None:
+        """An answer that has begun in time may take its time."""
+        self.client.request("GET", BLOB)
+        call = await self.upstream.call()
+        call.send(response(200, "Content-Length: 4", body=b"s"))
+        await self.client.head()
+        self.time.clock.advance(DEFAULT_ANSWER_TIMEOUT * 2)
+        call.answer(b"low")
+        self.assertEqual(await self.client.read(4), b"slow")
+        self.assertEqual(self.other.calls, [])
+
+    async def test_head(self) -> None:
+        """HEAD goes to the next, too."""
+        self.answer(self.upstream, response(503))
+        self.answer(self.other, response(200, "Content-Length: 7"))
+        reply = await self.client.ask("HEAD", MANIFEST)
+        self.assertEqual((reply.status, reply.header(b"Content-Length")), (200, b"7"))
+
+    async def test_ping(self) -> None:
+        """So does the ping: others have images still."""
+        self.answer(self.upstream, response(503))
+        self.answer(self.other, response(200, body=b"{}"))
+        self.assertEqual(await self.body("GET", "/v2/"), b"{}")
+
+    async def test_event(self) -> None:
+        """The log has the one that answered."""
+        self.answer(self.upstream, response(503))
+        self.answer(self.other, ALSO)
+        event = self.event()
+        await self.body()
+        self.assertIn(
+            "upstream=two upstream_name=cache/team/app status=200",
+            (await event)["line"],
+        )
+
+
+class WriteTests(ChoosingTestCase):
+    async def test_first_alone(self) -> None:
+        """What writes, or is about an upload, goes to the first or nowhere."""
+        two = self.answer(self.other, ALSO)
+        one = self.answer(self.upstream, response(503, "Retry-After: 9"))
+        uploads = "/v2/team/app/blobs/uploads/"
+        asked = [
+            ("PUT", MANIFEST),
+            ("DELETE", MANIFEST),
+            ("DELETE", BLOB),
+            ("POST", uploads),
+            ("PATCH", f"{uploads}1"),
+            ("GET", f"{uploads}1"),
+        ]
+        for method, target in asked:
+            reply = await self.client.ask(method, target, "Content-Length: 0")
+            self.assertEqual(reply.status, 503, method)
+            self.assertEqual(reply.header(b"Retry-After"), b"9")
+        self.assertEqual(len(one), len(asked))
+        self.assertEqual(two, [])
+
+    async def test_while_resting(self) -> None:
+        """A rest is for reads: a push asks."""
+        self.answer(self.other, ALSO)
+        self.answer(self.upstream, response(503, "Retry-After: 60"))
+        await self.body()
+        one = self.answer(self.upstream, response(201))
+        reply = await self.client.ask("PUT", MANIFEST, "Content-Length: 0")
+        self.assertEqual((reply.status, len(one)), (201, 1))
+
+    async def test_mount_between_upstreams(self) -> None:
+        """A mount from what the first does not have is an ordinary upload."""
+        one = self.answer(
+            self.upstream, response(202, "Location: /v2/acme_a/blobs/uploads/1")
+        )
+        target = f"/v2/a/blobs/uploads/?mount={DIGEST}&from=b"
+        await self.client.ask("POST", target, "Content-Length: 0")
+        self.assertEqual(
+            one[0].target, f"/v2/acme_a/blobs/uploads/?mount={DIGEST}&from=acme_b"
+        )
+
+
+class SplitWriteTests(ChoosingTestCase):
+    listed = ""
+    registry = "hub/* = one:*\nquay/* = two:*"
+
+    async def test_mount_between_upstreams(self) -> None:
+        """A mount from another upstream is an ordinary upload."""
+        one = self.answer(
+            self.upstream, response(202, "Location: /v2/a/blobs/uploads/1")
+        )
+        target = f"/v2/hub/a/blobs/uploads/?mount={DIGEST}&from=quay/b"
+        reply = await self.client.ask("POST", target, "Content-Length: 0")
+        self.assertEqual(one[0].target, "/v2/a/blobs/uploads/")
+        self.assertEqual(reply.header(b"Location"), b"/v2/hub/a/blobs/uploads/1")
+
+    async def test_by_namespace(self) -> None:
+        """Each namespace leads to its own, and to no other when that fails."""
+        self.answer(self.upstream, response(503))
+        two = self.answer(self.other, ALSO)
+        self.assertEqual(await self.body("GET", "/v2/quay/a/manifests/1"), b"from two")
+        self.assertEqual(two[0].target, "/v2/a/manifests/1")
+        reply = await self.client.ask("GET", "/v2/hub/a/manifests/1")
+        self.assertEqual(reply.status, 503)
+        reply = await self.client.ask("GET", "/v2/a/manifests/1")
+        self.assertEqual((reply.status, reply.code), (404, "NAME_UNKNOWN"))
+        self.assertEqual(len(two), 1)
+
+
+class RestTests(ChoosingTestCase):
+    async def test_growing_pause(self) -> None:
+        """One that fails is left alone for a second, then two, then four."""
+        self.answer(self.other, ALSO)
+        one = self.answer(self.upstream, response(503))
+        await self.body()
+        for number, pause in enumerate((1.0, 2.0, 4.0), 1):
+            self.time.clock.advance(pause * FIRST_PAUSE_SECONDS - 0.1)
+            await self.body()
+            self.assertEqual(len(one), number)
+            self.time.clock.advance(0.2)
+            await self.body()
+            self.assertEqual(len(one), number + 1)
+
+    async def test_retry_after(self) -> None:
+        """One that says when is asked then."""
+        self.answer(self.other, ALSO)
+        one = self.answer(self.upstream, response(429, "Retry-After: 30"), FINE)
+        await self.body()
+        self.time.clock.advance(29.9)
+        self.assertEqual(await self.body(), b"from two")
+        self.time.clock.advance(0.2)
+        self.assertEqual(await self.body(), b"from one")
+        self.assertEqual(len(one), 2)
+
+    async def test_one_tries(self) -> None:
+        """After the rest one request finds out; the others do not wait for it."""
+        self.answer(self.other, ALSO)
+        self.answer(self.upstream, response(503))
+        await self.body()
+        self.time.clock.advance(FIRST_PAUSE_SECONDS)
+        self.upstream.handler = None
+        self.client.request("GET", MANIFEST)
+        trying = await self.upstream.call()
+        second = await self.connect()
+        self.assertEqual((await second.ask("GET", MANIFEST)).body, b"from two")
+        trying.answer(FINE)
+        self.assertEqual((await self.client.reply()).body, b"from one")
+        self.answer(self.upstream, FINE)
+        self.assertEqual((await second.ask("GET", MANIFEST)).body, b"from one")
+
+    async def test_client_leaves_a_trial(self) -> None:
+        """A client that leaves while it finds out keeps nobody from trying again."""
+        self.answer(self.other, ALSO)
+        self.answer(self.upstream, response(503))
+        await self.body()
+        self.time.clock.advance(FIRST_PAUSE_SECONDS)
+        self.upstream.handler = None
+        self.client.request("GET", MANIFEST)
+        call = await self.upstream.call()
+        self.client.reset()
+        await call.wire.end()
+        self.time.clock.advance(DEFAULT_ANSWER_TIMEOUT)
+        self.answer(self.upstream, FINE)
+        self.client = await self.connect()
+        self.assertEqual(await self.body(), b"from one")
+
+    async def test_all_rest(self) -> None:
+        """Better to ask too early than not at all."""
+        self.answer(self.upstream, response(503), FINE)
+        self.answer(self.other, response(503))
+        reply = await self.client.ask("GET", MANIFEST)
+        self.assertEqual(reply.status, 503)
+        self.assertEqual(await self.body(), b"from one")
+
+    async def test_logged(self) -> None:
+        """The operator hears of the failure and of its end, each once."""
+        self.answer(self.other, ALSO)
+        self.answer(self.upstream, response(503), FINE)
+        failure = self.logged("regbroker.web.choosing", "seconds")
+        await self.body()
+        self.assertEqual((await failure)["name"], "one")
+        self.time.clock.advance(FIRST_PAUSE_SECONDS)
+        end = self.logged("regbroker.web.choosing", "name")
+        await self.body()
+        self.assertIn("answers again", (await end)["log_format"])
+
+
+class AllFailTests(ChoosingTestCase):
+    async def refused(self, one: bytes, two: bytes) -> tuple[int, bytes | None]:
+        """The answer when both fail, at a time when neither rests."""
+        await self.pass_time(7 * 3600)
+        self.answer(self.upstream, one)
+        self.answer(self.other, two)
+        reply = await self.client.ask("GET", MANIFEST)
+        self.assertNotIn(b"acme_", reply.body)
+        return reply.status, reply.header(b"Retry-After")
+
+    async def test_most_useful(self) -> None:
+        """429 with its Retry-After says most, a 502 least."""
+        limited = response(429, "Retry-After: 77")
+        for one, two, expected in (
+            (limited, response(502), (429, b"77")),
+            (response(502), limited, (429, b"77")),
+            (response(502), response(503), (503, None)),
+            (response(504), response(502), (504, None)),
+            (response(502), response(502), (502, None)),
+        ):
+            self.assertEqual(await self.refused(one, two), expected)
+
+    async def test_not_there(self) -> None:
+        """That the second does not have it says nothing of the first."""
+        for status in (401, 403, 404):
+            self.assertEqual(
+                await self.refused(response(503), response(status)), (503, None)
+            )
+
+    async def test_resting(self) -> None:
+        """One that has said when is not asked; the client is told how long still."""
+        limited = response(429, "Retry-After: 100")
+        self.assertEqual(await self.refused(limited, response(404)), (429, b"100"))
+        one = self.answer(self.upstream, FINE)
+        await self.pass_time(40)
+        reply = await self.client.ask("GET", MANIFEST)
+        self.assertEqual(
+            (reply.status, reply.code, reply.header(b"Retry-After")),
+            (429, "TOOMANYREQUESTS", b"60"),
+        )
+        self.assertEqual(one, [])
