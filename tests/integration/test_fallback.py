@@ -84,8 +84,10 @@ class FallbackTestCase(FrontsTestCase):
         self.one = self.start_source("one", ONE, "acme_team/|mirror/lib_")
         self.two = self.start_source("two", TWO, "spare_team/|spare/lib_")
         self.image = self.make_image()
-        self.put(self.one, self.image, "mirror/lib_tool:1", "acme_team/app:1")
-        self.put(self.two, self.image, "spare/lib_tool:1", "spare_team/app:1")
+        self.one.put(self.image, "mirror/lib_tool", "1")
+        self.one.put(self.image, "acme_team/app", "1")
+        self.two.put(self.image, "spare/lib_tool", "1")
+        self.two.put(self.image, "spare_team/app", "1")
         self.start()
 
     def start(self) -> None:
@@ -222,9 +224,8 @@ class OtherClientsTests(FallbackTestCase):
         self.assertEqual(skopeo.digest_of(reference), self.image.digest)
         self.one.moody.answer(503)
         self.assertEqual(skopeo.digest_of(reference), self.image.digest)
-        self.assertEqual(
-            {one.user for one in self.two.token_server.requests()} - {"keeper"}, {""}
-        )
+        asked = self.two.token_server.requests()
+        self.assertEqual({one.user for one in asked}, {""})
 
 
 class RequestsTests(FallbackTestCase):
@@ -270,8 +271,9 @@ class RequestsTests(FallbackTestCase):
         )
         self.assertEqual(part.status, 206, part)
         self.assertEqual(part.body, self.image.blob(layer)[10:20])
+        # what the second has not, the first may have
         unknown = self.request("GET", "/v2/lib/tool/manifests/none", token)
-        self.assert_oci_error(unknown, 404, "MANIFEST_UNKNOWN")
+        self.assert_oci_error(unknown, 429, "TOOMANYREQUESTS")
 
     def test_rests(self) -> None:
         """Until its Retry-After is over, the first is left alone."""

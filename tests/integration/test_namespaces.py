@@ -42,7 +42,7 @@ QUAY = {
 }
 
 ACCEPT = {"Accept": MANIFEST_MEDIA_TYPE}
-DENIED = "denied|unauthorized|authentication required"
+DENIED = "denied|unauthorized|authentication required|403"
 
 
 class NamespacesTestCase(FrontsTestCase):
@@ -62,8 +62,10 @@ class NamespacesTestCase(FrontsTestCase):
         self.quay = self.start_source("quay", self.quay_users, "(org|closed)/")
         self.nginx = self.make_image("nginx")
         self.tool = self.make_image("tool")
-        self.put(self.hub, self.nginx, "library/nginx:1", "team/app:1")
-        self.put(self.quay, self.tool, "org/tool:1", "closed/tool:1")
+        self.hub.put(self.nginx, "library/nginx", "1")
+        self.hub.put(self.nginx, "team/app", "1")
+        self.quay.put(self.tool, "org/tool", "1")
+        self.quay.put(self.tool, "closed/tool", "1")
         self.start_regbroker(self.sections())
         self.plain_host = f"127.0.0.1:{self.regbroker.port}"
 
@@ -93,8 +95,8 @@ class NamespacesTestCase(FrontsTestCase):
         return self.hub, self.quay
 
     def asked_by(self, source: Source) -> set[str]:
-        """Who has asked an upstream's token server, but for who filled it."""
-        return {one.user for one in source.token_server.requests()} - {"keeper"}
+        """Who has asked an upstream's token server."""
+        return {one.user for one in source.token_server.requests()}
 
     def manifest(self, name: str, headers: dict[str, str], host: str = "") -> Reply:
         """Ask for the manifest of an image."""
@@ -246,10 +248,11 @@ class FirstUpstreamsAccountsTests(NamespacesTestCase):
         self.assertEqual(self.asked_by(self.quay), {""})
 
     def test_wrong_password(self) -> None:
-        """It is wrong for the other upstream's names as well."""
-        for scope in ("repository:hub/nginx:pull", "repository:quay/org/tool:pull"):
-            reply = self.ask_token("alice", scope, password="wrong")
-            self.assertEqual(reply.status, 401, (scope, reply))
+        """It is wrong, also beside scopes of the other upstream's."""
+        hub, quay = "repository:hub/nginx:pull", "repository:quay/org/tool:pull"
+        for scopes in ((), (hub,), (hub, quay), (quay, hub)):
+            reply = self.ask_token("alice", *scopes, password="wrong")
+            self.assertEqual(reply.status, 401, (scopes, reply))
 
     def test_closed(self) -> None:
         """What nobody may do at the second, a user of the first may not."""
@@ -306,7 +309,16 @@ class SharedAccountTests(NamespacesTestCase):
             self.assertEqual(client.digest_of(reference), self.tool.digest)
             pushed = client.push(self.tool.source, f"{self.host}/quay/org/new:1")
             self.assert_refused(pushed, DENIED)
-        self.assertEqual(self.asked_by(self.quay), {"robot"})
+        # what is not lent is asked for as anybody
+        self.assertEqual(self.asked_by(self.quay), {"robot", ""})
+        lent = {
+            action
+            for one in self.quay.token_server.requests()
+            for scope in one.scopes
+            if one.user == "robot"
+            for action in scope.rpartition(":")[2].split(",")
+        }
+        self.assertEqual(lent, {"pull"})
 
     def test_own_rights(self) -> None:
         """At the first, who logs in has rights of their own."""
