@@ -272,7 +272,11 @@ class Mapping:
         """Return the canonical name for what a client wrote, and why if it differs."""
         for rule, source in self._sources(name):
             if not self._sources(source):
-                return source, f"already mapped by '{rule}'"
+                return self._whole(source)[0], f"already mapped by '{rule}'"
+        return self._whole(name)
+
+    def _whole(self, name: str) -> tuple[str, str]:
+        """Return the name that another may be short for, and why."""
         for upstream, rule in self._deciding(name).items():
             # The first choice's default namespace is the name's.
             full = self._apply(rule, upstream, name)
@@ -282,7 +286,11 @@ class Mapping:
             if public is None or public == name:
                 break
             decided = self._deciding(public).get(upstream)
-            if decided is not None and decided.apply(public) == full:
+            if (
+                decided is not None
+                and decided.apply(public) == full
+                and not self._sources(public)
+            ):
                 return public, f"'{name}' is short for '{public}'; by '{decided}'"
             break
         return name, ""
@@ -310,8 +318,8 @@ class Mapping:
                     public is not None
                     and self._deciding(public).get(upstream) is rule
                     and self._apply(rule, upstream, public) == full
-                    and self._canonical(public)[0] == public
                     and not self._sources(public)
+                    and self._whole(public)[0] == public
                 ):
                     yield rule, public
 

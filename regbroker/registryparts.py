@@ -5,13 +5,14 @@ Assembly of a registry: who may come in, who speaks upstream, where tokens come 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regbroker.broker import Broker
 from regbroker.bundlebroker import BundleBroker
 from regbroker.config import RegistryConfig
 from regbroker.localparts import LocalParts
+from regbroker.searches import Searches
 from regbroker.speakers import (
     BundleSpeaks,
     ClientSpeaks,
@@ -27,6 +28,12 @@ from regbroker.web.asking import Asking
 from regbroker.web.catalog import Catalog
 from regbroker.web.choosing import Candidate, Choosing
 from regbroker.web.proxy import Proxy
+from regbroker.web.search import (
+    Permission,
+    Search,
+    SeenByAccounts,
+    seen_by_everybody,
+)
 from regbroker.web.site import Registry
 from regbroker.web.tokens import (
     BundleGranting,
@@ -56,11 +63,13 @@ def build_registry(
     }
     gate: Gate
     granting: Granting
+    permission: Permission = seen_by_everybody
     if entry.accounts is not None:
         assert local is not None
         local_broker = local.broker(entry)
         gate = LocalGate(local_broker, entry.token_path, entry.basic_challenge)
         granting = LocalGranting(local_broker)
+        permission = SeenByAccounts(local_broker)
     else:
         trusted = [candidates[name] for name in entry.trusted_upstreams]
         brokers = [
@@ -91,7 +100,20 @@ def build_registry(
         Proxy(entry.mapping, gate, choosing, catalog),
         TokenEndpoint(granting),
         entry.public_url,
+        _search(entry, services, permission),
     )
+
+
+def _search(
+    entry: RegistryConfig, services: Sequence[UpstreamService], permission: Permission
+) -> Search | None:
+    """Return the search of the first of a registry's upstreams that has one."""
+    for service in services:
+        if service.search is not None:
+            name = service.upstream.name
+            searches = Searches(entry.mapping, name)
+            return Search(name, searches, service.search, permission)
+    return None
 
 
 def _candidate(

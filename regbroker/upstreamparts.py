@@ -16,6 +16,7 @@ from regbroker.credentialhelper import CredentialHelper
 from regbroker.credentials import Credentials, PasswordFile
 from regbroker.origins import parse_origin
 from regbroker.sandbox import SandboxService
+from regbroker.searchservice import SearchService
 from regbroker.upstreams import Upstream
 from regbroker.upstreamtokens import UpstreamTokens
 
@@ -29,11 +30,13 @@ class UpstreamService(Service):
         tokens: UpstreamTokens,
         credentials: Credentials | None,
         sandbox: SandboxService | None,
+        search: SearchService | None = None,
     ) -> None:
         self.setName(f"upstream {upstream.name}")
         self.upstream = upstream
         self.tokens = tokens
         self.credentials = credentials
+        self.search = search
         self._sandbox = sandbox
 
     def startService(self) -> None:
@@ -53,6 +56,8 @@ class UpstreamService(Service):
         if self.credentials is not None:
             self.credentials.close()
         closing = [self.tokens.close()]
+        if self.search is not None:
+            closing.append(self.search.close())
         if self._sandbox is not None:
             closing.append(maybeDeferred(self._sandbox.stopService))
         return DeferredList(closing)
@@ -72,6 +77,16 @@ def build_upstream(
         UpstreamTokens(upstream, reactor, time.time),
         _build_credentials(entry, reactor),
         sandbox,
+        _build_search_service(upstream, reactor),
+    )
+
+
+def _build_search_service(upstream: Upstream, reactor: Any) -> SearchService | None:
+    entry = upstream.config
+    if entry.search_url is None:
+        return None
+    return SearchService(
+        entry.search_url, upstream.trust, entry.connect_timeout, reactor
     )
 
 

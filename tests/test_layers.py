@@ -12,11 +12,11 @@ ROWS = {
     "ground": "__init__ errors",
     "pure": "names scopes challenges mapping headers queries origins redirects realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
-    " bundles config inivalues inisections ini",
+    " bundles searches config inivalues inisections ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
-    " upstreams tokenservice coalescing observe watchedfile keyfile signing"
-    " credentials credentialhelper htpasswd ldapconnection ldapsearch ldap credchecker"
-    " checking",
+    " upstreams documents tokenservice searchservice coalescing observe watchedfile"
+    " keyfile signing credentials credentialhelper htpasswd ldapconnection ldapsearch"
+    " ldap credchecker checking",
     "sandbox": "sandbox sandbox.*",
     "behaviour": "upstreamtokens speakers broker bundlebroker localbroker",
     "web": "web web.*",

@@ -18,6 +18,8 @@ from regbroker.observe import Event
 from regbroker.origins import Origin, parse_origin
 from regbroker.queries import split_target
 from regbroker.web.proxy import Proxy
+from regbroker.web.search import PATHS as SEARCH_PATHS
+from regbroker.web.search import Search
 from regbroker.web.serving import serve
 from regbroker.web.tokens import TokenEndpoint
 
@@ -25,7 +27,7 @@ _NOT_IN_A_URL = re.compile(rb"[^\x21-\x7e]")
 
 
 class Registry:
-    """One registry as clients see it: ``/v2`` and its token service."""
+    """One registry as clients see it: ``/v2``, its token service, its search."""
 
     def __init__(
         self,
@@ -34,12 +36,14 @@ class Registry:
         proxy: Proxy,
         tokens: TokenEndpoint,
         public_url: Origin | None = None,
+        search: Search | None = None,
     ) -> None:
         self.host = host
         self._public_url = public_url
         self._token_path = token_path
         self._proxy = proxy
         self._tokens = tokens
+        self._search = search
 
     async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
@@ -52,6 +56,10 @@ class Registry:
             await self._proxy.serve(request, way, event)
         elif path.rstrip("/") == self._token_path:
             await self._tokens.serve(request, way, event)
+        elif path in SEARCH_PATHS:
+            if self._search is None:
+                raise EndpointUnknown("this registry has no search")
+            await self._search.serve(request, way, event)
         else:
             raise EndpointUnknown(
                 "there is nothing here; the registry is at /v2/",

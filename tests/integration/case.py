@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -58,7 +59,10 @@ class PeersTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         # not trial's own: a socket's path may have no more than 107 characters
-        self.directory = Path(tempfile.mkdtemp(prefix="peers-"))
+        # and podman reads no oci: path with "-_" in it, which mkdtemp may make.
+        name = f"peers-{secrets.token_hex(6)}"
+        self.directory = Path(tempfile.gettempdir(), name)
+        self.directory.mkdir(mode=0o700)
         self.addCleanup(shutil.rmtree, self.directory)
         self.authority = Authority()
         self.transcript = Transcript()
@@ -113,14 +117,17 @@ class PeersTestCase(SynchronousTestCase):
         self.assertNotEqual(finished.status, 0, finished.output)
         self.assertRegex(finished.output, words)
 
-    def start_regbroker_for(self, url: str) -> None:
-        """Start regbroker in front of some upstream, with a client to ask it."""
+    def start_regbroker_for(self, url: str, upstream: str = "") -> None:
+        """Start regbroker in front of some upstream, with a client to ask it.
+
+        `upstream` are lines to add to the upstream's section.
+        """
         root = self.directory / "root.crt"
         root.write_bytes(self.root_pem)
         self.regbroker = Regbroker(
             self.directory / "regbroker",
             self.authority,
-            SECTIONS.format(url=url, authority=root),
+            SECTIONS.format(url=url, authority=root) + upstream,
         )
         self.addCleanup(self.regbroker.stop)
         self.regbroker.start()

@@ -1,0 +1,155 @@
+"""
+Small documents over HTTP, asked for with treq.
+
+What token services and search services answer is small, and treq knows forms,
+encodings and bounds. What it does beyond that is kept from it: it follows no
+redirect, and its cookies end with each call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import treq
+from treq.client import HTTPClient
+from twisted.internet.defer import Deferred
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseNeverReceived
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IAgentEndpointFactory
+from zope.interface import implementer
+
+from regbroker.connections import converted_error, was_cancelled
+from regbroker.errors import UpstreamMalformed
+from regbroker.origins import Origin, parse_origin
+from regbroker.tls import Trust
+from regbroker.upstreams import USER_AGENT
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a server has answered; `body` is no longer than was agreed."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Documents:
+    """
+    Asks for documents, over connections that are kept.
+
+    `what` says who is asked, for people. `max_bytes` bounds a document's body,
+    unpacked. `clock` is the reactor; `connect_timeout` is in seconds.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        max_bytes: int,
+        trust: Trust,
+        connect_timeout: float,
+        clock: Any,
+    ) -> None:
+        self._what = what
+        self._max_bytes = max_bytes
+        pool = HTTPConnectionPool(clock)
+        # Twisted's own factory logs two lines for each connection.
+        quiet: Any = type("_QuietFactory", (pool._factory,), {"noisy": False})
+        pool._factory = quiet
+        pool.maxPersistentPerHost = 8
+        pool.cachedConnectionTimeout = 30
+        endpoints = _Endpoints(what, trust, connect_timeout, clock)
+        self._agent: IAgent = Agent.usingEndpointFactory(clock, endpoints, pool)
+        self._pool = pool
+
+    def close(self) -> Deferred[Any]:
+        """Close the kept connections; fires when they are closed."""
+        closing: Deferred[Any] = self._pool.closeCachedConnections()
+        return closing
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[bytes, list[bytes]] | None = None,
+        form: bytes | None = None,
+    ) -> Document:
+        """
+        Send a request, and return what comes back, whatever its status.
+
+        `form` is the request's body. A request may be sent twice: nothing is to
+        be asked here that changes something. Raises `UpstreamError`.
+        """
+        parts = urlsplit(url)
+        origin = _origin(parts.scheme, parts.netloc, self._what)
+        wire_headers = Headers({USER_AGENT[0]: [USER_AGENT[1]], **(headers or {})})
+
+        async def once() -> Document:
+            # A client of its own for each call: treq keeps cookies on it.
+            response = await HTTPClient(self._agent).request(
+                method,
+                url,
+                headers=wire_headers,
+                data=form,
+                allow_redirects=False,
+                unbuffered=True,
+            )
+            body = await self._read(response)
+            return Document(response.code, response.headers, body)
+
+        try:
+            try:
+                return await once()
+            except ResponseNeverReceived as error:
+                # A kept connection that the server has closed. Twisted sees to
+                # it for GET; asking for a document twice harms nobody.
+                if was_cancelled(error):
+                    raise
+                return await once()
+        except Exception as error:
+            raise converted_error(error, origin, self._what) from error
+
+    async def _read(self, response: Any) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+
+        def collect(data: bytes) -> None:
+            nonlocal size
+            size += len(data)
+            if size > self._max_bytes:
+                raise UpstreamMalformed(
+                    f"{self._what} sent more than {self._max_bytes} bytes"
+                )
+            chunks.append(data)
+
+        await treq.collect(response, collect)
+        return b"".join(chunks)
+
+
+@implementer(IAgentEndpointFactory)
+class _Endpoints:
+    """Gives the agent endpoints whose TLS options are made once."""
+
+    def __init__(
+        self, what: str, trust: Trust, connect_timeout: float, clock: Any
+    ) -> None:
+        self._what = what
+        self._trust = trust
+        self._connect_timeout = connect_timeout
+        self._clock = clock
+
+    def endpointForURI(self, uri: Any) -> Any:
+        host = uri.host.decode("ascii")
+        authority = f"[{host}]:{uri.port}" if ":" in host else f"{host}:{uri.port}"
+        origin = _origin(uri.scheme.decode("ascii"), authority, self._what)
+        return self._trust.endpoint(self._clock, origin, self._connect_timeout)
+
+
+def _origin(scheme: str, authority: str, what: str) -> Origin:
+    origin = parse_origin(scheme, authority)
+    if origin is None:
+        raise UpstreamMalformed(f"the address of {what} is no URL")
+    return origin

@@ -1,0 +1,60 @@
+"""
+An upstream's search service, asked over HTTP.
+
+What it shows is what it shows to everybody: no credentials are ever sent to it,
+and nothing of who has asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, TimeoutError
+
+from regbroker.coalescing import Coalescer
+from regbroker.documents import Document, Documents
+from regbroker.errors import UpstreamTimeout
+from regbroker.searches import MAX_SEARCH_BYTES
+from regbroker.tls import Trust
+
+#: Somebody waits at a keyboard.
+SEARCH_SECONDS = 15.0
+
+_WHAT = "the upstream's search service"
+
+
+class SearchService:
+    """
+    Asks one search service; those who ask the same at once share an answer.
+
+    `url` is that of its API, without what comes after ``/v1``. `clock` is the
+    reactor; `connect_timeout` is in seconds.
+    """
+
+    def __init__(
+        self, url: str, trust: Trust, connect_timeout: float, clock: Any
+    ) -> None:
+        self._url = url
+        self._documents = Documents(
+            _WHAT, MAX_SEARCH_BYTES, trust, connect_timeout, clock
+        )
+        self._asking: Coalescer[Document] = Coalescer(clock, SEARCH_SECONDS)
+
+    def close(self) -> Deferred[Any]:
+        """End what is under way; fires when no connection is kept."""
+        self._asking.cancel()
+        return self._documents.close()
+
+    async def search(self, query: str) -> Document:
+        """Return the answer to a query, whatever it is; raises `UpstreamError`."""
+        return await self._ask(f"{self._url}/search?{query}")
+
+    async def ping(self) -> Document:
+        """Return the answer to a ping, whatever it is; raises `UpstreamError`."""
+        return await self._ask(f"{self._url}/_ping")
+
+    async def _ask(self, url: str) -> Document:
+        try:
+            return await self._asking.run(url, lambda: self._documents.ask("GET", url))
+        except TimeoutError as error:
+            raise UpstreamTimeout(f"{_WHAT} did not answer in time") from error

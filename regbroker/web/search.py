@@ -1,0 +1,144 @@
+"""``/v1/search`` and ``/v1/_ping``: what the search commands of clients ask."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from twisted.web.server import Request
+
+from regbroker.challenges import format_challenge
+from regbroker.documents import Document
+from regbroker.errors import (
+    Denied,
+    MethodNotAllowed,
+    Unauthorized,
+    UpstreamMalformed,
+)
+from regbroker.headers import ClientWay
+from regbroker.localbroker import LocalBroker, WrongToken
+from regbroker.observe import Event
+from regbroker.queries import split_target
+from regbroker.replies import send_bytes
+from regbroker.searches import Searches, Visible, ping, refused
+from regbroker.searchservice import SearchService
+
+_PING = "/v1/_ping"
+
+#: What there is of v1.
+PATHS = ("/v1/search", _PING)
+
+_METHODS = "GET, HEAD"
+_STANDALONE = b"X-Docker-Registry-Standalone"
+
+Permission = Callable[[Request, ClientWay, Event], Awaitable[Visible]]
+"""Says what a client may see; raises `Unauthorized` or `Denied` if it is nothing."""
+
+
+async def seen_by_everybody(request: Request, way: ClientWay, event: Event) -> Visible:
+    """Let everybody see all that is found: the search service shows it to all."""
+    return lambda name: True
+
+
+class SeenByAccounts:
+    """Accounts and rights are ours: who may list, sees what it has the right to."""
+
+    def __init__(self, broker: LocalBroker) -> None:
+        self._broker = broker
+
+    async def __call__(self, request: Request, way: ClientWay, event: Event) -> Visible:
+        """Return what a client sees, by the credentials that it brings."""
+        given = request.getHeader(b"Authorization")
+        authorization = given.decode("latin-1") if given is not None else None
+        try:
+            visitor = await self._broker.identify(authorization, way.host, way.address)
+        except WrongToken:
+            visitor = None
+        if visitor is None:
+            raise _unauthorized(way)
+        event.user = visitor.user
+        if not visitor.may_list:
+            if not visitor.user:
+                raise _unauthorized(way)
+            raise Denied(f"{visitor.user} may not list the repositories")
+        return await self._broker.visible(visitor)
+
+
+def _unauthorized(way: ClientWay) -> Unauthorized:
+    # Search is older than tokens: docker sends a password or nothing.
+    challenge = format_challenge("Basic", [("realm", way.host)])
+    return Unauthorized(
+        "authentication is required", headers=[(b"WWW-Authenticate", challenge)]
+    )
+
+
+class Search:
+    """
+    Answers the searches of one registry.
+
+    `upstream` is the name of the upstream that is searched, for the log.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        searches: Searches,
+        service: SearchService,
+        permission: Permission,
+    ) -> None:
+        self._upstream = upstream
+        self._searches = searches
+        self._service = service
+        self._permission = permission
+
+    async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
+        """Answer a request for one of `PATHS`; raises what the reply is made of."""
+        path, query = split_target(request.uri.decode("latin-1"))
+        if event.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(
+                f"the search takes {_METHODS}",
+                headers=[(b"Allow", _METHODS.encode())],
+            )
+        if path == _PING:
+            await self._ping(request, event)
+        else:
+            await self._search(request, query, way, event)
+
+    async def _ping(self, request: Request, event: Event) -> None:
+        """Answer what comes before a search; docker brings no credentials to it."""
+        document = await self._ask(self._service.ping(), event)
+        body = ping(document.body)
+        standalone = document.headers.getRawHeaders(_STANDALONE)
+        if standalone:
+            request.setHeader(_STANDALONE, standalone[0])
+        send_bytes(request, 200, b"application/json", body)
+
+    async def _search(
+        self, request: Request, query: str, way: ClientWay, event: Event
+    ) -> None:
+        visible = await self._permission(request, way, event)
+        asked = self._searches.asked(query)
+        if asked.upstream_text is None:
+            body = self._searches.nothing(asked)
+        else:
+            document = await self._ask(
+                self._service.search(asked.upstream_query), event
+            )
+            body = self._searches.results(document.body, asked, visible)
+        send_bytes(request, 200, b"application/json", body)
+
+    async def _ask(self, asking: Awaitable[Document], event: Event) -> Document:
+        """Return what the search service answers, if that is 200."""
+        event.upstream = self._upstream
+        before = event.seconds
+        try:
+            document = await asking
+        finally:
+            event.upstream_seconds = event.seconds - before
+        if document.status >= 400:
+            retry_after = document.headers.getRawHeaders(b"Retry-After", [b""])[0]
+            raise refused(document.status, retry_after)
+        if document.status != 200:
+            raise UpstreamMalformed(
+                f"the search service answered with status {document.status}"
+            )
+        return document
