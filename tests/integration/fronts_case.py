@@ -11,7 +11,8 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 from .case import API_NAME, PeersTestCase, named
 from .peers.certificates import Authority
 from .peers.containerd import Containerd
-from .peers.docker_registry import Access, DockerRegistry, Tokens
+from .peers.docker_registry import Access, DockerRegistry, Passwords, Tokens
+from .peers.htpasswd import Htpasswd
 from .peers.https_client import HttpsClient, Reply, basic, bearer
 from .peers.images import MANIFEST_MEDIA_TYPE, Image
 from .peers.moody import Moody, Seen
@@ -45,8 +46,12 @@ class Source:
         authority: Authority,
         users: Mapping[str, User],
         names: str,
+        passwords: Path | None = None,
     ) -> None:
-        """`names` is a regular expression for the names that lead here."""
+        """`names` is a regular expression for the names that lead here.
+
+        With a file of `passwords` the registry wants Basic instead of tokens.
+        """
         self.name = name
         self.service = f"the service of {name}"
         self.names = re.compile(names)
@@ -57,9 +62,12 @@ class Source:
         self.registry = DockerRegistry(
             directory,
             authority,
-            Tokens(self.token_server.realm, self.service, issuer),
+            Passwords(passwords)
+            if passwords
+            else Tokens(self.token_server.realm, self.service, issuer),
             tls=False,
         )
+        self._wants_basic = passwords is not None
         self.registry.start()
         self.moody = Moody(authority, self.registry.port)
 
@@ -80,10 +88,13 @@ class Source:
         scope = f"repository:{name}:pull,push"
         keeper = TokenRequest("GET", "keeper", "", self.service, (scope,), False)
         token, _ = self.token_server.grant(keeper)
+        authorization = bearer(token)
+        if self._wants_basic:
+            authorization = {"Authorization": basic("keeper", KEEPER.password)}
         connection = http.client.HTTPConnection("127.0.0.1", self.registry.port)
 
         def send(method: str, target: str, body: bytes, kind: str) -> str:
-            headers = bearer(token) | {"Content-Type": kind}
+            headers = authorization | {"Content-Type": kind}
             connection.request(method, target, body, headers)
             response = connection.getresponse()
             answer = response.read()
@@ -125,10 +136,12 @@ class Source:
         return [name for name in names if not self.names.match(name)]
 
     def foreign_authorizations(self) -> list[str]:
-        """What reached the registry as Authorization and is no token of its own."""
+        """What reached the registry as Authorization and is nothing of its own."""
         known = {"", *(f"Bearer {token}" for token in self.token_server.issued)}
-        seen = self.moody.requests()
-        return [one.authorization for one in seen if one.authorization not in known]
+        seen = {one.authorization for one in self.moody.requests()} - known
+        return [
+            one for one in seen if not (self._wants_basic and one.startswith("Basic "))
+        ]
 
     def addresses(self) -> list[str]:
         """What would give away where it is, or its token server."""
@@ -163,11 +176,16 @@ class FrontsTestCase(PeersTestCase):
         """Those that clients' passwords are sent to."""
         return self.sources[:1]
 
-    def start_source(self, name: str, users: Mapping[str, User], names: str) -> Source:
+    def start_source(
+        self,
+        name: str,
+        users: Mapping[str, User],
+        names: str,
+        passwords: Path | None = None,
+    ) -> Source:
         """Start an upstream."""
-        source = Source(
-            name, self.directory / f"source-{name}", self.authority, users, names
-        )
+        directory = self.directory / f"source-{name}"
+        source = Source(name, directory, self.authority, users, names, passwords)
         self.addCleanup(source.stop)
         return source
 
@@ -181,6 +199,22 @@ class FrontsTestCase(PeersTestCase):
         self.addCleanup(self.assert_sides_kept_apart)
         self.host = self.regbroker.host
         self.https = HttpsClient(self.regbroker.port, self.root_pem, self.transcript)
+
+    def own_account(self, user: str, password: str) -> str:
+        """The lines of an upstream for regbroker's own account there."""
+        path = self.directory / f"{user}.password"
+        path.touch(mode=0o600)
+        path.write_text(password)
+        return f"username = {user}\npassword-file = {path}\n"
+
+    def local_accounts(self, user: str, password: str, rights: str) -> str:
+        """The sections for an account of regbroker's own."""
+        htpasswd = Htpasswd(self.directory / "htpasswd")
+        htpasswd.set(user, password)
+        return (
+            f"[accounts staff]\nhtpasswd = {htpasswd.path}\n\n"
+            f"[access staff]\n{user} = {rights}\n"
+        )
 
     @property
     def root(self) -> Path:

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable
 from itertools import count
 
-from .fronts_case import ALL, PULL, FrontsTestCase, Source, repositories
-from .peers.https_client import Reply
+from .fronts_case import ALL, KEEPER, PULL, FrontsTestCase, Source, repositories
+from .peers.htpasswd import Htpasswd
+from .peers.https_client import Reply, basic
 from .peers.images import MANIFEST_MEDIA_TYPE
 from .peers.processes import Finished, poll
 from .peers.skopeo import Skopeo
@@ -17,7 +18,7 @@ from .peers.token_server import Refusal, User
 SECTIONS = """\
 [registry localhost]
 upstream = one, two
-accounts = upstream
+{accounts}
 namespaces =
     team = acme_team
     team = two:spare_team
@@ -81,7 +82,7 @@ class FallbackTestCase(FrontsTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.one = self.start_source("one", ONE, "acme_team/|mirror/lib_")
+        self.one = self.start_one()
         self.two = self.start_source("two", TWO, "spare_team/|spare/lib_")
         self.image = self.make_image()
         self.one.put(self.image, "mirror/lib_tool", "1")
@@ -90,12 +91,26 @@ class FallbackTestCase(FrontsTestCase):
         self.two.put(self.image, "spare_team/app", "1")
         self.start()
 
+    accounts = "accounts = upstream"
+    own_one = ""
+    own_two = ""
+    """Lines about an account of regbroker's own."""
+
+    def start_one(self) -> Source:
+        """Start the first upstream."""
+        return self.start_source("one", ONE, "acme_team/|mirror/lib_")
+
     def start(self) -> None:
         """Start regbroker."""
-        self.start_regbroker(
-            SECTIONS
-            + self.one.section(self.root, f"answer-timeout = {ANSWER_SECONDS}")
-            + self.two.section(self.root)
+        self.start_regbroker(self.sections())
+
+    def sections(self) -> str:
+        """The configuration."""
+        lines = f"answer-timeout = {ANSWER_SECONDS}\n{self.own_one}"
+        return (
+            SECTIONS.format(accounts=self.accounts)
+            + self.one.section(self.root, lines)
+            + self.two.section(self.root, self.own_two)
         )
 
     @property
@@ -362,6 +377,83 @@ class TokenServiceTests(FallbackTestCase):
         """A wrong password is wrong: the second upstream is no way around it."""
         reply = self.ask_token("alice", "repository:lib/tool:pull", password="wrong")
         self.assertEqual(reply.status, 401, reply)
+
+
+class BasicFirstTests(FallbackTestCase):
+    """The first upstream wants Basic, the second tokens."""
+
+    def start_one(self) -> Source:
+        htpasswd = Htpasswd(self.directory / "upstream-htpasswd")
+        htpasswd.set("alice", ALICE.password)
+        htpasswd.set("keeper", KEEPER.password)
+        names = "acme_team/|mirror/lib_"
+        return self.start_source("one", {}, names, htpasswd.path)
+
+    def test_password_stays(self) -> None:
+        """The password in every request is for the first alone."""
+        skopeo = self.make_skopeo()
+        self.log_in(skopeo, "alice")
+        reference = f"{self.host}/team/app:1"
+        for fail in (self.one.moody.pass_on, lambda: self.one.moody.answer(503)):
+            fail()
+            self.assertEqual(skopeo.digest_of(reference), self.image.digest)
+        self.assertEqual(repositories(self.two.requests()), {"spare_team/app"})
+        pushed = skopeo.push(self.image.source, f"{self.host}/team/app:2")
+        self.assert_refused(pushed, "(?i)unavailable|50[234]")
+
+    def test_wrong_password(self) -> None:
+        """While the first can say so, it is wrong."""
+        headers = {"Authorization": basic("alice", "wrong")}
+        reply = self.request("GET", TOOL, headers)
+        self.assertEqual(reply.status, 401, reply)
+        self.assertEqual(self.two.count(), 0)
+
+
+class LocalAccountsTests(FallbackTestCase):
+    """Accounts of regbroker's own, and an account of its own at each upstream."""
+
+    users = {"bob": "bob's secret"}
+    accounts = "accounts = staff"
+
+    @property
+    def trusted(self) -> tuple[Source, ...]:
+        return ()
+
+    def sections(self) -> str:
+        self.one.token_server.users["first"] = User("first's secret", {"*": ALL}, True)
+        self.two.token_server.users["second"] = User("second's secret", {"*": ALL})
+        self.own_one = self.own_account("first", "first's secret")
+        self.own_two = self.own_account("second", "second's secret")
+        rights = "**: pull, push"
+        local = self.local_accounts("bob", self.users["bob"], rights)
+        return super().sections() + local
+
+    def test_moods(self) -> None:
+        """bob pulls, whoever serves, and pushes to the first."""
+        skopeo = self.make_skopeo()
+        self.log_in(skopeo, "bob")
+        reference = f"{self.host}/team/app:1"
+        one = self.one.moody
+        for fail in (one.pass_on, lambda: one.answer(429, retry_after=1), one.refuse):
+            fail()
+            self.assertEqual(skopeo.digest_of(reference), self.image.digest)
+        self.one.moody.pass_on()
+        self.wait_for_first(
+            lambda: self.assertEqual(skopeo.digest_of(reference), self.image.digest)
+        )
+        self.assert_done(skopeo.push(self.image.source, f"{self.host}/team/app:2"))
+        for source, user in ((self.one, "first"), (self.two, "second")):
+            asked = source.token_server.requests()
+            self.assertEqual({request.user for request in asked}, {user})
+
+    def test_token_service(self) -> None:
+        """The first upstream's fails: its registry cannot be asked, the other can."""
+        self.one.token_server.refusal = Refusal(503)
+        skopeo = self.make_skopeo()
+        self.log_in(skopeo, "bob")
+        reference = f"{self.host}/team/app:1"
+        self.assertEqual(skopeo.digest_of(reference), self.image.digest)
+        self.assertEqual(repositories(self.one.requests()), set())
 
 
 class DownAtStartTests(FallbackTestCase):

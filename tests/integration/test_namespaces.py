@@ -6,9 +6,9 @@ import re
 from urllib.parse import quote
 
 from .fronts_case import ALL, PULL, FrontsTestCase, Source, repositories
-from .peers.htpasswd import Htpasswd
 from .peers.https_client import Reply, bearer
 from .peers.images import MANIFEST_MEDIA_TYPE
+from .peers.processes import poll
 from .peers.token_server import User
 
 SECTIONS = """\
@@ -82,13 +82,6 @@ class NamespacesTestCase(FrontsTestCase):
     own_hub = ""
     own_quay = ""
     """Lines about an account of regbroker's own."""
-
-    def own_account(self, user: str) -> str:
-        """The lines for an account whose password is `ROBOT`."""
-        path = self.directory / f"{user}.password"
-        path.write_text(ROBOT)
-        path.chmod(0o600)
-        return f"username = {user}\npassword-file = {path}"
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -296,8 +289,18 @@ class SharedAccountTests(NamespacesTestCase):
 
     accounts = "accounts = upstream\nanonymous = shared"
 
+    def setUp(self) -> None:
+        super().setUp()
+        for source in self.sources:
+            self.wait_for_challenge(source)
+
+    def wait_for_challenge(self, source: Source) -> None:
+        """Until regbroker knows it, it may lend its account to a ping."""
+        words = f"[upstream {source.name}]: "
+        poll(lambda: words in self.regbroker.log(), "the upstream's challenge")
+
     def sections(self) -> str:
-        self.own_quay = self.own_account("robot")
+        self.own_quay = self.own_account("robot", ROBOT)
         return super().sections()
 
     def test_closed(self) -> None:
@@ -464,14 +467,10 @@ class LocalAccountsTests(NamespacesTestCase):
     accounts = "accounts = staff"
 
     def sections(self) -> str:
-        self.own_hub = self.own_account("hubrobot")
-        self.own_quay = self.own_account("robot")
-        htpasswd = Htpasswd(self.directory / "htpasswd")
-        htpasswd.set("bob", BOB)
-        return super().sections() + (
-            f"[accounts staff]\nhtpasswd = {htpasswd.path}\n\n"
-            "[access staff]\nbob = **: pull, push, catalog\n"
-        )
+        self.own_hub = self.own_account("hubrobot", ROBOT)
+        self.own_quay = self.own_account("robot", ROBOT)
+        rights = "**: pull, push, catalog"
+        return super().sections() + self.local_accounts("bob", BOB, rights)
 
     @property
     def trusted(self) -> tuple[Source, ...]:
