@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
+from regbroker.sources import path_with_source
+
 _WITH_PORT = re.compile(r"(?:(?P<v4>[0-9.]+)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):[0-9]{1,5}")
 
 Header = tuple[bytes, bytes]
@@ -97,13 +99,24 @@ class ClientWay:
 
     `address` is the client's, as far as trusted proxies tell; `forwarded_for`
     the whole chain, for the upstream; `scheme` is ``http`` or ``https``; `host`
-    is what the client has asked for, with its port if it gave one.
+    is what the client has asked for, with its port if it gave one; `source` the
+    registry for whose mirror it takes us, empty for none.
     """
 
     address: str
     forwarded_for: str
     scheme: str
     host: str
+    source: str = ""
+
+    def realm(self, token_path: str) -> str:
+        """
+        Return the URL of the token service for a client that came this way.
+
+        Token requests do not say for which source they are, so the path does.
+        """
+        path = path_with_source(token_path, self.source)
+        return f"{self.scheme}://{self.host}{path}"
 
     def headers(self) -> tuple[Header, ...]:
         """Return the headers that tell the upstream."""

@@ -34,6 +34,7 @@ from regbroker.inisections import (
     read_tls,
     read_upstream,
 )
+from regbroker.sources import path_with_source
 
 _TITLE = re.compile(r"(?P<kind>\S+)(?:\s+(?P<name>.*\S))?\s*")
 
@@ -154,6 +155,7 @@ def _read(
     problems += _problems_of_the_whole(parser, titles)
     problems += _unused_upstreams(parser, titles, registries)
     problems += _unknown_sources(main.sources, titles)
+    problems += _hidden_token_paths(main.sources, list(filter(None, registries)))
     problems += _unreachable_rules(list(filter(None, registries)), accounts, access)
     return Config(
         main.listen,
@@ -239,6 +241,24 @@ def _unknown_sources(
         f"there are: {', '.join(hosts)}"
         for source, host in sources.items()
         if host not in hosts
+    ]
+
+
+def _hidden_token_paths(
+    sources: Mapping[str, str], registries: list[RegistryConfig]
+) -> list[str]:
+    """Return a problem for each token service that a source's would hide."""
+    of_sources = {
+        path_with_source(entry.token_path, source): source
+        for source, host in sources.items()
+        for entry in registries
+        if entry.host == host
+    }
+    return [
+        f"[registry {entry.host}] token-path: {entry.token_path} is where clients of "
+        f"the source {of_sources[entry.token_path]} get their tokens; write another"
+        for entry in registries
+        if entry.token_path in of_sources
     ]
 
 

@@ -109,15 +109,23 @@ class Target:
         """Return this path with another repository name."""
         return f"/v2/{name}{self.rest}"
 
-    def check_method(self, method: str) -> None:
-        """Raise `MethodNotAllowed` unless the endpoint takes `method`."""
+    def check_method(self, method: str, read_only: bool = False) -> None:
+        """
+        Raise `MethodNotAllowed` unless the endpoint takes `method`.
+
+        With `read_only`, it takes only what pulls: nothing, for an upload.
+        """
         methods = METHODS[self.endpoint]
-        if method not in methods:
-            allow = ", ".join(methods)
-            raise MethodNotAllowed(
-                f"the {self.endpoint.value} takes {allow}, not {method[:20]}",
-                headers=[(b"Allow", allow.encode())],
-            )
+        left = methods
+        if read_only:
+            left = tuple(one for one in methods if self.action(one) is Action.PULL)
+        if method in left:
+            return
+        allow = ", ".join(left)
+        message = f"the {self.endpoint.value} takes {allow}, not {method[:20]}"
+        if read_only and (method in methods or not left):
+            message = "this registry is read-only: it takes no pushes and no deletes"
+        raise MethodNotAllowed(message, headers=[(b"Allow", allow.encode())])
 
     def action(self, method: str) -> Action:
         """Return what `method` does here: reading an upload is part of a push."""

@@ -17,6 +17,7 @@ from regbroker.errors import ClientError, UpstreamMalformed
 from regbroker.names import Endpoint, parse_path
 from regbroker.origins import Origin
 from regbroker.queries import join_target, replaced, split_target, values
+from regbroker.sources import with_source
 
 ToPublic = Callable[[str], str | None]
 
@@ -30,12 +31,14 @@ class OwnAddress:
 
     Behind its own balancer, or because of our ``X-Forwarded-Host``, a registry
     may name itself by another scheme or by the public host. `base_path` stands
-    before ``/v2`` in the upstream's URLs.
+    before ``/v2`` in the upstream's URLs. Where a client has named a `source`,
+    what becomes ours names it, too: not every client adds it again.
     """
 
     origin: Origin
     public_host: str
     base_path: str = ""
+    source: str = ""
 
     def owns(self, host: str) -> bool:
         """Tell whether ``host[:port]`` of a URL is this registry."""
@@ -110,6 +113,11 @@ def _strip_host(url: str) -> tuple[str | None, str]:
 
 
 def _public_target(target: str, own: OwnAddress, to_public: ToPublic) -> str | None:
+    mapped = _mapped_target(target, own, to_public)
+    return None if mapped is None else with_source(mapped, own.source)
+
+
+def _mapped_target(target: str, own: OwnAddress, to_public: ToPublic) -> str | None:
     if not target.startswith(own.base_path):
         return None
     path, query = split_target(target[len(own.base_path) :])

@@ -27,6 +27,7 @@ from regbroker.web.answering import Answering
 from regbroker.web.asking import Asking
 from regbroker.web.catalog import Catalog
 from regbroker.web.choosing import Candidate, Choosing
+from regbroker.web.crossorigin import CrossOrigin
 from regbroker.web.proxy import Proxy
 from regbroker.web.search import (
     Permission,
@@ -92,15 +93,17 @@ def build_registry(
             broker = BundleBroker(brokers, patience, entry.mapping, reactor, time.time)
             granting = BundleGranting(broker)
         gate = UpstreamGate(trusted, broker.user_of, bool(entry.lent_actions))
+    read_only = entry.writes == "deny"
     choosing = Choosing(candidates, reactor, time.time)
     catalog = Catalog(entry.mapping, gate, choosing, entry.catalog)
     return Registry(
         entry.host,
         entry.token_path,
-        Proxy(entry.mapping, gate, choosing, catalog),
+        Proxy(entry.mapping, gate, choosing, catalog, read_only),
         TokenEndpoint(granting),
         entry.public_url,
         _search(entry, services, permission),
+        CrossOrigin(entry.cors_origins, read_only) if entry.cors_origins else None,
     )
 
 

@@ -161,7 +161,11 @@ def _build_root(
         build_registry(entry, upstreams, local, reactor) for entry in config.registries
     ]
     return VirtualHosts(
-        registries, config.trusted_proxies, config.denied_user_agents, reactor
+        registries,
+        config.trusted_proxies,
+        config.denied_user_agents,
+        reactor,
+        config.sources,
     )
 
 

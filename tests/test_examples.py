@@ -1,6 +1,8 @@
 """The examples are complete and can be read."""
 
+from importlib import import_module
 from pathlib import Path, PurePath
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -21,6 +23,17 @@ def leads(registry: RegistryConfig, name: str) -> list[str]:
     """Where a name leads, in the order in which it is asked for there."""
     routes = registry.mapping.routes(name)
     return [f"{route.upstream}:{route.upstream_name}" for route in routes]
+
+
+def load_toml(name: str) -> dict[str, Any]:
+    """Read an example that is for another program."""
+    try:
+        toml = import_module("tomllib")
+    except ModuleNotFoundError:
+        # Python 3.10 has none, and coverage brings this one instead
+        toml = import_module("tomli")
+    document: dict[str, Any] = toml.loads((EXAMPLES / f"{name}.toml").read_text())
+    return document
 
 
 class ExampleTests(SynchronousTestCase):
@@ -133,3 +146,29 @@ class ExampleTests(SynchronousTestCase):
             config.sources,
             {"docker.io": docker.host, "quay.io": quay.host},
         )
+
+    def test_containerd_mirror(self) -> None:
+        """Two sources, read-only; the hub with our account for everybody."""
+        config = load("containerd-mirror")
+        self.assertEqual(
+            config.sources,
+            {"docker.io": "hub.example.com", "ghcr.io": "github.example.com"},
+        )
+        hub, github = config.registries
+        self.assertEqual((hub.writes, github.writes), ("deny", "deny"))
+        self.assertEqual((hub.catalog, github.catalog), ("deny", "deny"))
+        self.assertEqual((hub.lent_actions, github.lent_actions), ({"pull"}, set()))
+        self.assertEqual(config.upstreams["hub"].username, "company")
+
+    def test_containerd_hosts(self) -> None:
+        """It leads to the mirror by its certificate's name, and pushes nothing."""
+        hosts = load_toml("containerd-hosts")
+        config = load("containerd-mirror")
+        self.assertEqual(hosts["server"], str(config.upstreams["hub"].origin))
+        ((url, mirror),) = hosts["host"].items()
+        (certificate,) = config.certificates
+        self.assertEqual(url, f"https://{certificate.certificate.stem}")
+        self.assertEqual(mirror, {"capabilities": ["pull", "resolve"]})
+        text = (EXAMPLES / "containerd-hosts.toml").read_text()
+        for source in config.sources:
+            self.assertIn(f"/etc/containerd/certs.d/{source}/hosts.toml", text)

@@ -1,5 +1,6 @@
 """Which headers cross, and what is believed of a client's way."""
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 from hypothesis import given
@@ -284,6 +285,18 @@ class ClientWayTests(SynchronousTestCase):
                 (b"X-Real-IP", b"192.0.2.1"),
             ),
         )
+
+    def test_realm(self) -> None:
+        """The token service is where the client came; the path tells its source."""
+        way = self.way("10.0.0.1", True, host="a.example:8443")
+        self.assertEqual(way.realm("/auth"), "https://a.example:8443/auth")
+        for source, path in (
+            ("docker.io", "/auth/docker.io"),
+            ("localhost:5000", "/auth/localhost:5000"),
+        ):
+            named = replace(way, source=source)
+            self.assertEqual(named.realm("/auth"), f"https://a.example:8443{path}")
+            self.assertEqual(named.headers(), way.headers())
 
     @EXAMPLES
     @given(st.lists(st.one_of(st.ip_addresses().map(str), hostile), max_size=5))

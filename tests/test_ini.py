@@ -323,3 +323,52 @@ class ProblemTests(SynchronousTestCase):
         """A [tls NAME] without a certificate would serve nothing."""
         (found,) = problems(WHOLE + "\n    [tls hub.example.com]\n")
         self.assertIn("[tls hub.example.com] certificate: missing", found)
+
+
+class SourceTests(SynchronousTestCase):
+    """Which registries those here are mirrors of."""
+
+    def with_sources(self, *lines: str) -> str:
+        """The whole file with these sources."""
+        table = "".join(f"\n        {line}" for line in lines)
+        return WHOLE.replace("    [tls]\n", f"    ns ={table}\n\n    [tls]\n", 1)
+
+    def test_sources(self) -> None:
+        """Each leads to a registry; its name is in lower case."""
+        text = self.with_sources(
+            "Docker.IO = registry.example.com", "localhost:5000 = *", "[::1]:5000=*"
+        )
+        self.assertEqual(
+            parse(text).sources,
+            {
+                "docker.io": "registry.example.com",
+                "localhost:5000": "*",
+                "[::1]:5000": "*",
+            },
+        )
+        self.assertEqual(parse(WHOLE).sources, {})
+
+    def test_wrong(self) -> None:
+        """It is said what would be right."""
+        for line, expected in (
+            ("docker.io = nobody.example", "no [registry nobody.example] section"),
+            ("docker.io", "SOURCE = HOST"),
+            ("https://docker.io = *", "SOURCE = HOST"),
+            ("docker.io = a b", "SOURCE = HOST"),
+            ("= *", "SOURCE = HOST"),
+        ):
+            (found,) = problems(self.with_sources(line))
+            self.assertIn("[regbroker] ns: ", found)
+            self.assertIn(expected, found)
+        (found,) = problems(self.with_sources("a.test = *", "A.test = *"))
+        self.assertIn("stands twice", found)
+
+    def test_token_paths(self) -> None:
+        """No token service is hidden by that of a source."""
+        text = self.with_sources("docker.io = registry.example.com").replace(
+            "    upstream = box\n", "    upstream = box\n    token-path = {}\n"
+        )
+        (found,) = problems(text.format("/token/docker.io"))
+        self.assertIn("[registry *] token-path: /token/docker.io is where", found)
+        for path in ("/token", "/token/quay.io", "/auth/docker.io"):
+            self.assertEqual(problems(text.format(path)), [])

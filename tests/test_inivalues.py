@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.inivalues import (
     InvalidValue,
+    cors_origins,
     helper_name,
     lent_actions,
     pattern,
@@ -50,6 +51,28 @@ class ValueTests(SynchronousTestCase):
             self.assertEqual(origin.scheme, text.partition(":")[0])
         self.assert_refused(
             public_url, "registry.test", "https://registry.test/v2", "ftp://x", ""
+        )
+
+    def test_cors_origins(self) -> None:
+        """Origins as browsers write them, or all."""
+        for text, origins in (
+            ("https://ui.test", ("https://ui.test",)),
+            (
+                "https://UI.test:443, http://a.test:80\n    http://[::1]:8080",
+                ("https://ui.test", "http://a.test", "http://[::1]:8080"),
+            ),
+            ("*", ("*",)),
+            ("", ()),
+        ):
+            self.assertEqual(cors_origins(text), origins)
+        self.assert_refused(
+            cors_origins,
+            "null",
+            "ui.test",
+            "https://ui.test/",
+            "https://*.test",
+            "* https://ui.test",
+            "ftp://ui.test",
         )
 
     def test_pattern(self) -> None:

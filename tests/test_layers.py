@@ -12,7 +12,7 @@ ROWS = {
     "ground": "__init__ errors",
     "pure": "names scopes challenges mapping headers queries origins redirects realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
-    " bundles searches config inivalues inisections ini",
+    " bundles searches sources cors config inivalues inisections ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
     " upstreams documents tokenservice searchservice coalescing observe watchedfile"
     " keyfile signing credentials credentialhelper htpasswd ldapconnection ldapsearch"

@@ -416,6 +416,31 @@ class MethodTests(SynchronousTestCase):
             )
             self.assertLess(len(error.body()), 500)
 
+    def test_read_only(self) -> None:
+        """Where nothing may be written, what pulls is left, and it is told so."""
+        for endpoint, methods in METHODS.items():
+            target = Target(endpoint, "/")
+            left = [m for m in methods if target.action(m) is Action.PULL]
+            for method in methods:
+                if method in left:
+                    target.check_method(method, read_only=True)
+                    continue
+                error = self.assertRaises(
+                    MethodNotAllowed, target.check_method, method, read_only=True
+                )
+                self.assertEqual((error.status, error.code), (405, "UNSUPPORTED"))
+                self.assertIn("read-only", error.message)
+                self.assertEqual(error.headers, ((b"Allow", ", ".join(left).encode()),))
+        for endpoint, method, word in (
+            (Endpoint.TAGS, "POST", "GET, HEAD, not POST"),
+            (Endpoint.MANIFEST, "OPTIONS", "GET, HEAD, not OPTIONS"),
+            (Endpoint.UPLOADS, "OPTIONS", "read-only"),
+        ):
+            error = self.assertRaises(
+                MethodNotAllowed, Target(endpoint, "/").check_method, method, True
+            )
+            self.assertIn(word, error.message)
+
     def test_specification(self) -> None:
         """What the distribution specification has an endpoint do, it takes."""
         for endpoint, methods in (

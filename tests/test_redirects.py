@@ -1,5 +1,7 @@
 """``Location`` and ``Link``: the upstream's URLs as ours."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -383,3 +385,35 @@ class LinkTests(SynchronousTestCase):
             "<>",
         ):
             self.assertIsNone(self.link(value), value)
+
+
+class SourceTests(SynchronousTestCase):
+    """A client that has named a source is led back with it."""
+
+    OWN = replace(OWN, source="docker.io")
+
+    def test_ours(self) -> None:
+        """At the end of the query, whose bytes stay."""
+        for path, expected in (
+            (f"blobs/uploads/x?{STATE}", f"blobs/uploads/x?{STATE}&ns=docker.io"),
+            ("blobs/uploads/x", "blobs/uploads/x?ns=docker.io"),
+        ):
+            for host in HOSTS:
+                location = f"{host}/v2/acme_team/app/{path}"
+                for become in (upload_location, redirect_location):
+                    ours = become(location, self.OWN, to_public)
+                    self.assertEqual(ours, f"/v2/team/app/{expected}")
+                self.assertEqual(
+                    link(f'<{location}>; rel="next"', self.OWN, to_public),
+                    f'</v2/team/app/{expected}>; rel="next"',
+                )
+
+    def test_not_ours(self) -> None:
+        """What leads elsewhere is passed on byte for byte."""
+        for location in (
+            "https://storage.example/x?a=b",
+            "//storage.example/x",
+            "https://registry.up.example/downloads/x",
+        ):
+            ours = redirect_location(location, self.OWN, to_public)
+            self.assertEqual(ours, location)

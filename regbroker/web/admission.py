@@ -130,7 +130,7 @@ class LocalGate:
             challenge = format_challenge(
                 "Bearer",
                 [
-                    ("realm", f"{way.scheme}://{way.host}{self._token_path}"),
+                    ("realm", way.realm(self._token_path)),
                     ("service", self._broker.service(way.host)),
                     ("scope", format_scopes(exchange.wanted(of_upstream=False))),
                     ("error", error),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from twisted.logger import Logger
@@ -39,6 +40,7 @@ _NOT_PASSED_ON = frozenset(
         b"docker-distribution-api-version",
         b"link",
         b"location",
+        b"oci-namespace",
         b"server",
         b"set-cookie",
         b"strict-transport-security",
@@ -112,7 +114,7 @@ class Answering:
                 line = format_challenge(
                     "Bearer",
                     [
-                        ("realm", f"{way.scheme}://{way.host}{self._token_path}"),
+                        ("realm", way.realm(self._token_path)),
                         ("service", challenge.get("service")),
                         (
                             "scope",
@@ -144,11 +146,16 @@ class Answering:
         for name, value in end_to_end(
             raw_headers(reply.headers), reply.connection_options
         ):
-            if name.lower() not in _NOT_PASSED_ON:
+            lower = name.lower()
+            # Which web pages may use the registry is said here.
+            if lower.startswith(b"access-control-"):
+                continue
+            if lower not in _NOT_PASSED_ON:
                 yield name, value
 
     def _mapped(self, exchange: Exchange, reply: Reply) -> Iterator[Header]:
-        own = self._upstream.own_address(exchange.way.host)
+        way = exchange.way
+        own = replace(self._upstream.own_address(way.host), source=way.source)
         if reply.status == 401:
             found = reply.headers.getRawHeaders(b"WWW-Authenticate", ())
             challenges = parse_challenges(value.decode("latin-1") for value in found)

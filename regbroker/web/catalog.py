@@ -19,6 +19,7 @@ from regbroker.localbroker import Visitor
 from regbroker.mapping import Mapping, Route
 from regbroker.queries import values
 from regbroker.replies import send_json
+from regbroker.sources import with_source
 from regbroker.web.admission import Gate
 from regbroker.web.catalogpages import Refused, read_page
 from regbroker.web.choosing import Candidate, Choosing, is_no_answer
@@ -84,7 +85,7 @@ class Catalog:
         if len(refusals) == len(groups):
             raise refusals[0]
         if more:
-            link = _link(names[-1], wanted)
+            link = _link(names[-1], wanted, exchange.way.source)
             exchange.request.setHeader(b"Link", link.encode())
         send_json(exchange.request, {"repositories": names})
 
@@ -158,6 +159,7 @@ def _wanted(query: str) -> int | None:
     return min(int(given[0]), MAX_PAGE)
 
 
-def _link(last: str, wanted: int | None) -> str:
+def _link(last: str, wanted: int | None, source: str) -> str:
     count = "" if wanted is None else f"&n={wanted}"
-    return f'</v2/_catalog?last={quote(last, safe="")}{count}>; rel="next"'
+    url = with_source(f"/v2/_catalog?last={quote(last, safe='')}{count}", source)
+    return f'<{url}>; rel="next"'

@@ -11,7 +11,7 @@ from regbroker.headers import ClientWay
 from regbroker.mapping import Mapping
 from regbroker.names import Endpoint, parse_path
 from regbroker.observe import Event
-from regbroker.queries import replaced, split_target, values, without
+from regbroker.queries import replaced, split_target, values
 from regbroker.replies import send_json
 from regbroker.web.admission import Gate
 from regbroker.web.catalog import Catalog
@@ -23,21 +23,25 @@ class Proxy:
     """``/v2`` of one registry, relayed to its upstreams."""
 
     def __init__(
-        self, mapping: Mapping, gate: Gate, choosing: Choosing, catalog: Catalog
+        self,
+        mapping: Mapping,
+        gate: Gate,
+        choosing: Choosing,
+        catalog: Catalog,
+        read_only: bool = False,
     ) -> None:
         self._mapping = mapping
         self._gate = gate
         self._choosing = choosing
         self._catalog = catalog
+        self._read_only = read_only
 
     async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
         # 1. What is asked for? Nothing that does not parse goes further.
         path, query = split_target(request.uri.decode("latin-1"))
         target = parse_path(path)
-        target.check_method(event.method)
-        # A mirror's "ns" is about us, not about the upstream.
-        query = without(query, "ns")
+        target.check_method(event.method, self._read_only)
         exchange = Exchange(request, way, event, target, query, self._mapping)
 
         # 2. Where does the name lead?

@@ -16,7 +16,9 @@ from regbroker.errors import BadRequest, EndpointUnknown, HostUnknown
 from regbroker.headers import ClientWay, Network, client_way
 from regbroker.observe import Event
 from regbroker.origins import Origin, parse_origin
-from regbroker.queries import split_target
+from regbroker.queries import join_target, split_target, without
+from regbroker.sources import PARAMETER, named_source, path_with_source
+from regbroker.web.crossorigin import CrossOrigin
 from regbroker.web.proxy import Proxy
 from regbroker.web.search import PATHS as SEARCH_PATHS
 from regbroker.web.search import Search
@@ -37,10 +39,12 @@ class Registry:
         tokens: TokenEndpoint,
         public_url: Origin | None = None,
         search: Search | None = None,
+        cross_origin: CrossOrigin | None = None,
     ) -> None:
         self.host = host
+        self.token_path = token_path
         self._public_url = public_url
-        self._token_path = token_path
+        self._cross_origin = cross_origin
         self._proxy = proxy
         self._tokens = tokens
         self._search = search
@@ -52,9 +56,13 @@ class Registry:
             url = self._public_url
             way = replace(way, scheme=url.scheme, host=url.netloc)
         path, _ = split_target(request.uri.decode("latin-1"))
-        if path == "/v2" or path.startswith("/v2/"):
+        token_path = path_with_source(self.token_path, way.source)
+        crossing = self._cross_origin
+        if crossing is not None and crossing.answer(request, path, token_path):
+            return
+        if _is_api(path):
             await self._proxy.serve(request, way, event)
-        elif path.rstrip("/") == self._token_path:
+        elif path.rstrip("/") == token_path:
             await self._tokens.serve(request, way, event)
         elif path in SEARCH_PATHS:
             if self._search is None:
@@ -70,7 +78,9 @@ class VirtualHosts(Resource):
     """
     The root of the site: the ``Host`` header picks the registry.
 
-    `clock` is the reactor. A registry for ``*`` serves all other hosts.
+    `clock` is the reactor. A registry for ``*`` serves all other hosts. A source
+    that a request names counts before its Host: `sources` leads to the `host` of
+    the registry that is its mirror.
     """
 
     isLeaf = True
@@ -81,10 +91,18 @@ class VirtualHosts(Resource):
         trusted_proxies: tuple[Network, ...],
         denied_user_agents: re.Pattern[str] | None,
         clock: Any,
+        sources: Mapping[str, str],
     ) -> None:
         super().__init__()
         self._registries: Mapping[str, Registry] = {
             registry.host: registry for registry in registries
+        }
+        self._mirrors = {
+            source: self._registries[host] for source, host in sources.items()
+        }
+        self._token_paths = {
+            path_with_source(registry.token_path, source): source
+            for source, registry in self._mirrors.items()
         }
         self._trusted = trusted_proxies
         self._denied = denied_user_agents
@@ -107,7 +125,7 @@ class VirtualHosts(Resource):
             way = self._way(request, peer)
             event.client = way.address
             self._check_user_agent(request)
-            registry = self._registry(way.host)
+            registry, way = self._picked(request, way)
             event.registry = registry.host if registry.host != "*" else way.host
             await registry.serve(request, way, event)
 
@@ -139,12 +157,32 @@ class VirtualHosts(Resource):
                 "docker 1.6 is the first that it does"
             )
 
-    def _registry(self, host: str) -> Registry:
+    def _picked(self, request: Request, way: ClientWay) -> tuple[Registry, ClientWay]:
+        """Return the registry that a request is for, and the way with its source."""
+        of_host = self._of_host(way.host)
+        path, query = split_target(request.uri.decode("latin-1"))
+        source = self._token_paths.get(path.rstrip("/"))
+        if _is_api(path):
+            own = [way.host, of_host.host] if of_host is not None else []
+            source = named_source(query, self._mirrors, own)
+            if source is not None:
+                request.setHeader(b"OCI-Namespace", source.encode())
+            # It is about us: the upstream is no mirror.
+            query = without(query, PARAMETER)
+            request.uri = join_target(path, query).encode("latin-1")
+        if source in self._mirrors:
+            return self._mirrors[source], replace(way, source=source)
+        if of_host is None:
+            raise HostUnknown("no registry of that name is served here")
+        return of_host, way
+
+    def _of_host(self, host: str) -> Registry | None:
         origin = parse_origin("https", host)
         if origin is None:
             raise BadRequest("the Host header names no host")
         name = f"[{origin.host}]" if ":" in origin.host else origin.host
-        found = self._registries.get(name) or self._registries.get("*")
-        if found is None:
-            raise HostUnknown("no registry of that name is served here")
-        return found
+        return self._registries.get(name) or self._registries.get("*")
+
+
+def _is_api(path: str) -> bool:
+    return path == "/v2" or path.startswith("/v2/")

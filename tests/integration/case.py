@@ -38,13 +38,16 @@ SECTIONS = """\
 upstream = up
 token-path = /auth
 accounts = upstream
+{registry}
 namespaces =
     team = acme_team
     lib/* = mirror/lib_*
 
+{more}
 [upstream up]
 url = {url}
 ca-file = {authority}
+{upstream}
 """
 
 UPSTREAM_NAMES = re.compile(r"acme_team/|mirror/lib_|private/")
@@ -55,7 +58,15 @@ API_NAME = re.compile(r"^/v2/(.+)/(?:manifests|blobs|tags|referrers)(?:/|$)")
 
 
 class PeersTestCase(SynchronousTestCase):
-    """A directory, an authority and a transcript; everything ends with the test."""
+    """A directory, an authority and a transcript; everything ends with the test.
+
+    Subclasses add lines to the configuration: to [regbroker], to the registry, and
+    whole sections.
+    """
+
+    main = ""
+    registry_options = ""
+    more_sections = ""
 
     def setUp(self) -> None:
         # not trial's own: a socket's path may have no more than 107 characters
@@ -127,7 +138,14 @@ class PeersTestCase(SynchronousTestCase):
         self.regbroker = Regbroker(
             self.directory / "regbroker",
             self.authority,
-            SECTIONS.format(url=url, authority=root) + upstream,
+            SECTIONS.format(
+                url=url,
+                authority=root,
+                registry=self.registry_options,
+                more=self.more_sections,
+                upstream=upstream,
+            ),
+            main=self.main,
         )
         self.addCleanup(self.regbroker.stop)
         self.regbroker.start()

@@ -46,6 +46,34 @@ class UnchangedTests(ProxyTestCase):
         self.assertEqual(reply.header(b"Content-Length"), str(len(body)).encode())
         self.assertIsNone(reply.header(b"Transfer-Encoding"))
 
+    async def test_limits(self) -> None:
+        """How often a client may still ask, whatever comes of the request."""
+        headers = [
+            "ratelimit-limit: 100;w=21600",
+            "ratelimit-remaining: 99;w=21600",
+            "docker-ratelimit-source: 192.0.2.7",
+            'Warning: 299 - "sign in"',
+        ]
+        for method, path, status in (
+            ("HEAD", MANIFEST, 200),
+            ("GET", MANIFEST, 200),
+            ("GET", TAGS, 200),
+            ("GET", BLOB, 307),
+            ("GET", MANIFEST, 404),
+            ("GET", MANIFEST, 429),
+        ):
+            more = [*headers]
+            if status == 307:
+                more.append("Location: https://storage.test/x")
+            if status == 429:
+                more.append("Retry-After: 30")
+            answer = response(status, *more, body=b"" if method == "HEAD" else b"{}")
+            reply = await self.exchange(method, path, answer)
+            self.assertEqual(reply.status, status)
+            for header in more:
+                name, _, value = header.partition(": ")
+                self.assertEqual(reply.all(name.encode()), [value.encode()])
+
     async def test_packed(self) -> None:
         """What the upstream has packed stays packed."""
         body = gzip.compress(b"layer" * 1000)

@@ -104,7 +104,7 @@ class HeadersTests(ProxyTestCase):
 
     async def test_query_is_kept(self) -> None:
         """A query goes up byte for byte, but for what is about a mirror."""
-        query = "_state=a%2Bb%2fc==&&digest=sha256%3aabc&x=%20+&ns=docker.io&y"
+        query = "_state=a%2Bb%2fc==&&digest=sha256%3aabc&x=%20+&ns=registry.test&y"
         call = await self.relayed("PUT", f"{UPLOAD}?{query}", "Content-Length: 0")
         self.assertEqual(
             call.target,

@@ -14,7 +14,7 @@ from tests.proxycase import (
     TLSUpstream,
 )
 from tests.scripted import Call, response
-from tests.wire import Flood
+from tests.wire import Flood, Message
 
 EXPECT = "Expect: 100-continue"
 CHUNKED = "Transfer-Encoding: chunked"
@@ -279,3 +279,82 @@ class EarlyReplyOverTLSTests(TLSUpstream, EarlyReplyTests):
 
 class BodyOverTLSTests(TLSUpstream, BodyTests):
     """The same with an upstream behind TLS."""
+
+
+class ReadOnlyTests(ProxyTestCase):
+    """Where nothing may be written, nobody asks for a body, a name or a password."""
+
+    more = "writes = deny"
+    tokens = True
+
+    WRITES = (
+        ("POST", UPLOADS, b""),
+        ("POST", f"{UPLOADS}?mount={DIGEST}&from=team/other", b""),
+        ("POST", "/v2/nobody/knows/blobs/uploads/", b""),
+        ("GET", UPLOAD, b""),
+        ("HEAD", UPLOAD, b""),
+        ("PATCH", UPLOAD, b""),
+        ("PUT", f"{UPLOAD}?digest={DIGEST}", b""),
+        ("DELETE", UPLOAD, b""),
+        ("PUT", MANIFEST, b"GET, HEAD"),
+        ("DELETE", MANIFEST, b"GET, HEAD"),
+        ("DELETE", BLOB, b"GET, HEAD"),
+    )
+
+    def assert_refused(self, reply: Message, allow: bytes) -> None:
+        """405, in the registry's words; no challenge."""
+        self.assertEqual(reply.status, 405)
+        self.assertEqual(reply.header(b"Allow"), allow)
+        self.assertIsNone(reply.header(b"WWW-Authenticate"))
+        self.assertEqual(
+            reply.header(b"Docker-Distribution-Api-Version"), b"registry/2.0"
+        )
+
+    async def test_refused(self) -> None:
+        """With credentials or without, for what is served and what is not."""
+        for credentials in ((), ("Authorization: Bearer t",), ("Authorization: x",)):
+            for method, path, allow in self.WRITES:
+                reply = await self.client.ask(
+                    method, path, *credentials, "Content-Length: 0"
+                )
+                self.assert_refused(reply, allow)
+                if method != "HEAD":
+                    self.assertEqual(reply.code, "UNSUPPORTED")
+                    self.assertIn("read-only", reply.message)
+        self.assertEqual(self.upstream.calls, [])
+
+    async def test_no_body_wanted(self) -> None:
+        """No 100 is sent, and nothing of a body is waited for."""
+        for method, path, allow in self.WRITES:
+            if method in ("GET", "HEAD", "DELETE"):
+                continue
+            for headers in (
+                (EXPECT, "Content-Length: 5000000000"),
+                (EXPECT, CHUNKED),
+                ("Content-Length: 5000000000",),
+                (CHUNKED,),
+            ):
+                self.client = await self.connect()
+                self.client.request(method, path, *headers)
+                self.assert_refused(await self.client.reply(), allow)
+                self.time.clock.advance(10)
+                await self.client.end()
+                self.assertEqual(self.client.seen.count(b"HTTP/1.1"), 1)
+        self.assertEqual(self.upstream.calls, [])
+
+    async def test_small_body(self) -> None:
+        """After a small body that came at once the connection goes on."""
+        reply = await self.client.ask("PUT", MANIFEST, body=b"abc")
+        self.assert_refused(reply, b"GET, HEAD")
+        reply = await self.exchange("GET", BLOB, response(200, body=b"x"))
+        self.assertEqual((reply.status, reply.body), (200, b"x"))
+
+    async def test_pulls(self) -> None:
+        """What reads goes through, the ping and the token service included."""
+        self.assertEqual((await self.client.ask("GET", "/v2/")).status, 401)
+        for method in ("GET", "HEAD"):
+            for path in (MANIFEST, BLOB):
+                answer = response(200, "Content-Length: 0")
+                reply = await self.exchange(method, path, answer)
+                self.assertEqual(reply.status, 200)
+        self.assertEqual((await self.client.ask("DELETE", "/auth")).status, 405)

@@ -28,8 +28,10 @@ address = "{directory}/containerd.sock"
 path = "{directory}/opt"
 """
 
+# the server is what is asked when no host has it: never anybody but ours
 HOSTS = """\
 server = "https://{host}"
+ca = "{certificate}"
 
 [host."https://{host}"]
 capabilities = ["pull", "resolve", "push"]
@@ -66,7 +68,11 @@ class Containerd:
 
     def trust(self, host: str) -> None:
         """Accept our authority for a registry, in a `hosts.toml`."""
-        directory = self._hosts / host
+        self.mirror(host, host)
+
+    def mirror(self, source: str, host: str) -> None:
+        """Ask `host` for the images of a source, in the source's `hosts.toml`."""
+        directory = self._hosts / source
         directory.mkdir()
         text = HOSTS.format(host=host, certificate=self._certificate)
         (directory / "hosts.toml").write_text(text)

@@ -1,0 +1,71 @@
+"""CORS at the door of a registry: preflights answered, replies marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from twisted.web.server import Request
+
+from regbroker.cors import (
+    allowed_origin,
+    is_preflight,
+    preflight_headers,
+    reply_headers,
+)
+from regbroker.headers import Header
+from regbroker.replies import set_status
+
+_READING = "GET, HEAD"
+_WRITING = "GET, HEAD, POST, PUT, PATCH, DELETE"
+_TOKENS = "GET, POST"
+_SEARCHING = "GET"
+
+
+class CrossOrigin:
+    """
+    What one registry tells the browsers of web pages.
+
+    `origins` are those that are allowed, as in `regbroker.cors`; with
+    `read_only` nothing of ``/v2`` may be written.
+    """
+
+    def __init__(self, origins: tuple[str, ...], read_only: bool = False) -> None:
+        self._origins = origins
+        self._api_methods = _READING if read_only else _WRITING
+
+    def answer(self, request: Request, path: str, token_path: str) -> bool:
+        """
+        Mark the reply to come; True when it was a preflight and is answered.
+
+        `token_path` is where the token service is for this request.
+        """
+        headers = request.requestHeaders
+        given = [
+            value.decode("latin-1") for value in headers.getRawHeaders(b"Origin", [])
+        ]
+        origin = allowed_origin(self._origins, given)
+        # An upstream with rules of its own may refuse pages that it does not
+        # know. It is not asked by one: we are.
+        headers.removeHeader(b"Origin")
+        methods = self._methods(path, token_path)
+        wanted = request.getHeader("Access-Control-Request-Method")
+        asks = is_preflight(request.method.decode("latin-1"), wanted)
+        if origin is None or methods is None or not asks:
+            _add(request, reply_headers(origin))
+            return False
+        _add(request, preflight_headers(origin, methods))
+        set_status(request, 204)
+        request.finish()
+        return True
+
+    def _methods(self, path: str, token_path: str) -> str | None:
+        if path == "/v2" or path.startswith("/v2/"):
+            return self._api_methods
+        if path.rstrip("/") == token_path:
+            return _TOKENS
+        return _SEARCHING if path == "/v1/search" else None
+
+
+def _add(request: Request, headers: Iterable[Header]) -> None:
+    for name, value in headers:
+        request.responseHeaders.addRawHeader(name, value)
