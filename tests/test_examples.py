@@ -6,7 +6,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.config import Config, HtpasswdConfig, LdapConfig
+from regbroker.config import Config, HtpasswdConfig, LdapConfig, RegistryConfig
+from regbroker.errors import NameUnknown
 from regbroker.ini import parse_config
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "etc" / "examples"
@@ -16,6 +17,12 @@ def load(name: str) -> Config:
     """Read an example, as if the files that it names were there."""
     path = EXAMPLES / f"{name}.ini"
     return parse_config(path.read_text(), PurePath(path.parent), lambda file: None)
+
+
+def leads(registry: RegistryConfig, name: str) -> list[str]:
+    """Where a name leads, in the order in which it is asked for there."""
+    routes = registry.mapping.routes(name)
+    return [f"{route.upstream}:{route.upstream_name}" for route in routes]
 
 
 def load_toml(name: str) -> dict[str, Any]:
@@ -82,6 +89,63 @@ class ExampleTests(SynchronousTestCase):
         self.assertIsNone(registry.accounts)
         self.assertEqual(registry.lent_actions, {"pull"})
         self.assertEqual(config.upstreams["ecr"].credential_helper, "ecr-login")
+
+    def test_docker_hub(self) -> None:
+        """Docker Hub's names, without a namespace, too; nothing is written."""
+        config = load("docker-hub")
+        (registry,) = config.registries
+        for name in ("nginx", "library/nginx"):
+            self.assertEqual(leads(registry, name), ["hub:library/nginx"])
+        self.assertEqual(leads(registry, "grafana/grafana"), ["hub:grafana/grafana"])
+        self.assertEqual(registry.trusted_upstreams, ("hub",))
+        self.assertIsNone(registry.accounts)
+        self.assertEqual(
+            (registry.redirects, registry.catalog, registry.writes),
+            ("follow", "deny", "deny"),
+        )
+        hub = config.upstreams["hub"]
+        self.assertEqual(str(hub.origin), "https://registry-1.docker.io")
+        self.assertEqual(hub.search_url, "https://index.docker.io/v1")
+
+    def test_docker_hub_second_source(self) -> None:
+        """The same names at both, written otherwise at the second."""
+        config = load("docker-hub-second-source")
+        (registry,) = config.registries
+        both = ["hub:library/nginx", "harbor:dockerhub/library/nginx"]
+        for name in ("nginx", "library/nginx"):
+            self.assertEqual(leads(registry, name), both)
+        self.assertEqual(
+            leads(registry, "grafana/grafana"),
+            ["hub:grafana/grafana", "harbor:dockerhub/grafana/grafana"],
+        )
+        self.assertEqual(registry.trusted_upstreams, ("hub",))
+        self.assertEqual(registry.lent_actions, {"pull"})
+        self.assertEqual(config.upstreams["hub"].answer_timeout, 5)
+        self.assertEqual(config.upstreams["hub"].username, "")
+        self.assertEqual(config.upstreams["harbor"].username, "robot$pull")
+
+    def test_many_registries(self) -> None:
+        """Each namespace leads to one registry, and each host; passwords to one."""
+        config = load("many-registries")
+        people, docker, quay = config.registries
+        for name, upstream_name in (
+            ("team/app", "own:team/app"),
+            ("hub/nginx", "hub:library/nginx"),
+            ("hub/grafana/grafana", "hub:grafana/grafana"),
+            ("quay/org/app", "quay:org/app"),
+            ("ghcr/org/app", "ghcr:org/app"),
+            ("k8s/pause", "k8s:pause"),
+        ):
+            self.assertEqual(leads(people, name), [upstream_name])
+        self.assertRaises(NameUnknown, people.mapping.routes, "nginx")
+        self.assertEqual(people.trusted_upstreams, ("own",))
+        self.assertEqual(leads(docker, "nginx"), ["hub:library/nginx"])
+        self.assertEqual(leads(quay, "org/app"), ["quay:org/app"])
+        self.assertEqual((docker.writes, quay.writes), ("deny", "deny"))
+        self.assertEqual(
+            config.sources,
+            {"docker.io": docker.host, "quay.io": quay.host},
+        )
 
     def test_containerd_mirror(self) -> None:
         """Two sources, read-only; the hub with our account for everybody."""

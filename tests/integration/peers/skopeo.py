@@ -63,6 +63,14 @@ class Skopeo:
             *(f"docker://{reference}", target),
         )
 
+    def copy(self, source: str, target: str) -> Finished:
+        """Copy `HOST/NAME:TAG` to another one."""
+        return self.run(
+            *("copy", "--src-cert-dir", self._certificates),
+            *("--dest-cert-dir", self._certificates),
+            *(f"docker://{source}", f"docker://{target}"),
+        )
+
     def digest_of(self, reference: str) -> str:
         """The digest that the registry gives for `HOST/NAME:TAG`."""
         done = self._with_certificates(

@@ -14,10 +14,12 @@ from .certificates import Pair
 
 
 class TlsServer:
-    """Serves a handler class on a loopback port that the kernel chose."""
+    """Serves a handler class on a loopback port: by default one the kernel chooses."""
 
-    def __init__(self, pair: Pair, handler: type[BaseHTTPRequestHandler]) -> None:
-        self._server = _Server(pair, handler)
+    def __init__(
+        self, pair: Pair, handler: type[BaseHTTPRequestHandler], port: int = 0
+    ) -> None:
+        self._server = _Server(pair, handler, port)
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(
             target=self._server.serve_forever,
@@ -37,11 +39,13 @@ class TlsServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, pair: Pair, handler: type[BaseHTTPRequestHandler]) -> None:
+    def __init__(
+        self, pair: Pair, handler: type[BaseHTTPRequestHandler], port: int
+    ) -> None:
         self._context = _server_context(pair)
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
-        super().__init__(("127.0.0.1", 0), handler)
+        super().__init__(("127.0.0.1", port), handler)
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         """Accept; the handshake is left to the connection's own thread."""

@@ -42,7 +42,10 @@ class User:
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """What the token server was asked, and what it answered."""
+    """What the token server was asked, and what it answered.
+
+    `secret` is the password or the refresh token that it was asked with.
+    """
 
     method: str
     user: str
@@ -50,6 +53,7 @@ class TokenRequest:
     service: str
     scopes: tuple[str, ...]
     offline: bool
+    secret: str = ""
     status: int = 0
 
 
@@ -62,10 +66,17 @@ class Refusal:
 
 
 class TokenServer:
-    """Answers `https://127.0.0.1:PORT/token` until it is stopped."""
+    """Answers `https://127.0.0.1:PORT/token` until it is stopped.
+
+    The user `""` is whoever brings no credentials.
+    """
 
     def __init__(
-        self, authority: Authority, users: Mapping[str, User], lifetime: int = 300
+        self,
+        authority: Authority,
+        users: Mapping[str, User],
+        lifetime: int = 300,
+        issuer: str = ISSUER,
     ) -> None:
         self.users = dict(users)
         self.lifetime = lifetime
@@ -77,7 +88,8 @@ class TokenServer:
         self._requests: list[TokenRequest] = []
         self._refresh_tokens: dict[str, str] = {}
         self._lock = threading.Lock()
-        self._signer = authority.issue_signer(ISSUER)
+        self._issuer = issuer
+        self._signer = authority.issue_signer(issuer)
 
         class Handler(_TokenHandler):
             server_state = self
@@ -148,7 +160,7 @@ class TokenServer:
         access = self._granted(request.user, request.scopes)
         token = sign_token(
             self._signer,
-            issuer=ISSUER,
+            issuer=self._issuer,
             audience=request.service,
             subject=request.user,
             lifetime=self.lifetime,
@@ -203,6 +215,7 @@ class _TokenHandler(BaseHTTPRequestHandler):
                 _first(query, "service"),
                 _scopes(query),
                 _first(query, "offline_token") in ("true", "1"),
+                password,
             ),
             credentials is None or self.server_state.password_fits(user, password),
         )
@@ -230,6 +243,7 @@ class _TokenHandler(BaseHTTPRequestHandler):
                 _first(form, "service"),
                 _scopes(form),
                 _first(form, "access_type") == "offline",
+                _first(form, "refresh_token") or _first(form, "password"),
             ),
             accepted,
         )
