@@ -49,6 +49,7 @@ from regbroker.upstreamtokens import UpstreamTokens
 from regbroker.web.admission import Gate, LocalGate, UpstreamGate
 from regbroker.web.answering import Answering
 from regbroker.web.asking import Asking
+from regbroker.web.following import Following
 from regbroker.web.proxy import Proxy
 from regbroker.web.site import Registry, VirtualHosts
 from regbroker.web.tokens import (
@@ -269,7 +270,10 @@ def _build_root(
             gate = UpstreamGate(service.upstream, broker, answering, shared is not None)
             granting = UpstreamGranting(broker, service.upstream.name)
         asking = Asking(service.upstream, speaker, reactor)
-        proxy = Proxy(entry.mapping, gate, asking, answering, entry.catalog)
+        following = None
+        if entry.redirects == "follow":
+            following = Following(service.upstream, reactor)
+        proxy = Proxy(entry.mapping, gate, asking, answering, entry.catalog, following)
         registries.append(
             Registry(
                 entry.host,

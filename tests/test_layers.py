@@ -10,11 +10,12 @@ from twisted.trial.unittest import SynchronousTestCase
 # The ground first. A module imports only from its own row and the rows before it.
 ROWS = {
     "ground": "__init__ errors",
-    "pure": "names scopes challenges mapping headers queries origins redirects realms"
+    "pure": "names scopes challenges mapping headers queries origins addresses"
+    " redirects hops realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens"
     " config inivalues inisections ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
-    " upstreams tokenservice coalescing observe watchedfile keyfile signing"
+    " storages upstreams tokenservice coalescing observe watchedfile keyfile signing"
     " credentials credentialhelper htpasswd ldapconnection ldapsearch ldap credchecker"
     " checking",
     "sandbox": "sandbox sandbox.*",

@@ -4,8 +4,6 @@ The way of a request under ``/v2``: parse, map, admit, relay, map back.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-
 from twisted.web.server import Request
 
 from regbroker.connections import Reply
@@ -22,6 +20,7 @@ from regbroker.web.answering import Answering
 from regbroker.web.asking import Asking
 from regbroker.web.catalog import Refused, read_page
 from regbroker.web.exchange import Exchange
+from regbroker.web.following import Following
 
 
 class Proxy:
@@ -34,12 +33,14 @@ class Proxy:
         asking: Asking,
         answering: Answering,
         catalog: str,
+        following: Following | None = None,
     ) -> None:
         self._mapping = mapping
         self._gate = gate
         self._asking = asking
         self._answering = answering
         self._catalog = catalog
+        self._following = following
 
     async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
@@ -63,7 +64,14 @@ class Proxy:
         elif target.endpoint is Endpoint.CATALOG:
             await self._serve_catalog(exchange, visitor)
         else:
-            await self._answering.answer(exchange, await self._asking.ask(exchange))
+            reply = await self._followed(exchange, await self._asking.ask(exchange))
+            await self._answering.answer(exchange, reply)
+
+    async def _followed(self, exchange: Exchange, reply: Reply) -> Reply:
+        """Return a reply, or what it leads to where redirects are followed."""
+        if self._following is None:
+            return reply
+        return await self._following.follow(exchange, reply)
 
     def _map_names(self, exchange: Exchange) -> None:
         target, event = exchange.target, exchange.event
@@ -102,8 +110,9 @@ class Proxy:
         if self._catalog == "deny":
             raise EndpointUnknown("this registry does not list its repositories")
 
-        def ask(query: str) -> Awaitable[Reply]:
-            return self._asking.send(exchange, query)
+        async def ask(query: str) -> Reply:
+            reply = await self._asking.send(exchange, query)
+            return await self._followed(exchange, reply)
 
         visible = None if visitor is None else await self._gate.visible(visitor)
 
