@@ -15,7 +15,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
 
-from regbroker.connections import Reply
+from regbroker.connections import UPSTREAM, Reply
 from regbroker.errors import (
     RedirectRefused,
     StorageRefused,
@@ -34,6 +34,7 @@ from regbroker.hops import (
     storage_request_headers,
 )
 from regbroker.names import Endpoint
+from regbroker.origins import Origin
 from regbroker.storages import STORAGE
 from regbroker.streams import Stall, gather_body
 from regbroker.upstreams import Upstream
@@ -147,18 +148,20 @@ class Following:
         return reply.with_headers(_flat(known | given))
 
     async def _ask(
-        self, method: str, place: Place, headers: Iterable[Header], own: Any
+        self, method: str, place: Place, headers: Iterable[Header], own: Origin
     ) -> Reply:
         if place.origin == own:
+            asked = UPSTREAM
             request = self._upstream.request_whole(method, place.target, headers)
         else:
+            asked = STORAGE
             request = self._upstream.storages.request(method, place, headers)
         asking = Deferred.fromCoroutine(request)
         asking.addTimeout(self._upstream.config.timeout, self._clock)
         try:
             return await asking
         except TimeoutError:
-            raise UpstreamTimeout(f"{STORAGE} did not answer") from None
+            raise UpstreamTimeout(f"{asked} did not answer") from None
 
     async def _content(self, exchange: Exchange, reply: Reply) -> list[Header]:
         """Return a storage's headers about its content; raises `UpstreamError`."""
