@@ -25,6 +25,7 @@ Twisted; `tests/test_connections.py` holds what is relied upon.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import Any
 
 from OpenSSL import SSL
@@ -83,6 +84,9 @@ MAX_EARLY_REPLY_BYTES = 1024 * 1024
 
 #: A reply's status line and headers, interim replies included.
 MAX_HEADER_BYTES = 256 * 1024
+
+#: Who is asked, mostly, in the words of an error.
+UPSTREAM = "the upstream registry"
 
 _log = Logger()
 
@@ -173,6 +177,15 @@ class Reply:
         self._connection = connection
         self._parser = parser
 
+    def with_headers(self, headers: Iterable[Header]) -> Reply:
+        """Return the same reply under other headers, all of them end to end."""
+        changed = copy(self)
+        changed.headers = Headers()
+        for name, value in headers:
+            changed.headers.addRawHeader(name, value)
+        changed.connection_options = frozenset()
+        return changed
+
     def deliver(self, protocol: Any) -> None:
         """Send the body to a protocol, as `IResponse.deliverBody` does."""
         self._response.deliverBody(protocol)
@@ -199,7 +212,7 @@ class Connections:
     The connections to one origin.
 
     `clock` is an `IReactorTime`; `connect_timeout` bounds, in seconds, the TCP
-    connection and, again, the TLS handshake.
+    connection and, again, the TLS handshake. `what` is who is asked, for people.
     """
 
     def __init__(
@@ -208,11 +221,13 @@ class Connections:
         origin: Origin,
         endpoint: IStreamClientEndpoint,
         connect_timeout: float,
+        what: str = UPSTREAM,
     ) -> None:
         self._clock = clock
         self._origin = origin
         self._endpoint = endpoint
         self._connect_timeout = connect_timeout
+        self._what = what
         self._idle: list[UpstreamProtocol] = []
         self._sweeping: Any = None
 
@@ -247,7 +262,7 @@ class Connections:
                     raise
             return await _send(await self._connect(), request, on_continue)
         except Exception as error:
-            raise converted_error(error, self._origin) from error
+            raise converted_error(error, self._origin, self._what) from error
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -338,7 +353,7 @@ def was_cancelled(error: BaseException) -> bool:
 
 
 def converted_error(
-    error: Exception, origin: Origin, what: str = "the upstream registry"
+    error: Exception, origin: Origin, what: str = UPSTREAM
 ) -> Exception:
     """
     Return what a failed request becomes: an `UpstreamError`, mostly.

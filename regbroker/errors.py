@@ -22,8 +22,10 @@ Everything that regbroker itself can refuse or fail at, as one tree::
         |-- AccountsUnavailable   503  UNAVAILABLE
         `-- UpstreamError         the upstream's fault
             |-- UpstreamMalformed     502  UNKNOWN
+            |-- RedirectRefused       502  UNKNOWN
             |-- UpstreamUnavailable   503  UNAVAILABLE
             |-- UpstreamTimeout       504  UNAVAILABLE
+            |-- StorageRefused        as the storage says
             `-- UpstreamRefused       as the upstream says
 
 The codes are those of the OCI distribution specification, with Docker's
@@ -200,6 +202,18 @@ class UpstreamMalformed(UpstreamError):
     """The upstream's answer cannot be understood or must not be passed on."""
 
 
+class RedirectRefused(UpstreamError):
+    """
+    The upstream redirects to where regbroker does not follow.
+
+    `why` is for the log: a client is not told what lies behind.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__("the upstream redirects to where regbroker does not follow")
+        self.why = why
+
+
 class UpstreamUnavailable(UpstreamError):
     """The upstream cannot be reached, or its certificate is not trusted."""
 
@@ -212,6 +226,21 @@ class UpstreamTimeout(UpstreamError):
 
     status = 504
     code = "UNAVAILABLE"
+
+
+class StorageRefused(UpstreamError):
+    """The storage that the upstream redirects to said no: its status, our words."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
+        super().__init__(message, headers=headers)
+        self.status = status
+        self.code = code
 
 
 class UpstreamRefused(UpstreamError):

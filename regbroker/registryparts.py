@@ -28,6 +28,7 @@ from regbroker.web.asking import Asking
 from regbroker.web.catalog import Catalog
 from regbroker.web.choosing import Candidate, Choosing
 from regbroker.web.crossorigin import CrossOrigin
+from regbroker.web.following import Following
 from regbroker.web.proxy import Proxy
 from regbroker.web.search import (
     Permission,
@@ -131,6 +132,7 @@ def _candidate(
         upstream,
         Asking(upstream, _speaker(entry, service), reactor),
         Answering(upstream, entry.token_path, reactor),
+        Following(upstream, reactor) if entry.redirects == "follow" else None,
     )
 
 

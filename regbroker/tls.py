@@ -340,13 +340,21 @@ class Trust:
     def endpoint(
         self, reactor: Any, origin: Origin, connect_timeout: float
     ) -> IStreamClientEndpoint:
-        """Return the endpoint that dials `origin`; TLS when it is https."""
+        """Return the endpoint that dials `origin`, kept; TLS when it is https."""
         if origin not in self._endpoints:
-            endpoint: IStreamClientEndpoint = HostnameEndpoint(
-                reactor, origin.host, origin.port, connect_timeout
+            self._endpoints[origin] = self.new_endpoint(
+                reactor, origin, connect_timeout
             )
-            if origin.scheme == "https":
-                options = client_options(origin.host, self._root, _PROTOCOLS)
-                endpoint = wrapClientTLS(options, endpoint)
-            self._endpoints[origin] = endpoint
         return self._endpoints[origin]
+
+    def new_endpoint(
+        self, reactor: Any, origin: Origin, connect_timeout: float
+    ) -> IStreamClientEndpoint:
+        """Return an endpoint that dials `origin`, for the caller to keep."""
+        endpoint: IStreamClientEndpoint = HostnameEndpoint(
+            reactor, origin.host, origin.port, connect_timeout
+        )
+        if origin.scheme == "https":
+            options = client_options(origin.host, self._root, _PROTOCOLS)
+            endpoint = wrapClientTLS(options, endpoint)
+        return endpoint

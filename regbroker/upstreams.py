@@ -30,6 +30,7 @@ from regbroker.origins import Origin
 from regbroker.realms import Realm, RealmRefused, allowed_realm, parse_realm
 from regbroker.redirects import OwnAddress
 from regbroker.resting import Rest
+from regbroker.storages import Storages
 from regbroker.streams import gather_body
 from regbroker.tls import Trust
 
@@ -76,6 +77,10 @@ class Upstream:
         self.known: Knowledge | None = None
         self._clock = clock
         self._trust = Trust(Path(config.ca_file) if config.ca_file else None)
+        #: The servers that this upstream redirects to.
+        self.storages = Storages(
+            clock, self._trust, config.redirect_hosts, config.connect_timeout
+        )
         self._connections: Connections | None = None
         self._origin: Origin | None = None
         #: For registries that have another upstream to ask meanwhile.
@@ -114,6 +119,7 @@ class Upstream:
             self._timer.cancel()
             self._timer = None
         self._learning.cancel()
+        self.storages.close()
         if self._connections is not None:
             self._connections.close()
 
@@ -133,13 +139,22 @@ class Upstream:
         """
         Send a request for a target such as ``/v2/``; see `Connections.request`.
         """
+        return await self.request_whole(
+            method, self.config.base_path + target, headers, body, on_continue
+        )
+
+    async def request_whole(
+        self,
+        method: str,
+        target: str,
+        headers: Iterable[Header],
+        body: IBodyProducer | None = None,
+        on_continue: Callable[[], None] | None = None,
+    ) -> Reply:
+        """Send a request for a target that has its `base_path`, or goes without."""
         assert self._connections is not None
         return await self._connections.request(
-            method.encode(),
-            (self.config.base_path + target).encode("latin-1"),
-            headers,
-            body,
-            on_continue,
+            method.encode(), target.encode("latin-1"), headers, body, on_continue
         )
 
     async def knowledge(self) -> Knowledge:

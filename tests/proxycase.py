@@ -159,7 +159,7 @@ class ProxyTestCase(SocketTestCase):
 
     async def set_up(self) -> None:
         await super().set_up()
-        self.time = HeldTime()
+        self.time = self.make_time()
         self.services: list[RegbrokerService] = []
         self.upstream = self.make_upstream()
         self.upstream.start()
@@ -169,6 +169,10 @@ class ProxyTestCase(SocketTestCase):
         if self.autostart:
             await self.serve()
             self.client = await self.connect()
+
+    def make_time(self) -> HeldTime:
+        """The reactor that regbroker is given."""
+        return HeldTime()
 
     def make_upstream(self) -> ScriptedUpstream:
         """The upstream that the configuration names."""

@@ -10,7 +10,9 @@ from regbroker.errors import (
     ConfigurationError,
     HTTPError,
     NameUnknown,
+    RedirectRefused,
     RegbrokerError,
+    StorageRefused,
     UpstreamError,
     UpstreamRefused,
     code_for_status,
@@ -61,6 +63,7 @@ class TreeTests(SynchronousTestCase):
         for kind in all_below(HTTPError) - {
             ClientError,
             UpstreamError,
+            StorageRefused,
             UpstreamRefused,
         }:
             assert issubclass(kind, HTTPError)
@@ -147,6 +150,18 @@ class DocumentTests(SynchronousTestCase):
         )
         self.assertEqual(UpstreamError("x").status, 502)
         self.assertIn("429", str(error))
+
+    def test_redirected(self) -> None:
+        """What a storage refuses keeps its status; what is not followed, its secret."""
+        error = StorageRefused(404, "BLOB_UNKNOWN", "gone", [(b"A", b"1")])
+        self.assertEqual((error.status, error.headers), (404, ((b"A", b"1"),)))
+        self.assertEqual(
+            json.loads(error.body()),
+            {"errors": [{"code": "BLOB_UNKNOWN", "message": "gone"}]},
+        )
+        refused = RedirectRefused("10.0.0.1 is not public")
+        self.assertEqual(refused.why, "10.0.0.1 is not public")
+        self.assertNotIn("10.0.0.1", str(refused) + refused.body().decode())
 
 
 class ConfigurationErrorTests(SynchronousTestCase):

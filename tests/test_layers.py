@@ -10,12 +10,13 @@ from twisted.trial.unittest import SynchronousTestCase
 # The ground first. A module imports only from its own row and the rows before it.
 ROWS = {
     "ground": "__init__ errors",
-    "pure": "names scopes challenges mapping headers queries origins redirects realms"
+    "pure": "names scopes challenges mapping headers queries origins addresses"
+    " redirects hops realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
     " bundles searches sources cors config inivalues inisections ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
-    " upstreams documents tokenservice searchservice coalescing observe watchedfile"
-    " keyfile signing credentials credentialhelper htpasswd ldapconnection ldapsearch"
+    " storages upstreams documents tokenservice searchservice coalescing observe"
+    " watchedfile keyfile signing credentials credentialhelper htpasswd ldapconnection ldapsearch"
     " ldap credchecker checking",
     "sandbox": "sandbox sandbox.*",
     "behaviour": "upstreamtokens speakers broker bundlebroker localbroker",

@@ -18,7 +18,7 @@ from regbroker.requestbody import request_body
 from regbroker.speakers import Speaker, Spoken, own_account_refused
 from regbroker.streams import Stall, UploadBody
 from regbroker.upstreams import Upstream
-from regbroker.web.exchange import Exchange
+from regbroker.web.exchange import Asked, Exchange
 
 #: Lists are read and written anew here: they must come whole and unpacked.
 REWRITTEN = (Endpoint.TAGS, Endpoint.CATALOG)
@@ -110,6 +110,8 @@ class Asking:
             headers.append((b"Authorization", spoken.value.encode("latin-1")))
         if expects:
             headers.append((b"Expect", b"100-continue"))
+        asked = Asked(join_target(path, query), tuple(headers), spoken.is_ours)
+        exchange.asked = asked
         before = event.seconds
         asking: Deferred[Reply]
         stalled = False
@@ -124,8 +126,8 @@ class Asking:
         asking = Deferred.fromCoroutine(
             self._upstream.request(
                 event.method,
-                join_target(path, query),
-                headers,
+                asked.target,
+                asked.headers,
                 upload,
                 upload.upstream_continues if upload and expects else None,
             )

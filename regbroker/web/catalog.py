@@ -128,7 +128,7 @@ class Catalog:
                     wanted,
                     starts[0] if starts else None,
                     to_public,
-                    lambda query: candidate.asking.send(exchange, query),
+                    lambda query: candidate.send(exchange, query),
                     candidate.answering.gather_list,
                 )
             except Refused as refused:

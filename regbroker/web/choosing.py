@@ -21,6 +21,7 @@ from regbroker.errors import (
     FAILING_STATUSES,
     Denied,
     HTTPError,
+    RedirectRefused,
     TooManyRequests,
     UpstreamError,
     UpstreamMalformed,
@@ -33,12 +34,16 @@ from regbroker.upstreams import Upstream
 from regbroker.web.answering import Answering
 from regbroker.web.asking import Asking
 from regbroker.web.exchange import Exchange
+from regbroker.web.following import Following
 
 T = TypeVar("T")
 
 #: What an upstream that has another's names may say only because it has not all of
 #: them, or does not know the client.
 _LACKING_STATUSES = frozenset({401, 403, 404})
+
+#: Conditions that are not met, and ranges that are not there: nowhere, that is.
+_ABOUT_THE_REQUEST = frozenset({412, 416})
 
 _log = Logger()
 
@@ -50,6 +55,20 @@ class Candidate:
     upstream: Upstream
     asking: Asking
     answering: Answering
+    following: Following | None = None
+
+    async def ask(self, exchange: Exchange) -> Reply:
+        """Send a request, and follow where it leads; as `Asking.ask`."""
+        return await self._followed(exchange, await self.asking.ask(exchange))
+
+    async def send(self, exchange: Exchange, query: str) -> Reply:
+        """Send a request with this query; as `ask` otherwise."""
+        return await self._followed(exchange, await self.asking.send(exchange, query))
+
+    async def _followed(self, exchange: Exchange, reply: Reply) -> Reply:
+        if self.following is None:
+            return reply
+        return await self.following.follow(exchange, reply)
 
 
 #: Asks a candidate. The flag says that it stands in for the first choice, so that an
@@ -83,7 +102,7 @@ class Choosing:
         """
 
         async def ask(candidate: Candidate, is_substitute: bool) -> Reply:
-            reply = await candidate.asking.ask(exchange)
+            reply = await candidate.ask(exchange)
             if is_no_answer(reply.status, is_substitute):
                 raise await candidate.answering.refusal(exchange, reply)
             return reply
@@ -94,7 +113,7 @@ class Choosing:
             upstreams = upstreams[:1]
         if len(upstreams) == 1:
             candidate = self._turn_to(exchange, upstreams[0])
-            reply = await candidate.asking.ask(exchange)
+            reply = await candidate.ask(exchange)
         else:
             candidate, reply = await self.first(exchange, upstreams, ask)
         await candidate.answering.answer(exchange, reply)
@@ -159,6 +178,9 @@ class Choosing:
                 "the upstream registry did not answer in time"
             )
         except (UpstreamError, TooManyRequests) as error:
+            if error.status in _ABOUT_THE_REQUEST:
+                self._note_answer(upstream)
+                raise
             failure = error
         except Denied as error:
             self._note_answer(upstream)
@@ -172,7 +194,7 @@ class Choosing:
         failures.append(failure)
         # What makes no sense is about this one name, perhaps.
         if failure.status in FAILING_STATUSES and not isinstance(
-            failure, UpstreamMalformed
+            failure, UpstreamMalformed | RedirectRefused
         ):
             self._note_failure(upstream, failure)
         else:

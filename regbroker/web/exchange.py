@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from twisted.web.server import Request
 
 from regbroker.errors import BadRequest
 from regbroker.grants import parse_basic
-from regbroker.headers import ClientWay
+from regbroker.headers import ClientWay, Header
 from regbroker.mapping import Mapping, Route
 from regbroker.names import WANTED_ACTIONS, Action, Endpoint, Target
 from regbroker.observe import Event
 from regbroker.queries import without
 from regbroker.scopes import CATALOG_SCOPE, Scope, repository_scope
+
+
+@dataclass(frozen=True)
+class Asked:
+    """
+    What was sent upstream: the target without the upstream's base path.
+
+    `is_ours` says that its Authorization is regbroker's own, not the client's.
+    """
+
+    target: str
+    headers: tuple[Header, ...] = field(repr=False)
+    is_ours: bool
 
 
 class Exchange:
@@ -45,6 +60,8 @@ class Exchange:
         self.route: Route | None = None
         self.mounted_from: Route | None = None
         self.names: dict[str, str] = {}
+        #: The request that is answered now; None before anybody was asked.
+        self.asked: Asked | None = None
         given = request.getHeader(b"Authorization")
         self.authorization = given.decode("latin-1") if given is not None else None
 

@@ -68,6 +68,8 @@ class PeersTestCase(SynchronousTestCase):
     registry_options = ""
     more_sections = ""
 
+    upstream_sections = SECTIONS
+
     def setUp(self) -> None:
         # not trial's own: a socket's path may have no more than 107 characters
         # and podman reads no oci: path with "-_" in it, which mkdtemp may make.
@@ -83,13 +85,18 @@ class PeersTestCase(SynchronousTestCase):
         require_programs("docker-registry")
         self.token_server = TokenServer(self.authority, USERS)
         self.addCleanup(self.token_server.stop)
-        self.registry = DockerRegistry(
-            self.directory / "registry",
-            self.authority,
-            Tokens(self.token_server.realm, SERVICE, ISSUER),
-        )
+        self.registry = self.make_registry()
         self.addCleanup(self.registry.stop)
         self.registry.start()
+
+    def make_registry(self) -> DockerRegistry:
+        """The registry, which believes the token server."""
+        return DockerRegistry(self.directory / "registry", self.authority, self.tokens)
+
+    @property
+    def tokens(self) -> Tokens:
+        """What a registry must know of the token server."""
+        return Tokens(self.token_server.realm, SERVICE, ISSUER)
 
     def make_skopeo(self, name: str = "skopeo") -> Skopeo:
         """A skopeo of its own."""
@@ -138,7 +145,7 @@ class PeersTestCase(SynchronousTestCase):
         self.regbroker = Regbroker(
             self.directory / "regbroker",
             self.authority,
-            SECTIONS.format(
+            self.upstream_sections.format(
                 url=url,
                 authority=root,
                 registry=self.registry_options,

@@ -49,6 +49,14 @@ auth:
     path: {path}
 """
 
+MIDDLEWARE = """\
+middleware:
+  storage:
+    - name: redirect
+      options:
+        baseurl: {redirect_to}
+"""
+
 ACCESS_LINE = re.compile(
     r'^\S+ - \S+ \[[^]]*\] "(?P<method>[A-Z]+) (?P<target>\S+) HTTP/[\d.]+" '
     r"(?P<status>\d{3}) ",
@@ -86,8 +94,9 @@ class DockerRegistry:
     """A registry that stores in a directory of the test.
 
     Without `authentication` everybody may do everything; without `tls` it speaks
-    plain HTTP. It can be stopped and started again: the port and the stored images
-    stay.
+    plain HTTP. With `redirect_to`, a URL, it sends who wants a blob there, to the
+    path that the blob's file has below `storage`. It can be stopped and started
+    again: the port and the stored images stay.
     """
 
     def __init__(
@@ -97,10 +106,12 @@ class DockerRegistry:
         authentication: Tokens | Passwords | None = None,
         *,
         tls: bool = True,
+        redirect_to: str = "",
     ) -> None:
         require_programs("docker-registry")
         directory.mkdir()
         self.directory = directory
+        self.storage = directory / "blobs"
         self.port = 0
         self._daemon: Daemon | None = None
         self._scheme = "https" if tls else "http"
@@ -110,6 +121,7 @@ class DockerRegistry:
         root_certificate = directory / "root.crt"
         root_certificate.write_bytes(authority.certificate_pem())
         text = CONFIGURATION + (TLS if tls else "")
+        text += MIDDLEWARE if redirect_to else ""
         values: dict[str, object] = {}
         if isinstance(authentication, Tokens):
             text += TOKENS
@@ -120,6 +132,7 @@ class DockerRegistry:
         self._text = text
         self._values = {
             "directory": directory,
+            "redirect_to": redirect_to,
             "certificate": certificate,
             "key": key,
             "root_certificate": root_certificate,

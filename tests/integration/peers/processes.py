@@ -137,6 +137,7 @@ class Daemon:
         command: Sequence[str | Path],
         log: Path,
         environment: Mapping[str, str],
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.name = Path(str(command[0])).name
         self.log = log
@@ -149,6 +150,7 @@ class Daemon:
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 cwd=log.parent,
+                pass_fds=pass_fds,
             )
         self.pid = self._process.pid
 

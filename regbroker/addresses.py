@@ -1,0 +1,107 @@
+"""
+Which addresses belong to the public internet.
+
+A URL that a stranger wrote may lead to this machine, to its neighbours, or to
+the metadata service of the cloud that it runs in. So what is not known to be
+public is not: the lists below are those of IANA's special-purpose registries
+(RFC 6890), without the entries that are anycast for everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+)
+
+_NOT_PUBLIC_4 = tuple(
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",  # this network; Linux takes 0.0.0.0 for itself
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # shared behind carriers' NAT; Alibaba's metadata
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # public by number; in Azure the machine's own host
+        "169.254.0.0/16",  # link-local; the metadata of most clouds
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments; Oracle's metadata
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # relays for 6to4, which are no more
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, and broadcast
+    )
+)
+
+#: All that IANA has given out as global unicast. Outside are loopback, unique
+#: local (with AWS's metadata), link-local, site-local, multicast and the rest.
+_UNICAST_6 = IPv6Network("2000::/3")
+
+_NOT_PUBLIC_6 = tuple(
+    IPv6Network(network)
+    for network in (
+        "2001::/23",  # protocol assignments: benchmarks, ORCHID, Teredo
+        "2001:db8::/32",  # documentation
+        "3ffe::/16",  # 6bone, which is no more
+        "3fff::/20",  # documentation
+    )
+)
+
+_MAPPED = IPv6Network("::ffff:0:0/96")
+_NAT64 = IPv6Network("64:ff9b::/96")
+_TEREDO = IPv6Network("2001::/32")
+_6TO4 = IPv6Network("2002::/16")
+
+#: Interface identifiers of ISATAP, without the IPv4 address behind them.
+_ISATAP = (0x00005EFE, 0x02005EFE)
+
+
+def is_public(address: str) -> bool:
+    """
+    Tell whether an address literal is one of the public internet.
+
+    IPv4 addresses that an IPv6 address carries are judged in its place. What is
+    no address in its plain form (``127.1``, names, a zone behind ``%``) is not
+    public.
+    """
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, IPv4Address):
+        return _is_public_4(parsed)
+    if parsed.scope_id is not None:
+        return False
+    carried = list(_carried(parsed))
+    if not all(_is_public_4(one) for one in carried):
+        return False
+    if parsed in _MAPPED or parsed in _NAT64 or parsed in _TEREDO:
+        return True
+    return parsed in _UNICAST_6 and not any(parsed in each for each in _NOT_PUBLIC_6)
+
+
+def _is_public_4(address: IPv4Address) -> bool:
+    return not any(address in network for network in _NOT_PUBLIC_4)
+
+
+def _carried(address: IPv6Address) -> Iterator[IPv4Address]:
+    """Yield the IPv4 addresses to which packets for `address` may go."""
+    number = int(address)
+    last = IPv4Address(number & 0xFFFFFFFF)
+    if address in _MAPPED or address in _NAT64:
+        yield last
+    elif address in _6TO4:
+        yield IPv4Address(number >> 80 & 0xFFFFFFFF)
+    elif address in _TEREDO:
+        # The server, and the client with every bit turned.
+        yield IPv4Address(number >> 64 & 0xFFFFFFFF)
+        yield IPv4Address(~number & 0xFFFFFFFF)
+    if number >> 32 & 0xFFFFFFFF in _ISATAP:
+        yield last

@@ -1,0 +1,140 @@
+"""
+Redirects that are followed here: from which place to which, and with what.
+
+A redirect is untrusted input. What the upstream alone may see stays behind
+when its origin is left, and what other servers say about themselves goes no
+further.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from urllib.parse import quote, urljoin
+
+from regbroker.errors import RedirectRefused
+from regbroker.headers import Header
+from regbroker.origins import Origin, parse_origin
+from regbroker.queries import split_target
+from regbroker.redirects import OwnAddress
+
+#: Statuses that say where else to ask. 300 leaves the choice to people.
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+#: Object storage takes one; more than a few go round in a circle.
+MAX_HOPS = 5
+
+#: RFC 3986, 3, without the fragment: every text is one, whatever it means.
+_URL = re.compile(
+    r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?(?://(?P<authority>[^/?]*))?(?P<rest>.*)",
+    re.DOTALL,
+)
+
+#: What in a target stays as it is: every printable character of ASCII.
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+
+#: About what is wanted. The rest of a request is about who wants it.
+_ASKED_OF_ANYBODY = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"if-match",
+        b"if-modified-since",
+        b"if-none-match",
+        b"if-range",
+        b"if-unmodified-since",
+        b"range",
+        b"user-agent",
+    }
+)
+
+#: About the bytes that a storage sends.
+_ABOUT_THE_CONTENT = frozenset(
+    {
+        b"accept-ranges",
+        b"cache-control",
+        b"content-encoding",
+        b"content-length",
+        b"content-range",
+        b"content-type",
+        b"etag",
+        b"last-modified",
+    }
+)
+
+#: What only a registry knows about its content and about its client.
+_OF_THE_REGISTRY = frozenset(
+    {b"docker-content-digest", b"docker-ratelimit-source", b"warning"}
+)
+_OF_THE_REGISTRY_TOO = (b"oci-", b"ratelimit-")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A URL to ask: a server, and a path with its query, which may be secret."""
+
+    origin: Origin
+    target: str
+
+
+def next_place(here: Place, location: str, own: OwnAddress) -> Place:
+    """
+    Return where a Location leads from `here`.
+
+    A registry that calls itself by its public host means itself. The query keeps
+    every byte: it is signed. Raises `RedirectRefused` for what is no URL of HTTP,
+    and for one that would give up https.
+    """
+    match = _URL.fullmatch(location.partition("#")[0])
+    assert match is not None
+    scheme, authority, rest = match["scheme"], match["authority"], match["rest"]
+    if authority is None:
+        if scheme is not None:
+            raise RedirectRefused("its Location is no http or https URL")
+        origin, target = here.origin, _resolved(here.target, rest)
+    else:
+        origin = _origin(scheme or here.origin.scheme, authority, own)
+        target = rest if rest.startswith("/") else "/" + rest
+    if here.origin.scheme == "https" and origin.scheme != "https":
+        raise RedirectRefused(f"it leads from https to {origin}")
+    return Place(origin, quote(target, safe=_PRINTABLE, encoding="latin-1"))
+
+
+def _origin(scheme: str, authority: str, own: OwnAddress) -> Origin:
+    origin = parse_origin(scheme, authority)
+    if origin is None:
+        raise RedirectRefused("its Location is no http or https URL")
+    return own.origin if authority.lower() == own.public_host.lower() else origin
+
+
+def _resolved(here: str, reference: str) -> str:
+    """Return the target for a Location without a host."""
+    if reference.startswith("/"):
+        return reference
+    path, _ = split_target(here)
+    if reference.startswith("?"):
+        return path + reference
+    return urljoin(path, reference) if reference else here
+
+
+def storage_request_headers(headers: Iterable[Header]) -> Iterator[Header]:
+    """Yield what of an upstream's request another server is told, too."""
+    for name, value in headers:
+        if name.lower() in _ASKED_OF_ANYBODY:
+            yield name, value
+
+
+def content_headers(headers: Iterable[Header]) -> Iterator[Header]:
+    """Yield what of another server's reply the client is told."""
+    for name, value in headers:
+        if name.lower() in _ABOUT_THE_CONTENT:
+            yield name, value
+
+
+def registry_headers(headers: Iterable[Header]) -> Iterator[Header]:
+    """Yield what a registry's redirect says about what it leads to."""
+    for name, value in headers:
+        lower = name.lower()
+        if lower in _OF_THE_REGISTRY or lower.startswith(_OF_THE_REGISTRY_TOO):
+            yield name, value

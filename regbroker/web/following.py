@@ -1,0 +1,212 @@
+"""
+Redirects followed here, for clients that cannot reach what is behind.
+
+Between the way up and the way back: a reply that redirects is replaced by the
+one that it leads to. The upstream's own origin is asked over its own
+connections; every other server is a storage, which is told nothing of the
+client and believed in nothing but the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.logger import Logger
+
+from regbroker.connections import UPSTREAM, Reply
+from regbroker.errors import (
+    RedirectRefused,
+    StorageRefused,
+    UpstreamMalformed,
+    UpstreamTimeout,
+    code_for_status,
+)
+from regbroker.headers import Header, end_to_end, raw_headers
+from regbroker.hops import (
+    MAX_HOPS,
+    REDIRECTS,
+    Place,
+    content_headers,
+    next_place,
+    registry_headers,
+    storage_request_headers,
+)
+from regbroker.names import Endpoint
+from regbroker.origins import Origin
+from regbroker.storages import STORAGE
+from regbroker.streams import Stall, gather_body
+from regbroker.upstreams import Upstream
+from regbroker.web.asking import UPLOADING
+from regbroker.web.exchange import Asked, Exchange
+
+#: A page for people, who would be told to click: what is longer, or takes longer
+#: than that, costs more than a new connection.
+MAX_PAGE_BYTES = 64 * 1024
+PAGE_SECONDS = 5.0
+
+#: What a storage may answer with its content, or with the news that the client
+#: has it already.
+_CONTENT = (200, 206, 304)
+
+#: What clients act on. The storage's own words may name buckets and accounts.
+_REFUSALS = {
+    403: "does not give this out",
+    404: "does not have this",
+    410: "has this no more",
+    412: "has this, but not as the request's conditions want it",
+    416: "has no such range of this",
+    429: "is asked for too much",
+    503: "is not available now",
+}
+
+#: What is missing when a storage does not have what it was asked for.
+_MISSING = {Endpoint.BLOB: "BLOB_UNKNOWN", Endpoint.MANIFEST: "MANIFEST_UNKNOWN"}
+
+#: Of a refusal's headers: when to come again, and what ranges there are.
+_ABOUT_A_REFUSAL = {
+    416: (b"Content-Range",),
+    429: (b"Retry-After",),
+    503: (b"Retry-After",),
+}
+
+_log = Logger()
+
+
+class Following:
+    """Follows the redirects of one upstream."""
+
+    def __init__(self, upstream: Upstream, clock: Any) -> None:
+        self._upstream = upstream
+        self._clock = clock
+
+    async def follow(self, exchange: Exchange, reply: Reply) -> Reply:
+        """
+        Return what an upstream's reply leads to: itself, mostly.
+
+        Only what reads is followed, and never an upload, whose Locations are
+        places to write to. Raises `UpstreamError` when there is nothing that
+        could be passed on; the client has seen nothing then.
+        """
+        asked = exchange.asked
+        if (
+            asked is None
+            or reply.status not in REDIRECTS
+            or exchange.method not in ("GET", "HEAD")
+            or exchange.target.endpoint in UPLOADING
+        ):
+            return reply
+        before = exchange.event.seconds
+        try:
+            return await self._follow(exchange, asked, reply)
+        except RedirectRefused as refused:
+            _log.warn(
+                "[upstream {name}]: a redirect is not followed: {why}",
+                name=self._upstream.name,
+                why=refused.why,
+            )
+            raise
+        finally:
+            waited = exchange.event.seconds - before
+            sofar = exchange.event.upstream_seconds or 0.0
+            exchange.event.upstream_seconds = sofar + waited
+
+    async def _follow(self, exchange: Exchange, asked: Asked, reply: Reply) -> Reply:
+        own = self._upstream.own_address(exchange.way.host)
+        place = Place(own.origin, own.base_path + asked.target)
+        headers = asked.headers
+        known: dict[bytes, list[Header]] = {}
+        for _ in range(MAX_HOPS):
+            if place.origin == own.origin:
+                known |= _by_name(registry_headers(_end_to_end(reply)))
+            location = (reply.header(b"Location") or b"").decode("latin-1")
+            await self._read_off(reply)
+            if not location:
+                raise UpstreamMalformed("the upstream redirects without saying where")
+            place = next_place(place, location, own)
+            if place.origin != own.origin:
+                # For good: a stranger that redirects back to the upstream does
+                # not get to say what is asked there in the client's name.
+                headers = tuple(storage_request_headers(headers))
+            reply = await self._ask(exchange.method, place, headers, own.origin)
+            if reply.status not in REDIRECTS:
+                break
+        else:
+            reply.abort()
+            raise RedirectRefused(f"it is the last of more than {MAX_HOPS} in a row")
+        if place.origin != own.origin:
+            content = await self._content(exchange, reply)
+            return reply.with_headers([*content, *_flat(known)])
+        if reply.status == 401 and (asked.is_ours or headers != asked.headers):
+            # Nothing that the client could do something about.
+            reply.abort()
+            raise UpstreamMalformed(
+                "the upstream redirects to where it wants other credentials"
+            )
+        given = _by_name(_end_to_end(reply))
+        return reply.with_headers(_flat(known | given))
+
+    async def _ask(
+        self, method: str, place: Place, headers: Iterable[Header], own: Origin
+    ) -> Reply:
+        if place.origin == own:
+            asked = UPSTREAM
+            request = self._upstream.request_whole(method, place.target, headers)
+        else:
+            asked = STORAGE
+            request = self._upstream.storages.request(method, place, headers)
+        asking = Deferred.fromCoroutine(request)
+        asking.addTimeout(self._upstream.config.timeout, self._clock)
+        try:
+            return await asking
+        except TimeoutError:
+            raise UpstreamTimeout(f"{asked} did not answer") from None
+
+    async def _content(self, exchange: Exchange, reply: Reply) -> list[Header]:
+        """Return a storage's headers about its content; raises `UpstreamError`."""
+        if reply.status in _CONTENT:
+            return list(content_headers(_end_to_end(reply)))
+        await self._read_off(reply)
+        if reply.status not in _REFUSALS:
+            raise UpstreamMalformed(f"{STORAGE} answered with status {reply.status}")
+        code = code_for_status(reply.status)
+        if reply.status in (404, 410):
+            code = _MISSING.get(exchange.target.endpoint, code)
+        raise StorageRefused(
+            reply.status,
+            code,
+            f"{STORAGE} {_REFUSALS[reply.status]}",
+            [
+                (name, value)
+                for name in _ABOUT_A_REFUSAL.get(reply.status, ())
+                for value in reply.headers.getRawHeaders(name, ())
+            ],
+        )
+
+    async def _read_off(self, reply: Reply) -> None:
+        """Read a body that nobody wants, so that its connection is free again."""
+        stall = Stall(self._clock, PAGE_SECONDS, reply.abort)
+        try:
+            await gather_body(reply, MAX_PAGE_BYTES)
+        except UpstreamMalformed:
+            # It was too long, or broken off: so is its connection.
+            pass
+        finally:
+            stall.stop()
+
+
+def _end_to_end(reply: Reply) -> Iterable[Header]:
+    return end_to_end(raw_headers(reply.headers), reply.connection_options)
+
+
+def _by_name(headers: Iterable[Header]) -> dict[bytes, list[Header]]:
+    """Return headers by their names in lower case, values in order."""
+    found: dict[bytes, list[Header]] = {}
+    for header in headers:
+        found.setdefault(header[0].lower(), []).append(header)
+    return found
+
+
+def _flat(headers: dict[bytes, list[Header]]) -> list[Header]:
+    return [header for several in headers.values() for header in several]

@@ -1,0 +1,248 @@
+"""Where a Location leads, and what of a request goes there."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.errors import RedirectRefused
+from regbroker.hops import (
+    REDIRECTS,
+    Place,
+    content_headers,
+    next_place,
+    registry_headers,
+    storage_request_headers,
+)
+from regbroker.origins import Origin
+from regbroker.redirects import OwnAddress
+from tests.grammar import EXAMPLES, hostile
+
+UP = Origin("https", "registry.up.example", 443)
+PLAIN = Origin("http", "10.0.0.5", 5000)
+STORE = Origin("https", "store.example", 443)
+OWN = OwnAddress(UP, "public.example:8443")
+HERE = Place(UP, "/v2/acme/app/blobs/sha256:0?a=b")
+
+#: Signed as S3 and Azure do it.
+SIGNED = "X-Amz-Signature=0a%2Fb+c%20d&se=2026-01-01T00%3A00%3A00Z&x&=;~'()*"
+
+
+def led(location: str, here: Place = HERE, own: OwnAddress = OWN) -> tuple[Origin, str]:
+    """Where a Location leads."""
+    place = next_place(here, location, own)
+    return place.origin, place.target
+
+
+class NextPlaceTests(SynchronousTestCase):
+    def test_absolute(self) -> None:
+        """A URL is taken as it is, to the last byte of its query."""
+        for location, target in (
+            ("https://store.example/b/key", "/b/key"),
+            (f"https://store.example/b//./key?{SIGNED}", f"/b//./key?{SIGNED}"),
+            ("https://store.example:443", "/"),
+            ("https://store.example?x=1", "/?x=1"),
+            ("HTTPS://Store.EXAMPLE/Key#part", "/Key"),
+            ("//store.example/b", "/b"),
+        ):
+            self.assertEqual(led(location), (STORE, target), location)
+        self.assertEqual(
+            led("https://[2001:DB8::1]:8443/x"),
+            (Origin("https", "2001:db8::1", 8443), "/x"),
+        )
+
+    def test_relative(self) -> None:
+        """What has no host leads on from the URL that has answered."""
+        for location, target in (
+            ("/artifacts/x?y", "/artifacts/x?y"),
+            ("other;x?y;", "/v2/acme/app/blobs/other;x?y;"),
+            ("./x", "/v2/acme/app/blobs/x"),
+            ("../manifests/1", "/v2/acme/app/manifests/1"),
+            ("?c=d", "/v2/acme/app/blobs/sha256:0?c=d"),
+            ("#x", HERE.target),
+            ("", HERE.target),
+        ):
+            self.assertEqual(led(location), (UP, target), location)
+        self.assertEqual(led("/x", Place(STORE, "/b/key")), (STORE, "/x"))
+
+    def test_port(self) -> None:
+        """Another port of the same host is another server."""
+        self.assertEqual(
+            led("https://registry.up.example:8443/x"),
+            (Origin("https", "registry.up.example", 8443), "/x"),
+        )
+
+    def test_public_host(self) -> None:
+        """A registry that is told our name means itself, whatever the scheme."""
+        for location in (
+            "https://public.example:8443/v2/x",
+            "http://Public.example:8443/v2/x",
+        ):
+            self.assertEqual(led(location), (UP, "/v2/x"), location)
+        self.assertEqual(led("https://public.example/x")[0].host, "public.example")
+        nameless = OwnAddress(UP, "")
+        self.assertRaises(RedirectRefused, led, "mailto:x", HERE, nameless)
+
+    def test_https_stays(self) -> None:
+        """From https there is no way back to http, by no detour."""
+        for location in (
+            "http://store.example/b",
+            "http://registry.up.example/v2/x",
+            "http://registry.up.example:443/v2/x",
+        ):
+            self.assertRaises(RedirectRefused, led, location)
+        own = OwnAddress(PLAIN, "public.example")
+        here = Place(PLAIN, "/v2/x")
+        self.assertEqual(led("http://a.example/b", here, own)[0].scheme, "http")
+        self.assertEqual(led("https://store.example/b", here, own), (STORE, "/b"))
+        for location in ("http://10.0.0.5:5000/x", "https://public.example/x"):
+            self.assertRaises(RedirectRefused, led, location, Place(STORE, "/b"), own)
+
+    def test_no_url(self) -> None:
+        """Other schemes, credentials and what is no host are refused."""
+        for location in (
+            "ftp://store.example/x",
+            "file:///etc/passwd",
+            "gopher://127.0.0.1:25/x",
+            "unix:/run/docker.sock",
+            "sha256:0",
+            "javascript:alert(1)",
+            "https:///x",
+            "https://user:password@store.example/x",
+            "https://store.example\\@127.0.0.1/x",
+            "https://store.example:0/x",
+            "https://store.example:99999/x",
+            "https://[::1/x",
+            "https://[fe80::1%25eth0]/x",
+            "https://st\xf6re.example/x",
+            "https://store example/x",
+        ):
+            self.assertRaises(RedirectRefused, led, location)
+
+    def test_secrets(self) -> None:
+        """Why a redirect is refused never tells its query."""
+        for location in (f"http://store.example/?{SIGNED}", f"ftp://x/?{SIGNED}"):
+            error = self.assertRaises(RedirectRefused, led, location)
+            self.assertNotIn("Amz", str(error) + error.why)
+
+    def test_unwritten(self) -> None:
+        """What may not stand in a request line is written in its escaped form."""
+        for location, target in (
+            ("/a b?c d", "/a%20b?c%20d"),
+            ("/\xc3\xa9", "/%C3%A9"),
+            ("/a\x00b\x1f", "/a%00b%1F"),
+            ('/"<>`{|}', '/"<>`{|}'),
+        ):
+            self.assertEqual(led(location)[1], target)
+
+    @EXAMPLES
+    @given(hostile)
+    def test_any_text(self, text: str) -> None:
+        """Whatever a Location is, it is refused or leads to a target on a line."""
+        try:
+            origin, target = led(
+                text.encode("utf-8", "surrogateescape").decode("latin-1")
+            )
+        except RedirectRefused:
+            return
+        self.assertRegex(target, r"\A/[!-~]*\Z")
+        self.assertEqual(origin.scheme, "https")
+
+    @EXAMPLES
+    @given(st.from_regex(r"/[!-~]*", fullmatch=True))
+    def test_any_target(self, target: str) -> None:
+        """Nothing of another server's URL changes, but that it has no fragment."""
+        wanted = target.partition("#")[0]
+        for location in (f"https://store.example{target}", f"//store.example{target}"):
+            self.assertEqual(led(location), (STORE, wanted))
+
+    def test_statuses(self) -> None:
+        """304 is no redirect, and 300 leads nowhere of its own."""
+        self.assertEqual(sorted(REDIRECTS), [301, 302, 303, 307, 308])
+
+
+class HeadersTests(SynchronousTestCase):
+    def test_asked(self) -> None:
+        """Another server learns what is wanted, and not who wants it."""
+        told = [
+            (b"Accept", b"a/b"),
+            (b"accept", b"c/d"),
+            (b"Accept-Encoding", b"gzip"),
+            (b"Range", b"bytes=0-1"),
+            (b"If-Match", b"x"),
+            (b"If-None-Match", b"x"),
+            (b"If-Modified-Since", b"x"),
+            (b"If-Unmodified-Since", b"x"),
+            (b"If-Range", b"x"),
+            (b"User-Agent", b"docker/27"),
+        ]
+        kept_back = [
+            (name, b"secret")
+            for name in (
+                b"Authorization",
+                b"authorization",
+                b"Cookie",
+                b"Forwarded",
+                b"Proxy-Authorization",
+                b"Referer",
+                b"X-Forwarded-For",
+                b"X-Forwarded-Host",
+                b"X-Forwarded-Proto",
+                b"X-Real-IP",
+                b"X-Registry-Auth",
+                b"X-Amz-Security-Token",
+                b"If_Match",
+            )
+        ]
+        self.assertEqual(list(storage_request_headers(kept_back + told)), told)
+
+    def test_content(self) -> None:
+        """A storage is believed about its bytes only."""
+        passed = [
+            (name, b"x")
+            for name in (
+                b"Content-Length",
+                b"content-type",
+                b"Content-Encoding",
+                b"Content-Range",
+                b"Accept-Ranges",
+                b"ETag",
+                b"Last-Modified",
+                b"Cache-Control",
+            )
+        ]
+        others = [
+            (name, b"x")
+            for name in (
+                b"Access-Control-Allow-Origin",
+                b"Content-Disposition",
+                b"Docker-Content-Digest",
+                b"Link",
+                b"Location",
+                b"Server",
+                b"Set-Cookie",
+                b"Via",
+                b"WWW-Authenticate",
+                b"X-Amz-Request-Id",
+            )
+        ]
+        self.assertEqual(list(content_headers(others + passed)), passed)
+
+    def test_registry(self) -> None:
+        """What a registry says with its redirect is about the content."""
+        kept = [
+            (name, b"x")
+            for name in (
+                b"Docker-Content-Digest",
+                b"OCI-Subject",
+                b"oci-filters-applied",
+                b"RateLimit-Limit",
+                b"ratelimit-remaining",
+                b"Docker-RateLimit-Source",
+                b"Warning",
+            )
+        ]
+        others = [
+            (name, b"x")
+            for name in (b"Content-Type", b"Content-Length", b"ETag", b"Location")
+        ]
+        self.assertEqual(list(registry_headers(others + kept)), kept)
