@@ -16,8 +16,8 @@ ROWS = {
     " bundles searches sources cors config inivalues inisections ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
     " storages upstreams documents tokenservice searchservice coalescing observe"
-    " watchedfile keyfile signing credentials credentialhelper htpasswd ldapconnection ldapsearch"
-    " ldap credchecker checking",
+    " watchedfile keyfile signing credentials credentialhelper htpasswd ldapconnection"
+    " ldapsearch ldap credchecker checking",
     "sandbox": "sandbox sandbox.*",
     "behaviour": "upstreamtokens speakers broker bundlebroker localbroker",
     "web": "web web.*",
