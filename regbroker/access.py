@@ -42,6 +42,7 @@ from regbroker.patterns import (
     is_component,
     namespace_patterns,
     parse_pattern,
+    whole_pattern,
 )
 from regbroker.scopes import Scope
 
@@ -267,13 +268,22 @@ def unreachable(
             reached = [m for m, names in served if pattern.name_in(names, user)]
             if not reached:
                 known = "; ".join(mapping.namespaces for mapping in mappings)
-                problems.append(
-                    f"{subject}: '{pattern}' matches no name that is served here; "
-                    f"namespaces here: {known}"
+                problem = (
+                    f"matches no name that is served here; namespaces here: {known}"
                 )
-            elif all(has_only_aliases(pattern, mapping) for mapping in reached):
-                problems.append(
-                    f"{subject}: '{pattern}' matches upstream names only; write the "
-                    "public names that clients use"
-                )
+            else:
+                problem = _never_asked_about(pattern, reached)
+            if problem:
+                problems.append(f"{subject}: '{pattern}' {problem}")
     return list(dict.fromkeys(problems))
+
+
+def _never_asked_about(pattern: NamePattern, mappings: list[NameMapping]) -> str:
+    """Say why no name that a pattern matches is canonical; '' if one may be."""
+    if all(has_only_aliases(pattern, mapping) for mapping in mappings):
+        return "matches upstream names only; write the public names that clients use"
+    whole = [whole_pattern(pattern, mapping) for mapping in mappings]
+    if None in whole:
+        return ""
+    meant = " or ".join(dict.fromkeys(filter(None, whole)))
+    return f"matches short names only, and rights are about whole ones; write {meant}"

@@ -49,12 +49,13 @@ def _explain(config: Config, image: str) -> int:
         print(f"{bare_host}: no [registry {bare_host}] section", file=sys.stderr)
         return 1
     try:
-        route = registry.mapping.route(name)
+        routes = registry.mapping.routes(name)
     except HTTPError as error:
         print(f"{image}: {error.status} {error.code}: {error.message}", file=sys.stderr)
         return 1
-    origin = config.upstreams[route.upstream].origin or "sandbox:"
-    print(f"[registry {registry.host}] {route.public_name}")
-    print(f"  -> [upstream {route.upstream}] {origin} {route.upstream_name}")
-    print(f"  {route.reason}")
+    print(f"[registry {registry.host}] {routes[0].public_name}")
+    for route in routes:
+        origin = config.upstreams[route.upstream].origin or "sandbox:"
+        print(f"  -> [upstream {route.upstream}] {origin} {route.upstream_name}")
+        print(f"     {route.reason}")
     return 0

@@ -218,13 +218,13 @@ class Mapping:
         a name that no rule maps.
         """
         check_name(name)
-        canonical, reason = self._canonical(name)
+        canonical, why = self._canonical(name)
         routes = tuple(
-            Route(canonical, upstream, upstream_name, rule, reason or f"by '{rule}'")
+            Route(canonical, upstream, upstream_name, rule, f"{why}by '{rule}'")
             for upstream, rule in self._deciding(canonical).items()
             if (upstream_name := self._apply(rule, upstream, canonical)) is not None
         )
-        if not routes or (not reason and self._sources(name)):
+        if not routes or (canonical == name and self._sources(name)):
             raise NameUnknown(
                 f"no namespace rule maps this name; namespaces here: {self.namespaces}",
                 detail={"name": name},
@@ -240,8 +240,11 @@ class Mapping:
         """Return the namespace of an upstream's names without one, or ''."""
         return self._default_namespaces.get(upstream, "")
 
-    def _choice(self, public: Pattern) -> dict[str, Rule]:
+    def choice(self, public: Pattern) -> Dictionary[str, Rule]:
         """Return the upstreams that a public pattern leads to, and by which rule."""
+        return self._choices.get(public, {})
+
+    def _choice(self, public: Pattern) -> dict[str, Rule]:
         rules = [rule for rule in self.rules if rule.public == public]
         unnamed = [rule for rule in rules if not rule.section]
         choice: dict[str, Rule] = {}
@@ -270,9 +273,9 @@ class Mapping:
 
     def _canonical(self, name: str) -> tuple[str, str]:
         """Return the canonical name for what a client wrote, and why if it differs."""
-        for rule, source in self._sources(name):
+        for _, source in self._sources(name):
             if not self._sources(source):
-                return self._whole(source)[0], f"already mapped by '{rule}'"
+                return self._whole(source)[0], f"'{name}' is already mapped, "
         return self._whole(name)
 
     def _whole(self, name: str) -> tuple[str, str]:
@@ -291,7 +294,7 @@ class Mapping:
                 and decided.apply(public) == full
                 and not self._sources(public)
             ):
-                return public, f"'{name}' is short for '{public}'; by '{decided}'"
+                return public, f"'{name}' is short for '{public}', "
             break
         return name, ""
 

@@ -156,7 +156,7 @@ def has_only_aliases(pattern: NamePattern, mapping: Mapping) -> bool:
         plain.append(segment)
     stem = "/".join(plain)
     for index, rule in enumerate(mapping.rules):
-        rest = rule.upstream.match(stem) if stem else None
+        rest = rule.upstream.match(stem) if stem and not rule.section else None
         source = "" if rest is None else rule.public.text + rest
         # A longer source could be too long to be a name where its alias is not.
         if rest is None or source == stem or len(source) > len(stem):
@@ -168,6 +168,34 @@ def has_only_aliases(pattern: NamePattern, mapping: Mapping) -> bool:
         ):
             return True
     return False
+
+
+def whole_pattern(pattern: NamePattern, mapping: Mapping) -> str | None:
+    """
+    Return the pattern that is meant by one that matches short names only.
+
+    Rights are about canonical names: where ``hub/nginx`` is short for
+    ``hub/library/nginx``, nothing is ever called ``hub/*``. None for all other
+    patterns, and when that is not certain.
+    """
+    *stem, last = pattern.segments
+    if last == "**" or any("*" in segment or "$" in segment for segment in stem):
+        return None
+    prefix = "/".join([*stem, ""])
+    nearer = [
+        rule.public
+        for rule in mapping.rules
+        if rule.public.text.startswith(prefix)
+        and "/" not in rule.public.text[len(prefix) :]
+    ]
+    choice = mapping.choice(Pattern(prefix, star=True))
+    if nearer != [Pattern(prefix, star=True)] or not choice:
+        return None
+    upstream, rule = next(iter(choice.items()))
+    namespace = mapping.default_namespace(upstream)
+    if rule.upstream.text or not namespace:
+        return None
+    return f"{prefix}{namespace}/{last}"
 
 
 def _pattern(text: str) -> NamePattern:

@@ -96,6 +96,10 @@ def build_registry(
     read_only = entry.writes == "deny"
     choosing = Choosing(candidates, reactor, time.time)
     catalog = Catalog(entry.mapping, gate, choosing, entry.catalog)
+    read_only = entry.writes == "deny"
+    cross_origin = None
+    if entry.cors_origins:
+        cross_origin = CrossOrigin(entry.cors_origins, read_only)
     return Registry(
         entry.host,
         entry.token_path,
@@ -103,7 +107,7 @@ def build_registry(
         TokenEndpoint(granting),
         entry.public_url,
         _search(entry, services, permission),
-        CrossOrigin(entry.cors_origins, read_only) if entry.cors_origins else None,
+        cross_origin,
     )
 
 

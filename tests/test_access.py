@@ -290,6 +290,39 @@ class UnreachableTests(SynchronousTestCase):
         self.assertIn("'c/**'", problem)
         self.assertIn("a; b", problem)
 
+    def test_short_names(self) -> None:
+        """Names without a namespace are short for others: rights are about those."""
+        names = Mapping(
+            [parse_rule("hub/* = hub:*"), parse_rule("quay/* = quay:*")],
+            [],
+            {"hub": "library"},
+        )
+        for pattern, whole in (
+            ("hub/nginx", "hub/library/nginx"),
+            ("hub/*", "hub/library/*"),
+            ("hub/ng*", "hub/library/ng*"),
+        ):
+            (problem,) = self.problems(names, "alice", f"{pattern}: pull")
+            self.assertIn(f"'{pattern}' matches short names only", problem)
+            self.assertTrue(problem.endswith(f"write {whole}"), problem)
+            self.assertEqual(self.problems(names, "alice", f"{whole}: pull"), [])
+        for pattern in ("hub/**", "quay/nginx", "quay/*", "hub/acme/*", "**", "*/x/*"):
+            self.assertEqual(self.problems(names, "alice", f"{pattern}: pull"), [])
+        bare = Mapping([parse_rule("* = *")], ["hub"], {"hub": "library"})
+        (problem,) = self.problems(bare, "alice", "nginx: pull")
+        self.assertTrue(problem.endswith("write library/nginx"), problem)
+        exact = Mapping(
+            [parse_rule("* = *"), parse_rule("nginx = web/nginx")],
+            ["hub"],
+            {"hub": "library"},
+        )
+        self.assertEqual(self.problems(exact, "alice", "nginx: pull"), [])
+
+    def test_no_aliases(self) -> None:
+        """What a rule that names its upstream makes is no alias."""
+        names = Mapping([parse_rule("hub/* = hub:*"), parse_rule("* = acme_*")], ["up"])
+        self.assertEqual(self.problems(names, "alice", "library/**: pull"), [])
+
     def test_upstream_names(self) -> None:
         """Rules that were written with upstream names are found."""
         names = mapping("* = acme_*", "library/* = hub_mirror/*")

@@ -10,6 +10,19 @@ from regbroker.cli import main
 
 SHIPPED = Path(__file__).resolve().parent.parent / "etc" / "regbroker.ini"
 
+SEVERAL = """\
+[registry *]
+upstream = hub, mirror
+namespaces =
+    * = *
+    * = mirror:hub/*
+[upstream hub]
+url = https://registry-1.docker.io
+default-namespace = library
+[upstream mirror]
+url = http://mirror.example.com
+"""
+
 CONFIG = """
 [registry registry.example.com]
 upstream = aliyun
@@ -107,6 +120,22 @@ class CommandTests(SynchronousTestCase):
             self.assertIn("[registry registry.example.com] team/app\n", out)
             self.assertIn("registry.cn-shenzhen.aliyuncs.com acme_team/app\n", out)
             self.assertIn("'team = acme_team'", out)
+
+    def test_explain_several(self) -> None:
+        """All upstreams that have a name are told, in the order they are asked."""
+        path = self.write(SEVERAL)
+        status, out, _ = self.run_command("explain", "-c", path, "localhost/nginx:1")
+        self.assertEqual(status, 0)
+        self.assertEqual(
+            out.splitlines(),
+            [
+                "[registry *] library/nginx",
+                "  -> [upstream hub] https://registry-1.docker.io library/nginx",
+                "     'nginx' is short for 'library/nginx', by '* = *'",
+                "  -> [upstream mirror] http://mirror.example.com hub/library/nginx",
+                "     'nginx' is short for 'library/nginx', by '* = mirror:hub/*'",
+            ],
+        )
 
     def test_explain_refused(self) -> None:
         """A name that is not served is told as the client would be told."""

@@ -14,11 +14,11 @@ from regbroker.cors import (
 )
 from regbroker.headers import Header
 from regbroker.replies import set_status
+from regbroker.web.search import PATHS as SEARCH_PATHS
 
 _READING = "GET, HEAD"
 _WRITING = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _TOKENS = "GET, POST"
-_SEARCHING = "GET"
 
 
 class CrossOrigin:
@@ -63,7 +63,7 @@ class CrossOrigin:
             return self._api_methods
         if path.rstrip("/") == token_path:
             return _TOKENS
-        return _SEARCHING if path == "/v1/search" else None
+        return _READING if path in SEARCH_PATHS else None
 
 
 def _add(request: Request, headers: Iterable[Header]) -> None:

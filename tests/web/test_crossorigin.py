@@ -77,7 +77,7 @@ class PreflightTests(CrossOriginTestCase):
         for path, methods in (
             (MANIFEST, "GET, HEAD, POST, PUT, PATCH, DELETE"),
             ("/auth", "GET, POST"),
-            ("/v1/search", "GET"),
+            ("/v1/search", "GET, HEAD"),
         ):
             found = marks(await self.preflight(path))
             self.assertEqual(found["allow-methods"], methods)
@@ -161,6 +161,7 @@ class ReplyTests(CrossOriginTestCase):
             ("/v2/Team/app/manifests/1", 400),
             ("/v2/team/app/nothing", 404),
             ("/other", 404),
+            ("/v1/search?q=x", 404),
             ("/auth?service=x&scope=repository:other/x:pull", 404),
         ):
             reply = await self.asked(target)
