@@ -551,3 +551,19 @@ class PushTests(FallbackTestCase):
         self.assertGreater(self.one.served(), first)
         gone = self.request("DELETE", reply.location(), token)
         self.assertEqual(gone.status, 204, gone)
+
+    def test_blobs_of_the_other(self) -> None:
+        """What only the second has is still pushed to the first, while it rests."""
+        self.two.put(self.another, "spare_team/app", "9")
+        token = self.token("alice", "repository:team/app:pull,push") | ACCEPT
+        self.one.moody.answer(429, retry_after=600)
+        manifest = self.request("GET", "/v2/team/app/manifests/1", token)
+        self.assertEqual(manifest.status, 200, manifest)
+        self.one.moody.pass_on()
+        reference = f"{self.host}/team/app:2"
+        self.assert_done(self.skopeo.push(self.another.source, reference))
+        self.assert_nothing_written()
+
+    test_blobs_of_the_other.todo = (  # type: ignore[attr-defined]
+        "the second says that it has the blobs, so that clients do not upload them"
+    )
