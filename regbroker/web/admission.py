@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from regbroker.challenges import format_challenge
-from regbroker.errors import Denied, Unauthorized
+from regbroker.errors import Denied, Unauthorized, UpstreamError
 from regbroker.localbroker import LocalBroker, Visitor, WrongToken
 from regbroker.names import Action, Endpoint
 from regbroker.scopes import format_scopes
+from regbroker.upstreams import Knowledge, Upstream
 from regbroker.web.choosing import Candidate
 from regbroker.web.exchange import Exchange
 
@@ -59,7 +60,7 @@ class UpstreamGate:
         ):
             return None
         for candidate in self._trusted:
-            known = candidate.upstream.known
+            known = await self._known(candidate.upstream)
             if (
                 known is not None
                 and known.challenges
@@ -72,6 +73,17 @@ class UpstreamGate:
                     headers=candidate.answering.challenges(known.challenges, exchange),
                 )
         return None
+
+    async def _known(self, upstream: Upstream) -> Knowledge | None:
+        """Return what is known of an upstream's challenge, None if it need not be."""
+        if upstream.known is None and self._lends:
+            # Relayed, the ping would be made with our account, and the client
+            # would never be asked for its own.
+            try:
+                return await upstream.knowledge()
+            except UpstreamError:
+                return None
+        return upstream.known
 
     async def visible(self, visitor: Visitor) -> Callable[[str], bool]:
         """All of what the upstream shows."""

@@ -111,11 +111,7 @@ class Choosing:
         if request_body(exchange.request) is not None:
             # It can be sent once only.
             upstreams = upstreams[:1]
-        if len(upstreams) == 1:
-            candidate = self._turn_to(exchange, upstreams[0])
-            reply = await candidate.ask(exchange)
-        else:
-            candidate, reply = await self.first(exchange, upstreams, ask)
+        candidate, reply = await self.first(exchange, upstreams, ask)
         await candidate.answering.answer(exchange, reply)
 
     async def first(
@@ -135,7 +131,9 @@ class Choosing:
         resting: list[str] = []
         for name in names:
             rest = self._candidates[name].upstream.rest
-            if not rest.may_ask():
+            if not rest.may_ask() and not (
+                exchange.precedes_push and name == upstreams[0]
+            ):
                 resting.append(name)
                 continue
             found = await self._try(

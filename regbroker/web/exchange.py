@@ -121,6 +121,15 @@ class Exchange:
         return tuple(scopes)
 
     @property
+    def precedes_push(self) -> bool:
+        """
+        Whether the client asks in order not to upload what is there already.
+
+        That must be there where the push goes, even while it rests.
+        """
+        return self.method == "HEAD" and self.target.endpoint is Endpoint.BLOB
+
+    @property
     def upstreams(self) -> tuple[str, ...]:
         """Those that may be asked, in order: what writes goes to the first alone."""
         if not self.routes:

@@ -563,7 +563,3 @@ class PushTests(FallbackTestCase):
         reference = f"{self.host}/team/app:2"
         self.assert_done(self.skopeo.push(self.another.source, reference))
         self.assert_nothing_written()
-
-    test_blobs_of_the_other.todo = (  # type: ignore[attr-defined]
-        "the second says that it has the blobs, so that clients do not upload them"
-    )

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
 from regbroker.challenges import Challenge, parse_challenges
-from regbroker.errors import Denied, Unauthorized
+from regbroker.errors import Denied, Unauthorized, UpstreamUnavailable
 from regbroker.headers import ClientWay
 from regbroker.localbroker import Visitor, WrongToken
 from regbroker.mapping import Mapping, parse_rule
@@ -187,10 +187,16 @@ class LocalGateTests(GateTestCase):
 
 
 class FakeUpstream:
-    """What is known of an upstream."""
+    """What is known of an upstream, and what it tells when it is asked."""
 
-    def __init__(self, known: Knowledge | None) -> None:
+    def __init__(self, known: Knowledge | None, told: Knowledge | None = None) -> None:
         self.known = known
+        self.told = told
+
+    async def knowledge(self) -> Knowledge:
+        if self.told is None:
+            raise UpstreamUnavailable("down")
+        return self.told
 
 
 class FakeAnswering:
@@ -212,9 +218,14 @@ BASIC = Knowledge(parse_challenges(['Basic realm="up"']))
 
 
 class UpstreamGateTests(GateTestCase):
-    def gate(self, known: Knowledge | None, lends: bool = False) -> UpstreamGate:
+    def gate(
+        self,
+        known: Knowledge | None,
+        lends: bool = False,
+        told: Knowledge | None = None,
+    ) -> UpstreamGate:
         """A gate before an upstream of which this is known."""
-        upstream: Any = FakeUpstream(known)
+        upstream: Any = FakeUpstream(known, told)
         broker: Any = TokenUsers()
         answering: Any = FakeAnswering()
         asking: Any = None
@@ -228,6 +239,14 @@ class UpstreamGateTests(GateTestCase):
             error = self.error(self.gate(known, lends).admit(given), Unauthorized)
             scheme = known.challenges[0].scheme
             self.assertEqual(self.challenge_of(error), scheme)
+
+    def test_ping_at_the_start(self) -> None:
+        """What is lent does not open the ping before anything is known."""
+        given = exchange("GET", "/v2/")
+        self.error(self.gate(None, True, BEARER).admit(given), Unauthorized)
+        for told in (None, BASIC, Knowledge(())):
+            self.assertIsNone(self.result(self.gate(None, True, told).admit(given)))
+        self.assertIsNone(self.result(self.gate(None, False, BEARER).admit(given)))
 
     def test_ping_for_the_upstream(self) -> None:
         """It is not when nothing is known or wanted, or Basic would be lent."""

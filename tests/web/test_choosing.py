@@ -148,6 +148,17 @@ class WriteTests(ChoosingTestCase):
         reply = await self.client.ask("PUT", MANIFEST, "Content-Length: 0")
         self.assertEqual((reply.status, len(one)), (201, 1))
 
+    async def test_before_a_push(self) -> None:
+        """Whether a layer is there is asked where the push would go."""
+        self.answer(self.other, response(200))
+        self.answer(self.upstream, response(429, "Retry-After: 60"))
+        await self.body()
+        one = self.answer(self.upstream, response(404))
+        reply = await self.client.ask("HEAD", BLOB)
+        self.assertEqual((reply.status, len(one)), (404, 1))
+        self.answer(self.upstream, response(503))
+        self.assertEqual((await self.client.ask("HEAD", BLOB)).status, 200)
+
     async def test_mount_between_upstreams(self) -> None:
         """A mount from what the first does not have is an ordinary upload."""
         one = self.answer(
