@@ -88,6 +88,11 @@ class Exchange:
             upstream_name, self.upstream
         )
 
+    def mounts(self, route: Route, written: str) -> None:
+        """Note what is mounted, which the client calls `written`."""
+        self.mounted_from = route
+        self.names[route.upstream_name] = written
+
     def mounts_nothing(self) -> None:
         """Make a mount an ordinary upload."""
         self.mounted_from = None
@@ -102,7 +107,8 @@ class Exchange:
         """
         Return the scopes that a token for this request needs.
 
-        With `of_upstream` in upstream names, else in canonical public ones.
+        With `of_upstream` in upstream names, else in public ones as the client wrote
+        them.
         """
         if self.target.endpoint is Endpoint.CATALOG:
             return (CATALOG_SCOPE,)
@@ -116,7 +122,9 @@ class Exchange:
             (self.mounted_from, WANTED_ACTIONS[Action.PULL]),
         ):
             if route is not None:
-                name = route.upstream_name if of_upstream else route.public_name
+                name = route.upstream_name
+                if not of_upstream:
+                    name = self.names[name]
                 scopes.append(repository_scope(name, *actions))
         return tuple(scopes)
 

@@ -86,8 +86,7 @@ class Proxy:
         except (ClientError, ValueError):
             exchange.mounts_nothing()
             return
-        exchange.mounted_from = route
-        exchange.names[route.upstream_name] = name
+        exchange.mounts(route, name)
         exchange.query = replaced(
             exchange.query, "from", lambda name: route.upstream_name
         )

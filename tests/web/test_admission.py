@@ -40,7 +40,7 @@ def exchange(method: str, path: str, authorization: str = "") -> Exchange:
     event = Event(lambda: 0.0, method=method, path=path)
     made = Exchange(request, WAY, event, target, "", MAPPING)
     if target.name is not None:
-        made.route = MAPPING.route(target.name)
+        made.leads_to(MAPPING.routes(target.name))
     return made
 
 
@@ -174,7 +174,7 @@ class LocalGateTests(GateTestCase):
         for source, mounts in (("team/app", True), ("team/other", False)):
             given = exchange("POST", UPLOADS)
             given.query = f"mount=sha256:1&from={source}"
-            given.mounted_from = MAPPING.route(source)
+            given.mounts(MAPPING.route(source), source)
             alice = visitor("alice", Action.PULL, Action.PUSH)
             self.result(self.gate(alice).admit(given))
             self.assertEqual(given.mounted_from is not None, mounts)

@@ -25,7 +25,7 @@ def exchange(method: str, rest: str, authorization: str = "") -> Exchange:
     target = parse_path(f"/v2/team/app/{rest}")
     event = Event(lambda: 0.0, method=method, path=target.path)
     made = Exchange(request, WAY, event, target, "", MAPPING)
-    made.route = MAPPING.route("team/app")
+    made.leads_to(MAPPING.routes("team/app"))
     return made
 
 
@@ -40,10 +40,23 @@ class WantedTests(SynchronousTestCase):
         self.assertEqual(self.wanted(given, False), "repository:team/app:pull")
         self.assertEqual(self.wanted(given, True), "repository:acme_team/app:pull")
 
+    def test_as_written(self) -> None:
+        """A client reads the name that it has written, whatever it is short for."""
+        rules = Mapping([parse_rule("* = *")], ["hub"], {"hub": "library"})
+        target = parse_path("/v2/nginx/manifests/1")
+        event = Event(lambda: 0.0, method="GET", path=target.path)
+        request: Any = DummyRequest([])
+        given = Exchange(request, WAY, event, target, "", rules)
+        given.leads_to(rules.routes("nginx"))
+        self.assertEqual(self.wanted(given, False), "repository:nginx:pull")
+        self.assertEqual(self.wanted(given, True), "repository:library/nginx:pull")
+        self.assertEqual(given.to_public("library/nginx"), "nginx")
+        self.assertEqual(given.to_public("library/httpd"), "library/httpd")
+
     def test_mount(self) -> None:
         """A mount needs to pull there, too, until it mounts nothing."""
         given = exchange("POST", "blobs/uploads/")
-        given.mounted_from = MAPPING.route("team/b")
+        given.mounts(MAPPING.route("team/b"), "team/b")
         push = "repository:team/app:pull,push"
         self.assertEqual(self.wanted(given, False), f"{push} repository:team/b:pull")
         given.mounts_nothing()
