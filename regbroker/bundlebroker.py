@@ -140,6 +140,7 @@ class BundleBroker:
         rest = self._rests[name]
         if is_replaceable and not rest.may_ask():
             raise _Unavailable
+        started = self._clock.seconds()
         asking = Deferred.fromCoroutine(
             self._brokers[name].token_if_issued(
                 replace(request, service=""), wanted, public_host
@@ -153,21 +154,22 @@ class BundleBroker:
             problem: HTTPError = UpstreamTimeout("it did not answer in time")
         except HTTPError as error:
             if error.status not in FAILING_STATUSES:
-                rest.succeeded()
+                rest.succeeded(started)
                 raise
             problem = error
         else:
-            rest.succeeded()
+            rest.succeeded(started)
             return grant
         told = parse_retry_after(problem.header(b"Retry-After"), self._now())
-        seconds = rest.failed(problem.status, told)
-        _log.warn(
-            "[upstream {name}]: no token: {problem}; not asked for {seconds:g} s, "
-            "since another upstream has the same names",
-            name=name,
-            problem=problem.message,
-            seconds=seconds,
-        )
+        seconds = rest.failed(problem.status, told, started)
+        if seconds is not None:
+            _log.warn(
+                "[upstream {name}]: no token: {problem}; not asked for {seconds:g} s, "
+                "since another upstream has the same names",
+                name=name,
+                problem=problem.message,
+                seconds=seconds,
+            )
         raise _Unavailable
 
     def _replaceable(self, request: TokenRequest, public_host: str) -> set[str]:

@@ -133,6 +133,7 @@ def _candidate(
         Asking(upstream, _speaker(entry, service), reactor),
         Answering(upstream, entry.token_path, reactor),
         Following(upstream, reactor) if entry.redirects == "follow" else None,
+        upstream.name in entry.trusted_upstreams,
     )
 
 

@@ -4,11 +4,15 @@ Rests: when an upstream that has failed is asked again.
 One that says when (``Retry-After``) is believed, within bounds; another rests
 for a pause that grows with each failure. After that one request tries it, and
 the others wait for how that ends.
+
+A limit (429) is somebody's: Docker Hub counts by account, and by address for who
+has none. So that rest is for those who have met it, and all others go on.
 """
 
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timezone
 from email.utils import parsedate_to_datetime
@@ -19,10 +23,15 @@ LAST_PAUSE_SECONDS = 60.0
 #: Docker Hub counts pulls in windows of six hours.
 LONGEST_REST_SECONDS = 6 * 3600.0
 
+#: Of those who have met a limit; who is forgotten meets it again.
+MAX_LIMITED = 1024
+
+_TOO_MANY_REQUESTS = 429
+
 
 class Rest:
     """
-    The rest of one upstream.
+    One rest of an upstream.
 
     `now` returns seconds; `trial_seconds` is how long one request may take to
     find out whether the upstream is back.
@@ -33,6 +42,8 @@ class Rest:
         self._trial_seconds = trial_seconds
         self._until = 0.0
         self._failures = 0
+        self._failed_at = 0.0
+        self._is_tried = False
         #: The status that it failed with; 0 while it does not rest.
         self.status = 0
         #: Whether the upstream itself has said how long.
@@ -48,16 +59,24 @@ class Rest:
         if self.remaining > 0:
             return False
         if self._failures:
+            self._is_tried = True
             self._until = self._now() + self._trial_seconds
         return True
 
-    def failed(self, status: int, told: float | None) -> float:
+    def failed(self, status: int, told: float | None, started: float) -> float | None:
         """
-        Note a failure, and return for how many seconds to rest.
+        Note the failure of a request that was made at `started`.
 
+        Returns for how many seconds to rest; None when that is known already.
         `told` is what the upstream has said, in seconds, or None.
         """
+        rests = self.remaining > 0 and not self._is_tried
+        if self._failures and (rests or started <= self._failed_at):
+            # Many requests see one failure, and it is one still.
+            return None
         self._failures += 1
+        self._failed_at = self._now()
+        self._is_tried = False
         self.status = status
         self.was_told = told is not None
         pause = min(
@@ -68,13 +87,69 @@ class Rest:
         self._until = self._now() + pause
         return pause
 
-    def succeeded(self) -> bool:
-        """Note an answer; tells whether that is the end of a rest."""
-        was_resting = self._failures > 0
+    def succeeded(self, started: float) -> bool:
+        """
+        Note an answer to a request that was made at `started`.
+
+        Tells whether that is the end of a rest: what was asked before the failure
+        is not.
+        """
+        if not self._failures or started <= self._failed_at:
+            return False
         self._failures = 0
+        self._is_tried = False
         self.status = 0
         self.was_told = False
-        return was_resting
+        return True
+
+
+class Rests:
+    """
+    The rests of one upstream: from everybody, and from those who met a limit.
+
+    `who` is any text for an account at the upstream; empty for who has none.
+    """
+
+    def __init__(self, now: Callable[[], float], trial_seconds: float) -> None:
+        self._now = now
+        self._trial_seconds = trial_seconds
+        self._everybody = Rest(now, trial_seconds)
+        self._limited: OrderedDict[str, Rest] = OrderedDict()
+
+    def may_ask(self, who: str) -> bool:
+        """Tell whether to ask the upstream now; see `Rest.may_ask`."""
+        limited = self._limited.get(who)
+        if limited is not None and limited.remaining > 0:
+            return False
+        if not self._everybody.may_ask():
+            return False
+        return limited is None or limited.may_ask()
+
+    def current(self, who: str) -> Rest:
+        """Return the rest that keeps `who` from asking."""
+        limited = self._limited.get(who)
+        return limited if limited and limited.remaining > 0 else self._everybody
+
+    def failed(
+        self, who: str, status: int, told: float | None, started: float
+    ) -> float | None:
+        """Note a failure; see `Rest.failed`."""
+        rest = self._everybody
+        if status == _TOO_MANY_REQUESTS:
+            rest = self._limited.setdefault(who, Rest(self._now, self._trial_seconds))
+            self._limited.move_to_end(who)
+            if len(self._limited) > MAX_LIMITED:
+                self._limited.popitem(last=False)
+        return rest.failed(status, told, started)
+
+    def succeeded(self, who: str, started: float) -> bool:
+        """Note an answer; see `Rest.succeeded`."""
+        ended = self._everybody.succeeded(started)
+        limited = self._limited.get(who)
+        if limited is not None and limited.succeeded(started):
+            del self._limited[who]
+            return True
+        return ended
 
 
 def parse_retry_after(text: str | None, now: float) -> float | None:

@@ -29,7 +29,7 @@ from regbroker.headers import Header
 from regbroker.origins import Origin
 from regbroker.realms import Realm, RealmRefused, allowed_realm, parse_realm
 from regbroker.redirects import OwnAddress
-from regbroker.resting import Rest
+from regbroker.resting import Rests
 from regbroker.storages import Storages
 from regbroker.streams import gather_body
 from regbroker.tls import Trust
@@ -84,7 +84,7 @@ class Upstream:
         self._connections: Connections | None = None
         self._origin: Origin | None = None
         #: For registries that have another upstream to ask meanwhile.
-        self.rest = Rest(clock.seconds, config.answer_timeout)
+        self.rests = Rests(clock.seconds, config.answer_timeout)
         self._learning: Coalescer[Knowledge] = Coalescer(clock, PING_SECONDS)
         self._timer: Any = None
         self._retry_seconds = FIRST_RETRY_SECONDS

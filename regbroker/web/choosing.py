@@ -22,12 +22,14 @@ from regbroker.errors import (
     Denied,
     HTTPError,
     RedirectRefused,
+    StorageRefused,
     TooManyRequests,
     UpstreamError,
     UpstreamMalformed,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from regbroker.names import Endpoint
 from regbroker.requestbody import request_body
 from regbroker.resting import parse_retry_after
 from regbroker.upstreams import Upstream
@@ -45,6 +47,12 @@ _LACKING_STATUSES = frozenset({401, 403, 404})
 #: Conditions that are not met, and ranges that are not there: nowhere, that is.
 _ABOUT_THE_REQUEST = frozenset({412, 416})
 
+#: What makes no sense, leads nowhere, or is not in a storage: of one name, perhaps.
+_ABOUT_A_NAME = (UpstreamMalformed, RedirectRefused, StorageRefused)
+
+#: A registry may look through all that it has for these.
+_LISTS = frozenset({Endpoint.CATALOG, Endpoint.TAGS, Endpoint.REFERRERS})
+
 _log = Logger()
 
 
@@ -56,6 +64,18 @@ class Candidate:
     asking: Asking
     answering: Answering
     following: Following | None = None
+    #: Whether clients have accounts there, and their credentials are passed on.
+    is_trusted: bool = False
+
+    def who(self, exchange: Exchange) -> str:
+        """Return a text for the account that the upstream sees a request of."""
+        if not self.is_trusted or exchange.authorization is None:
+            return ""
+        if exchange.bearer_token:
+            # What the token service has found; the same for all of a user's tokens.
+            return exchange.event.user
+        # Nobody has looked at this password yet: it stands for itself alone.
+        return str(hash(exchange.authorization))
 
     async def ask(self, exchange: Exchange) -> Reply:
         """Send a request, and follow where it leads; as `Asking.ask`."""
@@ -130,10 +150,10 @@ class Choosing:
         failures: list[HTTPError] = []
         resting: list[str] = []
         for name in names:
-            rest = self._candidates[name].upstream.rest
-            if not rest.may_ask() and not (
-                exchange.precedes_push and name == upstreams[0]
-            ):
+            candidate = self._candidates[name]
+            who = candidate.who(exchange)
+            asks_anyway = exchange.precedes_push and name == upstreams[0]
+            if not (candidate.upstream.rests.may_ask(who) or asks_anyway):
                 resting.append(name)
                 continue
             found = await self._try(
@@ -142,7 +162,8 @@ class Choosing:
             if found is not None:
                 return found
         for name in resting:
-            rest = self._candidates[name].upstream.rest
+            candidate = self._candidates[name]
+            rest = candidate.upstream.rests.current(candidate.who(exchange))
             if rest.was_told:
                 failures.append(_resting(rest.status, rest.remaining))
                 continue
@@ -165,58 +186,84 @@ class Choosing:
     ) -> tuple[Candidate, T] | None:
         """Ask one upstream; adds to `failures`, and returns None, when it fails."""
         candidate = self._turn_to(exchange, name)
-        upstream = candidate.upstream
+        attempt = _Attempt(candidate, exchange, self._clock.seconds())
         working = Deferred.fromCoroutine(_awaited(work(candidate, is_substitute)))
         if is_hurried:
-            working.addTimeout(upstream.config.answer_timeout, self._clock)
+            patience = candidate.upstream.config.answer_timeout
+            working.addTimeout(patience, self._clock)
         try:
             result = await working
         except TimeoutError:
             failure: HTTPError = UpstreamTimeout(
                 "the upstream registry did not answer in time"
             )
+            attempt.timed_out(failure)
         except (UpstreamError, TooManyRequests) as error:
             if error.status in _ABOUT_THE_REQUEST:
-                self._note_answer(upstream)
+                attempt.answered()
                 raise
             failure = error
+            attempt.failed(error, self._now())
         except Denied as error:
-            self._note_answer(upstream)
+            attempt.answered()
             if not is_substitute:
                 raise
             failures.append(error)
             return None
         else:
-            self._note_answer(upstream)
+            attempt.answered()
             return candidate, result
         failures.append(failure)
-        # What makes no sense is about this one name, perhaps.
-        if failure.status in FAILING_STATUSES and not isinstance(
-            failure, UpstreamMalformed | RedirectRefused
-        ):
-            self._note_failure(upstream, failure)
-        else:
-            self._note_answer(upstream)
         return None
 
     def _turn_to(self, exchange: Exchange, name: str) -> Candidate:
         exchange.turn_to(name)
         return self._candidates[name]
 
-    def _note_failure(self, upstream: Upstream, failure: HTTPError) -> None:
-        told = parse_retry_after(failure.header(b"Retry-After"), self._now())
-        seconds = upstream.rest.failed(failure.status, told)
-        _log.warn(
-            "[upstream {name}]: {status}, {problem}; resting for {seconds:g} s",
-            name=upstream.name,
-            status=failure.status,
-            problem=failure.message,
-            seconds=seconds,
-        )
 
-    def _note_answer(self, upstream: Upstream) -> None:
-        if upstream.rest.succeeded():
-            _log.info("[upstream {name}]: answers again", name=upstream.name)
+class _Attempt:
+    """One request to one upstream, begun at `started`: what its end says of it."""
+
+    def __init__(
+        self, candidate: Candidate, exchange: Exchange, started: float
+    ) -> None:
+        self._upstream = candidate.upstream
+        self._who = candidate.who(exchange)
+        self._started = started
+        self._precedes_push = exchange.precedes_push
+        self._is_list = exchange.target.endpoint in _LISTS
+
+    def answered(self) -> None:
+        """Note that the upstream is well, unless it was asked in spite of a rest."""
+        rests = self._upstream.rests
+        if not self._precedes_push and rests.succeeded(self._who, self._started):
+            _log.info("[upstream {name}]: answers again", name=self._upstream.name)
+
+    def timed_out(self, failure: HTTPError) -> None:
+        """Note that there was no answer in time: lists may take longer."""
+        if not self._is_list:
+            self._rest(failure, None)
+
+    def failed(self, failure: HTTPError, now: float) -> None:
+        """Note a failure, if it is one of the upstream itself."""
+        if failure.status not in FAILING_STATUSES:
+            self.answered()
+        if failure.status not in FAILING_STATUSES or isinstance(failure, _ABOUT_A_NAME):
+            return
+        told = parse_retry_after(failure.header(b"Retry-After"), now)
+        self._rest(failure, told)
+
+    def _rest(self, failure: HTTPError, told: float | None) -> None:
+        rests = self._upstream.rests
+        seconds = rests.failed(self._who, failure.status, told, self._started)
+        if seconds is not None:
+            _log.warn(
+                "[upstream {name}]: {status}, {problem}; resting for {seconds:g} s",
+                name=self._upstream.name,
+                status=failure.status,
+                problem=failure.message,
+                seconds=seconds,
+            )
 
 
 async def _awaited(work: Awaitable[T]) -> T:

@@ -266,6 +266,28 @@ class FallbackTests(SeveralTestCase):
             asked, ["repository:acme_team/app:pull", "repository:cache/team/app:pull"]
         )
 
+    async def test_own_limit(self) -> None:
+        """Who has met a limit goes to the second; whoever has not, does not."""
+        alice = f"Authorization: Bearer {await self.token(self.PULL)}"
+        self.upstream.handler = lambda call: self.grant("bob", call)
+        bob_token = await self.token(self.PULL, authorization="Basic Ym9iOmI=")
+        bob = f"Authorization: Bearer {bob_token}"
+
+        def limit(call: Call) -> bytes:
+            if call.header(b"Authorization") == b"Bearer bob-token":
+                return FINE
+            return response(429, "Retry-After: 600")
+
+        self.upstream.handler = limit
+        self.upstream.calls.clear()
+        for authorization in (alice, bob, alice, bob):
+            await self.client.ask("GET", self.MANIFEST, authorization)
+        given = [call.header(b"Authorization") for call in self.upstream.calls]
+        self.assertEqual(
+            given, [b"Bearer one-token", b"Bearer bob-token", b"Bearer bob-token"]
+        )
+        self.assertEqual(len(self.two), 2)
+
     async def test_token_service_fails(self) -> None:
         """Without it the client gets a token still, and the second is asked."""
         for status in (429, 500 + 3):

@@ -239,6 +239,32 @@ class RestTests(ChoosingTestCase):
         self.answer(self.upstream, FINE)
         self.assertEqual((await second.ask("GET", MANIFEST)).body, b"from one")
 
+    async def test_many_at_once(self) -> None:
+        """What many requests see at once is one failure, and is told once."""
+        self.answer(self.other, ALSO)
+        clients = [await self.connect() for _ in range(5)]
+        calls = []
+        for client in clients:
+            client.request("GET", MANIFEST)
+            calls.append(await self.upstream.call())
+        self.time.clock.advance(0.5)
+        for call, client in zip(calls, clients, strict=True):
+            call.reply(503)
+            self.assertEqual((await client.reply()).body, b"from two")
+        self.time.clock.advance(FIRST_PAUSE_SECONDS)
+        self.answer(self.upstream, FINE)
+        self.assertEqual(await self.body(), b"from one")
+
+    async def test_slow_lists(self) -> None:
+        """A list that takes long goes to the next, and says nothing of the first."""
+        self.answer(self.other, response(200, body=b'{"name": "x", "tags": []}'))
+        self.client.request("GET", "/v2/team/app/tags/list")
+        await self.upstream.call()
+        self.time.clock.advance(DEFAULT_ANSWER_TIMEOUT)
+        self.assertEqual((await self.client.reply()).status, 200)
+        self.answer(self.upstream, FINE)
+        self.assertEqual(await self.body(), b"from one")
+
     async def test_client_leaves_a_trial(self) -> None:
         """A client that leaves while it finds out keeps nobody from trying again."""
         self.answer(self.other, ALSO)
