@@ -5,7 +5,8 @@ Assembly of a registry: who may come in, who speaks upstream, where tokens come 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from regbroker.broker import Broker
@@ -58,62 +59,80 @@ def build_registry(
     `upstreams` are all of the configuration's, by name; `local` has the accounts
     of registries that have their own.
     """
-    services = [upstreams[name] for name in entry.upstreams]
+    services = {name: upstreams[name] for name in entry.upstreams}
     candidates = {
-        service.upstream.name: _candidate(entry, service, reactor)
-        for service in services
+        name: _candidate(entry, service, reactor) for name, service in services.items()
     }
-    gate: Gate
-    granting: Granting
-    permission: Permission = seen_by_everybody
     if entry.accounts is not None:
         assert local is not None
-        local_broker = local.broker(entry)
-        gate = LocalGate(local_broker, entry.token_path, entry.basic_challenge)
-        granting = LocalGranting(local_broker)
-        permission = SeenByAccounts(local_broker)
+        accounts = _own_accounts(entry, local)
     else:
-        trusted = [candidates[name] for name in entry.trusted_upstreams]
-        brokers = [
-            Broker(
-                name,
-                upstreams[name].tokens,
-                entry.mapping,
-                time.time,
-                _shared(entry, upstreams[name]),
-            )
-            for name in entry.trusted_upstreams
-        ]
-        broker: Broker | BundleBroker = brokers[0]
-        granting = UpstreamGranting(brokers[0])
-        if len(services) > 1:
-            patience = {
-                service.upstream.name: service.upstream.config.answer_timeout
-                for service in services
-            }
-            broker = BundleBroker(brokers, patience, entry.mapping, reactor, time.time)
-            granting = BundleGranting(broker)
-        gate = UpstreamGate(trusted, broker.user_of, bool(entry.lent_actions))
+        accounts = _upstream_accounts(entry, services, candidates, reactor)
     read_only = entry.writes == "deny"
     choosing = Choosing(candidates, reactor, time.time)
-    catalog = Catalog(entry.mapping, gate, choosing, entry.catalog)
-    read_only = entry.writes == "deny"
-    cross_origin = None
-    if entry.cors_origins:
-        cross_origin = CrossOrigin(entry.cors_origins, read_only)
+    catalog = Catalog(entry.mapping, accounts.gate, choosing, entry.catalog)
     return Registry(
         entry.host,
         entry.token_path,
-        Proxy(entry.mapping, gate, choosing, catalog, read_only),
-        TokenEndpoint(granting),
+        Proxy(entry.mapping, accounts.gate, choosing, catalog, read_only),
+        TokenEndpoint(accounts.granting),
         entry.public_url,
-        _search(entry, services, permission),
-        cross_origin,
+        _search(entry, services.values(), accounts.permission),
+        CrossOrigin(entry.cors_origins, read_only) if entry.cors_origins else None,
     )
 
 
+@dataclass(frozen=True)
+class _Accounts:
+    """Who comes into a registry, by whose tokens, and who may search."""
+
+    gate: Gate
+    granting: Granting
+    permission: Permission
+
+
+def _own_accounts(entry: RegistryConfig, local: LocalParts) -> _Accounts:
+    broker = local.broker(entry)
+    return _Accounts(
+        LocalGate(broker, entry.token_path, entry.basic_challenge),
+        LocalGranting(broker),
+        SeenByAccounts(broker),
+    )
+
+
+def _upstream_accounts(
+    entry: RegistryConfig,
+    services: Mapping[str, UpstreamService],
+    candidates: Mapping[str, Candidate],
+    reactor: Any,
+) -> _Accounts:
+    brokers = [
+        Broker(
+            name,
+            services[name].tokens,
+            entry.mapping,
+            time.time,
+            _shared(entry, services[name]),
+        )
+        for name in entry.trusted_upstreams
+    ]
+    trusted = [candidates[name] for name in entry.trusted_upstreams]
+    lends = bool(entry.lent_actions)
+    if len(services) == 1:
+        (broker,) = brokers
+        gate = UpstreamGate(trusted, broker.user_of, lends)
+        return _Accounts(gate, UpstreamGranting(broker), seen_by_everybody)
+    patience = {
+        name: service.upstream.config.answer_timeout
+        for name, service in services.items()
+    }
+    bundles = BundleBroker(brokers, patience, entry.mapping, reactor, time.time)
+    gate = UpstreamGate(trusted, bundles.user_of, lends)
+    return _Accounts(gate, BundleGranting(bundles), seen_by_everybody)
+
+
 def _search(
-    entry: RegistryConfig, services: Sequence[UpstreamService], permission: Permission
+    entry: RegistryConfig, services: Iterable[UpstreamService], permission: Permission
 ) -> Search | None:
     """Return the search of the first of a registry's upstreams that has one."""
     for service in services:
