@@ -18,11 +18,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regbroker.broker import Broker, TokenUsers, WantedScopes, routed
-from regbroker.bundles import format_bundle
+from regbroker.bundles import Bundles
 from regbroker.errors import FAILING_STATUSES, HTTPError, UpstreamTimeout
 from regbroker.grants import MIN_LIFE_SECONDS, Grant, TokenRequest, format_reply
 from regbroker.mapping import Mapping as NameMapping
-from regbroker.resting import Rest, parse_retry_after
+from regbroker.resting import Rests, parse_retry_after
 
 #: How long a client may come with a bundle that has no token in it.
 EMPTY_LIFE_SECONDS = 300.0
@@ -49,6 +49,7 @@ class BundleBroker:
         brokers: Sequence[Broker],
         patience: Mapping[str, float],
         mapping: NameMapping,
+        bundles: Bundles,
         clock: Any,
         now: Callable[[], float],
     ) -> None:
@@ -56,10 +57,11 @@ class BundleBroker:
         self._first = brokers[0].upstream
         self._patience = patience
         self._mapping = mapping
+        self._bundles = bundles
         self._clock = clock
         self._now = now
         self._rests = {
-            name: Rest(clock.seconds, patience[name]) for name in self._brokers
+            name: Rests(clock.seconds, patience[name]) for name in self._brokers
         }
         self._users = TokenUsers()
 
@@ -112,7 +114,9 @@ class BundleBroker:
         if failures and not (parts or unavailable):
             failures[0].raiseException()
         grant = self._bundle(request, parts, unavailable)
-        self._users.remember(grant.token, request.user)
+        if parts:
+            # A bundle of nothing is the same for everybody.
+            self._users.remember(grant.token, request.user)
         return format_reply(grant, grant.scope, request.method, self._now())
 
     def user_of(self, token: str) -> str:
@@ -137,8 +141,8 @@ class BundleBroker:
             request = replace(request, offline=False)
             if request.refresh_token:
                 request = replace(request, method="GET", refresh_token="")
-        rest = self._rests[name]
-        if is_replaceable and not rest.may_ask():
+        rests, who = self._rests[name], _who(request)
+        if is_replaceable and not rests.may_ask(who):
             raise _Unavailable
         started = self._clock.seconds()
         asking = Deferred.fromCoroutine(
@@ -154,14 +158,14 @@ class BundleBroker:
             problem: HTTPError = UpstreamTimeout("it did not answer in time")
         except HTTPError as error:
             if error.status not in FAILING_STATUSES:
-                rest.succeeded(started)
+                rests.succeeded(who, started)
                 raise
             problem = error
         else:
-            rest.succeeded(started)
+            rests.succeeded(who, started)
             return grant
         told = parse_retry_after(problem.header(b"Retry-After"), self._now())
-        seconds = rest.failed(problem.status, told, started)
+        seconds = rests.failed(who, problem.status, told, started)
         if seconds is not None:
             _log.warn(
                 "[upstream {name}]: no token: {problem}; not asked for {seconds:g} s, "
@@ -195,8 +199,16 @@ class BundleBroker:
         text = " ".join(dict.fromkeys(" ".join(scopes).split()))
         first = parts.get(self._first)
         return Grant(
-            format_bundle({n: g.token for n, g in parts.items()}, unavailable),
+            self._bundles.write({n: g.token for n, g in parts.items()}, unavailable),
             min(expires),
             text if scopes or request.method == "POST" else None,
             first.refresh_token if first is not None else "",
         )
+
+
+def _who(request: TokenRequest) -> str:
+    """Return a text for the account that a token is asked for."""
+    if request.is_anonymous:
+        return ""
+    # Nobody knows yet whether the password is right: it stands for itself alone.
+    return str(hash((request.username, request.password, request.refresh_token)))

@@ -7,9 +7,11 @@ upstreams gives out a bundle, and the relay takes out of it what each upstream
 is to be told. No state is kept: every machine with the same configuration can read
 it.
 
-A bundle is no secret beside the tokens in it, and proves nothing: whoever forges
-one brings the upstreams nothing that they would take. Upstreams stand in it by a
-hash of their section's name, since clients need not know it.
+The tokens in it are worth what their upstreams think of them, whoever has put them
+together. That a token service did not answer is our own word, on which another
+upstream is asked first: it is sealed, and good for a minute. A machine that does not
+know the seal asks in the usual order. Upstreams stand in a bundle by a hash of their
+section's name, since clients need not know it.
 """
 
 from __future__ import annotations
@@ -17,54 +19,83 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 _PREFIX = "rb1."
 
 #: Of the hash of a name: enough to tell the upstreams of one registry apart.
 _KEY_LENGTH = 12
 
+#: How long it is believed that a token service did not answer.
+UNAVAILABLE_SECONDS = 60.0
+
 _TOKEN = re.compile("[!-~]+")
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundles:
     """
-    Tokens of several upstreams.
+    Makes bundles, and reads them.
 
-    `unavailable` are those whose token service did not answer when the bundle
-    was made: that there is no token says nothing about the client's rights then.
+    `seal_key` is any secret; `now` returns seconds since 1970.
     """
 
-    _tokens: Mapping[str, str] = field(repr=False)
-    _unavailable: frozenset[str] = frozenset()
+    def __init__(self, seal_key: bytes, now: Callable[[], float]) -> None:
+        self._seal_key = seal_key
+        self._now = now
 
-    def token(self, upstream: str) -> str | None:
-        """Return the token for an upstream, or None."""
-        return self._tokens.get(_key(upstream))
+    def write(self, tokens: Mapping[str, str], unavailable: Iterable[str] = ()) -> str:
+        """
+        Return a bundle of tokens, given by upstream, as one token.
 
-    def is_unavailable(self, upstream: str) -> bool:
-        """Tell whether the upstream's token service did not answer."""
-        return _key(upstream) in self._unavailable
+        `unavailable` are the upstreams whose token service did not answer: that
+        there is no token says nothing about the client's rights then.
+        """
+        document: dict[str, object] = {
+            "t": {_key(upstream): token for upstream, token in tokens.items()}
+        }
+        missing = sorted(_key(upstream) for upstream in unavailable)
+        if missing:
+            until = int(self._now() + UNAVAILABLE_SECONDS)
+            document["u"] = [self._seal(until, missing), until, missing]
+        text = json.dumps(document, separators=(",", ":")).encode("ascii")
+        return _PREFIX + base64.urlsafe_b64encode(text).decode("ascii").rstrip("=")
+
+    def is_unavailable(self, token: str, upstream: str) -> bool:
+        """Tell whether a bundle of ours says that a token service did not answer."""
+        document = _parse(token)
+        match document and document.get("u"):
+            case [str(seal), int(until), list(missing)]:
+                return (
+                    until > self._now()
+                    and hmac.compare_digest(
+                        seal.encode("utf-8", "replace"),
+                        self._seal(until, missing).encode(),
+                    )
+                    and _key(upstream) in missing
+                )
+        return False
+
+    def _seal(self, until: int, missing: list[str]) -> str:
+        text = json.dumps([until, missing]).encode("ascii")
+        return hmac.digest(self._seal_key, text, hashlib.sha256).hex()
 
 
-def format_bundle(tokens: Mapping[str, str], unavailable: Iterable[str] = ()) -> str:
-    """Return a bundle of tokens, given by upstream, as one token."""
-    document: dict[str, object] = {
-        "t": {_key(upstream): token for upstream, token in tokens.items()}
-    }
-    missing = sorted(_key(upstream) for upstream in unavailable)
-    if missing:
-        document["u"] = missing
-    text = json.dumps(document, separators=(",", ":")).encode("ascii")
-    return _PREFIX + base64.urlsafe_b64encode(text).decode("ascii").rstrip("=")
+def bundled_token(token: str, upstream: str) -> str | None:
+    """Return the token for an upstream out of a bundle, None if there is none."""
+    document = _parse(token)
+    tokens = document.get("t") if document else None
+    found = tokens.get(_key(upstream)) if isinstance(tokens, dict) else None
+    # It goes into a header.
+    if isinstance(found, str) and _TOKEN.fullmatch(found):
+        return found
+    return None
 
 
-def parse_bundle(token: str) -> Bundle | None:
-    """Return the bundle in a token; None for what is none."""
+def _parse(token: str) -> dict[str, Any] | None:
     if not token.startswith(_PREFIX):
         return None
     encoded = token.removeprefix(_PREFIX)
@@ -73,16 +104,7 @@ def parse_bundle(token: str) -> Bundle | None:
         document = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError):
         return None
-    tokens = document.get("t") if isinstance(document, dict) else None
-    unavailable = document.get("u", []) if isinstance(document, dict) else None
-    if not isinstance(tokens, dict) or not isinstance(unavailable, list):
-        return None
-    # They go into a header.
-    if not all(isinstance(t, str) and _TOKEN.fullmatch(t) for t in tokens.values()):
-        return None
-    if not all(isinstance(key, str) for key in unavailable):
-        return None
-    return Bundle(tokens, frozenset(unavailable))
+    return document if isinstance(document, dict) else None
 
 
 def _key(upstream: str) -> str:

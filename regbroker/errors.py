@@ -24,6 +24,7 @@ Everything that regbroker itself can refuse or fail at, as one tree::
             |-- UpstreamMalformed     502  UNKNOWN
             |-- RedirectRefused       502  UNKNOWN
             |-- UpstreamUnavailable   503  UNAVAILABLE
+            |   `-- OwnAccountRefused 503  UNAVAILABLE
             |-- UpstreamTimeout       504  UNAVAILABLE
             |-- StorageRefused        as the storage says
             `-- UpstreamRefused       as the upstream says
@@ -219,6 +220,10 @@ class UpstreamUnavailable(UpstreamError):
 
     status = 503
     code = "UNAVAILABLE"
+
+
+class OwnAccountRefused(UpstreamUnavailable):
+    """The upstream does not take regbroker's own account: no outage, for others."""
 
 
 class UpstreamTimeout(UpstreamError):

@@ -4,6 +4,7 @@ Assembly of a registry: who may come in, who speaks upstream, where tokens come 
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from regbroker.broker import Broker
 from regbroker.bundlebroker import BundleBroker
+from regbroker.bundles import Bundles
 from regbroker.config import RegistryConfig
 from regbroker.localparts import LocalParts
 from regbroker.searches import Searches
@@ -63,13 +65,14 @@ def build_registry(
     candidates = {
         name: _candidate(entry, service, reactor) for name, service in services.items()
     }
+    bundles = Bundles(secrets.token_bytes(32), time.time)
     if entry.accounts is not None:
         assert local is not None
         accounts = _own_accounts(entry, local)
     else:
-        accounts = _upstream_accounts(entry, services, candidates, reactor)
+        accounts = _upstream_accounts(entry, services, candidates, bundles, reactor)
     read_only = entry.writes == "deny"
-    choosing = Choosing(candidates, reactor, time.time)
+    choosing = Choosing(candidates, bundles, reactor, time.time)
     catalog = Catalog(entry.mapping, accounts.gate, choosing, entry.catalog)
     return Registry(
         entry.host,
@@ -104,6 +107,7 @@ def _upstream_accounts(
     entry: RegistryConfig,
     services: Mapping[str, UpstreamService],
     candidates: Mapping[str, Candidate],
+    bundles: Bundles,
     reactor: Any,
 ) -> _Accounts:
     brokers = [
@@ -126,9 +130,11 @@ def _upstream_accounts(
         name: service.upstream.config.answer_timeout
         for name, service in services.items()
     }
-    bundles = BundleBroker(brokers, patience, entry.mapping, reactor, time.time)
-    gate = UpstreamGate(trusted, bundles.user_of, lends)
-    return _Accounts(gate, BundleGranting(bundles), seen_by_everybody)
+    bundling = BundleBroker(
+        brokers, patience, entry.mapping, bundles, reactor, time.time
+    )
+    gate = UpstreamGate(trusted, bundling.user_of, lends)
+    return _Accounts(gate, BundleGranting(bundling), seen_by_everybody)
 
 
 def _search(

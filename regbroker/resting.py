@@ -87,6 +87,11 @@ class Rest:
         self._until = self._now() + pause
         return pause
 
+    def given_up(self) -> None:
+        """Note that a request ended without a verdict, so that another may try."""
+        if self._is_tried:
+            self._until = self._now()
+
     def succeeded(self, started: float) -> bool:
         """
         Note an answer to a request that was made at `started`.
@@ -141,6 +146,12 @@ class Rests:
             if len(self._limited) > MAX_LIMITED:
                 self._limited.popitem(last=False)
         return rest.failed(status, told, started)
+
+    def given_up(self, who: str) -> None:
+        """Note that a request ended without a verdict; see `Rest.given_up`."""
+        self._everybody.given_up()
+        if who in self._limited:
+            self._limited[who].given_up()
 
     def succeeded(self, who: str, started: float) -> bool:
         """Note an answer; see `Rest.succeeded`."""

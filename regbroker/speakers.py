@@ -12,9 +12,15 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
-from regbroker.bundles import parse_bundle
+from regbroker.bundles import bundled_token
 from regbroker.credentials import Credentials, Login
-from regbroker.errors import HTTPError, TooManyRequests, UpstreamUnavailable
+from regbroker.errors import (
+    Denied,
+    HTTPError,
+    OwnAccountRefused,
+    TooManyRequests,
+    UpstreamUnavailable,
+)
 from regbroker.grants import Grant, TokenRequest, basic_authorization
 from regbroker.scopes import Scope
 from regbroker.tokenservice import TokenReply
@@ -29,13 +35,14 @@ class Spoken:
     """
     What a request says upstream: the value of Authorization, or None.
 
-    `is_ours` says that a 401 is about our own account, not the client's;
-    `login` is what it was made of.
+    `is_ours` says that a 401 is about our own account, not the client's; `login`
+    and `scopes` are what it was made of.
     """
 
     value: str | None = field(repr=False)
     is_ours: bool = False
     login: Login | None = None
+    scopes: tuple[Scope, ...] = ()
 
 
 class Speaker(Protocol):
@@ -79,8 +86,7 @@ class BundleSpeaks:
         scheme, _, token = (given or "").partition(" ")
         if scheme.lower() != "bearer":
             return Spoken(given)
-        bundle = parse_bundle(token.strip())
-        own = bundle.token(self._upstream) if bundle is not None else None
+        own = bundled_token(token.strip(), self._upstream)
         return Spoken(None if own is None else f"Bearer {own}")
 
     def refused(self, spoken: Spoken) -> None:
@@ -114,7 +120,7 @@ class RegbrokerSpeaks:
         login = await self._login()
         if known.realm is not None:
             grant = await self._grant(login, needed)
-            return Spoken(f"Bearer {grant.token}", True, login)
+            return Spoken(f"Bearer {grant.token}", True, login, needed)
         if login is None or login.identity_token:
             return Spoken(None, True, login)
         basic = basic_authorization(_token_request(login))
@@ -129,8 +135,8 @@ class RegbrokerSpeaks:
         return await self._grant(await self._login(), scopes)
 
     def refused(self, spoken: Spoken) -> None:
-        """Ask for the credentials, and for tokens, anew."""
-        self._forget(spoken.login)
+        """Ask for the credentials, and for that token, anew."""
+        self._forget(spoken.login, spoken.scopes)
 
     async def _login(self) -> Login | None:
         return None if self._credentials is None else await self._credentials.get()
@@ -139,17 +145,19 @@ class RegbrokerSpeaks:
         try:
             return await self._tokens.get(_token_request(login), scopes)
         except TokenRefused as refusal:
-            if refusal.reply.status not in (401, 403):
-                raise _no_token(refusal.reply) from refusal
-            self._forget(login)
+            status = refusal.reply.status
+            if status != 401 or login is None:
+                raise _no_token(refusal.reply, self._upstream, scopes) from refusal
+        # The password may be another one by now.
+        self._forget(login, scopes)
         try:
             return await self._tokens.get(_token_request(await self._login()), scopes)
         except TokenRefused as refusal:
             status = refusal.reply.status
             raise own_account_refused(self._upstream, status) from refusal
 
-    def _forget(self, login: Login | None) -> None:
-        self._tokens.forget()
+    def _forget(self, login: Login | None, scopes: tuple[Scope, ...]) -> None:
+        self._tokens.forget(_token_request(login), scopes)
         if self._credentials is not None and login is not None:
             self._credentials.refused(login)
 
@@ -221,14 +229,21 @@ def _token_request(login: Login | None) -> TokenRequest:
     return TokenRequest("GET", username=login.user, password=login.password)
 
 
-def _no_token(reply: TokenReply) -> HTTPError:
-    """Return the error for a token service that is busy or broken."""
+def _no_token(
+    reply: TokenReply, upstream: Upstream, scopes: tuple[Scope, ...]
+) -> HTTPError:
+    """Return the error for a token service that gives our account no token."""
     message = "the upstream's token service gives regbroker no token now"
     waiting = reply.headers.getRawHeaders(b"Retry-After", ())
     headers = [(b"Retry-After", value) for value in waiting]
     if reply.status == 429:
         return TooManyRequests(message, headers=headers)
-    return UpstreamUnavailable(message, headers=headers)
+    if reply.status >= 500:
+        return UpstreamUnavailable(message, headers=headers)
+    if scopes:
+        # Many refuse what is not there, or what they cannot read, in this way.
+        return Denied("regbroker's own account has no right to this upstream")
+    return own_account_refused(upstream, reply.status)
 
 
 def lent(scopes: tuple[Scope, ...], actions: frozenset[str]) -> tuple[Scope, ...]:
@@ -241,7 +256,7 @@ def lent(scopes: tuple[Scope, ...], actions: frozenset[str]) -> tuple[Scope, ...
     return tuple(scope for scope in cut if scope.actions)
 
 
-def own_account_refused(upstream: Upstream, status: int) -> UpstreamUnavailable:
+def own_account_refused(upstream: Upstream, status: int) -> OwnAccountRefused:
     """Return the error for a client when the upstream refuses our own account."""
     _log.error(
         "[upstream {name}]: our own account was refused with status {status}; "
@@ -249,4 +264,4 @@ def own_account_refused(upstream: Upstream, status: int) -> UpstreamUnavailable:
         name=upstream.name,
         status=status,
     )
-    return UpstreamUnavailable("the upstream registry refuses regbroker's own account")
+    return OwnAccountRefused("the upstream registry refuses regbroker's own account")

@@ -38,7 +38,7 @@ class TokenCache:
         if grant is None:
             return None
         if grant.expires - self._now() < MIN_LIFE_SECONDS:
-            self._drop(key)
+            self.drop(key)
             return None
         self._grants.move_to_end(key)
         return grant
@@ -47,21 +47,17 @@ class TokenCache:
         """Keep a token; one that comes with a refresh token is never kept."""
         if grant.refresh_token:
             return
-        self._drop(key)
+        self.drop(key)
         self._grants[key] = grant
         self._bytes += _size(grant)
         while len(self._grants) > MAX_CACHED_TOKENS or self._bytes > MAX_CACHED_BYTES:
-            self._drop(next(iter(self._grants)))
+            self.drop(next(iter(self._grants)))
 
-    def _drop(self, key: Hashable) -> None:
+    def drop(self, key: Hashable) -> None:
+        """Forget a token."""
         grant = self._grants.pop(key, None)
         if grant is not None:
             self._bytes -= _size(grant)
-
-    def clear(self) -> None:
-        """Drop every token."""
-        self._grants.clear()
-        self._bytes = 0
 
 
 def _size(grant: Grant) -> int:

@@ -65,9 +65,10 @@ class UpstreamTokens:
         self._exchanges.cancel()
         return self._service.close()
 
-    def forget(self) -> None:
-        """Drop the tokens at hand: the upstream has refused one."""
-        self._cache.clear()
+    def forget(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> None:
+        """Drop the token that `get` would return: the upstream has refused it."""
+        if self._upstream.known is not None:
+            self._cache.drop(self._cache_key(request, self._upstream.known, scopes))
 
     async def are_issued(self) -> bool:
         """Tell whether the upstream sends clients to a token service."""

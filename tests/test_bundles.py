@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.bundles import format_bundle, parse_bundle
+from regbroker.bundles import UNAVAILABLE_SECONDS, Bundles, bundled_token
 
 NAMES = st.text("abc-.09", min_size=1, max_size=8)
 TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
@@ -20,32 +21,66 @@ def bundled(document: object) -> str:
     return "rb1." + base64.urlsafe_b64encode(json.dumps(document).encode()).decode()
 
 
+def opened(text: str) -> dict[str, Any]:
+    """The document in a bundle."""
+    encoded = text.partition(".")[2]
+    document: dict[str, Any] = json.loads(base64.urlsafe_b64decode(encoded + "=="))
+    return document
+
+
 class BundleTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.now = 1000.0
+        self.bundles = Bundles(b"key", lambda: self.now)
+
     @given(st.dictionaries(NAMES, TOKENS), st.sets(NAMES))
     def test_round_trip(self, tokens: dict[str, str], unavailable: set[str]) -> None:
         """Each upstream gets its own out of it again, and no other."""
-        text = format_bundle(tokens, unavailable)
+        bundles = Bundles(b"key", lambda: 1000.0)
+        text = bundles.write(tokens, unavailable)
         self.assertRegex(text, r"\A[A-Za-z0-9._-]+\Z")
-        bundle = parse_bundle(text)
-        assert bundle is not None
         for name in {*tokens, *unavailable, "another"}:
-            self.assertEqual(bundle.token(name), tokens.get(name))
-            self.assertEqual(bundle.is_unavailable(name), name in unavailable)
+            self.assertEqual(bundled_token(text, name), tokens.get(name))
+            self.assertEqual(bundles.is_unavailable(text, name), name in unavailable)
 
     def test_names_stay_here(self) -> None:
         """Clients do not read what the sections are called."""
-        text = format_bundle({"aliyun": "t"}, ["dockerhub"])
-        plain = base64.urlsafe_b64decode(text.partition(".")[2] + "==")
-        self.assertNotIn(b"aliyun", plain)
-        self.assertNotIn(b"dockerhub", plain)
+        document = repr(opened(self.bundles.write({"aliyun": "t"}, ["dockerhub"])))
+        self.assertNotIn("aliyun", document)
+        self.assertNotIn("dockerhub", document)
 
-    def test_secret(self) -> None:
-        """Its tokens do not show where one is printed."""
-        self.assertNotIn("s3cret", repr(parse_bundle(format_bundle({"a": "s3cret"}))))
+    def test_seal(self) -> None:
+        """Who was not there is our own word: nobody else's, and not for long."""
+        text = self.bundles.write({}, ["one"])
+        self.assertTrue(self.bundles.is_unavailable(text, "one"))
+        seal, until, missing = opened(text)["u"]
+        (other,) = opened(self.bundles.write({}, ["two"]))["u"][2]
+        forgeries: tuple[Any, ...] = (
+            ["", until, missing],
+            [seal, until + 1, missing],
+            [seal, until, [*missing, other]],
+            [seal[:-1], until, missing],
+            ["ä", until, missing],
+            [seal, until, []],
+            [seal, until],
+            [seal, str(until), missing],
+            [seal, until, missing[0]],
+            missing,
+            {},
+        )
+        for forged in forgeries:
+            forgery = bundled({"t": {}, "u": forged})
+            for name in ("one", "two"):
+                self.assertFalse(self.bundles.is_unavailable(forgery, name), forged)
+        elsewhere = Bundles(b"another key", lambda: self.now)
+        self.assertFalse(elsewhere.is_unavailable(text, "one"))
+        self.now += UNAVAILABLE_SECONDS
+        self.assertFalse(self.bundles.is_unavailable(text, "one"))
 
     def test_none(self) -> None:
-        """What is no bundle is none, whatever it is."""
-        good = format_bundle({"a": "t"})
+        """What is no bundle holds nothing, whatever it is."""
+        good = self.bundles.write({"a": "t"})
+        key = next(iter(opened(good)["t"]))
         for text in (
             "",
             "t0ken",
@@ -56,12 +91,13 @@ class BundleTests(SynchronousTestCase):
             bundled([]),
             bundled({}),
             bundled({"t": []}),
-            bundled({"t": {"a": 1}}),
-            bundled({"t": {"a": "two words"}}),
-            bundled({"t": {"a": "line\r\nbreak"}}),
-            bundled({"t": {"a": "ä"}}),
-            bundled({"t": {}, "u": {}}),
-            bundled({"t": {}, "u": [1]}),
+            bundled({"t": {key: 1}}),
+            bundled({"t": {key: ""}}),
+            bundled({"t": {key: "two words"}}),
+            bundled({"t": {key: "line\r\nbreak"}}),
+            bundled({"t": {key: "ä"}}),
             "rb1." + base64.urlsafe_b64encode(b"[" * 100_000).decode(),
         ):
-            self.assertIsNone(parse_bundle(text), text[:80])
+            self.assertIsNone(bundled_token(text, "a"), text[:80])
+            self.assertFalse(self.bundles.is_unavailable(text, "a"), text[:80])
+        self.assertEqual(bundled_token(bundled({"t": {key: "t"}}), "a"), "t")

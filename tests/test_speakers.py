@@ -12,7 +12,12 @@ from twisted.web.http_headers import Headers
 
 from regbroker.challenges import Challenge, parse_challenges
 from regbroker.credentials import Login
-from regbroker.errors import TooManyRequests, UpstreamUnavailable
+from regbroker.errors import (
+    Denied,
+    OwnAccountRefused,
+    TooManyRequests,
+    UpstreamUnavailable,
+)
 from regbroker.grants import Grant, TokenRequest
 from regbroker.realms import parse_realm
 from regbroker.scopes import CATALOG_SCOPE, Scope, repository_scope
@@ -58,7 +63,7 @@ class FakeTokens:
     def __init__(self, *refusals: TokenReply) -> None:
         self.refusals = list(refusals)
         self.asked: list[tuple[TokenRequest, tuple[Scope, ...]]] = []
-        self.forgotten = 0
+        self.forgotten: list[tuple[TokenRequest, tuple[Scope, ...]]] = []
 
     async def get(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> Grant:
         self.asked.append((request, scopes))
@@ -66,8 +71,8 @@ class FakeTokens:
             raise TokenRefused(self.refusals.pop(0))
         return Grant(f"token-{len(self.asked)}", 1e9)
 
-    def forget(self) -> None:
-        self.forgotten += 1
+    def forget(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> None:
+        self.forgotten.append((request, scopes))
 
 
 class FakeCredentials:
@@ -212,7 +217,27 @@ class OwnAccountTests(SpeakerTestCase):
         ours.refused(spoken)
         assert self.credentials is not None
         self.assertEqual(self.credentials.refusals, [ROBOT])
-        self.assertEqual(self.tokens.forgotten, 1)
+        self.assertEqual(len(self.tokens.forgotten), 1)
+
+    def test_refused_token(self) -> None:
+        """One token is forgotten, and none of those for other repositories."""
+        ours = self.make(BEARER, ROBOT)
+        ours.refused(self.result(ours.speak(None, PULL)))
+        request = TokenRequest("GET", username="robot", password="s3cret")
+        self.assertEqual(self.tokens.forgotten, [(request, PULL)])
+
+    def test_no_right(self) -> None:
+        """A token that is refused for its scopes is no refusal of the account."""
+        for login, status in ((ROBOT, 400), (ROBOT, 403), (ROBOT, 404), (None, 401)):
+            logins = () if login is None else (login,)
+            ours = self.make(BEARER, *logins, refusals=(reply(status),))
+            self.failure(ours.speak(None, PULL), Denied)
+            self.assertEqual(len(self.tokens.asked), 1)
+            self.assertEqual(self.tokens.forgotten, [])
+        self.failure(
+            self.make(BEARER, ROBOT, refusals=(reply(403),)).speak(None, ()),
+            OwnAccountRefused,
+        )
 
 
 class SharedTests(SpeakerTestCase):

@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
 
-from regbroker.bundles import parse_bundle
+from regbroker.bundles import Bundles
 from regbroker.connections import Reply
 from regbroker.errors import (
     FAILING_STATUSES,
     Denied,
     HTTPError,
+    OwnAccountRefused,
     RedirectRefused,
     StorageRefused,
     TooManyRequests,
@@ -47,8 +48,14 @@ _LACKING_STATUSES = frozenset({401, 403, 404})
 #: Conditions that are not met, and ranges that are not there: nowhere, that is.
 _ABOUT_THE_REQUEST = frozenset({412, 416})
 
-#: What makes no sense, leads nowhere, or is not in a storage: of one name, perhaps.
-_ABOUT_A_NAME = (UpstreamMalformed, RedirectRefused, StorageRefused)
+#: What makes no sense, leads nowhere, is not in a storage, or is not for us: that
+#: may be so for one name.
+_ABOUT_A_NAME = (
+    UpstreamMalformed,
+    RedirectRefused,
+    StorageRefused,
+    OwnAccountRefused,
+)
 
 #: A registry may look through all that it has for these.
 _LISTS = frozenset({Endpoint.CATALOG, Endpoint.TAGS, Endpoint.REFERRERS})
@@ -100,17 +107,19 @@ class Choosing:
     """
     Asks the upstreams of one registry.
 
-    `candidates` are they by name; `clock` is the reactor, `now` returns seconds
-    since 1970.
+    `candidates` are they by name; `bundles` reads what clients hold; `clock` is
+    the reactor, `now` returns seconds since 1970.
     """
 
     def __init__(
         self,
         candidates: Mapping[str, Candidate],
+        bundles: Bundles,
         clock: Any,
         now: Callable[[], float],
     ) -> None:
         self._candidates = candidates
+        self._bundles = bundles
         self._clock = clock
         self._now = now
 
@@ -146,7 +155,7 @@ class Choosing:
         if len(upstreams) == 1:
             candidate = self._turn_to(exchange, upstreams[0])
             return candidate, await work(candidate, False)
-        names = _in_order(exchange, upstreams)
+        names = self._in_order(exchange, upstreams)
         failures: list[HTTPError] = []
         resting: list[str] = []
         for name in names:
@@ -210,11 +219,21 @@ class Choosing:
                 raise
             failures.append(error)
             return None
+        except BaseException:
+            attempt.given_up()
+            raise
         else:
             attempt.answered()
             return candidate, result
         failures.append(failure)
         return None
+
+    def _in_order(self, exchange: Exchange, upstreams: Sequence[str]) -> list[str]:
+        """Return them, at the end those that the client could get no token for."""
+        token = exchange.bearer_token
+        return sorted(
+            upstreams, key=lambda name: self._bundles.is_unavailable(token, name)
+        )
 
     def _turn_to(self, exchange: Exchange, name: str) -> Candidate:
         exchange.turn_to(name)
@@ -238,6 +257,10 @@ class _Attempt:
         rests = self._upstream.rests
         if not self._precedes_push and rests.succeeded(self._who, self._started):
             _log.info("[upstream {name}]: answers again", name=self._upstream.name)
+
+    def given_up(self) -> None:
+        """Note that nobody will know: the client has left, say."""
+        self._upstream.rests.given_up(self._who)
 
     def timed_out(self, failure: HTTPError) -> None:
         """Note that there was no answer in time: lists may take longer."""
@@ -273,14 +296,6 @@ async def _awaited(work: Awaitable[T]) -> T:
 def is_no_answer(status: int, is_substitute: bool) -> bool:
     """Tell whether a reply with this status leaves a request to the next upstream."""
     return status in FAILING_STATUSES or (is_substitute and status in _LACKING_STATUSES)
-
-
-def _in_order(exchange: Exchange, upstreams: Sequence[str]) -> list[str]:
-    """Return the upstreams, at the end those that the client could get no token for."""
-    bundle = parse_bundle(exchange.bearer_token)
-    if bundle is None:
-        return list(upstreams)
-    return sorted(upstreams, key=bundle.is_unavailable)
 
 
 def _resting(status: int, seconds: float) -> HTTPError:
