@@ -224,7 +224,8 @@ class Mapping:
             for upstream, rule in self._deciding(canonical).items()
             if (upstream_name := self._apply(rule, upstream, canonical)) is not None
         )
-        if not routes or (canonical == name and self._sources(name)):
+        is_dead_end = canonical == name and self._sources(name)
+        if is_dead_end or not self._is_held(canonical):
             raise NameUnknown(
                 f"no namespace rule maps this name; namespaces here: {self.namespaces}",
                 detail={"name": name},
@@ -281,13 +282,14 @@ class Mapping:
     def _whole(self, name: str) -> tuple[str, str]:
         """Return the name that another may be short for, and why."""
         for upstream, rule in self._deciding(name).items():
-            # The first choice's default namespace is the name's.
-            full = self._apply(rule, upstream, name)
-            if full is None:
+            # Of several upstreams, one with a default namespace makes the name its.
+            result = rule.apply(name)
+            if result is None or self._with_namespace(result, upstream) == result:
                 continue
+            full = self._with_namespace(result, upstream)
             public = rule.reverse(full)
             if public is None or public == name:
-                break
+                continue
             decided = self._deciding(public).get(upstream)
             if (
                 decided is not None
@@ -295,7 +297,6 @@ class Mapping:
                 and not self._sources(public)
             ):
                 return public, f"'{name}' is short for '{public}', "
-            break
         return name, ""
 
     def _apply(self, rule: Rule, upstream: str, name: str) -> str | None:
@@ -305,6 +306,11 @@ class Mapping:
             return None
         full = self._with_namespace(result, upstream)
         return full if is_name(full) else None
+
+    def _is_held(self, name: str) -> bool:
+        """Tell whether the first choice can hold a name: writes go to it alone."""
+        first = next(iter(self._deciding(name).items()), None)
+        return first is not None and self._apply(first[1], first[0], name) is not None
 
     def _publics(self, name: str, upstream: str) -> Iterator[tuple[Rule, str]]:
         """Yield the canonical public names of an upstream's name, and by which rule."""
@@ -321,6 +327,7 @@ class Mapping:
                     public is not None
                     and self._deciding(public).get(upstream) is rule
                     and self._apply(rule, upstream, public) == full
+                    and self._is_held(public)
                     and not self._sources(public)
                     and self._whole(public)[0] == public
                 ):

@@ -83,11 +83,13 @@ class SeveralTests(SynchronousTestCase):
         self.assertRaises(NameUnknown, rules.route, "cache/a")
 
     def test_too_long(self) -> None:
-        """An upstream for which no name comes of it is left out."""
-        rules = mapping("one two", "* = *", "* = two:cache/*")
+        """A substitute that cannot hold a name is left out; a first choice must."""
         name = "a" * 253
+        rules = mapping("one two", "* = *", "* = two:cache/*")
         self.assertEqual(routes(rules, name), [("one", name)])
         self.assertEqual(rules.group(name), ("one", "two"))
+        rules = mapping("two one", "* = *", "* = two:cache/*")
+        self.assertRaises(NameUnknown, rules.routes, name)
 
     def test_refused(self) -> None:
         """Rules that contradict one another are refused, and both are named."""
@@ -157,6 +159,19 @@ class DefaultNamespaceTests(SynchronousTestCase):
         expected = [("hub", "library/nginx"), ("mirror", "cache/nginx")]
         self.assertEqual(routes(rules, "nginx"), expected)
         self.assertEqual(routes(rules, "library/nginx"), expected)
+
+    def test_cache_first(self) -> None:
+        """Whose default namespace it is, is not for the order to say."""
+        rules = mapping("cache hub", "* = *", "* = cache:dockerhub/*", namespaces=HUB)
+        for name in ("nginx", "library/nginx"):
+            self.assertEqual(
+                routes(rules, name),
+                [("cache", "dockerhub/library/nginx"), ("hub", "library/nginx")],
+            )
+        self.assertEqual(
+            rules.to_public("dockerhub/library/nginx", "cache"), "library/nginx"
+        )
+        self.assertIsNone(rules.to_public("dockerhub/nginx", "cache"))
 
     def test_not_there(self) -> None:
         """What has no namespace there is in it, whether or not it can be written."""
