@@ -41,13 +41,15 @@ class BundleBroker:
     `brokers` are those of the upstreams at which clients have accounts; the first
     of them is the one that logins without a scope, and refresh tokens, are for.
     `patience` has, by upstream, the seconds to wait for a token where its names
-    can be had elsewhere. `clock` is the reactor; `now` returns seconds since 1970.
+    can be had elsewhere, and `rests` those of its token service. `clock` is the
+    reactor; `now` returns seconds since 1970.
     """
 
     def __init__(
         self,
         brokers: Sequence[Broker],
         patience: Mapping[str, float],
+        rests: Mapping[str, Rests],
         mapping: NameMapping,
         bundles: Bundles,
         clock: Any,
@@ -60,9 +62,7 @@ class BundleBroker:
         self._bundles = bundles
         self._clock = clock
         self._now = now
-        self._rests = {
-            name: Rests(clock.seconds, patience[name]) for name in self._brokers
-        }
+        self._rests = rests
         self._users = TokenUsers()
 
     def wanted(
@@ -158,23 +158,28 @@ class BundleBroker:
             problem: HTTPError = UpstreamTimeout("it did not answer in time")
         except HTTPError as error:
             if error.status not in FAILING_STATUSES:
-                rests.succeeded(who, started)
+                self._note_answer(name, who, started)
                 raise
             problem = error
         else:
-            rests.succeeded(who, started)
+            self._note_answer(name, who, started)
             return grant
         told = parse_retry_after(problem.header(b"Retry-After"), self._now())
         seconds = rests.failed(who, problem.status, told, started)
         if seconds is not None:
             _log.warn(
-                "[upstream {name}]: no token: {problem}; not asked for {seconds:g} s, "
-                "since another upstream has the same names",
+                "[upstream {name}]: its token service: {status}, {problem}; resting "
+                "for {seconds:g} s, since another upstream has the same names",
                 name=name,
+                status=problem.status,
                 problem=problem.message,
                 seconds=seconds,
             )
         raise _Unavailable
+
+    def _note_answer(self, name: str, who: str, started: float) -> None:
+        if self._rests[name].succeeded(who, started):
+            _log.info("[upstream {name}]: its token service answers again", name=name)
 
     def _replaceable(self, request: TokenRequest, public_host: str) -> set[str]:
         """Return the upstreams whose part in a request others can play."""

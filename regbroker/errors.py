@@ -27,6 +27,7 @@ Everything that regbroker itself can refuse or fail at, as one tree::
             |   `-- OwnAccountRefused 503  UNAVAILABLE
             |-- UpstreamTimeout       504  UNAVAILABLE
             |-- StorageRefused        as the storage says
+            |-- TokensUnavailable     as the token service says
             `-- UpstreamRefused       as the upstream says
 
 The codes are those of the OCI distribution specification, with Docker's
@@ -246,6 +247,19 @@ class StorageRefused(UpstreamError):
         super().__init__(message, headers=headers)
         self.status = status
         self.code = code
+
+
+class TokensUnavailable(UpstreamError):
+    """The upstream's token service gives no token now, and says 429 or nothing."""
+
+    code = "UNAVAILABLE"
+
+    def __init__(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        super().__init__(
+            "the upstream's token service gives no token now", headers=headers
+        )
+        self.status = status
+        self.code = code_for_status(status)
 
 
 class UpstreamRefused(UpstreamError):

@@ -130,8 +130,9 @@ def _upstream_accounts(
         name: service.upstream.config.answer_timeout
         for name, service in services.items()
     }
+    rests = {name: service.upstream.token_rests for name, service in services.items()}
     bundling = BundleBroker(
-        brokers, patience, entry.mapping, bundles, reactor, time.time
+        brokers, patience, rests, entry.mapping, bundles, reactor, time.time
     )
     gate = UpstreamGate(trusted, bundling.user_of, lends)
     return _Accounts(gate, BundleGranting(bundling), seen_by_everybody)

@@ -130,6 +130,12 @@ class Rests:
             return False
         return limited is None or limited.may_ask()
 
+    @property
+    def any(self) -> Rest | None:
+        """Whoever's rest that lasts; None for nobody's."""
+        rests = [self._everybody, *self._limited.values()]
+        return next((rest for rest in rests if rest.remaining > 0), None)
+
     def current(self, who: str) -> Rest:
         """Return the rest that keeps `who` from asking."""
         limited = self._limited.get(who)

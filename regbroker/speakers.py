@@ -7,6 +7,8 @@ knows nothing of accounts and tokens itself.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,10 +24,13 @@ from regbroker.errors import (
     UpstreamUnavailable,
 )
 from regbroker.grants import Grant, TokenRequest, basic_authorization
+from regbroker.resting import Rest
 from regbroker.scopes import Scope
 from regbroker.tokenservice import TokenReply
 from regbroker.upstreams import Upstream
-from regbroker.upstreamtokens import TokenRefused, UpstreamTokens
+from regbroker.upstreamtokens import TOKEN_SECONDS, TokenRefused, UpstreamTokens
+
+OWN_ACCOUNT_REFUSED = "the upstream registry refuses regbroker's own account"
 
 _log = Logger()
 
@@ -99,7 +104,8 @@ class RegbrokerSpeaks:
 
     Towards an upstream with a token service a token is fetched for just what
     the request needs, and reused; towards others Basic is sent, or nothing
-    without `credentials`.
+    without `credentials`. A login that the token service has never taken is not
+    shown to it with every request: many lock the account. `now` returns seconds.
     """
 
     def __init__(
@@ -107,10 +113,15 @@ class RegbrokerSpeaks:
         upstream: Upstream,
         tokens: UpstreamTokens,
         credentials: Credentials | None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._upstream = upstream
         self._tokens = tokens
         self._credentials = credentials
+        self._now = now
+        self._taken: Login | None = None
+        self._refused: Login | None = None
+        self._rest = Rest(now, TOKEN_SECONDS)
 
     async def speak(self, given: str | None, needed: tuple[Scope, ...]) -> Spoken:
         """Return our own Authorization, whatever the client brought."""
@@ -142,19 +153,44 @@ class RegbrokerSpeaks:
         return None if self._credentials is None else await self._credentials.get()
 
     async def _grant(self, login: Login | None, scopes: tuple[Scope, ...]) -> Grant:
-        try:
-            return await self._tokens.get(_token_request(login), scopes)
-        except TokenRefused as refusal:
-            status = refusal.reply.status
-            if status != 401 or login is None:
-                raise _no_token(refusal.reply, self._upstream, scopes) from refusal
+        if login is None or login != self._refused or self._rest.may_ask():
+            try:
+                return await self._grant_once(login, scopes)
+            except TokenRefused as refusal:
+                self._note_refusal(refusal, login, scopes)
         # The password may be another one by now.
         self._forget(login, scopes)
+        again = await self._login()
+        if again == login:
+            raise OwnAccountRefused(OWN_ACCOUNT_REFUSED)
         try:
-            return await self._tokens.get(_token_request(await self._login()), scopes)
+            return await self._grant_once(again, scopes)
         except TokenRefused as refusal:
-            status = refusal.reply.status
-            raise own_account_refused(self._upstream, status) from refusal
+            self._note_refusal(refusal, again, scopes)
+            raise OwnAccountRefused(OWN_ACCOUNT_REFUSED) from refusal
+
+    async def _grant_once(
+        self, login: Login | None, scopes: tuple[Scope, ...]
+    ) -> Grant:
+        grant = await self._tokens.get(_token_request(login), scopes)
+        self._taken, self._refused = login, None
+        return grant
+
+    def _note_refusal(
+        self, refusal: TokenRefused, login: Login | None, scopes: tuple[Scope, ...]
+    ) -> None:
+        """Note that a login was refused; raises for what is no refusal of it."""
+        status = refusal.reply.status
+        if status != 401 or login is None:
+            raise _no_token(refusal.reply, self._upstream, scopes) from refusal
+        own_account_refused(self._upstream, status)
+        if login == self._taken:
+            # It is refused for what it asks for, perhaps.
+            return
+        if login != self._refused:
+            self._rest = Rest(self._now, TOKEN_SECONDS)
+        self._refused = login
+        self._rest.failed(status, None, self._now())
 
     def _forget(self, login: Login | None, scopes: tuple[Scope, ...]) -> None:
         self._tokens.forget(_token_request(login), scopes)
@@ -264,4 +300,4 @@ def own_account_refused(upstream: Upstream, status: int) -> OwnAccountRefused:
         name=upstream.name,
         status=status,
     )
-    return OwnAccountRefused("the upstream registry refuses regbroker's own account")
+    return OwnAccountRefused(OWN_ACCOUNT_REFUSED)

@@ -8,6 +8,7 @@ regbroker starts is asked until it answers.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +25,17 @@ from regbroker.challenges import Challenge, find_bearer, parse_challenges
 from regbroker.coalescing import Coalescer
 from regbroker.config import UpstreamConfig
 from regbroker.connections import Connections, Reply
-from regbroker.errors import UpstreamTimeout, UpstreamUnavailable
+from regbroker.errors import (
+    HTTPError,
+    TooManyRequests,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from regbroker.headers import Header
 from regbroker.origins import Origin
 from regbroker.realms import Realm, RealmRefused, allowed_realm, parse_realm
 from regbroker.redirects import OwnAddress
-from regbroker.resting import Rests
+from regbroker.resting import LONGEST_REST_SECONDS, Rests, parse_retry_after
 from regbroker.storages import Storages
 from regbroker.streams import gather_body
 from regbroker.tls import Trust
@@ -85,6 +91,7 @@ class Upstream:
         self._origin: Origin | None = None
         #: For registries that have another upstream to ask meanwhile.
         self.rests = Rests(clock.seconds, config.answer_timeout)
+        self.token_rests = Rests(clock.seconds, config.answer_timeout)
         self._learning: Coalescer[Knowledge] = Coalescer(clock, PING_SECONDS)
         self._timer: Any = None
         self._retry_seconds = FIRST_RETRY_SECONDS
@@ -178,9 +185,12 @@ class Upstream:
         reply = await self.request("GET", "/v2/", [USER_AGENT])
         await gather_body(reply, MAX_ERROR_BYTES)
         if reply.status >= 500 or reply.status == 429:
-            raise UpstreamUnavailable(
-                f"the upstream registry answered with status {reply.status}"
-            )
+            told = reply.header(b"Retry-After")
+            headers = [(b"Retry-After", told)] if told is not None else []
+            message = f"the upstream registry answered with status {reply.status}"
+            if reply.status == 429:
+                raise TooManyRequests(message, headers=headers)
+            raise UpstreamUnavailable(message, headers=headers)
         if reply.status != 401:
             return Knowledge(())
         values = reply.headers.getRawHeaders(b"WWW-Authenticate", ())
@@ -234,13 +244,17 @@ class Upstream:
     def _retry_later(self, failure: Failure) -> None:
         if failure.check(CancelledError):
             return
+        seconds = self._retry_seconds
+        error: Any = failure.value
+        told = isinstance(error, HTTPError) and error.header(b"Retry-After")
+        if told:
+            asked = parse_retry_after(told, time.time()) or 0.0
+            seconds = max(seconds, min(asked, LONGEST_REST_SECONDS))
         _log.warn(
             "[upstream {name}]: {problem}; asking again in {seconds:g} s",
             name=self.name,
             problem=failure.getErrorMessage(),
-            seconds=self._retry_seconds,
+            seconds=seconds,
         )
-        self._timer = self._clock.callLater(
-            self._retry_seconds, self._learn_in_background
-        )
+        self._timer = self._clock.callLater(seconds, self._learn_in_background)
         self._retry_seconds = min(self._retry_seconds * 2, LAST_RETRY_SECONDS)

@@ -13,6 +13,7 @@ from regbroker.errors import (
     RedirectRefused,
     RegbrokerError,
     StorageRefused,
+    TokensUnavailable,
     UpstreamError,
     UpstreamRefused,
     code_for_status,
@@ -64,6 +65,7 @@ class TreeTests(SynchronousTestCase):
             ClientError,
             UpstreamError,
             StorageRefused,
+            TokensUnavailable,
             UpstreamRefused,
         }:
             assert issubclass(kind, HTTPError)

@@ -20,6 +20,7 @@ from regbroker.errors import (
 )
 from regbroker.grants import Grant, TokenRequest
 from regbroker.realms import parse_realm
+from regbroker.resting import FIRST_PAUSE_SECONDS
 from regbroker.scopes import CATALOG_SCOPE, Scope, repository_scope
 from regbroker.speakers import (
     ClientSpeaks,
@@ -124,7 +125,8 @@ class SpeakerTestCase(SynchronousTestCase):
         self.credentials = FakeCredentials(*logins) if logins else None
         upstream: Any = FakeUpstream(challenges)
         tokens: Any = self.tokens
-        return RegbrokerSpeaks(upstream, tokens, self.credentials)
+        self.now = 100.0
+        return RegbrokerSpeaks(upstream, tokens, self.credentials, lambda: self.now)
 
 
 class ClientSpeaksTests(SpeakerTestCase):
@@ -185,15 +187,43 @@ class OwnAccountTests(SpeakerTestCase):
 
     def test_token_refused_twice(self) -> None:
         """Then the client hears that it is no fault of his, and the operator more."""
-        ours = self.make(BEARER, ROBOT, refusals=(reply(401), reply(403)))
+        other = Login("robot", "new s3cret")
+        ours = self.make(BEARER, ROBOT, other, refusals=(reply(401), reply(401)))
         with capturedLogs() as events:
-            error = self.failure(ours.speak(None, PULL), UpstreamUnavailable)
+            error = self.failure(ours.speak(None, PULL), OwnAccountRefused)
         self.assertEqual(len(self.tokens.asked), 2)
         self.assertEqual(error.headers, ())
-        (text,) = map(formatEvent, events)
-        self.assertIn("[upstream up]: our own account was refused", text)
-        for words in (text, error.message):
+        texts = [formatEvent(event) for event in events]
+        self.assertEqual(len(texts), 2)
+        for words in (*texts, error.message):
             self.assertNotIn("s3cret", words)
+        for text in texts:
+            self.assertIn("[upstream up]: our own account was refused", text)
+
+    def test_wrong_from_the_start(self) -> None:
+        """A login that was never taken is not shown with every request."""
+        ours = self.make(BEARER, ROBOT, refusals=(reply(401),) * 9)
+        for expected in (1, 1, 1):
+            self.failure(ours.speak(None, PULL), OwnAccountRefused)
+            self.assertEqual(len(self.tokens.asked), expected)
+        self.now += FIRST_PAUSE_SECONDS
+        self.failure(ours.speak(None, PULL), OwnAccountRefused)
+        self.assertEqual(len(self.tokens.asked), 2)
+        # Another password is tried at once.
+        assert self.credentials is not None
+        self.credentials.logins = [Login("robot", "right")]
+        self.tokens.refusals.clear()
+        self.assertTrue(self.result(ours.speak(None, PULL)).value)
+
+    def test_wrong_for_once(self) -> None:
+        """One that was taken is tried again: it may be about the repository."""
+        ours = self.make(BEARER, ROBOT)
+        self.result(ours.speak(None, PULL))
+        self.tokens.refusals = [reply(401), reply(401)]
+        for _ in range(2):
+            self.failure(ours.speak(None, PUSH), OwnAccountRefused)
+        self.assertEqual(len(self.tokens.asked), 3)
+        self.assertTrue(self.result(ours.speak(None, PUSH)).value)
 
     def test_token_service_busy(self) -> None:
         """A token service that is busy is not a refused account."""

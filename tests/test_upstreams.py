@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
 from regbroker.config import UpstreamConfig
-from regbroker.errors import UpstreamUnavailable
+from regbroker.errors import TooManyRequests, UpstreamUnavailable
 from regbroker.origins import Origin
 from regbroker.tls import certificate_options
 from regbroker.upstreams import (
@@ -185,10 +185,13 @@ class LearningTests(UpstreamTestCase):
 
     async def test_too_many_requests(self) -> None:
         """429 says nothing about challenges."""
-        self.served.ping = response(429)
+        self.served.ping = response(429, "Retry-After: 20")
         asking = Deferred.fromCoroutine(self.make().knowledge())
-        await self.assertFailure(asking, UpstreamUnavailable)
+        error: Any = await self.assertFailure(asking, TooManyRequests)
+        self.assertEqual(error.header(b"Retry-After"), "20")
         self.assertIsNone(self.upstream.known)
+        # It has said when to come again.
+        await self.next_ping(20)
 
 
 class CertificateTests(UpstreamTestCase):

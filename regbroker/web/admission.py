@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from regbroker.challenges import format_challenge
-from regbroker.errors import Denied, Unauthorized, UpstreamError
+from regbroker.challenges import Challenge, format_challenge
+from regbroker.errors import Denied, HTTPError, Unauthorized
 from regbroker.localbroker import LocalBroker, Visitor, WrongToken
 from regbroker.names import Action, Endpoint
 from regbroker.scopes import format_scopes
@@ -72,6 +72,14 @@ class UpstreamGate:
                     "authentication is required",
                     headers=candidate.answering.challenges(known.challenges, exchange),
                 )
+            if known is None and len(exchange.upstreams) > 1:
+                # Another upstream would let everybody in, and clients would take
+                # any password for a good one.
+                ours = Challenge("bearer", (("service", exchange.way.host),))
+                raise Unauthorized(
+                    "authentication is required",
+                    headers=candidate.answering.challenges((ours,), exchange),
+                )
         return None
 
     async def _known(self, upstream: Upstream) -> Knowledge | None:
@@ -81,7 +89,7 @@ class UpstreamGate:
             # would never be asked for its own.
             try:
                 return await upstream.knowledge()
-            except UpstreamError:
+            except HTTPError:
                 return None
         return upstream.known
 

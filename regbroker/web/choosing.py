@@ -24,15 +24,17 @@ from regbroker.errors import (
     OwnAccountRefused,
     RedirectRefused,
     StorageRefused,
+    TokensUnavailable,
     TooManyRequests,
     UpstreamError,
     UpstreamMalformed,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from regbroker.headers import Header
 from regbroker.names import Endpoint
 from regbroker.requestbody import request_body
-from regbroker.resting import parse_retry_after
+from regbroker.resting import Rest, parse_retry_after
 from regbroker.upstreams import Upstream
 from regbroker.web.answering import Answering
 from regbroker.web.asking import Asking
@@ -55,6 +57,7 @@ _ABOUT_A_NAME = (
     RedirectRefused,
     StorageRefused,
     OwnAccountRefused,
+    TokensUnavailable,
 )
 
 #: A registry may look through all that it has for these.
@@ -132,6 +135,8 @@ class Choosing:
 
         async def ask(candidate: Candidate, is_substitute: bool) -> Reply:
             reply = await candidate.ask(exchange)
+            if reply.status == 401:
+                self._check_tokens(exchange, candidate, reply)
             if is_no_answer(reply.status, is_substitute):
                 raise await candidate.answering.refusal(exchange, reply)
             return reply
@@ -156,7 +161,7 @@ class Choosing:
             candidate = self._turn_to(exchange, upstreams[0])
             return candidate, await work(candidate, False)
         names = self._in_order(exchange, upstreams)
-        failures: list[HTTPError] = []
+        failures: list[tuple[str, HTTPError]] = []
         resting: list[str] = []
         for name in names:
             candidate = self._candidates[name]
@@ -174,7 +179,7 @@ class Choosing:
             candidate = self._candidates[name]
             rest = candidate.upstream.rests.current(candidate.who(exchange))
             if rest.was_told:
-                failures.append(_resting(rest.status, rest.remaining))
+                failures.append((name, _resting_error(rest)))
                 continue
             # Better to ask too early than not at all.
             found = await self._try(
@@ -182,14 +187,17 @@ class Choosing:
             )
             if found is not None:
                 return found
-        raise min(failures, key=_usefulness)
+        name, failure = min(failures, key=lambda each: _usefulness(each[1]))
+        # The log is to name the one that has said so.
+        self._turn_to(exchange, name)
+        raise failure
 
     async def _try(
         self,
         exchange: Exchange,
         name: str,
         work: Work[T],
-        failures: list[HTTPError],
+        failures: list[tuple[str, HTTPError]],
         is_substitute: bool,
         is_hurried: bool,
     ) -> tuple[Candidate, T] | None:
@@ -217,7 +225,7 @@ class Choosing:
             attempt.answered()
             if not is_substitute:
                 raise
-            failures.append(error)
+            failures.append((name, error))
             return None
         except BaseException:
             attempt.given_up()
@@ -225,8 +233,25 @@ class Choosing:
         else:
             attempt.answered()
             return candidate, result
-        failures.append(failure)
+        failures.append((name, failure))
         return None
+
+    def _check_tokens(
+        self, exchange: Exchange, candidate: Candidate, reply: Reply
+    ) -> None:
+        """
+        Raise `TokensUnavailable` where no login would help against a 401.
+
+        The client has no token for this upstream because its token service does
+        not answer, and that is so still.
+        """
+        upstream = candidate.upstream
+        rest = upstream.token_rests.any
+        if rest is not None and self._bundles.is_unavailable(
+            exchange.bearer_token, upstream.name
+        ):
+            reply.abort()
+            raise TokensUnavailable(rest.status, _come_again(rest))
 
     def _in_order(self, exchange: Exchange, upstreams: Sequence[str]) -> list[str]:
         """Return them, at the end those that the client could get no token for."""
@@ -298,16 +323,20 @@ def is_no_answer(status: int, is_substitute: bool) -> bool:
     return status in FAILING_STATUSES or (is_substitute and status in _LACKING_STATUSES)
 
 
-def _resting(status: int, seconds: float) -> HTTPError:
+def _resting_error(rest: Rest) -> HTTPError:
     """Return the error for an upstream that has said when to come again."""
-    headers = [(b"Retry-After", b"%d" % max(round(seconds), 1))]
-    if status == 429:
+    if rest.status == 429:
         return TooManyRequests(
-            "the upstream registry takes no more requests now", headers=headers
+            "the upstream registry takes no more requests now",
+            headers=_come_again(rest),
         )
     return UpstreamUnavailable(
-        "the upstream registry does not answer now", headers=headers
+        "the upstream registry does not answer now", headers=_come_again(rest)
     )
+
+
+def _come_again(rest: Rest) -> list[Header]:
+    return [(b"Retry-After", b"%d" % max(round(rest.remaining), 1))]
 
 
 def _usefulness(error: HTTPError) -> int:

@@ -327,6 +327,11 @@ class FallbackTests(SeveralTestCase):
         )
         self.answer(self.other, response(404))
         reply = await self.client.ask("GET", self.MANIFEST, bearer)
+        # A login would not help before the token service is back.
+        self.assertEqual((reply.status, reply.code), (503, "UNAVAILABLE"))
+        self.assertEqual(reply.header(b"Retry-After"), b"1")
+        self.time.clock.advance(1)
+        reply = await self.client.ask("GET", self.MANIFEST, bearer)
         self.assertEqual(reply.status, 401)
         self.assertIsNone(one[0].header(b"Authorization"))
         self.assertIn(b"/auth", reply.header(b"WWW-Authenticate") or b"")
@@ -350,6 +355,38 @@ class FallbackTests(SeveralTestCase):
             reply.header(b"WWW-Authenticate"),
             b'Bearer realm="http://registry.test/auth",service="one"',
         )
+
+
+class UnknownFirstTests(SeveralTestCase):
+    """The first is down when regbroker starts."""
+
+    autostart = False
+    PULL = FallbackTests.PULL
+
+    async def test_ping(self) -> None:
+        """The second, that lets everybody in, does not open the ping."""
+        self.upstream.ping = b"never"
+        self.wants_tokens = ()
+        await self.serve(learnt=False)
+        self.client = await self.connect()
+        self.answer(self.other, FINE)
+        reply = await self.client.ask("GET", "/v2/")
+        self.assertEqual(reply.status, 401)
+        self.assertEqual(
+            reply.header(b"WWW-Authenticate"),
+            b'Bearer realm="http://registry.test/auth",service="registry.test"',
+        )
+        self.client.request(
+            "GET", f"/auth?scope={self.PULL}", f"Authorization: {ALICE}"
+        )
+        while self.client.seen.count(b"HTTP/1.1") != 2:
+            self.time.clock.advance(0.5)
+            await self.turn()
+        token = (await self.client.reply()).json()["token"]
+        reply = await self.client.ask(
+            "GET", FallbackTests.MANIFEST, f"Authorization: Bearer {token}"
+        )
+        self.assertEqual(reply.status, 200)
 
 
 class OpenFirstTests(SeveralTestCase):

@@ -331,6 +331,14 @@ class AllFailTests(ChoosingTestCase):
                 await self.refused(response(503), response(status)), (503, None)
             )
 
+    async def test_event(self) -> None:
+        """The log names the one whose answer it was."""
+        event = self.event()
+        await self.refused(response(429), response(404))
+        self.assertIn(
+            "upstream=one upstream_name=acme_team/app status=429", (await event)["line"]
+        )
+
     async def test_resting(self) -> None:
         """One that has said when is not asked; the client is told how long still."""
         limited = response(429, "Retry-After: 100")
