@@ -14,20 +14,18 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, TimeoutError
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regbroker.attempts import Attempt
 from regbroker.broker import Broker, TokenUsers, WantedScopes, routed
 from regbroker.bundles import Bundles
 from regbroker.errors import FAILING_STATUSES, HTTPError, UpstreamTimeout
 from regbroker.grants import MIN_LIFE_SECONDS, Grant, TokenRequest, format_reply
 from regbroker.mapping import Mapping as NameMapping
-from regbroker.resting import Rests, parse_retry_after
+from regbroker.resting import Rests
 
 #: How long a client may come with a bundle that has no token in it.
 EMPTY_LIFE_SECONDS = 300.0
-
-_log = Logger()
 
 
 class _Unavailable(Exception):
@@ -136,50 +134,39 @@ class BundleBroker:
 
         Raises `_Unavailable` when it gives none now, and others have its names.
         """
+        # The client's idea of a service is one upstream's, and not the others'.
+        request = replace(request, service="")
         if name != self._first:
             # Refresh tokens are the first one's, and good nowhere else.
             request = replace(request, offline=False)
             if request.refresh_token:
                 request = replace(request, method="GET", refresh_token="")
-        rests, who = self._rests[name], _who(request)
-        if is_replaceable and not rests.may_ask(who):
-            raise _Unavailable
-        started = self._clock.seconds()
-        asking = Deferred.fromCoroutine(
-            self._brokers[name].token_if_issued(
-                replace(request, service=""), wanted, public_host
-            )
-        )
+        broker, rests, who = self._brokers[name], self._rests[name], _who(request)
         if not is_replaceable:
-            return await asking
+            return await broker.token_if_issued(request, wanted, public_host)
+        if not rests.may_ask(who):
+            raise _Unavailable
+        what = f"[upstream {name}]'s token service"
+        attempt = Attempt(what, rests, who, self._clock, self._now)
+        asking = Deferred.fromCoroutine(
+            broker.token_if_issued(request, wanted, public_host)
+        )
         try:
             grant = await asking.addTimeout(self._patience[name], self._clock)
         except TimeoutError:
-            problem: HTTPError = UpstreamTimeout("it did not answer in time")
+            attempt.failed(UpstreamTimeout("it did not answer in time"))
         except HTTPError as error:
             if error.status not in FAILING_STATUSES:
-                self._note_answer(name, who, started)
+                attempt.answered()
                 raise
-            problem = error
+            attempt.failed(error)
+        except BaseException:
+            attempt.given_up()
+            raise
         else:
-            self._note_answer(name, who, started)
+            attempt.answered()
             return grant
-        told = parse_retry_after(problem.header(b"Retry-After"), self._now())
-        seconds = rests.failed(who, problem.status, told, started)
-        if seconds is not None:
-            _log.warn(
-                "[upstream {name}]: its token service: {status}, {problem}; resting "
-                "for {seconds:g} s, since another upstream has the same names",
-                name=name,
-                status=problem.status,
-                problem=problem.message,
-                seconds=seconds,
-            )
         raise _Unavailable
-
-    def _note_answer(self, name: str, who: str, started: float) -> None:
-        if self._rests[name].succeeded(who, started):
-            _log.info("[upstream {name}]: its token service answers again", name=name)
 
     def _replaceable(self, request: TokenRequest, public_host: str) -> set[str]:
         """Return the upstreams whose part in a request others can play."""

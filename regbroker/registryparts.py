@@ -124,7 +124,7 @@ def _upstream_accounts(
     lends = bool(entry.lent_actions)
     if len(services) == 1:
         (broker,) = brokers
-        gate = UpstreamGate(trusted, broker.user_of, lends)
+        gate = UpstreamGate(trusted, broker.user_of, lends, reactor)
         return _Accounts(gate, UpstreamGranting(broker), seen_by_everybody)
     patience = {
         name: service.upstream.config.answer_timeout
@@ -134,7 +134,7 @@ def _upstream_accounts(
     bundling = BundleBroker(
         brokers, patience, rests, entry.mapping, bundles, reactor, time.time
     )
-    gate = UpstreamGate(trusted, bundling.user_of, lends)
+    gate = UpstreamGate(trusted, bundling.user_of, lends, reactor)
     return _Accounts(gate, BundleGranting(bundling), seen_by_everybody)
 
 

@@ -44,15 +44,19 @@ class Rest:
         self._failures = 0
         self._failed_at = 0.0
         self._is_tried = False
+        self._told = False
         #: The status that it failed with; 0 while it does not rest.
         self.status = 0
-        #: Whether the upstream itself has said how long.
-        self.was_told = False
 
     @property
     def remaining(self) -> float:
         """Seconds until it is to be asked again, 0 when that is now."""
         return max(self._until - self._now(), 0.0) if self._failures else 0.0
+
+    @property
+    def was_told(self) -> bool:
+        """Whether it rests, and has said itself for how long."""
+        return self._told and self.remaining > 0
 
     def may_ask(self) -> bool:
         """Tell whether to ask it now; of an upstream that rests, one request may."""
@@ -78,7 +82,7 @@ class Rest:
         self._failed_at = self._now()
         self._is_tried = False
         self.status = status
-        self.was_told = told is not None
+        self._told = told is not None
         pause = min(
             FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures - 1, 16), LAST_PAUSE_SECONDS
         )
@@ -104,7 +108,7 @@ class Rest:
         self._failures = 0
         self._is_tried = False
         self.status = 0
-        self.was_told = False
+        self._told = False
         return True
 
 

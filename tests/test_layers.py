@@ -19,7 +19,7 @@ ROWS = {
     " watchedfile keyfile signing credentials credentialhelper htpasswd ldapconnection"
     " ldapsearch ldap credchecker checking",
     "sandbox": "sandbox sandbox.*",
-    "behaviour": "upstreamtokens speakers broker bundlebroker localbroker",
+    "behaviour": "attempts upstreamtokens speakers broker bundlebroker localbroker",
     "web": "web web.*",
     "assembly": "localparts upstreamparts registryparts service",
     "edges": "greeting tap cli __main__",

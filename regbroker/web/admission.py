@@ -5,7 +5,9 @@ Who may come in: decided by the upstream, or here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, TimeoutError
 
 from regbroker.challenges import Challenge, format_challenge
 from regbroker.errors import Denied, HTTPError, Unauthorized
@@ -36,7 +38,7 @@ class UpstreamGate:
     The upstreams decide; only what they always say is said here.
 
     `trusted` are those at which clients have accounts, `user_of` tells whose a
-    token is, `lends` whether our account is lent.
+    token is, `lends` whether our account is lent; `clock` is the reactor.
     """
 
     def __init__(
@@ -44,8 +46,10 @@ class UpstreamGate:
         trusted: Sequence[Candidate],
         user_of: Callable[[str], str],
         lends: bool,
+        clock: Any,
     ) -> None:
         self._trusted = trusted
+        self._clock = clock
         self._user_of = user_of
         self._lends = lends
 
@@ -60,7 +64,7 @@ class UpstreamGate:
         ):
             return None
         for candidate in self._trusted:
-            known = await self._known(candidate.upstream)
+            known = await self._known(candidate.upstream, exchange)
             if (
                 known is not None
                 and known.challenges
@@ -82,16 +86,20 @@ class UpstreamGate:
                 )
         return None
 
-    async def _known(self, upstream: Upstream) -> Knowledge | None:
-        """Return what is known of an upstream's challenge, None if it need not be."""
-        if upstream.known is None and self._lends:
-            # Relayed, the ping would be made with our account, and the client
-            # would never be asked for its own.
-            try:
-                return await upstream.knowledge()
-            except HTTPError:
-                return None
-        return upstream.known
+    async def _known(self, upstream: Upstream, exchange: Exchange) -> Knowledge | None:
+        """Return what is known of an upstream's challenge, None if that is nothing."""
+        if upstream.known is not None or not (
+            self._lends or len(exchange.upstreams) > 1
+        ):
+            return upstream.known
+        # Relayed, the ping would be made with our account, or at another upstream,
+        # and the client would never be asked for its own.
+        learning = Deferred.fromCoroutine(upstream.knowledge())
+        learning.addTimeout(upstream.config.answer_timeout, self._clock)
+        try:
+            return await learning
+        except (HTTPError, TimeoutError):
+            return None
 
     async def visible(self, visitor: Visitor) -> Callable[[str], bool]:
         """All of what the upstream shows."""

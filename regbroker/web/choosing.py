@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, TimeoutError
-from twisted.logger import Logger
 
+from regbroker.attempts import Attempt
 from regbroker.bundles import Bundles
 from regbroker.connections import Reply
 from regbroker.errors import (
@@ -34,7 +34,7 @@ from regbroker.errors import (
 from regbroker.headers import Header
 from regbroker.names import Endpoint
 from regbroker.requestbody import request_body
-from regbroker.resting import Rest, parse_retry_after
+from regbroker.resting import Rest
 from regbroker.upstreams import Upstream
 from regbroker.web.answering import Answering
 from regbroker.web.asking import Asking
@@ -60,10 +60,9 @@ _ABOUT_A_NAME = (
     TokensUnavailable,
 )
 
-#: A registry may look through all that it has for these.
+#: A registry may look through all that it has for these: that they take long says
+#: nothing of it.
 _LISTS = frozenset({Endpoint.CATALOG, Endpoint.TAGS, Endpoint.REFERRERS})
-
-_log = Logger()
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,12 @@ class Choosing:
                 resting.append(name)
                 continue
             found = await self._try(
-                exchange, name, work, failures, name != upstreams[0], name != names[-1]
+                exchange,
+                name,
+                work,
+                failures,
+                name != upstreams[0],
+                self._others_answer(exchange, names[names.index(name) + 1 :]),
             )
             if found is not None:
                 return found
@@ -183,7 +187,12 @@ class Choosing:
                 continue
             # Better to ask too early than not at all.
             found = await self._try(
-                exchange, name, work, failures, name != upstreams[0], True
+                exchange,
+                name,
+                work,
+                failures,
+                name != upstreams[0],
+                name != resting[-1],
             )
             if found is not None:
                 return found
@@ -203,38 +212,58 @@ class Choosing:
     ) -> tuple[Candidate, T] | None:
         """Ask one upstream; adds to `failures`, and returns None, when it fails."""
         candidate = self._turn_to(exchange, name)
-        attempt = _Attempt(candidate, exchange, self._clock.seconds())
+        upstream = candidate.upstream
+        attempt = Attempt(
+            f"[upstream {name}]",
+            upstream.rests,
+            candidate.who(exchange),
+            self._clock,
+            self._now,
+        )
         working = Deferred.fromCoroutine(_awaited(work(candidate, is_substitute)))
         if is_hurried:
-            patience = candidate.upstream.config.answer_timeout
-            working.addTimeout(patience, self._clock)
+            working.addTimeout(upstream.config.answer_timeout, self._clock)
         try:
             result = await working
         except TimeoutError:
             failure: HTTPError = UpstreamTimeout(
                 "the upstream registry did not answer in time"
             )
-            attempt.timed_out(failure)
+            if exchange.target.endpoint not in _LISTS:
+                attempt.failed(failure)
         except (UpstreamError, TooManyRequests) as error:
-            if error.status in _ABOUT_THE_REQUEST:
-                attempt.answered()
-                raise
             failure = error
-            attempt.failed(error, self._now())
+            if isinstance(error, _ABOUT_A_NAME):
+                attempt.given_up()
+            elif error.status in FAILING_STATUSES:
+                attempt.failed(error)
+            else:
+                attempt.answered()
+            if error.status in _ABOUT_THE_REQUEST:
+                raise
         except Denied as error:
+            failure = error
             attempt.answered()
             if not is_substitute:
                 raise
-            failures.append((name, error))
-            return None
         except BaseException:
             attempt.given_up()
             raise
         else:
-            attempt.answered()
+            if not exchange.precedes_push:
+                # That is asked in spite of a rest.
+                attempt.answered()
             return candidate, result
         failures.append((name, failure))
         return None
+
+    def _others_answer(self, exchange: Exchange, names: Sequence[str]) -> bool:
+        """Tell whether one of these can be asked instead of one that is slow."""
+        candidates = [self._candidates[name] for name in names]
+        return any(
+            not candidate.upstream.rests.current(candidate.who(exchange)).was_told
+            for candidate in candidates
+        )
 
     def _check_tokens(
         self, exchange: Exchange, candidate: Candidate, reply: Reply
@@ -263,55 +292,6 @@ class Choosing:
     def _turn_to(self, exchange: Exchange, name: str) -> Candidate:
         exchange.turn_to(name)
         return self._candidates[name]
-
-
-class _Attempt:
-    """One request to one upstream, begun at `started`: what its end says of it."""
-
-    def __init__(
-        self, candidate: Candidate, exchange: Exchange, started: float
-    ) -> None:
-        self._upstream = candidate.upstream
-        self._who = candidate.who(exchange)
-        self._started = started
-        self._precedes_push = exchange.precedes_push
-        self._is_list = exchange.target.endpoint in _LISTS
-
-    def answered(self) -> None:
-        """Note that the upstream is well, unless it was asked in spite of a rest."""
-        rests = self._upstream.rests
-        if not self._precedes_push and rests.succeeded(self._who, self._started):
-            _log.info("[upstream {name}]: answers again", name=self._upstream.name)
-
-    def given_up(self) -> None:
-        """Note that nobody will know: the client has left, say."""
-        self._upstream.rests.given_up(self._who)
-
-    def timed_out(self, failure: HTTPError) -> None:
-        """Note that there was no answer in time: lists may take longer."""
-        if not self._is_list:
-            self._rest(failure, None)
-
-    def failed(self, failure: HTTPError, now: float) -> None:
-        """Note a failure, if it is one of the upstream itself."""
-        if failure.status not in FAILING_STATUSES:
-            self.answered()
-        if failure.status not in FAILING_STATUSES or isinstance(failure, _ABOUT_A_NAME):
-            return
-        told = parse_retry_after(failure.header(b"Retry-After"), now)
-        self._rest(failure, told)
-
-    def _rest(self, failure: HTTPError, told: float | None) -> None:
-        rests = self._upstream.rests
-        seconds = rests.failed(self._who, failure.status, told, self._started)
-        if seconds is not None:
-            _log.warn(
-                "[upstream {name}]: {status}, {problem}; resting for {seconds:g} s",
-                name=self._upstream.name,
-                status=failure.status,
-                problem=failure.message,
-                seconds=seconds,
-            )
 
 
 async def _awaited(work: Awaitable[T]) -> T:

@@ -6,10 +6,12 @@ from collections.abc import Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
 from regbroker.challenges import Challenge, parse_challenges
+from regbroker.config import UpstreamConfig
 from regbroker.errors import Denied, Unauthorized, UpstreamUnavailable
 from regbroker.headers import ClientWay
 from regbroker.localbroker import Visitor, WrongToken
@@ -192,6 +194,7 @@ class FakeUpstream:
     def __init__(self, known: Knowledge | None, told: Knowledge | None = None) -> None:
         self.known = known
         self.told = told
+        self.config = UpstreamConfig("up", None)
 
     async def knowledge(self) -> Knowledge:
         if self.told is None:
@@ -230,7 +233,7 @@ class UpstreamGateTests(GateTestCase):
         answering: Any = FakeAnswering()
         asking: Any = None
         candidate = Candidate(upstream, asking, answering)
-        return UpstreamGate([candidate], broker.user_of, lends)
+        return UpstreamGate([candidate], broker.user_of, lends, Clock())
 
     def test_ping(self) -> None:
         """It is answered here when it is known what the upstream will say."""

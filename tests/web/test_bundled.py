@@ -8,6 +8,7 @@ import json
 from regbroker.config import DEFAULT_ANSWER_TIMEOUT
 from tests.scripted import Call, response
 from tests.severalcase import ALICE, SeveralTestCase
+from tests.wire import Message
 
 FINE = response(200, body=b"{}")
 PULL_HUB = "repository:hub/a:pull"
@@ -363,6 +364,15 @@ class UnknownFirstTests(SeveralTestCase):
     autostart = False
     PULL = FallbackTests.PULL
 
+    async def asked(self, target: str, *headers: str) -> Message:
+        """Ask, and let time go by until there is a reply."""
+        before = len(self.client.seen)
+        self.client.request("GET", target, *headers)
+        while len(self.client.seen) == before:
+            self.time.clock.advance(0.5)
+            await self.turn()
+        return await self.client.reply()
+
     async def test_ping(self) -> None:
         """The second, that lets everybody in, does not open the ping."""
         self.upstream.ping = b"never"
@@ -370,19 +380,14 @@ class UnknownFirstTests(SeveralTestCase):
         await self.serve(learnt=False)
         self.client = await self.connect()
         self.answer(self.other, FINE)
-        reply = await self.client.ask("GET", "/v2/")
+        reply = await self.asked("/v2/")
         self.assertEqual(reply.status, 401)
         self.assertEqual(
             reply.header(b"WWW-Authenticate"),
             b'Bearer realm="http://registry.test/auth",service="registry.test"',
         )
-        self.client.request(
-            "GET", f"/auth?scope={self.PULL}", f"Authorization: {ALICE}"
-        )
-        while self.client.seen.count(b"HTTP/1.1") != 2:
-            self.time.clock.advance(0.5)
-            await self.turn()
-        token = (await self.client.reply()).json()["token"]
+        reply = await self.asked(f"/auth?scope={self.PULL}", f"Authorization: {ALICE}")
+        token = reply.json()["token"]
         reply = await self.client.ask(
             "GET", FallbackTests.MANIFEST, f"Authorization: Bearer {token}"
         )

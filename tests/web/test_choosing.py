@@ -82,6 +82,19 @@ class NextTests(ChoosingTestCase):
         self.assertEqual((await self.client.reply()).body, b"from two")
         await call.wire.end()
 
+    async def test_nobody_else(self) -> None:
+        """Where the other has said when to come, the first has all its time."""
+        self.answer(self.upstream, response(503))
+        self.answer(self.other, response(429, "Retry-After: 600"))
+        await self.client.ask("GET", MANIFEST)
+        self.time.clock.advance(FIRST_PAUSE_SECONDS)
+        self.upstream.handler = None
+        self.client.request("GET", MANIFEST)
+        call = await self.upstream.call()
+        self.time.clock.advance(2 * DEFAULT_ANSWER_TIMEOUT)
+        call.answer(FINE)
+        self.assertEqual((await self.client.reply()).body, b"from one")
+
     async def test_slow_body(self) -> None:
         """An answer that has begun in time may take its time."""
         self.client.request("GET", BLOB)
@@ -293,11 +306,11 @@ class RestTests(ChoosingTestCase):
         """The operator hears of the failure and of its end, each once."""
         self.answer(self.other, ALSO)
         self.answer(self.upstream, response(503), FINE)
-        failure = self.logged("regbroker.web.choosing", "seconds")
+        failure = self.logged("regbroker.attempts", "seconds")
         await self.body()
-        self.assertEqual((await failure)["name"], "one")
+        self.assertEqual((await failure)["what"], "[upstream one]")
         self.time.clock.advance(FIRST_PAUSE_SECONDS)
-        end = self.logged("regbroker.web.choosing", "name")
+        end = self.logged("regbroker.attempts", "what")
         await self.body()
         self.assertIn("answers again", (await end)["log_format"])
 

@@ -1,0 +1,64 @@
+"""
+Attempts: requests to an upstream that rests when they fail.
+
+How one ends is noted, and told to the operator, in one place: for registries and
+for token services.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.logger import Logger
+
+from regbroker.errors import HTTPError
+from regbroker.resting import Rests, parse_retry_after
+
+_log = Logger()
+
+
+class Attempt:
+    """
+    One request that is made now.
+
+    `what` is who is asked, for people; `rests` are its rests, and `who` the account
+    that it sees (`regbroker.resting.Rests`). `clock` is the reactor; `now` returns
+    seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        rests: Rests,
+        who: str,
+        clock: Any,
+        now: Callable[[], float],
+    ) -> None:
+        self._what = what
+        self._rests = rests
+        self._who = who
+        self._now = now
+        self._started: float = clock.seconds()
+
+    def answered(self) -> None:
+        """Note an answer, whatever it says."""
+        if self._rests.succeeded(self._who, self._started):
+            _log.info("{what}: answers again", what=self._what)
+
+    def given_up(self) -> None:
+        """Note that nobody will know how it ends: the client has left, say."""
+        self._rests.given_up(self._who)
+
+    def failed(self, failure: HTTPError) -> None:
+        """Note a failure; with it begins a rest, unless there is one already."""
+        told = parse_retry_after(failure.header(b"Retry-After"), self._now())
+        seconds = self._rests.failed(self._who, failure.status, told, self._started)
+        if seconds is not None:
+            _log.warn(
+                "{what}: {status}, {problem}; resting for {seconds:g} s",
+                what=self._what,
+                status=failure.status,
+                problem=failure.message,
+                seconds=seconds,
+            )
