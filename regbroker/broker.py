@@ -18,6 +18,7 @@ from regbroker.bodies import Wording, error_body
 from regbroker.challenges import format_challenge
 from regbroker.errors import BadRequest, NameUnknown, UpstreamRefused
 from regbroker.grants import Grant, TokenRequest, format_reply
+from regbroker.headers import limit_headers, raw_headers
 from regbroker.mapping import Mapping, Route
 from regbroker.names import check_name
 from regbroker.scopes import Scope, format_scopes, parse_scopes, public_scopes
@@ -191,10 +192,7 @@ class Broker:
     def _refusal(
         self, reply: TokenReply, wanted: WantedScopes, public_host: str
     ) -> UpstreamRefused:
-        headers = [
-            (b"Retry-After", value)
-            for value in reply.headers.getRawHeaders(b"Retry-After", ())
-        ]
+        headers = list(limit_headers(raw_headers(reply.headers)))
         if reply.status == 401:
             challenge = format_challenge("Basic", [("realm", public_host)])
             headers.append((b"WWW-Authenticate", challenge))

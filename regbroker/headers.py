@@ -50,6 +50,8 @@ _ABOUT_THE_WAY = frozenset(
     }
 )
 
+_ABOUT_LIMITS = frozenset({b"docker-ratelimit-source", b"retry-after"})
+
 _SET_BY_THE_SENDER = frozenset({b"host", b"content-length", b"expect"})
 
 
@@ -58,6 +60,14 @@ def raw_headers(headers: Any) -> list[Header]:
     return [
         (name, value) for name, values in headers.getAllRawHeaders() for value in values
     ]
+
+
+def limit_headers(headers: Iterable[Header]) -> Iterator[Header]:
+    """Yield what an upstream says of its limits, and when to come again."""
+    for name, value in headers:
+        lower = name.lower()
+        if lower in _ABOUT_LIMITS or lower.startswith(b"ratelimit-"):
+            yield name, value
 
 
 def connection_options(values: Iterable[bytes]) -> frozenset[bytes]:

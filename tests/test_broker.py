@@ -311,6 +311,22 @@ class RefusalTests(BrokerTestCase):
             (error.status, error.headers), (429, ((b"Retry-After", b"30"),))
         )
 
+    async def test_limits(self) -> None:
+        """What the token service says of its limits stays, and nothing else."""
+        error = await self.refused(
+            "RateLimit-Limit: 9",
+            "Docker-RateLimit-Source: 192.0.2.1",
+            "X: 1",
+            status=429,
+        )
+        self.assertEqual(
+            dict(error.headers),
+            {
+                b"Ratelimit-Limit": b"9",
+                b"Docker-Ratelimit-Source": b"192.0.2.1",
+            },
+        )
+
     async def test_wrong_password(self) -> None:
         """401 asks for Basic credentials at our own host."""
         error = await self.refused('WWW-Authenticate: Basic realm="up"', status=401)

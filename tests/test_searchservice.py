@@ -30,10 +30,11 @@ class SearchServiceTests(SocketTestCase):
 
     async def test_targets(self) -> None:
         """The query byte for byte, and the ping."""
-        for asking, target in (
-            (self.search("q=a%2Fb%20c&n=5"), "/v1/search?q=a%2Fb%20c&n=5"),
-            (Deferred.fromCoroutine(self.service.ping()), "/v1/_ping"),
+        for ask, target in (
+            (lambda: self.search("q=a%2Fb%20c&n=5"), "/v1/search?q=a%2Fb%20c&n=5"),
+            (lambda: Deferred.fromCoroutine(self.service.ping()), "/v1/_ping"),
         ):
+            asking = ask()
             call = await self.index.call()
             self.assertEqual(call.target, target)
             call.reply(404, body=b"none")

@@ -19,7 +19,7 @@ from regbroker.bodies import (
 from regbroker.challenges import Challenge, format_challenge, parse_challenges
 from regbroker.connections import Reply
 from regbroker.errors import UpstreamMalformed, UpstreamRefused
-from regbroker.headers import Header, end_to_end, raw_headers
+from regbroker.headers import Header, end_to_end, limit_headers, raw_headers
 from regbroker.names import Endpoint
 from regbroker.redirects import link, redirect_location, upload_location
 from regbroker.replies import send_bytes, set_status
@@ -96,6 +96,11 @@ class Answering:
         body = await self._error(exchange, reply)
         kept = [(n, v) for n, v in headers if n.lower() not in _ABOUT_THE_BODY]
         return UpstreamRefused(reply.status, body, kept)
+
+    def pass_on_limits(self, exchange: Exchange, reply: Reply) -> None:
+        """Tell the client of an upstream's limits in a reply that is made here."""
+        for name, value in limit_headers(raw_headers(reply.headers)):
+            exchange.request.responseHeaders.setRawHeaders(name, [value])
 
     def challenges(
         self, challenges: tuple[Challenge, ...], exchange: Exchange

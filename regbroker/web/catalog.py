@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from twisted.logger import Logger
 
+from regbroker.connections import Reply
 from regbroker.errors import BadRequest, Denied, EndpointUnknown, HTTPError
 from regbroker.localbroker import Visitor
 from regbroker.mapping import Mapping, Route
@@ -52,6 +53,11 @@ class Catalog:
         self._choosing = choosing
         self._mode = mode
 
+    def check(self) -> None:
+        """Raise `EndpointUnknown` where there is no catalog, whoever asks."""
+        if self._mode == "deny":
+            raise EndpointUnknown("this registry does not list its repositories")
+
     async def serve(self, exchange: Exchange, visitor: Visitor | None) -> None:
         """
         Answer with the page that the client's query wants.
@@ -59,8 +65,6 @@ class Catalog:
         Raises `BadRequest` for a query that makes no sense, `NameUnknown` for a
         ``last`` that is not served here, and `UpstreamError`.
         """
-        if self._mode == "deny":
-            raise EndpointUnknown("this registry does not list its repositories")
         visible = await self._visible(visitor)
         wanted = _wanted(exchange.query)
         last, groups = self._place(exchange.query)
@@ -122,13 +126,18 @@ class Catalog:
                     return None
                 return name if visible(name) else None
 
+            async def ask(query: str) -> Reply:
+                reply = await candidate.send(exchange, query)
+                candidate.answering.pass_on_limits(exchange, reply)
+                return reply
+
             starts = [r.upstream_name for r in last if r.upstream == upstream]
             try:
                 return await read_page(
                     wanted,
                     starts[0] if starts else None,
                     to_public,
-                    lambda query: candidate.send(exchange, query),
+                    ask,
                     candidate.answering.gather_list,
                 )
             except Refused as refused:

@@ -42,6 +42,8 @@ class Proxy:
         path, query = split_target(request.uri.decode("latin-1"))
         target = parse_path(path)
         target.check_method(event.method, self._read_only)
+        if target.endpoint is Endpoint.CATALOG:
+            self._catalog.check()
         exchange = Exchange(request, way, event, target, query, self._mapping)
 
         # 2. Where does the name lead?

@@ -74,6 +74,16 @@ class SplitTests(CatalogsTestCase):
         self.holds(self.upstream)
         self.assertEqual(await self.walked(1), [["quay/a"], ["quay/z"]])
 
+    async def test_limits(self) -> None:
+        """What an upstream says of its limits is told."""
+        body = b'{"repositories": ["a"]}'
+        self.upstream.handler = lambda call: response(
+            200, "RateLimit-Remaining: 7;w=21600", "X-Other: 1", body=body
+        )
+        reply = await self.client.ask("GET", "/v2/_catalog")
+        self.assertEqual(reply.header(b"RateLimit-Remaining"), b"7;w=21600")
+        self.assertIsNone(reply.header(b"X-Other"))
+
     async def test_unknown_last(self) -> None:
         """A place that is not served here is nowhere."""
         reply = await self.client.ask("GET", "/v2/_catalog?last=other/a")

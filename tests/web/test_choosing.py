@@ -5,8 +5,9 @@ from __future__ import annotations
 from regbroker.config import DEFAULT_ANSWER_TIMEOUT
 from regbroker.resting import FIRST_PAUSE_SECONDS
 from tests.proxycase import BLOB, DIGEST
-from tests.scripted import response
+from tests.scripted import Call, ScriptedUpstream, response
 from tests.severalcase import SeveralTestCase
+from tests.wire import Message
 
 MANIFEST = "/v2/team/app/manifests/1"
 ONE = "/v2/acme_team/app/manifests/1"
@@ -364,3 +365,63 @@ class AllFailTests(ChoosingTestCase):
             (429, "TOOMANYREQUESTS", b"60"),
         )
         self.assertEqual(one, [])
+
+
+class FollowedTests(ChoosingTestCase):
+    """The first redirects, and redirects are followed here."""
+
+    more = "redirects = follow"
+    upstream_options = "redirect-hosts = 127.0.0.1"
+
+    async def set_up(self) -> None:
+        await super().set_up()
+        self.storage = ScriptedUpstream()
+        self.storage.start()
+        self.two = self.answer(self.other, ALSO)
+        self.redirect(f"{self.storage.url}/blob")
+
+    async def tear_down(self) -> None:
+        await super().tear_down()
+        await self.storage.stop()
+
+    def redirect(self, location: str) -> None:
+        """Have the first redirect, but for manifests."""
+
+        def answer(call: Call) -> bytes:
+            if "manifests" in call.target:
+                return FINE
+            return response(307, f"Location: {location}")
+
+        self.upstream.handler = answer
+
+    async def asked(self) -> Message:
+        """Ask for a blob."""
+        return await self.client.ask("GET", BLOB)
+
+    async def test_followed(self) -> None:
+        """What it leads to is the first one's answer."""
+        self.storage.handler = lambda call: response(200, body=b"stored")
+        self.assertEqual((await self.asked()).body, b"stored")
+        self.assertEqual(self.two, [])
+
+    async def test_storage_fails(self) -> None:
+        """Then it is the second's turn, and the first does not rest for it."""
+        for status in (404, 403, 429, 503, 500):
+            self.storage.handler = lambda call, s=status: response(
+                s, "Retry-After: 600"
+            )
+            self.assertEqual((await self.asked()).body, b"from two")
+            self.assertEqual(await self.body(), b"from one")
+
+    async def test_range_that_is_not_there(self) -> None:
+        """A range that is not there is nowhere."""
+        for status in (412, 416):
+            self.storage.handler = lambda call, s=status: response(s)
+            self.assertEqual((await self.asked()).status, status)
+        self.assertEqual(self.two, [])
+
+    async def test_refused(self) -> None:
+        """A redirect that is not followed is no reason to rest, either."""
+        self.redirect("nowhere://at-all")
+        self.assertEqual((await self.asked()).body, b"from two")
+        self.assertEqual(await self.body(), b"from one")

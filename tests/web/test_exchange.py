@@ -53,6 +53,22 @@ class WantedTests(SynchronousTestCase):
         self.assertEqual(given.to_public("library/nginx"), "nginx")
         self.assertEqual(given.to_public("library/httpd"), "library/httpd")
 
+    def test_turned(self) -> None:
+        """Turned to another upstream, it is about that one's names alone."""
+        rules = Mapping(
+            [parse_rule("* = acme_*"), parse_rule("* = two:cache/*")], ["one", "two"]
+        )
+        target = parse_path("/v2/app/manifests/1")
+        event = Event(lambda: 0.0, method="GET", path=target.path)
+        request: Any = DummyRequest([])
+        given = Exchange(request, WAY, event, target, "", rules)
+        given.leads_to(rules.routes("app"))
+        self.assertEqual((given.upstream, given.names), ("one", {"acme_app": "app"}))
+        given.turn_to("two")
+        self.assertEqual((given.upstream, given.names), ("two", {"cache/app": "app"}))
+        self.assertIsNone(given.to_public("acme_app"))
+        self.assertEqual((event.upstream, event.upstream_name), ("two", "cache/app"))
+
     def test_mount(self) -> None:
         """A mount needs to pull there, too, until it mounts nothing."""
         given = exchange("POST", "blobs/uploads/")
