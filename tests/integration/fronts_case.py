@@ -47,10 +47,12 @@ class Source:
         users: Mapping[str, User],
         names: str,
         passwords: Path | None = None,
+        redirect_to: str = "",
     ) -> None:
         """`names` is a regular expression for the names that lead here.
 
-        With a file of `passwords` the registry wants Basic instead of tokens.
+        With a file of `passwords` the registry wants Basic instead of tokens; with
+        `redirect_to` it sends who wants a blob to a storage there.
         """
         self.name = name
         self.service = f"the service of {name}"
@@ -66,6 +68,7 @@ class Source:
             if passwords
             else Tokens(self.token_server.realm, self.service, issuer),
             tls=False,
+            redirect_to=redirect_to,
         )
         self._wants_basic = passwords is not None
         self.registry.start()
@@ -182,12 +185,24 @@ class FrontsTestCase(PeersTestCase):
         users: Mapping[str, User],
         names: str,
         passwords: Path | None = None,
+        redirect_to: str = "",
     ) -> Source:
         """Start an upstream."""
-        directory = self.directory / f"source-{name}"
-        source = Source(name, directory, self.authority, users, names, passwords)
+        source = Source(
+            name,
+            self.source_directory(name),
+            self.authority,
+            users,
+            names,
+            passwords,
+            redirect_to,
+        )
         self.addCleanup(source.stop)
         return source
+
+    def source_directory(self, name: str) -> Path:
+        """Where an upstream's registry keeps what it has."""
+        return self.directory / f"source-{name}"
 
     def start_regbroker(self, sections: str) -> None:
         """Start regbroker, with a client to ask it."""
