@@ -221,10 +221,17 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
         "write 'team = acme_team', or '* = *' to leave every name as it is",
     )
     upstreams = mapping.upstreams if mapping is not None else known.upstreams
+    served = known.upstreams
+    if mapping is not None:
+        served = {name for group in mapping.groups for name in group}
+    for name in listed or ():
+        # The first one is sent passwords: it must be one that is meant.
+        if name not in served:
+            section.problem("upstream", inivalues.no_rule(name))
     nobody: tuple[str, ...] = ()
     accounts, trusted = section.get(
         "accounts",
-        inivalues.registry_accounts(known.accounts, upstreams),
+        inivalues.registry_accounts(known.accounts, known.upstreams, served),
         ("upstream", nobody),
     )
     is_local = accounts != "upstream"

@@ -176,24 +176,34 @@ def some_sections(
 
 
 def registry_accounts(
-    names: Collection[str], upstreams: Collection[str]
+    names: Collection[str], upstreams: Collection[str], served: Collection[str]
 ) -> Callable[[str], tuple[str, tuple[str, ...]]]:
     """
     Return a parser of a registry's ``accounts``.
 
     It takes the name of an ``[accounts NAME]`` section, or ``upstream``, or
-    ``upstream: NAME, NAME`` with those upstreams that clients have accounts at.
+    ``upstream: NAME, NAME`` with those upstreams that clients have accounts at:
+    of all `upstreams`, those `served` that the registry's rules lead to.
     """
     parse_name = one_of_sections("accounts", {"upstream", *names})
     parse_upstreams = some_sections("upstream", upstreams)
 
     def parse(text: str) -> tuple[str, tuple[str, ...]]:
         kind, colon, rest = text.partition(":")
-        if colon and kind.strip() == "upstream":
-            return "upstream", parse_upstreams(rest)
-        return parse_name(text), ()
+        if not (colon and kind.strip() == "upstream"):
+            return parse_name(text), ()
+        given = parse_upstreams(rest)
+        for name in given:
+            if name not in served:
+                raise InvalidValue(no_rule(name))
+        return "upstream", given
 
     return parse
+
+
+def no_rule(upstream: str) -> str:
+    """Say that no rule of a registry leads to one of its upstreams."""
+    return f"no rule leads to '{upstream}'; take it out, or name it in a rule"
 
 
 def _no_section(kind: str, name: str, names: Collection[str]) -> str:

@@ -183,3 +183,50 @@ class ProblemTests(SynchronousTestCase):
         """``upstream`` is taken: it means the upstream's own accounts."""
         found = problems(WHOLE + "\n    [accounts upstream]\n    htpasswd = three\n")
         self.assertTrue(any("choose another name" in p for p in found), found)
+
+
+class LeadsTests(SynchronousTestCase):
+    """A registry's upstreams are those that its rules lead to."""
+
+    TEXT = """
+        [registry registry.example.com]
+        {listed}
+        {accounts}
+        namespaces =
+            x/* = harbor:*
+        [registry other.example.com]
+        upstream = own
+        namespaces = * = *
+        [upstream own]
+        url = https://own.example
+        [upstream harbor]
+        url = https://harbor.example
+    """
+
+    def found(self, listed: str = "", accounts: str = "") -> list[str]:
+        return problems(self.TEXT.format(listed=listed, accounts=accounts))
+
+    def test_listed(self) -> None:
+        """One that is listed and no rule leads to would be sent passwords."""
+        self.assertEqual(self.found(), [])
+        self.assertEqual(self.found("upstream = harbor"), [])
+        told = (
+            "[registry registry.example.com] upstream: no rule leads to 'own'; take "
+            "it out, or name it in a rule"
+        )
+        for listed in ("own", "own, harbor", "harbor, own"):
+            self.assertEqual(self.found(f"upstream = {listed}"), [told])
+
+    def test_trusted(self) -> None:
+        """So would one that accounts names."""
+        for accounts, expected in (
+            ("harbor", None),
+            ("own", "no rule leads to 'own'; take it out, or name it in a rule"),
+            ("harbor, own", "no rule leads to 'own'; take it out, or name it in a"),
+            ("none", "there is no [upstream none] section; there are: harbor, own"),
+        ):
+            found = self.found(accounts=f"accounts = upstream: {accounts}")
+            self.assertEqual(len(found), 0 if expected is None else 1, found)
+            for problem in found:
+                start = f"[registry registry.example.com] accounts: {expected}"
+                self.assertTrue(problem.startswith(start), problem)
