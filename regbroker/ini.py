@@ -34,6 +34,7 @@ from regbroker.inisections import (
     read_tls,
     read_upstream,
 )
+from regbroker.iniuses import useless_options
 from regbroker.sources import path_with_source
 
 _TITLE = re.compile(r"(?P<kind>\S+)(?:\s+(?P<name>.*\S))?\s*")
@@ -157,6 +158,14 @@ def _read(
     problems += _unknown_sources(main.sources, titles)
     problems += _hidden_token_paths(main.sources, list(filter(None, registries)))
     problems += _unreachable_rules(list(filter(None, registries)), accounts, access)
+    # What a registry that is wrong would use is known only in part.
+    if not any(problem.startswith("[registry") for problem in problems):
+        given = {
+            name: parser.options(title)
+            for title, kind, name in titles
+            if kind == "upstream" and name
+        }
+        problems += useless_options(list(filter(None, registries)), given)
     return Config(
         main.listen,
         main.state_directory,
