@@ -154,7 +154,7 @@ def _read(
                 "[access NAME]"
             )
     problems += _problems_of_the_whole(parser, titles)
-    problems += _unused_upstreams(parser, titles, registries)
+    problems += _unused_upstreams(titles, registries)
     problems += _unknown_sources(main.sources, titles)
     problems += _hidden_token_paths(main.sources, list(filter(None, registries)))
     problems += _unreachable_rules(list(filter(None, registries)), accounts, access)
@@ -218,21 +218,13 @@ def _unused(
 
 
 def _unused_upstreams(
-    parser: configparser.RawConfigParser,
-    titles: list[tuple[str, str, str]],
-    registries: list[RegistryConfig | None],
+    titles: list[tuple[str, str, str]], registries: list[RegistryConfig | None]
 ) -> list[str]:
     """Return a problem for each upstream that no name leads to."""
-    # What a registry that is wrong would lead to is known only in part.
-    listed = {
-        name
-        for title, kind, _ in titles
-        if kind == "registry"
-        for name in parser.get(title, "upstream", fallback="").replace(",", " ").split()
-    }
-    used = {name for entry in registries if entry for name in entry.upstreams}
     if None in registries:
-        used |= listed
+        # What a registry that is wrong would lead to is known only in part.
+        return []
+    used = {name for entry in registries if entry for name in entry.upstreams}
     return [
         f"[upstream {name}]: no [registry HOST] uses it; name it there as "
         f"'upstream = {name}' or take it out"

@@ -113,7 +113,7 @@ def mapping(
         try:
             rule = parse_rule(line)
         except InvalidRule as error:
-            problems.append(str(error))
+            problems.append(_about_line(line, str(error)))
             continue
         if rule.section and rule.section not in known:
             problems.append(f"'{rule}': {_no_section('upstream', rule.section, known)}")
@@ -124,6 +124,13 @@ def mapping(
         return Mapping(rules, listed, default_namespaces)
     except InvalidRule as error:
         raise InvalidValue(str(error)) from None
+
+
+def _about_line(line: str, problem: str) -> str:
+    """Begin a problem with the line that it is about, unless it names it itself."""
+    written = " = ".join(side.strip() for side in line.split("="))
+    quoted = f"'{written}'"
+    return problem if quoted in problem else f"{quoted}: {problem}"
 
 
 def token_path(text: str) -> str:
