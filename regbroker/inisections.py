@@ -57,6 +57,7 @@ class Section:
         self._options = dict(options)
         self._given = frozenset(options)
         self._known: list[str] = []
+        self._wrong: set[str] = set()
         self._directory = directory
         self._check_file = check_file
 
@@ -66,6 +67,7 @@ class Section:
 
     def problem(self, option: str, text: str) -> None:
         """Note what is wrong with one option."""
+        self._wrong.add(option)
         self._problems.append(f"[{self.title}] {option}: {text}")
 
     def get(self, option: str, parse: Callable[[str], T], default: T) -> T:
@@ -118,6 +120,10 @@ class Section:
     def gave(self, option: str) -> bool:
         """Tell whether an option stands in the section, read or not."""
         return option in self._given
+
+    def is_fine(self, option: str) -> bool:
+        """Tell whether an option is given, and nothing has been wrong with it."""
+        return option in self._given and option not in self._wrong
 
     def rest(self) -> dict[str, str]:
         """Return the options that nobody has read, and take them out."""
@@ -305,6 +311,15 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
         section.problem(missing, "missing; username and password-file go together")
     if upstream.credential_helper and upstream.username:
         section.problem("credential-helper", "takes the place of username; keep one")
+    if (
+        section.is_fine("answer-timeout")
+        and (section.is_fine("timeout") or not section.gave("timeout"))
+        and upstream.answer_timeout > upstream.timeout
+    ):
+        section.problem(
+            "answer-timeout",
+            f"longer than timeout, which is {upstream.timeout:g} here; write less",
+        )
     if url is None:
         return upstream
     if origin is not None and upstream.users:

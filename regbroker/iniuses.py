@@ -56,6 +56,38 @@ def _useless(
             "nobody uses it; write 'anonymous = shared' in the [registry ...] that "
             "leads here, or give that accounts of its own",
         )
+    if "redirect-hosts" in options and not any(
+        entry.redirects == "follow" for entry in users
+    ):
+        yield (
+            "redirect-hosts",
+            "no [registry ...] that leads here follows redirects; write 'redirects = "
+            "follow' there, or take it out",
+        )
+    # With several, a ping goes on to the next, whatever the rules say of names.
+    if "answer-timeout" in options and all(
+        len(entry.upstreams) == 1 for entry in users
+    ):
+        yield (
+            "answer-timeout",
+            "there is no other upstream to ask instead; take it out, or write timeout",
+        )
+    if "search-url" in options and name not in [
+        _searched(entry, given) for entry in users
+    ]:
+        yield (
+            "search-url",
+            "each [registry ...] that leads here searches an upstream that comes "
+            "before this one; take it out",
+        )
+
+
+def _searched(
+    entry: RegistryConfig, given: Mapping[str, Collection[str]]
+) -> str | None:
+    """Return the upstream that a registry's searches go to."""
+    searchable = (name for name in entry.upstreams if "search-url" in given[name])
+    return next(searchable, None)
 
 
 def _account(options: Collection[str]) -> str:

@@ -265,6 +265,9 @@ def search_url(text: str) -> str:
     origin = match and parse_origin(match[1], match[2])
     if match is None or origin is None:
         raise InvalidValue("write https://HOST, for Docker Hub https://index.docker.io")
+    path, slash, last = match[3].rpartition("/")
+    if slash and last == "search":
+        raise InvalidValue(f"write it without /search: {origin}{path}")
     return f"{origin}{match[3].removesuffix('/v1')}/v1"
 
 

@@ -27,6 +27,9 @@ accounts = staff
 namespaces = * = *
 [upstream mine]
 url = https://mine.example
+[registry mine.example]
+upstream = mine
+namespaces = * = *
 """
 
 
@@ -38,7 +41,7 @@ class UselessTestCase(SynchronousTestCase):
         two: str = "",
         staff: str = "upstream = mine",
     ) -> list[str]:
-        """What is wrong with two registries and three upstreams."""
+        """What is wrong with three registries and three upstreams."""
         return problems(WHOLE.format(registry=registry, one=one, two=two, staff=staff))
 
     def test_nothing(self) -> None:
@@ -89,3 +92,61 @@ class AccountTests(UselessTestCase):
         ):
             found = self.found(registry, one)
             self.assertEqual(len(found), 1, found)
+
+
+class OptionTests(UselessTestCase):
+    """Options that need something elsewhere."""
+
+    def test_redirect_hosts(self) -> None:
+        """Hosts that may be redirected to, where redirects are followed."""
+        hosts = "redirect-hosts = minio.internal"
+        (found,) = self.found(two=hosts)
+        self.assertEqual(
+            found,
+            "[upstream two] redirect-hosts: no [registry ...] that leads here follows "
+            "redirects; write 'redirects = follow' there, or take it out",
+        )
+        follow = "redirects = follow"
+        self.assertEqual(self.found(f"upstream = one, two\n{follow}", two=hosts), [])
+        staff = f"upstream = mine, two\n{follow}"
+        self.assertEqual(self.found(two=hosts, staff=staff), [])
+
+    def test_answer_timeout(self) -> None:
+        """Who waits for an answer may ask another upstream instead."""
+        self.assertEqual(self.found(two="answer-timeout = 5"), [])
+        (found,) = self.found(
+            "upstream = two",
+            one="answer-timeout = 5",
+            staff="upstream = one",
+        )
+        self.assertEqual(
+            found,
+            "[upstream one] answer-timeout: there is no other upstream to ask instead; "
+            "take it out, or write timeout",
+        )
+
+    def test_answer_timeout_above_timeout(self) -> None:
+        """The other time would be over first."""
+        for times, expected in (
+            ("answer-timeout = 901", "longer than timeout, which is 900 here"),
+            ("answer-timeout = 4\ntimeout = 3", "longer than timeout, which is 3 here"),
+            ("answer-timeout = 901\ntimeout = soon", "'soon' is not a number"),
+        ):
+            (found,) = self.found(one=times)
+            self.assertIn(expected, found)
+        for times in ("answer-timeout = 3\ntimeout = 3", "timeout = 3"):
+            self.assertEqual(self.found(one=times), [])
+
+    def test_search_url(self) -> None:
+        """A registry searches the first of its upstreams that can be searched."""
+        search = "search-url = https://index.example"
+        self.assertEqual(self.found(two=search), [])
+        (found,) = self.found(one=search, two=search)
+        self.assertEqual(
+            found,
+            "[upstream two] search-url: each [registry ...] that leads here searches "
+            "an upstream that comes before this one; take it out",
+        )
+        self.assertEqual(
+            self.found(one=search, two=search, staff="upstream = mine, two"), []
+        )
