@@ -37,6 +37,14 @@ from regbroker.inisections import (
 from regbroker.iniuses import useless_options
 from regbroker.sources import path_with_source
 
+#: The kinds of sections that need a name, and how that is written.
+_NAMED = {
+    "registry": "[registry HOST], or [registry *]",
+    "upstream": "[upstream NAME]",
+    "accounts": "[accounts NAME]",
+    "access": "[access NAME]",
+}
+
 _TITLE = re.compile(r"(?P<kind>\S+)(?:\s+(?P<name>.*\S))?\s*")
 
 
@@ -143,11 +151,13 @@ def _read(
     for title, kind, name in titles:
         if kind == "tls":
             certificates.append(read_tls(section(title), name))
-        elif kind == "registry" and name:
+        elif kind in _NAMED and not name:
+            problems.append(f"[{kind}]: the section needs a name; write {_NAMED[kind]}")
+            if kind == "registry":
+                registries.append(None)
+        elif kind == "registry":
             registries.append(read_registry(section(title), name, known))
-        elif title != "regbroker" and not (
-            kind in ("upstream", "accounts", "access") and name
-        ):
+        elif title != "regbroker" and kind not in _NAMED:
             problems.append(
                 f"[{title}]: unknown section; there are [regbroker], [tls], "
                 "[tls NAME], [registry HOST], [upstream NAME], [accounts NAME] and "
@@ -213,7 +223,7 @@ def _unused(
         f"[{wanted} {name}]: no [registry HOST] uses it; name it there as "
         f"'{wanted} = {name}' or take it out"
         for _, kind, name in titles
-        if kind == wanted and name not in used
+        if kind == wanted and name and name not in used
     ]
 
 
@@ -229,7 +239,7 @@ def _unused_upstreams(
         f"[upstream {name}]: no [registry HOST] uses it; name it there as "
         f"'upstream = {name}' or take it out"
         for _, kind, name in titles
-        if kind == "upstream" and name not in used
+        if kind == "upstream" and name and name not in used
     ]
 
 
@@ -237,6 +247,9 @@ def _unknown_sources(
     sources: Mapping[str, str], titles: list[tuple[str, str, str]]
 ) -> list[str]:
     hosts = [name for _, kind, name in titles if kind == "registry"]
+    if "" in hosts:
+        # The one without a name may be meant.
+        return []
     return [
         f"[regbroker] ns: '{source} = {host}': there is no [registry {host}] section; "
         f"there are: {', '.join(hosts)}"

@@ -121,9 +121,9 @@ class Section:
         """Tell whether an option stands in the section, read or not."""
         return option in self._given
 
-    def is_fine(self, option: str) -> bool:
-        """Tell whether an option is given, and nothing has been wrong with it."""
-        return option in self._given and option not in self._wrong
+    def is_wrong(self, option: str) -> bool:
+        """Tell whether something has been wrong with an option."""
+        return option in self._wrong
 
     def rest(self) -> dict[str, str]:
         """Return the options that nobody has read, and take them out."""
@@ -261,21 +261,33 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
         section.get("writes", inivalues.one_of("allow", "deny"), "allow"),
         section.get("cors-origins", inivalues.cors_origins, ()),
     )
-    if is_local and access is None and accounts not in known.access:
+    _check_rights(section, registry, known)
+    section.close()
+    return registry if listed is not None and mapping is not None else None
+
+
+def _check_rights(section: Section, registry: RegistryConfig, known: Known) -> None:
+    """Note which options do not go together with the accounts that there are."""
+    if section.is_wrong("accounts"):
+        # Whose they are meant to be is not known.
+        return
+    if registry.accounts is None:
+        for option in ("access", "challenge", "token-life"):
+            if section.gave(option):
+                section.problem(
+                    option, "needs 'accounts = NAME'; the upstream decides now"
+                )
+        return
+    if registry.access is None and not section.is_wrong("access"):
         section.problem(
             "access",
-            f"missing; write [access {accounts}], or name another section",
+            f"missing; write [access {registry.accounts}], or name another section",
         )
-    for option in ("access", "challenge", "token-life"):
-        if section.gave(option) and not is_local:
-            section.problem(option, "needs 'accounts = NAME'; the upstream decides now")
-    if registry.lent_actions and is_local:
+    if registry.lent_actions:
         section.problem(
             "anonymous",
             "needs 'accounts = upstream'; grant it in [access NAME] instead",
         )
-    section.close()
-    return registry if listed is not None and mapping is not None else None
 
 
 def read_upstream(section: Section, name: str) -> UpstreamConfig:
@@ -312,8 +324,8 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
     if upstream.credential_helper and upstream.username:
         section.problem("credential-helper", "takes the place of username; keep one")
     if (
-        section.is_fine("answer-timeout")
-        and (section.is_fine("timeout") or not section.gave("timeout"))
+        section.gave("answer-timeout")
+        and not section.is_wrong("timeout")
         and upstream.answer_timeout > upstream.timeout
     ):
         section.problem(

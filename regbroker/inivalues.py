@@ -157,6 +157,8 @@ def one_of_sections(kind: str, names: Collection[str]) -> Callable[[str], str]:
     """Return a parser that takes the name of a section of one kind."""
 
     def parse(text: str) -> str:
+        if not text:
+            raise InvalidValue(f"empty; name an [{kind} NAME] section")
         if text not in names:
             raise InvalidValue(_no_section(kind, text, names))
         return text
@@ -192,13 +194,19 @@ def registry_accounts(
     ``upstream: NAME, NAME`` with those upstreams that clients have accounts at:
     of all `upstreams`, those `served` that the registry's rules lead to.
     """
-    parse_name = one_of_sections("accounts", {"upstream", *names})
+    right = "write upstream, upstream: NAME, or the name of an [accounts NAME] section"
+    if names:
+        right += f"; there are: {', '.join(sorted(names))}"
     parse_upstreams = some_sections("upstream", upstreams)
 
     def parse(text: str) -> tuple[str, tuple[str, ...]]:
         kind, colon, rest = text.partition(":")
+        if not text:
+            raise InvalidValue(f"empty; {right}")
+        if text == "upstream" or text in names:
+            return text, ()
         if not (colon and kind.strip() == "upstream"):
-            return parse_name(text), ()
+            raise InvalidValue(f"there is no [accounts {text}] section; {right}")
         given = parse_upstreams(rest)
         for name in given:
             if name not in served:

@@ -348,6 +348,26 @@ class ProblemTests(SynchronousTestCase):
         (found,) = problems("[regbroker]\n")
         self.assertIn("no [registry HOST] section", found)
 
+    def test_nameless(self) -> None:
+        """Sections that others name need a name; nothing else is said of them."""
+        for title, right in (
+            ("registry", "[registry HOST], or [registry *]"),
+            ("upstream", "[upstream NAME]"),
+            ("accounts", "[accounts NAME]"),
+            ("access", "[access NAME]"),
+        ):
+            (found,) = problems(WHOLE + f"\n    [{title}]\n    a = b\n")
+            self.assertEqual(
+                found, f"[{title}]: the section needs a name; write {right}"
+            )
+        whole = WHOLE.replace(
+            "[tls]", "ns = a.test = registry.example.com\n\n    [tls]"
+        )
+        (found,) = problems(
+            whole.replace("[registry registry.example.com]", "[registry]")
+        )
+        self.assertIn("[registry]: the section needs a name", found)
+
     def test_named_certificate_needs_one(self) -> None:
         """A [tls NAME] without a certificate would serve nothing."""
         (found,) = problems(WHOLE + "\n    [tls hub.example.com]\n")

@@ -133,6 +133,31 @@ class ProblemTests(SynchronousTestCase):
                 len([p for p in found if expected in p]), 1, (after, found)
             )
 
+    def test_accounts(self) -> None:
+        """It is said what accounts may be, and which sections there are."""
+        right = (
+            "write upstream, upstream: NAME, or the name of an [accounts NAME] "
+            "section; there are: staff"
+        )
+        for given, expected in (
+            ("nobody", f"there is no [accounts nobody] section; {right}"),
+            ("upsteam: bare", f"there is no [accounts upsteam: bare] section; {right}"),
+            ("", f"empty; {right}"),
+            ("upstream:", "empty; name an [upstream NAME] section"),
+        ):
+            found = problems(WHOLE.replace("accounts = staff", f"accounts = {given}"))
+            told = [line for line in found if line.startswith("[registry ")]
+            start = "[registry registry.example.com] accounts: "
+            self.assertEqual(told, [start + expected])
+        found = problems(WHOLE.replace("access = rights", "access ="))
+        self.assertEqual(
+            [line for line in found if line.startswith("[registry ")],
+            [
+                "[registry registry.example.com] access: empty; name an [access NAME] "
+                "section"
+            ],
+        )
+
     def test_missing_files(self) -> None:
         """Every file that is named must be readable."""
         found = problems(WHOLE, ("one", "two", "password", "key.pem"))
