@@ -23,6 +23,7 @@ from regbroker.config import (
     RegistryConfig,
 )
 from regbroker.errors import ConfigurationError
+from regbroker.inioptions import homes
 from regbroker.inisections import (
     FileCheck,
     Known,
@@ -123,7 +124,7 @@ def _read(
 
     def section(title: str) -> Section:
         options = dict(parser.items(title)) if parser.has_section(title) else {}
-        return Section(title, options, problems, directory, check_file)
+        return Section(title, options, problems, directory, check_file, homes())
 
     titles = [(title, *_split_title(title)) for title in parser.sections()]
     accounts = {

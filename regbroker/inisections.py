@@ -51,12 +51,16 @@ class Section:
         problems: list[str],
         directory: PurePath,
         check_file: FileCheck,
+        homes: Mapping[str, str],
     ) -> None:
+        """`homes` has, by option, the section that it belongs in."""
         self.title = title
+        self._homes = homes
         self._problems = problems
         self._options = dict(options)
         self._given = frozenset(options)
-        self._known: list[str] = []
+        #: The options that somebody has asked for.
+        self.known: list[str] = []
         self._wrong: set[str] = set()
         self._directory = directory
         self._check_file = check_file
@@ -72,7 +76,7 @@ class Section:
 
     def get(self, option: str, parse: Callable[[str], T], default: T) -> T:
         """Return an option's value; the default when it is wrong or not there."""
-        self._known.append(option)
+        self.known.append(option)
         text = self._options.pop(option, None)
         if text is None:
             return default
@@ -85,7 +89,7 @@ class Section:
     def require(self, option: str, parse: Callable[[str], T], hint: str) -> T | None:
         """Return an option's value; that it is missing is a problem."""
         if option not in self._options:
-            self._known.append(option)
+            self.known.append(option)
             self.problem(option, f"missing; {hint}")
             return None
         return self.get(option, lambda text: parse(text), None)
@@ -133,8 +137,11 @@ class Section:
     def close(self) -> None:
         """Note the options that nobody knows."""
         for option in self._options:
-            known = ", ".join(self._known)
-            self.problem(option, f"unknown option; known here: {known}")
+            if option in self._homes:
+                text = f"unknown option here; it belongs in {self._homes[option]}"
+            else:
+                text = f"unknown option; known here: {', '.join(self.known)}"
+            self.problem(option, text)
 
 
 @dataclass(frozen=True)
