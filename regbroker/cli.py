@@ -42,12 +42,17 @@ def _explain(config: Config, image: str) -> int:
     host, _, reference = image.partition("/")
     # What people paste has a tag or a digest behind the name.
     name = reference.partition("@")[0].partition(":")[0]
+    host = host.lower()
     bare_host = host.rsplit(":", 1)[0] if not host.endswith("]") else host
     found = {entry.host: entry for entry in config.registries}
-    registry = found.get(bare_host) or found.get("*")
+    # What a mirror is asked for counts before the host that is asked.
+    mirror = config.sources.get(host)
+    registry = found.get(mirror or bare_host) or found.get("*")
     if registry is None:
         print(f"{bare_host}: no [registry {bare_host}] section", file=sys.stderr)
         return 1
+    if mirror is not None:
+        print(f"[regbroker] ns: {host} is served by [registry {mirror}]")
     try:
         routes = registry.mapping.routes(name)
     except HTTPError as error:

@@ -19,6 +19,9 @@ def greeting(config: Config, urls: list[str]) -> str:
     for registry in config.registries:
         lines += _where(config, registry)
         lines += [f"      {rule}" for rule in registry.mapping.rules]
+    lines += [
+        f"  ns {source} -> [registry {host}]" for source, host in config.sources.items()
+    ]
     url = next((url for url in urls if url.startswith("https://")), None)
     if url is None:
         return "\n".join([*lines, ""])
@@ -30,20 +33,35 @@ def greeting(config: Config, urls: list[str]) -> str:
     user_name, password = user or ("USER", "PASSWORD")
     netloc = f"{host}:{port}"
     resolve = "" if host == "localhost" else f" --resolve {netloc}:127.0.0.1"
+    is_read_only = registry.writes == "deny"
     trust, options = "", ""
     if not config.certificates:
         certificate = Path(config.state_directory).resolve() / "self-signed.pem"
         trust = f" --cacert {certificate}"
-        options = " --dest-tls-verify=false"
+        options = " --tls-verify=false" if is_read_only else " --dest-tls-verify=false"
+    image = f"{netloc}/{name}:latest"
+    account = f"{user_name}:{password}"
+    if is_read_only:
+        skopeo = f"skopeo inspect{options} --creds {account} docker://{image}"
+        docker = [f"docker pull {image}"]
+    else:
+        skopeo = (
+            f"skopeo copy{options} --dest-creds {account} "
+            f"docker://docker.io/library/{_EXAMPLE} docker://{image}"
+        )
+        docker = [
+            f"docker pull {_EXAMPLE}",
+            f"docker tag {_EXAMPLE} {image}",
+            f"docker push {image}",
+        ]
     lines += [
         "",
         "Try it:",
         "",
         f"  curl{trust}{resolve} https://{netloc}/v2/ -i",
-        f"  curl{trust}{resolve} -u {user_name}:{password} "
+        f"  curl{trust}{resolve} -u {account} "
         f"'https://{netloc}{registry.token_path}?scope=repository:{name}:pull'",
-        f"  skopeo copy{options} --dest-creds {user_name}:{password} "
-        f"docker://docker.io/library/{_EXAMPLE} docker://{netloc}/{name}:latest",
+        f"  {skopeo}",
         "",
     ]
     if not config.certificates:
@@ -53,9 +71,7 @@ def greeting(config: Config, urls: list[str]) -> str:
         ]
     lines += [
         f"  docker login -u {user_name} {netloc}",
-        f"  docker pull {_EXAMPLE}",
-        f"  docker tag {_EXAMPLE} {netloc}/{name}:latest",
-        f"  docker push {netloc}/{name}:latest",
+        *(f"  {command}" for command in docker),
     ]
     return "\n".join([*lines, ""])
 

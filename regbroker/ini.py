@@ -23,6 +23,7 @@ from regbroker.config import (
     RegistryConfig,
 )
 from regbroker.errors import ConfigurationError
+from regbroker.inioptions import homes
 from regbroker.inisections import (
     FileCheck,
     Known,
@@ -34,7 +35,16 @@ from regbroker.inisections import (
     read_tls,
     read_upstream,
 )
+from regbroker.iniuses import useless_options
 from regbroker.sources import path_with_source
+
+#: The kinds of sections that need a name, and how that is written.
+_NAMED = {
+    "registry": "[registry HOST], or [registry *]",
+    "upstream": "[upstream NAME]",
+    "accounts": "[accounts NAME]",
+    "access": "[access NAME]",
+}
 
 _TITLE = re.compile(r"(?P<kind>\S+)(?:\s+(?P<name>.*\S))?\s*")
 
@@ -114,7 +124,7 @@ def _read(
 
     def section(title: str) -> Section:
         options = dict(parser.items(title)) if parser.has_section(title) else {}
-        return Section(title, options, problems, directory, check_file)
+        return Section(title, options, problems, directory, check_file, homes())
 
     titles = [(title, *_split_title(title)) for title in parser.sections()]
     accounts = {
@@ -142,21 +152,31 @@ def _read(
     for title, kind, name in titles:
         if kind == "tls":
             certificates.append(read_tls(section(title), name))
-        elif kind == "registry" and name:
+        elif kind in _NAMED and not name:
+            problems.append(f"[{kind}]: the section needs a name; write {_NAMED[kind]}")
+            if kind == "registry":
+                registries.append(None)
+        elif kind == "registry":
             registries.append(read_registry(section(title), name, known))
-        elif title != "regbroker" and not (
-            kind in ("upstream", "accounts", "access") and name
-        ):
+        elif title != "regbroker" and kind not in _NAMED:
             problems.append(
                 f"[{title}]: unknown section; there are [regbroker], [tls], "
                 "[tls NAME], [registry HOST], [upstream NAME], [accounts NAME] and "
                 "[access NAME]"
             )
     problems += _problems_of_the_whole(parser, titles)
-    problems += _unused_upstreams(parser, titles, registries)
+    problems += _unused_upstreams(titles, registries)
     problems += _unknown_sources(main.sources, titles)
     problems += _hidden_token_paths(main.sources, list(filter(None, registries)))
     problems += _unreachable_rules(list(filter(None, registries)), accounts, access)
+    # What a registry that is wrong would use is known only in part.
+    if not any(problem.startswith("[registry") for problem in problems):
+        given = {
+            name: parser.options(title)
+            for title, kind, name in titles
+            if kind == "upstream" and name
+        }
+        problems += useless_options(list(filter(None, registries)), given)
     return Config(
         main.listen,
         main.state_directory,
@@ -204,31 +224,23 @@ def _unused(
         f"[{wanted} {name}]: no [registry HOST] uses it; name it there as "
         f"'{wanted} = {name}' or take it out"
         for _, kind, name in titles
-        if kind == wanted and name not in used
+        if kind == wanted and name and name not in used
     ]
 
 
 def _unused_upstreams(
-    parser: configparser.RawConfigParser,
-    titles: list[tuple[str, str, str]],
-    registries: list[RegistryConfig | None],
+    titles: list[tuple[str, str, str]], registries: list[RegistryConfig | None]
 ) -> list[str]:
     """Return a problem for each upstream that no name leads to."""
-    # What a registry that is wrong would lead to is known only in part.
-    listed = {
-        name
-        for title, kind, _ in titles
-        if kind == "registry"
-        for name in parser.get(title, "upstream", fallback="").replace(",", " ").split()
-    }
-    used = {name for entry in registries if entry for name in entry.upstreams}
     if None in registries:
-        used |= listed
+        # What a registry that is wrong would lead to is known only in part.
+        return []
+    used = {name for entry in registries if entry for name in entry.upstreams}
     return [
         f"[upstream {name}]: no [registry HOST] uses it; name it there as "
         f"'upstream = {name}' or take it out"
         for _, kind, name in titles
-        if kind == "upstream" and name not in used
+        if kind == "upstream" and name and name not in used
     ]
 
 
@@ -236,6 +248,9 @@ def _unknown_sources(
     sources: Mapping[str, str], titles: list[tuple[str, str, str]]
 ) -> list[str]:
     hosts = [name for _, kind, name in titles if kind == "registry"]
+    if "" in hosts:
+        # The one without a name may be meant.
+        return []
     return [
         f"[regbroker] ns: '{source} = {host}': there is no [registry {host}] section; "
         f"there are: {', '.join(hosts)}"

@@ -51,12 +51,17 @@ class Section:
         problems: list[str],
         directory: PurePath,
         check_file: FileCheck,
+        homes: Mapping[str, str],
     ) -> None:
+        """`homes` has, by option, the section that it belongs in."""
         self.title = title
+        self._homes = homes
         self._problems = problems
         self._options = dict(options)
         self._given = frozenset(options)
-        self._known: list[str] = []
+        #: The options that somebody has asked for.
+        self.known: list[str] = []
+        self._wrong: set[str] = set()
         self._directory = directory
         self._check_file = check_file
 
@@ -66,11 +71,12 @@ class Section:
 
     def problem(self, option: str, text: str) -> None:
         """Note what is wrong with one option."""
+        self._wrong.add(option)
         self._problems.append(f"[{self.title}] {option}: {text}")
 
     def get(self, option: str, parse: Callable[[str], T], default: T) -> T:
         """Return an option's value; the default when it is wrong or not there."""
-        self._known.append(option)
+        self.known.append(option)
         text = self._options.pop(option, None)
         if text is None:
             return default
@@ -83,7 +89,7 @@ class Section:
     def require(self, option: str, parse: Callable[[str], T], hint: str) -> T | None:
         """Return an option's value; that it is missing is a problem."""
         if option not in self._options:
-            self._known.append(option)
+            self.known.append(option)
             self.problem(option, f"missing; {hint}")
             return None
         return self.get(option, lambda text: parse(text), None)
@@ -119,6 +125,10 @@ class Section:
         """Tell whether an option stands in the section, read or not."""
         return option in self._given
 
+    def is_wrong(self, option: str) -> bool:
+        """Tell whether something has been wrong with an option."""
+        return option in self._wrong
+
     def rest(self) -> dict[str, str]:
         """Return the options that nobody has read, and take them out."""
         rest, self._options = self._options, {}
@@ -127,8 +137,11 @@ class Section:
     def close(self) -> None:
         """Note the options that nobody knows."""
         for option in self._options:
-            known = ", ".join(self._known)
-            self.problem(option, f"unknown option; known here: {known}")
+            if option in self._homes:
+                text = f"unknown option here; it belongs in {self._homes[option]}"
+            else:
+                text = f"unknown option; known here: {', '.join(self.known)}"
+            self.problem(option, text)
 
 
 @dataclass(frozen=True)
@@ -221,10 +234,17 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
         "write 'team = acme_team', or '* = *' to leave every name as it is",
     )
     upstreams = mapping.upstreams if mapping is not None else known.upstreams
+    served = known.upstreams
+    if mapping is not None:
+        served = {name for group in mapping.groups for name in group}
+    for name in listed or ():
+        # The first one is sent passwords: it must be one that is meant.
+        if name not in served:
+            section.problem("upstream", inivalues.no_rule(name))
     nobody: tuple[str, ...] = ()
     accounts, trusted = section.get(
         "accounts",
-        inivalues.registry_accounts(known.accounts, upstreams),
+        inivalues.registry_accounts(known.accounts, known.upstreams, served),
         ("upstream", nobody),
     )
     is_local = accounts != "upstream"
@@ -248,21 +268,33 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
         section.get("writes", inivalues.one_of("allow", "deny"), "allow"),
         section.get("cors-origins", inivalues.cors_origins, ()),
     )
-    if is_local and access is None and accounts not in known.access:
+    _check_rights(section, registry, known)
+    section.close()
+    return registry if listed is not None and mapping is not None else None
+
+
+def _check_rights(section: Section, registry: RegistryConfig, known: Known) -> None:
+    """Note which options do not go together with the accounts that there are."""
+    if section.is_wrong("accounts"):
+        # Whose they are meant to be is not known.
+        return
+    if registry.accounts is None:
+        for option in ("access", "challenge", "token-life"):
+            if section.gave(option):
+                section.problem(
+                    option, "needs 'accounts = NAME'; the upstream decides now"
+                )
+        return
+    if registry.access is None and not section.is_wrong("access"):
         section.problem(
             "access",
-            f"missing; write [access {accounts}], or name another section",
+            f"missing; write [access {registry.accounts}], or name another section",
         )
-    for option in ("access", "challenge", "token-life"):
-        if section.gave(option) and not is_local:
-            section.problem(option, "needs 'accounts = NAME'; the upstream decides now")
-    if registry.lent_actions and is_local:
+    if registry.lent_actions:
         section.problem(
             "anonymous",
             "needs 'accounts = upstream'; grant it in [access NAME] instead",
         )
-    section.close()
-    return registry if listed is not None and mapping is not None else None
 
 
 def read_upstream(section: Section, name: str) -> UpstreamConfig:
@@ -298,6 +330,15 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
         section.problem(missing, "missing; username and password-file go together")
     if upstream.credential_helper and upstream.username:
         section.problem("credential-helper", "takes the place of username; keep one")
+    if (
+        section.gave("answer-timeout")
+        and not section.is_wrong("timeout")
+        and upstream.answer_timeout > upstream.timeout
+    ):
+        section.problem(
+            "answer-timeout",
+            f"longer than timeout, which is {upstream.timeout:g} here; write less",
+        )
     if url is None:
         return upstream
     if origin is not None and upstream.users:

@@ -113,7 +113,7 @@ def mapping(
         try:
             rule = parse_rule(line)
         except InvalidRule as error:
-            problems.append(str(error))
+            problems.append(_about_line(line, str(error)))
             continue
         if rule.section and rule.section not in known:
             problems.append(f"'{rule}': {_no_section('upstream', rule.section, known)}")
@@ -124,6 +124,13 @@ def mapping(
         return Mapping(rules, listed, default_namespaces)
     except InvalidRule as error:
         raise InvalidValue(str(error)) from None
+
+
+def _about_line(line: str, problem: str) -> str:
+    """Begin a problem with the line that it is about, unless it names it itself."""
+    written = " = ".join(side.strip() for side in line.split("="))
+    quoted = f"'{written}'"
+    return problem if quoted in problem else f"{quoted}: {problem}"
 
 
 def token_path(text: str) -> str:
@@ -150,6 +157,8 @@ def one_of_sections(kind: str, names: Collection[str]) -> Callable[[str], str]:
     """Return a parser that takes the name of a section of one kind."""
 
     def parse(text: str) -> str:
+        if not text:
+            raise InvalidValue(f"empty; name an [{kind} NAME] section")
         if text not in names:
             raise InvalidValue(_no_section(kind, text, names))
         return text
@@ -176,24 +185,40 @@ def some_sections(
 
 
 def registry_accounts(
-    names: Collection[str], upstreams: Collection[str]
+    names: Collection[str], upstreams: Collection[str], served: Collection[str]
 ) -> Callable[[str], tuple[str, tuple[str, ...]]]:
     """
     Return a parser of a registry's ``accounts``.
 
     It takes the name of an ``[accounts NAME]`` section, or ``upstream``, or
-    ``upstream: NAME, NAME`` with those upstreams that clients have accounts at.
+    ``upstream: NAME, NAME`` with those upstreams that clients have accounts at:
+    of all `upstreams`, those `served` that the registry's rules lead to.
     """
-    parse_name = one_of_sections("accounts", {"upstream", *names})
+    right = "write upstream, upstream: NAME, or the name of an [accounts NAME] section"
+    if names:
+        right += f"; there are: {', '.join(sorted(names))}"
     parse_upstreams = some_sections("upstream", upstreams)
 
     def parse(text: str) -> tuple[str, tuple[str, ...]]:
         kind, colon, rest = text.partition(":")
-        if colon and kind.strip() == "upstream":
-            return "upstream", parse_upstreams(rest)
-        return parse_name(text), ()
+        if not text:
+            raise InvalidValue(f"empty; {right}")
+        if text == "upstream" or text in names:
+            return text, ()
+        if not (colon and kind.strip() == "upstream"):
+            raise InvalidValue(f"there is no [accounts {text}] section; {right}")
+        given = parse_upstreams(rest)
+        for name in given:
+            if name not in served:
+                raise InvalidValue(no_rule(name))
+        return "upstream", given
 
     return parse
+
+
+def no_rule(upstream: str) -> str:
+    """Say that no rule of a registry leads to one of its upstreams."""
+    return f"no rule leads to '{upstream}'; take it out, or name it in a rule"
 
 
 def _no_section(kind: str, name: str, names: Collection[str]) -> str:
@@ -248,6 +273,9 @@ def search_url(text: str) -> str:
     origin = match and parse_origin(match[1], match[2])
     if match is None or origin is None:
         raise InvalidValue("write https://HOST, for Docker Hub https://index.docker.io")
+    path, slash, last = match[3].rpartition("/")
+    if slash and last == "search":
+        raise InvalidValue(f"write it without /search: {origin}{path}")
     return f"{origin}{match[3].removesuffix('/v1')}/v1"
 
 

@@ -366,7 +366,9 @@ class Mapping:
             if sources:
                 blocker, because = sources[0][0], "takes its names as already mapped"
                 continue
-            others = self._deciding(name).values()
+            deciding = self._deciding(name)
+            # The one that leads to the same upstream is in the way, if there is one.
+            others = [deciding.get(rule.section, rule), *deciding.values()]
             blocker = next((other for other in others if other is not rule), blocker)
             because = "decides about all its names"
         if blocker is rule:

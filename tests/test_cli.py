@@ -137,6 +137,38 @@ class CommandTests(SynchronousTestCase):
             ],
         )
 
+    def test_explain_source(self) -> None:
+        """What clients of a mirror name it by leads where the table says."""
+        table = (
+            "[regbroker]\nns =\n  docker.io = registry.example.com\n  b.test:5000 = *\n"
+        )
+        path = self.write(table + CONFIG + SEVERAL)
+        for image in ("docker.io/team/app", "Docker.IO/team/app:1.0"):
+            status, out, _ = self.run_command("explain", "-c", path, image)
+            self.assertEqual(status, 0)
+            self.assertEqual(
+                out.splitlines()[:2],
+                [
+                    "[regbroker] ns: docker.io is served by "
+                    "[registry registry.example.com]",
+                    "[registry registry.example.com] team/app",
+                ],
+            )
+        # A source is known by its port, too.
+        _, out, _ = self.run_command("explain", "-c", path, "b.test:5000/team/app")
+        self.assertIn("[regbroker] ns: b.test:5000 is served by [registry *]\n", out)
+        for other in ("b.test", "docker.io:443"):
+            _, out, _ = self.run_command("explain", "-c", path, f"{other}/team/app")
+            self.assertNotIn("ns:", out)
+
+    def test_explain_any_case(self) -> None:
+        """Hosts are the same in whatever case."""
+        path = self.write(CONFIG + SEVERAL)
+        _, out, _ = self.run_command(
+            "explain", "-c", path, "Registry.Example.COM:8443/team/app"
+        )
+        self.assertIn("[registry registry.example.com] team/app\n", out)
+
     def test_explain_refused(self) -> None:
         """A name that is not served is told as the client would be told."""
         path = self.write(CONFIG)

@@ -156,6 +156,7 @@ class ExampleTests(SynchronousTestCase):
         )
         hub, github = config.registries
         self.assertEqual((hub.writes, github.writes), ("deny", "deny"))
+        self.assertEqual((hub.redirects, github.redirects), ("follow", "follow"))
         self.assertEqual((hub.catalog, github.catalog), ("deny", "deny"))
         self.assertEqual((hub.lent_actions, github.lent_actions), ({"pull"}, set()))
         self.assertEqual(config.upstreams["hub"].username, "company")

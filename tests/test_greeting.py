@@ -64,6 +64,40 @@ class GreetingTests(SynchronousTestCase):
         self.assertNotIn("/etc/docker/certs.d", text)
         self.assertIn("https://registry.example.com:443/v2/", text)
 
+    def test_read_only(self) -> None:
+        """Where nothing can be pushed, a pull is offered."""
+        read_only = config(
+            SANDBOX.replace("upstream = box", "upstream = box\nwrites=deny")
+        )
+        text = greeting(read_only, ["https://127.0.0.1:8443"])
+        commands = [shlex.split(line) for line in text.splitlines() if "8443" in line]
+        _, _, skopeo, _, login, pull = commands
+        self.assertEqual(
+            skopeo,
+            shlex.split(
+                "skopeo inspect --tls-verify=false --creds alice:wonderland "
+                "docker://localhost:8443/team/app:latest"
+            ),
+        )
+        self.assertEqual(login[:2], ["docker", "login"])
+        self.assertEqual(pull, ["docker", "pull", "localhost:8443/team/app:latest"])
+        for word in ("copy", "push", "tag"):
+            self.assertNotIn(word, text)
+
+    def test_everything_that_is_served(self) -> None:
+        """All upstreams are shown, and what this is a mirror of."""
+        several = SANDBOX.replace("upstream = box", "upstream = box, other", 1)
+        sources = "[regbroker]\nns =\n  docker.io = *\n  b.test:5000 = *\n"
+        other = "[upstream other]\nurl = https://other.example\n"
+        text = greeting(config(sources + several + other), [])
+        for line in (
+            "  [registry *] -> [upstream box] a sandbox, for trying out",
+            "               -> [upstream other] https://other.example",
+            "  ns docker.io -> [registry *]",
+            "  ns b.test:5000 -> [registry *]",
+        ):
+            self.assertIn(line, text.splitlines())
+
     def test_plain_listener(self) -> None:
         """Without TLS there is nothing to paste: a balancer stands in front."""
         text = greeting(config(), ["http://127.0.0.1:8080"])

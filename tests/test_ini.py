@@ -198,14 +198,13 @@ class ProblemTests(SynchronousTestCase):
             "[upstream b] url: write https://HOST",
             "[upstream b] timeout: 'soon' is not a number of seconds",
             "[users]: unknown section",
-            "[upstream b]: no [registry HOST] uses it",
         ):
             self.assertEqual(
                 len([line for line in found if line.startswith(beginning)]),
                 1,
                 (beginning, found),
             )
-        self.assertEqual(len(found), 11, found)
+        self.assertEqual(len(found), 10, found)
 
     def test_one_wrong_value(self) -> None:
         """Wrong values, each with the option that has it."""
@@ -266,6 +265,36 @@ class ProblemTests(SynchronousTestCase):
             self.assertTrue(found[0].startswith(f"[{section}] {option}: "), found)
             self.assertIn(expected, found[0])
 
+    def test_unused_upstream(self) -> None:
+        """An upstream that no registry leads to is a mistake somewhere."""
+        more = WHOLE + "\n    [upstream more]\n    url = https://more.example\n"
+        (found,) = problems(more)
+        self.assertTrue(found.startswith("[upstream more]: no [registry HOST] uses it"))
+        # Where rules or upstreams cannot be read, it may be meant there.
+        for line, wrong in (
+            ("namespaces = * = *", "namespaces = * = more:*x"),
+            ("namespaces = * = *", "catalog = filter"),
+            ("upstream = box", "upstream = mroe"),
+        ):
+            (found,) = problems(more.replace(line, wrong))
+            self.assertTrue(found.startswith("[registry *] "), found)
+
+    def test_rules_are_quoted(self) -> None:
+        """What is wrong with a rule is told with the whole line, once."""
+        for line, expected in (
+            ("k8s/* = box:", "'k8s/* = box:': '' is neither a namespace"),
+            ("A=b", "'A = b': 'A' is neither a namespace"),
+            ("a=b*", "'a = b*': a star stands on both sides or on neither"),
+            ("a = b = c", "'a = b = c' is not 'public = upstream'"),
+            ("a", "'a' is not 'public = upstream'"),
+        ):
+            (found,) = problems(
+                WHOLE.replace("namespaces = * = *", f"namespaces = {line}")
+            )
+            self.assertTrue(
+                found.startswith(f"[registry *] namespaces: {expected}"), found
+            )
+
     def test_rules_that_contradict(self) -> None:
         """Rules that cannot be told apart on the way back are both named."""
         (found,) = problems(
@@ -318,6 +347,26 @@ class ProblemTests(SynchronousTestCase):
         """A file without a registry says what is missing."""
         (found,) = problems("[regbroker]\n")
         self.assertIn("no [registry HOST] section", found)
+
+    def test_nameless(self) -> None:
+        """Sections that others name need a name; nothing else is said of them."""
+        for title, right in (
+            ("registry", "[registry HOST], or [registry *]"),
+            ("upstream", "[upstream NAME]"),
+            ("accounts", "[accounts NAME]"),
+            ("access", "[access NAME]"),
+        ):
+            (found,) = problems(WHOLE + f"\n    [{title}]\n    a = b\n")
+            self.assertEqual(
+                found, f"[{title}]: the section needs a name; write {right}"
+            )
+        whole = WHOLE.replace(
+            "[tls]", "ns = a.test = registry.example.com\n\n    [tls]"
+        )
+        (found,) = problems(
+            whole.replace("[registry registry.example.com]", "[registry]")
+        )
+        self.assertIn("[registry]: the section needs a name", found)
 
     def test_named_certificate_needs_one(self) -> None:
         """A [tls NAME] without a certificate would serve nothing."""

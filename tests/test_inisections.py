@@ -133,6 +133,31 @@ class ProblemTests(SynchronousTestCase):
                 len([p for p in found if expected in p]), 1, (after, found)
             )
 
+    def test_accounts(self) -> None:
+        """It is said what accounts may be, and which sections there are."""
+        right = (
+            "write upstream, upstream: NAME, or the name of an [accounts NAME] "
+            "section; there are: staff"
+        )
+        for given, expected in (
+            ("nobody", f"there is no [accounts nobody] section; {right}"),
+            ("upsteam: bare", f"there is no [accounts upsteam: bare] section; {right}"),
+            ("", f"empty; {right}"),
+            ("upstream:", "empty; name an [upstream NAME] section"),
+        ):
+            found = problems(WHOLE.replace("accounts = staff", f"accounts = {given}"))
+            told = [line for line in found if line.startswith("[registry ")]
+            start = "[registry registry.example.com] accounts: "
+            self.assertEqual(told, [start + expected])
+        found = problems(WHOLE.replace("access = rights", "access ="))
+        self.assertEqual(
+            [line for line in found if line.startswith("[registry ")],
+            [
+                "[registry registry.example.com] access: empty; name an [access NAME] "
+                "section"
+            ],
+        )
+
     def test_missing_files(self) -> None:
         """Every file that is named must be readable."""
         found = problems(WHOLE, ("one", "two", "password", "key.pem"))
@@ -183,3 +208,50 @@ class ProblemTests(SynchronousTestCase):
         """``upstream`` is taken: it means the upstream's own accounts."""
         found = problems(WHOLE + "\n    [accounts upstream]\n    htpasswd = three\n")
         self.assertTrue(any("choose another name" in p for p in found), found)
+
+
+class LeadsTests(SynchronousTestCase):
+    """A registry's upstreams are those that its rules lead to."""
+
+    TEXT = """
+        [registry registry.example.com]
+        {listed}
+        {accounts}
+        namespaces =
+            x/* = harbor:*
+        [registry other.example.com]
+        upstream = own
+        namespaces = * = *
+        [upstream own]
+        url = https://own.example
+        [upstream harbor]
+        url = https://harbor.example
+    """
+
+    def found(self, listed: str = "", accounts: str = "") -> list[str]:
+        return problems(self.TEXT.format(listed=listed, accounts=accounts))
+
+    def test_listed(self) -> None:
+        """One that is listed and no rule leads to would be sent passwords."""
+        self.assertEqual(self.found(), [])
+        self.assertEqual(self.found("upstream = harbor"), [])
+        told = (
+            "[registry registry.example.com] upstream: no rule leads to 'own'; take "
+            "it out, or name it in a rule"
+        )
+        for listed in ("own", "own, harbor", "harbor, own"):
+            self.assertEqual(self.found(f"upstream = {listed}"), [told])
+
+    def test_trusted(self) -> None:
+        """So would one that accounts names."""
+        for accounts, expected in (
+            ("harbor", None),
+            ("own", "no rule leads to 'own'; take it out, or name it in a rule"),
+            ("harbor, own", "no rule leads to 'own'; take it out, or name it in a"),
+            ("none", "there is no [upstream none] section; there are: harbor, own"),
+        ):
+            found = self.found(accounts=f"accounts = upstream: {accounts}")
+            self.assertEqual(len(found), 0 if expected is None else 1, found)
+            for problem in found:
+                start = f"[registry registry.example.com] accounts: {expected}"
+                self.assertTrue(problem.startswith(start), problem)

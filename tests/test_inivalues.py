@@ -14,6 +14,7 @@ from regbroker.inivalues import (
     lent_actions,
     pattern,
     public_url,
+    search_url,
     token_life,
     yes_or_no,
 )
@@ -52,6 +53,22 @@ class ValueTests(SynchronousTestCase):
         self.assert_refused(
             public_url, "registry.test", "https://registry.test/v2", "ftp://x", ""
         )
+
+    def test_search_url(self) -> None:
+        """The URL before /search, with /v1 or without."""
+        for text in ("https://a.test", "https://a.test/v1", "https://a.test:443/v1/"):
+            self.assertEqual(search_url(text), "https://a.test/v1")
+        self.assertEqual(
+            search_url("http://a.test/search/x"), "http://a.test/search/x/v1"
+        )
+        self.assert_refused(search_url, "a.test", "https://a.test/?q=", "")
+        for text, right in (
+            ("https://a.test/v1/search", "https://a.test/v1"),
+            ("https://a.test/v1/search/", "https://a.test/v1"),
+            ("https://a.test/search", "https://a.test"),
+        ):
+            error = self.assertRaises(InvalidValue, search_url, text)
+            self.assertEqual(str(error), f"write it without /search: {right}")
 
     def test_cors_origins(self) -> None:
         """Origins as browsers write them, or all."""

@@ -13,7 +13,8 @@ ROWS = {
     "pure": "names scopes challenges mapping headers queries origins addresses"
     " redirects hops realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
-    " bundles searches sources cors config inivalues inisections ini",
+    " bundles searches sources cors config inivalues inisections inioptions"
+    " iniuses ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
     " storages upstreams documents tokenservice searchservice coalescing observe"
     " watchedfile keyfile signing credentials credentialhelper htpasswd ldapconnection"

@@ -104,6 +104,13 @@ class SeveralTests(SynchronousTestCase):
             for line in lines:
                 self.assertIn(f"'{line}'", str(error))
 
+    def test_blocker(self) -> None:
+        """Of several rules for the same names, the same upstream's is in the way."""
+        lines = ("* = *", "* = b:c/*", "* = b:d/*")
+        error = self.assertRaises(InvalidRule, mapping, "a b", *lines)
+        told = "'* = b:d/*' can never apply: '* = b:c/*' decides about all its names"
+        self.assertEqual(str(error), told)
+
     def test_no_upstream(self) -> None:
         """A rule that leads nowhere says what to write."""
         error = self.assertRaises(InvalidRule, mapping, "", "a/* = x/*")

@@ -16,7 +16,7 @@ from regbroker.errors import BadRequest, EndpointUnknown, HostUnknown
 from regbroker.headers import ClientWay, Network, client_way
 from regbroker.observe import Event
 from regbroker.origins import Origin, parse_origin
-from regbroker.queries import join_target, split_target, without
+from regbroker.queries import join_target, split_target, values, without
 from regbroker.sources import PARAMETER, named_source, path_with_source
 from regbroker.web.crossorigin import CrossOrigin
 from regbroker.web.proxy import Proxy
@@ -124,6 +124,8 @@ class VirtualHosts(Resource):
                 raise BadRequest("the request target has characters that no URL has")
             way = self._way(request, peer)
             event.client = way.address
+            # When that is refused, the log says what was asked for.
+            event.registry = _asked(request, way)
             self._check_user_agent(request)
             registry, way = self._picked(request, way)
             event.registry = registry.host if registry.host != "*" else way.host
@@ -182,6 +184,13 @@ class VirtualHosts(Resource):
             raise BadRequest("the Host header names no host")
         name = f"[{origin.host}]" if ":" in origin.host else origin.host
         return self._registries.get(name) or self._registries.get("*")
+
+
+def _asked(request: Request, way: ClientWay) -> str:
+    """Return what a request says that it is for: its sources, else its Host."""
+    path, query = split_target(request.uri.decode("latin-1"))
+    given = values(query, PARAMETER) if _is_api(path) else []
+    return ",".join(given) or way.host
 
 
 def _is_api(path: str) -> bool:

@@ -804,6 +804,7 @@ class PassTests(FollowingTestCase):
     """Without `redirects = follow` the client is sent on, as ever."""
 
     more = ""
+    upstream_options = ""
 
     async def test_passed(self) -> None:
         """The Location is as the upstream wrote it, and nobody is dialled."""

@@ -120,6 +120,18 @@ class PickedTests(MirrorTestCase):
         self.assertIn("registry=hub.test", line)
         self.assertNotIn("docker.io", line)
 
+    async def test_event_refused(self) -> None:
+        """It tells of a source that is refused, as far as it can be shown."""
+        for query, registry in (
+            ("ns=quay.io", "quay.io"),
+            (f"{HUB}&ns=quay.io", "docker.io,quay.io"),
+            ("ns=a%22%20b%0a", '"a??b?"'),
+            ("ns=", "registry.test"),
+        ):
+            event = self.event()
+            await self.asked(f"{MANIFEST}?{query}")
+            self.assertIn(f" registry={registry} ", (await event)["line"])
+
     async def test_bad_host(self) -> None:
         """A Host that is none stays wrong."""
         asked = await self.asked(f"{MANIFEST}?{HUB}", "user@registry.test")

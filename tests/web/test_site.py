@@ -70,7 +70,10 @@ class HostTests(ProxyTestCase):
     async def test_unknown(self) -> None:
         """A host that is not served is misdirected."""
         for host in ("b.test", "x.a.test", "127.0.0.1", "a.test."):
+            event = self.event()
             self.assertEqual(await self.asked(f"Host: {host}"), "421 NAME_UNKNOWN")
+            # The log tells which one was asked for.
+            self.assertIn(f" registry={host} ", (await event)["line"])
 
     async def test_bad(self) -> None:
         """No Host, two of them, or one that is none."""
