@@ -26,7 +26,7 @@ Everything that regbroker itself can refuse or fail at, as one tree::
             |-- UpstreamUnavailable   503  UNAVAILABLE
             |   `-- OwnAccountRefused 503  UNAVAILABLE
             |-- UpstreamTimeout       504  UNAVAILABLE
-            |-- StorageRefused        as the storage says
+            |-- StorageRefused        as the storage says, or fails
             `-- UpstreamRefused       as the upstream says
 
 The codes are those of the OCI distribution specification, with Docker's
@@ -234,7 +234,11 @@ class UpstreamTimeout(UpstreamError):
 
 
 class StorageRefused(UpstreamError):
-    """The storage that the upstream redirects to said no: its status, our words."""
+    """
+    The storage that the upstream redirects to said no, or nothing: our words.
+
+    The status is the storage's, or says how it has failed.
+    """
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ client and believed in nothing but the bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
@@ -19,6 +19,7 @@ from regbroker.connections import UPSTREAM, Reply
 from regbroker.errors import (
     RedirectRefused,
     StorageRefused,
+    UpstreamError,
     UpstreamMalformed,
     UpstreamTimeout,
     code_for_status,
@@ -151,17 +152,24 @@ class Following:
         self, method: str, place: Place, headers: Iterable[Header], own: Origin
     ) -> Reply:
         if place.origin == own:
-            asked = UPSTREAM
             request = self._upstream.request_whole(method, place.target, headers)
-        else:
-            asked = STORAGE
-            request = self._upstream.storages.request(method, place, headers)
+            return await self._in_time(request, UPSTREAM)
+        request = self._upstream.storages.request(method, place, headers)
+        try:
+            return await self._in_time(request, STORAGE)
+        except RedirectRefused:
+            raise
+        except UpstreamError as error:
+            # It is not the upstream that has failed: there may be other storages.
+            raise StorageRefused(error.status, error.code, error.message) from error
+
+    async def _in_time(self, request: Coroutine[Any, Any, Reply], who: str) -> Reply:
         asking = Deferred.fromCoroutine(request)
         asking.addTimeout(self._upstream.config.timeout, self._clock)
         try:
             return await asking
         except TimeoutError:
-            raise UpstreamTimeout(f"{asked} did not answer") from None
+            raise UpstreamTimeout(f"{who} did not answer") from None
 
     async def _content(self, exchange: Exchange, reply: Reply) -> list[Header]:
         """Return a storage's headers about its content; raises `UpstreamError`."""

@@ -8,6 +8,7 @@ from typing import Any
 from twisted.logger import formatEvent, globalLogPublisher
 
 from regbroker.service import RegbrokerService
+from regbroker.storages import STORAGE
 from regbroker.tls import certificate_options
 from tests.certificates import issued
 from tests.proxycase import (
@@ -21,6 +22,7 @@ from tests.proxycase import (
     TLSUpstream,
 )
 from tests.scripted import Call, ScriptedUpstream, response
+from tests.severalcase import SeveralTestCase
 from tests.watchedtime import PUBLIC, WatchedTime
 from tests.wire import Flood, Message
 
@@ -814,3 +816,46 @@ class PassTests(FollowingTestCase):
             self.assertEqual(reply.header(b"Location"), location.encode())
         self.assertEqual(self.storage.wires, [])
         self.assertEqual({port for _, port in self.time.dialled}, {self.upstream.port})
+
+
+class SeveralTests(SeveralTestCase):
+    """A storage that fails is not the upstream that names it."""
+
+    wants_tokens = ()
+    more = "redirects = follow"
+    upstream_options = "redirect-hosts = 127.0.0.1"
+
+    async def set_up(self) -> None:
+        self.storage = ScriptedUpstream()
+        self.storage.start()
+        await super().set_up()
+
+    async def tear_down(self) -> None:
+        await super().tear_down()
+        await self.storage.stop()
+
+    async def assert_no_rest(self) -> None:
+        """The next blob is asked of the first upstream all the same."""
+        where = f"Location: {self.storage.url}{SIGNED}"
+        one = self.answer(self.upstream, response(307, where), response(200, body=b"1"))
+        self.answer(self.other, response(200, body=b"2"))
+        for body in (b"2", b"1"):
+            reply = await self.client.ask("GET", BLOB)
+            self.assertEqual((reply.status, reply.body), (200, body))
+        self.assertEqual(len(one), 2)
+
+    async def test_refused(self) -> None:
+        """However long the storage wants to be left alone."""
+        for status in (429, 503):
+            answer = response(status, "Retry-After: 21600")
+            self.storage.handler = lambda call, answer=answer: answer
+            await self.assert_no_rest()
+
+    async def test_failed(self) -> None:
+        """Whether it hangs up, or speaks no HTTP, and the log says which it was."""
+        for how in (lambda call: call.wire.close(), lambda call: b"SSH-2.0\r\n"):
+            self.storage.handler = how
+            logged = self.logged("regbroker.connections", "reason")
+            await self.assert_no_rest()
+            line = formatEvent(await logged)
+            self.assertTrue(line.startswith(f"{STORAGE}, {self.storage.url}: "), line)
