@@ -9,9 +9,11 @@ credentials, whatever stands in front of regbroker.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from regbroker.errors import ClientError, UpstreamMalformed
 from regbroker.names import Endpoint, parse_path
@@ -78,7 +80,7 @@ def redirect_location(location: str, own: OwnAddress, to_public: ToPublic) -> st
     mapped = _public_target(target, own, to_public)
     if mapped is not None:
         return mapped
-    if target.startswith(f"{own.base_path}/v2/"):
+    if _is_api(target, own):
         raise UpstreamMalformed(
             "the upstream redirects to a repository that is not served here"
         )
@@ -87,6 +89,21 @@ def redirect_location(location: str, own: OwnAddress, to_public: ToPublic) -> st
     if host is None or host.lower() == own.public_host.lower():
         return f"{own.origin}{target}"
     return location
+
+
+def is_served(target: str, own: OwnAddress, to_public: ToPublic) -> bool:
+    """
+    Tell whether a path of the registry's own host may be asked for from here.
+
+    That is what the API has of names that are served here, and all that is no
+    part of the API. A path is taken as a server may take it that tidies it up
+    first.
+    """
+    if _mapped_target(target, own, to_public) is not None:
+        return True
+    path, _ = split_target(target)
+    tidy = "/" + posixpath.normpath(unquote(path)).lstrip("/")
+    return not (_is_api(target, own) or _is_api(f"{tidy}/", own))
 
 
 def link(value: str, own: OwnAddress, to_public: ToPublic) -> str | None:
@@ -103,6 +120,10 @@ def link(value: str, own: OwnAddress, to_public: ToPublic) -> str | None:
             return None
         written += f"<{target}>{parameters}"
     return written if written and not start.strip() else None
+
+
+def _is_api(target: str, own: OwnAddress) -> bool:
+    return target.startswith(f"{own.base_path}/v2/")
 
 
 def _strip_host(url: str) -> tuple[str | None, str]:

@@ -11,6 +11,7 @@ from regbroker.mapping import Mapping, parse_rule
 from regbroker.origins import Origin, parse_origin
 from regbroker.redirects import (
     OwnAddress,
+    is_served,
     link,
     redirect_location,
     upload_location,
@@ -318,6 +319,37 @@ class RedirectLocationTests(SynchronousTestCase):
             "https:/x",
         ):
             self.assertRaises(UpstreamMalformed, self.location, location)
+
+
+class ServedTests(SynchronousTestCase):
+    def test_served(self) -> None:
+        """The API of names that are served here, and what is no API."""
+        for own, target in (
+            (OWN, f"/v2/acme_team/app/blobs/{DIGEST}?x"),
+            (OWN, "/v2/"),
+            (OWN, "/downloads/x?y=/v2/other"),
+            (OWN, "/downloads//v2/other"),
+            (OWN, "/"),
+            (OWN_PATH, "/repo/v2/acme_team/app/manifests/1"),
+            (OWN_PATH, "/repo/downloads"),
+        ):
+            self.assertTrue(is_served(target, own, to_public), target)
+
+    def test_not_served(self) -> None:
+        """Other names are not, however the path is written."""
+        for own, target in (
+            (OWN, "/v2/other/app/manifests/1"),
+            (OWN, "/v2/acme_team/../other/manifests/1"),
+            (OWN, "//v2/other/app/manifests/1"),
+            (OWN, "/./v2/other/app/manifests/1"),
+            (OWN, "/x/%2e%2E/v2/other/app/manifests/1"),
+            (OWN, "/%762/other/app/manifests/1"),
+            (OWN, "/v2%2Fother/app/manifests/1"),
+            (OWN, "/v2/_catalog?last=other/app"),
+            (OWN_PATH, "/repo/v2/other/app/manifests/1"),
+            (OWN_PATH, "/x/../repo//v2/other/app/manifests/1"),
+        ):
+            self.assertFalse(is_served(target, own, to_public), target)
 
 
 class LinkTests(SynchronousTestCase):

@@ -36,6 +36,7 @@ from regbroker.hops import (
 )
 from regbroker.names import Endpoint
 from regbroker.origins import Origin
+from regbroker.redirects import is_served
 from regbroker.storages import STORAGE
 from regbroker.streams import Stall, gather_body
 from regbroker.upstreams import Upstream
@@ -125,11 +126,14 @@ class Following:
             await self._read_off(reply)
             if not location:
                 raise UpstreamMalformed("the upstream redirects without saying where")
-            place = next_place(place, location, own)
+            before, place = place, next_place(place, location, own)
             if place.origin != own.origin:
-                # For good: a stranger that redirects back to the upstream does
-                # not get to say what is asked there in the client's name.
                 headers = tuple(storage_request_headers(headers))
+            elif before.origin != own.origin:
+                # A stranger does not get to say what is asked of the upstream.
+                raise RedirectRefused("it leads from elsewhere back to the upstream")
+            elif not is_served(place.target, own, exchange.to_public):
+                raise RedirectRefused("it leads to a repository not served here")
             reply = await self._ask(exchange.method, place, headers, own.origin)
             if reply.status not in REDIRECTS:
                 break
@@ -139,7 +143,7 @@ class Following:
         if place.origin != own.origin:
             content = await self._content(exchange, reply)
             return reply.with_headers([*content, *_flat(known)])
-        if reply.status == 401 and (asked.is_ours or headers != asked.headers):
+        if reply.status == 401 and asked.is_ours:
             # Nothing that the client could do something about.
             reply.abort()
             raise UpstreamMalformed(

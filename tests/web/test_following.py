@@ -435,14 +435,42 @@ class ChainTests(FollowingTestCase):
         self.assertEqual(reply.header(b"OCI-Subject"), b"sha256:1")
 
     async def test_back(self) -> None:
-        """A storage cannot have the upstream asked in the client's name."""
+        """A storage cannot have the upstream asked for anything."""
         call = await self.stored(BLOB, "Authorization: Bearer t", "Cookie: a=b")
-        call.reply(302, f"Location: {self.upstream.url}/v2/private/app/blobs/x")
-        again = await self.upstream.call()
-        self.assertIsNone(again.header(b"Authorization"))
-        self.assertIsNone(again.header(b"Cookie"))
-        again.reply(401, "WWW-Authenticate: Basic")
+        call.reply(302, f"Location: {self.upstream.url}/v2/acme_team/app/blobs/x")
         self.assert_refused(await self.client.reply(), 502, "UNKNOWN")
+        self.assertEqual(len(self.upstream.calls), 1)
+        for host in (self.upstream.url, "http://registry.test"):
+            (await self.stored()).reply(302, f"Location: {host}/downloads/x")
+            self.assert_refused(await self.client.reply(), 502, "UNKNOWN")
+        self.assertEqual(len(self.upstream.calls), 3)
+        self.assertIn("back to the upstream", self.lines[-2])
+
+    async def test_own_names(self) -> None:
+        """Of the upstream's API only what is served here is asked for."""
+        for target in (
+            f"/v2/acme_team/other/blobs/{DIGEST}?a=b",
+            "/v2/acme_team/app/manifests/1.0",
+        ):
+            for host in ("", self.upstream.url, "https://registry.test"):
+                await self.redirected(location=host + target)
+                call = await self.upstream.call()
+                self.assertEqual(call.target, target)
+                call.reply(200, body=b"layer")
+                self.assertEqual((await self.client.reply()).body, b"layer")
+        self.upstream.calls.clear()
+        for target in (
+            f"/v2/private/app/blobs/{DIGEST}",
+            f"/x/../v2/private/app/blobs/{DIGEST}",
+            f"/%76%32/private/app/blobs/{DIGEST}",
+            "../../../private/app/manifests/1",
+            "/v2/acme_team/../private/manifests/1",
+            "/v2/_catalog?last=private/app",
+        ):
+            await self.redirected(location=target)
+            self.assert_refused(await self.client.reply(), 502, "UNKNOWN")
+            self.assertIn("not served here", self.lines[-2])
+        self.assertEqual(len(self.upstream.calls), 6)
 
     async def test_five(self) -> None:
         """Five are followed, a sixth is not."""
@@ -494,15 +522,17 @@ class BasePathTests(FollowingTestCase):
     async def test_relative(self) -> None:
         """A Location is about the URL that was asked, base path and all."""
         for location, target in (
-            ("x?y", "/base/v2/acme_team/app/blobs/x?y"),
+            ("../manifests/1?y", "/base/v2/acme_team/app/manifests/1?y"),
             ("/x", "/x"),
-            ("/base/v2/x", "/base/v2/x"),
+            ("/base/x", "/base/x"),
         ):
             await self.redirected(location=location)
             call = await self.upstream.call()
             self.assertEqual(call.target, target)
             call.reply(200)
             self.assertEqual((await self.client.reply()).status, 200)
+        await self.redirected(location="/base/v2/private/app/manifests/1")
+        self.assert_refused(await self.client.reply(), 502, "UNKNOWN")
 
 
 class RefusedTests(FollowingTestCase):
