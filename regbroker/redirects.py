@@ -25,6 +25,9 @@ ToPublic = Callable[[str], str | None]
 
 _URL = re.compile(r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?//(?P<host>[^/?#]*)")
 
+#: Not across another "<": a header full of them would be read again for each.
+LINK = re.compile(r"<([^<>]*)>")
+
 
 @dataclass(frozen=True)
 class OwnAddress:
@@ -71,8 +74,9 @@ def redirect_location(location: str, own: OwnAddress, to_public: ToPublic) -> st
     """
     Return the Location of a 3xx: mapped on the registry's own host, else as is.
 
-    A path of the registry's own host outside the distribution API (GAR's
-    downloads) becomes absolute, so that the client asks the registry itself.
+    A path without a host outside the distribution API (GAR's downloads) becomes
+    absolute, so that the client asks the registry itself. Behind the public host
+    it stays what it is: whoever wrote that does not say where the registry is.
     """
     host, target = _strip_host(location)
     if host is not None and not own.owns(host):
@@ -86,7 +90,7 @@ def redirect_location(location: str, own: OwnAddress, to_public: ToPublic) -> st
         )
     if host is None and not target.startswith("/"):
         raise UpstreamMalformed("the upstream redirects to what is no URL and no path")
-    if host is None or host.lower() == own.public_host.lower():
+    if host is None:
         return f"{own.origin}{target}"
     return location
 
@@ -112,7 +116,7 @@ def link(value: str, own: OwnAddress, to_public: ToPublic) -> str | None:
 
     It may hold several links; none is passed on unless all can be.
     """
-    start, *links = re.split(r"<([^>]*)>", value)
+    start, *links = LINK.split(value)
     written = ""
     for url, parameters in zip(links[::2], links[1::2], strict=True):
         target = _public_target(_strip_host(url)[1], own, to_public)

@@ -164,7 +164,7 @@ class NextPlaceTests(SynchronousTestCase):
         """Nor does it matter where the one before has led."""
         try:
             there = led(f"https://store.example/{before}")
-            origin, target = led(text, Place(*there))
+            _, target = led(text, Place(*there))
         except RedirectRefused:
             return
         self.assertRegex(target, r"\A/[!-~]*\Z")

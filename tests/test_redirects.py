@@ -10,6 +10,7 @@ from regbroker.errors import UpstreamMalformed
 from regbroker.mapping import Mapping, parse_rule
 from regbroker.origins import Origin, parse_origin
 from regbroker.redirects import (
+    LINK,
     OwnAddress,
     is_served,
     link,
@@ -276,8 +277,8 @@ class RedirectLocationTests(SynchronousTestCase):
 
     def test_outside_the_api(self) -> None:
         """
-        Another path of the registry is asked of the registry itself, even
-        when it takes itself for us.
+        Another path of the registry is asked of the registry itself. Where it has
+        named our public host, clients are not told where it is.
         """
         download = "/artifacts-downloads/namespaces/acme/x?token=%2b"
         for own, location, expected in (
@@ -292,7 +293,12 @@ class RedirectLocationTests(SynchronousTestCase):
             (
                 OWN,
                 f"https://public.example:8443{download}",
-                f"https://registry.up.example{download}",
+                f"https://public.example:8443{download}",
+            ),
+            (
+                OWN_PORT,
+                f"//PUBLIC.example{download}",
+                f"//PUBLIC.example{download}",
             ),
             (OWN, "https://registry.up.example", "https://registry.up.example"),
         ):
@@ -404,6 +410,17 @@ class LinkTests(SynchronousTestCase):
                 '</v2/other/app/tags/list>; rel="first"'
             )
         )
+
+    def test_many_beginnings(self) -> None:
+        """A link begins at the last "<" only, so many of them are read once."""
+        one = "</v2/acme_team/app/tags/list>; rel=next"
+        for value in ("<" * 60000, "<" * 60000 + ">", f"<x{one}", f"{one}<x<"):
+            ours = self.link(value)
+            self.assertNotIn("acme", ours or "")
+            if not value.startswith(one):
+                self.assertIsNone(ours)
+        self.assertIsNone(LINK.match("<<>"))
+        self.assertIsNone(LINK.match("<x<y>"))
 
     def test_dropped(self) -> None:
         """What is no link to anything served here is left out."""
