@@ -50,6 +50,37 @@ _ABOUT_THE_WAY = frozenset(
     }
 )
 
+#: For the host that the client knows, not for those behind it; or another method than
+#: the one that was looked at here.
+_NOT_FOR_UPSTREAMS = frozenset(
+    {
+        b"cookie",
+        b"x-http-method",
+        b"x-http-method-override",
+        b"x-method-override",
+    }
+)
+
+#: About what is wanted or sent. What else a client says may be a credential.
+_IN_OUR_NAME = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"cache-control",
+        b"content-digest",
+        b"content-encoding",
+        b"content-range",
+        b"content-type",
+        b"digest",
+        b"range",
+        b"repr-digest",
+        b"user-agent",
+        b"want-digest",
+    }
+)
+_IN_OUR_NAME_TOO = (b"if-", b"docker-", b"oci-")
+
 _SET_BY_THE_SENDER = frozenset({b"host", b"content-length", b"expect"})
 
 
@@ -85,10 +116,23 @@ def request_headers(
     headers: Iterable[Header], options: frozenset[bytes]
 ) -> Iterator[Header]:
     """Yield what goes on from a client's request, before ours are added."""
-    dropped = _ABOUT_THE_WAY | _SET_BY_THE_SENDER
+    dropped = _ABOUT_THE_WAY | _SET_BY_THE_SENDER | _NOT_FOR_UPSTREAMS
     for name, value in end_to_end(headers, options):
         # Behind CGI and its kin, X_Real_IP is X-Real-IP.
         if name.lower().replace(b"_", b"-") not in dropped:
+            yield name, value
+
+
+def headers_in_our_name(headers: Iterable[Header]) -> Iterator[Header]:
+    """
+    Yield what of `request_headers` goes where regbroker itself is the client.
+
+    Nobody there knows the client, so none of its credentials is for there, by
+    whatever name.
+    """
+    for name, value in headers:
+        lower = name.lower()
+        if lower in _IN_OUR_NAME or lower.startswith(_IN_OUR_NAME_TOO):
             yield name, value
 
 

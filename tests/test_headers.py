@@ -14,6 +14,7 @@ from regbroker.headers import (
     client_way,
     connection_options,
     end_to_end,
+    headers_in_our_name,
     raw_headers,
     request_headers,
 )
@@ -118,6 +119,62 @@ class CrossingTests(SynchronousTestCase):
             b"X_Real-IP",
         ):
             self.assertEqual(list(request_headers([(name, b"x")], NOBODY)), [])
+
+    def test_not_for_upstreams(self) -> None:
+        """Nor are cookies for our host, or other methods than the one that counts."""
+        for name in (
+            b"Cookie",
+            b"COOKIE",
+            b"X-HTTP-Method",
+            b"X-HTTP-Method-Override",
+            b"x-method-override",
+            b"X_HTTP_Method_Override",
+            b"X-HTTP_Method",
+        ):
+            self.assertEqual(list(request_headers([(name, b"x")], NOBODY)), [], name)
+
+    def test_in_our_name(self) -> None:
+        """Where regbroker speaks, only what is wanted or sent is told."""
+        told = [
+            (name, b"x")
+            for name in (
+                b"Accept",
+                b"accept",
+                b"Accept-Encoding",
+                b"Accept-Language",
+                b"Cache-Control",
+                b"Content-Digest",
+                b"Content-Encoding",
+                b"Content-Range",
+                b"Content-Type",
+                b"Digest",
+                b"Docker-Distribution-Api-Version",
+                b"If-Match",
+                b"If-Range",
+                b"OCI-Filters",
+                b"RANGE",
+                b"Repr-Digest",
+                b"User-Agent",
+                b"Want-Digest",
+            )
+        ]
+        kept_back = [
+            (name, b"secret")
+            for name in (
+                b"Authorization",
+                b"Content_Type",
+                b"If_Match",
+                b"JOB-TOKEN",
+                b"Origin",
+                b"PRIVATE-TOKEN",
+                b"Referer",
+                b"X-Amz-Security-Token",
+                b"X-Docker-Token",
+                b"X-JFrog-Art-Api",
+                b"X-Registry-Auth",
+            )
+        ]
+        self.assertEqual(list(headers_in_our_name(kept_back + told)), told)
 
     def test_raw(self) -> None:
         """Twisted's headers come out as pairs, repeated ones in order."""
