@@ -13,6 +13,7 @@ from regbroker.names import Endpoint, parse_path
 from regbroker.observe import Event
 from regbroker.queries import replaced, split_target, values
 from regbroker.replies import send_json
+from regbroker.requestbody import request_body
 from regbroker.web.admission import Gate
 from regbroker.web.catalog import Catalog
 from regbroker.web.choosing import Choosing
@@ -42,6 +43,9 @@ class Proxy:
         path, query = split_target(request.uri.decode("latin-1"))
         target = parse_path(path)
         target.check_method(event.method, self._read_only)
+        if event.method in ("GET", "HEAD") and request_body(request) is not None:
+            # Nothing here reads it, and what is behind may take it for a request.
+            raise BadRequest(f"{event.method} has no body here")
         exchange = Exchange(request, way, event, target, query, self._mapping)
 
         # 2. Where does the name lead?

@@ -246,6 +246,8 @@ class PlainSiteTests(ProxyTestCase):
         self.assertEqual((reply.status, reply.code), (404, "NAME_UNKNOWN"))
         reply = await self.client.ask("POST", "/auth", body=b"grant_type=x")
         self.assertEqual(reply.status, 400)
+        reply = await self.client.ask("GET", BLOB, body=b"x")
+        self.assertEqual((reply.status, reply.code), (400, "UNSUPPORTED"))
 
     async def test_early_reply(self) -> None:
         """An upstream that refuses a body early is heard."""
