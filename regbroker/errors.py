@@ -20,6 +20,7 @@ Everything that regbroker itself can refuse or fail at, as one tree::
         |   |-- TooManyRequests       429  TOOMANYREQUESTS
         |   `-- HeadersTooLarge       431  UNSUPPORTED
         |-- AccountsUnavailable   503  UNAVAILABLE
+        |-- LoopDetected          508  UNSUPPORTED
         `-- UpstreamError         the upstream's fault
             |-- UpstreamMalformed     502  UNKNOWN
             |-- RedirectRefused       502  UNKNOWN
@@ -191,6 +192,13 @@ class AccountsUnavailable(HTTPError):
 
     status = 503
     code = "UNAVAILABLE"
+
+
+class LoopDetected(HTTPError):
+    """What is configured here, or an upstream's redirect, leads back to here."""
+
+    status = 508
+    code = "UNSUPPORTED"
 
 
 class UpstreamError(HTTPError):

@@ -9,12 +9,19 @@ whoever writes the next message.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from regbroker.sources import path_with_source
+
+#: What this process calls itself in ``Via`` (RFC 9110, 7.6.3): its host may have many
+#: names, and other machines have the same.
+PSEUDONYM = f"regbroker-{secrets.token_hex(4)}"
+
+_OF_REGBROKERS = re.compile(rb"1\.1 regbroker-[0-9a-f]{8}")
 
 _WITH_PORT = re.compile(r"(?:(?P<v4>[0-9.]+)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):[0-9]{1,5}")
 
@@ -41,6 +48,7 @@ _HOP_BY_HOP = frozenset(
 _ABOUT_THE_WAY = frozenset(
     {
         b"forwarded",
+        b"via",
         b"x-forwarded-for",
         b"x-forwarded-host",
         b"x-forwarded-port",
@@ -134,6 +142,22 @@ def headers_in_our_name(headers: Iterable[Header]) -> Iterator[Header]:
         lower = name.lower()
         if lower in _IN_OUR_NAME or lower.startswith(_IN_OUR_NAME_TOO):
             yield name, value
+
+
+def via(values: Iterable[bytes]) -> Header:
+    """
+    Return the ``Via`` of a request whose own is `values`.
+
+    It names the regbrokers that a request has come through, this one last. Who
+    else there was is about the client's way, and stays here.
+    """
+    before = _OF_REGBROKERS.findall(b",".join(values))
+    return b"Via", b", ".join([*before, b"1.1 " + PSEUDONYM.encode()])
+
+
+def came_from_here(values: Iterable[bytes]) -> bool:
+    """Tell whether a request with this ``Via`` is one that was sent from here."""
+    return PSEUDONYM.encode() in b",".join(values)
 
 
 @dataclass(frozen=True)

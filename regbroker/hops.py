@@ -52,6 +52,8 @@ _ASKED_OF_ANYBODY = frozenset(
         b"if-unmodified-since",
         b"range",
         b"user-agent",
+        # Of regbrokers alone: a storage may be one of them.
+        b"via",
     }
 )
 

@@ -9,14 +9,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
 from regbroker.headers import (
+    PSEUDONYM,
     ClientWay,
     Header,
+    came_from_here,
     client_way,
     connection_options,
     end_to_end,
     headers_in_our_name,
     raw_headers,
     request_headers,
+    via,
 )
 from tests.grammar import EXAMPLES, hostile
 
@@ -108,6 +111,7 @@ class CrossingTests(SynchronousTestCase):
         """What a client says about its way is never handed on as it came."""
         for name in (
             b"Forwarded",
+            b"Via",
             b"X-Forwarded-For",
             b"x-forwarded-host",
             b"X-Forwarded-Port",
@@ -183,6 +187,30 @@ class CrossingTests(SynchronousTestCase):
         self.assertEqual(
             raw_headers(headers), [(b"Accept", b"a"), (b"Accept", b"b"), (b"X", b"c")]
         )
+
+
+class ViaTests(SynchronousTestCase):
+    OURS = f"1.1 {PSEUDONYM}".encode()
+
+    def test_appended(self) -> None:
+        """The regbrokers before are named, and nobody else of the client's way."""
+        other = b"1.1 regbroker-0a1b2c3d"
+        for values, expected in (
+            ([], self.OURS),
+            ([b"1.1 proxy.client.test (x)", b"HTTP/2 secret"], self.OURS),
+            ([other], other + b", " + self.OURS),
+            ([b"1.1 a, " + other, other], b", ".join([other, other, self.OURS])),
+            ([b"1.1 regbroker-0a1b\r\n"], self.OURS),
+        ):
+            self.assertEqual(via(values), (b"Via", expected))
+
+    def test_recognised(self) -> None:
+        """Our own name is, wherever it stands; others are not."""
+        for values in ([self.OURS], [b"1.0 a", b"1.1 b," + self.OURS + b",1.1 c"]):
+            self.assertTrue(came_from_here(values))
+            self.assertTrue(came_from_here([via(values)[1]]))
+        for values in ([], [b"1.1 regbroker"], [b"1.1 regbroker-0a1b2c3"]):
+            self.assertFalse(came_from_here(values))
 
 
 class ClientWayTests(SynchronousTestCase):

@@ -17,6 +17,7 @@ from regbroker.headers import (
     headers_in_our_name,
     raw_headers,
     request_headers,
+    via,
 )
 from regbroker.names import Endpoint
 from regbroker.queries import join_target
@@ -184,3 +185,4 @@ class Asking:
             # of the query: names that nobody has mapped or allowed.
             yield b"Content-Type", b"application/octet-stream"
         yield from exchange.way.headers()
+        yield via(given.getRawHeaders(b"Via", ()))

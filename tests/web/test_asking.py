@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from regbroker.headers import PSEUDONYM
 from tests.proxycase import BLOB, DIGEST, MANIFEST, UPLOAD, UPLOADS, ProxyTestCase
 from tests.scripted import Call, response
 from tests.severalcase import SeveralTestCase
@@ -67,6 +68,7 @@ class HeadersTests(ProxyTestCase):
                 b"x-forwarded-proto",
                 b"x-forwarded-host",
                 b"x-real-ip",
+                b"via",
             },
         )
         self.assertIn(b"x-baz", names)
@@ -104,6 +106,15 @@ class HeadersTests(ProxyTestCase):
         self.assertEqual(call.head.all(b"X-Forwarded-Port"), [])
         self.assertEqual(call.head.all(b"Forwarded"), [])
         self.assertEqual(call.header(b"Host"), self.upstream.url[7:].encode())
+
+    async def test_via(self) -> None:
+        """The upstream is told which regbrokers it is asked by."""
+        call = await self.relayed(
+            "GET", MANIFEST, "Via: 1.1 cache.test", "Via: 1.1 regbroker-0a1b2c3d"
+        )
+        self.assertEqual(
+            call.header(b"Via"), f"1.1 regbroker-0a1b2c3d, 1.1 {PSEUDONYM}".encode()
+        )
 
     async def test_query_is_kept(self) -> None:
         """A query goes up byte for byte, but for what is about a mirror."""

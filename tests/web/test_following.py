@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.logger import formatEvent, globalLogPublisher
 
+from regbroker.headers import PSEUDONYM
 from regbroker.service import RegbrokerService
 from regbroker.storages import STORAGE
 from regbroker.tls import certificate_options
@@ -145,6 +146,7 @@ class AskedTests(FollowingTestCase):
             "X-Real-IP: 1.2.3.4",
             "X-Registry-Auth: secret",
             "Referer: x",
+            "Via: 1.1 proxy.client.test",
             *wanted,
         )
         (first,) = self.upstream.calls
@@ -152,7 +154,8 @@ class AskedTests(FollowingTestCase):
         told = [b": ".join(header).decode() for header in call.head.headers]
         host = f"Host: 127.0.0.1:{self.storage.port}"
         ours = [line for line in told if line.lower() != "connection: keep-alive"]
-        self.assertEqual(sorted(ours), sorted([host, *wanted]))
+        via = f"Via: 1.1 {PSEUDONYM}"
+        self.assertEqual(sorted(ours), sorted([host, via, *wanted]))
         call.reply(200)
         await self.client.reply()
 
@@ -798,6 +801,16 @@ class TransferTests(FollowingTestCase):
         (service,) = self.services
         await self.stop(service)
         await call.wire.end()
+
+
+class LoopTests(FollowingTestCase):
+    async def test_to_ourselves(self) -> None:
+        """A redirect to here by another name is asked once, and ends here."""
+        before = len(self.upstream.calls)
+        url = self.url + BLOB
+        await self.redirected(location=url)
+        self.assertEqual((await self.client.reply()).status, 502)
+        self.assertEqual(len(self.upstream.calls), before + 1)
 
 
 class OwnAccountTests(FollowingTestCase):
