@@ -20,10 +20,14 @@ ToPublic = Callable[[str], str | None]
 MAX_LIST_BYTES = 8 * 1024 * 1024
 
 #: Errors are sentences; what is longer is somebody's HTML page.
-MAX_ERROR_BYTES = 256 * 1024
+MAX_ERROR_BYTES = 64 * 1024
 
 #: NaN and Infinity, which Python reads and no other JSON has.
 _NOTHING: Callable[[str], None] = dict.fromkeys(("NaN", "Infinity", "-Infinity")).get
+
+#: What may stand before a name: a host, and ``v2`` of a path of the API. More of them
+#: are no place of anything.
+MAX_PREFIXES = 4
 
 #: Words of a message that may be a repository name or a host before one.
 _WORD = re.compile(r"[A-Za-z0-9]+(?:(?:[._/-]+|:(?=\d{1,5}/))[A-Za-z0-9]+)*")
@@ -91,6 +95,7 @@ class Wording:
     def __init__(self, known: Mapping[str, str], to_public: ToPublic) -> None:
         self._known = dict(known)
         self._to_public = to_public
+        self._words: dict[str, str] = {}
 
     def text(self, text: str) -> str:
         """Return a message with public names in the place of upstream ones."""
@@ -115,14 +120,26 @@ class Wording:
         return self._known.get(name) or self._to_public(name) or self.text(name)
 
     def _word(self, word: str) -> str:
+        # Error pages say the same words again and again.
+        if word not in self._words:
+            self._words[word] = self._replaced(word)
+        return self._words[word]
+
+    def _replaced(self, word: str) -> str:
+        before = ""
+        for _ in range(MAX_PREFIXES):
+            if word in self._known:
+                break
+            prefix, slash, rest = word.partition("/")
+            if not slash or (prefix != "v2" and prefix not in self._known):
+                break
+            before += self._known.get(prefix, prefix) + "/"
+            word = rest
         if word in self._known:
-            return self._known[word]
-        host, slash, name = word.partition("/")
-        if slash and host in self._known:
-            return f"{self._known[host]}/{self._word(name)}"
-        if slash and host == "v2":
-            # A path of the distribution API.
-            return f"v2/{self._word(name)}"
+            return before + self._known[word]
+        return before + self._by_rules(word)
+
+    def _by_rules(self, word: str) -> str:
         public = self._to_public(word)
         # A rule with nothing before the star leads back from every word there
         # is; a word without a slash is then more likely just a word.

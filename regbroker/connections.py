@@ -369,7 +369,9 @@ def converted_error(
     if isinstance(error, RequestGenerationFailed):
         return first if isinstance(first, Exception) else error
     described = ", ".join(f"{type(r).__name__}: {r}" for r in reasons)
-    _log.warn("upstream {origin}: {reason}", origin=str(origin), reason=described)
+    _log.warn(
+        "{what}, {origin}: {reason}", what=what, origin=str(origin), reason=described
+    )
     if any(isinstance(reason, SSL.Error) for reason in reasons):
         return UpstreamUnavailable(f"no trusted TLS connection to {what} can be made")
     if any(isinstance(reason, TimeoutError | HandshakeTimeout) for reason in reasons):

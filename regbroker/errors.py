@@ -20,13 +20,14 @@ Everything that regbroker itself can refuse or fail at, as one tree::
         |   |-- TooManyRequests       429  TOOMANYREQUESTS
         |   `-- HeadersTooLarge       431  UNSUPPORTED
         |-- AccountsUnavailable   503  UNAVAILABLE
+        |-- LoopDetected          508  UNSUPPORTED
         `-- UpstreamError         the upstream's fault
             |-- UpstreamMalformed     502  UNKNOWN
             |-- RedirectRefused       502  UNKNOWN
             |-- UpstreamUnavailable   503  UNAVAILABLE
             |   `-- OwnAccountRefused 503  UNAVAILABLE
             |-- UpstreamTimeout       504  UNAVAILABLE
-            |-- StorageRefused        as the storage says
+            |-- StorageRefused        as the storage says, or fails
             |-- TokensUnavailable     as the token service says
             `-- UpstreamRefused       as the upstream says
 
@@ -194,6 +195,13 @@ class AccountsUnavailable(HTTPError):
     code = "UNAVAILABLE"
 
 
+class LoopDetected(HTTPError):
+    """What is configured here, or an upstream's redirect, leads back to here."""
+
+    status = 508
+    code = "UNSUPPORTED"
+
+
 class UpstreamError(HTTPError):
     """The upstream's fault."""
 
@@ -235,7 +243,11 @@ class UpstreamTimeout(UpstreamError):
 
 
 class StorageRefused(UpstreamError):
-    """The storage that the upstream redirects to said no: its status, our words."""
+    """
+    The storage that the upstream redirects to said no, or nothing: our words.
+
+    The status is the storage's, or says how it has failed.
+    """
 
     def __init__(
         self,

@@ -9,12 +9,19 @@ whoever writes the next message.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from regbroker.sources import path_with_source
+
+#: What this process calls itself in ``Via`` (RFC 9110, 7.6.3): its host may have many
+#: names, and other machines have the same.
+PSEUDONYM = f"regbroker-{secrets.token_hex(4)}"
+
+_OF_REGBROKERS = re.compile(rb"1\.1 regbroker-[0-9a-f]{8}")
 
 _WITH_PORT = re.compile(r"(?:(?P<v4>[0-9.]+)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):[0-9]{1,5}")
 
@@ -41,6 +48,7 @@ _HOP_BY_HOP = frozenset(
 _ABOUT_THE_WAY = frozenset(
     {
         b"forwarded",
+        b"via",
         b"x-forwarded-for",
         b"x-forwarded-host",
         b"x-forwarded-port",
@@ -51,6 +59,36 @@ _ABOUT_THE_WAY = frozenset(
 )
 
 _ABOUT_LIMITS = frozenset({b"docker-ratelimit-source", b"retry-after"})
+#: For the host that the client knows, not for those behind it; or another method than
+#: the one that was looked at here.
+_NOT_FOR_UPSTREAMS = frozenset(
+    {
+        b"cookie",
+        b"x-http-method",
+        b"x-http-method-override",
+        b"x-method-override",
+    }
+)
+
+#: About what is wanted or sent. What else a client says may be a credential.
+_IN_OUR_NAME = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"cache-control",
+        b"content-digest",
+        b"content-encoding",
+        b"content-range",
+        b"content-type",
+        b"digest",
+        b"range",
+        b"repr-digest",
+        b"user-agent",
+        b"want-digest",
+    }
+)
+_IN_OUR_NAME_TOO = (b"if-", b"docker-", b"oci-")
 
 _SET_BY_THE_SENDER = frozenset({b"host", b"content-length", b"expect"})
 
@@ -95,11 +133,40 @@ def request_headers(
     headers: Iterable[Header], options: frozenset[bytes]
 ) -> Iterator[Header]:
     """Yield what goes on from a client's request, before ours are added."""
-    dropped = _ABOUT_THE_WAY | _SET_BY_THE_SENDER
+    dropped = _ABOUT_THE_WAY | _SET_BY_THE_SENDER | _NOT_FOR_UPSTREAMS
     for name, value in end_to_end(headers, options):
         # Behind CGI and its kin, X_Real_IP is X-Real-IP.
         if name.lower().replace(b"_", b"-") not in dropped:
             yield name, value
+
+
+def headers_in_our_name(headers: Iterable[Header]) -> Iterator[Header]:
+    """
+    Yield what of `request_headers` goes where regbroker itself is the client.
+
+    Nobody there knows the client, so none of its credentials is for there, by
+    whatever name.
+    """
+    for name, value in headers:
+        lower = name.lower()
+        if lower in _IN_OUR_NAME or lower.startswith(_IN_OUR_NAME_TOO):
+            yield name, value
+
+
+def via(values: Iterable[bytes]) -> Header:
+    """
+    Return the ``Via`` of a request whose own is `values`.
+
+    It names the regbrokers that a request has come through, this one last. Who
+    else there was is about the client's way, and stays here.
+    """
+    before = _OF_REGBROKERS.findall(b",".join(values))
+    return b"Via", b", ".join([*before, b"1.1 " + PSEUDONYM.encode()])
+
+
+def came_from_here(values: Iterable[bytes]) -> bool:
+    """Tell whether a request with this ``Via`` is one that was sent from here."""
+    return PSEUDONYM.encode() in b",".join(values)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,12 @@ _URL = re.compile(
     re.DOTALL,
 )
 
+#: No URL has these, and what reads URLs does not agree on what they mean there.
+_IN_NO_URL = re.compile(r"[\x00-\x20\x7f]")
+
+#: Stands before a path for `urljoin`, whatever the path.
+_ANY_HOST = "http://host"
+
 #: What in a target stays as it is: every printable character of ASCII.
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -46,6 +52,8 @@ _ASKED_OF_ANYBODY = frozenset(
         b"if-unmodified-since",
         b"range",
         b"user-agent",
+        # Of regbrokers alone: a storage may be one of them.
+        b"via",
     }
 )
 
@@ -86,6 +94,8 @@ def next_place(here: Place, location: str, own: OwnAddress) -> Place:
     every byte: it is signed. Raises `RedirectRefused` for what is no URL of HTTP,
     and for one that would give up https.
     """
+    if _IN_NO_URL.search(location):
+        raise RedirectRefused("its Location has characters that no URL has")
     match = _URL.fullmatch(location.partition("#")[0])
     assert match is not None
     scheme, authority, rest = match["scheme"], match["authority"], match["rest"]
@@ -98,6 +108,8 @@ def next_place(here: Place, location: str, own: OwnAddress) -> Place:
         target = rest if rest.startswith("/") else "/" + rest
     if here.origin.scheme == "https" and origin.scheme != "https":
         raise RedirectRefused(f"it leads from https to {origin}")
+    if not target.startswith("/"):
+        raise RedirectRefused("its Location leads to no path")
     return Place(origin, quote(target, safe=_PRINTABLE, encoding="latin-1"))
 
 
@@ -115,7 +127,10 @@ def _resolved(here: str, reference: str) -> str:
     path, _ = split_target(here)
     if reference.startswith("?"):
         return path + reference
-    return urljoin(path, reference) if reference else here
+    if not reference:
+        return here
+    # A path that begins with "//" is no host: here it stands behind one.
+    return urljoin(_ANY_HOST + path, reference).removeprefix(_ANY_HOST)
 
 
 def storage_request_headers(headers: Iterable[Header]) -> Iterator[Header]:

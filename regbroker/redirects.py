@@ -9,9 +9,11 @@ credentials, whatever stands in front of regbroker.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from regbroker.errors import ClientError, UpstreamMalformed
 from regbroker.names import Endpoint, parse_path
@@ -22,6 +24,9 @@ from regbroker.sources import with_source
 ToPublic = Callable[[str], str | None]
 
 _URL = re.compile(r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?//(?P<host>[^/?#]*)")
+
+#: Not across another "<": a header full of them would be read again for each.
+LINK = re.compile(r"<([^<>]*)>")
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,9 @@ def redirect_location(location: str, own: OwnAddress, to_public: ToPublic) -> st
     """
     Return the Location of a 3xx: mapped on the registry's own host, else as is.
 
-    A path of the registry's own host outside the distribution API (GAR's
-    downloads) becomes absolute, so that the client asks the registry itself.
+    A path without a host outside the distribution API (GAR's downloads) becomes
+    absolute, so that the client asks the registry itself. Behind the public host
+    it stays what it is: whoever wrote that does not say where the registry is.
     """
     host, target = _strip_host(location)
     if host is not None and not own.owns(host):
@@ -78,15 +84,30 @@ def redirect_location(location: str, own: OwnAddress, to_public: ToPublic) -> st
     mapped = _public_target(target, own, to_public)
     if mapped is not None:
         return mapped
-    if target.startswith(f"{own.base_path}/v2/"):
+    if _is_api(target, own):
         raise UpstreamMalformed(
             "the upstream redirects to a repository that is not served here"
         )
     if host is None and not target.startswith("/"):
         raise UpstreamMalformed("the upstream redirects to what is no URL and no path")
-    if host is None or host.lower() == own.public_host.lower():
+    if host is None:
         return f"{own.origin}{target}"
     return location
+
+
+def is_served(target: str, own: OwnAddress, to_public: ToPublic) -> bool:
+    """
+    Tell whether a path of the registry's own host may be asked for from here.
+
+    That is what the API has of names that are served here, and all that is no
+    part of the API. A path is taken as a server may take it that tidies it up
+    first.
+    """
+    if _mapped_target(target, own, to_public) is not None:
+        return True
+    path, _ = split_target(target)
+    tidy = "/" + posixpath.normpath(unquote(path)).lstrip("/")
+    return not (_is_api(target, own) or _is_api(f"{tidy}/", own))
 
 
 def link(value: str, own: OwnAddress, to_public: ToPublic) -> str | None:
@@ -95,7 +116,7 @@ def link(value: str, own: OwnAddress, to_public: ToPublic) -> str | None:
 
     It may hold several links; none is passed on unless all can be.
     """
-    start, *links = re.split(r"<([^>]*)>", value)
+    start, *links = LINK.split(value)
     written = ""
     for url, parameters in zip(links[::2], links[1::2], strict=True):
         target = _public_target(_strip_host(url)[1], own, to_public)
@@ -103,6 +124,10 @@ def link(value: str, own: OwnAddress, to_public: ToPublic) -> str | None:
             return None
         written += f"<{target}>{parameters}"
     return written if written and not start.strip() else None
+
+
+def _is_api(target: str, own: OwnAddress) -> bool:
+    return target.startswith(f"{own.base_path}/v2/")
 
 
 def _strip_host(url: str) -> tuple[str | None, str]:

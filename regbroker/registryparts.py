@@ -154,9 +154,12 @@ def _candidate(
     entry: RegistryConfig, service: UpstreamService, reactor: Any
 ) -> Candidate:
     upstream = service.upstream
+    in_our_name = (
+        entry.accounts is not None or upstream.name not in entry.trusted_upstreams
+    )
     return Candidate(
         upstream,
-        Asking(upstream, _speaker(entry, service), reactor),
+        Asking(upstream, _speaker(entry, service), reactor, in_our_name),
         Answering(upstream, entry.token_path, reactor),
         Following(upstream, reactor) if entry.redirects == "follow" else None,
         upstream.name in entry.trusted_upstreams,

@@ -40,6 +40,7 @@ from regbroker.queries import values
 
 #: A hundred results, the most that Docker Hub gives at once, are about 40 KB.
 MAX_SEARCH_BYTES = 1024 * 1024
+MAX_RESULTS = 100
 
 #: What docker and podman want when nobody says how many.
 _PAGE_SIZE = 25
@@ -139,7 +140,8 @@ class Searches:
             found = []
         if not isinstance(found, list):
             raise UpstreamMalformed("the search service's reply has no list of results")
-        shown = [self._shown(result, asked, visible) for result in found]
+        wanted = min(int(asked.n or 0) or MAX_RESULTS, MAX_RESULTS)
+        shown = [self._shown(result, asked, visible) for result in found[:wanted]]
         paging = {
             name: document[name]
             for name in _PAGING

@@ -219,6 +219,29 @@ class WordingTests(SynchronousTestCase):
             wording({}, "* = acme_*"), ("/v2/acme_a/b/tags/list", "/v2/a/b/tags/list")
         )
 
+    def test_many_prefixes(self) -> None:
+        """However many parts of a path stand before what may be a name."""
+        words = wording({"up.example": "public.example"})
+        for before in ("v2/", "up.example/", "v2/up.example/"):
+            for count in (20, 5000):
+                shown = words.text(before * count + "acme_team/app")
+                self.assertTrue(shown.endswith("acme_team/app"))
+        self.check(words, ("v2/v2/acme_team/app", "v2/v2/team/app"))
+
+    def test_same_words(self) -> None:
+        """A word that comes again is not looked up again."""
+        asked: list[str] = []
+
+        def to_public(name: str) -> str | None:
+            asked.append(name)
+            return f"public/{name}"
+
+        words = Wording({}, to_public)
+        for text in ("a/b c/d " * 9000, "c/d"):
+            shown = words.text(text)
+            self.assertEqual(shown.count("public/c/d"), text.count("c/d"))
+        self.assertEqual(asked, ["a/b", "c/d"])
+
     def test_hosts(self) -> None:
         """The upstream's host becomes ours, alone or before a name."""
         self.check(

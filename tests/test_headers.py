@@ -9,13 +9,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
 from regbroker.headers import (
+    PSEUDONYM,
     ClientWay,
     Header,
+    came_from_here,
     client_way,
     connection_options,
     end_to_end,
+    headers_in_our_name,
     raw_headers,
     request_headers,
+    via,
 )
 from tests.grammar import EXAMPLES, hostile
 
@@ -107,6 +111,7 @@ class CrossingTests(SynchronousTestCase):
         """What a client says about its way is never handed on as it came."""
         for name in (
             b"Forwarded",
+            b"Via",
             b"X-Forwarded-For",
             b"x-forwarded-host",
             b"X-Forwarded-Port",
@@ -119,6 +124,62 @@ class CrossingTests(SynchronousTestCase):
         ):
             self.assertEqual(list(request_headers([(name, b"x")], NOBODY)), [])
 
+    def test_not_for_upstreams(self) -> None:
+        """Nor are cookies for our host, or other methods than the one that counts."""
+        for name in (
+            b"Cookie",
+            b"COOKIE",
+            b"X-HTTP-Method",
+            b"X-HTTP-Method-Override",
+            b"x-method-override",
+            b"X_HTTP_Method_Override",
+            b"X-HTTP_Method",
+        ):
+            self.assertEqual(list(request_headers([(name, b"x")], NOBODY)), [], name)
+
+    def test_in_our_name(self) -> None:
+        """Where regbroker speaks, only what is wanted or sent is told."""
+        told = [
+            (name, b"x")
+            for name in (
+                b"Accept",
+                b"accept",
+                b"Accept-Encoding",
+                b"Accept-Language",
+                b"Cache-Control",
+                b"Content-Digest",
+                b"Content-Encoding",
+                b"Content-Range",
+                b"Content-Type",
+                b"Digest",
+                b"Docker-Distribution-Api-Version",
+                b"If-Match",
+                b"If-Range",
+                b"OCI-Filters",
+                b"RANGE",
+                b"Repr-Digest",
+                b"User-Agent",
+                b"Want-Digest",
+            )
+        ]
+        kept_back = [
+            (name, b"secret")
+            for name in (
+                b"Authorization",
+                b"Content_Type",
+                b"If_Match",
+                b"JOB-TOKEN",
+                b"Origin",
+                b"PRIVATE-TOKEN",
+                b"Referer",
+                b"X-Amz-Security-Token",
+                b"X-Docker-Token",
+                b"X-JFrog-Art-Api",
+                b"X-Registry-Auth",
+            )
+        ]
+        self.assertEqual(list(headers_in_our_name(kept_back + told)), told)
+
     def test_raw(self) -> None:
         """Twisted's headers come out as pairs, repeated ones in order."""
         headers = Headers({b"Accept": [b"a", b"b"]})
@@ -126,6 +187,30 @@ class CrossingTests(SynchronousTestCase):
         self.assertEqual(
             raw_headers(headers), [(b"Accept", b"a"), (b"Accept", b"b"), (b"X", b"c")]
         )
+
+
+class ViaTests(SynchronousTestCase):
+    OURS = f"1.1 {PSEUDONYM}".encode()
+
+    def test_appended(self) -> None:
+        """The regbrokers before are named, and nobody else of the client's way."""
+        other = b"1.1 regbroker-0a1b2c3d"
+        for values, expected in (
+            ([], self.OURS),
+            ([b"1.1 proxy.client.test (x)", b"HTTP/2 secret"], self.OURS),
+            ([other], other + b", " + self.OURS),
+            ([b"1.1 a, " + other, other], b", ".join([other, other, self.OURS])),
+            ([b"1.1 regbroker-0a1b\r\n"], self.OURS),
+        ):
+            self.assertEqual(via(values), (b"Via", expected))
+
+    def test_recognised(self) -> None:
+        """Our own name is, wherever it stands; others are not."""
+        for values in ([self.OURS], [b"1.0 a", b"1.1 b," + self.OURS + b",1.1 c"]):
+            self.assertTrue(came_from_here(values))
+            self.assertTrue(came_from_here([via(values)[1]]))
+        for values in ([], [b"1.1 regbroker"], [b"1.1 regbroker-0a1b2c3"]):
+            self.assertFalse(came_from_here(values))
 
 
 class ClientWayTests(SynchronousTestCase):

@@ -23,6 +23,8 @@ STORE = Origin("https", "store.example", 443)
 OWN = OwnAddress(UP, "public.example:8443")
 HERE = Place(UP, "/v2/acme/app/blobs/sha256:0?a=b")
 
+printable = st.text(alphabet="ab1:/.;=[]%@?&\xe9", max_size=30)
+
 #: Signed as S3 and Azure do it.
 SIGNED = "X-Amz-Signature=0a%2Fb+c%20d&se=2026-01-01T00%3A00%3A00Z&x&=;~'()*"
 
@@ -127,12 +129,45 @@ class NextPlaceTests(SynchronousTestCase):
     def test_unwritten(self) -> None:
         """What may not stand in a request line is written in its escaped form."""
         for location, target in (
-            ("/a b?c d", "/a%20b?c%20d"),
             ("/\xc3\xa9", "/%C3%A9"),
-            ("/a\x00b\x1f", "/a%00b%1F"),
+            ("/\x80\xff?\xa0", "/%80%FF?%A0"),
             ('/"<>`{|}', '/"<>`{|}'),
         ):
             self.assertEqual(led(location)[1], target)
+
+    def test_in_no_url(self) -> None:
+        """Blanks and control characters are refused, wherever they stand."""
+        for character in map(chr, (*range(0x21), 0x7F)):
+            for location in (
+                f"{character}//[x",
+                f"/a{character}b",
+                f"https://store.example/b{character}",
+                f"https://store.example/b?c{character}d",
+                f"{character}https://store.example/b",
+                f"x#{character}",
+            ):
+                self.assertRaises(RedirectRefused, led, location)
+
+    def test_slashes(self) -> None:
+        """A path that looks like a host stays a path, also for what follows."""
+        for target, location, expected in (
+            ("//[x", "y", "/y"),
+            ("//evil.example/x", "y", "/evil.example/y"),
+            ("//evil.example/x/z", "../y", "/evil.example/y"),
+            ("//evil.example", "?y", "//evil.example?y"),
+        ):
+            self.assertEqual(led(location, Place(UP, target)), (UP, expected))
+
+    @EXAMPLES
+    @given(printable, printable)
+    def test_any_two(self, before: str, text: str) -> None:
+        """Nor does it matter where the one before has led."""
+        try:
+            there = led(f"https://store.example/{before}")
+            _, target = led(text, Place(*there))
+        except RedirectRefused:
+            return
+        self.assertRegex(target, r"\A/[!-~]*\Z")
 
     @EXAMPLES
     @given(hostile)

@@ -10,7 +10,9 @@ from regbroker.errors import UpstreamMalformed
 from regbroker.mapping import Mapping, parse_rule
 from regbroker.origins import Origin, parse_origin
 from regbroker.redirects import (
+    LINK,
     OwnAddress,
+    is_served,
     link,
     redirect_location,
     upload_location,
@@ -275,8 +277,8 @@ class RedirectLocationTests(SynchronousTestCase):
 
     def test_outside_the_api(self) -> None:
         """
-        Another path of the registry is asked of the registry itself, even
-        when it takes itself for us.
+        Another path of the registry is asked of the registry itself. Where it has
+        named our public host, clients are not told where it is.
         """
         download = "/artifacts-downloads/namespaces/acme/x?token=%2b"
         for own, location, expected in (
@@ -291,7 +293,12 @@ class RedirectLocationTests(SynchronousTestCase):
             (
                 OWN,
                 f"https://public.example:8443{download}",
-                f"https://registry.up.example{download}",
+                f"https://public.example:8443{download}",
+            ),
+            (
+                OWN_PORT,
+                f"//PUBLIC.example{download}",
+                f"//PUBLIC.example{download}",
             ),
             (OWN, "https://registry.up.example", "https://registry.up.example"),
         ):
@@ -318,6 +325,37 @@ class RedirectLocationTests(SynchronousTestCase):
             "https:/x",
         ):
             self.assertRaises(UpstreamMalformed, self.location, location)
+
+
+class ServedTests(SynchronousTestCase):
+    def test_served(self) -> None:
+        """The API of names that are served here, and what is no API."""
+        for own, target in (
+            (OWN, f"/v2/acme_team/app/blobs/{DIGEST}?x"),
+            (OWN, "/v2/"),
+            (OWN, "/downloads/x?y=/v2/other"),
+            (OWN, "/downloads//v2/other"),
+            (OWN, "/"),
+            (OWN_PATH, "/repo/v2/acme_team/app/manifests/1"),
+            (OWN_PATH, "/repo/downloads"),
+        ):
+            self.assertTrue(is_served(target, own, to_public), target)
+
+    def test_not_served(self) -> None:
+        """Other names are not, however the path is written."""
+        for own, target in (
+            (OWN, "/v2/other/app/manifests/1"),
+            (OWN, "/v2/acme_team/../other/manifests/1"),
+            (OWN, "//v2/other/app/manifests/1"),
+            (OWN, "/./v2/other/app/manifests/1"),
+            (OWN, "/x/%2e%2E/v2/other/app/manifests/1"),
+            (OWN, "/%762/other/app/manifests/1"),
+            (OWN, "/v2%2Fother/app/manifests/1"),
+            (OWN, "/v2/_catalog?last=other/app"),
+            (OWN_PATH, "/repo/v2/other/app/manifests/1"),
+            (OWN_PATH, "/x/../repo//v2/other/app/manifests/1"),
+        ):
+            self.assertFalse(is_served(target, own, to_public), target)
 
 
 class LinkTests(SynchronousTestCase):
@@ -372,6 +410,17 @@ class LinkTests(SynchronousTestCase):
                 '</v2/other/app/tags/list>; rel="first"'
             )
         )
+
+    def test_many_beginnings(self) -> None:
+        """A link begins at the last "<" only, so many of them are read once."""
+        one = "</v2/acme_team/app/tags/list>; rel=next"
+        for value in ("<" * 60000, "<" * 60000 + ">", f"<x{one}", f"{one}<x<"):
+            ours = self.link(value)
+            self.assertNotIn("acme", ours or "")
+            if not value.startswith(one):
+                self.assertIsNone(ours)
+        self.assertIsNone(LINK.match("<<>"))
+        self.assertIsNone(LINK.match("<x<y>"))
 
     def test_dropped(self) -> None:
         """What is no link to anything served here is left out."""

@@ -244,6 +244,15 @@ class ResultsTests(SynchronousTestCase):
         ):
             self.assertEqual(self.shown(rules, text, *found), shown)
 
+    def test_too_many(self) -> None:
+        """No more than the client asked for, and no more than a page holds."""
+        search = searches(*MIRROR)
+        found = reply(*(f"team/app{number}" for number in range(150)))
+        for n, count in (("", 100), ("n=0", 100), ("n=7", 7), ("n=1000", 100)):
+            asked = search.asked(f"q=app&{n}")
+            document = json.loads(search.results(found, asked, every))
+            self.assertEqual(len(document["results"]), count)
+
     def test_no_way_back(self) -> None:
         """A short name that leads elsewhere is not shown."""
         rules = ("hub/* = hub:*", "hub/nginx = quay:nginx/x")

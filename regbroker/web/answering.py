@@ -181,8 +181,9 @@ class Answering:
                     raise
                 # What was made is made, whether or not its place can be told.
                 _log.warn("{upstream}: a 201 without its Location", upstream=own.origin)
+        wording = self._wording(exchange)
         for value in reply.headers.getRawHeaders(b"Warning", ()):
-            text = self._wording(exchange).text(value.decode("latin-1"))
+            text = wording.text(value.decode("latin-1"))
             yield b"Warning", text.encode("latin-1", "replace")
         for value in reply.headers.getRawHeaders(b"Link", ()):
             mapped = link(value.decode("latin-1"), own, exchange.to_public)

@@ -11,7 +11,14 @@ from regbroker.challenges import parse_challenges
 from regbroker.channel import StreamingRequest
 from regbroker.connections import Reply
 from regbroker.errors import Denied, UpstreamTimeout
-from regbroker.headers import Header, connection_options, raw_headers, request_headers
+from regbroker.headers import (
+    Header,
+    connection_options,
+    headers_in_our_name,
+    raw_headers,
+    request_headers,
+    via,
+)
 from regbroker.names import Endpoint
 from regbroker.queries import join_target
 from regbroker.requestbody import request_body
@@ -36,12 +43,24 @@ def _is_lacking(reply: Reply) -> bool:
 
 
 class Asking:
-    """Sends exchanges to one upstream."""
+    """
+    Sends exchanges to one upstream.
 
-    def __init__(self, upstream: Upstream, speaker: Speaker, clock: Any) -> None:
+    With `in_our_name` clients have no accounts there, and of their headers only
+    those go up that `headers_in_our_name` knows.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        speaker: Speaker,
+        clock: Any,
+        in_our_name: bool,
+    ) -> None:
         self._upstream = upstream
         self._speaker = speaker
         self._clock = clock
+        self._in_our_name = in_our_name
 
     async def ask(self, exchange: Exchange) -> Reply:
         """
@@ -149,7 +168,10 @@ class Asking:
         options = connection_options(given.getRawHeaders(b"Connection", ()))
         is_list = exchange.target.endpoint in REWRITTEN
         is_upload = exchange.target.endpoint in UPLOADING
-        for name, value in request_headers(raw_headers(given), options):
+        headers = request_headers(raw_headers(given), options)
+        if self._in_our_name:
+            headers = headers_in_our_name(headers)
+        for name, value in headers:
             if name.lower() == b"authorization":
                 continue
             if is_upload and name.lower().replace(b"_", b"-") == b"content-type":
@@ -163,3 +185,4 @@ class Asking:
             # of the query: names that nobody has mapped or allowed.
             yield b"Content-Type", b"application/octet-stream"
         yield from exchange.way.headers()
+        yield via(given.getRawHeaders(b"Via", ()))

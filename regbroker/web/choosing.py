@@ -33,7 +33,6 @@ from regbroker.errors import (
 )
 from regbroker.headers import Header
 from regbroker.names import Endpoint
-from regbroker.requestbody import request_body
 from regbroker.resting import Rest
 from regbroker.upstreams import Upstream
 from regbroker.web.answering import Answering
@@ -140,11 +139,7 @@ class Choosing:
                 raise await candidate.answering.refusal(exchange, reply)
             return reply
 
-        upstreams = exchange.upstreams
-        if request_body(exchange.request) is not None:
-            # It can be sent once only.
-            upstreams = upstreams[:1]
-        candidate, reply = await self.first(exchange, upstreams, ask)
+        candidate, reply = await self.first(exchange, exchange.upstreams, ask)
         await candidate.answering.answer(exchange, reply)
 
     async def first(

@@ -9,7 +9,7 @@ client and believed in nothing but the bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
@@ -19,6 +19,7 @@ from regbroker.connections import UPSTREAM, Reply
 from regbroker.errors import (
     RedirectRefused,
     StorageRefused,
+    UpstreamError,
     UpstreamMalformed,
     UpstreamTimeout,
     code_for_status,
@@ -35,6 +36,7 @@ from regbroker.hops import (
 )
 from regbroker.names import Endpoint
 from regbroker.origins import Origin
+from regbroker.redirects import is_served
 from regbroker.storages import STORAGE
 from regbroker.streams import Stall, gather_body
 from regbroker.upstreams import Upstream
@@ -124,11 +126,14 @@ class Following:
             await self._read_off(reply)
             if not location:
                 raise UpstreamMalformed("the upstream redirects without saying where")
-            place = next_place(place, location, own)
+            before, place = place, next_place(place, location, own)
             if place.origin != own.origin:
-                # For good: a stranger that redirects back to the upstream does
-                # not get to say what is asked there in the client's name.
                 headers = tuple(storage_request_headers(headers))
+            elif before.origin != own.origin:
+                # A stranger does not get to say what is asked of the upstream.
+                raise RedirectRefused("it leads from elsewhere back to the upstream")
+            elif not is_served(place.target, own, exchange.to_public):
+                raise RedirectRefused("it leads to a repository not served here")
             reply = await self._ask(exchange.method, place, headers, own.origin)
             if reply.status not in REDIRECTS:
                 break
@@ -138,7 +143,7 @@ class Following:
         if place.origin != own.origin:
             content = await self._content(exchange, reply)
             return reply.with_headers([*content, *_flat(known)])
-        if reply.status == 401 and (asked.is_ours or headers != asked.headers):
+        if reply.status == 401 and asked.is_ours:
             # Nothing that the client could do something about.
             reply.abort()
             raise UpstreamMalformed(
@@ -151,17 +156,24 @@ class Following:
         self, method: str, place: Place, headers: Iterable[Header], own: Origin
     ) -> Reply:
         if place.origin == own:
-            asked = UPSTREAM
             request = self._upstream.request_whole(method, place.target, headers)
-        else:
-            asked = STORAGE
-            request = self._upstream.storages.request(method, place, headers)
+            return await self._in_time(request, UPSTREAM)
+        request = self._upstream.storages.request(method, place, headers)
+        try:
+            return await self._in_time(request, STORAGE)
+        except RedirectRefused:
+            raise
+        except UpstreamError as error:
+            # It is not the upstream that has failed: there may be other storages.
+            raise StorageRefused(error.status, error.code, error.message) from error
+
+    async def _in_time(self, request: Coroutine[Any, Any, Reply], who: str) -> Reply:
         asking = Deferred.fromCoroutine(request)
         asking.addTimeout(self._upstream.config.timeout, self._clock)
         try:
             return await asking
         except TimeoutError:
-            raise UpstreamTimeout(f"{asked} did not answer") from None
+            raise UpstreamTimeout(f"{who} did not answer") from None
 
     async def _content(self, exchange: Exchange, reply: Reply) -> list[Header]:
         """Return a storage's headers about its content; raises `UpstreamError`."""

@@ -13,6 +13,7 @@ from regbroker.names import Endpoint, parse_path
 from regbroker.observe import Event
 from regbroker.queries import replaced, split_target, values
 from regbroker.replies import send_json
+from regbroker.requestbody import request_body
 from regbroker.web.admission import Gate
 from regbroker.web.catalog import Catalog
 from regbroker.web.choosing import Choosing
@@ -44,6 +45,9 @@ class Proxy:
         target.check_method(event.method, self._read_only)
         if target.endpoint is Endpoint.CATALOG:
             self._catalog.check()
+        if event.method in ("GET", "HEAD") and request_body(request) is not None:
+            # Nothing here reads it, and what is behind may take it for a request.
+            raise BadRequest(f"{event.method} has no body here")
         exchange = Exchange(request, way, event, target, query, self._mapping)
 
         # 2. Where does the name lead?

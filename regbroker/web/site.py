@@ -12,8 +12,8 @@ from typing import Any
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from regbroker.errors import BadRequest, EndpointUnknown, HostUnknown
-from regbroker.headers import ClientWay, Network, client_way
+from regbroker.errors import BadRequest, EndpointUnknown, HostUnknown, LoopDetected
+from regbroker.headers import ClientWay, Network, came_from_here, client_way
 from regbroker.observe import Event
 from regbroker.origins import Origin, parse_origin
 from regbroker.queries import join_target, split_target, values, without
@@ -120,6 +120,8 @@ class VirtualHosts(Resource):
         )
 
         async def handle() -> None:
+            if came_from_here(request.requestHeaders.getRawHeaders(b"Via", ())):
+                raise LoopDetected("an upstream or a redirect of it leads back to here")
             if _NOT_IN_A_URL.search(request.uri):
                 raise BadRequest("the request target has characters that no URL has")
             way = self._way(request, peer)

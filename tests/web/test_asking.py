@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from regbroker.headers import PSEUDONYM
 from tests.proxycase import BLOB, DIGEST, MANIFEST, UPLOAD, UPLOADS, ProxyTestCase
 from tests.scripted import Call, response
+from tests.severalcase import SeveralTestCase
 
 EXPECT = "Expect: 100-continue"
 CHUNKED = "Transfer-Encoding: chunked"
@@ -64,6 +68,7 @@ class HeadersTests(ProxyTestCase):
                 b"x-forwarded-proto",
                 b"x-forwarded-host",
                 b"x-real-ip",
+                b"via",
             },
         )
         self.assertIn(b"x-baz", names)
@@ -101,6 +106,15 @@ class HeadersTests(ProxyTestCase):
         self.assertEqual(call.head.all(b"X-Forwarded-Port"), [])
         self.assertEqual(call.head.all(b"Forwarded"), [])
         self.assertEqual(call.header(b"Host"), self.upstream.url[7:].encode())
+
+    async def test_via(self) -> None:
+        """The upstream is told which regbrokers it is asked by."""
+        call = await self.relayed(
+            "GET", MANIFEST, "Via: 1.1 cache.test", "Via: 1.1 regbroker-0a1b2c3d"
+        )
+        self.assertEqual(
+            call.header(b"Via"), f"1.1 regbroker-0a1b2c3d, 1.1 {PSEUDONYM}".encode()
+        )
 
     async def test_query_is_kept(self) -> None:
         """A query goes up byte for byte, but for what is about a mirror."""
@@ -157,6 +171,67 @@ class HeadersTests(ProxyTestCase):
         )
         self.assertEqual(call.header(b"Range"), b"bytes=5-")
         self.assertEqual(call.header(b"Accept-Encoding"), b"gzip")
+
+
+SECRETS = ("Private-Token: s", "X-Jfrog-Art-Api: s", "X-Registry-Auth: s")
+PLAIN = ("Accept: a/b", "Range: bytes=0-1", "If-None-Match: x", "User-Agent: docker/27")
+
+
+def told(call: Call) -> set[str]:
+    """What of SECRETS and PLAIN an upstream is told."""
+    given = {b": ".join(header).decode() for header in call.head.headers}
+    return given & {*SECRETS, *PLAIN}
+
+
+class CredentialsTests(ProxyTestCase):
+    """The client's own account is at the upstream."""
+
+    async def test_other_credentials(self) -> None:
+        """What else it has to show there goes up; its cookies for us do not."""
+        call = await self.relayed(
+            "GET", BLOB, *SECRETS, *PLAIN, "Cookie: a=b", "X_HTTP_Method_Override: PUT"
+        )
+        self.assertEqual(told(call), {*SECRETS, *PLAIN})
+        names = {name.lower() for name, _ in call.head.headers}
+        self.assertEqual(names & {b"cookie", b"x_http_method_override"}, set())
+
+
+class OwnAccountsTests(ProxyTestCase):
+    """The client's account is here."""
+
+    more = "accounts = staff"
+
+    def ini(self) -> str:
+        path = Path(self.mktemp()).absolute()
+        path.touch()
+        return (
+            f"{super().ini()}\n[accounts staff]\nhtpasswd = {path}\n"
+            "[access staff]\nanonymous = team/**: pull\n"
+        )
+
+    async def test_kept_back(self) -> None:
+        """The upstream does not know it, and learns nothing that could be secret."""
+        reply = await self.client.ask("GET", "/auth?scope=repository:team/app:pull")
+        token = f"Authorization: Bearer {reply.json()['token']}"
+        call = await self.relayed("GET", BLOB, *SECRETS, *PLAIN, token)
+        self.assertEqual(told(call), set(PLAIN))
+        self.assertIsNone(call.header(b"Authorization"))
+        self.assertEqual(call.header(b"X-Real-IP"), b"127.0.0.1")
+
+
+class UntrustedTests(SeveralTestCase):
+    """The client's account is at the first upstream."""
+
+    wants_tokens = ()
+
+    async def test_kept_back(self) -> None:
+        """The second learns nothing that is for the first."""
+        one = self.answer(self.upstream, response(503))
+        two = self.answer(self.other, response(200))
+        reply = await self.client.ask("GET", BLOB, *SECRETS, *PLAIN)
+        self.assertEqual(reply.status, 200)
+        self.assertEqual(told(one[0]), {*SECRETS, *PLAIN})
+        self.assertEqual(told(two[0]), set(PLAIN))
 
 
 class TrustedProxyTests(ProxyTestCase):

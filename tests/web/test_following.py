@@ -7,7 +7,9 @@ from typing import Any
 
 from twisted.logger import formatEvent, globalLogPublisher
 
+from regbroker.headers import PSEUDONYM
 from regbroker.service import RegbrokerService
+from regbroker.storages import STORAGE
 from regbroker.tls import certificate_options
 from tests.certificates import issued
 from tests.proxycase import (
@@ -21,6 +23,7 @@ from tests.proxycase import (
     TLSUpstream,
 )
 from tests.scripted import Call, ScriptedUpstream, response
+from tests.severalcase import SeveralTestCase
 from tests.watchedtime import PUBLIC, WatchedTime
 from tests.wire import Flood, Message
 
@@ -143,6 +146,7 @@ class AskedTests(FollowingTestCase):
             "X-Real-IP: 1.2.3.4",
             "X-Registry-Auth: secret",
             "Referer: x",
+            "Via: 1.1 proxy.client.test",
             *wanted,
         )
         (first,) = self.upstream.calls
@@ -150,7 +154,8 @@ class AskedTests(FollowingTestCase):
         told = [b": ".join(header).decode() for header in call.head.headers]
         host = f"Host: 127.0.0.1:{self.storage.port}"
         ours = [line for line in told if line.lower() != "connection: keep-alive"]
-        self.assertEqual(sorted(ours), sorted([host, *wanted]))
+        via = f"Via: 1.1 {PSEUDONYM}"
+        self.assertEqual(sorted(ours), sorted([host, via, *wanted]))
         call.reply(200)
         await self.client.reply()
 
@@ -433,14 +438,42 @@ class ChainTests(FollowingTestCase):
         self.assertEqual(reply.header(b"OCI-Subject"), b"sha256:1")
 
     async def test_back(self) -> None:
-        """A storage cannot have the upstream asked in the client's name."""
+        """A storage cannot have the upstream asked for anything."""
         call = await self.stored(BLOB, "Authorization: Bearer t", "Cookie: a=b")
-        call.reply(302, f"Location: {self.upstream.url}/v2/private/app/blobs/x")
-        again = await self.upstream.call()
-        self.assertIsNone(again.header(b"Authorization"))
-        self.assertIsNone(again.header(b"Cookie"))
-        again.reply(401, "WWW-Authenticate: Basic")
+        call.reply(302, f"Location: {self.upstream.url}/v2/acme_team/app/blobs/x")
         self.assert_refused(await self.client.reply(), 502, "UNKNOWN")
+        self.assertEqual(len(self.upstream.calls), 1)
+        for host in (self.upstream.url, "http://registry.test"):
+            (await self.stored()).reply(302, f"Location: {host}/downloads/x")
+            self.assert_refused(await self.client.reply(), 502, "UNKNOWN")
+        self.assertEqual(len(self.upstream.calls), 3)
+        self.assertIn("back to the upstream", self.lines[-2])
+
+    async def test_own_names(self) -> None:
+        """Of the upstream's API only what is served here is asked for."""
+        for target in (
+            f"/v2/acme_team/other/blobs/{DIGEST}?a=b",
+            "/v2/acme_team/app/manifests/1.0",
+        ):
+            for host in ("", self.upstream.url, "https://registry.test"):
+                await self.redirected(location=host + target)
+                call = await self.upstream.call()
+                self.assertEqual(call.target, target)
+                call.reply(200, body=b"layer")
+                self.assertEqual((await self.client.reply()).body, b"layer")
+        self.upstream.calls.clear()
+        for target in (
+            f"/v2/private/app/blobs/{DIGEST}",
+            f"/x/../v2/private/app/blobs/{DIGEST}",
+            f"/%76%32/private/app/blobs/{DIGEST}",
+            "../../../private/app/manifests/1",
+            "/v2/acme_team/../private/manifests/1",
+            "/v2/_catalog?last=private/app",
+        ):
+            await self.redirected(location=target)
+            self.assert_refused(await self.client.reply(), 502, "UNKNOWN")
+            self.assertIn("not served here", self.lines[-2])
+        self.assertEqual(len(self.upstream.calls), 6)
 
     async def test_five(self) -> None:
         """Five are followed, a sixth is not."""
@@ -492,15 +525,17 @@ class BasePathTests(FollowingTestCase):
     async def test_relative(self) -> None:
         """A Location is about the URL that was asked, base path and all."""
         for location, target in (
-            ("x?y", "/base/v2/acme_team/app/blobs/x?y"),
+            ("../manifests/1?y", "/base/v2/acme_team/app/manifests/1?y"),
             ("/x", "/x"),
-            ("/base/v2/x", "/base/v2/x"),
+            ("/base/x", "/base/x"),
         ):
             await self.redirected(location=location)
             call = await self.upstream.call()
             self.assertEqual(call.target, target)
             call.reply(200)
             self.assertEqual((await self.client.reply()).status, 200)
+        await self.redirected(location="/base/v2/private/app/manifests/1")
+        self.assert_refused(await self.client.reply(), 502, "UNKNOWN")
 
 
 class RefusedTests(FollowingTestCase):
@@ -768,6 +803,16 @@ class TransferTests(FollowingTestCase):
         await call.wire.end()
 
 
+class LoopTests(FollowingTestCase):
+    async def test_to_ourselves(self) -> None:
+        """A redirect to here by another name is asked once, and ends here."""
+        before = len(self.upstream.calls)
+        url = self.url + BLOB
+        await self.redirected(location=url)
+        self.assertEqual((await self.client.reply()).status, 502)
+        self.assertEqual(len(self.upstream.calls), before + 1)
+
+
 class OwnAccountTests(FollowingTestCase):
     """regbroker's own account, lent to whoever comes."""
 
@@ -815,3 +860,46 @@ class PassTests(FollowingTestCase):
             self.assertEqual(reply.header(b"Location"), location.encode())
         self.assertEqual(self.storage.wires, [])
         self.assertEqual({port for _, port in self.time.dialled}, {self.upstream.port})
+
+
+class SeveralTests(SeveralTestCase):
+    """A storage that fails is not the upstream that names it."""
+
+    wants_tokens = ()
+    more = "redirects = follow"
+    upstream_options = "redirect-hosts = 127.0.0.1"
+
+    async def set_up(self) -> None:
+        self.storage = ScriptedUpstream()
+        self.storage.start()
+        await super().set_up()
+
+    async def tear_down(self) -> None:
+        await super().tear_down()
+        await self.storage.stop()
+
+    async def assert_no_rest(self) -> None:
+        """The next blob is asked of the first upstream all the same."""
+        where = f"Location: {self.storage.url}{SIGNED}"
+        one = self.answer(self.upstream, response(307, where), response(200, body=b"1"))
+        self.answer(self.other, response(200, body=b"2"))
+        for body in (b"2", b"1"):
+            reply = await self.client.ask("GET", BLOB)
+            self.assertEqual((reply.status, reply.body), (200, body))
+        self.assertEqual(len(one), 2)
+
+    async def test_refused(self) -> None:
+        """However long the storage wants to be left alone."""
+        for status in (429, 503):
+            answer = response(status, "Retry-After: 21600")
+            self.storage.handler = lambda call, answer=answer: answer
+            await self.assert_no_rest()
+
+    async def test_failed(self) -> None:
+        """Whether it hangs up, or speaks no HTTP, and the log says which it was."""
+        for how in (lambda call: call.wire.close(), lambda call: b"SSH-2.0\r\n"):
+            self.storage.handler = how
+            logged = self.logged("regbroker.connections", "reason")
+            await self.assert_no_rest()
+            line = formatEvent(await logged)
+            self.assertTrue(line.startswith(f"{STORAGE}, {self.storage.url}: "), line)

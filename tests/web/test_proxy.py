@@ -149,6 +149,43 @@ class RefusalTests(ProxyTestCase):
             self.assertEqual(reply.header(b"Allow"), allow)
         self.assertEqual(self.upstream.calls, [])
 
+    async def test_bodies(self) -> None:
+        """What reads has no body: it could be taken for a request of its own."""
+        hidden = b"GET /v2/other/app/manifests/1 HTTP/1.1\r\nHost: x\r\n\r\n"
+        chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(hidden), hidden)
+        for method in ("GET", "HEAD"):
+            for path in ("/v2/", "/v2/_catalog", MANIFEST, BLOB, f"{UPLOADS}x"):
+                if (method, path) == ("HEAD", "/v2/_catalog"):
+                    continue
+                for line, body in (
+                    (f"Content-Length: {len(hidden)}", hidden),
+                    ("Transfer-Encoding: chunked", chunked),
+                    ("Transfer-Encoding: chunked", b"0\r\n\r\n"),
+                ):
+                    client = await self.connect()
+                    client.request(method, path, line)
+                    client.send(body)
+                    reply = await client.reply(method)
+                    self.assertEqual((reply.status, path), (400, path))
+                    if method == "GET":
+                        self.assertEqual(reply.code, "UNSUPPORTED")
+                    if b"chunked" in line.encode():
+                        # Nobody knows how much of it there will be.
+                        self.assertEqual(await client.end(), b"")
+                        continue
+                    # The next request begins behind the body.
+                    client.request("GET", "/v2/other/app/manifests/2")
+                    self.assertEqual((await client.reply()).code, "NAME_UNKNOWN")
+        self.assertEqual(self.upstream.calls, [])
+
+    async def test_expected_body(self) -> None:
+        """Nor is one asked for."""
+        headers = ("Content-Length: 5", "Expect: 100-continue")
+        reply = await self.client.ask("GET", MANIFEST, *headers)
+        self.assertEqual((reply.status, reply.code), (400, "UNSUPPORTED"))
+        self.assertEqual(reply.header(b"Connection"), b"close")
+        self.assertEqual(self.upstream.calls, [])
+
     async def test_absolute_targets(self) -> None:
         """A whole URL names one of our registries; regbroker dials no target."""
         for method, target, status in (

@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.web.server import Site
 
+from regbroker.headers import PSEUDONYM
 from tests.certificates import Looking
 from tests.proxycase import (
     BLOB,
@@ -108,6 +109,38 @@ class HostTests(ProxyTestCase):
             client = await self.connect()
             reply = await client.ask("DELETE", path, f"Host: {host}")
             self.assertEqual(reply.status, 405 if known else 404)
+
+
+class LoopTests(ProxyTestCase):
+    async def test_refused(self) -> None:
+        """What was sent from here is not sent again, whatever it is for."""
+        for target in (BLOB, "/v2/", "/auth", "/x", "/v2/\x7f"):
+            for via in (PSEUDONYM, f"regbroker-0a1b2c3d, 1.1 {PSEUDONYM}"):
+                reply = await self.client.ask("GET", target, f"Via: 1.1 {via}")
+                self.assertEqual((reply.status, reply.code), (508, "UNSUPPORTED"))
+        self.assertEqual(self.upstream.calls, [])
+        call = await self.relayed("GET", BLOB, "Via: 1.1 regbroker-0a1b2c3d")
+        call.reply(200)
+        self.assertEqual((await self.client.reply()).status, 200)
+
+
+class ToItselfTests(ProxyTestCase):
+    """The upstream's url is our own."""
+
+    autostart = False
+
+    def ini(self) -> str:
+        return super().ini().replace(self.upstream.url, f"http://127.0.0.1:{self.port}")
+
+    async def test_ends(self) -> None:
+        """It is asked once, and says what is wrong."""
+        self.port = self.upstream.port
+        await self.upstream.stop()
+        self.listen = f"tcp:{self.port}:interface=127.0.0.1"
+        await self.serve(learnt=False)
+        self.client = await self.connect()
+        reply = await self.client.ask("GET", "/v2/acme_team/app/manifests/1")
+        self.assertEqual((reply.status, reply.code), (508, "UNSUPPORTED"))
 
 
 class TrustedHostTests(HostTests):
@@ -249,6 +282,8 @@ class PlainSiteTests(ProxyTestCase):
         self.assertEqual((reply.status, reply.code), (404, "NAME_UNKNOWN"))
         reply = await self.client.ask("POST", "/auth", body=b"grant_type=x")
         self.assertEqual(reply.status, 400)
+        reply = await self.client.ask("GET", BLOB, body=b"x")
+        self.assertEqual((reply.status, reply.code), (400, "UNSUPPORTED"))
 
     async def test_early_reply(self) -> None:
         """An upstream that refuses a body early is heard."""
