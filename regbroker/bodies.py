@@ -88,8 +88,9 @@ class Wording:
     Replaces upstream names in text that people will read.
 
     `known` holds the upstream names of this request with their public names,
-    and the upstream's host with the public host. Other words are replaced when
-    they look like a repository and the rules lead back from them.
+    and the upstream's host, and the public one, with the public host. Other words
+    are replaced when the rules lead back from them: where a host or ``v2`` stands
+    before them, or when no word but a name can look like that.
     """
 
     def __init__(self, known: Mapping[str, str], to_public: ToPublic) -> None:
@@ -135,23 +136,21 @@ class Wording:
                 break
             before += self._known.get(prefix, prefix) + "/"
             word = rest
+        return before + self._name_in(word, is_path=bool(before))
+
+    def _name_in(self, word: str, is_path: bool) -> str:
+        """Return a word with the name in it mapped; in a path there is one surely."""
         if word in self._known:
-            return before + self._known[word]
-        return before + self._by_rules(word)
-
-    def _by_rules(self, word: str) -> str:
-        public = self._to_public(word)
-        # A rule with nothing before the star leads back from every word there
-        # is; a word without a slash is then more likely just a word.
-        if public is None or ("/" not in word and public.endswith(word)):
-            return self._prefix(word)
-        return public
-
-    def _prefix(self, word: str) -> str:
+            return self._known[word]
         for known, public in self._known.items():
             if word.startswith(known + "/"):
                 return public + word[len(known) :]
-        return word
+        public_name = self._to_public(word)
+        # A rule with nothing before the star leads back from every word there is:
+        # from "and/or", from media types, from the pages that say more.
+        if public_name is None or (public_name.endswith(word) and not is_path):
+            return word
+        return public_name
 
 
 def error_body(status: int, body: bytes, wording: Wording) -> bytes:

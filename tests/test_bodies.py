@@ -219,6 +219,50 @@ class WordingTests(SynchronousTestCase):
             wording({}, "* = acme_*"), ("/v2/acme_a/b/tags/list", "/v2/a/b/tags/list")
         )
 
+    def test_every_name(self) -> None:
+        """Where the rules lead back from every word, words stay words."""
+        rules = Mapping([parse_rule("hub/* = up:*")], [], {"up": "library"})
+        known = {
+            "library/nginx": "hub/nginx",
+            "up.example": "public.example",
+            "public.example": "public.example",
+        }
+        words = Wording(known, lambda name: rules.to_public(name, "up"))
+        for text in (
+            "see https://www.docker.com/increase-rate-limit",
+            "media type application/vnd.oci.image.index.v1+json",
+            "and/or",
+            "Error: denied, i/o timeout",
+        ):
+            self.assertEqual(words.text(text), text)
+        self.check(
+            words,
+            ("library/nginx:1 is unknown", "hub/nginx:1 is unknown"),
+            ("GET /v2/library/nginx/manifests/1", "GET /v2/hub/nginx/manifests/1"),
+            ("/v2/acme/app/tags/list", "/v2/hub/acme/app/tags/list"),
+            ("up.example/library/nginx:1", "public.example/hub/nginx:1"),
+            ("public.example/library/nginx:1", "public.example/hub/nginx:1"),
+            ("up.example/acme/app", "public.example/hub/acme/app"),
+        )
+        self.assertEqual(
+            words.value({"name": "acme/app", "hint": "acme/app"}),
+            {"name": "hub/acme/app", "hint": "acme/app"},
+        )
+
+    def test_short_names(self) -> None:
+        """A client reads the name that it has written, in paths, too."""
+        rules = Mapping([parse_rule("* = *")], ["up"], {"up": "library"})
+        words = Wording(
+            {"library/nginx": "nginx"}, lambda name: rules.to_public(name, "up")
+        )
+        self.check(
+            words,
+            ("library/nginx not found", "nginx not found"),
+            ("/v2/library/nginx/manifests/1", "/v2/nginx/manifests/1"),
+            ("/v2/library/httpd/tags/list", "/v2/library/httpd/tags/list"),
+            ("and/or", "and/or"),
+        )
+
     def test_many_prefixes(self) -> None:
         """However many parts of a path stand before what may be a name."""
         words = wording({"up.example": "public.example"})
@@ -234,12 +278,12 @@ class WordingTests(SynchronousTestCase):
 
         def to_public(name: str) -> str | None:
             asked.append(name)
-            return f"public/{name}"
+            return f"public/{name}-x"
 
         words = Wording({}, to_public)
         for text in ("a/b c/d " * 9000, "c/d"):
             shown = words.text(text)
-            self.assertEqual(shown.count("public/c/d"), text.count("c/d"))
+            self.assertEqual(shown.count("public/c/d-x"), text.count("c/d"))
         self.assertEqual(asked, ["a/b", "c/d"])
 
     def test_hosts(self) -> None:
@@ -277,7 +321,7 @@ class WordingTests(SynchronousTestCase):
         self.check(wording({}, "* = acme_*"), ("acme_app and app", "app and app"))
         # A rule that leads back from every word beginning with an x.
         words = wording({}, "a/x* = x*")
-        self.check(words, ("xylophone x/y", "xylophone a/x/y"))
+        self.check(words, ("xylophone x/y /v2/x/y", "xylophone x/y /v2/a/x/y"))
         self.assertEqual(
             words.value(
                 {"message": "xylophone", "name": "xylophone", "Name": "xylophone"}

@@ -239,6 +239,6 @@ class Answering:
 
     def _wording(self, exchange: Exchange) -> Wording:
         own = self._upstream.own_address(exchange.way.host)
-        hosts = {own.origin.netloc, own.origin.host} - {exchange.way.host}
+        hosts = {own.origin.netloc, own.origin.host, exchange.way.host}
         known = {**exchange.names, **dict.fromkeys(hosts, exchange.way.host)}
         return Wording(known, exchange.to_public)
