@@ -12,9 +12,14 @@ from regbroker.cors import (
     preflight_headers,
     reply_headers,
 )
+from regbroker.errors import Denied
 from regbroker.headers import Header
+from regbroker.origins import Origin
 from regbroker.replies import set_status
 from regbroker.web.search import PATHS as SEARCH_PATHS
+
+#: Methods that change nothing.
+_WITHOUT_EFFECT = (b"GET", b"HEAD", b"OPTIONS")
 
 _READING = "GET, HEAD"
 _WRITING = "GET, HEAD, POST, PUT, PATCH, DELETE"
@@ -33,11 +38,16 @@ class CrossOrigin:
         self._origins = origins
         self._api_methods = _READING if read_only else _WRITING
 
-    def answer(self, request: Request, path: str, token_path: str) -> bool:
+    def answer(
+        self, request: Request, path: str, token_path: str, own: Origin | None
+    ) -> bool:
         """
         Mark the reply to come; True when it was a preflight and is answered.
 
-        `token_path` is where the token service is for this request.
+        `token_path` is where the token service is for this request, `own` where the
+        request came to. Raises `Denied` when a page that may not use the registry
+        wants to change something: a browser sends a form, credentials and all,
+        without asking first.
         """
         headers = request.requestHeaders
         given = [
@@ -47,6 +57,11 @@ class CrossOrigin:
         # An upstream with rules of its own may refuse pages that it does not
         # know. It is not asked by one: we are.
         headers.removeHeader(b"Origin")
+        if origin is None and given and request.method not in _WITHOUT_EFFECT:
+            ours = () if own is None else (str(own),)
+            if allowed_origin(ours, given) is None:
+                _add(request, reply_headers(None))
+                raise Denied("pages of this origin may not use this registry")
         methods = self._methods(path, token_path)
         wanted = request.getHeader("Access-Control-Request-Method")
         asks = is_preflight(request.method.decode("latin-1"), wanted)

@@ -58,8 +58,10 @@ class Registry:
         path, _ = split_target(request.uri.decode("latin-1"))
         token_path = path_with_source(self.token_path, way.source)
         crossing = self._cross_origin
-        if crossing is not None and crossing.answer(request, path, token_path):
-            return
+        if crossing is not None:
+            own = parse_origin(way.scheme, way.host)
+            if crossing.answer(request, path, token_path, own):
+                return
         if _is_api(path):
             await self._proxy.serve(request, way, event)
         elif path.rstrip("/") == token_path:

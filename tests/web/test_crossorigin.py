@@ -212,8 +212,64 @@ class ReplyTests(CrossOriginTestCase):
         self.assert_marked(reply)
 
 
+class ForgedTests(CrossOriginTestCase):
+    """What a form of another page could do without being asked first."""
+
+    WRITES = (
+        ("POST", UPLOADS),
+        ("PUT", UPLOAD),
+        ("PATCH", UPLOAD),
+        ("PUT", MANIFEST),
+        ("DELETE", MANIFEST),
+        ("POST", "/auth"),
+    )
+    own = "http://registry.test"
+
+    async def test_refused(self) -> None:
+        """Nothing is changed for a page that is not listed, whoever is logged in."""
+        for method, target in self.WRITES:
+            for origin in ("https://evil.test", "null", "", "https://registry.test:1"):
+                reply = await self.client.ask(
+                    method,
+                    target,
+                    f"Origin: {origin}",
+                    "Authorization: Basic YWxpY2U6czNjcmV0",
+                    body=b"x",
+                )
+                self.assertEqual((reply.status, reply.code), (403, "DENIED"), origin)
+                self.assertEqual(marks(reply), {})
+                self.assertEqual(reply.header(b"Vary"), b"Origin")
+        headers = ("Content-Length: 0", f"Origin: {UI}", "Origin: https://evil.test")
+        reply = await self.client.ask("POST", UPLOADS, *headers)
+        self.assertEqual(reply.status, 403)
+        self.assertEqual(self.upstream.calls, [])
+
+    async def test_allowed(self) -> None:
+        """Listed pages, pages of our own, and who is no page."""
+        self.upstream.handler = lambda call: response(204)
+        for headers in ((), (f"Origin: {UI}",), (f"Origin: {self.own}",)):
+            for method, target in self.WRITES[:-1]:
+                reply = await self.client.ask(method, target, *headers, body=b"x")
+                self.assertEqual(reply.status, 204)
+            reply = await self.client.ask("POST", "/auth", *headers, body=b"x")
+            self.assertEqual(reply.status, 400)
+
+
+class BehindBalancerTests(ForgedTests):
+    """Our own origin is the one that clients know."""
+
+    more = f"{CrossOriginTestCase.more}\npublic-url = https://public.test"
+    own = "https://public.test"
+
+
 class AnyOriginTests(CrossOriginTestCase):
     more = "cors-origins = *"
+
+    async def test_writes(self) -> None:
+        """Every page may write."""
+        call = await self.relayed("PUT", MANIFEST, "Origin: https://a.test", body=b"x")
+        call.reply(201)
+        self.assertEqual((await self.client.reply()).status, 201)
 
     async def test_any(self) -> None:
         """Every page, a nameless one too; never with the browser's credentials."""
