@@ -16,10 +16,11 @@ from regbroker.config import Listener
 from regbroker.grants import MIN_LIFE_SECONDS
 from regbroker.headers import Network
 from regbroker.ldapurl import LdapUrl, parse_ldap_url
-from regbroker.mapping import InvalidRule, Mapping, parse_rule
+from regbroker.mapping import Mapping
 from regbroker.names import is_name
 from regbroker.origins import Origin, parse_origin
 from regbroker.realms import RealmRefused, parse_realm
+from regbroker.rules import InvalidRule, parse_rule
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 

@@ -1,16 +1,12 @@
 """
-The rules between public and upstream repository names: the one place where
-names are mapped.
+From public to upstream repository names and back: the one place where names are
+mapped.
 
-A rule is written ``public = upstream``. Without a star it is about a namespace:
-``team = acme_team`` maps ``team`` and everything below ``team/``. With one
-trailing star on both sides, the star stands for any text: ``* = acme_*``,
-``library/* = hub_mirror/*``. The longest public pattern that matches decides.
-
-A rule may say which upstream it leads to: ``quay/* = quay:*``. One that does not
-leads to every upstream that the registry lists, except to those for which
-another rule with the same public pattern says something else. So a public name
-leads to one upstream or to several, which are then asked in turn.
+Of the rules (`regbroker.rules`), the longest public pattern that matches a name
+decides. One that names no upstream leads to every upstream that the registry
+lists, except to those for which another rule with the same public pattern says
+something else. So a public name leads to one upstream or to several, which are
+then asked in turn.
 
 Facts that shape this module:
 
@@ -29,82 +25,20 @@ Facts that shape this module:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass
 
 from regbroker.errors import NameUnknown
 from regbroker.names import check_name, is_name
-
-#: A piece of a name that no operator writes into a rule: what a rule makes of
-#: it, it makes of every name.
-_ANY = "w8qz"
+from regbroker.rules import ANY_TEXT, InvalidRule, Pattern, Rule
 
 #: The ways in which a name can go on after a pattern's text.
-_CONTINUATIONS = ("", f"/{_ANY}", _ANY, f"{_ANY}/{_ANY}")
+_CONTINUATIONS = ("", f"/{ANY_TEXT}", ANY_TEXT, f"{ANY_TEXT}/{ANY_TEXT}")
 
 #: Rarer ways, which matter where a pattern ends in a separator: after ``a_`` the
 #: name ``a__b`` goes on, and without the ``a_`` it would be no name.
-_SEPARATED = tuple(separator + _ANY for separator in (".", "_", "__", "-"))
-
-#: The name of an ``[upstream NAME]`` section, before the pattern.
-_SECTION = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*):")
-
-_PATTERN_TEXT = re.compile(r"[a-z0-9._/-]*")
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """One side of a rule: a namespace, or a prefix before a star."""
-
-    text: str
-    star: bool
-
-    def __str__(self) -> str:
-        return self.text + ("*" if self.star else "")
-
-    def match(self, name: str) -> str | None:
-        """Return what `name` has after this pattern's text, or None."""
-        if not name.startswith(self.text):
-            return None
-        remainder = name[len(self.text) :]
-        if self.star:
-            return remainder or None
-        return remainder if remainder == "" or remainder[0] == "/" else None
-
-
-@dataclass(frozen=True)
-class Rule:
-    """
-    One line of ``namespaces``.
-
-    `section` is the upstream that it names; empty for all that the registry lists.
-    """
-
-    public: Pattern
-    upstream: Pattern
-    section: str = ""
-
-    def __str__(self) -> str:
-        section = f"{self.section}:" if self.section else ""
-        return f"{self.public} = {section}{self.upstream}"
-
-    def apply(self, name: str) -> str | None:
-        """Return the upstream name for a public one, or None without a match."""
-        return _exchange(name, self.public, self.upstream)
-
-    def reverse(self, name: str) -> str | None:
-        """Return the public name for an upstream one, or None without a match."""
-        return _exchange(name, self.upstream, self.public)
-
-
-def _exchange(name: str, source: Pattern, target: Pattern) -> str | None:
-    remainder = source.match(name)
-    if remainder is None:
-        return None
-    result = target.text + remainder
-    return result if is_name(result) else None
+_SEPARATED = tuple(separator + ANY_TEXT for separator in (".", "_", "__", "-"))
 
 
 @dataclass(frozen=True)
@@ -121,37 +55,6 @@ class Route:
     upstream_name: str
     rule: Rule
     reason: str
-
-
-class InvalidRule(ValueError):
-    """A rule, or a set of rules, that cannot be served; says what is wrong."""
-
-
-def parse_rule(line: str) -> Rule:
-    """Parse ``public = [NAME:]upstream``; raises `InvalidRule`."""
-    sides = [side.strip() for side in line.split("=")]
-    if len(sides) != 2 or not all(sides):
-        raise InvalidRule(f"'{line.strip()}' is not 'public = upstream'")
-    section = _SECTION.match(sides[1])
-    if section is not None:
-        sides[1] = sides[1][section.end() :].strip()
-    public, upstream = (_parse_pattern(side) for side in sides)
-    rule = Rule(public, upstream, section[1] if section is not None else "")
-    if public.star != upstream.star:
-        raise InvalidRule(f"'{rule}': a star stands on both sides or on neither")
-    return rule
-
-
-def _parse_pattern(text: str) -> Pattern:
-    star = text.endswith("*")
-    literal = text[:-1] if star else text
-    probe = literal + _ANY if star else literal
-    if _PATTERN_TEXT.fullmatch(literal) is None or not is_name(probe):
-        raise InvalidRule(
-            f"'{text}' is neither a namespace (lower-case letters, digits, and "
-            "single separators . _ - / between them) nor one with a trailing star"
-        )
-    return Pattern(literal, star)
 
 
 class Mapping:

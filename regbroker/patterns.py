@@ -17,8 +17,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from regbroker.mapping import Mapping, Pattern
+from regbroker.mapping import Mapping
 from regbroker.names import is_name
+from regbroker.rules import Pattern
 
 USER = "${user}"
 

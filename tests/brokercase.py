@@ -10,8 +10,9 @@ from twisted.internet.defer import Deferred
 from regbroker.broker import Broker
 from regbroker.config import UpstreamConfig
 from regbroker.grants import TokenRequest, parse_get, parse_post
-from regbroker.mapping import Mapping, parse_rule
+from regbroker.mapping import Mapping
 from regbroker.origins import Origin
+from regbroker.rules import parse_rule
 from regbroker.upstreams import Upstream
 from regbroker.upstreamtokens import UpstreamTokens
 from tests.proxycase import TOKENS, HeldTime, SocketTestCase

@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.access import AccessRules, InvalidAccess, parse_access, unreachable
 from regbroker.accounts import Account
 from regbroker.errors import NameUnknown
-from regbroker.mapping import InvalidRule, Mapping, parse_rule
+from regbroker.mapping import Mapping
+from regbroker.rules import InvalidRule, parse_rule
 from regbroker.scopes import parse_scope
 from tests.test_patterns import SMALL_NAMES, pattern_texts
 

@@ -19,7 +19,8 @@ from regbroker.bodies import (
     tags_list,
 )
 from regbroker.errors import UpstreamMalformed
-from regbroker.mapping import Mapping, parse_rule
+from regbroker.mapping import Mapping
+from regbroker.rules import parse_rule
 from tests.grammar import EXAMPLES, names
 
 

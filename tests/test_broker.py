@@ -19,7 +19,8 @@ from regbroker.errors import (
     UpstreamRefused,
 )
 from regbroker.grants import Grant, TokenRequest, parse_post
-from regbroker.mapping import Mapping, parse_rule
+from regbroker.mapping import Mapping
+from regbroker.rules import parse_rule
 from regbroker.scopes import Scope, parse_scopes
 from regbroker.speakers import SharedWithAnonymous, lent
 from tests.brokercase import ALICE, HOST, PULL, BrokerTestCase, granted

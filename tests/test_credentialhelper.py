@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
@@ -56,7 +56,6 @@ class ParseAnswerTests(SynchronousTestCase):
             error = self.assertRaises(ValueError, parse_answer, answer)
             self.assertNotIn("s3cret", str(error))
 
-    @settings(deadline=None)
     @given(st.binary() | st.text().map(lambda text: json.dumps(text).encode()))
     def test_anything(self, answer: bytes) -> None:
         """Whatever a helper says, it is a login or `ValueError`."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -36,7 +36,6 @@ class LoginTests(SynchronousTestCase):
 
 
 class ParsePasswordTests(SynchronousTestCase):
-    @settings(deadline=None)
     @given(st.text(st.characters(exclude_characters="\r\n\0", codec="utf-8")))
     def test_round_trip(self, password: str) -> None:
         """A password is the file's only line, whatever ends it, spaces and all."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -99,7 +99,6 @@ class ParseKeysTests(SynchronousTestCase):
         ):
             self.assertTrue(self.wrong(contents).startswith(problem), problem)
 
-    @settings(deadline=None)
     @given(st.integers(0, 400), st.binary(max_size=8))
     def test_damaged(self, place: int, damage: bytes) -> None:
         """However a file is damaged, it is keys or `ValueError` without secrets."""

@@ -21,8 +21,9 @@ from regbroker.errors import (
 from regbroker.grants import TokenRequest, parse_get, parse_post
 from regbroker.keyfile import make_key
 from regbroker.localbroker import LocalBroker, Visitor, WrongToken
-from regbroker.mapping import Mapping, parse_rule
+from regbroker.mapping import Mapping
 from regbroker.names import Action
+from regbroker.rules import parse_rule
 from regbroker.signing import SigningKeys, TokenSigner
 from tests.brokercase import ALICE, BOB
 

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import NameInvalid, NameUnknown
-from regbroker.mapping import InvalidRule, Mapping, Rule, parse_rule
+from regbroker.mapping import Mapping
 from regbroker.names import MAX_NAME_LENGTH, is_name
+from regbroker.rules import InvalidRule, Rule, parse_rule
 from tests.grammar import EXAMPLES, names
 
 

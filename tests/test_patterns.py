@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker import mapping
 from regbroker.names import is_name
 from regbroker.patterns import (
     EVERY_NAME,
@@ -17,6 +16,7 @@ from regbroker.patterns import (
     namespace_patterns,
     parse_pattern,
 )
+from regbroker.rules import Pattern
 
 #: Every name of up to five characters of a small alphabet.
 SMALL_NAMES = [
@@ -171,7 +171,7 @@ class NamespaceTests(SynchronousTestCase):
     @given(st.text("ab-/", max_size=3), st.booleans(), st.sampled_from(SMALL_NAMES))
     def test_same_names(self, text: str, star: bool, name: str) -> None:
         """A namespace's patterns match what its rule is about."""
-        namespace = mapping.Pattern(text, star)
+        namespace = Pattern(text, star)
         if not is_name(text + "a" if star else text):
             return
         self.assertEqual(
@@ -180,7 +180,7 @@ class NamespaceTests(SynchronousTestCase):
         )
 
 
-def _plain(namespace: mapping.Pattern) -> list[NamePattern]:
+def _plain(namespace: Pattern) -> list[NamePattern]:
     """Return a namespace's patterns with each ? written out."""
     patterns = []
     for pattern in namespace_patterns(namespace):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import UpstreamMalformed
-from regbroker.mapping import Mapping, parse_rule
+from regbroker.mapping import Mapping
 from regbroker.origins import Origin, parse_origin
 from regbroker.redirects import (
     LINK,
@@ -17,6 +17,7 @@ from regbroker.redirects import (
     redirect_location,
     upload_location,
 )
+from regbroker.rules import parse_rule
 from tests.grammar import EXAMPLES, hostile, names
 
 RULES = Mapping([parse_rule("team = acme_team"), parse_rule("lib/* = hub/*")], ["up"])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import BadRequest, NameUnknown, UpstreamMalformed
-from regbroker.mapping import Mapping, parse_rule
+from regbroker.mapping import Mapping
+from regbroker.rules import parse_rule
 from regbroker.searches import Asked, Searches, ping, refused
 from tests.grammar import EXAMPLES, hostile, names
 

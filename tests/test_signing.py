@@ -12,7 +12,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
@@ -312,7 +312,6 @@ class FuzzTests(SynchronousTestCase):
         self.signer = TokenSigner(keys, "regbroker", lambda: START)
         self.good = self.signer.issue_access("alice", HOST, ACCESS)
 
-    @settings(deadline=None)
     @given(st.data())
     def test_damaged(self, data: st.DataObject) -> None:
         """Whatever is done to a token: the same claims, or `InvalidToken`."""

@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -85,7 +85,6 @@ class ClaimsTests(SynchronousTestCase):
         token = replace(ACCESS, access=(parse_scope("aws"),))
         self.assertEqual(token.claims()["access"], [])
 
-    @settings(deadline=None)
     @given(user=st.text(), access=st.lists(SCOPES, max_size=4))
     def test_access_round_trip(self, user: str, access: list[Scope]) -> None:
         """What an access token says is read as it was meant, through JSON."""
@@ -93,7 +92,6 @@ class ClaimsTests(SynchronousTestCase):
         claims = json.loads(json.dumps(token.claims()))
         self.assertEqual(parse_token("JWT", claims), token)
 
-    @settings(deadline=None)
     @given(user=st.text(), stamp=st.text(), client_id=st.text())
     def test_identity_round_trip(self, user: str, stamp: str, client_id: str) -> None:
         """What an identity token says is read as it was meant, through JSON."""
@@ -139,7 +137,6 @@ class ClaimsTests(SynchronousTestCase):
             claims = {**ACCESS.claims(), "access": [good, wrong]}
             self.assertRaises(InvalidToken, parse_token, "JWT", claims)
 
-    @settings(deadline=None)
     @given(
         st.sampled_from(["JWT", "identity+jwt"]),
         st.dictionaries(st.sampled_from([*ACCESS.claims(), "stamp"]), JSON),

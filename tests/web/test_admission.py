@@ -15,10 +15,11 @@ from regbroker.config import UpstreamConfig
 from regbroker.errors import Denied, Unauthorized, UpstreamUnavailable
 from regbroker.headers import ClientWay
 from regbroker.localbroker import Visitor, WrongToken
-from regbroker.mapping import Mapping, parse_rule
+from regbroker.mapping import Mapping
 from regbroker.names import Action, parse_path
 from regbroker.observe import Event
 from regbroker.realms import parse_realm
+from regbroker.rules import parse_rule
 from regbroker.upstreams import Knowledge
 from regbroker.web.admission import LocalGate, UpstreamGate
 from regbroker.web.choosing import Candidate

@@ -8,9 +8,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
 from regbroker.headers import ClientWay
-from regbroker.mapping import Mapping, parse_rule
+from regbroker.mapping import Mapping
 from regbroker.names import parse_path
 from regbroker.observe import Event
+from regbroker.rules import parse_rule
 from regbroker.web.exchange import Exchange
 
 WAY = ClientWay("192.0.2.1", "192.0.2.1", "https", "registry.test")
