@@ -24,10 +24,9 @@ from regbroker.config import (
 )
 from regbroker.errors import ConfigurationError
 from regbroker.inioptions import homes
+from regbroker.inisection import FileCheck, Section
 from regbroker.inisections import (
-    FileCheck,
     Known,
-    Section,
     read_access,
     read_accounts,
     read_main,

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import PurePath
 
+from regbroker.inisection import Section
 from regbroker.inisections import (
     Known,
-    Section,
     read_accounts,
     read_main,
     read_registry,
