@@ -113,7 +113,7 @@ class SourcesTests(PeersTestCase):
         self.assertEqual(self.get(one, token).status, 404)
         self.assertEqual(self.get(two, token).status, 401)
         self.assertEqual(self.get(two, self.token(one, two.service)).status, 401)
-        self.assertEqual(two.foreign_authorizations()[0], f"Bearer {token}")
+        self.assertIn(f"Bearer {token}", two.foreign_authorizations())
 
     def test_passwords(self) -> None:
         """The token server remembers what it was sent."""
