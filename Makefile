@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
+# most tests wait for other programs
+JOBS ?= $(shell nproc)
 METADATA = setup.cfg pyproject.toml
 # what runs in seconds: neither whole pulls nor a wheel in a fresh environment
 UNIT = $(filter-out tests/integration/% tests/test_packaging.py, \
@@ -24,7 +26,7 @@ test: $(VENV)/installed-test
 	tests/peers.sh
 	$(MAKE) --no-print-directory lint
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m twisted.trial tests
+	$(BIN)/coverage run -m twisted.trial -j $(JOBS) tests
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
