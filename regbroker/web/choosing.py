@@ -224,7 +224,9 @@ class Choosing:
             failure: HTTPError = UpstreamTimeout(
                 "the upstream registry did not answer in time"
             )
-            if exchange.target.endpoint not in _LISTS:
+            if exchange.target.endpoint in _LISTS or exchange.is_redirected:
+                attempt.given_up()
+            else:
                 attempt.failed(failure)
         except (UpstreamError, TooManyRequests) as error:
             failure = error

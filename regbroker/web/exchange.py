@@ -62,6 +62,8 @@ class Exchange:
         self.names: dict[str, str] = {}
         #: The request that is answered now; None before anybody was asked.
         self.asked: Asked | None = None
+        #: Whether the upstream has answered, and a storage is waited for.
+        self.is_redirected = False
         given = request.getHeader(b"Authorization")
         self.authorization = given.decode("latin-1") if given is not None else None
 
@@ -75,6 +77,7 @@ class Exchange:
         if upstream != self.upstream:
             self.upstream = upstream
             self.names = {}
+        self.is_redirected = False
         self.event.upstream = upstream
         for route in self.routes:
             if route.upstream == upstream:

@@ -129,6 +129,7 @@ class Following:
             before, place = place, next_place(place, location, own)
             if place.origin != own.origin:
                 headers = tuple(storage_request_headers(headers))
+                exchange.is_redirected = True
             elif before.origin != own.origin:
                 # A stranger does not get to say what is asked of the upstream.
                 raise RedirectRefused("it leads from elsewhere back to the upstream")

@@ -413,6 +413,14 @@ class FollowedTests(ChoosingTestCase):
             self.assertEqual((await self.asked()).body, b"from two")
             self.assertEqual(await self.body(), b"from one")
 
+    async def test_slow_storage(self) -> None:
+        """Nor for one that does not answer in time."""
+        self.client.request("GET", BLOB)
+        await self.storage.call()
+        self.time.clock.advance(DEFAULT_ANSWER_TIMEOUT)
+        self.assertEqual((await self.client.reply()).body, b"from two")
+        self.assertEqual(await self.body(), b"from one")
+
     async def test_range_that_is_not_there(self) -> None:
         """A range that is not there is nowhere."""
         for status in (412, 416):
