@@ -27,7 +27,8 @@ class WatchedTime(HeldTime):
 
     `names` has the answers for a name, one after the other; the last one stays.
     `routes` leads from public addresses to 127.0.0.1, where tests listen.
-    `dialled` has what `connectTCP` was asked for, in order.
+    `dialled` has what `connectTCP` was asked for, in order, and `asked` the names that
+    were to be resolved. There is no other way out.
     """
 
     def __init__(self) -> None:
@@ -35,14 +36,35 @@ class WatchedTime(HeldTime):
         self.names: dict[str, list[list[str]]] = {}
         self.routes: dict[str, str] = {}
         self.dialled: list[tuple[str, int]] = []
-        self.nameResolver = ScriptedResolver(self.names)
+        self.asked: list[str] = []
+        self.nameResolver = ScriptedResolver(self.names, self.asked)
 
     def connectTCP(self, host: str, port: int, *others: Any, **named: Any) -> Any:
         self.dialled.append((host, port))
         target = self.routes.get(host, host)
         if not ip_address(target).is_loopback:
             raise ConnectionRefusedError()
-        return self.__getattr__("connectTCP")(target, port, *others, **named)
+        return super().__getattr__("connectTCP")(target, port, *others, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OTHER_WAYS_OUT:
+            raise AssertionError(f"{name} would reach out unseen")
+        return super().__getattr__(name)
+
+
+#: How a reactor connects, asks or starts something, but for what is watched above.
+_OTHER_WAYS_OUT = frozenset(
+    {
+        "adoptDatagramPort",
+        "connectSSL",
+        "connectUNIX",
+        "connectUNIXDatagram",
+        "listenUDP",
+        "resolve",
+        "resolver",
+        "spawnProcess",
+    }
+)
 
 
 @implementer(IHostResolution)
@@ -58,10 +80,15 @@ class Resolution:
 
 @implementer(IHostnameResolver)
 class ScriptedResolver:
-    """Answers without asking anybody; addresses in any form, as the system does."""
+    """
+    Answers without asking anybody; addresses in any form, as the system does.
 
-    def __init__(self, names: dict[str, list[list[str]]]) -> None:
+    What it is asked for is written down in `asked`.
+    """
+
+    def __init__(self, names: dict[str, list[list[str]]], asked: list[str]) -> None:
         self._names = names
+        self._asked = asked
 
     def resolveHostName(
         self,
@@ -71,6 +98,7 @@ class ScriptedResolver:
         addressTypes: Any = None,
         transportSemantics: str = "TCP",
     ) -> IHostResolution:
+        self._asked.append(hostName)
         resolution = Resolution(hostName)
         resolutionReceiver.resolutionBegan(resolution)
         for address in self._addresses(hostName):

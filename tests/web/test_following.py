@@ -584,7 +584,9 @@ class RefusedTests(FollowingTestCase):
             self.time.names["evil.test"] = [[address]]
             for scheme in ("http", "https"):
                 url = f"{scheme}://evil.test:{self.storage.port}{SIGNED}"
+                self.time.asked.clear()
                 line = await self.refused(url)
+                self.assertEqual(self.time.asked, ["evil.test"])
                 self.assertIn(address, line)
                 self.assertIn("write 'redirect-hosts = evil.test'", line)
 
