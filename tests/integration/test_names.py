@@ -89,7 +89,9 @@ class RepliesTests(RegbrokerTestCase):
             self.assertLessEqual(pages, 10, "the pages never end")
             page = self.get(target)
             self.assertEqual(page.status, 200, page)
-            names += page.json()["repositories"]
+            found = page.json()["repositories"]
+            self.assertLessEqual(len(found), 1, "n is not kept to")
+            names += found
             target = self.next_page(page)
         self.assertEqual(sorted(names), ["lib/tool", "team/app", "team/web"])
 
