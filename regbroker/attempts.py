@@ -48,12 +48,18 @@ class Attempt:
 
     def given_up(self) -> None:
         """Note that nobody will know how it ends: the client has left, say."""
-        self._rests.given_up(self._who)
+        self._rests.given_up(self._who, self._started)
 
-    def failed(self, failure: HTTPError) -> None:
-        """Note a failure; with it begins a rest, unless there is one already."""
+    def failed(self, failure: HTTPError, is_own: bool = False) -> None:
+        """
+        Note a failure; with it begins a rest, unless there is one already.
+
+        `is_own` says that it is about this account alone.
+        """
         told = parse_retry_after(failure.header(b"Retry-After"), self._now())
-        seconds = self._rests.failed(self._who, failure.status, told, self._started)
+        seconds = self._rests.failed(
+            self._who, failure.status, told, self._started, is_own
+        )
         if seconds is not None:
             _log.warn(
                 "{what}: {status}, {problem}; resting for {seconds:g} s",

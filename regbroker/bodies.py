@@ -7,6 +7,7 @@ Everything else, manifests above all, is bytes with a digest and is never read.
 from __future__ import annotations
 
 import json
+import math
 import re
 import zlib
 from collections.abc import Callable, Mapping
@@ -21,6 +22,9 @@ MAX_LIST_BYTES = 8 * 1024 * 1024
 
 #: Errors are sentences; what is longer is somebody's HTML page.
 MAX_ERROR_BYTES = 64 * 1024
+
+#: Looking for names costs a walk through the rules for each word; no sentence has more.
+MAX_WORDS = 1000
 
 #: NaN and Infinity, which Python reads and no other JSON has.
 _NOTHING: Callable[[str], None] = dict.fromkeys(("NaN", "Infinity", "-Infinity")).get
@@ -57,10 +61,16 @@ def decode_content(body: bytes, encoding: str, limit: int) -> bytes:
     return plain
 
 
+def _number(text: str) -> float | None:
+    """Return a number; None for one that no float holds, and no JSON has."""
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
 def parse_object(body: bytes) -> dict[str, Any]:
     """Parse a JSON object; raises `UpstreamMalformed` for anything else."""
     try:
-        document = json.loads(body, parse_constant=_NOTHING)
+        document = json.loads(body, parse_constant=_NOTHING, parse_float=_number)
     except (ValueError, RecursionError) as error:
         raise UpstreamMalformed("the upstream's reply is not JSON") from error
     if not isinstance(document, dict):
@@ -123,6 +133,8 @@ class Wording:
     def _word(self, word: str) -> str:
         # Error pages say the same words again and again.
         if word not in self._words:
+            if len(self._words) >= MAX_WORDS:
+                return self._known.get(word, word)
             self._words[word] = self._replaced(word)
         return self._words[word]
 

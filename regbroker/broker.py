@@ -53,15 +53,14 @@ class TokenUsers:
         self._users: OrderedDict[bytes, str] = OrderedDict()
 
     def remember(self, token: str, user: str) -> None:
-        """Note who was given a token."""
-        if user:
-            self._users[self._hash(token)] = user[:MAX_USER_LENGTH]
-            if len(self._users) > MAX_REMEMBERED_USERS:
-                self._users.popitem(last=False)
+        """Note who was given a token; empty for somebody without credentials."""
+        self._users[self._hash(token)] = user[:MAX_USER_LENGTH]
+        if len(self._users) > MAX_REMEMBERED_USERS:
+            self._users.popitem(last=False)
 
-    def find(self, token: str) -> str:
-        """Return who was given a token; empty when that is not known."""
-        return self._users.get(self._hash(token), "") if token else ""
+    def find(self, token: str) -> str | None:
+        """Return who was given a token; None when that is not known."""
+        return self._users.get(self._hash(token)) if token else None
 
     def _hash(self, token: str) -> bytes:
         return hmac.digest(self._key, token.encode("utf-8", "replace"), hashlib.sha256)
@@ -185,8 +184,8 @@ class Broker:
         except TokenRefused as refusal:
             raise self._refusal(refusal.reply, wanted, public_host) from refusal
 
-    def user_of(self, token: str) -> str:
-        """Return who was given a token here; empty when that is not known."""
+    def user_of(self, token: str) -> str | None:
+        """Return who was given a token here; None when that is not known."""
         return self._users.find(token)
 
     def _refusal(

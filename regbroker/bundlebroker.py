@@ -22,14 +22,19 @@ from regbroker.bundles import Bundles
 from regbroker.errors import FAILING_STATUSES, HTTPError, UpstreamTimeout
 from regbroker.grants import MIN_LIFE_SECONDS, Grant, TokenRequest, format_reply
 from regbroker.mapping import Mapping as NameMapping
-from regbroker.resting import Rests
+from regbroker.resting import Rest, Rests
 
 #: How long a client may come with a bundle that has no token in it.
 EMPTY_LIFE_SECONDS = 300.0
 
 
 class _Unavailable(Exception):
-    """An upstream's token service gives no token now, and need not."""
+    """An upstream's token service gives no token now, and need not; says its rest."""
+
+    def __init__(self, rest: Rest) -> None:
+        super().__init__(rest.status)
+        self.status = rest.status
+        self.seconds = rest.remaining
 
 
 class BundleBroker:
@@ -100,13 +105,13 @@ class BundleBroker:
             consumeErrors=True,
         )
         parts: dict[str, Grant] = {}
-        unavailable: list[str] = []
+        unavailable: dict[str, tuple[int, float]] = {}
         failures: list[Failure] = []
         for name, (succeeded, outcome) in zip(wanted, outcomes, strict=True):
             if succeeded and outcome is not None:
                 parts[name] = outcome
             elif not succeeded and outcome.check(_Unavailable):
-                unavailable.append(name)
+                unavailable[name] = outcome.value.status, outcome.value.seconds
             elif not succeeded:
                 failures.append(outcome)
         if failures and not (parts or unavailable):
@@ -117,8 +122,8 @@ class BundleBroker:
             self._users.remember(grant.token, request.user)
         return format_reply(grant, grant.scope, request.method, self._now())
 
-    def user_of(self, token: str) -> str:
-        """Return who was given a bundle here; empty when that is not known."""
+    def user_of(self, token: str) -> str | None:
+        """Return who was given a bundle here; None when that is not known."""
         return self._users.find(token)
 
     async def _part(
@@ -145,7 +150,7 @@ class BundleBroker:
         if not is_replaceable:
             return await broker.token_if_issued(request, wanted, public_host)
         if not rests.may_ask(who):
-            raise _Unavailable
+            raise _Unavailable(rests.current(who))
         what = f"[upstream {name}]'s token service"
         attempt = Attempt(what, rests, who, self._clock, self._now)
         asking = Deferred.fromCoroutine(
@@ -154,7 +159,10 @@ class BundleBroker:
         try:
             grant = await asking.addTimeout(self._patience[name], self._clock)
         except TimeoutError:
-            attempt.failed(UpstreamTimeout("it did not answer in time"))
+            # Wrong passwords are slowed down, and that is nobody else's affair.
+            attempt.failed(
+                UpstreamTimeout("it did not answer in time"), is_own=bool(who)
+            )
         except HTTPError as error:
             if error.status not in FAILING_STATUSES:
                 attempt.answered()
@@ -166,7 +174,7 @@ class BundleBroker:
         else:
             attempt.answered()
             return grant
-        raise _Unavailable
+        raise _Unavailable(rests.current(who))
 
     def _replaceable(self, request: TokenRequest, public_host: str) -> set[str]:
         """Return the upstreams whose part in a request others can play."""
@@ -179,7 +187,10 @@ class BundleBroker:
         return needed - alone
 
     def _bundle(
-        self, request: TokenRequest, parts: Mapping[str, Grant], unavailable: list[str]
+        self,
+        request: TokenRequest,
+        parts: Mapping[str, Grant],
+        unavailable: Mapping[str, tuple[int, float]],
     ) -> Grant:
         now = self._now()
         # One that lacks something is to be asked for again soon.

@@ -22,7 +22,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _PREFIX = "rb1."
@@ -47,40 +47,54 @@ class Bundles:
         self._seal_key = seal_key
         self._now = now
 
-    def write(self, tokens: Mapping[str, str], unavailable: Iterable[str] = ()) -> str:
+    def write(
+        self,
+        tokens: Mapping[str, str],
+        unavailable: Mapping[str, tuple[int, float]] | None = None,
+    ) -> str:
         """
         Return a bundle of tokens, given by upstream, as one token.
 
-        `unavailable` are the upstreams whose token service did not answer: that
+        `unavailable` has the upstreams whose token service did not answer, each with
+        the status that says why, and for how many seconds that will be so: that
         there is no token says nothing about the client's rights then.
         """
         document: dict[str, object] = {
             "t": {_key(upstream): token for upstream, token in tokens.items()}
         }
-        missing = sorted(_key(upstream) for upstream in unavailable)
+        missing = {
+            _key(upstream): [status, int(self._now() + seconds)]
+            for upstream, (status, seconds) in (unavailable or {}).items()
+        }
         if missing:
             until = int(self._now() + UNAVAILABLE_SECONDS)
             document["u"] = [self._seal(until, missing), until, missing]
         text = json.dumps(document, separators=(",", ":")).encode("ascii")
         return _PREFIX + base64.urlsafe_b64encode(text).decode("ascii").rstrip("=")
 
-    def is_unavailable(self, token: str, upstream: str) -> bool:
-        """Tell whether a bundle of ours says that a token service did not answer."""
+    def unavailable(self, token: str, upstream: str) -> tuple[int, float] | None:
+        """
+        Return why a bundle of ours has no token for an upstream; None if it has not
+        said.
+
+        That is a status, and for how many seconds it will be so still, 0 when that
+        is over.
+        """
         document = _parse(token)
         match document and document.get("u"):
-            case [str(seal), int(until), list(missing)]:
-                return (
-                    until > self._now()
-                    and hmac.compare_digest(
-                        seal.encode("utf-8", "replace"),
-                        self._seal(until, missing).encode(),
-                    )
-                    and _key(upstream) in missing
-                )
-        return False
+            case [str(seal), int(until), dict(missing)] if (
+                until > self._now() and self._is_sealed(seal, until, missing)
+            ):
+                status, ends = missing.get(_key(upstream), (0, 0))
+                return (status, max(ends - self._now(), 0.0)) if status else None
+        return None
 
-    def _seal(self, until: int, missing: list[str]) -> str:
-        text = json.dumps([until, missing]).encode("ascii")
+    def _is_sealed(self, seal: str, until: int, missing: dict[str, Any]) -> bool:
+        expected = self._seal(until, missing).encode()
+        return hmac.compare_digest(seal.encode("utf-8", "replace"), expected)
+
+    def _seal(self, until: int, missing: dict[str, Any]) -> str:
+        text = json.dumps([until, missing], sort_keys=True).encode("ascii")
         return hmac.digest(self._seal_key, text, hashlib.sha256).hex()
 
 

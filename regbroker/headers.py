@@ -59,14 +59,16 @@ _ABOUT_THE_WAY = frozenset(
 )
 
 _ABOUT_LIMITS = frozenset({b"docker-ratelimit-source", b"retry-after"})
-#: For the host that the client knows, not for those behind it; or another method than
-#: the one that was looked at here.
+#: For the host that the client knows, not for those behind it; or another method or
+#: path than the one that was looked at here.
 _NOT_FOR_UPSTREAMS = frozenset(
     {
         b"cookie",
         b"x-http-method",
         b"x-http-method-override",
         b"x-method-override",
+        b"x-original-url",
+        b"x-rewrite-url",
     }
 )
 

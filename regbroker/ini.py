@@ -75,7 +75,11 @@ def parse_config(
         # There may be more to say about the rest.
         problems.append(_syntax_problem(error))
         parser = _new_parser(strict=False)
-        parser.read_string(text)
+        try:
+            parser.read_string(text)
+        except configparser.Error as more:
+            problems.append(_syntax_problem(more))
+            raise ConfigurationError(problems) from more
     except configparser.Error as error:
         raise ConfigurationError([_syntax_problem(error)]) from error
     config = _read(parser, directory, check_file, problems)

@@ -158,6 +158,7 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
         section.get("cors-origins", inivalues.cors_origins, ()),
     )
     _check_rights(section, registry, known)
+    _check_short_names(section, registry)
     section.close()
     return registry if listed is not None and mapping is not None else None
 
@@ -184,6 +185,24 @@ def _check_rights(section: Section, registry: RegistryConfig, known: Known) -> N
             "anonymous",
             "needs 'accounts = upstream'; grant it in [access NAME] instead",
         )
+
+
+def _check_short_names(section: Section, registry: RegistryConfig) -> None:
+    """Note where a push would go to a longer name because of a later upstream."""
+    if registry.writes == "deny":
+        return
+    mapping = registry.mapping
+    for first, *others in mapping.groups:
+        for other in others:
+            namespace = mapping.default_namespace(other)
+            if namespace and not mapping.default_namespace(first):
+                section.problem(
+                    "writes",
+                    f"app would be pushed to [upstream {first}] as {namespace}/app, "
+                    f"because of the default-namespace of [upstream {other}]; write "
+                    f"'writes = deny', or a default-namespace for {first}, too",
+                )
+                return
 
 
 def read_upstream(section: Section, name: str) -> UpstreamConfig:

@@ -163,6 +163,7 @@ def _candidate(
         Answering(upstream, entry.token_path, reactor),
         Following(upstream, reactor) if entry.redirects == "follow" else None,
         upstream.name in entry.trusted_upstreams,
+        entry.accounts is not None or bool(entry.lent_actions),
     )
 
 

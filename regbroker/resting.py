@@ -44,6 +44,7 @@ class Rest:
         self._failures = 0
         self._failed_at = 0.0
         self._is_tried = False
+        self._tried_at = 0.0
         self._told = False
         #: The status that it failed with; 0 while it does not rest.
         self.status = 0
@@ -64,6 +65,7 @@ class Rest:
             return False
         if self._failures:
             self._is_tried = True
+            self._tried_at = self._now()
             self._until = self._now() + self._trial_seconds
         return True
 
@@ -91,9 +93,9 @@ class Rest:
         self._until = self._now() + pause
         return pause
 
-    def given_up(self) -> None:
+    def given_up(self, started: float) -> None:
         """Note that a request ended without a verdict, so that another may try."""
-        if self._is_tried:
+        if self._is_tried and started >= self._tried_at:
             self._until = self._now()
 
     def succeeded(self, started: float) -> bool:
@@ -134,34 +136,37 @@ class Rests:
             return False
         return limited is None or limited.may_ask()
 
-    @property
-    def any(self) -> Rest | None:
-        """Whoever's rest that lasts; None for nobody's."""
-        rests = [self._everybody, *self._limited.values()]
-        return next((rest for rest in rests if rest.remaining > 0), None)
-
     def current(self, who: str) -> Rest:
         """Return the rest that keeps `who` from asking."""
         limited = self._limited.get(who)
         return limited if limited and limited.remaining > 0 else self._everybody
 
     def failed(
-        self, who: str, status: int, told: float | None, started: float
+        self,
+        who: str,
+        status: int,
+        told: float | None,
+        started: float,
+        is_own: bool = False,
     ) -> float | None:
-        """Note a failure; see `Rest.failed`."""
+        """
+        Note a failure; see `Rest.failed`.
+
+        With `is_own` it is about `who` alone, as a limit is.
+        """
         rest = self._everybody
-        if status == _TOO_MANY_REQUESTS:
+        if is_own or status == _TOO_MANY_REQUESTS:
             rest = self._limited.setdefault(who, Rest(self._now, self._trial_seconds))
             self._limited.move_to_end(who)
             if len(self._limited) > MAX_LIMITED:
                 self._limited.popitem(last=False)
         return rest.failed(status, told, started)
 
-    def given_up(self, who: str) -> None:
+    def given_up(self, who: str, started: float) -> None:
         """Note that a request ended without a verdict; see `Rest.given_up`."""
-        self._everybody.given_up()
+        self._everybody.given_up(started)
         if who in self._limited:
-            self._limited[who].given_up()
+            self._limited[who].given_up(started)
 
     def succeeded(self, who: str, started: float) -> bool:
         """Note an answer; see `Rest.succeeded`."""
@@ -184,7 +189,7 @@ def parse_retry_after(text: str | None, now: float) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)

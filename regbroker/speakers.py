@@ -20,7 +20,9 @@ from regbroker.errors import (
     Denied,
     HTTPError,
     OwnAccountRefused,
+    TokensUnavailable,
     TooManyRequests,
+    UpstreamTimeout,
     UpstreamUnavailable,
 )
 from regbroker.grants import Grant, TokenRequest, basic_authorization
@@ -172,7 +174,11 @@ class RegbrokerSpeaks:
     async def _grant_once(
         self, login: Login | None, scopes: tuple[Scope, ...]
     ) -> Grant:
-        grant = await self._tokens.get(_token_request(login), scopes)
+        try:
+            grant = await self._tokens.get(_token_request(login), scopes)
+        except (UpstreamUnavailable, UpstreamTimeout) as error:
+            # The registry itself may be well.
+            raise TokensUnavailable(error.status, error.headers) from error
         self._taken, self._refused = login, None
         return grant
 
@@ -275,7 +281,7 @@ def _no_token(
     if reply.status == 429:
         return TooManyRequests(message, headers=headers)
     if reply.status >= 500:
-        return UpstreamUnavailable(message, headers=headers)
+        return TokensUnavailable(UpstreamUnavailable.status, headers)
     if scopes:
         # Many refuse what is not there, or what they cannot read, in this way.
         return Denied("regbroker's own account has no right to this upstream")

@@ -31,7 +31,7 @@ from regbroker.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from regbroker.headers import Header
+from regbroker.headers import Header, via
 from regbroker.origins import Origin
 from regbroker.realms import Realm, RealmRefused, allowed_realm, parse_realm
 from regbroker.redirects import OwnAddress
@@ -182,7 +182,7 @@ class Upstream:
         return known
 
     async def _ask(self) -> Knowledge:
-        reply = await self.request("GET", "/v2/", [USER_AGENT])
+        reply = await self.request("GET", "/v2/", [USER_AGENT, via(())])
         await gather_body(reply, MAX_ERROR_BYTES)
         if reply.status >= 500 or reply.status == 429:
             told = reply.header(b"Retry-After")

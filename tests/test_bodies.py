@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.bodies import (
+    MAX_WORDS,
     Wording,
     catalog_names,
     decode_content,
@@ -286,6 +287,15 @@ class WordingTests(SynchronousTestCase):
             shown = words.text(text)
             self.assertEqual(shown.count("public/c/d-x"), text.count("c/d"))
         self.assertEqual(asked, ["a/b", "c/d"])
+
+    def test_too_many_words(self) -> None:
+        """A page of thousands of words is not looked through for ever."""
+        asked: list[str] = []
+        words = Wording({"acme/x": "team/x"}, lambda name: asked.append(name))
+        text = " ".join(f"word/{number}" for number in range(5 * MAX_WORDS))
+        self.assertEqual(words.text(text), text)
+        self.assertEqual(len(asked), MAX_WORDS)
+        self.assertEqual(words.text("acme/x"), "team/x")
 
     def test_hosts(self) -> None:
         """The upstream's host becomes ours, alone or before a name."""

@@ -367,8 +367,8 @@ class UserTests(BrokerTestCase):
         self.count()
         token = await self.token(PULL)
         self.assertEqual(self.broker.user_of(token), "alice")
-        self.assertEqual(self.broker.user_of("made up"), "")
-        self.assertEqual(self.broker.user_of(""), "")
+        self.assertIsNone(self.broker.user_of("made up"))
+        self.assertIsNone(self.broker.user_of(""))
 
     async def test_long(self) -> None:
         """Of a very long name the beginning is kept."""
@@ -390,7 +390,7 @@ class UserTests(BrokerTestCase):
         token = await self.token(PULL)
         for number in range(MAX_REMEMBERED_USERS):
             self.broker._users.remember(str(number), "bob")
-        self.assertEqual(self.broker.user_of(token), "")
+        self.assertIsNone(self.broker.user_of(token))
         self.assertEqual(self.broker.user_of("0"), "bob")
 
 

@@ -37,45 +37,50 @@ class BundleTests(SynchronousTestCase):
     def test_round_trip(self, tokens: dict[str, str], unavailable: set[str]) -> None:
         """Each upstream gets its own out of it again, and no other."""
         bundles = Bundles(b"key", lambda: 1000.0)
-        text = bundles.write(tokens, unavailable)
+        text = bundles.write(tokens, dict.fromkeys(unavailable, (503, 7.0)))
         self.assertRegex(text, r"\A[A-Za-z0-9._-]+\Z")
         for name in {*tokens, *unavailable, "another"}:
             self.assertEqual(bundled_token(text, name), tokens.get(name))
-            self.assertEqual(bundles.is_unavailable(text, name), name in unavailable)
+            why = bundles.unavailable(text, name)
+            self.assertEqual(why, (503, 7.0) if name in unavailable else None)
 
     def test_names_stay_here(self) -> None:
         """Clients do not read what the sections are called."""
-        document = repr(opened(self.bundles.write({"aliyun": "t"}, ["dockerhub"])))
+        document = repr(
+            opened(self.bundles.write({"aliyun": "t"}, {"dockerhub": (503, 1.0)}))
+        )
         self.assertNotIn("aliyun", document)
         self.assertNotIn("dockerhub", document)
 
     def test_seal(self) -> None:
         """Who was not there is our own word: nobody else's, and not for long."""
-        text = self.bundles.write({}, ["one"])
-        self.assertTrue(self.bundles.is_unavailable(text, "one"))
+        text = self.bundles.write({}, {"one": (429, 5.0)})
+        self.assertEqual(self.bundles.unavailable(text, "one"), (429, 5.0))
         seal, until, missing = opened(text)["u"]
-        (other,) = opened(self.bundles.write({}, ["two"]))["u"][2]
+        other = opened(self.bundles.write({}, {"two": (429, 5.0)}))["u"][2]
         forgeries: tuple[Any, ...] = (
             ["", until, missing],
             [seal, until + 1, missing],
-            [seal, until, [*missing, other]],
+            [seal, until, {**missing, **other}],
             [seal[:-1], until, missing],
             ["ä", until, missing],
-            [seal, until, []],
+            [seal, until, {}],
             [seal, until],
             [seal, str(until), missing],
-            [seal, until, missing[0]],
-            missing,
+            [seal, until, list(missing)],
+            list(missing),
             {},
         )
         for forged in forgeries:
             forgery = bundled({"t": {}, "u": forged})
             for name in ("one", "two"):
-                self.assertFalse(self.bundles.is_unavailable(forgery, name), forged)
+                self.assertIsNone(self.bundles.unavailable(forgery, name), forged)
         elsewhere = Bundles(b"another key", lambda: self.now)
-        self.assertFalse(elsewhere.is_unavailable(text, "one"))
+        self.assertIsNone(elsewhere.unavailable(text, "one"))
+        self.now += 6
+        self.assertEqual(self.bundles.unavailable(text, "one"), (429, 0.0))
         self.now += UNAVAILABLE_SECONDS
-        self.assertFalse(self.bundles.is_unavailable(text, "one"))
+        self.assertIsNone(self.bundles.unavailable(text, "one"))
 
     def test_none(self) -> None:
         """What is no bundle holds nothing, whatever it is."""
@@ -99,5 +104,5 @@ class BundleTests(SynchronousTestCase):
             "rb1." + base64.urlsafe_b64encode(b"[" * 100_000).decode(),
         ):
             self.assertIsNone(bundled_token(text, "a"), text[:80])
-            self.assertFalse(self.bundles.is_unavailable(text, "a"), text[:80])
+            self.assertIsNone(self.bundles.unavailable(text, "a"), text[:80])
         self.assertEqual(bundled_token(bundled({"t": {key: "t"}}), "a"), "t")

@@ -210,6 +210,40 @@ class ProblemTests(SynchronousTestCase):
         self.assertTrue(any("choose another name" in p for p in found), found)
 
 
+class ShortNamesTests(SynchronousTestCase):
+    """A later upstream's default namespace says where a push goes, too."""
+
+    TEXT = """
+        [registry *]
+        upstream = own, hub
+        {writes}
+        namespaces =
+            * = *
+        [upstream own]
+        url = https://own.example
+        {own}
+        [upstream hub]
+        url = https://registry-1.docker.io
+        default-namespace = library
+    """
+
+    def test_writes(self) -> None:
+        """Where that may surprise, it is a problem; where nothing is pushed, not."""
+        (problem,) = problems(self.TEXT.format(writes="", own=""))
+        self.assertTrue(
+            problem.startswith(
+                "[registry *] writes: app would be pushed to [upstream own] as "
+                "library/app"
+            ),
+            problem,
+        )
+        for writes, own in (
+            ("writes = deny", ""),
+            ("", "default-namespace = library"),
+        ):
+            self.assertEqual(problems(self.TEXT.format(writes=writes, own=own)), [])
+
+
 class LeadsTests(SynchronousTestCase):
     """A registry's upstreams are those that its rules lead to."""
 

@@ -169,5 +169,15 @@ class RetryAfterTests(SynchronousTestCase):
 
     def test_nonsense(self) -> None:
         """Anything else says nothing."""
-        for text in (None, "", "-1", "1.5", "soon", "Thu, 99 Jan 1970", "9" * 10):
+        overflowing = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+        for text in (
+            overflowing,
+            None,
+            "",
+            "-1",
+            "1.5",
+            "soon",
+            "Thu, 99 Jan 1970",
+            "9" * 10,
+        ):
             self.assertIsNone(parse_retry_after(text, 0.0))

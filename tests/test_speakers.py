@@ -15,8 +15,8 @@ from regbroker.credentials import Login
 from regbroker.errors import (
     Denied,
     OwnAccountRefused,
+    TokensUnavailable,
     TooManyRequests,
-    UpstreamUnavailable,
 )
 from regbroker.grants import Grant, TokenRequest
 from regbroker.realms import parse_realm
@@ -235,7 +235,7 @@ class OwnAccountTests(SpeakerTestCase):
         self.assertEqual(error.headers, ((b"Retry-After", b"7"),))
         self.failure(
             self.make(BEARER, ROBOT, refusals=(reply(500),)).speak(None, PULL),
-            UpstreamUnavailable,
+            TokensUnavailable,
         )
         assert self.credentials is not None
         self.assertEqual(self.credentials.refusals, [])

@@ -44,7 +44,7 @@ class UpstreamGate:
     def __init__(
         self,
         trusted: Sequence[Candidate],
-        user_of: Callable[[str], str],
+        user_of: Callable[[str], str | None],
         lends: bool,
         clock: Any,
     ) -> None:
@@ -55,9 +55,8 @@ class UpstreamGate:
 
     async def admit(self, exchange: Exchange) -> Visitor | None:
         """Answer the ping without credentials; let everything else in."""
-        exchange.event.user = exchange.basic_user or self._user_of(
-            exchange.bearer_token
-        )
+        exchange.token_user = self._user_of(exchange.bearer_token)
+        exchange.event.user = exchange.basic_user or exchange.token_user or ""
         if (
             exchange.target.endpoint is not Endpoint.BASE
             or exchange.authorization is not None

@@ -124,7 +124,7 @@ class Asking:
         spoken = await self._speaker.speak(
             exchange.authorization, exchange.wanted(of_upstream=True)
         )
-        headers = list(self._headers(exchange))
+        headers = list(self._headers(exchange, self._in_our_name or spoken.is_ours))
         if spoken.value is not None:
             headers.append((b"Authorization", spoken.value.encode("latin-1")))
         if expects:
@@ -163,13 +163,13 @@ class Asking:
             if upload:
                 event.bytes_in = upload.bytes_sent
 
-    def _headers(self, exchange: Exchange) -> Iterator[Header]:
+    def _headers(self, exchange: Exchange, in_our_name: bool) -> Iterator[Header]:
         given = exchange.request.requestHeaders
         options = connection_options(given.getRawHeaders(b"Connection", ()))
         is_list = exchange.target.endpoint in REWRITTEN
         is_upload = exchange.target.endpoint in UPLOADING
         headers = request_headers(raw_headers(given), options)
-        if self._in_our_name:
+        if in_our_name:
             headers = headers_in_our_name(headers)
         for name, value in headers:
             if name.lower() == b"authorization":

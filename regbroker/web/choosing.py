@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, TimeoutError
 
 from regbroker.attempts import Attempt
-from regbroker.bundles import Bundles
+from regbroker.bundles import Bundles, bundled_token
 from regbroker.connections import Reply
 from regbroker.errors import (
     FAILING_STATUSES,
@@ -74,16 +74,22 @@ class Candidate:
     following: Following | None = None
     #: Whether clients have accounts there, and their credentials are passed on.
     is_trusted: bool = False
+    #: Whether regbroker has an account there, and speaks with it for others.
+    is_ours: bool = False
 
     def who(self, exchange: Exchange) -> str:
         """Return a text for the account that the upstream sees a request of."""
+        nobody = "ours" if self.is_ours else ""
         if not self.is_trusted or exchange.authorization is None:
-            return ""
-        if exchange.bearer_token:
+            return nobody
+        if exchange.token_user is not None and exchange.token_user != "-":
             # What the token service has found; the same for all of a user's tokens.
-            return exchange.event.user
-        # Nobody has looked at this password yet: it stands for itself alone.
-        return str(hash(exchange.authorization))
+            user = exchange.token_user
+            return f"user {user}" if user else nobody
+        # Nobody has looked at this, or not here: it stands for itself alone.
+        token = exchange.bearer_token
+        own = bundled_token(token, self.upstream.name) or token
+        return f"hash {hash(own or exchange.authorization)}"
 
     async def ask(self, exchange: Exchange) -> Reply:
         """Send a request, and follow where it leads; as `Asking.ask`."""
@@ -139,7 +145,12 @@ class Choosing:
                 raise await candidate.answering.refusal(exchange, reply)
             return reply
 
-        candidate, reply = await self.first(exchange, exchange.upstreams, ask)
+        upstreams = exchange.upstreams
+        if exchange.target.endpoint is Endpoint.BASE and exchange.basic_user:
+            # A password is good where the client has its account, and nowhere else.
+            trusted = [n for n in upstreams if self._candidates[n].is_trusted]
+            upstreams = tuple(trusted) or upstreams
+        candidate, reply = await self.first(exchange, upstreams, ask)
         await candidate.answering.answer(exchange, reply)
 
     async def first(
@@ -160,8 +171,8 @@ class Choosing:
         for name in names:
             candidate = self._candidates[name]
             who = candidate.who(exchange)
-            asks_anyway = exchange.precedes_push and name == upstreams[0]
-            if not (candidate.upstream.rests.may_ask(who) or asks_anyway):
+            in_turn = candidate.upstream.rests.may_ask(who)
+            if not in_turn and not (exchange.precedes_push and name == upstreams[0]):
                 resting.append(name)
                 continue
             found = await self._try(
@@ -171,6 +182,7 @@ class Choosing:
                 failures,
                 name != upstreams[0],
                 self._others_answer(exchange, names[names.index(name) + 1 :]),
+                in_turn,
             )
             if found is not None:
                 return found
@@ -187,7 +199,8 @@ class Choosing:
                 work,
                 failures,
                 name != upstreams[0],
-                name != resting[-1],
+                self._others_answer(exchange, resting[resting.index(name) + 1 :]),
+                True,
             )
             if found is not None:
                 return found
@@ -204,8 +217,13 @@ class Choosing:
         failures: list[tuple[str, HTTPError]],
         is_substitute: bool,
         is_hurried: bool,
+        in_turn: bool,
     ) -> tuple[Candidate, T] | None:
-        """Ask one upstream; adds to `failures`, and returns None, when it fails."""
+        """
+        Ask one upstream; adds to `failures`, and returns None, when it fails.
+
+        Unless it is `in_turn`, an answer does not end a rest.
+        """
         candidate = self._turn_to(exchange, name)
         upstream = candidate.upstream
         attempt = Attempt(
@@ -247,8 +265,7 @@ class Choosing:
             attempt.given_up()
             raise
         else:
-            if not exchange.precedes_push:
-                # That is asked in spite of a rest.
+            if in_turn:
                 attempt.answered()
             return candidate, result
         failures.append((name, failure))
@@ -271,19 +288,20 @@ class Choosing:
         The client has no token for this upstream because its token service does
         not answer, and that is so still.
         """
-        upstream = candidate.upstream
-        rest = upstream.token_rests.any
-        if rest is not None and self._bundles.is_unavailable(
-            exchange.bearer_token, upstream.name
-        ):
+        why = self._bundles.unavailable(exchange.bearer_token, candidate.upstream.name)
+        if why is None:
+            return
+        status, seconds = why
+        if seconds > 0:
             reply.abort()
-            raise TokensUnavailable(rest.status, _come_again(rest))
+            raise TokensUnavailable(status, _come_again(seconds))
 
     def _in_order(self, exchange: Exchange, upstreams: Sequence[str]) -> list[str]:
         """Return them, at the end those that the client could get no token for."""
         token = exchange.bearer_token
         return sorted(
-            upstreams, key=lambda name: self._bundles.is_unavailable(token, name)
+            upstreams,
+            key=lambda name: self._bundles.unavailable(token, name) is not None,
         )
 
     def _turn_to(self, exchange: Exchange, name: str) -> Candidate:
@@ -305,15 +323,16 @@ def _resting_error(rest: Rest) -> HTTPError:
     if rest.status == 429:
         return TooManyRequests(
             "the upstream registry takes no more requests now",
-            headers=_come_again(rest),
+            headers=_come_again(rest.remaining),
         )
     return UpstreamUnavailable(
-        "the upstream registry does not answer now", headers=_come_again(rest)
+        "the upstream registry does not answer now",
+        headers=_come_again(rest.remaining),
     )
 
 
-def _come_again(rest: Rest) -> list[Header]:
-    return [(b"Retry-After", b"%d" % max(round(rest.remaining), 1))]
+def _come_again(seconds: float) -> list[Header]:
+    return [(b"Retry-After", b"%d" % max(round(seconds), 1))]
 
 
 def _usefulness(error: HTTPError) -> int:

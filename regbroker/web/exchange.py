@@ -62,6 +62,8 @@ class Exchange:
         self.names: dict[str, str] = {}
         #: The request that is answered now; None before anybody was asked.
         self.asked: Asked | None = None
+        #: Whose the client's token is, empty for nobody's; None if that is not known.
+        self.token_user: str | None = None
         #: Whether the upstream has answered, and a storage is waited for.
         self.is_redirected = False
         given = request.getHeader(b"Authorization")

@@ -279,6 +279,23 @@ class RestTests(ChoosingTestCase):
         self.answer(self.upstream, FINE)
         self.assertEqual(await self.body(), b"from one")
 
+    async def test_trial_by_head(self) -> None:
+        """A HEAD that finds out ends the rest, as a GET does."""
+        self.answer(self.other, ALSO)
+        self.answer(self.upstream, response(503))
+        await self.body()
+        self.time.clock.advance(FIRST_PAUSE_SECONDS)
+        self.answer(self.upstream, FINE)
+        await self.client.ask("HEAD", BLOB)
+        self.assertEqual(await self.body(), b"from one")
+
+    async def test_date_that_overflows(self) -> None:
+        """A Retry-After that is no date is none."""
+        self.answer(self.other, ALSO)
+        date = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+        self.answer(self.upstream, response(429, f"Retry-After: {date}"))
+        self.assertEqual(await self.body(), b"from two")
+
     async def test_client_leaves_a_trial(self) -> None:
         """A client that leaves while it finds out keeps nobody from trying again."""
         self.answer(self.other, ALSO)
