@@ -125,7 +125,7 @@ class CrossingTests(SynchronousTestCase):
             self.assertEqual(list(request_headers([(name, b"x")], NOBODY)), [])
 
     def test_not_for_upstreams(self) -> None:
-        """Nor are cookies for our host, or other methods than the one that counts."""
+        """Nor are cookies for our host, nor methods and paths beside the true ones."""
         for name in (
             b"Cookie",
             b"COOKIE",
@@ -134,6 +134,8 @@ class CrossingTests(SynchronousTestCase):
             b"x-method-override",
             b"X_HTTP_Method_Override",
             b"X-HTTP_Method",
+            b"X-Original-URL",
+            b"X-Rewrite-URL",
         ):
             self.assertEqual(list(request_headers([(name, b"x")], NOBODY)), [], name)
 

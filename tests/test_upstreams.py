@@ -10,6 +10,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from regbroker.config import UpstreamConfig
 from regbroker.errors import TooManyRequests, UpstreamUnavailable
+from regbroker.headers import came_from_here
 from regbroker.origins import Origin
 from regbroker.tls import certificate_options
 from regbroker.upstreams import (
@@ -182,6 +183,12 @@ class LearningTests(UpstreamTestCase):
             await self.next_ping(seconds)
             seconds = min(seconds * 2, LAST_RETRY_SECONDS)
         self.assertEqual(seconds, LAST_RETRY_SECONDS)
+
+    async def test_via(self) -> None:
+        """A ping that comes back to where it was sent from would be known."""
+        await self.make().knowledge()
+        via = self.served.pings[0].header(b"Via") or b""
+        self.assertTrue(came_from_here([via]), via)
 
     async def test_too_many_requests(self) -> None:
         """429 says nothing about challenges."""

@@ -219,6 +219,24 @@ class OwnAccountsTests(ProxyTestCase):
         self.assertEqual(call.header(b"X-Real-IP"), b"127.0.0.1")
 
 
+class LentTests(ProxyTestCase):
+    """Our account is lent to clients that bring nothing."""
+
+    more = "anonymous = shared"
+    upstream_options = "username = robot\npassword-file = password"
+
+    async def test_kept_back(self) -> None:
+        """With our account goes nothing of theirs; with their own, all of it."""
+        (self.directory / "password").write_text("r0bot")
+        call = await self.relayed("GET", BLOB, *SECRETS, *PLAIN)
+        self.assertEqual(told(call), set(PLAIN))
+        call.reply(200)
+        await self.client.reply()
+        own = "Authorization: Basic YWxpY2U6dw=="
+        call = await self.relayed("GET", BLOB, *SECRETS, *PLAIN, own)
+        self.assertEqual(told(call), {*SECRETS, *PLAIN})
+
+
 class UntrustedTests(SeveralTestCase):
     """The client's account is at the first upstream."""
 
