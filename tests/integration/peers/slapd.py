@@ -9,7 +9,14 @@ import socket
 from pathlib import Path
 
 from .certificates import Authority
-from .processes import Daemon, base_environment, require_programs, run, search_path
+from .processes import (
+    Daemon,
+    base_environment,
+    poll,
+    require_programs,
+    run,
+    search_path,
+)
 
 SUFFIX = "dc=example,dc=com"
 PEOPLE = f"ou=people,{SUFFIX}"
@@ -256,6 +263,11 @@ class Slapd:
             self._environment,
         )
         self._daemon.wait_for("slapd starting")
+        # It says so before it listens.
+        poll(
+            lambda: _accepts(self.port) and _accepts(self.tls_port),
+            "slapd, listening",
+        )
 
     def stop(self) -> None:
         """End it; harmless when it is not running."""
@@ -296,6 +308,14 @@ class Slapd:
         """What it did since it was started: connections, searches, binds."""
         assert self._daemon is not None
         return self._daemon.output()
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _free_ports() -> tuple[int, int]:
