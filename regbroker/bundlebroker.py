@@ -22,7 +22,8 @@ from regbroker.bundles import Bundles
 from regbroker.errors import FAILING_STATUSES, HTTPError, UpstreamTimeout
 from regbroker.grants import MIN_LIFE_SECONDS, Grant, TokenRequest, format_reply
 from regbroker.mapping import Mapping as NameMapping
-from regbroker.resting import Rest, Rests
+from regbroker.resting import Rest
+from regbroker.upstreams import Upstream
 
 #: How long a client may come with a bundle that has no token in it.
 EMPTY_LIFE_SECONDS = 300.0
@@ -43,16 +44,14 @@ class BundleBroker:
 
     `brokers` are those of the upstreams at which clients have accounts; the first
     of them is the one that logins without a scope, and refresh tokens, are for.
-    `patience` has, by upstream, the seconds to wait for a token where its names
-    can be had elsewhere, and `rests` those of its token service. `clock` is the
-    reactor; `now` returns seconds since 1970.
+    `upstreams` has them by name. `clock` is the reactor; `now` returns seconds since
+    1970.
     """
 
     def __init__(
         self,
         brokers: Sequence[Broker],
-        patience: Mapping[str, float],
-        rests: Mapping[str, Rests],
+        upstreams: Mapping[str, Upstream],
         mapping: NameMapping,
         bundles: Bundles,
         clock: Any,
@@ -60,12 +59,11 @@ class BundleBroker:
     ) -> None:
         self._brokers = {broker.upstream: broker for broker in brokers}
         self._first = brokers[0].upstream
-        self._patience = patience
+        self._upstreams = upstreams
         self._mapping = mapping
         self._bundles = bundles
         self._clock = clock
         self._now = now
-        self._rests = rests
         self._users = TokenUsers()
 
     def wanted(
@@ -146,7 +144,12 @@ class BundleBroker:
             request = replace(request, offline=False)
             if request.refresh_token:
                 request = replace(request, method="GET", refresh_token="")
-        broker, rests, who = self._brokers[name], self._rests[name], _who(request)
+        broker, upstream, who = (
+            self._brokers[name],
+            self._upstreams[name],
+            _who(request),
+        )
+        rests = upstream.token_rests
         if not is_replaceable:
             return await broker.token_if_issued(request, wanted, public_host)
         if not rests.may_ask(who):
@@ -157,7 +160,7 @@ class BundleBroker:
             broker.token_if_issued(request, wanted, public_host)
         )
         try:
-            grant = await asking.addTimeout(self._patience[name], self._clock)
+            grant = await asking.addTimeout(upstream.config.answer_timeout, self._clock)
         except TimeoutError:
             # Wrong passwords are slowed down, and that is nobody else's affair.
             attempt.failed(

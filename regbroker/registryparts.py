@@ -126,14 +126,8 @@ def _upstream_accounts(
         (broker,) = brokers
         gate = UpstreamGate(trusted, broker.user_of, lends, reactor)
         return _Accounts(gate, UpstreamGranting(broker), seen_by_everybody)
-    patience = {
-        name: service.upstream.config.answer_timeout
-        for name, service in services.items()
-    }
-    rests = {name: service.upstream.token_rests for name, service in services.items()}
-    bundling = BundleBroker(
-        brokers, patience, rests, entry.mapping, bundles, reactor, time.time
-    )
+    behind = {name: service.upstream for name, service in services.items()}
+    bundling = BundleBroker(brokers, behind, entry.mapping, bundles, reactor, time.time)
     gate = UpstreamGate(trusted, bundling.user_of, lends, reactor)
     return _Accounts(gate, BundleGranting(bundling), seen_by_everybody)
 

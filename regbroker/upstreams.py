@@ -89,7 +89,8 @@ class Upstream:
         )
         self._connections: Connections | None = None
         self._origin: Origin | None = None
-        #: For registries that have another upstream to ask meanwhile.
+        #: The registry's and its token service's, for registries that have another
+        #: upstream to ask meanwhile.
         self.rests = Rests(clock.seconds, config.answer_timeout)
         self.token_rests = Rests(clock.seconds, config.answer_timeout)
         self._learning: Coalescer[Knowledge] = Coalescer(clock, PING_SECONDS)
@@ -169,7 +170,7 @@ class Upstream:
         Return what is known of the challenge, asking now if nothing is.
 
         Raises `UpstreamUnavailable` or `UpstreamTimeout` when the upstream
-        does not answer.
+        does not answer, and `TooManyRequests` when it says so.
         """
         return self.known or await self._learn()
 

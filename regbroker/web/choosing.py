@@ -8,7 +8,7 @@ over for the next, and rests.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -107,7 +107,7 @@ class Candidate:
 
 #: Asks a candidate. The flag says that it stands in for the first choice, so that an
 #: answer for want of something is none: the first choice may have it.
-Work = Callable[[Candidate, bool], Awaitable[T]]
+Work = Callable[[Candidate, bool], Coroutine[Any, Any, T]]
 
 
 class Choosing:
@@ -165,43 +165,36 @@ class Choosing:
         if len(upstreams) == 1:
             candidate = self._turn_to(exchange, upstreams[0])
             return candidate, await work(candidate, False)
-        names = self._in_order(exchange, upstreams)
         failures: list[tuple[str, HTTPError]] = []
+
+        async def attempt(
+            name: str, others: Sequence[str], in_turn: bool
+        ) -> tuple[Candidate, T] | None:
+            is_substitute = name != upstreams[0]
+            is_hurried = self._others_answer(exchange, others)
+            return await self._try(
+                exchange, name, work, failures, is_substitute, is_hurried, in_turn
+            )
+
+        names = self._in_order(exchange, upstreams)
         resting: list[str] = []
-        for name in names:
+        for index, name in enumerate(names):
             candidate = self._candidates[name]
-            who = candidate.who(exchange)
-            in_turn = candidate.upstream.rests.may_ask(who)
+            in_turn = candidate.upstream.rests.may_ask(candidate.who(exchange))
             if not in_turn and not (exchange.precedes_push and name == upstreams[0]):
                 resting.append(name)
                 continue
-            found = await self._try(
-                exchange,
-                name,
-                work,
-                failures,
-                name != upstreams[0],
-                self._others_answer(exchange, names[names.index(name) + 1 :]),
-                in_turn,
-            )
+            found = await attempt(name, names[index + 1 :], in_turn)
             if found is not None:
                 return found
-        for name in resting:
+        for index, name in enumerate(resting):
             candidate = self._candidates[name]
             rest = candidate.upstream.rests.current(candidate.who(exchange))
             if rest.was_told:
                 failures.append((name, _resting_error(rest)))
                 continue
             # Better to ask too early than not at all.
-            found = await self._try(
-                exchange,
-                name,
-                work,
-                failures,
-                name != upstreams[0],
-                self._others_answer(exchange, resting[resting.index(name) + 1 :]),
-                True,
-            )
+            found = await attempt(name, resting[index + 1 :], in_turn=True)
             if found is not None:
                 return found
         name, failure = min(failures, key=lambda each: _usefulness(each[1]))
@@ -233,7 +226,7 @@ class Choosing:
             self._clock,
             self._now,
         )
-        working = Deferred.fromCoroutine(_awaited(work(candidate, is_substitute)))
+        working = Deferred.fromCoroutine(work(candidate, is_substitute))
         if is_hurried:
             working.addTimeout(upstream.config.answer_timeout, self._clock)
         try:
@@ -307,10 +300,6 @@ class Choosing:
     def _turn_to(self, exchange: Exchange, name: str) -> Candidate:
         exchange.turn_to(name)
         return self._candidates[name]
-
-
-async def _awaited(work: Awaitable[T]) -> T:
-    return await work
 
 
 def is_no_answer(status: int, is_substitute: bool) -> bool:

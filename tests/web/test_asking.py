@@ -219,6 +219,18 @@ class OwnAccountsTests(ProxyTestCase):
         self.assertEqual(call.header(b"X-Real-IP"), b"127.0.0.1")
 
 
+class DeniedCatalogTests(OwnAccountsTests):
+    """The client's account is here, and there is no catalog."""
+
+    more = "accounts = staff\ncatalog = deny"
+
+    async def test_denied(self) -> None:
+        """It is not there, whoever asks: nobody is told to log in for it."""
+        reply = await self.client.ask("GET", "/v2/_catalog")
+        self.assertEqual((reply.status, reply.code), (404, "UNSUPPORTED"))
+        self.assertEqual(self.upstream.calls, [])
+
+
 class LentTests(ProxyTestCase):
     """Our account is lent to clients that bring nothing."""
 
