@@ -144,12 +144,8 @@ class BundleBroker:
             request = replace(request, offline=False)
             if request.refresh_token:
                 request = replace(request, method="GET", refresh_token="")
-        broker, upstream, who = (
-            self._brokers[name],
-            self._upstreams[name],
-            _who(request),
-        )
-        rests = upstream.token_rests
+        broker, upstream = self._brokers[name], self._upstreams[name]
+        rests, who = upstream.token_rests, _who(request)
         if not is_replaceable:
             return await broker.token_if_issued(request, wanted, public_host)
         if not rests.may_ask(who):

@@ -196,7 +196,7 @@ class CredentialsTests(ProxyTestCase):
         self.assertEqual(names & {b"cookie", b"x_http_method_override"}, set())
 
 
-class OwnAccountsTests(ProxyTestCase):
+class OwnAccountsTestCase(ProxyTestCase):
     """The client's account is here."""
 
     more = "accounts = staff"
@@ -209,6 +209,8 @@ class OwnAccountsTests(ProxyTestCase):
             "[access staff]\nanonymous = team/**: pull\n"
         )
 
+
+class OwnAccountsTests(OwnAccountsTestCase):
     async def test_kept_back(self) -> None:
         """The upstream does not know it, and learns nothing that could be secret."""
         reply = await self.client.ask("GET", "/auth?scope=repository:team/app:pull")
@@ -219,8 +221,8 @@ class OwnAccountsTests(ProxyTestCase):
         self.assertEqual(call.header(b"X-Real-IP"), b"127.0.0.1")
 
 
-class DeniedCatalogTests(OwnAccountsTests):
-    """The client's account is here, and there is no catalog."""
+class DeniedCatalogTests(OwnAccountsTestCase):
+    """And there is no catalog."""
 
     more = "accounts = staff\ncatalog = deny"
 
