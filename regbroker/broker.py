@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 
 from regbroker.bodies import Wording, error_body
 from regbroker.challenges import format_challenge
-from regbroker.errors import BadRequest, NameUnknown, UpstreamRefused
+from regbroker.errors import NameInvalid, NameUnknown, UpstreamRefused
 from regbroker.grants import Grant, TokenRequest, format_reply
 from regbroker.headers import limit_headers, raw_headers
 from regbroker.mapping import Mapping, Route
 from regbroker.names import check_name
+from regbroker.ownaccount import OwnAccount
+from regbroker.policies import CLIENTS_OWN, Policy
 from regbroker.scopes import Scope, format_scopes, parse_scopes, public_scopes
-from regbroker.speakers import SharedWithAnonymous
 from regbroker.tokenservice import TokenReply
 from regbroker.upstreamtokens import TokenRefused, UpstreamTokens
 
@@ -30,6 +31,11 @@ from regbroker.upstreamtokens import TokenRefused, UpstreamTokens
 MAX_REMEMBERED_USERS = 16384
 
 MAX_USER_LENGTH = 256
+
+#: For so long the token service is not asked again about a client's login: a
+#: password that is taken back upstream is good here for that long at most, and many
+#: clients with one login are one request a minute.
+REUSE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -72,23 +78,25 @@ def routed(
     """
     Return a request's scopes, those of repositories with where they lead.
 
-    What no rule maps is left out. A client without credentials that asks for
-    nothing else is told at once: raises `NameUnknown`, and `NameInvalid` for
-    what is no name.
+    What no rule maps is left out, and what does not parse or is no name: clients
+    repeat what some upstream has told them, and it is not to stop a login. A client
+    without credentials that asks for nothing else than unknown names is told at once:
+    raises `NameUnknown`.
     """
     found: list[tuple[Scope, tuple[Route, ...]]] = []
     unknown: NameUnknown | None = None
     for scope in request.scopes:
-        if not scope.type and "repository" in scope.text.lower():
-            # A token service may read it more generously than we do.
-            raise BadRequest("a scope that names a repository does not parse")
+        if not scope.is_clear:
+            continue
         if not scope.is_repository:
             found.append((scope, ()))
             continue
-        # A scope may name the host before the repository.
-        name = check_name(scope.name.removeprefix(public_host + "/"))
         try:
+            # A scope may name the host before the repository.
+            name = check_name(scope.name.removeprefix(public_host + "/"))
             found.append((scope, mapping.routes(name)))
+        except NameInvalid:
+            continue
         except NameUnknown as error:
             unknown = error
     if unknown is not None and not found and request.is_anonymous:
@@ -100,8 +108,8 @@ class Broker:
     """
     Grants tokens of one upstream's; `now` returns seconds since 1970.
 
-    With `shared`, a client that brings no credentials is granted tokens of our
-    own account, for what is lent to it.
+    A client that brings no credentials is granted tokens of our own `account`, for
+    what `policy` lends to it.
     """
 
     def __init__(
@@ -110,11 +118,13 @@ class Broker:
         tokens: UpstreamTokens,
         mapping: Mapping,
         now: Callable[[], float],
-        shared: SharedWithAnonymous | None = None,
+        account: OwnAccount | None = None,
+        policy: Policy = CLIENTS_OWN,
     ) -> None:
         self.upstream = upstream
         self._tokens = tokens
-        self._shared = shared
+        self._account = account
+        self._policy = policy
         self._mapping = mapping
         self._now = now
         self._users = TokenUsers()
@@ -158,9 +168,9 @@ class Broker:
         Raises `UpstreamRefused` with what the token service says, and other
         `UpstreamError`s.
         """
-        lent = self._shared.lent(wanted.scopes) if self._shared is not None else ()
-        if request.is_anonymous and self._shared is not None and lent:
-            ours = await self._shared.grant(lent)
+        lent = self._policy.lend(wanted.scopes)
+        if request.is_anonymous and self._account is not None and lent:
+            ours = await self._account.grant(lent)
             # Some token services send a refresh token unasked, or the one they
             # were given: that is our account itself, and stays here.
             grant = replace(ours, refresh_token="")
@@ -172,15 +182,17 @@ class Broker:
         self, request: TokenRequest, wanted: WantedScopes, public_host: str
     ) -> Grant | None:
         """Return the same; None from an upstream that has no token service."""
-        if not await self._tokens.are_issued():
+        if not await self._tokens.are_issued(wanted.scopes):
             return None
         return await self.token(request, wanted, public_host)
 
     async def _own_grant(
         self, request: TokenRequest, wanted: WantedScopes, public_host: str
     ) -> Grant:
+        # Who has no credentials has none that could be taken back.
+        max_age = None if request.is_anonymous else REUSE_SECONDS
         try:
-            return await self._tokens.get(request, wanted.scopes)
+            return await self._tokens.get(request, wanted.scopes, max_age)
         except TokenRefused as refusal:
             raise self._refusal(refusal.reply, wanted, public_host) from refusal
 

@@ -53,6 +53,7 @@ from twisted.web._newclient import (
     RequestGenerationFailed,
     RequestNotSent,
     RequestTransmissionFailed,
+    ResponseDone,
     ResponseNeverReceived,
     _WrapperException,
 )
@@ -60,6 +61,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
+from regbroker.challenges import Challenge, parse_challenges
 from regbroker.errors import (
     UpstreamError,
     UpstreamMalformed,
@@ -173,7 +175,7 @@ class Reply:
         self.connection_options = connection_options(options)
         #: The body's length in bytes, or `twisted.web.iweb.UNKNOWN_LENGTH`.
         self.length = response.length
-        self._response = response
+        self._response: Any = response
         self._connection = connection
         self._parser = parser
 
@@ -186,6 +188,12 @@ class Reply:
         changed.connection_options = frozenset()
         return changed
 
+    def with_body(self, body: bytes) -> Reply:
+        """Return the same reply, whose body has been read, to be read again."""
+        changed = copy(self)
+        changed._response = _ReadResponse(body)
+        return changed
+
     def deliver(self, protocol: Any) -> None:
         """Send the body to a protocol, as `IResponse.deliverBody` does."""
         self._response.deliverBody(protocol)
@@ -194,6 +202,12 @@ class Reply:
         """Return the first value of a header, or None."""
         values = self.headers.getRawHeaders(name)
         return values[0] if values else None
+
+    @property
+    def challenges(self) -> tuple[Challenge, ...]:
+        """The challenges of its ``WWW-Authenticate`` headers."""
+        found = self.headers.getRawHeaders(b"WWW-Authenticate", ())
+        return parse_challenges(value.decode("latin-1") for value in found)
 
     @property
     def closed_in_order(self) -> bool:
@@ -205,6 +219,18 @@ class Reply:
         # A connection whose reply is complete may be another request's by now.
         if self._connection._parser is self._parser:
             self._connection.transport.abortConnection()
+
+
+class _ReadResponse:
+    """Delivers a body that has been read already."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def deliverBody(self, protocol: Any) -> None:
+        if self._body:
+            protocol.dataReceived(self._body)
+        protocol.connectionLost(Failure(ResponseDone()))
 
 
 class Connections:

@@ -62,11 +62,11 @@ class CredentialHelper:
     """
     What ``docker-credential-NAME get`` says about a server.
 
-    The login is kept until it is refused; whoever asks while the program runs
-    waits for that run. `server` is written as the helper expects it, mostly the
-    bare host name. `environment` is the program's, our own by default, and its
-    ``PATH`` says where the program is. `reactor` gives time, too. Raises
-    `ValueError` for a name that is none.
+    The login is kept until it is refused, and after that if the program gives none;
+    whoever asks while the program runs waits for that run. `server` is written as
+    the helper expects it, mostly the bare host name. `environment` is the program's,
+    our own by default, and its ``PATH`` says where the program is. `reactor` gives
+    time, too. Raises `ValueError` for a name that is none.
     """
 
     def __init__(
@@ -90,12 +90,14 @@ class CredentialHelper:
         self._environment = os.environ if environment is None else environment
         self._runs: Coalescer[None] = Coalescer(reactor, timeout)
         self._login: Login | None = None
+        self._refused = False
         self._ran = -math.inf
         self._closed = False
 
     async def get(self) -> Login:
         """Return the kept login, or what the program says."""
-        if self._login is None and not self._closed and not self._ran_just_now():
+        wanted = self._login is None or self._refused
+        if wanted and not self._closed and not self._ran_just_now():
             # The run itself logs that it took too long.
             with suppress(TimeoutError):
                 await self._runs.run("get", self._run)
@@ -104,9 +106,9 @@ class CredentialHelper:
         return self._login
 
     def refused(self, login: Login | None = None) -> None:
-        """Forget the login, unless it is new since, or as new as can be."""
+        """Ask for another login, unless it is new since, or as new as can be."""
         if login in (None, self._login) and not self._ran_just_now():
-            self._login = None
+            self._refused = True
 
     def close(self) -> None:
         """End the program, if it runs."""
@@ -122,6 +124,7 @@ class CredentialHelper:
         try:
             self._spawn(run)
             self._login = run.login(await run.ended)
+            self._refused = False
         except CancelledError:
             if self._closed:
                 return

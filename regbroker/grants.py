@@ -29,6 +29,9 @@ MAX_REPLY_BYTES = 64 * 1024
 #: the least that any token lives.
 MIN_LIFE_SECONDS = 60
 
+#: Of what a client calls itself, and of what a token is for, in characters.
+MAX_LABEL_LENGTH = 256
+
 _MAX_LIFE_SECONDS = 10 * 365 * 86400
 
 
@@ -85,7 +88,7 @@ def parse_get(query: str, authorization: str | None) -> TokenRequest:
     basic = parse_basic(authorization) if authorization else None
     if authorization and basic is None:
         raise BadRequest("the token service takes Basic credentials, or none")
-    first = dict(reversed(given))
+    first = _first_values(given)
     username, password = basic or ("", "")
     return TokenRequest(
         method="GET",
@@ -105,7 +108,7 @@ def parse_post(body: bytes) -> TokenRequest:
         given = parameters(body.decode("ascii").strip())
     except UnicodeDecodeError:
         raise BadRequest("the body is no form") from None
-    first = dict(reversed(given))
+    first = _first_values(given)
     grant_type = first.get("grant_type", "")
     request = TokenRequest(
         method="POST",
@@ -124,6 +127,15 @@ def parse_post(body: bytes) -> TokenRequest:
     if not (request.username or request.refresh_token):
         raise BadRequest(f"grant_type={grant_type} without its credentials")
     return request
+
+
+def _first_values(given: list[tuple[str, str]]) -> dict[str, str]:
+    """Return the first value of each parameter; raises `BadRequest` for a long one."""
+    first = dict(reversed(given))
+    for name in ("service", "account", "client_id"):
+        if len(first.get(name, "")) > MAX_LABEL_LENGTH:
+            raise BadRequest(f"{name} may have at most {MAX_LABEL_LENGTH} characters")
+    return first
 
 
 def get_query(request: TokenRequest, service: str, scopes: Iterable[Scope]) -> str:
@@ -172,14 +184,16 @@ class Grant:
     """
     A token that a token service has given.
 
-    `expires` is in seconds, on the clock that `parse_reply` was given. `scope`
-    is None when the reply did not say; else it holds upstream names.
+    `expires`, and `received`, when it came, are in seconds on the clock that
+    `parse_reply` was given. `scope` is None when the reply did not say; else it holds
+    upstream names.
     """
 
     token: str = field(repr=False)
     expires: float
     scope: str | None = None
     refresh_token: str = field(default="", repr=False)
+    received: float = 0.0
 
 
 def parse_reply(body: bytes, now: float) -> Grant:
@@ -208,6 +222,7 @@ def parse_reply(body: bytes, now: float) -> Grant:
         max(expires, now + MIN_LIFE_SECONDS),
         scope if isinstance(scope, str) else None,
         refresh_token if isinstance(refresh_token, str) else "",
+        now,
     )
 
 

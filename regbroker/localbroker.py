@@ -109,8 +109,8 @@ class LocalBroker:
         """
         Return the reply to a token request: what was asked for and is granted.
 
-        Raises `Unauthorized` for wrong credentials, `NameInvalid` for what is
-        no name, and what `PasswordChecks.check` raises.
+        Raises `Unauthorized` for wrong credentials, and what `PasswordChecks.check`
+        raises.
         """
         account = await self._account(request, public_host, address)
         service = self.service(public_host)
@@ -178,8 +178,8 @@ class LocalBroker:
         """Return a scope with the canonical name; None for what is not served."""
         if not scope.is_repository:
             return scope
-        name = check_name(scope.name.removeprefix(public_host + "/"))
         try:
+            name = check_name(scope.name.removeprefix(public_host + "/"))
             return scope.with_name(self._mapping.route(name).public_name)
         except ClientError:
             return None

@@ -10,20 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from regbroker.authorizing import Authorizer
 from regbroker.broker import Broker
 from regbroker.bundlebroker import BundleBroker
 from regbroker.bundles import Bundles
 from regbroker.config import RegistryConfig
 from regbroker.localparts import LocalParts
+from regbroker.policies import OURS, Policy
 from regbroker.searches import Searches
-from regbroker.speakers import (
-    BundleSpeaks,
-    ClientSpeaks,
-    NoAccountSpeaks,
-    RegbrokerSpeaks,
-    SharedWithAnonymous,
-    Speaker,
-)
 from regbroker.upstreamparts import UpstreamService
 from regbroker.web.admission import Gate, LocalGate, UpstreamGate
 from regbroker.web.answering import Answering
@@ -116,19 +110,19 @@ def _upstream_accounts(
             services[name].tokens,
             entry.mapping,
             time.time,
-            _shared(entry, services[name]),
+            services[name].account,
+            candidates[name].policy,
         )
         for name in entry.trusted_upstreams
     ]
     trusted = [candidates[name] for name in entry.trusted_upstreams]
-    lends = bool(entry.lent_actions)
     if len(services) == 1:
         (broker,) = brokers
-        gate = UpstreamGate(trusted, broker.user_of, lends, reactor)
+        gate = UpstreamGate(trusted, broker.user_of, reactor)
         return _Accounts(gate, UpstreamGranting(broker), seen_by_everybody)
     behind = {name: service.upstream for name, service in services.items()}
     bundling = BundleBroker(brokers, behind, entry.mapping, bundles, reactor, time.time)
-    gate = UpstreamGate(trusted, bundling.user_of, lends, reactor)
+    gate = UpstreamGate(trusted, bundling.user_of, reactor)
     return _Accounts(gate, BundleGranting(bundling), seen_by_everybody)
 
 
@@ -148,44 +142,26 @@ def _candidate(
     entry: RegistryConfig, service: UpstreamService, reactor: Any
 ) -> Candidate:
     upstream = service.upstream
-    in_our_name = (
-        entry.accounts is not None or upstream.name not in entry.trusted_upstreams
+    policy = _policy(entry, upstream.name)
+    authorizer = Authorizer(
+        policy,
+        upstream,
+        service.tokens,
+        service.account,
+        service.nobodys,
+        bundled=len(entry.upstreams) > 1,
     )
     return Candidate(
         upstream,
-        Asking(upstream, _speaker(entry, service), reactor, in_our_name),
+        Asking(upstream, authorizer, reactor),
         Answering(upstream, entry.token_path, reactor),
         Following(upstream, reactor) if entry.redirects == "follow" else None,
-        upstream.name in entry.trusted_upstreams,
-        entry.accounts is not None or bool(entry.lent_actions),
+        policy,
     )
 
 
-def _speaker(entry: RegistryConfig, service: UpstreamService) -> Speaker:
+def _policy(entry: RegistryConfig, upstream: str) -> Policy:
     """Return who speaks at one upstream of a registry."""
     if entry.accounts is not None:
-        return _ours(service)
-    if service.upstream.name not in entry.trusted_upstreams:
-        nobody = RegbrokerSpeaks(service.upstream, service.tokens, None)
-        return NoAccountSpeaks(nobody, _ours(service), entry.lent_actions)
-    return _shared(entry, service) or _clients(entry, service)
-
-
-def _clients(entry: RegistryConfig, service: UpstreamService) -> Speaker:
-    if len(entry.upstreams) == 1:
-        return ClientSpeaks()
-    return BundleSpeaks(service.upstream.name)
-
-
-def _shared(
-    entry: RegistryConfig, service: UpstreamService
-) -> SharedWithAnonymous | None:
-    """Return who lends our account to clients without one; None for nobody."""
-    if not entry.lent_actions:
-        return None
-    clients = _clients(entry, service)
-    return SharedWithAnonymous(clients, _ours(service), entry.lent_actions)
-
-
-def _ours(service: UpstreamService) -> RegbrokerSpeaks:
-    return RegbrokerSpeaks(service.upstream, service.tokens, service.credentials)
+        return OURS
+    return Policy(upstream in entry.trusted_upstreams, entry.lent_actions)

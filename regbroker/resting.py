@@ -34,12 +34,21 @@ class Rest:
     One rest of an upstream.
 
     `now` returns seconds; `trial_seconds` is how long one request may take to
-    find out whether the upstream is back.
+    find out whether the upstream is back. The pauses, in seconds, grow from `first`
+    to `last`.
     """
 
-    def __init__(self, now: Callable[[], float], trial_seconds: float) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        trial_seconds: float,
+        first: float = FIRST_PAUSE_SECONDS,
+        last: float = LAST_PAUSE_SECONDS,
+    ) -> None:
         self._now = now
         self._trial_seconds = trial_seconds
+        self._first = first
+        self._last = last
         self._until = 0.0
         self._failures = 0
         self._failed_at = 0.0
@@ -85,9 +94,7 @@ class Rest:
         self._is_tried = False
         self.status = status
         self._told = told is not None
-        pause = min(
-            FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures - 1, 16), LAST_PAUSE_SECONDS
-        )
+        pause = min(self._first * 2.0 ** min(self._failures - 1, 16), self._last)
         if told is not None:
             pause = min(max(told, FIRST_PAUSE_SECONDS), LONGEST_REST_SECONDS)
         self._until = self._now() + pause

@@ -53,6 +53,15 @@ class Scope:
         """Whether the scope names a repository, so that its name is mapped."""
         return self.type == "repository"
 
+    @property
+    def is_clear(self) -> bool:
+        """
+        Whether it is known which repository is meant, if any is.
+
+        A token service may read what does not parse more generously than we do.
+        """
+        return bool(self.type) or "repository" not in self.text.lower()
+
     def with_name(self, name: str) -> Scope:
         """Return the same scope for another name."""
         return self._rewritten(name, self.actions)
@@ -79,6 +88,17 @@ def parse_scope(text: str) -> Scope:
         match["name"],
         tuple(action for action in match["actions"].split(",") if action),
     )
+
+
+def offered_scopes(text: str) -> tuple[Scope, ...]:
+    """
+    Return those scopes of an upstream's challenge that a client can be sent for.
+
+    What it is told it asks for, so nothing is told that would not be taken.
+    """
+    scopes = parse_scopes([text], bounded=False)
+    taken = (s for s in scopes if s.is_clear and len(s.text) <= MAX_SCOPE_LENGTH)
+    return tuple(taken)[:MAX_SCOPES]
 
 
 def repository_scope(name: str, *actions: str) -> Scope:

@@ -117,12 +117,13 @@ class UploadBody:
             self._body.resumeProducing()
 
     def stopProducing(self) -> None:
-        """Lose interest in the rest."""
+        """Lose interest in the rest; what nobody has asked for is left untouched."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._body.stopProducing()
+        if not self._waiting:
+            self._body.stopProducing()
 
     def write(self, data: bytes) -> None:
         """Pass on what the client's body produces."""

@@ -23,19 +23,23 @@ class TokenCache:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._grants: OrderedDict[Hashable, Grant] = OrderedDict()
+        self._keys: dict[str, set[Hashable]] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._grants)
 
-    def get(self, key: Hashable) -> Grant | None:
+    def get(self, key: Hashable, max_age: float | None = None) -> Grant | None:
         """
         Return a token that lives for another minute at least.
 
-        Clients take any token to live that long, whatever they are told.
+        Clients take any token to live that long, whatever they are told. With
+        `max_age`, one that was received longer ago, in seconds, is not returned.
         """
         grant = self._grants.get(key)
         if grant is None:
+            return None
+        if max_age is not None and not 0 <= self._now() - grant.received <= max_age:
             return None
         if grant.expires - self._now() < MIN_LIFE_SECONDS:
             self.drop(key)
@@ -49,6 +53,7 @@ class TokenCache:
             return
         self.drop(key)
         self._grants[key] = grant
+        self._keys.setdefault(grant.token, set()).add(key)
         self._bytes += _size(grant)
         while len(self._grants) > MAX_CACHED_TOKENS or self._bytes > MAX_CACHED_BYTES:
             self.drop(next(iter(self._grants)))
@@ -58,6 +63,15 @@ class TokenCache:
         grant = self._grants.pop(key, None)
         if grant is not None:
             self._bytes -= _size(grant)
+            keys = self._keys[grant.token]
+            keys.discard(key)
+            if not keys:
+                del self._keys[grant.token]
+
+    def drop_token(self, token: str) -> None:
+        """Forget a token, whoever may have it."""
+        for key in tuple(self._keys.get(token, ())):
+            self.drop(key)
 
 
 def _size(grant: Grant) -> int:

@@ -15,6 +15,7 @@ from regbroker.config import Config, UpstreamConfig
 from regbroker.credentialhelper import CredentialHelper
 from regbroker.credentials import Credentials, PasswordFile
 from regbroker.origins import parse_origin
+from regbroker.ownaccount import OwnAccount
 from regbroker.sandbox import SandboxService
 from regbroker.searchservice import SearchService
 from regbroker.upstreams import Upstream
@@ -28,14 +29,17 @@ class UpstreamService(Service):
         self,
         upstream: Upstream,
         tokens: UpstreamTokens,
-        credentials: Credentials | None,
+        account: OwnAccount,
+        nobodys: OwnAccount,
         sandbox: SandboxService | None,
         search: SearchService | None = None,
     ) -> None:
         self.setName(f"upstream {upstream.name}")
         self.upstream = upstream
         self.tokens = tokens
-        self.credentials = credentials
+        #: Our account there, and one for who is to have none.
+        self.account = account
+        self.nobodys = nobodys
         self.search = search
         self._sandbox = sandbox
 
@@ -53,8 +57,7 @@ class UpstreamService(Service):
         """Close the connections that nobody uses, and the sandbox."""
         super().stopService()
         self.upstream.close()
-        if self.credentials is not None:
-            self.credentials.close()
+        self.account.close()
         closing = [self.tokens.close()]
         if self.search is not None:
             closing.append(self.search.close())
@@ -72,10 +75,13 @@ def build_upstream(
         directory = Path(config.state_directory).resolve() / "sandbox" / entry.name
         sandbox = SandboxService(reactor, directory, entry.users)
     upstream = Upstream(entry, reactor)
+    tokens = UpstreamTokens(upstream, reactor, time.time)
+    credentials = _build_credentials(entry, reactor)
     return UpstreamService(
         upstream,
-        UpstreamTokens(upstream, reactor, time.time),
-        _build_credentials(entry, reactor),
+        tokens,
+        OwnAccount(upstream, tokens, credentials, reactor),
+        OwnAccount(upstream, tokens, None, reactor),
         sandbox,
         _build_search_service(upstream, reactor),
     )

@@ -2,15 +2,15 @@
 The registries behind: their connections, and what is known of their challenge.
 
 The token service of an upstream is learnt from the 401 that its ``/v2/``
-answers, and learnt again in the background. An upstream that is down when
-regbroker starts is asked until it answers.
+answers, and learnt again in the background; and from every other challenge that it
+sends (`regbroker.discovery`). An upstream that is down when regbroker starts is
+asked until it answers.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from twisted.web.iweb import IBodyProducer
 
 from regbroker import __version__
 from regbroker.bodies import MAX_ERROR_BYTES
-from regbroker.challenges import Challenge, find_bearer, parse_challenges
+from regbroker.challenges import Challenge
 from regbroker.coalescing import Coalescer
 from regbroker.config import UpstreamConfig
 from regbroker.connections import Connections, Reply
+from regbroker.discovery import Discovery, Knowledge
 from regbroker.errors import (
     HTTPError,
     TooManyRequests,
@@ -33,9 +34,9 @@ from regbroker.errors import (
 )
 from regbroker.headers import Header, via
 from regbroker.origins import Origin
-from regbroker.realms import Realm, RealmRefused, allowed_realm, parse_realm
 from regbroker.redirects import OwnAddress
 from regbroker.resting import LONGEST_REST_SECONDS, Rests, parse_retry_after
+from regbroker.scopes import Scope
 from regbroker.storages import Storages
 from regbroker.streams import gather_body
 from regbroker.tls import Trust
@@ -53,22 +54,6 @@ PING_SECONDS = 15.0
 USER_AGENT: Header = (b"User-Agent", f"regbroker/{__version__}".encode())
 
 _log = Logger()
-
-
-@dataclass(frozen=True)
-class Knowledge:
-    """
-    What an upstream's ping has told.
-
-    `challenges` is empty when the upstream wants no credentials. `realm` is
-    the token service; None when there is none, or when it was refused, and
-    then `problem` says why.
-    """
-
-    challenges: tuple[Challenge, ...]
-    realm: Realm | None = None
-    service: str = ""
-    problem: str = ""
 
 
 class Upstream:
@@ -89,6 +74,7 @@ class Upstream:
         )
         self._connections: Connections | None = None
         self._origin: Origin | None = None
+        self._discovery: Discovery | None = None
         #: The registry's and its token service's, for registries that have another
         #: upstream to ask meanwhile.
         self.rests = Rests(clock.seconds, config.answer_timeout)
@@ -113,6 +99,9 @@ class Upstream:
     def open(self, origin: Origin) -> None:
         """Begin to use the upstream at `origin`, and to learn its challenge."""
         self._origin = origin
+        self._discovery = Discovery(
+            origin, self.config.realm, self.config.service, self.config.token_hosts
+        )
         endpoint = self._trust.endpoint(
             self._clock, origin, self.config.connect_timeout
         )
@@ -174,45 +163,52 @@ class Upstream:
         """
         return self.known or await self._learn()
 
-    async def _learn(self) -> Knowledge:
+    async def token_service(self, scopes: Iterable[Scope]) -> Knowledge:
+        """
+        Return the same; where the ping passes, a repository is asked who is behind.
+
+        `scopes` are in upstream names. Raises as `knowledge`.
+        """
+        known = await self.knowledge()
+        name = next((scope.name for scope in scopes if scope.is_repository), None)
+        if known.realm is not None or known.challenges or name is None:
+            return known
+        target = proof_target(name)
         try:
-            known = await self._learning.run("ping", self._ask)
+            return await self._learning.run(target, lambda: self._ask_at(target))
         except TimeoutError as error:
             raise UpstreamTimeout("the upstream registry did not answer") from error
+
+    def learn(
+        self, challenges: tuple[Challenge, ...], proof: str, had_credentials: bool
+    ) -> None:
+        """Note the challenges of any answer; see `Discovery.challenged`."""
+        if self._discovery is not None and self.known is not None:
+            self._note(self._discovery.challenged(challenges, proof, had_credentials))
+
+    async def _learn(self) -> Knowledge:
+        try:
+            return await self._learning.run("ping", self._ping)
+        except TimeoutError as error:
+            raise UpstreamTimeout("the upstream registry did not answer") from error
+
+    async def _ping(self) -> Knowledge:
+        reply = await self.request("GET", "/v2/", [USER_AGENT, via(())])
+        await gather_body(reply, MAX_ERROR_BYTES)
+        check_answered(reply)
+        assert self._discovery is not None
+        known = self._discovery.pinged(reply.challenges if reply.status == 401 else ())
         self._note(known)
         return known
 
-    async def _ask(self) -> Knowledge:
-        reply = await self.request("GET", "/v2/", [USER_AGENT, via(())])
-        await gather_body(reply, MAX_ERROR_BYTES)
-        if reply.status >= 500 or reply.status == 429:
-            told = reply.header(b"Retry-After")
-            headers = [(b"Retry-After", told)] if told is not None else []
-            message = f"the upstream registry answered with status {reply.status}"
-            if reply.status == 429:
-                raise TooManyRequests(message, headers=headers)
-            raise UpstreamUnavailable(message, headers=headers)
-        if reply.status != 401:
-            return Knowledge(())
-        values = reply.headers.getRawHeaders(b"WWW-Authenticate", ())
-        challenges = parse_challenges(value.decode("latin-1") for value in values)
-        return self._judged(challenges)
-
-    def _judged(self, challenges: tuple[Challenge, ...]) -> Knowledge:
-        bearer = find_bearer(challenges)
-        service = (bearer and bearer.get("service")) or ""
-        if self.config.realm:
-            realm = parse_realm(self.config.realm)
-            return Knowledge(challenges, realm, self.config.service or service)
-        if bearer is None or self._origin is None:
-            return Knowledge(challenges)
-        try:
-            allowed = allowed_realm(
-                bearer.realm or "", self._origin, self.config.token_hosts
-            )
-        except RealmRefused as error:
-            return Knowledge(challenges, None, service, str(error))
-        return Knowledge(challenges, allowed, service)
+    async def _ask_at(self, target: str) -> Knowledge:
+        reply = await self.request("GET", target, [USER_AGENT, via(())])
+        reply.abort()
+        check_answered(reply)
+        if reply.status == 401:
+            self.learn(reply.challenges, target, had_credentials=False)
+        assert self.known is not None
+        return self.known
 
     def _note(self, known: Knowledge) -> None:
         if known == self.known:
@@ -229,7 +225,8 @@ class Upstream:
                 service=known.service,
             )
         else:
-            how = "Basic credentials" if known.challenges else "no credentials"
+            wants = known.challenges or known.proof
+            how = "Basic credentials" if wants else "no credentials"
             _log.info("{section}: wants {how}", section=section, how=how)
 
     def _learn_in_background(self) -> None:
@@ -259,3 +256,20 @@ class Upstream:
         )
         self._timer = self._clock.callLater(seconds, self._learn_in_background)
         self._retry_seconds = min(self._retry_seconds * 2, LAST_RETRY_SECONDS)
+
+
+def check_answered(reply: Reply) -> None:
+    """Raise `TooManyRequests` or `UpstreamUnavailable` for what is no answer."""
+    if reply.status < 500 and reply.status != 429:
+        return
+    told = reply.header(b"Retry-After")
+    headers = [(b"Retry-After", told)] if told is not None else []
+    message = f"the upstream registry answered with status {reply.status}"
+    if reply.status == 429:
+        raise TooManyRequests(message, headers=headers)
+    raise UpstreamUnavailable(message, headers=headers)
+
+
+def proof_target(name: str) -> str:
+    """Return a target that reads of a repository, and costs little."""
+    return f"/v2/{name}/tags/list?n=1"

@@ -18,12 +18,13 @@ from typing import Any
 from twisted.internet.defer import Deferred, TimeoutError
 
 from regbroker.coalescing import Coalescer
+from regbroker.discovery import Knowledge
 from regbroker.errors import UpstreamMalformed, UpstreamTimeout
 from regbroker.grants import Grant, TokenRequest, parse_reply
 from regbroker.scopes import Scope
 from regbroker.tokencache import TokenCache
 from regbroker.tokenservice import TokenReply, TokenService
-from regbroker.upstreams import Knowledge, Upstream
+from regbroker.upstreams import Upstream
 
 #: docker gives its token request 15 s.
 TOKEN_SECONDS = 13.0
@@ -52,7 +53,8 @@ class UpstreamTokens:
         self, upstream: Upstream, clock: Any, now: Callable[[], float]
     ) -> None:
         self._upstream = upstream
-        self._now = now
+        #: The clock on which tokens live, in seconds since 1970.
+        self.now = now
         self._service = TokenService(
             upstream.trust, upstream.config.connect_timeout, clock
         )
@@ -65,25 +67,37 @@ class UpstreamTokens:
         self._exchanges.cancel()
         return self._service.close()
 
-    def forget(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> None:
-        """Drop the token that `get` would return: the upstream has refused it."""
-        if self._upstream.known is not None:
-            self._cache.drop(self._cache_key(request, self._upstream.known, scopes))
+    def drop(self, token: str) -> None:
+        """Forget a token: the registry has just refused it."""
+        self._cache.drop_token(token)
 
-    async def are_issued(self) -> bool:
+    async def are_issued(self, scopes: tuple[Scope, ...] = ()) -> bool:
         """Tell whether the upstream sends clients to a token service."""
-        known = await self._upstream.knowledge()
+        known = await self._upstream.token_service(scopes)
         # One that may not be used is a problem that is to be told.
         return known.realm is not None or bool(known.problem)
 
-    async def get(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> Grant:
+    def cached(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> Grant | None:
+        """Return the token that `get` would return without asking, or None."""
+        known = self._upstream.known
+        if known is None or known.realm is None:
+            return None
+        return self._cache.get(self._cache_key(request, known, scopes))
+
+    async def get(
+        self,
+        request: TokenRequest,
+        scopes: tuple[Scope, ...],
+        max_age: float | None = None,
+    ) -> Grant:
         """
         Return a token for these scopes, in upstream names.
 
-        The scopes of `request` itself are not looked at. Raises `TokenRefused`
-        or `UpstreamError`.
+        The scopes of `request` itself are not looked at. A token received more than
+        `max_age` seconds ago is asked for anew. Raises `TokenRefused` or
+        `UpstreamError`.
         """
-        known = await self._upstream.knowledge()
+        known = await self._upstream.token_service(scopes)
         if known.realm is None:
             raise UpstreamMalformed(
                 "the upstream registry has no token service that may be used"
@@ -91,7 +105,7 @@ class UpstreamTokens:
                 else "the upstream registry issues no tokens"
             )
         key = self._cache_key(request, known, scopes)
-        grant = self._cache.get(key)
+        grant = self._cache.get(key, max_age)
         if grant is not None:
             return grant
 
@@ -123,7 +137,7 @@ class UpstreamTokens:
 
     def _granted(self, reply: TokenReply) -> Grant:
         if 200 <= reply.status < 300:
-            return parse_reply(reply.body, self._now())
+            return parse_reply(reply.body, self.now())
         if reply.status < 400:
             raise UpstreamMalformed(
                 f"the upstream's token service answered with status {reply.status}"
@@ -142,13 +156,11 @@ class UpstreamTokens:
                 request.refresh_token,
                 # A refresh token is good for the client it was issued to.
                 request.client_id if request.refresh_token else "",
-                # In the digest, so that keys do not grow with the scopes.
+                # In the digest, so that keys do not grow with what clients write.
                 sorted(set(map(str, scopes))),
+                known.service or request.service,
+                str(known.realm),
+                request.offline,
             )
         ).encode("utf-8", "backslashreplace")
-        return (
-            hmac.digest(self._key, credentials, hashlib.sha256),
-            known.realm,
-            known.service or request.service,
-            request.offline,
-        )
+        return hmac.digest(self._key, credentials, hashlib.sha256)

@@ -10,27 +10,31 @@ from urllib.parse import parse_qsl
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.broker import MAX_REMEMBERED_USERS, MAX_USER_LENGTH, Broker
+from regbroker.broker import (
+    MAX_REMEMBERED_USERS,
+    MAX_USER_LENGTH,
+    REUSE_SECONDS,
+    Broker,
+)
 from regbroker.errors import (
-    BadRequest,
-    NameInvalid,
     NameUnknown,
     UpstreamMalformed,
     UpstreamRefused,
 )
 from regbroker.grants import Grant, TokenRequest, parse_post
 from regbroker.mapping import Mapping
+from regbroker.policies import Policy
 from regbroker.rules import parse_rule
 from regbroker.scopes import Scope, parse_scopes
-from regbroker.speakers import SharedWithAnonymous, lent
 from tests.brokercase import ALICE, HOST, PULL, BrokerTestCase, granted
 from tests.scripted import response
 
 
 class ScopeTests(BrokerTestCase):
-    async def scopes(self, query: str) -> list[str]:
-        """The scopes that the upstream is asked for."""
-        asking = self.get(query)
+    async def scopes(self, query: str, user: str | None = ALICE) -> list[str]:
+        """The scopes that the upstream is asked for, at whatever time."""
+        self.now += REUSE_SECONDS + 301
+        asking = self.get(query, user)
         call = await self.upstream.call()
         call.answer(granted())
         await asking
@@ -74,11 +78,20 @@ class ScopeTests(BrokerTestCase):
             "aws,repository:acme_secret/app:pull/x",
         ):
             for user in (ALICE, None):
-                asking = self.get(f"scope={scope}&{PULL}", user)
-                await self.assertFailure(asking, BadRequest)
+                self.assertEqual(
+                    await self.scopes(f"scope={scope}&{PULL}", user),
+                    ["repository:acme_team/app:pull"],
+                )
         asking = self.post(scope="Repository:acme_secret/app:pull")
-        await self.assertFailure(asking, BadRequest)
-        self.assertEqual(self.upstream.calls, [])
+        call = await self.upstream.call()
+        self.assertNotIn("secret", (await call.body()).decode())
+        call.answer(granted())
+        await asking
+
+    async def test_nothing_clear(self) -> None:
+        """A login is none the worse for what some upstream has told to ask for."""
+        for scope in ("repository::pull", "repository:UPPER:pull"):
+            self.assertEqual(await self.scopes(f"scope={scope}"), [])
 
     async def test_unmapped(self) -> None:
         """What is not served here is left out, not refused, beside credentials."""
@@ -95,11 +108,10 @@ class ScopeTests(BrokerTestCase):
         self.assertEqual(self.upstream.calls, [])
 
     async def test_no_name(self) -> None:
-        """A scope whose name is none is a bad request."""
+        """A scope whose name is none is left out."""
         for name in ("UPPER", "..", "team//app", "team/../x"):
-            asking = self.get(f"scope=repository:{name}:pull")
-            await self.assertFailure(asking, NameInvalid)
-        self.assertEqual(self.upstream.calls, [])
+            scopes = await self.scopes(f"scope=repository:{name}:pull&{PULL}")
+            self.assertEqual(scopes, ["repository:acme_team/app:pull"])
 
     async def test_with_host(self) -> None:
         """A scope may name the registry before the repository."""
@@ -394,14 +406,11 @@ class UserTests(BrokerTestCase):
         self.assertEqual(self.broker.user_of("0"), "bob")
 
 
-class _Shared(SharedWithAnonymous):
+class _Account:
     """Our own account, whose token service sends a refresh token unasked."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Scope, ...]] = []
-
-    def lent(self, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
-        return lent(scopes, frozenset({"pull"}))
 
     async def grant(self, scopes: tuple[Scope, ...]) -> Grant:
         self.asked.append(scopes)
@@ -413,10 +422,12 @@ class SharedAccountTests(SynchronousTestCase):
 
     def granted(self, scope: str) -> bytes:
         """Return the reply to an anonymous request."""
-        self.shared = _Shared()
+        self.account = _Account()
+        account: Any = self.account
         mapping = Mapping([parse_rule("team = acme_team")], ["up"])
         nobody: Any = None
-        broker = Broker("up", nobody, mapping, lambda: 1000.0, self.shared)
+        policy = Policy(clients=True, lent=frozenset({"pull"}))
+        broker = Broker("up", nobody, mapping, lambda: 1000.0, account, policy)
         request = TokenRequest("GET", scopes=parse_scopes([scope]))
         wanted = broker.wanted(request, "localhost")
         granting = broker.grant(request, wanted, "localhost")
@@ -427,5 +438,5 @@ class SharedAccountTests(SynchronousTestCase):
         reply = self.granted("repository:team/app:pull,push")
         self.assertIn(b"lent", reply)
         self.assertNotIn(b"our-identity", reply)
-        ((scope,),) = self.shared.asked
+        ((scope,),) = self.account.asked
         self.assertEqual(str(scope), "repository:acme_team/app:pull")

@@ -13,14 +13,16 @@ ROWS = {
     "pure": "names scopes challenges rules mapping headers queries origins addresses"
     " redirects hops realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
-    " bundles searches sources cors config inivalues inisection inisections inioptions"
+    " bundles searches sources cors discovery policies loginrecord"
+    " config inivalues inisection inisections inioptions"
     " iniuses ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
     " storages upstreams documents tokenservice searchservice coalescing observe"
     " watchedfile keyfile signing credentials credentialhelper htpasswd ldapconnection"
     " ldapsearch ldap credchecker checking",
     "sandbox": "sandbox sandbox.*",
-    "behaviour": "attempts upstreamtokens speakers broker bundlebroker localbroker",
+    "behaviour": "attempts upstreamtokens authorization ownlogin ownaccount authorizing"
+    " broker bundlebroker localbroker",
     "web": "web web.*",
     "assembly": "localparts upstreamparts registryparts service",
     "edges": "greeting tap cli __main__",

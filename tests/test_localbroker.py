@@ -15,7 +15,6 @@ from regbroker.accounts import Account
 from regbroker.errors import (
     AccountsUnavailable,
     BadRequest,
-    NameInvalid,
     Unauthorized,
 )
 from regbroker.grants import TokenRequest, parse_get, parse_post
@@ -178,9 +177,9 @@ class GrantTests(LocalBrokerTestCase):
         self.assertEqual(self.granted(self.get(query, BOB)), {"catalog": ("*",)})
 
     def test_no_name(self) -> None:
-        """What is no name is an error, as at any registry."""
-        request = parse_get("scope=repository:UPPER:pull", ALICE)
-        self.assert_fails(self.broker.grant(request, HOST, ADDRESS), NameInvalid)
+        """What is no name is granted nothing, and does not stop a login."""
+        for scope in ("repository:UPPER:pull", "repository::pull"):
+            self.assertEqual(self.granted(self.get(f"scope={scope}")), {})
 
     def test_wrong_password(self) -> None:
         """401 with a challenge for Basic; the address is the client's."""

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
 from regbroker.config import UpstreamConfig
+from regbroker.discovery import Knowledge
 from regbroker.errors import TooManyRequests, UpstreamUnavailable
 from regbroker.headers import came_from_here
 from regbroker.origins import Origin
@@ -17,7 +18,6 @@ from regbroker.upstreams import (
     FIRST_RETRY_SECONDS,
     LAST_RETRY_SECONDS,
     RELEARN_SECONDS,
-    Knowledge,
     Upstream,
 )
 from tests.certificates import authority, issued

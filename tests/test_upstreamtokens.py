@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError
 
+from regbroker.broker import REUSE_SECONDS
 from regbroker.errors import (
     UpstreamMalformed,
     UpstreamRefused,
@@ -20,6 +21,7 @@ from regbroker.errors import (
 from regbroker.grants import MAX_REPLY_BYTES, parse_get
 from regbroker.upstreamtokens import TOKEN_SECONDS, UpstreamTokens
 from tests.brokercase import ALICE, BOB, PULL, BrokerTestCase, granted
+from tests.proxycase import TOKENS
 from tests.scripted import Call, response
 
 
@@ -64,12 +66,33 @@ class CacheTests(BrokerTestCase):
         """The same credentials and scopes get the same token, without asking."""
         self.upstream.handler = lambda call: granted("t1", expires_in=300)
         first = json.loads(await self.get(PULL))
-        self.now += 200
+        self.now += 50
         second = json.loads(await self.get(f"{PULL}&account=alice&client_id=other"))
         self.assertEqual(len(self.upstream.calls), 1)
         self.assertEqual(second["token"], first["token"])
-        self.assertEqual((first["expires_in"], second["expires_in"]), (300, 100))
+        self.assertEqual((first["expires_in"], second["expires_in"]), (300, 250))
         self.assertNotEqual(first["issued_at"], second["issued_at"])
+
+    async def test_login_is_looked_at_again(self) -> None:
+        """A password that is taken back upstream is good for a minute more at most."""
+        self.upstream.handler = lambda call: granted(
+            f"t{len(self.upstream.calls)}", expires_in=300
+        )
+        self.assertEqual(await self.token(PULL), "t1")
+        self.now += REUSE_SECONDS
+        self.assertEqual(await self.token(PULL), "t1")
+        self.now += 1
+        self.assertEqual(await self.token(PULL), "t2")
+        self.assertEqual(await self.token(PULL), "t2")
+
+    async def test_refused(self) -> None:
+        """A token that the registry has refused is not given out again."""
+        self.count()
+        both = f"{PULL}&scope=repository:team/b:pull"
+        self.assertEqual([await self.token(q) for q in (PULL, both)], ["t1", "t2"])
+        self.tokens.drop("t1")
+        self.tokens.drop("never seen")
+        self.assertEqual([await self.token(q) for q in (PULL, both)], ["t3", "t2"])
 
     async def test_size_of_keys(self) -> None:
         """What a token is kept under does not grow with what was asked for."""
@@ -116,11 +139,11 @@ class CacheTests(BrokerTestCase):
         self.upstream.handler = lambda call: granted(
             f"t{len(self.upstream.calls)}", expires_in=300
         )
-        self.assertEqual(await self.token(PULL), "t1")
+        self.assertEqual(await self.token(PULL, None), "t1")
         self.now += 239
-        self.assertEqual(await self.token(PULL), "t1")
+        self.assertEqual(await self.token(PULL, None), "t1")
         self.now += 2
-        self.assertEqual(await self.token(PULL), "t2")
+        self.assertEqual(await self.token(PULL, None), "t2")
 
     async def test_refresh_tokens_are_not_kept(self) -> None:
         """A reply with a refresh token is for who has asked, and for nobody else."""
@@ -233,7 +256,29 @@ class WithoutTokensTests(BrokerTestCase):
     async def test_no_tokens(self) -> None:
         """An upstream without a token service issues none."""
         self.assertIn("no tokens", await self.asked('Basic realm="x"'))
-        self.assertIn("no tokens", await self.asked())
+
+    async def test_asked_at_the_repository(self) -> None:
+        """Where the ping passes, the repository says where tokens are."""
+        self.upstream.ping = response(200)
+        self.registry.known = None
+        asking = self.get(PULL)
+        call = await self.upstream.call()
+        self.assertEqual(call.target, "/v2/acme_team/app/tags/list?n=1")
+        self.assertIsNone(call.header(b"Authorization"))
+        challenge = TOKENS.format(url=self.upstream.url)
+        call.reply(401, f"WWW-Authenticate: {challenge}")
+        call = await self.upstream.call()
+        self.assertTrue(call.target.startswith("/token?"))
+        call.answer(granted("t0"))
+        self.assertEqual(json.loads(await asking)["token"], "t0")
+
+    async def test_no_tokens_anywhere(self) -> None:
+        """A repository that is open, too, issues none."""
+        self.upstream.ping = response(200)
+        self.upstream.handler = lambda call: response(200)
+        self.registry.known = None
+        error: Any = await self.assertFailure(self.get(PULL), UpstreamMalformed)
+        self.assertIn("no tokens", error.message)
 
     async def test_realm_not_allowed(self) -> None:
         """Credentials do not go where nobody has allowed them to."""

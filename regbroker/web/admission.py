@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, TimeoutError
 
 from regbroker.challenges import Challenge, format_challenge
+from regbroker.discovery import Knowledge
 from regbroker.errors import Denied, HTTPError, Unauthorized
 from regbroker.localbroker import LocalBroker, Visitor, WrongToken
 from regbroker.names import Action, Endpoint
 from regbroker.scopes import format_scopes
-from regbroker.upstreams import Knowledge, Upstream
 from regbroker.web.choosing import Candidate
 from regbroker.web.exchange import Exchange
 
@@ -38,20 +38,18 @@ class UpstreamGate:
     The upstreams decide; only what they always say is said here.
 
     `trusted` are those at which clients have accounts, `user_of` tells whose a
-    token is, `lends` whether our account is lent; `clock` is the reactor.
+    token is; `clock` is the reactor.
     """
 
     def __init__(
         self,
         trusted: Sequence[Candidate],
         user_of: Callable[[str], str | None],
-        lends: bool,
         clock: Any,
     ) -> None:
         self._trusted = trusted
         self._clock = clock
         self._user_of = user_of
-        self._lends = lends
 
     async def admit(self, exchange: Exchange) -> Visitor | None:
         """Answer the ping without credentials; let everything else in."""
@@ -63,13 +61,13 @@ class UpstreamGate:
         ):
             return None
         for candidate in self._trusted:
-            known = await self._known(candidate.upstream, exchange)
+            known = await self._known(candidate, exchange)
             if (
                 known is not None
                 and known.challenges
                 # Without a token service, who brings nothing is lent our account,
                 # and would not come back after a challenge.
-                and not (self._lends and known.realm is None)
+                and not (candidate.policy.lends and known.realm is None)
             ):
                 raise Unauthorized(
                     "authentication is required",
@@ -85,10 +83,13 @@ class UpstreamGate:
                 )
         return None
 
-    async def _known(self, upstream: Upstream, exchange: Exchange) -> Knowledge | None:
+    async def _known(
+        self, candidate: Candidate, exchange: Exchange
+    ) -> Knowledge | None:
         """Return what is known of an upstream's challenge, None if that is nothing."""
+        upstream = candidate.upstream
         if upstream.known is not None or not (
-            self._lends or len(exchange.upstreams) > 1
+            candidate.policy.lends or len(exchange.upstreams) > 1
         ):
             return upstream.known
         # Relayed, the ping would be made with our account, or at another upstream,

@@ -16,14 +16,14 @@ from regbroker.bodies import (
     error_body,
     tags_list,
 )
-from regbroker.challenges import Challenge, format_challenge, parse_challenges
+from regbroker.challenges import Challenge, format_challenge
 from regbroker.connections import Reply
 from regbroker.errors import UpstreamMalformed, UpstreamRefused
 from regbroker.headers import Header, end_to_end, limit_headers, raw_headers
 from regbroker.names import Endpoint
 from regbroker.redirects import link, redirect_location, upload_location
 from regbroker.replies import send_bytes, set_status
-from regbroker.scopes import format_scopes, parse_scopes, public_scopes
+from regbroker.scopes import format_scopes, offered_scopes, public_scopes
 from regbroker.streams import Stall, gather_plain, relay_body
 from regbroker.upstreams import Upstream
 from regbroker.web.asking import REWRITTEN
@@ -115,7 +115,7 @@ class Answering:
         lines: dict[bytes, None] = {}
         for challenge in sorted(challenges, key=lambda c: c.scheme != "bearer"):
             if challenge.scheme == "bearer":
-                scopes = parse_scopes([challenge.get("scope") or ""], bounded=False)
+                scopes = offered_scopes(challenge.get("scope") or "")
                 line = format_challenge(
                     "Bearer",
                     [
@@ -161,13 +161,7 @@ class Answering:
     def _mapped(self, exchange: Exchange, reply: Reply) -> Iterator[Header]:
         way = exchange.way
         own = replace(self._upstream.own_address(way.host), source=way.source)
-        if reply.status == 401:
-            found = reply.headers.getRawHeaders(b"WWW-Authenticate", ())
-            challenges = parse_challenges(value.decode("latin-1") for value in found)
-            known = self._upstream.known
-            yield from self.challenges(challenges, exchange) or self.challenges(
-                known.challenges if known is not None else (), exchange
-            )
+        yield from self._challenged(exchange, reply)
         location = (reply.header(b"Location") or b"").decode("latin-1")
         if location and 300 <= reply.status < 400:
             redirect = redirect_location(location, own, exchange.to_public)
@@ -189,6 +183,18 @@ class Answering:
             mapped = link(value.decode("latin-1"), own, exchange.to_public)
             if mapped is not None:
                 yield b"Link", mapped.encode("latin-1")
+
+    def _challenged(self, exchange: Exchange, reply: Reply) -> Iterator[Header]:
+        """Yield the challenges of a reply; a 401 is to have some."""
+        if exchange.asked is not None and exchange.asked.is_ours:
+            # They are for us.
+            return
+        if reply.status in (401, 403):
+            given = self.challenges(reply.challenges, exchange)
+            known = self._upstream.known
+            if not given and reply.status == 401 and known is not None:
+                given = self.challenges(known.challenges, exchange)
+            yield from given
 
     def _begin(
         self, exchange: Exchange, reply: Reply, headers: list[Header], rewritten: bool

@@ -7,10 +7,11 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from regbroker.challenges import parse_challenges
+from regbroker.authorization import Authorization
+from regbroker.authorizing import Authorizer
 from regbroker.channel import StreamingRequest
 from regbroker.connections import Reply
-from regbroker.errors import Denied, UpstreamTimeout
+from regbroker.errors import Denied, OwnAccountRefused, UpstreamTimeout
 from regbroker.headers import (
     Header,
     connection_options,
@@ -20,9 +21,9 @@ from regbroker.headers import (
     via,
 )
 from regbroker.names import Endpoint
+from regbroker.ownlogin import NO_RIGHT
 from regbroker.queries import join_target
 from regbroker.requestbody import request_body
-from regbroker.speakers import Speaker, Spoken, own_account_refused
 from regbroker.streams import Stall, UploadBody
 from regbroker.upstreams import Upstream
 from regbroker.web.exchange import Asked, Exchange
@@ -36,31 +37,23 @@ UPLOADING = (Endpoint.UPLOADS, Endpoint.UPLOAD)
 _NOT_FOR_LISTS = frozenset({b"accept-encoding", b"range", b"if-range"})
 
 
-def _is_lacking(reply: Reply) -> bool:
-    found = reply.headers.getRawHeaders(b"WWW-Authenticate", ())
-    challenges = parse_challenges(value.decode("latin-1") for value in found)
-    return any(one.get("error") == "insufficient_scope" for one in challenges)
+#: A request is sent again when its token has run out, and when the upstream says
+#: which one it wants.
+MAX_SENT = 3
 
 
 class Asking:
     """
     Sends exchanges to one upstream.
 
-    With `in_our_name` clients have no accounts there, and of their headers only
-    those go up that `headers_in_our_name` knows.
+    Where clients have no accounts, of their headers only those go up that
+    `headers_in_our_name` knows.
     """
 
-    def __init__(
-        self,
-        upstream: Upstream,
-        speaker: Speaker,
-        clock: Any,
-        in_our_name: bool,
-    ) -> None:
+    def __init__(self, upstream: Upstream, authorizer: Authorizer, clock: Any) -> None:
         self._upstream = upstream
-        self._speaker = speaker
+        self._authorizer = authorizer
         self._clock = clock
-        self._in_our_name = in_our_name
 
     async def ask(self, exchange: Exchange) -> Reply:
         """
@@ -92,27 +85,32 @@ class Asking:
         """
         Send a request with this query; as `ask` otherwise.
 
-        When the upstream refuses our own account, it is asked for anew and the
-        request sent once more, if it has no body.
+        When the upstream refuses what is ours, and there is something else to say,
+        the request is sent again, if nothing of its body has been read.
         """
-        reply, spoken = await self._send_once(exchange, query)
-        if reply.status != 401 or not spoken.is_ours:
-            return reply
-        lacking = _is_lacking(reply)
-        reply.abort()
-        if lacking:
-            # A token for just this was at hand: our account is in order, and may
-            # not. Many registries say so for a repository that is not there.
-            raise Denied("regbroker's own account has no right to this upstream")
-        self._speaker.refused(spoken)
-        if request_body(exchange.request) is None:
-            reply, _ = await self._send_once(exchange, query)
-            if reply.status != 401:
+        needed = exchange.wanted(of_upstream=True)
+        said = await self._authorizer.authorize(exchange.authorization, needed)
+        for _ in range(MAX_SENT):
+            reply, again = await self._authorizer.reconsider(
+                said, needed, await self._send_once(exchange, query, said)
+            )
+            if again is None:
+                return reply
+            repeatable = _can_be_repeated(exchange)
+            if not repeatable and reply.status == 403 and said.grant is not None:
                 return reply
             reply.abort()
-        raise own_account_refused(self._upstream, reply.status)
+            if not repeatable:
+                raise OwnAccountRefused(
+                    "regbroker has logged in anew; send the request again",
+                    headers=[(b"Retry-After", b"1")],
+                )
+            said = again
+        raise Denied(NO_RIGHT)
 
-    async def _send_once(self, exchange: Exchange, query: str) -> tuple[Reply, Spoken]:
+    async def _send_once(
+        self, exchange: Exchange, query: str, said: Authorization
+    ) -> Reply:
         request, event = exchange.request, exchange.event
         path = exchange.target.path
         if exchange.route is not None:
@@ -121,15 +119,13 @@ class Asking:
         expects = isinstance(request, StreamingRequest) and (
             request.body.expects_continue
         )
-        spoken = await self._speaker.speak(
-            exchange.authorization, exchange.wanted(of_upstream=True)
-        )
-        headers = list(self._headers(exchange, self._in_our_name or spoken.is_ours))
-        if spoken.value is not None:
-            headers.append((b"Authorization", spoken.value.encode("latin-1")))
+        in_our_name = said.is_ours or not self._authorizer.policy.clients
+        headers = list(self._headers(exchange, in_our_name))
+        if said.value is not None:
+            headers.append((b"Authorization", said.value.encode("latin-1")))
         if expects:
             headers.append((b"Expect", b"100-continue"))
-        asked = Asked(join_target(path, query), tuple(headers), spoken.is_ours)
+        asked = Asked(join_target(path, query), tuple(headers), said.is_ours)
         exchange.asked = asked
         before = event.seconds
         asking: Deferred[Reply]
@@ -152,7 +148,7 @@ class Asking:
             )
         )
         try:
-            return await asking, spoken
+            return await asking
         except CancelledError:
             if not stalled:
                 raise
@@ -186,3 +182,12 @@ class Asking:
             yield b"Content-Type", b"application/octet-stream"
         yield from exchange.way.headers()
         yield via(given.getRawHeaders(b"Via", ()))
+
+
+def _can_be_repeated(exchange: Exchange) -> bool:
+    """Tell whether nothing of a request's body has been read from the client."""
+    request = exchange.request
+    if request_body(request) is None:
+        return True
+    # It waits for "100 Continue" still.
+    return isinstance(request, StreamingRequest) and request.body.expects_continue

@@ -33,6 +33,7 @@ from regbroker.errors import (
 )
 from regbroker.headers import Header
 from regbroker.names import Endpoint
+from regbroker.policies import CLIENTS_OWN, Policy
 from regbroker.resting import Rest
 from regbroker.upstreams import Upstream
 from regbroker.web.answering import Answering
@@ -72,15 +73,13 @@ class Candidate:
     asking: Asking
     answering: Answering
     following: Following | None = None
-    #: Whether clients have accounts there, and their credentials are passed on.
-    is_trusted: bool = False
-    #: Whether regbroker has an account there, and speaks with it for others.
-    is_ours: bool = False
+    #: Who speaks there: clients with accounts of their own, or we for them.
+    policy: Policy = CLIENTS_OWN
 
     def who(self, exchange: Exchange) -> str:
         """Return a text for the account that the upstream sees a request of."""
-        nobody = "ours" if self.is_ours else ""
-        if not self.is_trusted or exchange.authorization is None:
+        nobody = "ours" if self.policy.lends else ""
+        if not self.policy.clients or exchange.authorization is None:
             return nobody
         if exchange.token_user is not None and exchange.token_user != "-":
             # What the token service has found; the same for all of a user's tokens.
@@ -148,7 +147,7 @@ class Choosing:
         upstreams = exchange.upstreams
         if exchange.target.endpoint is Endpoint.BASE and exchange.basic_user:
             # A password is good where the client has its account, and nowhere else.
-            trusted = [n for n in upstreams if self._candidates[n].is_trusted]
+            trusted = [n for n in upstreams if self._candidates[n].policy.clients]
             upstreams = tuple(trusted) or upstreams
         candidate, reply = await self.first(exchange, upstreams, ask)
         await candidate.answering.answer(exchange, reply)

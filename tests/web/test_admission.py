@@ -12,15 +12,16 @@ from twisted.web.test.requesthelper import DummyRequest
 
 from regbroker.challenges import Challenge, parse_challenges
 from regbroker.config import UpstreamConfig
+from regbroker.discovery import Knowledge
 from regbroker.errors import Denied, Unauthorized, UpstreamUnavailable
 from regbroker.headers import ClientWay
 from regbroker.localbroker import Visitor, WrongToken
 from regbroker.mapping import Mapping
 from regbroker.names import Action, parse_path
 from regbroker.observe import Event
+from regbroker.policies import Policy
 from regbroker.realms import parse_realm
 from regbroker.rules import parse_rule
-from regbroker.upstreams import Knowledge
 from regbroker.web.admission import LocalGate, UpstreamGate
 from regbroker.web.choosing import Candidate
 from regbroker.web.exchange import Exchange
@@ -233,8 +234,11 @@ class UpstreamGateTests(GateTestCase):
         broker: Any = TokenUsers()
         answering: Any = FakeAnswering()
         asking: Any = None
-        candidate = Candidate(upstream, asking, answering)
-        return UpstreamGate([candidate], broker.user_of, lends, Clock())
+        lent = frozenset({"pull"} if lends else ())
+        candidate = Candidate(
+            upstream, asking, answering, policy=Policy(clients=True, lent=lent)
+        )
+        return UpstreamGate([candidate], broker.user_of, Clock())
 
     def test_ping(self) -> None:
         """It is answered here when it is known what the upstream will say."""

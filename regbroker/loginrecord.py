@@ -1,0 +1,90 @@
+"""
+What an upstream has said to one login of ours: taken, refused, or nothing yet.
+
+Registries lock accounts for wrong passwords. So a login that was refused is shown
+again only after a pause, which grows; and since some say 401 for want of a right,
+what it was refused about is remembered, in case it proves good.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+
+from regbroker.resting import Rest
+
+FIRST_PAUSE_SECONDS = 10.0
+LAST_PAUSE_SECONDS = 900.0
+
+#: How long a good login is not shown again about what it was refused about.
+LACKING_SECONDS = 300.0
+MAX_LACKING = 1024
+
+
+class LoginRecord:
+    """
+    The record of one login; `now` returns seconds.
+
+    `trial_seconds` is how long it may take to find out whether a login that was
+    refused is taken by now.
+    """
+
+    def __init__(self, now: Callable[[], float], trial_seconds: float) -> None:
+        self._now = now
+        self._rest = Rest(now, trial_seconds, FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS)
+        self._confirmed_at: float | None = None
+        self._doubted: set[str] = set()
+        self._lacking: OrderedDict[str, float] = OrderedDict()
+        #: Whether it was refused, and not taken since.
+        self.is_refused = False
+
+    def is_confirmed(self, seconds: float) -> bool:
+        """Tell whether it was taken within the last `seconds`."""
+        if self.is_refused or self._confirmed_at is None:
+            return False
+        return self._now() - self._confirmed_at < seconds
+
+    def may_show(self) -> bool:
+        """Tell whether to show it, refused as it is: one may, after each pause."""
+        return self._rest.may_ask()
+
+    def confirmed(self, started: float) -> bool:
+        """
+        Note that it was taken by a request made at `started`.
+
+        Tells whether that is the end of a refusal: then what it was refused about
+        is what it has no right to.
+        """
+        if self.is_refused and not self._rest.succeeded(started):
+            return False
+        was_refused, self.is_refused = self.is_refused, False
+        self._confirmed_at = self._now()
+        for name in self._doubted:
+            self._lacking[name] = self._now() + LACKING_SECONDS
+            self._lacking.move_to_end(name)
+        while len(self._lacking) > MAX_LACKING:
+            self._lacking.popitem(last=False)
+        self._doubted.clear()
+        return was_refused
+
+    def refused(
+        self, status: int, about: Iterable[str], started: float
+    ) -> float | None:
+        """
+        Note that it was refused to a request made at `started`.
+
+        `about` are the names of the request's repositories. Returns for how many
+        seconds it is not shown; None when that is known already.
+        """
+        self.is_refused = True
+        self._doubted.update(about)
+        return self._rest.failed(status, None, started)
+
+    def given_up(self, started: float) -> None:
+        """Note that what `may_show` allowed ended without a verdict."""
+        self._rest.given_up(started)
+
+    def is_lacking(self, about: Iterable[str]) -> bool:
+        """Tell whether it is good, but has no right to one of these repositories."""
+        now = self._now()
+        return any(self._lacking.get(name, 0.0) > now for name in about)

@@ -1,0 +1,220 @@
+"""
+The login of our own account: what it is, and when it is shown.
+
+A login that nobody has shown for a moment is shown by one request, and the others
+wait for how that ends: a wrong password is shown once, not once for each of them.
+One that is refused is asked for anew, from where it comes, and tried if it is
+another; else it is not shown again before a pause has passed, and then for nothing
+but to log in (`regbroker.loginrecord`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from regbroker.credentials import Credentials, Login
+from regbroker.errors import Denied, HTTPError, OwnAccountRefused
+from regbroker.loginrecord import LoginRecord
+
+OWN_ACCOUNT_REFUSED = "the upstream registry refuses regbroker's own account"
+NO_RIGHT = "regbroker's own account has no right to this upstream"
+
+#: A login that was taken so little time ago is shown by many requests at once.
+CONFIRMED_SECONDS = 1.0
+
+#: How long it may take to find out whether a login is taken.
+TRIAL_SECONDS = 15.0
+
+T = TypeVar("T")
+
+_log = Logger()
+
+
+class LoginRefused(Exception):
+    """The upstream does not take a login; `status` is what it has answered."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the login was refused with status {status}")
+        self.status = status
+
+
+#: Logs in for nothing else. Raises `LoginRefused`, or another error when the
+#: upstream does not say whether it takes the login.
+Prove = Callable[[Login], Awaitable[None]]
+
+
+class OwnLogin:
+    """
+    The login at one upstream, whose name is `upstream`; `clock` is the reactor.
+    """
+
+    def __init__(
+        self, upstream: str, credentials: Credentials, prove: Prove, clock: Any
+    ) -> None:
+        self._upstream = upstream
+        self._credentials = credentials
+        self._prove = prove
+        self._clock = clock
+        self._login: Login | None = None
+        self._record = self._new_record()
+        self._trial: _Trial | None = None
+
+    def close(self) -> None:
+        """End what is under way for credentials."""
+        self._credentials.close()
+
+    async def current(self) -> Login:
+        """Return the login as it is now; raises `UpstreamUnavailable`."""
+        return await self._credentials.get()
+
+    async def another(self, login: Login) -> Login:
+        """Return the login as it is by now, after that one was refused."""
+        self._credentials.refused(login)
+        return await self._credentials.get()
+
+    async def use(
+        self, about: frozenset[str], show: Callable[[Login], Awaitable[T]]
+    ) -> T:
+        """
+        Return what `show` returns, who shows the login when it is its turn.
+
+        `about` are the names of the repositories that it is for. `show` raises
+        `LoginRefused`, and is called once more if there is another login by then.
+        Raises `OwnAccountRefused`, `Denied`, and what `show` raises besides.
+        """
+        login = await self.current()
+        try:
+            return await self._in_turn(login, about, show)
+        except LoginRefused:
+            again = await self.another(login)
+        if again == login:
+            raise OwnAccountRefused(OWN_ACCOUNT_REFUSED)
+        try:
+            return await self._in_turn(again, about, show)
+        except LoginRefused as refusal:
+            raise OwnAccountRefused(OWN_ACCOUNT_REFUSED) from refusal
+
+    async def prove(self, login: Login, seconds: float) -> None:
+        """Log in, unless this login was taken within the last `seconds`."""
+        if not self._record.is_confirmed(seconds):
+            started = self._clock.seconds()
+            await self._prove(login)
+            self.confirmed(login, started)
+
+    def is_lacking(self, login: Login, about: Iterable[str]) -> bool:
+        """Tell whether a login is good, but has no right to what it is for."""
+        return login == self._login and self._record.is_lacking(about)
+
+    def confirmed(self, login: Login, started: float) -> None:
+        """Note that a login was taken by a request made at `started`, in seconds."""
+        if login == self._login and self._record.confirmed(started):
+            _log.info(
+                "[upstream {name}]: our own account is taken again",
+                name=self._upstream,
+            )
+
+    def refused(
+        self, login: Login, status: int, about: Iterable[str], started: float
+    ) -> None:
+        """Note that a login was refused to a request made at `started`."""
+        if login != self._login:
+            # It has been replaced meanwhile.
+            return
+        seconds = self._record.refused(status, about, started)
+        if seconds is not None:
+            _log.error(
+                "[upstream {name}]: our own account was refused with status {status}; "
+                "check username and password-file, or the credential helper. It is "
+                "shown again when they change, or in {seconds:g} s",
+                name=self._upstream,
+                status=status,
+                seconds=seconds,
+            )
+
+    async def _in_turn(
+        self,
+        login: Login,
+        about: frozenset[str],
+        show: Callable[[Login], Awaitable[T]],
+    ) -> T:
+        if login != self._login:
+            self._login, self._record = login, self._new_record()
+        record = self._record
+        while not record.is_confirmed(CONFIRMED_SECONDS):
+            if record.is_refused:
+                await self._show_again(login, record)
+            elif self._trial is not None and self._trial.record is record:
+                await self._trial.wait()
+            else:
+                break
+        if record.is_lacking(about):
+            raise Denied(NO_RIGHT)
+        trial = None
+        if not record.is_confirmed(CONFIRMED_SECONDS):
+            trial = self._trial = _Trial(record)
+        failure: Failure | None = None
+        started = self._clock.seconds()
+        try:
+            return await show(login)
+        except LoginRefused as refusal:
+            self.refused(login, refusal.status, about, started)
+            raise
+        except HTTPError:
+            failure = Failure()
+            raise
+        finally:
+            if trial is not None:
+                self._end(trial, failure)
+
+    def _end(self, trial: _Trial, failure: Failure | None) -> None:
+        if self._trial is trial:
+            self._trial = None
+        record = trial.record
+        if record.is_refused or record.is_confirmed(CONFIRMED_SECONDS):
+            failure = None
+        trial.end(failure)
+
+    async def _show_again(self, login: Login, record: LoginRecord) -> None:
+        """Log in with what was refused, if that may be; raises `LoginRefused`."""
+        if not record.may_show():
+            raise LoginRefused(401)
+        started = self._clock.seconds()
+        try:
+            await self._prove(login)
+        except LoginRefused as refusal:
+            self.refused(login, refusal.status, (), started)
+            raise
+        except BaseException:
+            record.given_up(started)
+            raise
+        self.confirmed(login, started)
+
+    def _new_record(self) -> LoginRecord:
+        return LoginRecord(self._clock.seconds, TRIAL_SECONDS)
+
+
+class _Trial:
+    """One request shows the login of a record; the others wait for how it ends."""
+
+    def __init__(self, record: LoginRecord) -> None:
+        self.record = record
+        self._waiters: list[Deferred[None]] = []
+
+    def wait(self) -> Deferred[None]:
+        """Fire at its end; fails with what it failed with that says nothing."""
+        waiter: Deferred[None] = Deferred()
+        self._waiters.append(waiter)
+        return waiter
+
+    def end(self, failure: Failure | None) -> None:
+        """Let the others go on."""
+        for waiter in self._waiters:
+            if failure is None:
+                waiter.callback(None)
+            else:
+                waiter.errback(failure)
