@@ -9,7 +9,9 @@ asked until it answers.
 
 from __future__ import annotations
 
+import math
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,10 @@ RELEARN_SECONDS = 600.0
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 60.0
 
+#: A repository that does not say where tokens are is not asked again for so long.
+OPEN_SECONDS = 60.0
+MAX_OPEN = 1024
+
 #: A ping has no work to do.
 PING_SECONDS = 15.0
 
@@ -75,6 +81,8 @@ class Upstream:
         self._connections: Connections | None = None
         self._origin: Origin | None = None
         self._discovery: Discovery | None = None
+        #: When repositories were asked who have not said where tokens are.
+        self._open: OrderedDict[str, float] = OrderedDict()
         #: The registry's and its token service's, for registries that have another
         #: upstream to ask meanwhile.
         self.rests = Rests(clock.seconds, config.answer_timeout)
@@ -174,6 +182,8 @@ class Upstream:
         if known.realm is not None or known.challenges or name is None:
             return known
         target = proof_target(name)
+        if self._clock.seconds() - self._open.get(target, -math.inf) < OPEN_SECONDS:
+            return known
         try:
             return await self._learning.run(target, lambda: self._ask_at(target))
         except TimeoutError as error:
@@ -207,6 +217,10 @@ class Upstream:
         check_answered(reply)
         if reply.status == 401:
             self.learn(reply.challenges, target, had_credentials=False)
+        self._open[target] = self._clock.seconds()
+        self._open.move_to_end(target)
+        if len(self._open) > MAX_OPEN:
+            self._open.popitem(last=False)
         assert self.known is not None
         return self.known
 

@@ -2,7 +2,8 @@
 An upstream that a test plays by hand: it answers with given bytes, or not.
 
 It is a registry and a token service in one, as far as a test wants it to be.
-Only regbroker's own pings are answered by themselves, with `ping`.
+Only regbroker's own pings are answered by themselves, with `ping`; with credentials
+they are let in.
 """
 
 from __future__ import annotations
@@ -155,7 +156,8 @@ class ScriptedUpstream(ServerFactory):
         if call.target.endswith("/v2/") and agent.startswith(b"regbroker/"):
             self.pings.append(call)
             if self.ping != b"never":
-                call.answer(self.ping)
+                is_login = call.header(b"Authorization") is not None
+                call.answer(response(200) if is_login else self.ping)
             return
         self.calls.append(call)
         answer = self.handler(call) if self.handler is not None else None

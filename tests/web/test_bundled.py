@@ -469,5 +469,11 @@ class OpenFirstTests(SeveralTestCase):
         for headers in ([], [f"Authorization: Bearer {token}"]):
             reply = await self.client.ask("GET", "/v2/a/manifests/1", *headers)
             self.assertEqual(reply.status, 200)
-        self.assertEqual(len(one), 2)
+        # Before the token, it was asked at the repository whether it has any.
+        self.assertEqual(
+            [call.target for call in one],
+            [f"/v2/acme_a/{end}" for end in ("tags/list?n=1", *["manifests/1"] * 2)],
+        )
         self.assertEqual(self.other.calls, [])
+        await self.token("repository:a:pull")
+        self.assertEqual(len(one), 3)
