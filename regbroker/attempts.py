@@ -2,17 +2,20 @@
 Attempts: requests to an upstream that rests when they fail.
 
 How one ends is noted, and told to the operator, in one place: for registries and
-for token services.
+for token services. That a client's request fails may be its own fault: some servers
+close the connection on a User-Agent that they do not like. So before all others go
+elsewhere for it, a request of our own looks whether the upstream answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from regbroker.errors import HTTPError
+from regbroker.errors import HTTPError, TooManyRequests
 from regbroker.resting import Rests, parse_retry_after
 
 _log = Logger()
@@ -23,8 +26,9 @@ class Attempt:
     One request that is made now.
 
     `what` is who is asked, for people; `rests` are its rests, and `who` the account
-    that it sees (`regbroker.resting.Rests`). `clock` is the reactor; `now` returns
-    seconds since 1970.
+    that it sees (`regbroker.resting.Rests`). `check` asks the same server for something
+    of our own; raises `HTTPError` when that fails, too. `clock` is the reactor; `now`
+    returns seconds since 1970.
     """
 
     def __init__(
@@ -32,12 +36,15 @@ class Attempt:
         what: str,
         rests: Rests,
         who: str,
+        check: Callable[[], Coroutine[Any, Any, object]],
         clock: Any,
         now: Callable[[], float],
     ) -> None:
         self._what = what
         self._rests = rests
         self._who = who
+        self._check = check
+        self._clock = clock
         self._now = now
         self._started: float = clock.seconds()
 
@@ -54,8 +61,32 @@ class Attempt:
         """
         Note a failure; with it begins a rest, unless there is one already.
 
-        `is_own` says that it is about this account alone.
+        `is_own` says that it is about this account alone, as a limit (429) is. Else
+        it is checked before it counts.
         """
+        if is_own or failure.status == TooManyRequests.status:
+            self._note(failure, is_own)
+        else:
+            checking = Deferred.fromCoroutine(self._checked(failure))
+            checking.addErrback(lambda reason: _log.failure("", reason))
+
+    async def _checked(self, failure: HTTPError) -> None:
+        """Note a failure if a request of our own fails as well."""
+        started = self._clock.seconds()
+        try:
+            await self._check()
+        except TooManyRequests:
+            # It answers, and not to us.
+            self.given_up()
+        except HTTPError:
+            self._note(failure, is_own=False)
+        except CancelledError:
+            self.given_up()
+        else:
+            self._started = max(self._started, started)
+            self.answered()
+
+    def _note(self, failure: HTTPError, is_own: bool) -> None:
         told = parse_retry_after(failure.header(b"Retry-After"), self._now())
         seconds = self._rests.failed(
             self._who, failure.status, told, self._started, is_own

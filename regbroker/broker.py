@@ -186,6 +186,10 @@ class Broker:
             return None
         return await self.token(request, wanted, public_host)
 
+    async def check(self) -> None:
+        """Look whether the token service answers at all; raises `HTTPError` if not."""
+        await self._tokens.check()
+
     async def _own_grant(
         self, request: TokenRequest, wanted: WantedScopes, public_host: str
     ) -> Grant:

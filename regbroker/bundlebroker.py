@@ -22,7 +22,7 @@ from regbroker.bundles import Bundles
 from regbroker.errors import FAILING_STATUSES, HTTPError, UpstreamTimeout
 from regbroker.grants import MIN_LIFE_SECONDS, Grant, TokenRequest, format_reply
 from regbroker.mapping import Mapping as NameMapping
-from regbroker.resting import Rest
+from regbroker.resting import FIRST_PAUSE_SECONDS
 from regbroker.upstreams import Upstream
 
 #: How long a client may come with a bundle that has no token in it.
@@ -30,12 +30,16 @@ EMPTY_LIFE_SECONDS = 300.0
 
 
 class _Unavailable(Exception):
-    """An upstream's token service gives no token now, and need not; says its rest."""
+    """
+    An upstream's token service gives no token now, and need not.
 
-    def __init__(self, rest: Rest) -> None:
-        super().__init__(rest.status)
-        self.status = rest.status
-        self.seconds = rest.remaining
+    `status` says why, and `seconds` for how long that will be so at least.
+    """
+
+    def __init__(self, status: int, seconds: float) -> None:
+        super().__init__(status)
+        self.status = status
+        self.seconds = seconds
 
 
 class BundleBroker:
@@ -149,9 +153,10 @@ class BundleBroker:
         if not is_replaceable:
             return await broker.token_if_issued(request, wanted, public_host)
         if not rests.may_ask(who):
-            raise _Unavailable(rests.current(who))
+            rest = rests.current(who)
+            raise _Unavailable(rest.status, rest.remaining)
         what = f"[upstream {name}]'s token service"
-        attempt = Attempt(what, rests, who, self._clock, self._now)
+        attempt = Attempt(what, rests, who, broker.check, self._clock, self._now)
         asking = Deferred.fromCoroutine(
             broker.token_if_issued(request, wanted, public_host)
         )
@@ -159,21 +164,22 @@ class BundleBroker:
             grant = await asking.addTimeout(upstream.config.answer_timeout, self._clock)
         except TimeoutError:
             # Wrong passwords are slowed down, and that is nobody else's affair.
-            attempt.failed(
-                UpstreamTimeout("it did not answer in time"), is_own=bool(who)
-            )
+            failure: HTTPError = UpstreamTimeout("it did not answer in time")
+            attempt.failed(failure, is_own=bool(who))
         except HTTPError as error:
             if error.status not in FAILING_STATUSES:
                 attempt.answered()
                 raise
-            attempt.failed(error)
+            failure = error
+            attempt.failed(failure)
         except BaseException:
             attempt.given_up()
             raise
         else:
             attempt.answered()
             return grant
-        raise _Unavailable(rests.current(who))
+        seconds = max(rests.current(who).remaining, FIRST_PAUSE_SECONDS)
+        raise _Unavailable(failure.status, seconds)
 
     def _replaceable(self, request: TokenRequest, public_host: str) -> set[str]:
         """Return the upstreams whose part in a request others can play."""

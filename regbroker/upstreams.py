@@ -189,6 +189,18 @@ class Upstream:
         except TimeoutError as error:
             raise UpstreamTimeout("the upstream registry did not answer") from error
 
+    async def check(self) -> None:
+        """
+        Look whether the upstream answers at all, with a ping of our own.
+
+        Raises as `knowledge`, and when it takes longer than `answer_timeout`.
+        """
+        checking = Deferred.fromCoroutine(self._learn())
+        try:
+            await checking.addTimeout(self.config.answer_timeout, self._clock)
+        except TimeoutError as error:
+            raise UpstreamTimeout("the upstream registry did not answer") from error
+
     def learn(
         self, challenges: tuple[Challenge, ...], proof: str, had_credentials: bool
     ) -> None:

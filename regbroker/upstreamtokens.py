@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 
 from regbroker.coalescing import Coalescer
 from regbroker.discovery import Knowledge
-from regbroker.errors import UpstreamMalformed, UpstreamTimeout
+from regbroker.errors import UpstreamMalformed, UpstreamTimeout, UpstreamUnavailable
 from regbroker.grants import Grant, TokenRequest, parse_reply
 from regbroker.scopes import Scope
 from regbroker.tokencache import TokenCache
@@ -53,6 +53,7 @@ class UpstreamTokens:
         self, upstream: Upstream, clock: Any, now: Callable[[], float]
     ) -> None:
         self._upstream = upstream
+        self._clock = clock
         #: The clock on which tokens live, in seconds since 1970.
         self.now = now
         self._service = TokenService(
@@ -76,6 +77,24 @@ class UpstreamTokens:
         known = await self._upstream.token_service(scopes)
         # One that may not be used is a problem that is to be told.
         return known.realm is not None or bool(known.problem)
+
+    async def check(self) -> None:
+        """Look whether the token service answers at all; raises `HTTPError` if not."""
+        known = await self._upstream.knowledge()
+        if known.realm is None:
+            return
+        service = self._service.get(known.realm, TokenRequest("GET"), known.service, ())
+        asking = Deferred.fromCoroutine(service)
+        try:
+            reply = await asking.addTimeout(
+                self._upstream.config.answer_timeout, self._clock
+            )
+        except TimeoutError as error:
+            raise UpstreamTimeout("the token service did not answer") from error
+        if reply.status >= 500:
+            raise UpstreamUnavailable(
+                f"the token service answered with status {reply.status}"
+            )
 
     def cached(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> Grant | None:
         """Return the token that `get` would return without asking, or None."""

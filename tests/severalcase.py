@@ -57,7 +57,22 @@ class SeveralTestCase(ProxyTestCase):
             for part in service:
                 if isinstance(part, UpstreamService):
                     await part.upstream.knowledge()
+        self.parts = {
+            part.upstream.name: part
+            for part in service
+            if isinstance(part, UpstreamService)
+        }
         return service
+
+    def down(self, upstream: ScriptedUpstream, *answers: bytes) -> list[Call]:
+        """Have an upstream fail once, and whenever regbroker looks for itself."""
+        upstream.ping = response(503)
+        return self.answer(upstream, response(503), *answers)
+
+    async def rested(self, name: str) -> None:
+        """Wait until an upstream rests."""
+        while not self.parts[name].upstream.rests.current("").remaining:
+            await self.turn()
 
     def answer(self, upstream: ScriptedUpstream, *answers: bytes) -> list[Call]:
         """

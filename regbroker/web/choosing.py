@@ -222,6 +222,7 @@ class Choosing:
             f"[upstream {name}]",
             upstream.rests,
             candidate.who(exchange),
+            upstream.check,
             self._clock,
             self._now,
         )

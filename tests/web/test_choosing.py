@@ -216,15 +216,49 @@ class RestTests(ChoosingTestCase):
     async def test_growing_pause(self) -> None:
         """One that fails is left alone for a second, then two, then four."""
         self.answer(self.other, ALSO)
-        one = self.answer(self.upstream, response(503))
+        one = self.down(self.upstream)
         await self.body()
         for number, pause in enumerate((1.0, 2.0, 4.0), 1):
+            await self.rested("one")
             self.time.clock.advance(pause * FIRST_PAUSE_SECONDS - 0.1)
             await self.body()
             self.assertEqual(len(one), number)
             self.time.clock.advance(0.2)
             await self.body()
             self.assertEqual(len(one), number + 1)
+
+    async def test_checked(self) -> None:
+        """What one client brings about does not send all others elsewhere."""
+        self.answer(self.other, ALSO)
+
+        def handle(call: Call) -> bytes | None:
+            if call.header(b"User-Agent") != b"sqlmap":
+                return FINE
+            call.wire.reset()
+            return None
+
+        self.upstream.handler = handle
+        before = len(self.upstream.pings)
+        for number in range(1, 4):
+            reply = await self.client.ask("GET", MANIFEST, "User-Agent: sqlmap")
+            self.assertEqual(reply.body, b"from two")
+            while len(self.upstream.pings) < before + number:
+                await self.turn()
+            self.assertEqual(await self.body(), b"from one")
+
+    async def test_checked_in_time(self) -> None:
+        """An upstream that says nothing to regbroker either rests."""
+        self.answer(self.other, ALSO)
+        self.upstream.ping = b"never"
+        self.upstream.handler = None
+        self.client.request("GET", MANIFEST)
+        await self.upstream.call()
+        self.time.clock.advance(DEFAULT_ANSWER_TIMEOUT)
+        self.assertEqual((await self.client.reply()).body, b"from two")
+        self.time.clock.advance(DEFAULT_ANSWER_TIMEOUT)
+        await self.rested("one")
+        self.assertEqual(await self.body(), b"from two")
+        self.assertEqual(len(self.upstream.calls), 1)
 
     async def test_retry_after(self) -> None:
         """One that says when is asked then."""
@@ -240,8 +274,9 @@ class RestTests(ChoosingTestCase):
     async def test_one_tries(self) -> None:
         """After the rest one request finds out; the others do not wait for it."""
         self.answer(self.other, ALSO)
-        self.answer(self.upstream, response(503))
+        self.down(self.upstream)
         await self.body()
+        await self.rested("one")
         self.time.clock.advance(FIRST_PAUSE_SECONDS)
         self.upstream.handler = None
         self.client.request("GET", MANIFEST)
@@ -282,8 +317,9 @@ class RestTests(ChoosingTestCase):
     async def test_trial_by_head(self) -> None:
         """A HEAD that finds out ends the rest, as a GET does."""
         self.answer(self.other, ALSO)
-        self.answer(self.upstream, response(503))
+        self.down(self.upstream)
         await self.body()
+        await self.rested("one")
         self.time.clock.advance(FIRST_PAUSE_SECONDS)
         self.answer(self.upstream, FINE)
         await self.client.ask("HEAD", BLOB)
@@ -299,8 +335,9 @@ class RestTests(ChoosingTestCase):
     async def test_client_leaves_a_trial(self) -> None:
         """A client that leaves while it finds out keeps nobody from trying again."""
         self.answer(self.other, ALSO)
-        self.answer(self.upstream, response(503))
+        self.down(self.upstream)
         await self.body()
+        await self.rested("one")
         self.time.clock.advance(FIRST_PAUSE_SECONDS)
         self.upstream.handler = None
         self.client.request("GET", MANIFEST)
@@ -323,7 +360,7 @@ class RestTests(ChoosingTestCase):
     async def test_logged(self) -> None:
         """The operator hears of the failure and of its end, each once."""
         self.answer(self.other, ALSO)
-        self.answer(self.upstream, response(503), FINE)
+        self.down(self.upstream, FINE)
         failure = self.logged("regbroker.attempts", "seconds")
         await self.body()
         self.assertEqual((await failure)["what"], "[upstream one]")
