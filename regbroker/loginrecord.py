@@ -74,11 +74,14 @@ class LoginRecord:
         Note that it was refused to a request made at `started`.
 
         `about` are the names of the request's repositories. Returns for how many
-        seconds it is not shown; None when that is known already.
+        seconds it is not shown; None when that is known already, or no news: what
+        was asked later was taken.
         """
-        self.is_refused = True
-        self._doubted.update(about)
-        return self._rest.failed(status, None, started)
+        seconds = self._rest.failed(status, None, started)
+        self.is_refused = self.is_refused or seconds is not None
+        if self.is_refused:
+            self._doubted.update(about)
+        return seconds
 
     def given_up(self, started: float) -> None:
         """Note that what `may_show` allowed ended without a verdict."""

@@ -11,6 +11,7 @@ has none. So that rest is for those who have met it, and all others go on.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Callable
@@ -55,6 +56,7 @@ class Rest:
         self._is_tried = False
         self._tried_at = 0.0
         self._told = False
+        self._answered_since = -math.inf
         #: The status that it failed with; 0 while it does not rest.
         self.status = 0
 
@@ -82,9 +84,11 @@ class Rest:
         """
         Note the failure of a request that was made at `started`.
 
-        Returns for how many seconds to rest; None when that is known already.
-        `told` is what the upstream has said, in seconds, or None.
+        Returns for how many seconds to rest; None when that is known already, or
+        when what was asked later has been answered. `told` is what the upstream has said, in seconds, or None.
         """
+        if started < self._answered_since:
+            return None
         rests = self.remaining > 0 and not self._is_tried
         if self._failures and (rests or started <= self._failed_at):
             # Many requests see one failure, and it is one still.
@@ -112,6 +116,7 @@ class Rest:
         Tells whether that is the end of a rest: what was asked before the failure
         is not.
         """
+        self._answered_since = max(self._answered_since, started)
         if not self._failures or started <= self._failed_at:
             return False
         self._failures = 0

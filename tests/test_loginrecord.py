@@ -63,6 +63,14 @@ class LoginRecordTests(SynchronousTestCase):
         self.assertTrue(self.record.is_refused)
         self.assertFalse(self.record.is_confirmed(10))
 
+    def test_late_refusal(self) -> None:
+        """What was taken later counts for more."""
+        started = self.now
+        self.now += 1
+        self.record.confirmed(self.now)
+        self.assertIsNone(self.record.refused(401, ["a"], started))
+        self.assertFalse(self.record.is_refused)
+
     def test_many_see_one_refusal(self) -> None:
         """It is one still."""
         started = self.now

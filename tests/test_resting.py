@@ -78,6 +78,12 @@ class RestTests(RestTestCase):
         self.now += 0.25
         self.assertTrue(self.rest.succeeded(self.now))
 
+    def test_late_failures(self) -> None:
+        """A failure of what was asked before an answer is no news."""
+        self.rest.succeeded(self.now + 1)
+        self.assertIsNone(self.rest.failed(503, None, self.now))
+        self.assertEqual(self.rest.failed(503, None, self.now + 1), 1.0)
+
     def test_told(self) -> None:
         """What the upstream says counts, within bounds."""
         self.assertEqual(self.fail_once(30.0, 429), 30.0)

@@ -128,12 +128,14 @@ class FallbackTestCase(FrontsTestCase):
         return Pulling(pull)
 
     def wait_for_first(self, ask: Callable[[], object]) -> None:
-        """Ask until the first upstream serves again."""
-        served = self.one.served()
+        """Ask until the first upstream serves again, and goes on to do so."""
 
         def is_back() -> bool:
+            # one may be on its way already when the first begins to rest
+            served = self.one.served()
             ask()
-            return self.one.served() > served
+            ask()
+            return self.one.served() > served + 1
 
         poll(is_back, "the first upstream to serve again")
 
