@@ -55,7 +55,8 @@ class LoginRecord:
         Tells whether that is the end of a refusal: then what it was refused about
         is what it has no right to.
         """
-        if self.is_refused and not self._rest.succeeded(started):
+        is_end = self._rest.succeeded(started)
+        if self.is_refused and not is_end:
             return False
         was_refused, self.is_refused = self.is_refused, False
         self._confirmed_at = self._now()

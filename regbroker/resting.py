@@ -85,7 +85,8 @@ class Rest:
         Note the failure of a request that was made at `started`.
 
         Returns for how many seconds to rest; None when that is known already, or
-        when what was asked later has been answered. `told` is what the upstream has said, in seconds, or None.
+        when what was asked later has been answered. `told` is what the upstream has
+        said, in seconds, or None.
         """
         if started < self._answered_since:
             return None
