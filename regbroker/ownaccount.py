@@ -249,13 +249,13 @@ class OwnAccount:
         refusal: Refusal,
     ) -> Authorization | None:
         about = _names(needed)
-        if own.is_lacking(login, about):
-            raise Denied(NO_RIGHT)
         is_refused = refusal.status == 401 or refusal.says_expired
         if not is_refused and not self._renewals.may_ask():
             return None
         if is_refused:
             own.refused(login, refusal.status, about, made)
+            if own.is_lacking(login, about):
+                raise Denied(NO_RIGHT)
         started = self._clock.seconds()
         if await own.another(login) != login:
             self._renewals.succeeded(started)

@@ -163,6 +163,8 @@ class OwnLogin:
             return await show(login)
         except LoginRefused as refusal:
             self.refused(login, refusal.status, about, started)
+            if record.is_lacking(about):
+                raise Denied(NO_RIGHT) from refusal
             raise
         except HTTPError:
             failure = Failure()

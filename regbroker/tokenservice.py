@@ -1,14 +1,21 @@
 """
 An upstream's token service, asked over HTTP.
+
+It may send a request on, and is followed on its own origin: credentials go along, and
+nobody else is to have them. A form is posted again there, whatever the status of the
+redirect: what is in it cannot be said in a URL.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urljoin
 
 from twisted.internet.defer import Deferred
 
 from regbroker.documents import Document, Documents
+from regbroker.errors import RedirectRefused
 from regbroker.grants import (
     MAX_REPLY_BYTES,
     TokenRequest,
@@ -16,12 +23,16 @@ from regbroker.grants import (
     get_query,
     post_form,
 )
-from regbroker.realms import Realm
+from regbroker.realms import Realm, RealmRefused, parse_realm
 from regbroker.scopes import Scope
 from regbroker.tls import Trust
 
 #: What a token service has answered; its body is at most `MAX_REPLY_BYTES`.
 TokenReply = Document
+
+MAX_REDIRECTS = 5
+
+_REDIRECTS = frozenset({301, 302, 307, 308})
 
 
 class TokenService:
@@ -58,7 +69,7 @@ class TokenService:
         if request.username:
             headers[b"Authorization"] = [basic_authorization(request)]
         url = f"{realm}{separator}{query}" if query else str(realm)
-        return await self._documents.ask("GET", url, headers)
+        return await self._ask("GET", realm, url, headers)
 
     async def post(
         self,
@@ -70,4 +81,37 @@ class TokenService:
         """Ask with an OAuth2 form; raises `UpstreamError`."""
         form = post_form(request, service, scopes).encode("ascii")
         headers = {b"Content-Type": [b"application/x-www-form-urlencoded"]}
-        return await self._documents.ask("POST", str(realm), headers, form)
+        return await self._ask("POST", realm, str(realm), headers, form)
+
+    async def _ask(
+        self,
+        method: str,
+        realm: Realm,
+        url: str,
+        headers: Mapping[bytes, list[bytes]],
+        form: bytes | None = None,
+    ) -> TokenReply:
+        """Ask, and follow; raises `RedirectRefused` besides."""
+        for _ in range(MAX_REDIRECTS + 1):
+            reply = await self._documents.ask(method, url, headers, form)
+            location = reply.headers.getRawHeaders(b"Location", [b""])[0]
+            if reply.status not in _REDIRECTS or not location:
+                return reply
+            url = _next_url(realm, url, location.decode("latin-1"))
+        raise RedirectRefused(f"it is the last of more than {MAX_REDIRECTS} in a row")
+
+
+def _next_url(realm: Realm, url: str, location: str) -> str:
+    """Return where a redirect leads; raises `RedirectRefused`."""
+    found = urljoin(url, location.strip()).partition("#")[0]
+    try:
+        place = parse_realm(found)
+    except RealmRefused:
+        raise RedirectRefused("it leads to no http or https URL") from None
+    if place.origin != realm.origin:
+        path = place.target.partition("?")[0]
+        raise RedirectRefused(
+            f"it leads from {realm.origin} to {place.origin}; if the token service is "
+            f"there, write 'realm = {place.origin}{path}'"
+        )
+    return found

@@ -16,10 +16,16 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
+from twisted.logger import Logger
 
 from regbroker.coalescing import Coalescer
 from regbroker.discovery import Knowledge
-from regbroker.errors import UpstreamMalformed, UpstreamTimeout, UpstreamUnavailable
+from regbroker.errors import (
+    RedirectRefused,
+    UpstreamMalformed,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from regbroker.grants import Grant, TokenRequest, parse_reply
 from regbroker.scopes import Scope
 from regbroker.tokencache import TokenCache
@@ -32,6 +38,9 @@ TOKEN_SECONDS = 13.0
 #: Statuses with which registries say that they take no POST: Google 404,
 #: Artifactory 401, Azure 400; 405 is what the specification means.
 _POST_REFUSED = (400, 401, 404, 405)
+
+
+_log = Logger()
 
 
 class TokenRefused(Exception):
@@ -141,6 +150,20 @@ class UpstreamTokens:
             ) from error
 
     async def _exchange(
+        self, request: TokenRequest, known: Knowledge, scopes: tuple[Scope, ...]
+    ) -> Grant:
+        try:
+            return await self._ask(request, known, scopes)
+        except RedirectRefused as refused:
+            _log.error(
+                "[upstream {name}]: a redirect of the token service is not followed: "
+                "{why}",
+                name=self._upstream.name,
+                why=refused.why,
+            )
+            raise
+
+    async def _ask(
         self, request: TokenRequest, known: Knowledge, scopes: tuple[Scope, ...]
     ) -> Grant:
         realm = known.realm

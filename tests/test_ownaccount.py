@@ -102,6 +102,7 @@ class FakeTokens:
         self.dropped: list[str] = []
         self.kept: dict[Any, Grant] = {}
         self.waiting: list[Deferred[None]] | None = None
+        self.refuse_for: tuple[Scope, ...] = ()
 
     def cached(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> Grant | None:
         return self.kept.get((request, scopes))
@@ -118,6 +119,8 @@ class FakeTokens:
             waiter: Deferred[None] = Deferred()
             self.waiting.append(waiter)
             await waiter
+        if scopes and scopes == self.refuse_for:
+            raise TokenRefused(reply(401))
         if self.refusals:
             raise TokenRefused(self.refusals.pop(0))
         grant = Grant(f"token-{number}", 1e9, received=self.now())
@@ -395,8 +398,10 @@ class WrongLoginTests(AccountTestCase):
         self.make(BEARER, ROBOT, refusals=(reply(401),))
         self.failure(self.account.authorize(PULL), OwnAccountRefused)
         self.clock.advance(FIRST_PAUSE_SECONDS)
-        self.failure(self.account.authorize(PULL), Denied)
-        self.assertEqual([scopes for _, scopes in self.tokens.asked], [PULL, ()])
+        self.tokens.refuse_for = PULL
+        for _ in range(3):
+            self.failure(self.account.authorize(PULL), Denied)
+        self.assertEqual([scopes for _, scopes in self.tokens.asked], [PULL, (), PULL])
         other = (repository_scope("acme_team/b", "pull"),)
         self.assertTrue(self.say(other).value)
 
@@ -425,6 +430,7 @@ class WrongLoginTests(AccountTestCase):
         said = self.say()
         self.failure(self.reconsider(said, 401), OwnAccountRefused)
         self.clock.advance(FIRST_PAUSE_SECONDS)
+        self.failure(self.reconsider(self.say(), 401), Denied)
         self.failure(self.account.authorize(PULL), Denied)
         other = (repository_scope("acme_team/b", "pull"),)
         self.assertEqual(self.say(other).value, ROBOT_BASIC)

@@ -9,10 +9,12 @@ import json
 from secrets import token_hex
 from typing import Any
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import capturedLogs
 
 from regbroker.broker import REUSE_SECONDS
 from regbroker.errors import (
+    RedirectRefused,
     UpstreamMalformed,
     UpstreamRefused,
     UpstreamTimeout,
@@ -292,6 +294,68 @@ class WithoutTokensTests(BrokerTestCase):
         ):
             told = await self.asked(f'Bearer realm="{realm}",service="s"')
             self.assertIn("may be used", told)
+
+
+class RedirectTests(BrokerTestCase):
+    """A token service that sends requests on."""
+
+    async def redirected(self, asking: Deferred[bytes], status: int, to: str) -> None:
+        """Answer a request with a redirect."""
+        call = await self.upstream.call()
+        if call.method == "POST":
+            await call.body()
+        call.reply(status, f"Location: {to}")
+
+    async def test_followed(self) -> None:
+        """On its own origin, with the credentials; relative and absolute."""
+        for status in (301, 302, 307, 308):
+            for to in ("/t2?scope=x", f"{self.upstream.url}/t2?scope=x", "t2?scope=x"):
+                self.now += REUSE_SECONDS + 1
+                asking = self.get(PULL)
+                await self.redirected(asking, status, to)
+                call = await self.upstream.call()
+                self.assertEqual((call.method, call.target), ("GET", "/t2?scope=x"))
+                self.assertEqual(call.header(b"Authorization"), ALICE.encode())
+                call.answer(granted())
+                self.assertEqual(json.loads(await asking)["token"], "t0ken")
+
+    async def test_form(self) -> None:
+        """It is posted again."""
+        for status in (301, 302, 307, 308):
+            self.now += REUSE_SECONDS + 1
+            asking = self.post()
+            await self.redirected(asking, status, "/t2")
+            call = await self.upstream.call()
+            self.assertEqual((call.method, call.target), ("POST", "/t2"))
+            self.assertIn(b"password=w", await call.body())
+            call.answer(granted())
+            await asking
+
+    async def test_nowhere_else(self) -> None:
+        """No other origin hears of it; the operator hears what to write."""
+        port = self.upstream.port
+        for to in (
+            f"https://127.0.0.1:{port}/t2?account=alice",
+            f"http://localhost:{port}/t2",
+            "//evil.test/t2",
+            "ftp://127.0.0.1/t2",
+        ):
+            with capturedLogs() as events:
+                asking = self.get(PULL)
+                await self.redirected(asking, 307, to)
+                error: Any = await self.assertFailure(asking, RedirectRefused)
+            self.assertNotIn("127.0.0.1", error.message)
+            (why,) = (event["why"] for event in events if "why" in event)
+            self.assertNotIn("alice", why)
+            if not to.startswith("ftp"):
+                self.assertIn("write 'realm = http", why)
+        self.assertEqual({call.target[:7] for call in self.upstream.calls}, {"/token?"})
+
+    async def test_no_end(self) -> None:
+        """One that never ends is left."""
+        self.upstream.handler = lambda call: response(307, "Location: /t2")
+        await self.assertFailure(self.get(PULL), RedirectRefused)
+        self.assertEqual(len(self.upstream.calls), 6)
 
 
 class OutageTests(BrokerTestCase):
