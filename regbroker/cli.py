@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from regbroker import __version__
+from regbroker.advice import warnings
 from regbroker.config import Config
 from regbroker.errors import ConfigurationError, HTTPError
 from regbroker.service import load_config
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(error.problems), file=sys.stderr)
         return 1
     if options.command == "check":
+        for warning in warnings(config):
+            print(f"warning: {warning}", file=sys.stderr)
         print(f"{options.config} can be served")
         return 0
     return _explain(config, options.image)

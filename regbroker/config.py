@@ -60,7 +60,9 @@ class UpstreamConfig:
     can be asked instead. `realm` and `service`, when set, are used instead of
     what the upstream's own challenge says. Names without a namespace are in
     `default_namespace`. `redirect_hosts` may have addresses that are not public.
-    `search_url` is the URL before ``/search``.
+    `search_url` is the URL before ``/search``. Our own account is `username` with the
+    password in `password_file` or the environment variable `password_env`, or what
+    `credential_helper` says of `credential_server`, empty for docker's name of it.
     """
 
     name: str
@@ -80,6 +82,8 @@ class UpstreamConfig:
     default_namespace: str = ""
     redirect_hosts: tuple[str, ...] = ()
     search_url: str | None = None
+    password_env: str = ""
+    credential_server: str = ""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regbroker.coalescing import Coalescer
-from regbroker.credentials import Login, unavailable
+from regbroker.credentials import Login, unavailable, without_newline
 
 #: Seconds: a helper may ask a cloud's API, which may be asked twice.
 TIMEOUT = 30.0
@@ -63,10 +63,10 @@ class CredentialHelper:
     What ``docker-credential-NAME get`` says about a server.
 
     The login is kept until it is refused, and after that if the program gives none;
-    whoever asks while the program runs waits for that run. `server` is written as
-    the helper expects it, mostly the bare host name. `environment` is the program's,
-    our own by default, and its ``PATH`` says where the program is. `reactor` gives
-    time, too. Raises `ValueError` for a name that is none.
+    whoever asks while the program runs waits for that run. `server` is what the
+    credentials are for (`regbroker.credentials.credential_server`). `environment` is
+    the program's, our own by default, and its ``PATH`` says where the program is.
+    `reactor` gives time, too. Raises `ValueError` for a name that is none.
     """
 
     def __init__(
@@ -219,9 +219,9 @@ def parse_answer(answer: bytes) -> Login:
     user, secret = document.get("Username"), document.get("Secret")
     if not (isinstance(user, str) and user and isinstance(secret, str) and secret):
         raise ValueError("its answer has no Username or no Secret")
-    if ":" in user or any(c in user + secret for c in "\r\n\0"):
+    if ":" in user or any(c in user for c in "\r\n\0") or "\0" in secret:
         raise ValueError("its answer does not fit into Basic credentials")
-    return Login(user, secret)
+    return Login(user, without_newline(secret))
 
 
 def _ending(how: BaseException) -> str:

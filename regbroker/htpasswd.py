@@ -7,6 +7,8 @@ the threads, since hashing is meant to take long.
 
 from __future__ import annotations
 
+import logging
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -47,6 +49,16 @@ MAX_THREADS = 4
 _CONTEXT = CryptContext(
     "bcrypt, apr_md5_crypt, ldap_sha1, sha512_crypt, sha256_crypt, md5_crypt, des_crypt"
 )
+
+
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """Tell whether passlib's word is about more than how bcrypt says its version."""
+    return "error reading bcrypt version" not in str(record.msg)
+
+
+# passlib 1.7, which ldaptor brings, looks for a version where bcrypt has none since
+# 4.1, and logs a traceback before it goes on.
+logging.getLogger("passlib.handlers.bcrypt").addFilter(_is_worth_telling)
 
 
 @dataclass(frozen=True)
@@ -121,7 +133,8 @@ def parse(data: bytes) -> Contents:
     hashes: dict[str, StoredHash | None] = {}
     refused: list[int] = []
     damaged: list[int] = []
-    for number, line in enumerate(data.splitlines(), 1):
+    # Editors of Windows write a byte order mark, which no user has in his name.
+    for number, line in enumerate(data.removeprefix(BOM_UTF8).splitlines(), 1):
         line = line.strip()
         if not line or line.startswith(b"#"):
             continue

@@ -224,20 +224,18 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
         section.get("realm", inivalues.realm, None),
         section.get("service", str, None),
         section.get("users", inivalues.users, inivalues.users("")),
-        section.get("username", str, ""),
+        section.get("username", inivalues.username, ""),
         section.get("password-file", section.file, None),
         section.get("credential-helper", inivalues.helper_name, ""),
         section.get("answer-timeout", inivalues.seconds, DEFAULT_ANSWER_TIMEOUT),
         section.get("default-namespace", inivalues.namespace, ""),
         section.get("redirect-hosts", inivalues.hosts, ()),
         section.get("search-url", inivalues.search_url, None),
+        section.get("password-env", inivalues.variable, ""),
+        section.get("credential-server", inivalues.credential_server, ""),
     )
     section.close()
-    if section.gave("username") != section.gave("password-file"):
-        missing = "password-file" if section.gave("username") else "username"
-        section.problem(missing, "missing; username and password-file go together")
-    if upstream.credential_helper and upstream.username:
-        section.problem("credential-helper", "takes the place of username; keep one")
+    _check_own_account(section)
     if (
         section.gave("answer-timeout")
         and not section.is_wrong("timeout")
@@ -267,6 +265,24 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
     if upstream.service and not upstream.realm:
         section.problem("service", "needs a realm beside it; the two go together")
     return upstream
+
+
+def _check_own_account(section: Section) -> None:
+    """Note what does not go together of an account of our own."""
+    passwords = [o for o in ("password-file", "password-env") if section.gave(o)]
+    if len(passwords) > 1:
+        section.problem("password-env", "takes the place of password-file; keep one")
+    if section.gave("username") and not passwords:
+        section.problem(
+            "password-file",
+            "missing; username goes together with password-file, or password-env",
+        )
+    elif passwords and not section.gave("username"):
+        section.problem("username", f"missing; username and {passwords[0]} go together")
+    if section.gave("credential-helper") and section.gave("username"):
+        section.problem("credential-helper", "takes the place of username; keep one")
+    if section.gave("credential-server") and not section.gave("credential-helper"):
+        section.problem("credential-server", "needs a credential-helper beside it")
 
 
 def read_accounts(section: Section, name: str) -> AccountsConfig:

@@ -12,7 +12,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from regbroker.config import RegistryConfig
 
 #: Options of ``[upstream NAME]`` that make an account of regbroker's own there.
-_ACCOUNT = ("username", "password-file", "credential-helper")
+_ACCOUNT = (
+    "username",
+    "password-file",
+    "password-env",
+    "credential-helper",
+    "credential-server",
+)
 
 
 def useless_options(

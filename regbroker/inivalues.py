@@ -346,6 +346,27 @@ def yes_or_no(text: str) -> bool:
     return text == "yes"
 
 
+def username(text: str) -> str:
+    """Parse the user of an account; Basic credentials end it at a colon."""
+    if ":" in text or any(ord(c) < 32 or c == "\x7f" for c in text):
+        raise InvalidValue("a user name has no colon, and no control characters")
+    return text
+
+
+def variable(text: str) -> str:
+    """Parse the name of an environment variable."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        raise InvalidValue("write the name of an environment variable, as PASSWORD")
+    return text
+
+
+def credential_server(text: str) -> str:
+    """Parse what a credential helper is asked for."""
+    if not re.fullmatch(r"[!-~]+", text):
+        raise InvalidValue("write what 'docker-credential-NAME list' shows, a URL")
+    return text
+
+
 def helper_name(text: str) -> str:
     """Parse the name of a credential helper."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):

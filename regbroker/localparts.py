@@ -16,7 +16,7 @@ from regbroker.access import AccessRules
 from regbroker.accounts import AccountSource
 from regbroker.checking import PasswordChecks
 from regbroker.config import Config, HtpasswdConfig, LdapConfig, RegistryConfig
-from regbroker.credentials import parse_password
+from regbroker.credentials import parse_password, password_problem
 from regbroker.errors import ConfigurationError
 from regbroker.htpasswd import HtpasswdAccounts
 from regbroker.keyfile import make_key, parse_keys
@@ -129,6 +129,10 @@ def problems_with_accounts(config: Config) -> Iterator[str]:
             except ConfigurationError as error:
                 for problem in error.problems:
                     yield f"[accounts {name}] {problem}"
+            if isinstance(source, LdapConfig) and source.bind_password_file:
+                wrong = password_problem(Path(source.bind_password_file))
+                if wrong is not None:
+                    yield f"[accounts {name}] ldap-bind-password-file: {wrong}"
     if config.signing_key is not None:
         try:
             parse_keys(Path(config.signing_key).read_bytes())

@@ -32,7 +32,11 @@ from regbroker.listening import ListeningService
 from regbroker.localparts import LocalParts, problems_with_accounts
 from regbroker.registryparts import build_registry
 from regbroker.tls import Trust, load_certificates, self_signed
-from regbroker.upstreamparts import UpstreamService, build_upstream
+from regbroker.upstreamparts import (
+    UpstreamService,
+    build_upstream,
+    problems_with_credentials,
+)
 from regbroker.web.site import VirtualHosts
 
 
@@ -60,6 +64,7 @@ def _problems_with_parts(config: Config) -> Iterator[str]:
     """Try what serving will need, as far as that can be done without starting."""
     yield from _problems_with_endpoints(config)
     yield from _problems_with_ca_files(config)
+    yield from problems_with_credentials(config)
     yield from problems_with_accounts(config)
     if config.certificates:
         try:

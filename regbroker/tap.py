@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from regbroker import __version__
+from regbroker.advice import warnings
 from regbroker.config import Config
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.greeting import greeting
@@ -73,6 +74,8 @@ class TwistdService(MultiService):
             super().startService()
         except StateError as error:
             self._give_up(error)
+        for warning in warnings(self._config):
+            _log.warn("{warning}", warning=warning)
         # The default would end the process, and every transfer with it.
         signal.signal(signal.SIGHUP, self._hung_up)
         if self._twistd.get("nodaemon") and sys.__stdout__ is not None:

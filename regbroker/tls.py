@@ -8,6 +8,7 @@ switch that turns verification off.
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
@@ -60,6 +61,11 @@ _log = Logger()
 
 class WrongKey(ValueError):
     """The key cannot be used, or not with its certificate."""
+
+
+def read_pem(path: Path) -> bytes:
+    """Return what a PEM file holds, without a byte order mark; raises `OSError`."""
+    return path.read_bytes().removeprefix(BOM_UTF8)
 
 
 def certificate_options(
@@ -126,7 +132,7 @@ def load_certificates(
     default: tuple[bytes, bytes] | None = None
     for entry in files:
         try:
-            pair = Path(entry.certificate).read_bytes(), Path(entry.key).read_bytes()
+            pair = read_pem(Path(entry.certificate)), read_pem(Path(entry.key))
             options = certificate_options(*pair)
         except (OSError, ValueError) as error:
             section = f"tls {entry.host}".strip()
@@ -303,7 +309,7 @@ def trust_root(ca_file: Path | None) -> Any:
     if ca_file is None:
         return platformTrust()
     try:
-        loaded = x509.load_pem_x509_certificates(ca_file.read_bytes())
+        loaded = x509.load_pem_x509_certificates(read_pem(ca_file))
     except ValueError:
         raise ValueError("no PEM file with certificates") from None
     ders = [c.public_bytes(serialization.Encoding.DER) for c in loaded]

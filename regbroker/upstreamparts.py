@@ -5,6 +5,7 @@ Assembly of an upstream: connections, tokens, our own account, the sandbox.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,14 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 
 from regbroker.config import Config, UpstreamConfig
 from regbroker.credentialhelper import CredentialHelper
-from regbroker.credentials import Credentials, PasswordFile
+from regbroker.credentials import (
+    Credentials,
+    EnvironmentPassword,
+    PasswordFile,
+    credential_server,
+    environment_password,
+    password_problem,
+)
 from regbroker.origins import parse_origin
 from regbroker.ownaccount import OwnAccount
 from regbroker.sandbox import SandboxService
@@ -100,7 +108,30 @@ def _build_credentials(entry: UpstreamConfig, reactor: Any) -> Credentials | Non
     if entry.password_file is not None:
         path = Path(entry.password_file)
         return PasswordFile(entry.username, path, reactor.seconds)
+    if entry.password_env:
+        return EnvironmentPassword(entry.username, entry.password_env)
     if entry.credential_helper:
-        server = entry.origin.netloc if entry.origin else entry.name
+        server = entry.credential_server or (
+            credential_server(entry.origin.host, entry.origin.netloc)
+            if entry.origin
+            else entry.name
+        )
         return CredentialHelper(entry.credential_helper, server, reactor)
     return None
+
+
+def problems_with_credentials(config: Config) -> Iterator[str]:
+    """Say which passwords of our own accounts cannot be ones; starts nothing."""
+    for name, entry in config.upstreams.items():
+        option, problem = "", None
+        if entry.password_file is not None:
+            option = "password-file"
+            problem = password_problem(Path(entry.password_file))
+        elif entry.password_env:
+            option = "password-env"
+            try:
+                environment_password(entry.password_env)
+            except ValueError as error:
+                problem = str(error)
+        if problem is not None:
+            yield f"[upstream {name}] {option}: {problem}"

@@ -63,6 +63,78 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("[regbroker] listen: ", err)
         self.assertIn("none.pem cannot be read: No such file or directory", err)
 
+    def test_check_passwords(self) -> None:
+        """What cannot be a password is said at once, and not told."""
+        password = Path(self.mktemp())
+        for contents, problem in (
+            (b"", "is empty"),
+            (b"s3cret\0", "is no text"),
+            (b"s3cret\xff", "is not UTF-8"),
+        ):
+            password.write_bytes(contents)
+            err = self.refused(f"username = a\npassword-file = {password.absolute()}")
+            self.assertIn(f"[upstream up] password-file: {password.absolute()}", err)
+            self.assertIn(problem, err)
+            self.assertNotIn("s3cret", err)
+        password.write_bytes(b'{\n  "type": "service_account"\n}\n')
+        status, _, err = self.run_command(
+            "check",
+            "-c",
+            self.with_account(
+                f"username = _json_key\npassword-file = {password.absolute()}"
+            ),
+        )
+        self.assertEqual((status, err), (0, ""))
+
+    def test_check_environment(self) -> None:
+        """A variable that is not there is said at once."""
+        err = self.refused("username = a\npassword-env = NO_SUCH_VARIABLE_HERE")
+        self.assertIn("[upstream up] password-env: the environment has no NO_", err)
+        for wrong in (
+            "username = a\npassword-env = NOT-A-NAME",
+            "password-env = PATH",
+            "username = a\npassword-env = PATH\npassword-file = x",
+            "username = a:b\npassword-env = PATH",
+            "username = a",
+            "credential-server = x",
+            "credential-helper = h\ncredential-server = x y",
+        ):
+            self.assertIn("[upstream up] ", self.refused(wrong))
+
+    def with_account(self, options: str) -> str:
+        """A configuration with an account of our own."""
+        return self.write(
+            "[regbroker]\nlisten = tcp:0\n[registry *]\nupstream = up\n"
+            f"namespaces = * = *\nanonymous = shared\n[upstream up]\nurl = https://up.test\n{options}\n"
+        )
+
+    def refused(self, options: str) -> str:
+        """What is said of a wrong account."""
+        status, _, err = self.run_command("check", "-c", self.with_account(options))
+        self.assertEqual(status, 1)
+        return err
+
+    def test_check_warns(self) -> None:
+        """What can be served and may not be meant is said, and is no failure."""
+        text = (
+            "[regbroker]\nlisten = tcp:0\n[registry *]\nupstream = up\n"
+            "namespaces = * = *\naccounts = own\nchallenge = {challenge}\n"
+            "[accounts own]\nhtpasswd = users\n[access own]\n{who} = **: pull\n"
+            "[upstream up]\nurl = https://up.test\n"
+        )
+        for challenge, who, warned in (
+            ("basic", "anonymous", True),
+            ("basic", "users", False),
+            ("bearer", "anonymous", False),
+        ):
+            path = self.write(text.format(challenge=challenge, who=who))
+            Path(path).with_name("users").write_text("")
+            status, out, err = self.run_command("check", "-c", path)
+            self.assertEqual(status, 0, err)
+            self.assertIn("can be served", out)
+            said = "warning: [registry *] challenge: with 'challenge = basic' docker"
+            self.assertEqual(err.startswith(said), warned, err)
+
     def test_check_what_only_serving_would_find(self) -> None:
         """Endpoints and CA files are tried, not only read."""
         directory = Path(self.mktemp())

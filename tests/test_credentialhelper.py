@@ -37,6 +37,12 @@ class ParseAnswerTests(SynchronousTestCase):
         answer = {"ServerURL": SERVER, "Username": "AWS", "Secret": "p:w", "X": 1}
         self.assertEqual(parse_answer(json.dumps(answer).encode()), ("AWS", "p:w"))
 
+    def test_many_lines(self) -> None:
+        """Google's password is a file."""
+        answer = {"Username": "_json_key", "Secret": '{\n "a": 1\n}\n'}
+        login = parse_answer(json.dumps(answer).encode())
+        self.assertEqual(login, ("_json_key", '{\n "a": 1\n}'))
+
     def test_wrong(self) -> None:
         """What is no login is named without telling it."""
         for answer in (
@@ -51,7 +57,8 @@ class ParseAnswerTests(SynchronousTestCase):
             b'{"Username": "AWS", "Secret": ""}',
             b'{"Username": "AWS", "Secret": ["s3cret"]}',
             b'{"Username": "A:WS", "Secret": "s3cret"}',
-            b'{"Username": "AWS", "Secret": "s3cret\\nX-Header: 1"}',
+            b'{"Username": "A\\nWS", "Secret": "s3cret"}',
+            b'{"Username": "AWS", "Secret": "s3cret\\u0000"}',
         ):
             error = self.assertRaises(ValueError, parse_answer, answer)
             self.assertNotIn("s3cret", str(error))

@@ -1,8 +1,10 @@
 """The upstream's own credentials, from wherever they come."""
 
+import json
+from codecs import BOM_UTF8
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -11,8 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.credentials import (
     Credentials,
+    EnvironmentPassword,
     Login,
     PasswordFile,
+    credential_server,
     parse_password,
 )
 from regbroker.errors import UpstreamUnavailable
@@ -36,23 +40,33 @@ class LoginTests(SynchronousTestCase):
 
 
 class ParsePasswordTests(SynchronousTestCase):
-    @given(st.text(st.characters(exclude_characters="\r\n\0", codec="utf-8")))
+    @given(st.text(st.characters(exclude_characters="\ufeff\0", codec="utf-8")))
     def test_round_trip(self, password: str) -> None:
-        """A password is the file's only line, whatever ends it, spaces and all."""
-        for end in ("", "\n", "\r\n", "\n\n"):
-            contents = (password + end).encode()
-            if password:
-                self.assertEqual(parse_password(contents), password)
-            else:
-                self.assertRaises(ValueError, parse_password, contents)
+        """A password is the file but for one newline, spaces and all."""
+        assume(not password.endswith("\r"))
+        for begin in (b"", BOM_UTF8):
+            for end in (b"\n", b"\r\n"):
+                contents = begin + password.encode() + end
+                if password.strip("\r\n"):
+                    self.assertEqual(parse_password(contents), password)
+                else:
+                    self.assertRaises(ValueError, parse_password, contents)
+
+    def test_many_lines(self) -> None:
+        """Google's is the whole key file, as it is."""
+        key = json.dumps({"type": "service_account", "private_key": "a\nb\n"}, indent=2)
+        self.assertEqual(parse_password(key.encode()), key)
+        self.assertEqual(parse_password(f"{key}\n".encode()), key)
+        self.assertEqual(parse_password(b"one\r\ntwo\r\n"), "one\r\ntwo")
 
     def test_wrong(self) -> None:
         """What can be no password is named without telling it."""
         for contents, problem in (
             (b"", "empty"),
             (b"\n", "empty"),
-            (b"abc\nxyz\n", "more than one line"),
-            (b"abc\0\n", "more than one line"),
+            (b"\r\n\n", "empty"),
+            (BOM_UTF8, "empty"),
+            (b"abc\0\n", "no text"),
             (b"abc\xff", "not UTF-8"),
         ):
             error = self.assertRaises(ValueError, parse_password, contents)
@@ -126,7 +140,7 @@ class PasswordFileTests(SynchronousTestCase):
     def test_logs_no_password(self) -> None:
         """Neither good nor bad contents get into the log."""
         with capturedLogs() as events:
-            for contents in ("s3cret", "s3cret\ns3cret", "other-s3cret\0"):
+            for contents in ("s3cret", "s3cret\0s3cret", "other-s3cret\0"):
                 self.write(contents)
                 self.clock.advance(1)
                 self.get()
@@ -136,3 +150,45 @@ class PasswordFileTests(SynchronousTestCase):
     def test_close(self) -> None:
         """There is nothing to end."""
         self.credentials.close()
+
+
+class EnvironmentPasswordTests(SynchronousTestCase):
+    def get(self, environment: dict[str, str]) -> Deferred[Login]:
+        """Ask for the login."""
+        credentials: Credentials = EnvironmentPassword("bot", "SECRET", environment)
+        credentials.refused()
+        credentials.close()
+        return Deferred.fromCoroutine(credentials.get())
+
+    def test_password(self) -> None:
+        """It is the variable but for one newline."""
+        for text, password in (("p:w", "p:w"), ("a\nb\n", "a\nb")):
+            self.assertEqual(
+                self.successResultOf(self.get({"SECRET": text})), ("bot", password)
+            )
+
+    def test_none(self) -> None:
+        """Without one the log says which, once, and clients hear nothing of it."""
+        for environment, problem in (
+            ({}, "the environment has no SECRET"),
+            ({"SECRET": ""}, "SECRET in the environment is empty"),
+        ):
+            with capturedLogs() as events:
+                failure = self.failureResultOf(
+                    self.get(environment), UpstreamUnavailable
+                )
+            self.assertNotIn("SECRET", failure.value.message)
+            (event,) = events
+            self.assertTrue(formatEvent(event).startswith(problem))
+
+
+class CredentialServerTests(SynchronousTestCase):
+    def test_as_docker_has_it(self) -> None:
+        """Docker Hub has one name for all of its own, others have theirs."""
+        for host in ("registry-1.docker.io", "docker.io", "index.docker.io"):
+            self.assertEqual(
+                credential_server(host, host), "https://index.docker.io/v1/"
+            )
+        for netloc in ("ghcr.io", "r.test:5000", "1.dkr.ecr.eu-west-1.amazonaws.com"):
+            host = netloc.partition(":")[0]
+            self.assertEqual(credential_server(host, netloc), netloc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Coroutine, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -52,6 +53,11 @@ HASHES = [BCRYPT, APR1, SHA1, CRYPT, SHA256, SHA512, MD5, OTHER]
 
 class ParseTests(SynchronousTestCase):
     """What a file says."""
+
+    def test_byte_order_mark(self) -> None:
+        """What editors write before the first line is no part of a name."""
+        contents = parse(BOM_UTF8 + f"alice:{BCRYPT}\nbob:{SHA1}\n".encode())
+        self.assertEqual(set(contents.hashes), {"alice", "bob"})
 
     def test_every_kind(self) -> None:
         """What htpasswd and crypt(3) write matches its password and no other."""

@@ -13,7 +13,7 @@ ROWS = {
     "pure": "names scopes challenges rules mapping headers queries origins addresses"
     " redirects hops realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
-    " bundles searches sources cors discovery policies loginrecord"
+    " bundles searches sources cors discovery policies loginrecord advice"
     " config inivalues inisection inisections inioptions"
     " iniuses ini",
     "mechanism": "requestbody channel listening connections replies streams tls"

@@ -197,3 +197,35 @@ class InstalledTests(SynchronousTestCase):
         process.terminate()
         process.wait(timeout=30)
         self.assertNotIn("Traceback", log.read_text())
+
+
+class PasslibTests(SynchronousTestCase):
+    """With the extra `ldap` the files of passlib may take the place of libpass's."""
+
+    def test_nothing_in_the_log(self) -> None:
+        """Whoever is imported first, passlib says nothing of bcrypt's version."""
+        place = Path(scratch.name, "passlib")
+        pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps")
+        run(*pip, "--target", place, "passlib==1.7.4", cwd=elsewhere())
+        accounts = Path(scratch.name, "users")
+        accounts.write_text(
+            "alice:$2y$04$5BJqKfqMQvV7nS.yUguNcueVirQqDBGaLXSqj.rs.pZ\n"
+        )
+        for first in (
+            "regbroker.htpasswd",
+            "ldaptor.inmemory",
+            "passlib.handlers.bcrypt",
+        ):
+            said = run(
+                sys.executable,
+                "-c",
+                f"import sys; sys.path[:0] = [{str(place)!r}, {str(ROOT)!r}]\n"
+                f"import {first}, passlib, pathlib\n"
+                "from twisted.internet.task import Clock\n"
+                "from regbroker.htpasswd import HtpasswdAccounts\n"
+                f"source = HtpasswdAccounts(pathlib.Path({str(accounts)!r}), Clock())\n"
+                "source.open(); source.close()\n"
+                "assert passlib.__version__ == '1.7.4'\n",
+                cwd=elsewhere(),
+            )
+            self.assertEqual(said, "", first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from codecs import BOM_UTF8
 from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
 from pathlib import Path, PurePath
@@ -62,6 +63,15 @@ class LoadTests(SynchronousTestCase):
         """Write a pair, and configure it for a host."""
         certificate, key = pair.write(self.directory, name)
         return CertificateFiles(host, certificate, key)
+
+    def test_byte_order_mark(self) -> None:
+        """What some editors write before a PEM file does not matter."""
+        pair = issued("a.test")
+        entry = self.files("a.test", pair, "marked")
+        for path in (Path(entry.certificate), Path(entry.key)):
+            path.write_bytes(BOM_UTF8 + path.read_bytes())
+        load_certificates([entry], None)
+        Trust(Path(entry.certificate))
 
     def test_every_problem(self) -> None:
         """All files that cannot be used are named at once."""
