@@ -18,6 +18,7 @@ from regbroker.broker import (
 )
 from regbroker.errors import (
     NameUnknown,
+    RedirectRefused,
     UpstreamMalformed,
     UpstreamRefused,
 )
@@ -359,10 +360,10 @@ class RefusalTests(BrokerTestCase):
         self.assertEqual(await self.token(PULL), "t2")
 
     async def test_redirects(self) -> None:
-        """Credentials follow nobody's redirect."""
+        """Credentials follow nobody's redirect to elsewhere."""
         asking = self.get(PULL)
-        (await self.upstream.call()).reply(302, f"Location: {self.upstream.url}/trap")
-        await self.assertFailure(asking, UpstreamMalformed)
+        (await self.upstream.call()).reply(302, "Location: https://trap.test/token")
+        await self.assertFailure(asking, RedirectRefused)
         self.assertEqual(len(self.upstream.calls), 1)
 
     async def test_malformed(self) -> None:

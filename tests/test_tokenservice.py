@@ -65,7 +65,7 @@ class TokenServiceTests(SocketTestCase):
 
     async def test_reply(self) -> None:
         """Status, headers and body, whatever they are."""
-        for status in (200, 302, 403, 429, 500):
+        for status in (200, 303, 403, 429, 500):
             asking = self.ask()
             call = await self.upstream.call()
             call.reply(status, "Location: /x", "Retry-After: 3", body=b"{}")
