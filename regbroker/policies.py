@@ -14,6 +14,10 @@ from enum import Enum
 from regbroker.scopes import Scope
 
 
+#: What Azure wants for lists of tags: no more than who pulls can see.
+_ALONG_WITH_PULL = frozenset({"metadata_read"})
+
+
 class Speaker(Enum):
     """Who a request is made for, as the upstream sees it."""
 
@@ -57,9 +61,9 @@ class Policy:
 
     def lend(self, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
         """Return repository scopes cut down to what is lent, without empty ones."""
-        lent = self.lent
-        if lent is None:
+        if self.lent is None:
             return scopes
+        lent = self.lent | _ALONG_WITH_PULL if "pull" in self.lent else self.lent
         cut = (
             scope.with_actions(tuple(a for a in scope.actions if a in lent))
             for scope in scopes

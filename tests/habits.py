@@ -127,6 +127,9 @@ class Manners:
         """Answer a request; None lets it pass to what is behind."""
         path, _, query = target.partition("?")
         if path.startswith(("/token", "/moved/token")):
+            if method == "POST":
+                # As Google's, which takes none.
+                return Answer(404)
             return self._token(path, query, authorization)
         found = self.moods.pop(0) if self.moods else None
         if found is None:

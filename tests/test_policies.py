@@ -59,6 +59,9 @@ class LendTests(SynchronousTestCase):
         self.assertEqual(LENT.lend(PUSH), PULL)
         self.assertEqual(LENT.lend((repository_scope("a", "delete"),)), ())
         self.assertEqual(LENT.lend((repository_scope("a", "*"),)), ())
+        listing = (repository_scope("a", "metadata_read"),)
+        self.assertEqual(LENT.lend(listing), listing)
+        self.assertEqual(CLIENTS_OWN.lend(listing), ())
         everything = Policy(clients=True, lent=frozenset({"*"}))
         self.assertEqual(everything.lend((CATALOG_SCOPE,)), ())
 

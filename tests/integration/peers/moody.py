@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
 
+from tests.habits import Manners
+
 from .certificates import Authority
 from .threaded import TlsServer
 
@@ -49,11 +51,13 @@ class Mood:
 class Moody:
     """`https://127.0.0.1:PORT` in front of a registry that speaks plain HTTP.
 
-    The port stays the same, also while connections to it are refused.
+    The port stays the same, also while connections to it are refused. With `manners`,
+    it speaks of logins and rights as those say, and lets the rest pass.
     """
 
     def __init__(self, authority: Authority, registry_port: int) -> None:
         self.registry_port = registry_port
+        self.manners: Manners | None = None
         self._mood = Mood()
         self._seen: list[Seen] = []
         self._lock = threading.Lock()
@@ -136,6 +140,15 @@ class _MoodyHandler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         mood = self.moody.mood
         body = self._body()
+        manners = self.moody.manners
+        if manners is not None:
+            given = self.headers.get("Authorization", "")
+            answer = manners.answer(self.command, self.path, given)
+            if answer is not None:
+                self._record(answer.status, False)
+                headers = dict(line.split(": ", 1) for line in answer.headers)
+                self._reply(answer.status, headers, answer.body)
+                return
         if mood.status is None:
             self._pass_on(body)
             return
