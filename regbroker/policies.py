@@ -13,7 +13,6 @@ from enum import Enum
 
 from regbroker.scopes import Scope
 
-
 #: What Azure wants for lists of tags: no more than who pulls can see.
 _ALONG_WITH_PULL = frozenset({"metadata_read"})
 
