@@ -99,7 +99,10 @@ class StreamingRequest(Request):
         """Fail the body and everybody who waits for this request's end."""
         # A client may leave before its headers are in.
         if hasattr(self, "body"):
-            self.body.failed(Failure(ClientGone("the client closed the connection")))
+            gone = reason
+            if not isinstance(reason.value, HTTPError):
+                gone = Failure(ClientGone("the client closed the connection"))
+            self.body.failed(gone)
         super().connectionLost(reason)
 
     def _begin(self, method: bytes, uri: bytes, version: bytes) -> None:

@@ -56,10 +56,12 @@ from twisted.web._newclient import (
     ResponseNeverReceived,
     _WrapperException,
 )
+from twisted.web.http import _MalformedChunkedDataError
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
+from regbroker.causes import Kind, Side, cause_of
 from regbroker.errors import (
     UpstreamError,
     UpstreamMalformed,
@@ -86,7 +88,7 @@ MAX_EARLY_REPLY_BYTES = 1024 * 1024
 MAX_HEADER_BYTES = 256 * 1024
 
 #: Who is asked, mostly, in the words of an error.
-UPSTREAM = "the upstream registry"
+UPSTREAM = Side.UPSTREAM.value
 
 _log = Logger()
 
@@ -164,8 +166,14 @@ class Reply:
     """An upstream's reply whose headers are in; the body is still to come."""
 
     def __init__(
-        self, response: IResponse, connection: UpstreamProtocol, parser: Any
+        self,
+        response: IResponse,
+        connection: UpstreamProtocol,
+        parser: Any,
+        what: str,
     ) -> None:
+        #: Who sends it, for people.
+        self.what = what
         self.status: int = response.code
         self.headers: Headers = response.headers
         options = parser.connHeaders.getRawHeaders(b"Connection", ())
@@ -256,11 +264,12 @@ class Connections:
             connection = self._take(max_idle) or await self._connect()
             kept = connection.used
             try:
-                return await _send(connection, request, on_continue)
+                return await _send(connection, request, on_continue, self._what)
             except _NEVER_ANSWERED as error:
                 if not kept or body is not None or was_cancelled(error):
                     raise
-            return await _send(await self._connect(), request, on_continue)
+            connection = await self._connect()
+            return await _send(connection, request, on_continue, self._what)
         except Exception as error:
             raise converted_error(error, self._origin, self._what) from error
 
@@ -327,13 +336,14 @@ async def _send(
     connection: UpstreamProtocol,
     request: Request,
     on_continue: Callable[[], None] | None,
+    what: str,
 ) -> Reply:
     connection.used = True
     connection.on_continue = on_continue
     connection.header_bytes = 0
     answered = connection.request(request)
     parser: Any = connection._parser
-    return Reply(await answered, connection, parser)
+    return Reply(await answered, connection, parser, what)
 
 
 def _reasons(error: BaseException) -> list[BaseException]:
@@ -350,6 +360,14 @@ def _reasons(error: BaseException) -> list[BaseException]:
 def was_cancelled(error: BaseException) -> bool:
     """Tell whether a request ended because nobody wanted its answer any more."""
     return any(isinstance(reason, CancelledError) for reason in _reasons(error))
+
+
+def how_broken(reason: Failure) -> Kind:
+    """Tell how a reply's body ended that is not complete."""
+    assert reason.value is not None
+    if any(isinstance(r, _MalformedChunkedDataError) for r in _reasons(reason.value)):
+        return Kind.MALFORMED
+    return Kind.BROKE_OFF
 
 
 def converted_error(
@@ -372,13 +390,21 @@ def converted_error(
     _log.warn(
         "{what}, {origin}: {reason}", what=what, origin=str(origin), reason=described
     )
+    unreachable, idle = cause_of(what, Kind.UNREACHABLE), cause_of(what, Kind.IDLE)
     if any(isinstance(reason, SSL.Error) for reason in reasons):
-        return UpstreamUnavailable(f"no trusted TLS connection to {what} can be made")
+        return UpstreamUnavailable(
+            f"no trusted TLS connection to {what} can be made", cause=unreachable
+        )
     if any(isinstance(reason, TimeoutError | HandshakeTimeout) for reason in reasons):
-        return UpstreamTimeout(f"{what} cannot be reached in time")
+        return UpstreamTimeout(f"{what} cannot be reached in time", cause=idle)
     if isinstance(error, ConnectError | DNSLookupError | UserError | OSError):
-        return UpstreamUnavailable(f"{what} cannot be reached")
+        return UpstreamUnavailable(f"{what} cannot be reached", cause=unreachable)
     ended = ConnectionLost | ConnectionDone | ConnectionAborted
     if any(isinstance(reason, ended) for reason in reasons):
-        return UpstreamUnavailable(f"{what} closed the connection without an answer")
-    return UpstreamMalformed(f"what {what} answered is not HTTP")
+        return UpstreamUnavailable(
+            f"{what} closed the connection without an answer",
+            cause=cause_of(what, Kind.BROKE_OFF),
+        )
+    return UpstreamMalformed(
+        f"what {what} answered is not HTTP", cause=cause_of(what, Kind.MALFORMED)
+    )

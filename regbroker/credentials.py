@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from regbroker.causes import Cause
 from regbroker.errors import UpstreamUnavailable
 from regbroker.watchedfile import WatchedFile
 
@@ -101,5 +102,6 @@ def unavailable() -> UpstreamUnavailable:
     """Return the error for clients, who learn nothing of files and programs."""
     return UpstreamUnavailable(
         "the registry's own credentials are not at hand; its operator finds "
-        "the reason in the log"
+        "the reason in the log",
+        cause=Cause.OWN_ACCOUNT_MISSING,
     )

@@ -178,7 +178,7 @@ class RegbrokerSpeaks:
             grant = await self._tokens.get(_token_request(login), scopes)
         except (UpstreamUnavailable, UpstreamTimeout) as error:
             # The registry itself may be well.
-            raise TokensUnavailable(error.status, error.headers) from error
+            raise TokensUnavailable(error.status, error.headers, error.cause) from error
         self._taken, self._refused = login, None
         return grant
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from regbroker.causes import Side
 from regbroker.documents import Document, Documents
 from regbroker.grants import (
     MAX_REPLY_BYTES,
@@ -33,7 +34,7 @@ class TokenService:
 
     def __init__(self, trust: Trust, connect_timeout: float, clock: Any) -> None:
         self._documents = Documents(
-            "the upstream's token service",
+            Side.TOKENS.value,
             MAX_REPLY_BYTES,
             trust,
             connect_timeout,

@@ -21,6 +21,7 @@ from twisted.web.iweb import IBodyProducer
 
 from regbroker import __version__
 from regbroker.bodies import MAX_ERROR_BYTES
+from regbroker.causes import Cause
 from regbroker.challenges import Challenge, find_bearer, parse_challenges
 from regbroker.coalescing import Coalescer
 from regbroker.config import UpstreamConfig
@@ -191,7 +192,9 @@ class Upstream:
             message = f"the upstream registry answered with status {reply.status}"
             if reply.status == 429:
                 raise TooManyRequests(message, headers=headers)
-            raise UpstreamUnavailable(message, headers=headers)
+            raise UpstreamUnavailable(
+                message, headers=headers, cause=Cause.UPSTREAM_FAILED
+            )
         if reply.status != 401:
             return Knowledge(())
         values = reply.headers.getRawHeaders(b"WWW-Authenticate", ())

@@ -17,6 +17,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
 
+from regbroker.causes import Cause
 from regbroker.coalescing import Coalescer
 from regbroker.errors import UpstreamMalformed, UpstreamTimeout
 from regbroker.grants import Grant, TokenRequest, parse_reply
@@ -104,7 +105,8 @@ class UpstreamTokens:
             return await self._exchanges.run(key, work)
         except TimeoutError as error:
             raise UpstreamTimeout(
-                "the upstream's token service did not answer in time"
+                "the upstream's token service did not answer in time",
+                cause=Cause.TOKENS_IDLE,
             ) from error
 
     async def _exchange(
@@ -123,10 +125,15 @@ class UpstreamTokens:
 
     def _granted(self, reply: TokenReply) -> Grant:
         if 200 <= reply.status < 300:
-            return parse_reply(reply.body, self._now())
+            try:
+                return parse_reply(reply.body, self._now())
+            except UpstreamMalformed as error:
+                error.cause = Cause.TOKENS_MALFORMED
+                raise
         if reply.status < 400:
             raise UpstreamMalformed(
-                f"the upstream's token service answered with status {reply.status}"
+                f"the upstream's token service answered with status {reply.status}",
+                cause=Cause.TOKENS_MALFORMED,
             )
         raise TokenRefused(reply)
 
