@@ -32,8 +32,10 @@ from twisted.web.http import HTTPChannel
 from twisted.web.http_headers import Headers
 from twisted.web.server import Request, Site
 
-from regbroker.errors import BadRequest, HeadersTooLarge, HTTPError
+from regbroker.bodywatch import BodyWatch
+from regbroker.errors import BadRequest, BodyTooSlow, HeadersTooLarge, HTTPError
 from regbroker.headers import connection_options
+from regbroker.pace import Pace
 from regbroker.requestbody import ClientGone, StreamedBody
 
 #: Request line and headers together. Cloud registries issue bearer tokens of
@@ -57,6 +59,8 @@ MAX_LENGTH_DIGITS = 18
 #: TLS waits for the peer's close_notify, which nobody has to send.
 CLOSE_SECONDS = 60.0
 
+DEFAULT_PACE = Pace()
+
 _ABSOLUTE_TARGET = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE)
 
 _TLS_HANDSHAKE = b"\x16\x03"
@@ -79,6 +83,7 @@ class StreamingRequest(Request):
         self.requestHeaders.removeHeader(b"Expect")
         if not self.body.complete:
             self.body.expects_continue = expect.lower() == b"100-continue"
+            self.channel.watch(self.body)
             self._begin(*self.channel.request_line())
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -183,15 +188,24 @@ class StreamingChannel(HTTPChannel):
         """Return method, target and version of the request being read."""
         return self._command, self._path, self._version
 
+    def watch(self, body: StreamedBody) -> None:
+        """See to it that a body does not take for ever; in place of the timeout."""
+        self.setTimeout(None)
+        site = cast(Any, self).factory
+
+        def give_up(error: BodyTooSlow) -> None:
+            self.persistent = 0
+            body.failed(Failure(error))
+
+        body.watch = BodyWatch(site.reactor, site.pace, give_up)
+        body.start_watching()
+
     def pause_reading(self) -> None:
         """Stop reading; a client is not timed out while we do not read."""
-        self.setTimeout(None)
         cast(IPushProducer, self.transport).pauseProducing()
 
     def resume_reading(self) -> None:
-        """Read again, with the idle timeout in force."""
-        if not self._handlingRequest:
-            self.setTimeout(self.timeOut)
+        """Read again."""
         cast(IPushProducer, self.transport).resumeProducing()
 
     def send_continue(self) -> None:
@@ -207,6 +221,9 @@ class StreamingChannel(HTTPChannel):
         if self.requests and not self._can_drain(self.requests[0].body):
             self.persistent = 0
             headers.setRawHeaders(b"Connection", [b"close"])
+        elif b"close" in connection_options(headers.getRawHeaders(b"Connection", ())):
+            # Who has said so in a reply does so.
+            self.persistent = 0
         super().writeHeaders(version, code, reason, headers)
 
     def requestDone(self, request: StreamingRequest) -> None:
@@ -219,6 +236,9 @@ class StreamingChannel(HTTPChannel):
         self._linger()
 
     def _go_on(self, request: StreamingRequest) -> None:
+        # While a body comes it is watched, and the timeout is off: it is to be on
+        # again, for the next request must come in time.
+        self._savedTimeOut = cast(Any, self).factory.pace.silence
         super().requestDone(request)
         if self._waitingForTransport and not self._handlingRequest:
             # Twisted stops reading only when a reply does not fit while none is
@@ -340,11 +360,20 @@ def _too_large_message() -> str:
 
 
 class StreamingSite(Site):
-    """A `Site` of streaming requests that speaks HTTP/1.1 alone."""
+    """A `Site` of streaming requests that speaks HTTP/1.1 alone, at this `pace`."""
 
     noisy = False
     protocol = StreamingChannel  # type: ignore[assignment]
     requestFactory = StreamingRequest
+
+    def __init__(
+        self,
+        resource: Any,
+        pace: Pace = DEFAULT_PACE,
+        reactor: Any = None,
+    ) -> None:
+        super().__init__(resource, timeout=pace.silence, reactor=reactor)
+        self.pace = pace
 
     def acceptableProtocols(self) -> list[bytes]:
         """Offer HTTP/1.1 alone in ALPN: Twisted's HTTP/2 is ten times slower."""

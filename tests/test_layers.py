@@ -13,12 +13,12 @@ ROWS = {
     "pure": "names scopes challenges rules mapping headers queries origins addresses"
     " redirects hops realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
-    " bundles searches sources cors config inivalues inisection inisections inioptions"
+    " bundles searches sources cors pace connectionlimits"
+    " config inivalues inisection inisections inioptions"
     " iniuses ini",
-    "mechanism": "requestbody channel listening connections replies streams downloads"
-    " tls"
-    " storages upstreams documents tokenservice searchservice coalescing observe"
-    " watchedfile keyfile signing credentials credentialhelper htpasswd ldapconnection"
+    "mechanism": "bodywatch requestbody channel listening connections replies streams"
+    " downloads tls storages upstreams documents tokenservice searchservice coalescing"
+    " observe accepting watchedfile keyfile signing credentials credentialhelper htpasswd ldapconnection"
     " ldapsearch ldap credchecker checking",
     "sandbox": "sandbox sandbox.*",
     "behaviour": "attempts upstreamtokens speakers broker bundlebroker localbroker",
