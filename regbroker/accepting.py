@@ -83,7 +83,7 @@ class _Accepted(ProtocolWrapper):
         if isinstance(inner, StreamingChannel):
             inner.loseConnection()
         else:
-            self.transport.loseConnection()
+            self.loseConnection()
 
     def readConnectionLost(self) -> None:
         """Pass on that the client sends no more."""

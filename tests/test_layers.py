@@ -18,8 +18,8 @@ ROWS = {
     " iniuses ini",
     "mechanism": "bodywatch requestbody channel listening connections replies streams"
     " downloads tls storages upstreams documents tokenservice searchservice coalescing"
-    " observe accepting watchedfile keyfile signing credentials credentialhelper htpasswd ldapconnection"
-    " ldapsearch ldap credchecker checking",
+    " observe entrance accepting watchedfile keyfile signing credentials"
+    " credentialhelper htpasswd ldapconnection ldapsearch ldap credchecker checking",
     "sandbox": "sandbox sandbox.*",
     "behaviour": "attempts upstreamtokens speakers broker bundlebroker localbroker",
     "web": "web web.*",
