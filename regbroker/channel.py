@@ -33,6 +33,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.server import Request, Site
 
 from regbroker.bodywatch import BodyWatch
+from regbroker.causes import Cause
 from regbroker.errors import BadRequest, BodyTooSlow, HeadersTooLarge, HTTPError
 from regbroker.headers import connection_options
 from regbroker.pace import Pace
@@ -104,10 +105,12 @@ class StreamingRequest(Request):
         """Fail the body and everybody who waits for this request's end."""
         # A client may leave before its headers are in.
         if hasattr(self, "body"):
-            gone = reason
-            if not isinstance(reason.value, HTTPError):
-                gone = Failure(ClientGone("the client closed the connection"))
-            self.body.failed(gone)
+            gone, error = ClientGone(), reason.value
+            if isinstance(error, HTTPError):
+                # It broke HTTP in the middle, and is told so by the channel.
+                gone = ClientGone(error.message, Cause.CLIENT_MALFORMED, error.status)
+            reason = Failure(gone)
+            self.body.failed(reason)
         super().connectionLost(reason)
 
     def _begin(self, method: bytes, uri: bytes, version: bytes) -> None:

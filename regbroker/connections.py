@@ -33,6 +33,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as HandshakeTimeout
 from twisted.internet.error import (
     ConnectError,
+    ConnectingCancelledError,
     ConnectionAborted,
     ConnectionDone,
     ConnectionLost,
@@ -359,7 +360,8 @@ def _reasons(error: BaseException) -> list[BaseException]:
 
 def was_cancelled(error: BaseException) -> bool:
     """Tell whether a request ended because nobody wanted its answer any more."""
-    return any(isinstance(reason, CancelledError) for reason in _reasons(error))
+    cancelled = CancelledError | ConnectingCancelledError
+    return any(isinstance(reason, cancelled) for reason in _reasons(error))
 
 
 def how_broken(reason: Failure) -> Kind:

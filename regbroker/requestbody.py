@@ -14,6 +14,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer, IRequest
 from zope.interface import implementer
 
 from regbroker.bodywatch import BodyWatch
+from regbroker.causes import Cause
 from regbroker.errors import BodyTooLarge
 
 #: What may wait in memory while nobody reads the body yet.
@@ -34,7 +35,21 @@ class Reading(Protocol):
 
 
 class ClientGone(Exception):
-    """The client went away before its request's body was complete."""
+    """
+    The client went away before its request's body was complete.
+
+    `cause` is how, and `status` what it was told for that; 0 for nothing.
+    """
+
+    def __init__(
+        self,
+        message: str = "the client closed the connection",
+        cause: Cause = Cause.CLIENT_LEFT,
+        status: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.status = status
 
 
 @implementer(IBodyProducer)

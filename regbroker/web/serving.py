@@ -79,13 +79,13 @@ class _Serving:
 
     def _client_gone(self, reason: Failure) -> None:
         error: Any = reason.value
-        if isinstance(error, HTTPError):
-            # It broke HTTP in the middle, and the connection has told it so.
-            self._event.status = error.status
-            self._event.ended(Cause.CLIENT_MALFORMED, error.message)
-        else:
-            self._event.ended(Cause.CLIENT_LEFT, "the client closed the connection")
+        self._gone(error if isinstance(error, ClientGone) else ClientGone())
         self._work.cancel()
+
+    def _gone(self, gone: ClientGone) -> None:
+        if gone.status:
+            self._event.status = gone.status
+        self._event.ended(gone.cause, str(gone))
 
     def _render(self, failure: Failure) -> None:
         request, event = self._request, self._event
@@ -94,7 +94,7 @@ class _Serving:
             event.ended(error.cause, str(error))
             return
         if isinstance(error, CancelledError | ClientGone) or request._disconnected:
-            event.ended(Cause.CLIENT_LEFT, "the client closed the connection")
+            self._gone(error if isinstance(error, ClientGone) else ClientGone())
             return
         if not isinstance(error, HTTPError):
             _log.failure(
