@@ -19,7 +19,7 @@ from regbroker.connectionlimits import (
 
 class LimitsTests(SynchronousTestCase):
     def test_defaults(self) -> None:
-        """Half of what is left after the reserve; a quarter of that for each address."""
+        """Half of what the reserve leaves; a quarter of that for each address."""
         for descriptors, total, per_address in (
             (1024, 448, 112),
             (20_000, 8750, 2187),

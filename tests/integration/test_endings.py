@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import ssl
@@ -20,7 +21,7 @@ SECONDS = 20.0
 class EndingTestCase(PeersTestCase):
     """A registry that ends as the repository's name says; little patience."""
 
-    main = "client-timeout = 1\nbody-timeout = 1\nmin-upload-rate = 100000"
+    main = "client-timeout = 1\nbody-timeout = 1.5\nmin-upload-rate = 100000"
     registry_options = "redirects = follow"
     upstream_options = "timeout = 3\nredirect-hosts = 127.0.0.1"
 
@@ -148,7 +149,7 @@ class ClientTests(EndingTestCase):
         """Its token request stops."""
         connection = self.send("POST", "/auth", "Content-Length: 100")
         self.assert_status(connection, 408)
-        self.assert_cause("client-")
+        self.assert_cause("client-idle", "nothing of its body for 1 s")
 
     def test_drips(self) -> None:
         """Its upload would last for years."""
@@ -158,7 +159,7 @@ class ClientTests(EndingTestCase):
     def test_drips_a_form(self) -> None:
         """So would its token request."""
         self.drip(self.send("POST", "/auth", "Content-Length: 1000"))
-        self.assert_cause("client-slow", "not complete after 1 s")
+        self.assert_cause("client-slow", "not complete after 1.5 s")
 
     def test_reads_nothing(self) -> None:
         """It takes nothing of its download."""
@@ -227,10 +228,8 @@ class UpstreamTests(EndingTestCase):
         connection.setblocking(False)
 
         def refused() -> bool:
-            try:
+            with contextlib.suppress(ssl.SSLWantWriteError, ssl.SSLWantReadError):
                 connection.send(PIECE)
-            except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                pass
             try:
                 return connection.recv(12) == b"HTTP/1.1 504"
             except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
@@ -285,10 +284,11 @@ class StoppedTests(EndingTestCase):
         """In the middle of a blob: the client cannot take it for a whole one."""
         connection = self.begun("silent")
         self.regbroker.stop()
-        with self.assertRaises((OSError, AssertionError)):
-            while connection.recv(1 << 16):
-                pass
-            raise AssertionError("closed in order")
+        received = 0
+        with contextlib.suppress(OSError):
+            while data := connection.recv(1 << 16):
+                received += len(data)
+        self.assertLess(received, SIZE)
         self.assert_stopped(connection)
 
     def test_busy_download(self) -> None:
