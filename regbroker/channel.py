@@ -51,6 +51,10 @@ MAX_HEADERS = 100
 MAX_DRAIN_BYTES = 1024 * 1024
 DRAIN_SECONDS = 5.0
 
+#: A reply that is made here is written at once. A client that is slow to read the
+#: rest is not idle: it has so many times as long.
+READING_SILENCES = 15
+
 #: A client that sends a byte now and then is not waited for longer than this.
 HEADER_SECONDS = 60.0
 
@@ -185,6 +189,12 @@ class StreamingChannel(HTTPChannel):
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         return False
 
+    def resumeProducing(self) -> None:
+        """Go on writing: the client has read, and may ask for something else."""
+        super().resumeProducing()
+        if self.timeOut is not None and not self._handlingRequest:
+            self.setTimeout(cast(Any, self).factory.pace.silence)
+
     # What bodies ask for.
 
     def request_line(self) -> tuple[bytes, bytes, bytes]:
@@ -242,6 +252,8 @@ class StreamingChannel(HTTPChannel):
         # While a body comes it is watched, and the timeout is off: it is to be on
         # again, for the next request must come in time.
         self._savedTimeOut = cast(Any, self).factory.pace.silence
+        if self._waitingForTransport:
+            self._savedTimeOut *= READING_SILENCES
         super().requestDone(request)
         if self._waitingForTransport and not self._handlingRequest:
             # Twisted stops reading only when a reply does not fit while none is
