@@ -62,7 +62,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
-from regbroker.causes import Kind, Side, cause_of
+from regbroker.causes import Cause, Kind, Side, cause_of
 from regbroker.errors import (
     UpstreamError,
     UpstreamMalformed,
@@ -107,6 +107,8 @@ class UpstreamProtocol(HTTP11ClientProtocol):
         self.on_continue: Callable[[], None] | None = None
         self.secured: Deferred[None] = Deferred()
         self.closed_in_order = False
+        #: What is larger than it may be, so that the end is regbroker's doing.
+        self.too_large = ""
         self._early_bytes = 0
         self.header_bytes = 0
 
@@ -131,11 +133,16 @@ class UpstreamProtocol(HTTP11ClientProtocol):
         if parser is not None and parser.state in ("STATUS", "HEADER"):
             self.header_bytes += len(data)
             if self.header_bytes > MAX_HEADER_BYTES:
+                self.too_large = f"headers of more than {MAX_HEADER_BYTES} bytes"
                 self.transport.abortConnection()
                 return
         if self.state == "TRANSMITTING":
             self._early_bytes += len(data)
             if self._early_bytes > MAX_EARLY_REPLY_BYTES:
+                self.too_large = (
+                    f"more than {MAX_EARLY_REPLY_BYTES} bytes before the request's "
+                    "body was complete"
+                )
                 self.transport.abortConnection()
             else:
                 self.transport.resumeProducing()
@@ -208,6 +215,16 @@ class Reply:
     def closed_in_order(self) -> bool:
         """Whether the connection, now gone, was closed as it should be."""
         return self._connection.closed_in_order
+
+    def why_broken(self, reason: Failure) -> tuple[Cause, str]:
+        """Return the cause of an end before its time, and what to add for people."""
+        if self._connection.too_large:
+            return Cause.BOUND_REACHED, f": it sent {self._connection.too_large}"
+        assert reason.value is not None
+        reasons = _reasons(reason.value)
+        if any(isinstance(each, _MalformedChunkedDataError) for each in reasons):
+            return cause_of(self.what, Kind.MALFORMED), ": what it sent is not HTTP"
+        return cause_of(self.what, Kind.BROKE_OFF), ""
 
     def abort(self) -> None:
         """Close the connection at once; the rest of the body is not wanted."""
@@ -344,7 +361,15 @@ async def _send(
     connection.header_bytes = 0
     answered = connection.request(request)
     parser: Any = connection._parser
-    return Reply(await answered, connection, parser, what)
+    try:
+        response = await answered
+    except Exception as error:
+        if not connection.too_large:
+            raise
+        raise UpstreamUnavailable(
+            f"{what} sent {connection.too_large}", cause=Cause.BOUND_REACHED
+        ) from error
+    return Reply(response, connection, parser, what)
 
 
 def _reasons(error: BaseException) -> list[BaseException]:
@@ -362,14 +387,6 @@ def was_cancelled(error: BaseException) -> bool:
     """Tell whether a request ended because nobody wanted its answer any more."""
     cancelled = CancelledError | ConnectingCancelledError
     return any(isinstance(reason, cancelled) for reason in _reasons(error))
-
-
-def how_broken(reason: Failure) -> Kind:
-    """Tell how a reply's body ended that is not complete."""
-    assert reason.value is not None
-    if any(isinstance(r, _MalformedChunkedDataError) for r in _reasons(reason.value)):
-        return Kind.MALFORMED
-    return Kind.BROKE_OFF
 
 
 def converted_error(

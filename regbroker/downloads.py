@@ -19,7 +19,7 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from regbroker.causes import Cause, Kind, Side, cause_of
-from regbroker.connections import Reply, how_broken
+from regbroker.connections import Reply
 from regbroker.streams import Stall
 
 #: A reply's sender in the log, where a shorter word than an error's will do.
@@ -73,13 +73,8 @@ class _ReplyBody(Protocol):
             self._request.finish()
             self.finished.callback(None)
             return
-        kind = how_broken(reason)
-        cause = cause_of(self._reply.what, kind)
-        self._break(
-            f"{self._sender} broke off its reply"
-            + (": what it sent is not HTTP" if kind is Kind.MALFORMED else ""),
-            cause,
-        )
+        cause, why = self._reply.why_broken(reason)
+        self._break(f"{self._sender} broke off its reply{why}", cause)
 
     def _stalled(self) -> None:
         """Say which side it is that moves nothing."""

@@ -135,7 +135,11 @@ class Searches:
 
         Raises `UpstreamMalformed`.
         """
-        document = parse_object(body)
+        try:
+            document = parse_object(body)
+        except UpstreamMalformed as error:
+            error.cause = Cause.SEARCH_MALFORMED
+            raise
         found = document.get("results")
         if found is None:
             found = []

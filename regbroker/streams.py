@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from regbroker.bodies import decode_content
 from regbroker.causes import Cause, Kind, cause_of
-from regbroker.connections import Reply, how_broken
+from regbroker.connections import Reply
 from regbroker.errors import (
     BodyTooSlow,
     HTTPError,
@@ -208,12 +208,9 @@ class _Gathering(Protocol):
         ):
             self.finished.callback(b"".join(self._chunks))
         else:
-            self.finished.errback(
-                UpstreamMalformed(
-                    "the upstream broke off its reply",
-                    cause=cause_of(self._reply.what, how_broken(reason)),
-                )
-            )
+            cause, why = self._reply.why_broken(reason)
+            message = f"the upstream broke off its reply{why}"
+            self.finished.errback(UpstreamMalformed(message, cause=cause))
 
 
 async def gather_plain(reply: Reply, limit: int, clock: Any, seconds: float) -> bytes:
