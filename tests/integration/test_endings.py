@@ -313,28 +313,3 @@ class StoppedTests(EndingTestCase):
         self.regbroker.stop()
         self.assert_status(connection, 503)
         self.assert_stopped(connection)
-
-
-class ManyConnectionsTests(EndingTestCase):
-    """Connections that are too many."""
-
-    main = "max-connections-per-address = 2"
-
-    def test_told(self) -> None:
-        """The third client hears 503, and one line of the log says how many."""
-        held = [self.connect() for _ in range(2)]
-        self.assert_status(self.download("half"), 503)
-        self.assertIn(
-            "refused connections: 1 beyond max-connections-per-address = 2; "
-            "1 from 127.0.0.1",
-            self.regbroker.log(),
-        )
-        held.pop().close()
-
-        def served() -> bool:
-            connection = self.download("half")
-            head = self.read_head(connection)
-            connection.close()
-            return "HTTP/1.1 200 " in head
-
-        poll(served, "room", SECONDS)
