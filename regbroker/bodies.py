@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from regbroker.causes import Cause
 from regbroker.errors import UpstreamMalformed, code_for_status
 
 ToPublic = Callable[[str], str | None]
@@ -55,7 +56,10 @@ def decode_content(body: bytes, encoding: str, limit: int) -> bytes:
     except zlib.error as error:
         raise UpstreamMalformed("the upstream's reply cannot be unpacked") from error
     if len(plain) > limit:
-        raise UpstreamMalformed(f"the upstream's reply is larger than {limit} bytes")
+        raise UpstreamMalformed(
+            f"the upstream's reply is larger than {limit} bytes",
+            cause=Cause.BOUND_REACHED,
+        )
     if not decoder.eof:
         raise UpstreamMalformed("the upstream's reply cannot be unpacked")
     return plain

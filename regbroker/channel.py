@@ -32,8 +32,11 @@ from twisted.web.http import HTTPChannel
 from twisted.web.http_headers import Headers
 from twisted.web.server import Request, Site
 
-from regbroker.errors import BadRequest, HeadersTooLarge, HTTPError
+from regbroker.bodywatch import BodyWatch
+from regbroker.causes import Cause
+from regbroker.errors import BadRequest, BodyTooSlow, HeadersTooLarge, HTTPError
 from regbroker.headers import connection_options
+from regbroker.pace import Pace
 from regbroker.requestbody import ClientGone, StreamedBody
 
 #: Request line and headers together. Cloud registries issue bearer tokens of
@@ -48,6 +51,10 @@ MAX_HEADERS = 100
 MAX_DRAIN_BYTES = 1024 * 1024
 DRAIN_SECONDS = 5.0
 
+#: A reply that is made here is written at once. A client that is slow to read the
+#: rest is not idle: it has so many times as long.
+READING_SILENCES = 15
+
 #: A client that sends a byte now and then is not waited for longer than this.
 HEADER_SECONDS = 60.0
 
@@ -56,6 +63,8 @@ MAX_LENGTH_DIGITS = 18
 
 #: TLS waits for the peer's close_notify, which nobody has to send.
 CLOSE_SECONDS = 60.0
+
+DEFAULT_PACE = Pace()
 
 _ABSOLUTE_TARGET = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE)
 
@@ -79,6 +88,7 @@ class StreamingRequest(Request):
         self.requestHeaders.removeHeader(b"Expect")
         if not self.body.complete:
             self.body.expects_continue = expect.lower() == b"100-continue"
+            self.channel.watch(self.body)
             self._begin(*self.channel.request_line())
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -99,7 +109,12 @@ class StreamingRequest(Request):
         """Fail the body and everybody who waits for this request's end."""
         # A client may leave before its headers are in.
         if hasattr(self, "body"):
-            self.body.failed(Failure(ClientGone("the client closed the connection")))
+            gone, error = ClientGone(), reason.value
+            if isinstance(error, HTTPError):
+                # It broke HTTP in the middle, and is told so by the channel.
+                gone = ClientGone(error.message, Cause.CLIENT_MALFORMED, error.status)
+            reason = Failure(gone)
+            self.body.failed(reason)
         super().connectionLost(reason)
 
     def _begin(self, method: bytes, uri: bytes, version: bytes) -> None:
@@ -174,21 +189,36 @@ class StreamingChannel(HTTPChannel):
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         return False
 
+    def resumeProducing(self) -> None:
+        """Go on writing: the client has read, and may ask for something else."""
+        super().resumeProducing()
+        if self.timeOut is not None and not self._handlingRequest:
+            self.setTimeout(cast(Any, self).factory.pace.silence)
+
     # What bodies ask for.
 
     def request_line(self) -> tuple[bytes, bytes, bytes]:
         """Return method, target and version of the request being read."""
         return self._command, self._path, self._version
 
+    def watch(self, body: StreamedBody) -> None:
+        """See to it that a body does not take for ever; in place of the timeout."""
+        self.setTimeout(None)
+        site = cast(Any, self).factory
+
+        def give_up(error: BodyTooSlow) -> None:
+            self.persistent = 0
+            body.failed(Failure(error))
+
+        body.watch = BodyWatch(site.reactor, site.pace, give_up)
+        body.start_watching()
+
     def pause_reading(self) -> None:
         """Stop reading; a client is not timed out while we do not read."""
-        self.setTimeout(None)
         cast(IPushProducer, self.transport).pauseProducing()
 
     def resume_reading(self) -> None:
-        """Read again, with the idle timeout in force."""
-        if not self._handlingRequest:
-            self.setTimeout(self.timeOut)
+        """Read again."""
         cast(IPushProducer, self.transport).resumeProducing()
 
     def send_continue(self) -> None:
@@ -204,6 +234,9 @@ class StreamingChannel(HTTPChannel):
         if self.requests and not self._can_drain(self.requests[0].body):
             self.persistent = 0
             headers.setRawHeaders(b"Connection", [b"close"])
+        elif b"close" in connection_options(headers.getRawHeaders(b"Connection", ())):
+            # Who has said so in a reply does so.
+            self.persistent = 0
         super().writeHeaders(version, code, reason, headers)
 
     def requestDone(self, request: StreamingRequest) -> None:
@@ -216,6 +249,11 @@ class StreamingChannel(HTTPChannel):
         self._linger()
 
     def _go_on(self, request: StreamingRequest) -> None:
+        # While a body comes it is watched, and the timeout is off: it is to be on
+        # again, for the next request must come in time.
+        self._savedTimeOut = cast(Any, self).factory.pace.silence
+        if self._waitingForTransport:
+            self._savedTimeOut *= READING_SILENCES
         super().requestDone(request)
         if self._waitingForTransport and not self._handlingRequest:
             # Twisted stops reading only when a reply does not fit while none is
@@ -337,11 +375,20 @@ def _too_large_message() -> str:
 
 
 class StreamingSite(Site):
-    """A `Site` of streaming requests that speaks HTTP/1.1 alone."""
+    """A `Site` of streaming requests that speaks HTTP/1.1 alone, at this `pace`."""
 
     noisy = False
     protocol = StreamingChannel  # type: ignore[assignment]
     requestFactory = StreamingRequest
+
+    def __init__(
+        self,
+        resource: Any,
+        pace: Pace = DEFAULT_PACE,
+        reactor: Any = None,
+    ) -> None:
+        super().__init__(resource, timeout=pace.silence, reactor=reactor)
+        self.pace = pace
 
     def acceptableProtocols(self) -> list[bytes]:
         """Offer HTTP/1.1 alone in ALPN: Twisted's HTTP/2 is ten times slower."""

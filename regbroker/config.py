@@ -16,6 +16,7 @@ from regbroker.headers import Network
 from regbroker.ldapurl import LdapUrl
 from regbroker.mapping import Mapping as NameMapping
 from regbroker.origins import Origin
+from regbroker.pace import Pace
 from regbroker.tokens import ACCESS_LIFE
 
 #: nginx users set 900 s for registries: the last request of a push may make
@@ -152,7 +153,8 @@ class Config:
     Everything that serves is built from one of these.
 
     `sources` leads from the registries that mirrors stand for (the ``ns`` of a
-    request) to the `host` of one of `registries`.
+    request) to the `host` of one of `registries`. Limits for connections that are
+    None come from what the process may open.
     """
 
     listen: tuple[Listener, ...]
@@ -165,3 +167,6 @@ class Config:
     signing_key: PurePath | None = None
     denied_user_agents: re.Pattern[str] | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    pace: Pace = field(default_factory=Pace)
+    max_connections: int | None = None
+    max_connections_per_address: int | None = None

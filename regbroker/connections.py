@@ -33,6 +33,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as HandshakeTimeout
 from twisted.internet.error import (
     ConnectError,
+    ConnectingCancelledError,
     ConnectionAborted,
     ConnectionDone,
     ConnectionLost,
@@ -57,10 +58,12 @@ from twisted.web._newclient import (
     ResponseNeverReceived,
     _WrapperException,
 )
+from twisted.web.http import _MalformedChunkedDataError
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
+from regbroker.causes import Cause, Kind, Side, cause_of
 from regbroker.challenges import Challenge, parse_challenges
 from regbroker.errors import (
     UpstreamError,
@@ -88,7 +91,7 @@ MAX_EARLY_REPLY_BYTES = 1024 * 1024
 MAX_HEADER_BYTES = 256 * 1024
 
 #: Who is asked, mostly, in the words of an error.
-UPSTREAM = "the upstream registry"
+UPSTREAM = Side.UPSTREAM.value
 
 _log = Logger()
 
@@ -106,6 +109,8 @@ class UpstreamProtocol(HTTP11ClientProtocol):
         self.on_continue: Callable[[], None] | None = None
         self.secured: Deferred[None] = Deferred()
         self.closed_in_order = False
+        #: What is larger than it may be, so that the end is regbroker's doing.
+        self.too_large = ""
         self._early_bytes = 0
         self.header_bytes = 0
 
@@ -130,11 +135,16 @@ class UpstreamProtocol(HTTP11ClientProtocol):
         if parser is not None and parser.state in ("STATUS", "HEADER"):
             self.header_bytes += len(data)
             if self.header_bytes > MAX_HEADER_BYTES:
+                self.too_large = f"headers of more than {MAX_HEADER_BYTES} bytes"
                 self.transport.abortConnection()
                 return
         if self.state == "TRANSMITTING":
             self._early_bytes += len(data)
             if self._early_bytes > MAX_EARLY_REPLY_BYTES:
+                self.too_large = (
+                    f"more than {MAX_EARLY_REPLY_BYTES} bytes before the request's "
+                    "body was complete"
+                )
                 self.transport.abortConnection()
             else:
                 self.transport.resumeProducing()
@@ -166,8 +176,14 @@ class Reply:
     """An upstream's reply whose headers are in; the body is still to come."""
 
     def __init__(
-        self, response: IResponse, connection: UpstreamProtocol, parser: Any
+        self,
+        response: IResponse,
+        connection: UpstreamProtocol,
+        parser: Any,
+        what: str,
     ) -> None:
+        #: Who sends it, for people.
+        self.what = what
         self.status: int = response.code
         self.headers: Headers = response.headers
         options = parser.connHeaders.getRawHeaders(b"Connection", ())
@@ -213,6 +229,16 @@ class Reply:
     def closed_in_order(self) -> bool:
         """Whether the connection, now gone, was closed as it should be."""
         return self._connection.closed_in_order
+
+    def why_broken(self, reason: Failure) -> tuple[Cause, str]:
+        """Return the cause of an end before its time, and what to add for people."""
+        if self._connection.too_large:
+            return Cause.BOUND_REACHED, f": it sent {self._connection.too_large}"
+        assert reason.value is not None
+        reasons = _reasons(reason.value)
+        if any(isinstance(each, _MalformedChunkedDataError) for each in reasons):
+            return cause_of(self.what, Kind.MALFORMED), ": what it sent is not HTTP"
+        return cause_of(self.what, Kind.BROKE_OFF), ""
 
     def abort(self) -> None:
         """Close the connection at once; the rest of the body is not wanted."""
@@ -282,11 +308,12 @@ class Connections:
             connection = self._take(max_idle) or await self._connect()
             kept = connection.used
             try:
-                return await _send(connection, request, on_continue)
+                return await _send(connection, request, on_continue, self._what)
             except _NEVER_ANSWERED as error:
                 if not kept or body is not None or was_cancelled(error):
                     raise
-            return await _send(await self._connect(), request, on_continue)
+            connection = await self._connect()
+            return await _send(connection, request, on_continue, self._what)
         except Exception as error:
             raise converted_error(error, self._origin, self._what) from error
 
@@ -353,13 +380,22 @@ async def _send(
     connection: UpstreamProtocol,
     request: Request,
     on_continue: Callable[[], None] | None,
+    what: str,
 ) -> Reply:
     connection.used = True
     connection.on_continue = on_continue
     connection.header_bytes = 0
     answered = connection.request(request)
     parser: Any = connection._parser
-    return Reply(await answered, connection, parser)
+    try:
+        response = await answered
+    except Exception as error:
+        if not connection.too_large:
+            raise
+        raise UpstreamUnavailable(
+            f"{what} sent {connection.too_large}", cause=Cause.BOUND_REACHED
+        ) from error
+    return Reply(response, connection, parser, what)
 
 
 def _reasons(error: BaseException) -> list[BaseException]:
@@ -375,7 +411,8 @@ def _reasons(error: BaseException) -> list[BaseException]:
 
 def was_cancelled(error: BaseException) -> bool:
     """Tell whether a request ended because nobody wanted its answer any more."""
-    return any(isinstance(reason, CancelledError) for reason in _reasons(error))
+    cancelled = CancelledError | ConnectingCancelledError
+    return any(isinstance(reason, cancelled) for reason in _reasons(error))
 
 
 def converted_error(
@@ -398,13 +435,21 @@ def converted_error(
     _log.warn(
         "{what}, {origin}: {reason}", what=what, origin=str(origin), reason=described
     )
+    unreachable, idle = cause_of(what, Kind.UNREACHABLE), cause_of(what, Kind.IDLE)
     if any(isinstance(reason, SSL.Error) for reason in reasons):
-        return UpstreamUnavailable(f"no trusted TLS connection to {what} can be made")
+        return UpstreamUnavailable(
+            f"no trusted TLS connection to {what} can be made", cause=unreachable
+        )
     if any(isinstance(reason, TimeoutError | HandshakeTimeout) for reason in reasons):
-        return UpstreamTimeout(f"{what} cannot be reached in time")
+        return UpstreamTimeout(f"{what} cannot be reached in time", cause=idle)
     if isinstance(error, ConnectError | DNSLookupError | UserError | OSError):
-        return UpstreamUnavailable(f"{what} cannot be reached")
+        return UpstreamUnavailable(f"{what} cannot be reached", cause=unreachable)
     ended = ConnectionLost | ConnectionDone | ConnectionAborted
     if any(isinstance(reason, ended) for reason in reasons):
-        return UpstreamUnavailable(f"{what} closed the connection without an answer")
-    return UpstreamMalformed(f"what {what} answered is not HTTP")
+        return UpstreamUnavailable(
+            f"{what} closed the connection without an answer",
+            cause=cause_of(what, Kind.BROKE_OFF),
+        )
+    return UpstreamMalformed(
+        f"what {what} answered is not HTTP", cause=cause_of(what, Kind.MALFORMED)
+    )

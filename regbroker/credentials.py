@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 
 from twisted.logger import Logger
 
+from regbroker.causes import Cause
 from regbroker.errors import UpstreamUnavailable
 from regbroker.watchedfile import WatchedFile
 
@@ -187,5 +188,6 @@ def unavailable() -> UpstreamUnavailable:
     """Return the error for clients, who learn nothing of files and programs."""
     return UpstreamUnavailable(
         "the registry's own credentials are not at hand; its operator finds "
-        "the reason in the log"
+        "the reason in the log",
+        cause=Cause.OWN_ACCOUNT_MISSING,
     )

@@ -21,6 +21,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory
 from zope.interface import implementer
 
+from regbroker.causes import Cause, Kind, cause_of
 from regbroker.connections import converted_error, was_cancelled
 from regbroker.errors import UpstreamMalformed
 from regbroker.origins import Origin, parse_origin
@@ -121,7 +122,8 @@ class Documents:
             size += len(data)
             if size > self._max_bytes:
                 raise UpstreamMalformed(
-                    f"{self._what} sent more than {self._max_bytes} bytes"
+                    f"{self._what} sent more than {self._max_bytes} bytes",
+                    cause=Cause.BOUND_REACHED,
                 )
             chunks.append(data)
 
@@ -151,5 +153,7 @@ class _Endpoints:
 def _origin(scheme: str, authority: str, what: str) -> Origin:
     origin = parse_origin(scheme, authority)
     if origin is None:
-        raise UpstreamMalformed(f"the address of {what} is no URL")
+        raise UpstreamMalformed(
+            f"the address of {what} is no URL", cause=cause_of(what, Kind.MALFORMED)
+        )
     return origin

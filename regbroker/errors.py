@@ -15,11 +15,14 @@ Everything that regbroker itself can refuse or fail at, as one tree::
         |   |-- NameUnknown           404  NAME_UNKNOWN
         |   |-- EndpointUnknown       404  UNSUPPORTED
         |   |-- MethodNotAllowed      405  UNSUPPORTED
+        |   |-- BodyTooSlow           408  UNKNOWN
         |   |-- BodyTooLarge          413  SIZE_INVALID
         |   |-- HostUnknown           421  NAME_UNKNOWN
         |   |-- TooManyRequests       429  TOOMANYREQUESTS
         |   `-- HeadersTooLarge       431  UNSUPPORTED
         |-- AccountsUnavailable   503  UNAVAILABLE
+        |-- TooManyConnections    503  UNAVAILABLE
+        |-- Stopping              503  UNAVAILABLE
         |-- LoopDetected          508  UNSUPPORTED
         `-- UpstreamError         the upstream's fault
             |-- UpstreamMalformed     502  UNKNOWN
@@ -41,6 +44,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any
+
+from regbroker.causes import Cause
 
 
 class RegbrokerError(Exception):
@@ -67,11 +72,13 @@ class HTTPError(RegbrokerError):
     """
     The reply to one request: a status, an OCI code and a sentence for people.
 
-    `headers` are sent with it, in order; `detail` is any JSON value.
+    `headers` are sent with it, in order; `detail` is any JSON value. `cause` is
+    what the log says: by default that of the class.
     """
 
     status = 500
     code = "UNKNOWN"
+    cause = Cause.DONE
 
     def __init__(
         self,
@@ -79,8 +86,11 @@ class HTTPError(RegbrokerError):
         *,
         detail: Any = None,
         headers: Sequence[tuple[bytes, bytes]] = (),
+        cause: Cause | None = None,
     ) -> None:
         super().__init__(message)
+        if cause is not None:
+            self.cause = cause
         self.message = message
         self.detail = detail
         self.headers = tuple(headers)
@@ -97,6 +107,9 @@ class HTTPError(RegbrokerError):
         if self.detail is not None:
             error["detail"] = self.detail
         return json.dumps({"errors": [error]}).encode() + b"\n"
+
+
+_CLOSE = ((b"Connection", b"close"),)
 
 
 class ClientError(HTTPError):
@@ -161,11 +174,23 @@ class MethodNotAllowed(ClientError):
     status = 405
 
 
+class BodyTooSlow(ClientError):
+    """The client sends its body too slowly, or not at all; its connection ends."""
+
+    status = 408
+    code = "UNKNOWN"
+    cause = Cause.CLIENT_SLOW
+
+    def __init__(self, message: str, cause: Cause = Cause.CLIENT_SLOW) -> None:
+        super().__init__(message, headers=_CLOSE, cause=cause)
+
+
 class BodyTooLarge(ClientError):
     """A body that has to be read whole is larger than its bound."""
 
     status = 413
     code = "SIZE_INVALID"
+    cause = Cause.BOUND_REACHED
 
 
 class HostUnknown(ClientError):
@@ -180,6 +205,7 @@ class TooManyRequests(ClientError):
 
     status = 429
     code = "TOOMANYREQUESTS"
+    cause = Cause.BOUND_REACHED
 
 
 class HeadersTooLarge(ClientError):
@@ -193,6 +219,29 @@ class AccountsUnavailable(HTTPError):
 
     status = 503
     code = "UNAVAILABLE"
+    cause = Cause.ACCOUNTS_UNAVAILABLE
+
+
+class TooManyConnections(HTTPError):
+    """There are too many connections, from everywhere or from one address."""
+
+    status = 503
+    code = "UNAVAILABLE"
+    cause = Cause.BOUND_REACHED
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers=((b"Retry-After", b"10"), *_CLOSE))
+
+
+class Stopping(HTTPError):
+    """regbroker is being stopped, and has not answered yet."""
+
+    status = 503
+    code = "UNAVAILABLE"
+    cause = Cause.STOPPED
+
+    def __init__(self) -> None:
+        super().__init__("regbroker was stopped", headers=_CLOSE)
 
 
 class LoopDetected(HTTPError):
@@ -200,6 +249,7 @@ class LoopDetected(HTTPError):
 
     status = 508
     code = "UNSUPPORTED"
+    cause = Cause.LOOP
 
 
 class UpstreamError(HTTPError):
@@ -211,6 +261,8 @@ class UpstreamError(HTTPError):
 class UpstreamMalformed(UpstreamError):
     """The upstream's answer cannot be understood or must not be passed on."""
 
+    cause = Cause.UPSTREAM_MALFORMED
+
 
 class RedirectRefused(UpstreamError):
     """
@@ -218,6 +270,8 @@ class RedirectRefused(UpstreamError):
 
     `why` is for the log: a client is not told what lies behind.
     """
+
+    cause = Cause.REDIRECT_REFUSED
 
     def __init__(self, why: str) -> None:
         super().__init__("the upstream redirects to where regbroker does not follow")
@@ -229,10 +283,13 @@ class UpstreamUnavailable(UpstreamError):
 
     status = 503
     code = "UNAVAILABLE"
+    cause = Cause.UPSTREAM_UNREACHABLE
 
 
 class OwnAccountRefused(UpstreamUnavailable):
     """The upstream does not take regbroker's own account: no outage, for others."""
+
+    cause = Cause.OWN_ACCOUNT_REFUSED
 
 
 class UpstreamTimeout(UpstreamError):
@@ -240,6 +297,7 @@ class UpstreamTimeout(UpstreamError):
 
     status = 504
     code = "UNAVAILABLE"
+    cause = Cause.UPSTREAM_IDLE
 
 
 class StorageRefused(UpstreamError):
@@ -255,8 +313,9 @@ class StorageRefused(UpstreamError):
         code: str,
         message: str,
         headers: Sequence[tuple[bytes, bytes]] = (),
+        cause: Cause | None = None,
     ) -> None:
-        super().__init__(message, headers=headers)
+        super().__init__(message, headers=headers, cause=cause)
         self.status = status
         self.code = code
 
@@ -265,10 +324,18 @@ class TokensUnavailable(UpstreamError):
     """The upstream's token service gives no token now, and says 429 or nothing."""
 
     code = "UNAVAILABLE"
+    cause = Cause.TOKENS_FAILED
 
-    def __init__(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self,
+        status: int,
+        headers: Sequence[tuple[bytes, bytes]],
+        cause: Cause | None = None,
+    ) -> None:
         super().__init__(
-            "the upstream's token service gives no token now", headers=headers
+            "the upstream's token service gives no token now",
+            headers=headers,
+            cause=cause,
         )
         self.status = status
         self.code = code_for_status(status)

@@ -191,6 +191,9 @@ def _read(
         main.signing_key,
         main.denied_user_agents,
         main.sources,
+        main.pace,
+        main.max_connections,
+        main.max_connections_per_address,
     )
 
 

@@ -25,6 +25,12 @@ from regbroker.config import (
 )
 from regbroker.headers import Network
 from regbroker.inisection import Section
+from regbroker.pace import (
+    DEFAULT_BODY_TIMEOUT,
+    DEFAULT_CLIENT_TIMEOUT,
+    DEFAULT_MIN_UPLOAD_RATE,
+    Pace,
+)
 from regbroker.tokens import ACCESS_LIFE
 
 #: docker before 1.6 speaks another protocol, and says only "Go" in its ping.
@@ -43,6 +49,9 @@ class Main:
     signing_key: PurePath | None
     denied_user_agents: re.Pattern[str] | None
     sources: Mapping[str, str]
+    pace: Pace
+    max_connections: int | None
+    max_connections_per_address: int | None
 
 
 def read_main(section: Section) -> Main:
@@ -60,6 +69,13 @@ def read_main(section: Section) -> Main:
             inivalues.pattern(_DENIED_USER_AGENTS),
         ),
         section.get("ns", inivalues.sources, inivalues.sources("")),
+        Pace(
+            section.get("client-timeout", inivalues.seconds, DEFAULT_CLIENT_TIMEOUT),
+            section.get("body-timeout", inivalues.seconds, DEFAULT_BODY_TIMEOUT),
+            section.get("min-upload-rate", inivalues.rate, DEFAULT_MIN_UPLOAD_RATE),
+        ),
+        section.get("max-connections", inivalues.count, None),
+        section.get("max-connections-per-address", inivalues.count, None),
     )
     section.close()
     if any(listener.proxy_protocol for listener in main.listen) and not (
@@ -67,6 +83,12 @@ def read_main(section: Section) -> Main:
     ):
         section.problem(
             "listen", "proxy: needs trusted-proxies, whose PROXY lines are believed"
+        )
+    most, each = main.max_connections, main.max_connections_per_address
+    if most is not None and each is not None and each > most:
+        section.problem(
+            "max-connections-per-address",
+            f"more than max-connections, which is {most}; write less",
         )
     return main
 

@@ -406,6 +406,26 @@ def seconds(text: str) -> float:
     return value
 
 
+def rate(text: str) -> float:
+    """Parse a number of bytes per second; 0 is for none."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise InvalidValue(
+            f"'{text}' is not a number of bytes per second; write 0 for no limit"
+        )
+    return value
+
+
+def count(text: str) -> int:
+    """Parse a number of things of which there is at least one."""
+    if not re.fullmatch("[0-9]{1,7}", text) or not int(text):
+        raise InvalidValue(f"'{text}' is not a number from 1 to 9999999")
+    return int(text)
+
+
 def token_life(text: str) -> float:
     """Parse how long a token lives; clients count on `MIN_LIFE_SECONDS`."""
     value = seconds(text)

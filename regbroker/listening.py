@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
@@ -19,8 +20,10 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from regbroker.accepting import AcceptingFactory
 from regbroker.channel import StreamingSite
 from regbroker.config import Listener
+from regbroker.entrance import Entrance
 from regbroker.errors import StateError
 from regbroker.headers import Network, is_trusted
 
@@ -42,15 +45,21 @@ class ListeningService(Service):
         site: StreamingSite,
         options: Any,
         trusted_proxies: Iterable[Network] = (),
+        entrance: Entrance | None = None,
     ) -> None:
         self.setName(f"listen {listener.text}")
         self.port: IListeningPort | None = None
         self._listener = listener
         self._trusted_proxies = trusted_proxies
         self._reactor = reactor
-        self._factory: Any = site
-        if listener.tls:
-            self._factory = TLSMemoryBIOFactory(options, False, site)
+        self._factory: Any = _with_tls(listener, options, site)
+        if entrance is not None:
+            self._factory = AcceptingFactory(
+                entrance,
+                self._factory,
+                _with_tls(listener, options, entrance.refusing_site),
+                listener.proxy_protocol,
+            )
 
     @property
     def url(self) -> str:
@@ -75,10 +84,15 @@ class ListeningService(Service):
             self._listen()
 
     def stopService(self) -> Any:
-        """Stop listening."""
+        """Stop listening, and close the connections; fires when they are closed."""
         super().stopService()
         port, self.port = self.port, None
-        return port.stopListening() if port is not None else None
+        waiting: list[Deferred[Any]] = []
+        if port is not None:
+            waiting.append(maybeDeferred(port.stopListening))
+        if isinstance(self._factory, AcceptingFactory):
+            waiting.append(self._factory.close())
+        return DeferredList(waiting)
 
     def _listen(self) -> None:
         failures: list[Failure] = []
@@ -106,6 +120,10 @@ class ListeningService(Service):
     def _opened(self, port: IListeningPort) -> None:
         self.port = port
         _log.info("listening on {url}", url=self.url)
+
+
+def _with_tls(listener: Listener, options: Any, site: StreamingSite) -> Any:
+    return TLSMemoryBIOFactory(options, False, site) if listener.tls else site
 
 
 class _TrustedPeers(WrappingFactory):

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from twisted.logger import Logger
 
+from regbroker.causes import Cause
+
 _log = Logger()
 
 #: What a line of the log shows of a text that the client has chosen.
@@ -21,7 +23,8 @@ class Event:
     What is known of one request; filled in as it goes along.
 
     Times are seconds on `clock`. `path` is without the query, which may hold
-    secrets. `outcome` is ``done``, or says who broke off.
+    secrets. `cause` is why it ended, and `outcome` says it for people: both
+    are ``done`` when the client has got its reply.
     """
 
     clock: Callable[[], float]
@@ -37,6 +40,7 @@ class Event:
     bytes_in: int = 0
     bytes_out: int = 0
     upstream_seconds: float | None = None
+    cause: Cause = Cause.DONE
     outcome: str = "done"
     started: float = field(init=False)
 
@@ -47,6 +51,11 @@ class Event:
     def seconds(self) -> float:
         """How long the request has taken so far."""
         return self.clock() - self.started
+
+    def ended(self, cause: Cause, outcome: str) -> None:
+        """Note why the request ended; what comes of that later changes nothing."""
+        if self.cause is Cause.DONE:
+            self.cause, self.outcome = cause, outcome
 
     def line(self) -> str:
         """Return the event as one line of the log."""
@@ -67,6 +76,7 @@ class Event:
             ("out", str(self.bytes_out)),
             ("upstream_time", upstream_time),
             ("time", f"{self.seconds:.3f}"),
+            ("cause", self.cause.value),
             ("outcome", _text(self.outcome, spaces=True)),
         )
         return " ".join(f"{name}={value}" for name, value in fields)

@@ -201,7 +201,7 @@ class OwnAccount:
             raise self._no_token(refusal.reply, scopes) from refusal
         except (UpstreamUnavailable, UpstreamTimeout) as error:
             # The registry itself may be well.
-            raise TokensUnavailable(error.status, error.headers) from error
+            raise TokensUnavailable(error.status, error.headers, error.cause) from error
 
     def _no_token(self, reply: TokenReply, scopes: tuple[Scope, ...]) -> HTTPError:
         """Return the error for a token service that gives our account no token."""

@@ -13,6 +13,8 @@ from twisted.web.client import FileBodyProducer
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer, IRequest
 from zope.interface import implementer
 
+from regbroker.bodywatch import BodyWatch
+from regbroker.causes import Cause
 from regbroker.errors import BodyTooLarge
 
 #: What may wait in memory while nobody reads the body yet.
@@ -33,7 +35,21 @@ class Reading(Protocol):
 
 
 class ClientGone(Exception):
-    """The client went away before its request's body was complete."""
+    """
+    The client went away before its request's body was complete.
+
+    `cause` is how, and `status` what it was told for that; 0 for nothing.
+    """
+
+    def __init__(
+        self,
+        message: str = "the client closed the connection",
+        cause: Cause = Cause.CLIENT_LEFT,
+        status: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.status = status
 
 
 @implementer(IBodyProducer)
@@ -42,8 +58,12 @@ class StreamedBody:
     The body of one request, as it arrives.
 
     Until `startProducing` is called, up to `READ_AHEAD_BYTES` are kept and
-    then the connection is paused. `length` is in bytes, or `UNKNOWN_LENGTH`.
+    then the connection is paused. `length` is in bytes, or `UNKNOWN_LENGTH`. When
+    `watch` gives it up, it fails with `BodyTooSlow`.
     """
+
+    #: Who sees to it that the body does not take for ever.
+    watch: BodyWatch | None = None
 
     def __init__(self, channel: Reading, length: int | None) -> None:
         self.length: Any = UNKNOWN_LENGTH if length is None else length
@@ -70,6 +90,8 @@ class StreamedBody:
         self.bytes_received += len(data)
         if self._discarding:
             return
+        if self.watch is not None:
+            self.watch.received(len(data))
         if self._consumer is not None:
             self._consumer.write(data)
             if self._paused:
@@ -85,6 +107,7 @@ class StreamedBody:
     def finished(self) -> None:
         """Note that the whole body has arrived."""
         self.complete = True
+        self._stop_watching()
         if self._consumer is not None and self._done is not None:
             self._consumer = None
             done, self._done = self._done, None
@@ -95,6 +118,7 @@ class StreamedBody:
         if self.complete or self._failure is not None:
             return
         self._failure = failure
+        self._stop_watching()
         self._consumer = None
         self._waiting.clear()
         if self._done is not None:
@@ -108,7 +132,7 @@ class StreamedBody:
         Write the body to `consumer` as it arrives.
 
         Fires with None after the last byte; fails with `ClientGone` when the
-        client goes away before that.
+        client goes away before that, with `BodyTooSlow` when it takes too long.
         """
         if self._failure is not None:
             return fail(self._failure)
@@ -132,6 +156,8 @@ class StreamedBody:
         """Read from the client again."""
         if self._paused:
             self._paused = False
+            if self.watch is not None and not self._discarding:
+                self.watch.resume()
             self._channel.resume_reading()
 
     def stopProducing(self) -> None:
@@ -144,11 +170,23 @@ class StreamedBody:
         """Tell a client that waits for it that the body is wanted."""
         if self.expects_continue:
             self.expects_continue = False
+            self.start_watching()
             self._channel.send_continue()
+
+    def start_watching(self) -> None:
+        """Expect the body from now on, unless the client waits to be asked for it."""
+        if self.watch is not None and not self.expects_continue:
+            self.watch.resume()
+
+    def read_whole(self) -> None:
+        """Expect the whole body soon: somebody waits for all of it."""
+        if self.watch is not None:
+            self.watch.read_whole()
 
     def discard(self) -> None:
         """Throw away what is here and what will come."""
         self._discarding = True
+        self._stop_watching()
         self._consumer = None
         self._waiting.clear()
         self.resumeProducing()
@@ -162,8 +200,14 @@ class StreamedBody:
             return None
         return int(self.length) - self.bytes_received
 
+    def _stop_watching(self) -> None:
+        if self.watch is not None:
+            self.watch.stop()
+
     def _pause(self) -> None:
         self._paused = True
+        if self.watch is not None:
+            self.watch.pause()
         self._channel.pause_reading()
 
 
@@ -204,6 +248,8 @@ class _Collector:
             if not self.finished.called:
                 self.finished.errback(failure)
 
+        if isinstance(self._body, StreamedBody):
+            self._body.read_whole()
         self._body.startProducing(self).addCallbacks(end, failed)
         return self.finished
 
@@ -229,7 +275,8 @@ def read_body(request: IRequest, limit: int) -> Deferred[bytes]:
     Read a request's whole body.
 
     Fails with `BodyTooLarge` above `limit` bytes, with `ClientGone` when the
-    client closes the connection before the end.
+    client closes the connection before the end, with `BodyTooSlow` when it does not
+    send all in time.
     """
     body = request_body(request)
     if body is None:

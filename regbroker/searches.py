@@ -27,6 +27,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from regbroker.bodies import parse_object
+from regbroker.causes import Cause
 from regbroker.errors import (
     BadRequest,
     ClientError,
@@ -134,12 +135,19 @@ class Searches:
 
         Raises `UpstreamMalformed`.
         """
-        document = parse_object(body)
+        try:
+            document = parse_object(body)
+        except UpstreamMalformed as error:
+            error.cause = Cause.SEARCH_MALFORMED
+            raise
         found = document.get("results")
         if found is None:
             found = []
         if not isinstance(found, list):
-            raise UpstreamMalformed("the search service's reply has no list of results")
+            raise UpstreamMalformed(
+                "the search service's reply has no list of results",
+                cause=Cause.SEARCH_MALFORMED,
+            )
         wanted = min(int(asked.n or 0) or MAX_RESULTS, MAX_RESULTS)
         shown = [self._shown(result, asked, visible) for result in found[:wanted]]
         paging = {
@@ -218,7 +226,9 @@ def ping(body: bytes) -> bytes:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise UpstreamMalformed("the search service's reply is not JSON") from error
+        raise UpstreamMalformed(
+            "the search service's reply is not JSON", cause=Cause.SEARCH_MALFORMED
+        ) from error
     if not isinstance(document, dict):
         document = True
     else:

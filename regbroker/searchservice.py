@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
 
+from regbroker.causes import Cause, Side
 from regbroker.coalescing import Coalescer
 from regbroker.documents import Document, Documents
 from regbroker.errors import UpstreamTimeout
@@ -20,7 +21,7 @@ from regbroker.tls import Trust
 #: Somebody waits at a keyboard.
 SEARCH_SECONDS = 15.0
 
-_WHAT = "the upstream's search service"
+_WHAT = Side.SEARCH.value
 
 
 class SearchService:
@@ -57,4 +58,6 @@ class SearchService:
         try:
             return await self._asking.run(url, lambda: self._documents.ask("GET", url))
         except TimeoutError as error:
-            raise UpstreamTimeout(f"{_WHAT} did not answer in time") from error
+            raise UpstreamTimeout(
+                f"{_WHAT} did not answer in time", cause=Cause.SEARCH_IDLE
+            ) from error

@@ -26,6 +26,7 @@ from twisted.web.resource import IResource
 from regbroker.accounts import AccountSource
 from regbroker.channel import StreamingSite
 from regbroker.config import Config
+from regbroker.entrance import Entrance, build_entrance
 from regbroker.errors import ConfigurationError
 from regbroker.ini import parse_config
 from regbroker.listening import ListeningService
@@ -37,6 +38,7 @@ from regbroker.upstreamparts import (
     build_upstream,
     problems_with_credentials,
 )
+from regbroker.web.serving import UnderWay
 from regbroker.web.site import VirtualHosts
 
 
@@ -117,6 +119,19 @@ class RegbrokerService(MultiService):
 
     root: IResource
 
+    #: The requests that are being answered; those through another site, too.
+    under_way: UnderWay
+    entrance: Entrance | None = None
+
+    def stopService(self) -> Any:
+        """End what is being answered, then everything else; fires when it is over."""
+        # The services would take the upstreams away from under the requests, which
+        # would seem to be the upstreams' doing.
+        self.under_way.stop()
+        if self.entrance is not None:
+            self.entrance.stop()
+        return super().stopService()
+
 
 def build_service(
     config: Config,
@@ -144,14 +159,16 @@ def build_service(
     if config.accounts:
         local = LocalParts(config, reactor, account_sources or {})
         local.setServiceParent(service)
-    service.root = _build_root(config, upstreams, local, reactor)
-    site = StreamingSite(service.root, reactor=reactor)
+    root = _build_root(config, upstreams, local, reactor)
+    service.root, service.under_way = root, root.under_way
+    site = StreamingSite(service.root, config.pace, reactor)
+    service.entrance = entrance = build_entrance(config, reactor)
     options = None
     if any(listener.tls for listener in config.listen):
         options = _server_options(config)
     for listener in config.listen:
         ListeningService(
-            reactor, listener, site, options, config.trusted_proxies
+            reactor, listener, site, options, config.trusted_proxies, entrance
         ).setServiceParent(service)
     return service
 
@@ -161,7 +178,7 @@ def _build_root(
     upstreams: Mapping[str, UpstreamService],
     local: LocalParts | None,
     reactor: Any,
-) -> IResource:
+) -> VirtualHosts:
     registries = [
         build_registry(entry, upstreams, local, reactor) for entry in config.registries
     ]

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorPluggableNameResolver
 from zope.interface import directlyProvides
 
 from regbroker.addresses import is_public
+from regbroker.causes import Side
 from regbroker.connections import Connections, Reply
 from regbroker.errors import RedirectRefused
 from regbroker.headers import Header
@@ -28,7 +29,7 @@ from regbroker.tls import Trust
 MAX_ORIGINS = 32
 
 #: How a client is told of such a server: its name is nobody's business.
-STORAGE = "the storage that the upstream redirects to"
+STORAGE = Side.STORAGE.value
 
 
 class PublicOnly:

@@ -1,8 +1,8 @@
 """
-Bodies on their way between client and upstream, with backpressure.
+Bodies on their way up, with backpressure, and replies that are read whole.
 
-Nothing is gathered: each side is paused when the other cannot take more. What
-breaks on one side breaks visibly on the other.
+The client is paused when the upstream cannot take more. The way down is in
+`regbroker.downloads`.
 """
 
 from __future__ import annotations
@@ -10,23 +10,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IBodyProducer
-from twisted.web.server import Request
 from zope.interface import implementer
 
 from regbroker.bodies import decode_content
+from regbroker.causes import Cause, Kind, cause_of
 from regbroker.connections import Reply
-from regbroker.errors import UpstreamMalformed
+from regbroker.errors import (
+    BodyTooSlow,
+    HTTPError,
+    UpstreamMalformed,
+    UpstreamTimeout,
+)
 
 #: How long an upstream that does not know ``Expect`` keeps the client waiting;
 #: curl itself gives up waiting after a second.
 CONTINUE_SECONDS = 1.0
+
+#: A reply that is read whole is small: what takes longer than this many silences
+#: that are long enough to give up, comes to no end.
+MAX_SILENCES = 4
 
 
 class Stall:
@@ -88,6 +97,22 @@ class UploadBody:
         self._done: Deferred[None] | None = None
         self._timer: Any = None
         self._stopped = False
+        self._paused = False
+        self._complete = False
+
+    def why_stalled(self, seconds: float) -> HTTPError:
+        """Return the error that says which side moved nothing for so many seconds."""
+        if self._paused:
+            return UpstreamTimeout(
+                f"the upstream registry took nothing of the body for {seconds:g} s",
+                cause=Cause.UPSTREAM_NOT_READING,
+            )
+        if self._consumer is not None and not (self._complete or self._waiting):
+            return BodyTooSlow(
+                f"the client sent nothing of its body for {seconds:g} s",
+                Cause.CLIENT_IDLE,
+            )
+        return UpstreamTimeout("the upstream registry did not answer")
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """Write the body to `consumer`; the upstream connection is there now."""
@@ -108,10 +133,12 @@ class UploadBody:
 
     def pauseProducing(self) -> None:
         """Stop reading from the client."""
+        self._paused = True
         self._body.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Read from the client again."""
+        self._paused = False
         self._stall.touch()
         if not self._waiting:
             self._body.resumeProducing()
@@ -141,98 +168,13 @@ class UploadBody:
         self._body.startProducing(self).addCallbacks(self._end, self._fail)
 
     def _end(self, _: None) -> None:
+        self._complete = True
         if self._done is not None and not self._stopped:
             self._done.callback(None)
 
     def _fail(self, failure: Failure) -> None:
         if self._done is not None and not self._stopped:
             self._done.errback(failure)
-
-
-class TransferBroken(Exception):
-    """A reply ended before it was complete; says whose fault it was."""
-
-
-class _ReplyBody(Protocol):
-    """Carries a reply's body from the upstream to the client."""
-
-    def __init__(self, request: Request, reply: Reply, stall: Stall) -> None:
-        self.finished: Deferred[None] = Deferred()
-        self._request = request
-        self._reply = reply
-        self._stall = stall
-        self._client_gone = False
-        request.notifyFinish().addErrback(self._on_client_gone)
-
-    def connectionMade(self) -> None:
-        if not self._client_gone:
-            self._request.registerProducer(_Touching(self.transport, self._stall), True)
-
-    def dataReceived(self, data: bytes) -> None:
-        self._stall.touch()
-        if not self._client_gone:
-            self._request.write(data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.finished.called:
-            return
-        complete = reason.check(ResponseDone) is not None or (
-            # The end of the connection is the end of the body, if it is one
-            # that the upstream has meant.
-            reason.check(PotentialDataLoss) is not None and self._reply.closed_in_order
-        )
-        self._request.unregisterProducer()
-        if complete:
-            self._request.finish()
-            self.finished.callback(None)
-        else:
-            abort_client(self._request)
-            self.finished.errback(TransferBroken("the upstream broke off its reply"))
-
-    def _on_client_gone(self, failure: Failure) -> None:
-        if not self.finished.called:
-            self._client_gone = True
-            self.finished.errback(TransferBroken("the client closed the connection"))
-            self._reply.abort()
-
-
-@implementer(IPushProducer)
-class _Touching:
-    """Passes pauses on; a client that takes more is a client that is there."""
-
-    def __init__(self, producer: Any, stall: Stall) -> None:
-        self._producer = producer
-        self._stall = stall
-
-    def pauseProducing(self) -> None:
-        self._producer.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        self._stall.touch()
-        self._producer.resumeProducing()
-
-    def stopProducing(self) -> None:
-        self._producer.stopProducing()
-
-
-def relay_body(request: Request, reply: Reply, stall: Stall) -> Deferred[None]:
-    """
-    Stream a reply's body to the client and finish the request.
-
-    Fires when the last byte is handed to the connection; fails with
-    `TransferBroken` when either side breaks off, after the other has been made
-    to see it.
-    """
-    body = _ReplyBody(request, reply, stall)
-    reply.deliver(body)
-    return body.finished
-
-
-def abort_client(request: Request) -> None:
-    """Break the client's connection, so that no half reply looks complete."""
-    channel: Any = request.channel
-    if channel is not None:
-        channel.transport.abortConnection()
 
 
 class _Gathering(Protocol):
@@ -253,7 +195,8 @@ class _Gathering(Protocol):
         elif not self.finished.called:
             self.finished.errback(
                 UpstreamMalformed(
-                    f"the upstream's reply is larger than {self._limit} bytes"
+                    f"the upstream's reply is larger than {self._limit} bytes",
+                    cause=Cause.BOUND_REACHED,
                 )
             )
             self._reply.abort()
@@ -266,20 +209,45 @@ class _Gathering(Protocol):
         ):
             self.finished.callback(b"".join(self._chunks))
         else:
-            self.finished.errback(UpstreamMalformed("the upstream broke off its reply"))
+            cause, why = self._reply.why_broken(reason)
+            message = f"the upstream broke off its reply{why}"
+            self.finished.errback(UpstreamMalformed(message, cause=cause))
 
 
 async def gather_plain(reply: Reply, limit: int, clock: Any, seconds: float) -> bytes:
     """
     Read a reply's whole body and undo its encoding.
 
-    Fails as `gather_body`, and when nothing has come for `seconds`.
+    Fails as `gather_body`, and when nothing has come for `seconds`, or not all for
+    `MAX_SILENCES` times that: a byte now and then does not keep a request for ever.
     """
-    stall = Stall(clock, seconds, reply.abort)
+    gathering: Deferred[bytes]
+    too_late = ""
+
+    def give_up(why: str) -> None:
+        nonlocal too_late
+        too_late = f"{reply.what} {why}"
+        gathering.cancel()
+
+    stall = Stall(
+        clock, seconds, lambda: give_up(f"sent nothing of its reply for {seconds:g} s")
+    )
+    longest = seconds * MAX_SILENCES
+    deadline = clock.callLater(
+        longest, give_up, f"has not sent its whole reply within {longest:g} s"
+    )
+    gathering = gather_body(reply, limit, stall)
     try:
-        body = await gather_body(reply, limit, stall)
+        body = await gathering
+    except CancelledError:
+        if not too_late:
+            raise
+        cause = cause_of(reply.what, Kind.IDLE)
+        raise UpstreamMalformed(too_late, cause=cause) from None
     finally:
         stall.stop()
+        if deadline.active():
+            deadline.cancel()
     encoding = (reply.header(b"Content-Encoding") or b"").decode("latin-1")
     return decode_content(body, encoding, limit)
 
@@ -291,7 +259,8 @@ def gather_body(
     Read a reply's whole body.
 
     Fails with `UpstreamMalformed` above `limit` bytes, or when the upstream
-    breaks off. `stall` is touched as the body comes in.
+    breaks off. `stall` is touched as the body comes in. Cancelling it ends the
+    connection.
     """
     body = _Gathering(reply, limit, stall)
     reply.deliver(body)

@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 
 from twisted.internet.defer import Deferred
 
+from regbroker.causes import Side
 from regbroker.documents import Document, Documents
 from regbroker.errors import RedirectRefused
 from regbroker.grants import (
@@ -44,7 +45,7 @@ class TokenService:
 
     def __init__(self, trust: Trust, connect_timeout: float, clock: Any) -> None:
         self._documents = Documents(
-            "the upstream's token service",
+            Side.TOKENS.value,
             MAX_REPLY_BYTES,
             trust,
             connect_timeout,

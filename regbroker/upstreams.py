@@ -23,6 +23,7 @@ from twisted.web.iweb import IBodyProducer
 
 from regbroker import __version__
 from regbroker.bodies import MAX_ERROR_BYTES
+from regbroker.causes import Cause
 from regbroker.challenges import Challenge
 from regbroker.coalescing import Coalescer
 from regbroker.config import UpstreamConfig
@@ -293,7 +294,7 @@ def check_answered(reply: Reply) -> None:
     message = f"the upstream registry answered with status {reply.status}"
     if reply.status == 429:
         raise TooManyRequests(message, headers=headers)
-    raise UpstreamUnavailable(message, headers=headers)
+    raise UpstreamUnavailable(message, headers=headers, cause=Cause.UPSTREAM_FAILED)
 
 
 def proof_target(name: str) -> str:

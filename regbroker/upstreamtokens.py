@@ -18,6 +18,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
 
+from regbroker.causes import Cause
 from regbroker.coalescing import Coalescer
 from regbroker.discovery import Knowledge
 from regbroker.errors import (
@@ -146,7 +147,8 @@ class UpstreamTokens:
             return await self._exchanges.run(key, work)
         except TimeoutError as error:
             raise UpstreamTimeout(
-                "the upstream's token service did not answer in time"
+                "the upstream's token service did not answer in time",
+                cause=Cause.TOKENS_IDLE,
             ) from error
 
     async def _exchange(
@@ -179,10 +181,15 @@ class UpstreamTokens:
 
     def _granted(self, reply: TokenReply) -> Grant:
         if 200 <= reply.status < 300:
-            return parse_reply(reply.body, self.now())
+            try:
+                return parse_reply(reply.body, self.now())
+            except UpstreamMalformed as error:
+                error.cause = Cause.TOKENS_MALFORMED
+                raise
         if reply.status < 400:
             raise UpstreamMalformed(
-                f"the upstream's token service answered with status {reply.status}"
+                f"the upstream's token service answered with status {reply.status}",
+                cause=Cause.TOKENS_MALFORMED,
             )
         raise TokenRefused(reply)
 

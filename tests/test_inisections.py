@@ -5,6 +5,7 @@ from pathlib import PurePath
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.config import HtpasswdConfig, LdapConfig
+from regbroker.pace import Pace
 from tests.test_ini import parse, problems
 
 WHOLE = """
@@ -12,6 +13,11 @@ WHOLE = """
     listen = tcp:8080
     signing-key = key.pem
     deny-user-agents =
+    client-timeout = 30
+    body-timeout = 20
+    min-upload-rate = 0
+    max-connections = 500
+    max-connections-per-address = 500
 
     [registry registry.example.com]
     upstream = bare
@@ -94,6 +100,9 @@ class WholeTests(SynchronousTestCase):
         """An empty list of user agents denies nobody."""
         self.assertEqual(self.config.signing_key, PurePath("/etc/regbroker/key.pem"))
         self.assertIsNone(self.config.denied_user_agents)
+        self.assertEqual(self.config.pace, Pace(30, 20, 0))
+        self.assertEqual(self.config.max_connections, 500)
+        self.assertEqual(self.config.max_connections_per_address, 500)
 
 
 class ProblemTests(SynchronousTestCase):
@@ -126,6 +135,14 @@ class ProblemTests(SynchronousTestCase):
             ("Alice = team/**: pull", "Alice = team/**: steal", "is no action"),
             ("listen = tcp:8080", "listen = proxy:tcp:8080", "needs trusted-proxies"),
             ("deny-user-agents =", "deny-user-agents = (", "no regular expression"),
+            ("client-timeout = 30", "client-timeout = 0", "seconds above 0"),
+            ("body-timeout = 20", "body-timeout = soon", "seconds above 0"),
+            ("min-upload-rate = 0", "min-upload-rate = -1", "bytes per second"),
+            ("min-upload-rate = 0", "min-upload-rate = 1k", "bytes per second"),
+            ("min-upload-rate = 0", "min-upload-rate = nan", "bytes per second"),
+            ("max-connections = 500", "max-connections = 0", "from 1 to 9999999"),
+            ("max-connections = 500", "max-connections = 1e3", "from 1 to 9999999"),
+            ("max-connections = 500", "max-connections = 499", "which is 499"),
         ]:
             self.assertIn(before, WHOLE)
             found = problems(WHOLE.replace(before, after))

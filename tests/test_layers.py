@@ -9,17 +9,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 # The ground first. A module imports only from its own row and the rows before it.
 ROWS = {
-    "ground": "__init__ errors",
+    "ground": "__init__ causes errors",
     "pure": "names scopes challenges rules mapping headers queries origins addresses"
     " redirects hops realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
-    " bundles searches sources cors discovery policies loginrecord advice"
+    " bundles searches sources cors discovery policies loginrecord advice pace"
+    " connectionlimits"
     " config inivalues inisection inisections inioptions"
     " iniuses ini",
-    "mechanism": "requestbody channel listening connections replies streams tls"
-    " storages upstreams documents tokenservice searchservice coalescing observe"
-    " watchedfile keyfile signing credentials credentialhelper htpasswd ldapconnection"
-    " ldapsearch ldap credchecker checking",
+    "mechanism": "bodywatch requestbody channel listening connections replies streams"
+    " downloads tls storages upstreams documents tokenservice searchservice coalescing"
+    " observe entrance accepting watchedfile keyfile signing credentials"
+    " credentialhelper htpasswd ldapconnection ldapsearch ldap credchecker checking",
     "sandbox": "sandbox sandbox.*",
     "behaviour": "attempts upstreamtokens authorization ownlogin ownaccount authorizing"
     " broker bundlebroker localbroker",

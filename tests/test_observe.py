@@ -30,6 +30,7 @@ FIELDS = [
     "out",
     "upstream_time",
     "time",
+    "cause",
     "outcome",
 ]
 
@@ -99,7 +100,7 @@ class EventTests(SynchronousTestCase):
             "client=192.0.2.1 user=alice registry=registry.example.com method=GET "
             "path=/v2/team/app/manifests/1.0 name=team/app upstream=aliyun "
             "upstream_name=acme_team/app status=200 in=5 out=1234 upstream_time=0.250 "
-            "time=1.500 outcome=done",
+            "time=1.500 cause=done outcome=done",
         )
 
     def test_empty(self) -> None:
@@ -108,7 +109,7 @@ class EventTests(SynchronousTestCase):
             Event(self.clock.seconds).line(),
             "client=- user=- registry=- method=- path=- name=- upstream=- "
             "upstream_name=- status=- in=0 out=0 upstream_time=- time=0.000 "
-            "outcome=done",
+            "cause=done outcome=done",
         )
 
     def test_outcome(self) -> None:

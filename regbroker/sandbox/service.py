@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from regbroker.channel import StreamingChannel, StreamingSite
 from regbroker.errors import StateError
+from regbroker.pace import Pace
 from regbroker.sandbox.registry import OnRequest, RegistryEndpoints, SandboxResource
 from regbroker.sandbox.storage import Storage
 from regbroker.sandbox.token_endpoint import TokenEndpoint
@@ -21,6 +22,9 @@ from regbroker.sandbox.tokens import Tokens, Users
 from regbroker.sandbox.uploads import Uploads
 
 #: The content type of a TLS record that holds a ClientHello (RFC 8446, 5.1).
+
+#: How slow clients may be is for regbroker to say, which is in front.
+PACE = Pace(silence=900.0, whole=900.0, rate=0.0)
 
 log = Logger()
 
@@ -122,7 +126,7 @@ class SandboxSite(StreamingSite):
     noisy = False
 
     def __init__(self, resource: SandboxResource, *, reactor: Any) -> None:
-        super().__init__(resource, reactor=reactor)
+        super().__init__(resource, PACE, reactor)
         self.channels: set[_Channel] = set()
         self._ended: Deferred[None] | None = None
 

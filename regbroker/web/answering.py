@@ -18,13 +18,14 @@ from regbroker.bodies import (
 )
 from regbroker.challenges import Challenge, format_challenge
 from regbroker.connections import Reply
+from regbroker.downloads import relay_body
 from regbroker.errors import UpstreamMalformed, UpstreamRefused
 from regbroker.headers import Header, end_to_end, limit_headers, raw_headers
 from regbroker.names import Endpoint
 from regbroker.redirects import link, redirect_location, upload_location
 from regbroker.replies import send_bytes, set_status
 from regbroker.scopes import format_scopes, offered_scopes, public_scopes
-from regbroker.streams import Stall, gather_plain, relay_body
+from regbroker.streams import gather_plain
 from regbroker.upstreams import Upstream
 from regbroker.web.asking import REWRITTEN
 from regbroker.web.exchange import Exchange
@@ -216,11 +217,7 @@ class Answering:
         elif exchange.target.endpoint in REWRITTEN:
             # A HEAD's length is that of the body with the upstream's name.
             request.responseHeaders.removeHeader(b"Content-Length")
-        stall = Stall(self._clock, self._upstream.config.timeout, reply.abort)
-        try:
-            await relay_body(request, reply, stall)
-        finally:
-            stall.stop()
+        await relay_body(request, reply, self._clock, self._upstream.config.timeout)
 
     async def gather_list(self, reply: Reply) -> bytes:
         """Read the body of a list whole, decoded; raises `UpstreamMalformed`."""

@@ -152,6 +152,8 @@ class Asking:
         except CancelledError:
             if not stalled:
                 raise
+            if upload:
+                raise upload.why_stalled(self._upstream.config.timeout) from None
             raise UpstreamTimeout("the upstream registry did not answer") from None
         finally:
             stall.stop()

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 
 from regbroker.attempts import Attempt
 from regbroker.bundles import Bundles, bundled_token
+from regbroker.causes import Cause
 from regbroker.connections import Reply
 from regbroker.errors import (
     FAILING_STATUSES,
@@ -313,10 +314,12 @@ def _resting_error(rest: Rest) -> HTTPError:
         return TooManyRequests(
             "the upstream registry takes no more requests now",
             headers=_come_again(rest.remaining),
+            cause=Cause.UPSTREAM_RESTING,
         )
     return UpstreamUnavailable(
         "the upstream registry does not answer now",
         headers=_come_again(rest.remaining),
+        cause=Cause.UPSTREAM_RESTING,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
 
+from regbroker.causes import Cause, Kind, cause_of
 from regbroker.connections import UPSTREAM, Reply
 from regbroker.errors import (
     RedirectRefused,
@@ -166,7 +167,9 @@ class Following:
             raise
         except UpstreamError as error:
             # It is not the upstream that has failed: there may be other storages.
-            raise StorageRefused(error.status, error.code, error.message) from error
+            raise StorageRefused(
+                error.status, error.code, error.message, cause=error.cause
+            ) from error
 
     async def _in_time(self, request: Coroutine[Any, Any, Reply], who: str) -> Reply:
         asking = Deferred.fromCoroutine(request)
@@ -174,7 +177,9 @@ class Following:
         try:
             return await asking
         except TimeoutError:
-            raise UpstreamTimeout(f"{who} did not answer") from None
+            raise UpstreamTimeout(
+                f"{who} did not answer", cause=cause_of(who, Kind.IDLE)
+            ) from None
 
     async def _content(self, exchange: Exchange, reply: Reply) -> list[Header]:
         """Return a storage's headers about its content; raises `UpstreamError`."""
@@ -182,7 +187,10 @@ class Following:
             return list(content_headers(_end_to_end(reply)))
         await self._read_off(reply)
         if reply.status not in _REFUSALS:
-            raise UpstreamMalformed(f"{STORAGE} answered with status {reply.status}")
+            raise UpstreamMalformed(
+                f"{STORAGE} answered with status {reply.status}",
+                cause=Cause.STORAGE_MALFORMED,
+            )
         code = code_for_status(reply.status)
         if reply.status in (404, 410):
             code = _MISSING.get(exchange.target.endpoint, code)

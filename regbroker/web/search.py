@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from twisted.web.server import Request
 
+from regbroker.causes import Cause
 from regbroker.challenges import format_challenge
 from regbroker.documents import Document
 from regbroker.errors import (
@@ -139,6 +140,7 @@ class Search:
             raise refused(document.status, retry_after)
         if document.status != 200:
             raise UpstreamMalformed(
-                f"the search service answered with status {document.status}"
+                f"the search service answered with status {document.status}",
+                cause=Cause.SEARCH_MALFORMED,
             )
         return document

@@ -22,7 +22,7 @@ from regbroker.web.crossorigin import CrossOrigin
 from regbroker.web.proxy import Proxy
 from regbroker.web.search import PATHS as SEARCH_PATHS
 from regbroker.web.search import Search
-from regbroker.web.serving import serve
+from regbroker.web.serving import UnderWay, serve
 from regbroker.web.tokens import TokenEndpoint
 
 _NOT_IN_A_URL = re.compile(rb"[^\x21-\x7e]")
@@ -96,6 +96,8 @@ class VirtualHosts(Resource):
         sources: Mapping[str, str],
     ) -> None:
         super().__init__()
+        #: What is being answered; to be stopped with the service.
+        self.under_way = UnderWay()
         self._registries: Mapping[str, Registry] = {
             registry.host: registry for registry in registries
         }
@@ -135,7 +137,7 @@ class VirtualHosts(Resource):
             event.registry = registry.host if registry.host != "*" else way.host
             await registry.serve(request, way, event)
 
-        serve(request, event, handle)
+        serve(request, event, handle, self.under_way)
         return NOT_DONE_YET
 
     def _way(self, request: Request, peer: str) -> ClientWay:

@@ -50,7 +50,8 @@ class MappingTests(ProxyTestCase):
             line,
             "client=127.0.0.1 user=alice registry=registry.test method=PUT "
             f"path={MANIFEST} name=team/app upstream=up upstream_name=acme_team/app "
-            "status=201 in=2 out=3 upstream_time=2.000 time=2.000 outcome=done",
+            "status=201 in=2 out=3 upstream_time=2.000 time=2.000 cause=done "
+            "outcome=done",
         )
         self.assertNotIn("s3cret", line)
         self.assertNotIn("YWxp", line)

@@ -6,10 +6,11 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
+from regbroker.causes import Cause
+from regbroker.downloads import TransferBroken
 from regbroker.errors import NameUnknown
 from regbroker.observe import Event
 from regbroker.replies import send_json
-from regbroker.streams import TransferBroken
 from regbroker.web.serving import serve
 from tests.proxycase import SiteTestCase
 
@@ -79,7 +80,9 @@ class ServingTests(SiteTestCase):
 
         async def handler(request: Any) -> None:
             request.channel.transport.abortConnection()
-            raise TransferBroken("the upstream broke off its reply")
+            raise TransferBroken(
+                "the upstream broke off its reply", Cause.UPSTREAM_BROKE_OFF
+            )
 
         _, event = await self.served(handler)
         await self.client.end()

@@ -97,6 +97,46 @@ class StreamingTests(ProxyTestCase):
         await call.wire.end()
 
 
+class SlowReaderTests(ProxyTestCase):
+    """Clients that are slow to read a reply that is made here."""
+
+    async def begun(self) -> int:
+        """A list that fills all buffers on its way; its length."""
+        names = ",".join(f'"{number:0100}"' for number in range(70_000))
+        body = b'{"name":"acme_team/app","tags":[%s]}' % names.encode()
+        call = await self.relayed("GET", TAGS)
+        told = self.event()
+        self.client.pause()
+        call.answer(response(200, body=body))
+        await told
+        for _ in range(100):
+            await self.turn()
+        return len(body)
+
+    async def test_not_idle(self) -> None:
+        """One that reads late gets it whole, and is served further."""
+        length = await self.begun()
+        self.time.clock.pump([60] * 10)
+        await self.turn()
+        self.client.resume()
+        reply = await self.client.reply()
+        self.assertLess(length - 1000, len(reply.body))
+        self.assertEqual(len(reply.json()["tags"]), 70_000)
+        self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
+        await self.turn()
+        self.time.clock.advance(61)
+        await self.client.end()
+
+    async def test_not_for_ever(self) -> None:
+        """One that never reads is let go."""
+        length = await self.begun()
+        self.time.clock.advance(15 * 60)
+        self.time.clock.advance(15)
+        await self.turn()
+        self.client.resume()
+        self.assertLess(len(await self.client.end()), length)
+
+
 class BrokenOffTests(ProxyTestCase):
     """No half transfer looks complete."""
 
