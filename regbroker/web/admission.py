@@ -89,11 +89,13 @@ class UpstreamGate:
         """Return what is known of an upstream's challenge, None if that is nothing."""
         upstream = candidate.upstream
         if upstream.known is not None or not (
-            candidate.policy.lends or len(exchange.upstreams) > 1
+            candidate.policy.lends
+            or len(exchange.upstreams) > 1
+            or upstream.config.realm is not None
         ):
             return upstream.known
-        # Relayed, the ping would be made with our account, or at another upstream,
-        # and the client would never be asked for its own.
+        # Relayed, the ping would be made with our account, or at another upstream, or
+        # pass where a realm is written: the client would never be asked for its own.
         learning = Deferred.fromCoroutine(upstream.knowledge())
         learning.addTimeout(upstream.config.answer_timeout, self._clock)
         try:
