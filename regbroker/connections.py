@@ -17,6 +17,8 @@ on `Agent` itself, for what a relay must know and `Agent` does not tell:
 - A reply that ends with its connection is complete only when that connection
   was closed in order.
 - The request target is written byte for byte.
+- A header with a control character is no header (RFC 9110, 5.5): some client behind
+  us would see two in it.
 
 `HTTP11ClientProtocol` and its `Request` are imported from a private module of
 Twisted; `tests/test_connections.py` holds what is relied upon.
@@ -66,7 +68,8 @@ from regbroker.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from regbroker.headers import Header, connection_options
+from regbroker.fields import is_sound, shown, unsound_field
+from regbroker.headers import Header, connection_options, raw_headers
 from regbroker.origins import Origin
 
 #: Idle connections kept; more would only be opened again under load.
@@ -89,6 +92,17 @@ MAX_HEADER_BYTES = 256 * 1024
 UPSTREAM = "the upstream registry"
 
 _log = Logger()
+
+
+class UnsoundHeader(Exception):
+    """A header of a reply has a control character in its value."""
+
+
+def check_headers(headers: Headers) -> None:
+    """Raise `UnsoundHeader` when one of a reply's headers is not sound."""
+    name = unsound_field(raw_headers(headers))
+    if name is not None:
+        raise UnsoundHeader(shown(name))
 
 
 @implementer(IHandshakeListener)
@@ -333,7 +347,21 @@ async def _send(
     connection.header_bytes = 0
     answered = connection.request(request)
     parser: Any = connection._parser
+    if parser is not None:
+        _check_as_it_comes(parser)
     return Reply(await answered, connection, parser)
+
+
+def _check_as_it_comes(parser: Any) -> None:
+    """Look at each header before Twisted has made spaces of the ends of lines in it."""
+    take = parser.headerReceived
+
+    def header_received(name: bytes, value: bytes) -> None:
+        if not is_sound(value):
+            raise UnsoundHeader(shown(name))
+        take(name, value)
+
+    parser.headerReceived = header_received
 
 
 def _reasons(error: BaseException) -> list[BaseException]:
@@ -372,6 +400,10 @@ def converted_error(
     _log.warn(
         "{what}, {origin}: {reason}", what=what, origin=str(origin), reason=described
     )
+    if any(isinstance(reason, UnsoundHeader) for reason in reasons):
+        return UpstreamMalformed(
+            f"what {what} answered has a control character in a header"
+        )
     if any(isinstance(reason, SSL.Error) for reason in reasons):
         return UpstreamUnavailable(f"no trusted TLS connection to {what} can be made")
     if any(isinstance(reason, TimeoutError | HandshakeTimeout) for reason in reasons):

@@ -21,7 +21,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory
 from zope.interface import implementer
 
-from regbroker.connections import converted_error, was_cancelled
+from regbroker.connections import check_headers, converted_error, was_cancelled
 from regbroker.errors import UpstreamMalformed
 from regbroker.origins import Origin, parse_origin
 from regbroker.tls import Trust
@@ -97,6 +97,7 @@ class Documents:
                 allow_redirects=False,
                 unbuffered=True,
             )
+            check_headers(response.headers)
             body = await self._read(response)
             return Document(response.code, response.headers, body)
 

@@ -12,8 +12,16 @@ from typing import Any
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from regbroker.channel import StreamingRequest
 from regbroker.errors import BadRequest, EndpointUnknown, HostUnknown, LoopDetected
-from regbroker.headers import ClientWay, Network, came_from_here, client_way
+from regbroker.fields import problem_with_request
+from regbroker.headers import (
+    ClientWay,
+    Network,
+    came_from_here,
+    client_way,
+    raw_headers,
+)
 from regbroker.observe import Event
 from regbroker.origins import Origin, parse_origin
 from regbroker.queries import join_target, split_target, values, without
@@ -122,6 +130,7 @@ class VirtualHosts(Resource):
         )
 
         async def handle() -> None:
+            _check_fields(request)
             if came_from_here(request.requestHeaders.getRawHeaders(b"Via", ())):
                 raise LoopDetected("an upstream or a redirect of it leads back to here")
             if _NOT_IN_A_URL.search(request.uri):
@@ -188,6 +197,14 @@ class VirtualHosts(Resource):
             raise BadRequest("the Host header names no host")
         name = f"[{origin.host}]" if ":" in origin.host else origin.host
         return self._registries.get(name) or self._registries.get("*")
+
+
+def _check_fields(request: Request) -> None:
+    """Refuse headers that make no sense, as our own channel has done already."""
+    if not isinstance(request, StreamingRequest):
+        problem = problem_with_request(raw_headers(request.requestHeaders))
+        if problem is not None:
+            raise BadRequest(problem)
 
 
 def _asked(request: Request, way: ClientWay) -> str:
