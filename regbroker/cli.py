@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from regbroker import __version__
 from regbroker.config import Config
 from regbroker.errors import ConfigurationError, HTTPError
+from regbroker.publichosts import is_served
 from regbroker.service import load_config
 
 
@@ -50,6 +51,9 @@ def _explain(config: Config, image: str) -> int:
     registry = found.get(mirror or bare_host) or found.get("*")
     if registry is None:
         print(f"{bare_host}: no [registry {bare_host}] section", file=sys.stderr)
+        return 1
+    if mirror is None and not is_served(bare_host, registry.hosts):
+        print(f"{bare_host}: not among the hosts of [registry *]", file=sys.stderr)
         return 1
     if mirror is not None:
         print(f"[regbroker] ns: {host} is served by [registry {mirror}]")

@@ -68,9 +68,9 @@ from regbroker.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from regbroker.fields import is_sound, shown, unsound_field
-from regbroker.headers import Header, connection_options, raw_headers
+from regbroker.headers import Header, connection_options
 from regbroker.origins import Origin
+from regbroker.replyheaders import UnsoundHeader, check_as_they_come
 
 #: Idle connections kept; more would only be opened again under load.
 MAX_IDLE_CONNECTIONS = 64
@@ -92,17 +92,6 @@ MAX_HEADER_BYTES = 256 * 1024
 UPSTREAM = "the upstream registry"
 
 _log = Logger()
-
-
-class UnsoundHeader(Exception):
-    """A header of a reply has a control character in its value."""
-
-
-def check_headers(headers: Headers) -> None:
-    """Raise `UnsoundHeader` when one of a reply's headers is not sound."""
-    name = unsound_field(raw_headers(headers))
-    if name is not None:
-        raise UnsoundHeader(shown(name))
 
 
 @implementer(IHandshakeListener)
@@ -348,20 +337,8 @@ async def _send(
     answered = connection.request(request)
     parser: Any = connection._parser
     if parser is not None:
-        _check_as_it_comes(parser)
+        check_as_they_come(parser)
     return Reply(await answered, connection, parser)
-
-
-def _check_as_it_comes(parser: Any) -> None:
-    """Look at each header before Twisted has made spaces of the ends of lines in it."""
-    take = parser.headerReceived
-
-    def header_received(name: bytes, value: bytes) -> None:
-        if not is_sound(value):
-            raise UnsoundHeader(shown(name))
-        take(name, value)
-
-    parser.headerReceived = header_received
 
 
 def _reasons(error: BaseException) -> list[BaseException]:

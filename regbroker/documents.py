@@ -21,9 +21,10 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory
 from zope.interface import implementer
 
-from regbroker.connections import check_headers, converted_error, was_cancelled
+from regbroker.connections import converted_error, was_cancelled
 from regbroker.errors import UpstreamMalformed
 from regbroker.origins import Origin, parse_origin
+from regbroker.replyheaders import check_headers
 from regbroker.tls import Trust
 from regbroker.upstreams import USER_AGENT
 
@@ -97,8 +98,8 @@ class Documents:
                 allow_redirects=False,
                 unbuffered=True,
             )
-            check_headers(response.headers)
             body = await self._read(response)
+            check_headers(response.headers)
             return Document(response.code, response.headers, body)
 
         try:

@@ -14,9 +14,9 @@ ROWS = {
     " redirects hops realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
     " bundles searches sources cors config inivalues inisection inisections inioptions"
-    " iniuses ini fields",
+    " iniuses ini fields publichosts",
     "mechanism": "requestbody chunks lingering malformed strictchannel channel"
-    " listening connections replies streams tls"
+    " listening replyheaders connections replies streams tls"
     " storages upstreams documents tokenservice searchservice coalescing observe"
     " watchedfile keyfile signing credentials credentialhelper htpasswd ldapconnection"
     " ldapsearch ldap credchecker checking",

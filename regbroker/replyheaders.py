@@ -1,0 +1,42 @@
+"""
+Headers of a reply that are none, refused before anybody behind us sees them.
+
+RFC 9110, 5.5: a control character in a value is invalid, and some clients would see
+two headers in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.web.http_headers import Headers
+
+from regbroker.fields import is_sound, shown, unsound_field
+from regbroker.headers import raw_headers
+
+
+class UnsoundHeader(Exception):
+    """A header of a reply, whose name this carries, has a control character."""
+
+
+def check_headers(headers: Headers) -> None:
+    """Raise `UnsoundHeader` when one of a reply's headers is not sound."""
+    name = unsound_field(raw_headers(headers))
+    if name is not None:
+        raise UnsoundHeader(shown(name))
+
+
+def check_as_they_come(parser: Any) -> None:
+    """
+    Make an `HTTPClientParser` raise `UnsoundHeader` at such a header.
+
+    Later is too late for one kind: Twisted makes spaces of the ends of lines.
+    """
+    take = parser.headerReceived
+
+    def header_received(name: bytes, value: bytes) -> None:
+        if not is_sound(value):
+            raise UnsoundHeader(shown(name))
+        take(name, value)
+
+    parser.headerReceived = header_received
