@@ -18,6 +18,9 @@ _MAX_NAME = 60
 #: RFC 9110, 5.5: every control character but HTAB. Bytes above 0x7f are opaque.
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
+#: What no name has (RFC 9110, 5.6.2).
+_NO_TOKEN = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
+
 #: The fields of a request that may occur only once, in lower case, with the reason.
 #: RFC 9110 calls most of them singleton fields; three rows are lists in its grammar
 #: of which no client sends two members, and which servers read from one line alone.
@@ -88,6 +91,5 @@ def problem_with_request(fields: Iterable[Header]) -> str | None:
 
 
 def shown(name: bytes) -> str:
-    """Return a field's name as a sentence about it has it: printable and short."""
-    text = name[:_MAX_NAME].decode("latin-1")
-    return "".join(c if "!" <= c <= "~" and c != '"' else "?" for c in text)
+    """Return a field's name for a sentence about it: short, and nothing but a token."""
+    return _NO_TOKEN.sub(b"?", name[:_MAX_NAME]).decode("ascii")
