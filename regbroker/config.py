@@ -123,7 +123,8 @@ class RegistryConfig:
     Without `accounts` they are those of the upstreams in `trusted_upstreams`,
     to which clients' credentials are sent, and to no other. `lent_actions` are
     those that our own account at an upstream lends to clients that have no
-    credentials for it.
+    credentials for it. `hosts` are those that ``*`` stands for, also as
+    ``*.DOMAIN``; all when empty.
     """
 
     host: str
@@ -140,6 +141,7 @@ class RegistryConfig:
     redirects: str = "pass"
     writes: str = "allow"
     cors_origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
     @property
     def upstreams(self) -> tuple[str, ...]:

@@ -178,7 +178,10 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
         section.get("redirects", inivalues.one_of("pass", "follow"), "pass"),
         section.get("writes", inivalues.one_of("allow", "deny"), "allow"),
         section.get("cors-origins", inivalues.cors_origins, ()),
+        section.get("hosts", inivalues.public_hosts, ()),
     )
+    if host != "*" and section.gave("hosts"):
+        section.problem("hosts", f"belongs in [registry *]; this one is for {host}")
     _check_rights(section, registry, known)
     _check_short_names(section, registry)
     section.close()

@@ -36,7 +36,14 @@ def useless_options(
         if users:
             for option, text in _useless(name, options, users, given):
                 yield f"[upstream {name}] {option}: {text}"
+    hosts = {entry.host for entry in registries}
     for entry in registries:
+        for host in entry.hosts:
+            if host in hosts:
+                yield (
+                    f"[registry {entry.host}] hosts: {host} has a section of its own, "
+                    "which serves it; take it out here"
+                )
         # With accounts of regbroker's own it is another mistake.
         if entry.lent_actions and entry.accounts is None:
             lenders = [name for name in entry.upstreams if _account(given[name])]

@@ -395,6 +395,20 @@ def hosts(text: str) -> tuple[str, ...]:
     return tuple(host.strip("[]") for host in hosts)
 
 
+def public_hosts(text: str) -> tuple[str, ...]:
+    """Parse hosts that clients use, ``*.DOMAIN`` among them."""
+    hosts = tuple(text.lower().replace(",", " ").split())
+    if not hosts:
+        raise InvalidValue("names no host; take it out to serve every host")
+    for host in hosts:
+        if not is_host(host.removeprefix("*.")):
+            raise InvalidValue(
+                f"'{host}' is no host name; write HOST or *.DOMAIN, without scheme or "
+                "port"
+            )
+    return hosts
+
+
 def seconds(text: str) -> float:
     """Parse a time."""
     try:

@@ -76,6 +76,7 @@ def build_registry(
         entry.public_url,
         _search(entry, services.values(), accounts.permission),
         CrossOrigin(entry.cors_origins, read_only) if entry.cors_origins else None,
+        entry.hosts,
     )
 
 

@@ -195,6 +195,7 @@ def _server_options(config: Config) -> CertificateOptions:
     if config.certificates:
         return load_certificates(config.certificates, None)
     hosts = [entry.host for entry in config.registries if entry.host != "*"]
+    hosts += [host for entry in config.registries for host in entry.hosts]
     pair = self_signed(Path(config.state_directory), hosts)
     return load_certificates((), pair)
 
