@@ -8,6 +8,7 @@ together have some more, and what was left out is counted.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from twisted.logger import Logger
@@ -39,7 +40,7 @@ class MalformedRequests:
 
     def __init__(self, clock: Any) -> None:
         self._clock = clock
-        self._began: float = clock.seconds()
+        self._began = -math.inf
         #: Lines in this window by client, for those that have one.
         self._lines: dict[str, int] = {}
         self._left_out = 0
