@@ -60,7 +60,9 @@ class UpstreamConfig:
     can be asked instead. `realm` and `service`, when set, are used instead of
     what the upstream's own challenge says. Names without a namespace are in
     `default_namespace`. `redirect_hosts` may have addresses that are not public.
-    `search_url` is the URL before ``/search``.
+    `search_url` is the URL before ``/search``. `redirect_paths` begin paths of the
+    upstream's own host where redirects are followed; `show_address`, one of
+    `redirects.SHOW_ADDRESS`, says whether clients may be told where it is.
     """
 
     name: str
@@ -80,6 +82,8 @@ class UpstreamConfig:
     default_namespace: str = ""
     redirect_hosts: tuple[str, ...] = ()
     search_url: str | None = None
+    redirect_paths: tuple[str, ...] = ()
+    show_address: str = "if-public"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from regbroker.config import (
 )
 from regbroker.headers import Network
 from regbroker.inisection import Section
+from regbroker.redirects import SHOW_ADDRESS
 from regbroker.tokens import ACCESS_LIFE
 
 #: docker before 1.6 speaks another protocol, and says only "Go" in its ping.
@@ -231,6 +232,8 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
         section.get("default-namespace", inivalues.namespace, ""),
         section.get("redirect-hosts", inivalues.hosts, ()),
         section.get("search-url", inivalues.search_url, None),
+        section.get("redirect-paths", inivalues.path_prefixes, ()),
+        section.get("show-address", inivalues.one_of(*SHOW_ADDRESS), "if-public"),
     )
     section.close()
     if section.gave("username") != section.gave("password-file"):

@@ -27,12 +27,14 @@ from regbroker.config import UpstreamConfig
 from regbroker.connections import Connections, Reply
 from regbroker.errors import (
     HTTPError,
+    RedirectRefused,
     TooManyRequests,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
 from regbroker.headers import Header, via
 from regbroker.origins import Origin
+from regbroker.ownpaths import check_leads_on
 from regbroker.realms import Realm, RealmRefused, allowed_realm, parse_realm
 from regbroker.redirects import OwnAddress
 from regbroker.resting import LONGEST_REST_SECONDS, Rests, parse_retry_after
@@ -192,11 +194,21 @@ class Upstream:
             if reply.status == 429:
                 raise TooManyRequests(message, headers=headers)
             raise UpstreamUnavailable(message, headers=headers)
+        if 300 <= reply.status < 400:
+            return Knowledge((), problem=self._redirect_problem(reply))
         if reply.status != 401:
             return Knowledge(())
         values = reply.headers.getRawHeaders(b"WWW-Authenticate", ())
         challenges = parse_challenges(value.decode("latin-1") for value in values)
         return self._judged(challenges)
+
+    def _redirect_problem(self, reply: Reply) -> str:
+        location = (reply.header(b"Location") or b"").decode("latin-1")
+        try:
+            check_leads_on(location, self.own_address(""), "/v2/")
+        except RedirectRefused as refused:
+            return refused.why
+        return ""
 
     def _judged(self, challenges: tuple[Challenge, ...]) -> Knowledge:
         bearer = find_bearer(challenges)
@@ -219,7 +231,10 @@ class Upstream:
             return
         self.known = known
         section = f"[upstream {self.name}]"
-        if known.problem:
+        if known.problem and not known.challenges:
+            # What stands before it has answered, which may be mended there.
+            _log.warn("{section}: {problem}", section=section, problem=known.problem)
+        elif known.problem:
             _log.error("{section}: {problem}", section=section, problem=known.problem)
         elif known.realm:
             _log.info(

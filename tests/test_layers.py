@@ -13,8 +13,8 @@ ROWS = {
     "pure": "names scopes challenges rules mapping headers queries origins addresses"
     " redirects hops realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
-    " bundles searches sources cors config inivalues inisection inisections inioptions"
-    " iniuses ini",
+    " bundles searches sources cors sealing carried ownpaths"
+    " config inivalues inisection inisections inioptions iniuses ini",
     "mechanism": "requestbody channel listening connections replies streams tls"
     " storages upstreams documents tokenservice searchservice coalescing observe"
     " watchedfile keyfile signing credentials credentialhelper htpasswd ldapconnection"
@@ -22,7 +22,7 @@ ROWS = {
     "sandbox": "sandbox sandbox.*",
     "behaviour": "attempts upstreamtokens speakers broker bundlebroker localbroker",
     "web": "web web.*",
-    "assembly": "localparts upstreamparts registryparts service",
+    "assembly": "localparts upstreamparts sealparts registryparts service",
     "edges": "greeting tap cli __main__",
 }
 PURE = ("ground", "pure")

@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
+from regbroker.carried import CarriedUploads
 from regbroker.challenges import parse_challenges
 from regbroker.channel import StreamingRequest
 from regbroker.connections import Reply
@@ -47,7 +48,8 @@ class Asking:
     Sends exchanges to one upstream.
 
     With `in_our_name` clients have no accounts there, and of their headers only
-    those go up that `headers_in_our_name` knows.
+    those go up that `headers_in_our_name` knows. `uploads` knows where those lie that
+    are outside the API.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class Asking:
         speaker: Speaker,
         clock: Any,
         in_our_name: bool,
+        uploads: CarriedUploads | None = None,
     ) -> None:
         self._upstream = upstream
         self._speaker = speaker
         self._clock = clock
         self._in_our_name = in_our_name
+        self._uploads = uploads
 
     async def ask(self, exchange: Exchange) -> Reply:
         """
@@ -114,9 +118,7 @@ class Asking:
 
     async def _send_once(self, exchange: Exchange, query: str) -> tuple[Reply, Spoken]:
         request, event = exchange.request, exchange.event
-        path = exchange.target.path
-        if exchange.route is not None:
-            path = exchange.target.path_for(exchange.route.upstream_name)
+        target = self._target(exchange, query)
         body = request_body(request)
         expects = isinstance(request, StreamingRequest) and (
             request.body.expects_continue
@@ -129,7 +131,7 @@ class Asking:
             headers.append((b"Authorization", spoken.value.encode("latin-1")))
         if expects:
             headers.append((b"Expect", b"100-continue"))
-        asked = Asked(join_target(path, query), tuple(headers), spoken.is_ours)
+        asked = Asked(target, tuple(headers), spoken.is_ours)
         exchange.asked = asked
         before = event.seconds
         asking: Deferred[Reply]
@@ -162,6 +164,18 @@ class Asking:
             event.upstream_seconds = event.seconds - before
             if upload:
                 event.bytes_in = upload.bytes_sent
+
+    def _target(self, exchange: Exchange, query: str) -> str:
+        target, route = exchange.target, exchange.route
+        if route is None:
+            return join_target(target.path, query)
+        if self._uploads is not None and target.endpoint is Endpoint.UPLOAD:
+            origin = self._upstream.own_address("").origin
+            upload = target.reference or ""
+            carried = self._uploads.target(upload, query, route, origin)
+            if carried is not None:
+                return carried
+        return join_target(target.path_for(route.upstream_name), query)
 
     def _headers(self, exchange: Exchange, in_our_name: bool) -> Iterator[Header]:
         given = exchange.request.requestHeaders
