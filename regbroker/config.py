@@ -64,6 +64,9 @@ class UpstreamConfig:
     `search_url` is the URL before ``/search``. Our own account is `username` with the
     password in `password_file` or the environment variable `password_env`, or what
     `credential_helper` says of `credential_server`, empty for docker's name of it.
+    `redirect_paths` begin paths of the upstream's own host where redirects are
+    followed; `show_address`, one of `redirects.SHOW_ADDRESS`, says whether clients may
+    be told where it is.
     """
 
     name: str
@@ -85,6 +88,8 @@ class UpstreamConfig:
     search_url: str | None = None
     password_env: str = ""
     credential_server: str = ""
+    redirect_paths: tuple[str, ...] = ()
+    show_address: str = "if-public"
 
 
 @dataclass(frozen=True)

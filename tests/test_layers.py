@@ -15,6 +15,7 @@ ROWS = {
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
     " bundles searches sources cors discovery policies loginrecord advice pace"
     " connectionlimits fields publichosts"
+    " sealing carried ownpaths"
     " config inivalues inisection inisections inioptions"
     " iniuses ini",
     "mechanism": "bodywatch requestbody chunks lingering malformed strictchannel"
@@ -26,7 +27,7 @@ ROWS = {
     "behaviour": "attempts upstreamtokens authorization ownlogin ownaccount authorizing"
     " broker bundlebroker localbroker",
     "web": "web web.*",
-    "assembly": "localparts upstreamparts registryparts service",
+    "assembly": "localparts upstreamparts sealparts registryparts service",
     "edges": "greeting tap cli __main__",
 }
 PURE = ("ground", "pure")
