@@ -38,7 +38,7 @@ class MalformedRequests:
 
     def __init__(self, clock: Any) -> None:
         self._clock = clock
-        self._began: float = clock.seconds()
+        self._began = float("-inf")
         #: Lines in this window by client, for those that have one.
         self._lines: dict[str, int] = {}
         self._left_out = 0
@@ -77,7 +77,7 @@ class MalformedRequests:
             self._tell_left_out()
 
     def _begin_window(self) -> None:
-        now = self._clock.seconds()
+        now: float = self._clock.seconds()
         if now - self._began >= WINDOW_SECONDS:
             self._began = now
             self._lines.clear()
