@@ -25,7 +25,6 @@ _NO_TOKEN = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 #: RFC 9110 calls most of them singleton fields; three rows are lists in its grammar
 #: of which no client sends two members, and which servers read from one line alone.
 SINGLETONS: Mapping[bytes, str] = {
-    b"access-control-request-method": "Fetch: the one method that a page asks for",
     b"authorization": "RFC 9110, 11.6.2: one set of credentials",
     b"content-length": "RFC 9110, 8.6: two are two ends of one body",
     b"content-location": "RFC 9110, 8.7: one URL",
@@ -43,7 +42,6 @@ SINGLETONS: Mapping[bytes, str] = {
     b"if-unmodified-since": "RFC 9110, 13.1.4: one date",
     b"last-modified": "RFC 9110, 8.8.2: one date",
     b"max-forwards": "RFC 9110, 7.6.2: one number",
-    b"origin": "RFC 6454, 7.3: one page",
     b"proxy-authorization": "RFC 9110, 11.7.2: one set of credentials",
     b"range": "RFC 9110, 14.2: one set of ranges",
     b"referer": "RFC 9110, 10.1.3: one URL",

@@ -47,6 +47,10 @@ class LingeringClose:
             tls: Any = transport
             tls.transport = _ClosedLater(self._below)
         if hasattr(self._below, "loseWriteConnection"):
+            if not self._below.disconnecting:
+                # Now: the client's own end, if it is here already, is read next, and
+                # Twisted drops then what is not written.
+                self._below.doWrite()
             self._below.loseWriteConnection()
         self._timer: IDelayedCall | None = call_later(LINGER_SECONDS, self._close)
 

@@ -79,7 +79,7 @@ class MalformedRequests:
             self._tell_left_out()
 
     def _begin_window(self) -> None:
-        now = self._clock.seconds()
+        now: float = self._clock.seconds()
         if now - self._began >= WINDOW_SECONDS:
             self._began = now
             self._lines.clear()

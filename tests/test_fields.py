@@ -24,7 +24,7 @@ class SingletonTests(SynchronousTestCase):
         """Names are as they are looked up, each has its reason."""
         for name, reason in SINGLETONS.items():
             self.assertRegex(name.decode(), r"^[a-z]+(-[a-z]+)*$")
-            self.assertRegex(reason, r"^(RFC \d+, [\d.]+|Fetch): \S")
+            self.assertRegex(reason, r"^RFC 911\d, [\d.]+: \S")
 
     def test_each_is_tried(self) -> None:
         """What the table has is what is sent to a real site in other tests."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
@@ -47,16 +48,20 @@ class PlainTests(SiteTestCase):
     client: Any
 
     async def connect(self) -> Any:
-        client = await connected(self.kind, self.listening.getHost().port)
+        client = await connected(self.kind, self.port)
         self.clients.append(client)
         return client
 
     @property
+    def port(self) -> int:
+        """Where the site listens."""
+        return int(self.listening.getHost().port)
+
+    @property
     def served(self) -> int:
         """How many connections the site reads from."""
-        port = self.listening.getHost().port
         return sum(
-            isinstance(r, Server) and r.getHost().port == port
+            isinstance(r, Server) and r.getHost().port == self.port
             for r in self.reactor.getReaders()
         )
 
@@ -192,7 +197,7 @@ class TLSTests(PlainTests):
     async def connect(self) -> Any:
         # The base class listens without TLS at first.
         kind = self.kind if hasattr(self, "options") else PatientClient
-        client = await connected(kind, self.listening.getHost().port)
+        client = await connected(kind, self.port)
         self.clients.append(client)
         return client
 
@@ -204,7 +209,7 @@ class TLSTests(PlainTests):
         """Who never speaks TLS is closed as well, and nothing is left behind."""
         self.client.reset()
         await self.client.end()
-        self.client = await connected(PatientClient, self.listening.getHost().port)
+        self.client = await connected(PatientClient, self.port)
         self.clients.append(self.client)
         while not self.served:
             await self.turn()
@@ -216,6 +221,8 @@ class TLSTests(PlainTests):
 
 class ProxiedTests(PlainTests):
     """Behind a balancer that sends PROXY lines there is one layer more."""
+
+    before = b"PROXY TCP4 203.0.113.7 127.0.0.1 1 2\r\n"
 
     async def set_up(self) -> None:
         await super().set_up()
@@ -232,5 +239,28 @@ class ProxiedTests(PlainTests):
 
     async def connect(self) -> Any:
         client = await super().connect()
-        client.send(b"PROXY TCP4 203.0.113.7 127.0.0.1 1 2\r\n")
+        client.send(self.before)
         return client
+
+
+class HalfClosedTests(SiteTestCase):
+    """Clients that have sent their own end by the time that they are answered."""
+
+    @property
+    def served(self) -> int:
+        """How many connections the site reads from."""
+        return sum(isinstance(r, Server) for r in self.reactor.getReaders())
+
+    async def test_half_closed(self) -> None:
+        """They get all of the answer."""
+        address = ("127.0.0.1", self.listening.getHost().port)
+        for raw in REFUSED:
+            with socket.create_connection(address) as client:
+                client.sendall(raw)
+                client.shutdown(socket.SHUT_WR)
+                while self.served < 2:
+                    await self.turn()
+                while self.served > 1:
+                    await self.turn()
+                answer = client.makefile("rb").read()
+            self.assertRegex(answer, rb"(?s)^HTTP/1.1 4[03][01] .*}\n$")

@@ -368,7 +368,7 @@ class PlainSiteTests(ProxyTestCase):
                 if re.search(r", [017][\da-f] ", n)
             },
         }
-        self.assertGreater(len(cases), 170)
+        self.assertGreater(len(cases), 160)
         for name, raw in cases.items():
             for target in (b"/v2/", b"/auth", b"/v1/search?q=a"):
                 client = await self.connect_to(self.plain.getHost().port)
