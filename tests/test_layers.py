@@ -18,8 +18,9 @@ ROWS = {
     " sealing carried ownpaths"
     " config inivalues inisection inisections inioptions"
     " iniuses ini",
-    "mechanism": "bodywatch requestbody chunks lingering malformed strictchannel"
-    " channel listening replyheaders connections replies streams downloads tls storages"
+    "mechanism": "slots bodywatch requestbody chunks lingering malformed strictchannel"
+    " channel listening replyheaders upstreamprotocol connections replies streams"
+    " downloads tls storages"
     " upstreams documents tokenservice searchservice coalescing observe entrance"
     " accepting watchedfile keyfile signing credentials credentialhelper htpasswd"
     " ldapconnection ldapsearch ldap credchecker checking",
