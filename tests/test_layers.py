@@ -15,7 +15,7 @@ ROWS = {
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
     " bundles searches sources cors discovery policies loginrecord advice pace"
     " connectionlimits fields publichosts"
-    " sealing carried ownpaths"
+    " sealing carried ownpaths nextlinks"
     " config inivalues inisection inisections inioptions"
     " iniuses ini",
     "mechanism": "slots bodywatch requestbody chunks lingering malformed strictchannel"

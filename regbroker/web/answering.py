@@ -69,6 +69,7 @@ class Answering:
         self._locations = Locations(upstream, uploads)
         self._token_path = token_path
         self._clock = clock
+        self._has_told_of_link = False
 
     async def answer(self, exchange: Exchange, reply: Reply) -> None:
         """
@@ -177,9 +178,17 @@ class Answering:
             text = wording.text(value.decode("latin-1"))
             yield b"Warning", text.encode("latin-1", "replace")
         for value in reply.headers.getRawHeaders(b"Link", ()):
-            mapped = link(value.decode("latin-1"), own, exchange.to_public)
+            here = exchange.asked.target if exchange.asked is not None else ""
+            mapped = link(value.decode("latin-1"), own, exchange.to_public, here)
             if mapped is not None:
                 yield b"Link", mapped.encode("latin-1")
+            elif not self._has_told_of_link:
+                self._has_told_of_link = True
+                _log.warn(
+                    "[upstream {name}]: a Link to more of a list leads elsewhere, and "
+                    "is not passed on: clients take the list to end there",
+                    name=self._upstream.name,
+                )
 
     def _challenged(self, exchange: Exchange, reply: Reply) -> Iterator[Header]:
         """Yield the challenges of a reply; a 401 is to have some."""
