@@ -158,9 +158,9 @@ class OutsideTests(PushTestCase):
         elsewhere = reply.location().replace("team/app", "team/mine")
         wrong = self.send(self.https, "GET", elsewhere)
         self.assertIn(wrong.status, (401, 404))
-        end = self.send(other, "PUT", f"{reply.location()}?digest={digest}", b"")
-        self.assertEqual(end.status, 201, end)
-        self.assertEqual(end.location(), f"/v2/team/app/blobs/{digest}")
+        made = self.send(other, "PUT", f"{reply.location()}?digest={digest}", b"")
+        self.assertEqual(made.status, 201, made)
+        self.assertEqual(made.location(), f"/v2/team/app/blobs/{digest}")
         blob = self.send(self.https, "GET", f"/v2/team/app/blobs/{digest}")
         self.assertEqual((blob.status, blob.body), (200, b"".join(parts)))
 

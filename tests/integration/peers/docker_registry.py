@@ -97,8 +97,7 @@ class DockerRegistry:
     Without `authentication` everybody may do everything; without `tls` it speaks
     plain HTTP. It is below `prefix`, a path. With `redirect_to`, a URL, it sends who
     wants a blob there, to the path that the blob's file has below `storage`. It can be
-    stopped and started
-    again: the port and the stored images stay.
+    stopped and started again: the port and the stored images stay.
     """
 
     def __init__(
