@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from twisted.logger import Logger
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from regbroker.bodies import (
@@ -30,6 +31,8 @@ from regbroker.upstreams import Upstream
 from regbroker.web.asking import REWRITTEN
 from regbroker.web.exchange import Exchange
 from regbroker.web.locations import Locations
+
+_log = Logger()
 
 #: About the upstream's own server and way, or written anew below.
 _NOT_PASSED_ON = frozenset(
