@@ -19,7 +19,14 @@ from regbroker.bodies import (
 from regbroker.challenges import Challenge, format_challenge, parse_challenges
 from regbroker.connections import Reply
 from regbroker.errors import UpstreamMalformed, UpstreamRefused
-from regbroker.headers import Header, end_to_end, limit_headers, raw_headers
+from regbroker.headers import (
+    Header,
+    end_to_end,
+    limit_headers,
+    passing,
+    raw_headers,
+)
+from regbroker.headertable import Way
 from regbroker.names import Endpoint
 from regbroker.redirects import link, redirect_location, upload_location
 from regbroker.replies import send_bytes, set_status
@@ -30,29 +37,6 @@ from regbroker.web.asking import REWRITTEN
 from regbroker.web.exchange import Exchange
 
 _log = Logger()
-
-#: About the upstream's own server and way, or written anew below.
-_NOT_PASSED_ON = frozenset(
-    {
-        b"alt-svc",
-        b"content-location",
-        b"date",
-        b"docker-distribution-api-version",
-        b"link",
-        b"location",
-        b"oci-namespace",
-        b"server",
-        b"set-cookie",
-        b"strict-transport-security",
-        b"warning",
-        b"www-authenticate",
-    }
-)
-
-#: About a body that is not passed on as it came.
-_ABOUT_THE_BODY = frozenset(
-    {b"accept-ranges", b"content-encoding", b"content-length", b"content-type", b"etag"}
-)
 
 
 class Answering:
@@ -94,7 +78,7 @@ class Answering:
         """
         headers = self._headers(exchange, reply)
         body = await self._error(exchange, reply)
-        kept = [(n, v) for n, v in headers if n.lower() not in _ABOUT_THE_BODY]
+        kept = list(passing(headers, Way.OUR_BODY))
         return UpstreamRefused(reply.status, body, kept)
 
     def pass_on_limits(self, exchange: Exchange, reply: Reply) -> None:
@@ -148,15 +132,9 @@ class Answering:
             raise
 
     def _passed_on(self, reply: Reply) -> Iterator[Header]:
-        for name, value in end_to_end(
-            raw_headers(reply.headers), reply.connection_options
-        ):
-            lower = name.lower()
-            # Which web pages may use the registry is said here.
-            if lower.startswith(b"access-control-"):
-                continue
-            if lower not in _NOT_PASSED_ON:
-                yield name, value
+        return passing(
+            end_to_end(raw_headers(reply.headers), reply.connection_options), Way.REPLY
+        )
 
     def _mapped(self, exchange: Exchange, reply: Reply) -> Iterator[Header]:
         way = exchange.way
@@ -195,9 +173,9 @@ class Answering:
     ) -> None:
         """Set status and headers; `rewritten` says that the body is made here."""
         set_status(exchange.request, reply.status)
-        for name, value in headers:
-            if not (rewritten and name.lower() in _ABOUT_THE_BODY):
-                exchange.request.responseHeaders.addRawHeader(name, value)
+        kept = passing(headers, Way.OUR_BODY) if rewritten else headers
+        for name, value in kept:
+            exchange.request.responseHeaders.addRawHeader(name, value)
 
     async def _relay(self, exchange: Exchange, reply: Reply) -> None:
         request = exchange.request

@@ -14,11 +14,12 @@ from regbroker.errors import Denied, UpstreamTimeout
 from regbroker.headers import (
     Header,
     connection_options,
-    headers_in_our_name,
+    passing,
     raw_headers,
     request_headers,
     via,
 )
+from regbroker.headertable import Way
 from regbroker.names import Endpoint
 from regbroker.queries import join_target
 from regbroker.requestbody import request_body
@@ -33,8 +34,6 @@ REWRITTEN = (Endpoint.TAGS, Endpoint.CATALOG)
 #: What they take is in the path and the query alone.
 UPLOADING = (Endpoint.UPLOADS, Endpoint.UPLOAD)
 
-_NOT_FOR_LISTS = frozenset({b"accept-encoding", b"range", b"if-range"})
-
 
 def _is_lacking(reply: Reply) -> bool:
     found = reply.headers.getRawHeaders(b"WWW-Authenticate", ())
@@ -47,7 +46,7 @@ class Asking:
     Sends exchanges to one upstream.
 
     With `in_our_name` clients have no accounts there, and of their headers only
-    those go up that `headers_in_our_name` knows.
+    those go up that are nobody's (`Way.OURS`).
     """
 
     def __init__(
@@ -168,16 +167,13 @@ class Asking:
         options = connection_options(given.getRawHeaders(b"Connection", ()))
         is_list = exchange.target.endpoint in REWRITTEN
         is_upload = exchange.target.endpoint in UPLOADING
-        headers = request_headers(raw_headers(given), options)
-        if in_our_name:
-            headers = headers_in_our_name(headers)
-        for name, value in headers:
-            if name.lower() == b"authorization":
-                continue
-            if is_upload and name.lower().replace(b"_", b"-") == b"content-type":
-                continue
-            if not (is_list and name.lower() in _NOT_FOR_LISTS):
-                yield name, value
+        way = Way.OURS if in_our_name else Way.CLIENT
+        headers = request_headers(raw_headers(given), options, way)
+        if is_list:
+            headers = passing(headers, Way.LIST)
+        if is_upload:
+            headers = passing(headers, Way.UPLOAD)
+        yield from headers
         if is_list:
             yield b"Accept-Encoding", b"identity"
         if is_upload:

@@ -24,16 +24,9 @@ from regbroker.errors import (
     UpstreamTimeout,
     code_for_status,
 )
-from regbroker.headers import Header, end_to_end, raw_headers
-from regbroker.hops import (
-    MAX_HOPS,
-    REDIRECTS,
-    Place,
-    content_headers,
-    next_place,
-    registry_headers,
-    storage_request_headers,
-)
+from regbroker.headers import Header, end_to_end, passing, raw_headers
+from regbroker.headertable import Way
+from regbroker.hops import MAX_HOPS, REDIRECTS, Place, next_place
 from regbroker.names import Endpoint
 from regbroker.origins import Origin
 from regbroker.redirects import is_served
@@ -67,11 +60,7 @@ _REFUSALS = {
 _MISSING = {Endpoint.BLOB: "BLOB_UNKNOWN", Endpoint.MANIFEST: "MANIFEST_UNKNOWN"}
 
 #: Of a refusal's headers: when to come again, and what ranges there are.
-_ABOUT_A_REFUSAL = {
-    416: (b"Content-Range",),
-    429: (b"Retry-After",),
-    503: (b"Retry-After",),
-}
+_REFUSED = {416: Way.NO_RANGE, 429: Way.BUSY, 503: Way.BUSY}
 
 _log = Logger()
 
@@ -121,14 +110,14 @@ class Following:
         known: dict[bytes, list[Header]] = {}
         for _ in range(MAX_HOPS):
             if place.origin == own.origin:
-                known |= _by_name(registry_headers(_end_to_end(reply)))
+                known |= _by_name(passing(_end_to_end(reply), Way.FOLLOWED))
             location = (reply.header(b"Location") or b"").decode("latin-1")
             await self._read_off(reply)
             if not location:
                 raise UpstreamMalformed("the upstream redirects without saying where")
             before, place = place, next_place(place, location, own)
             if place.origin != own.origin:
-                headers = tuple(storage_request_headers(headers))
+                headers = tuple(passing(headers, Way.TO_STORAGE))
                 exchange.is_redirected = True
             elif before.origin != own.origin:
                 # A stranger does not get to say what is asked of the upstream.
@@ -179,7 +168,7 @@ class Following:
     async def _content(self, exchange: Exchange, reply: Reply) -> list[Header]:
         """Return a storage's headers about its content; raises `UpstreamError`."""
         if reply.status in _CONTENT:
-            return list(content_headers(_end_to_end(reply)))
+            return list(passing(_end_to_end(reply), Way.FROM_STORAGE))
         await self._read_off(reply)
         if reply.status not in _REFUSALS:
             raise UpstreamMalformed(f"{STORAGE} answered with status {reply.status}")
@@ -190,11 +179,7 @@ class Following:
             reply.status,
             code,
             f"{STORAGE} {_REFUSALS[reply.status]}",
-            [
-                (name, value)
-                for name in _ABOUT_A_REFUSAL.get(reply.status, ())
-                for value in reply.headers.getRawHeaders(name, ())
-            ],
+            list(passing(_end_to_end(reply), _REFUSED.get(reply.status, Way.NONE))),
         )
 
     async def _read_off(self, reply: Reply) -> None:
