@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from regbroker.headertable import HOP_BY_HOP, OPEN, REPLIES, REQUESTS, Row, Way
+from regbroker.names import METHODS
+from regbroker.queries import MAX_PIECES
+from regbroker.querytable import TABLE
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -50,6 +53,25 @@ no row passes from the upstream to the client, and ends here else.
 """
 
 
+QUERIES = """\
+# What a query may hold
+
+Printed by `make docs` from `regbroker/querytable.py`, of which the query of each
+request to an upstream is made. What an endpoint knows goes up as it was written, in its
+place. It comes once, unless it may repeat: 400 otherwise, and for a value that makes no
+sense. `ns` is regbroker's own, on every path under `/v2`, and is taken out first.
+
+{queries}
+
+A query, or a form, of more than {pieces} parameters is 400, and so is a target with a
+`#`. In the query of a POST a `;` is 400, too; in the state of an upload, where `mount`
+or `from` stands behind it.
+
+Requests to a token service and to a search service are made here, of what is known:
+`service`, `scope` (may repeat), `account`, `client_id`, `offline_token`, and in a form
+`grant_type`, `access_type`, `username`, `password`, `refresh_token`; `q`, `n`, `page`.
+"""
+
 #: Kinds of messages: their columns say where a header goes after all not.
 NARROW = (Way.LIST, Way.UPLOAD, Way.OUR_BODY)
 
@@ -75,6 +97,33 @@ def _header_table(rows: Sequence[Row], ways: Mapping[Way, str]) -> str:
             *([f"`{r.name}`", *(_cell(r, way) for way in ways), r.why] for r in rows),
             ["any other", *others, "nobody has thought of it"],
         ],
+    )
+
+
+def queries_page() -> str:
+    """What goes into ``queries.md``."""
+    rows = []
+    for entry in TABLE:
+        other = [e for e in TABLE if e.endpoint is entry.endpoint and e is not entry]
+        said = {method for one in other for method in one.methods}
+        left = [m for m in METHODS[entry.endpoint] if m not in said]
+        known = [
+            f"`{one.name}`{' (may repeat)' if one.may_repeat else ''}: {one.what}"
+            for one in entry.known
+        ]
+        rows.append(
+            [
+                entry.endpoint.value,
+                ", ".join(entry.methods or left),
+                "; ".join(known) or "nothing",
+                entry.others.value,
+            ]
+        )
+    return QUERIES.format(
+        pieces=MAX_PIECES,
+        queries=table(
+            ["endpoint", "methods", "what it knows", "what else comes"], rows
+        ),
     )
 
 
@@ -111,7 +160,10 @@ def headers_page() -> str:
     )
 
 
-PAGES: dict[str, Callable[[], str]] = {"headers.md": headers_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "headers.md": headers_page,
+    "queries.md": queries_page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -21,7 +21,7 @@ from regbroker.headers import (
 )
 from regbroker.headertable import Way
 from regbroker.names import Endpoint
-from regbroker.queries import join_target
+from regbroker.queries import Query, join_target
 from regbroker.requestbody import request_body
 from regbroker.speakers import Speaker, Spoken, own_account_refused
 from regbroker.streams import Stall, UploadBody
@@ -87,7 +87,7 @@ class Asking:
             second.abort()
         return reply
 
-    async def send(self, exchange: Exchange, query: str) -> Reply:
+    async def send(self, exchange: Exchange, query: str | Query) -> Reply:
         """
         Send a request with this query; as `ask` otherwise.
 
@@ -111,7 +111,9 @@ class Asking:
             reply.abort()
         raise own_account_refused(self._upstream, reply.status)
 
-    async def _send_once(self, exchange: Exchange, query: str) -> tuple[Reply, Spoken]:
+    async def _send_once(
+        self, exchange: Exchange, query: str | Query
+    ) -> tuple[Reply, Spoken]:
         request, event = exchange.request, exchange.event
         path = exchange.target.path
         if exchange.route is not None:

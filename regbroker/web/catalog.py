@@ -18,7 +18,7 @@ from regbroker.connections import Reply
 from regbroker.errors import BadRequest, Denied, EndpointUnknown, HTTPError
 from regbroker.localbroker import Visitor
 from regbroker.mapping import Mapping, Route
-from regbroker.queries import values
+from regbroker.queries import Query, values
 from regbroker.replies import send_json
 from regbroker.sources import with_source
 from regbroker.web.admission import Gate
@@ -98,7 +98,7 @@ class Catalog:
             return lambda name: True
         return await self._gate.visible(visitor)
 
-    def _place(self, query: str) -> tuple[tuple[Route, ...], list[Group]]:
+    def _place(self, query: str | Query) -> tuple[tuple[Route, ...], list[Group]]:
         """Return where ``last`` leads, and the lists that go on from there."""
         groups = list(self._mapping.groups)
         given = values(query, "last")
@@ -159,7 +159,7 @@ class Catalog:
         return page
 
 
-def _wanted(query: str) -> int | None:
+def _wanted(query: str | Query) -> int | None:
     given = values(query, "n")
     if not given:
         return None

@@ -12,7 +12,8 @@ from regbroker.headers import ClientWay, Header
 from regbroker.mapping import Mapping, Route
 from regbroker.names import WANTED_ACTIONS, Action, Endpoint, Target
 from regbroker.observe import Event
-from regbroker.queries import without
+from regbroker.queries import Query, parse_query
+from regbroker.querytable import FROM, MOUNT
 from regbroker.scopes import CATALOG_SCOPE, Scope, repository_scope
 
 
@@ -45,7 +46,7 @@ class Exchange:
         way: ClientWay,
         event: Event,
         target: Target,
-        query: str,
+        query: str | Query,
         mapping: Mapping,
     ) -> None:
         self.request = request
@@ -53,7 +54,7 @@ class Exchange:
         self.event = event
         self.method = event.method
         self.target = target
-        self.query = query
+        self.query = parse_query(query)
         self.mapping = mapping
         self.routes: tuple[Route, ...] = ()
         self.upstream = mapping.upstreams[0]
@@ -101,7 +102,7 @@ class Exchange:
     def mounts_nothing(self) -> None:
         """Make a mount an ordinary upload."""
         self.mounted_from = None
-        self.query = without(self.query, "mount", "from")
+        self.query = self.query.without(MOUNT, FROM)
 
     @property
     def action(self) -> Action:

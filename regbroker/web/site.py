@@ -16,16 +16,18 @@ from regbroker.errors import BadRequest, EndpointUnknown, HostUnknown, LoopDetec
 from regbroker.headers import ClientWay, Network, came_from_here, client_way
 from regbroker.observe import Event
 from regbroker.origins import Origin, parse_origin
-from regbroker.queries import join_target, split_target, values, without
+from regbroker.queries import split_target
 from regbroker.sources import PARAMETER, named_source, path_with_source
 from regbroker.web.crossorigin import CrossOrigin
 from regbroker.web.proxy import Proxy
 from regbroker.web.search import PATHS as SEARCH_PATHS
 from regbroker.web.search import Search
 from regbroker.web.serving import serve
+from regbroker.web.target import retarget, target_of
 from regbroker.web.tokens import TokenEndpoint
 
-_NOT_IN_A_URL = re.compile(rb"[^\x21-\x7e]")
+#: A fragment stays with the client; behind one a server may see another query.
+_NOT_IN_A_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
 
 
 class Registry:
@@ -55,7 +57,7 @@ class Registry:
             # Whatever the hop in front of us speaks, clients speak this.
             url = self._public_url
             way = replace(way, scheme=url.scheme, host=url.netloc)
-        path, _ = split_target(request.uri.decode("latin-1"))
+        path, _ = target_of(request)
         token_path = path_with_source(self.token_path, way.source)
         crossing = self._cross_origin
         if crossing is not None:
@@ -124,8 +126,8 @@ class VirtualHosts(Resource):
         async def handle() -> None:
             if came_from_here(request.requestHeaders.getRawHeaders(b"Via", ())):
                 raise LoopDetected("an upstream or a redirect of it leads back to here")
-            if _NOT_IN_A_URL.search(request.uri):
-                raise BadRequest("the request target has characters that no URL has")
+            if _NOT_IN_A_TARGET.search(request.uri):
+                raise BadRequest("the target has a '#', or characters that no URL has")
             way = self._way(request, peer)
             event.client = way.address
             # When that is refused, the log says what was asked for.
@@ -166,7 +168,7 @@ class VirtualHosts(Resource):
     def _picked(self, request: Request, way: ClientWay) -> tuple[Registry, ClientWay]:
         """Return the registry that a request is for, and the way with its source."""
         of_host = self._of_host(way.host)
-        path, query = split_target(request.uri.decode("latin-1"))
+        path, query = target_of(request)
         source = self._token_paths.get(path.rstrip("/"))
         if _is_api(path):
             own = [way.host, of_host.host] if of_host is not None else []
@@ -174,8 +176,7 @@ class VirtualHosts(Resource):
             if source is not None:
                 request.setHeader(b"OCI-Namespace", source.encode())
             # It is about us: the upstream is no mirror.
-            query = without(query, PARAMETER)
-            request.uri = join_target(path, query).encode("latin-1")
+            retarget(request, path, query.without(PARAMETER))
         if source in self._mirrors:
             return self._mirrors[source], replace(way, source=source)
         if of_host is None:
@@ -192,8 +193,8 @@ class VirtualHosts(Resource):
 
 def _asked(request: Request, way: ClientWay) -> str:
     """Return what a request says that it is for: its sources, else its Host."""
-    path, query = split_target(request.uri.decode("latin-1"))
-    given = values(query, PARAMETER) if _is_api(path) else []
+    path, query = target_of(request)
+    given = query.values(PARAMETER) if _is_api(path) else []
     return ",".join(given) or way.host
 
 
