@@ -68,7 +68,7 @@ def build_registry(
     bundles = Bundles(secrets.token_bytes(32), time.time)
     if entry.accounts is not None:
         assert local is not None
-        accounts = _own_accounts(entry, local)
+        accounts = _own_accounts(entry, local, reactor)
     else:
         accounts = _upstream_accounts(entry, services, candidates, bundles, reactor)
     read_only = entry.writes == "deny"
@@ -94,10 +94,10 @@ class _Accounts:
     permission: Permission
 
 
-def _own_accounts(entry: RegistryConfig, local: LocalParts) -> _Accounts:
+def _own_accounts(entry: RegistryConfig, local: LocalParts, reactor: Any) -> _Accounts:
     broker = local.broker(entry)
     return _Accounts(
-        LocalGate(broker, entry.token_path, entry.basic_challenge),
+        LocalGate(broker, entry.token_path, entry.basic_challenge, reactor.seconds),
         LocalGranting(broker),
         SeenByAccounts(broker),
     )
@@ -124,11 +124,11 @@ def _upstream_accounts(
     lends = bool(entry.lent_actions)
     if len(services) == 1:
         (broker,) = brokers
-        gate = UpstreamGate(trusted, broker.user_of, lends, reactor)
+        gate = UpstreamGate(trusted, broker.user_of, lends, reactor, broker.has_asked)
         return _Accounts(gate, UpstreamGranting(broker), seen_by_everybody)
     behind = {name: service.upstream for name, service in services.items()}
     bundling = BundleBroker(brokers, behind, entry.mapping, bundles, reactor, time.time)
-    gate = UpstreamGate(trusted, bundling.user_of, lends, reactor)
+    gate = UpstreamGate(trusted, bundling.user_of, lends, reactor, bundling.has_asked)
     return _Accounts(gate, BundleGranting(bundling), seen_by_everybody)
 
 

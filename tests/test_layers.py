@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 # The ground first. A module imports only from its own row and the rows before it.
 ROWS = {
     "ground": "__init__ errors",
-    "pure": "names scopes challenges rules mapping headertable headers queries"
+    "pure": "names mounts scopes challenges rules mapping headertable headers queries"
     " querytable origins addresses redirects hops realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
     " bundles searches sources cors config inivalues inisection inisections inioptions"

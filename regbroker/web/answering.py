@@ -30,7 +30,12 @@ from regbroker.headertable import Way
 from regbroker.names import Endpoint
 from regbroker.redirects import link, redirect_location, upload_location
 from regbroker.replies import send_bytes, set_status
-from regbroker.scopes import format_scopes, parse_scopes, public_scopes
+from regbroker.scopes import (
+    completed_scopes,
+    format_scopes,
+    parse_scopes,
+    public_scopes,
+)
 from regbroker.streams import Stall, gather_plain, relay_body
 from regbroker.upstreams import Upstream
 from regbroker.web.asking import REWRITTEN
@@ -99,16 +104,20 @@ class Answering:
         lines: dict[bytes, None] = {}
         for challenge in sorted(challenges, key=lambda c: c.scheme != "bearer"):
             if challenge.scheme == "bearer":
-                scopes = parse_scopes([challenge.get("scope") or ""], bounded=False)
+                scopes = public_scopes(
+                    parse_scopes([challenge.get("scope") or ""], bounded=False),
+                    exchange.to_public,
+                )
+                if exchange.mounted_from is not None:
+                    # The client asks for what it is told here, and no more.
+                    needed = exchange.wanted(of_upstream=False)
+                    scopes = completed_scopes(scopes, needed)
                 line = format_challenge(
                     "Bearer",
                     [
                         ("realm", way.realm(self._token_path)),
                         ("service", challenge.get("service")),
-                        (
-                            "scope",
-                            format_scopes(public_scopes(scopes, exchange.to_public)),
-                        ),
+                        ("scope", format_scopes(scopes)),
                         ("error", challenge.get("error")),
                     ],
                 )

@@ -41,6 +41,19 @@ def _is_lacking(reply: Reply) -> bool:
     return any(one.get("error") == "insufficient_scope" for one in challenges)
 
 
+def _was_ours(exchange: Exchange) -> bool:
+    return exchange.asked is not None and exchange.asked.is_ours
+
+
+def _wants_token(reply: Reply) -> bool:
+    """Tell whether a refusal says that another token would help."""
+    if reply.status != 401:
+        return False
+    found = reply.headers.getRawHeaders(b"WWW-Authenticate", ())
+    challenges = parse_challenges(value.decode("latin-1") for value in found)
+    return any(one.scheme == "bearer" for one in challenges)
+
+
 class Asking:
     """
     Sends exchanges to one upstream.
@@ -65,16 +78,30 @@ class Asking:
         """
         Send a request upstream; its body streams while this waits.
 
-        A mount that the upstream refuses is sent again as an ordinary upload.
-        Raises `UpstreamError`, or what the client's body fails with.
+        A mount that the upstream refuses is sent again as an ordinary upload, unless
+        the client may come again with a wider token (`regbroker.mounts`). Raises
+        `UpstreamError`, or what the client's body fails with.
         """
-        reply = await self.send(exchange, exchange.query)
+        attempt = exchange.mount_attempt
+        try:
+            reply = await self.send(exchange, exchange.query)
+        except Denied:
+            if exchange.mounted_from is None:
+                raise
+            # It is our account that may not pull there.
+            exchange.mounts_nothing()
+            return await self.send(exchange, exchange.query)
+        if attempt is not None and reply.status == 201:
+            attempt.succeeded()
         if (
             reply.status in (401, 403)
-            and exchange.authorization is not None
             and exchange.mounted_from is not None
+            and (exchange.authorization is not None or _was_ours(exchange))
         ):
+            if _wants_token(reply) and attempt is not None and attempt.tell():
+                return reply
             # The client may push here, but not pull there: an upload, then.
+            source = exchange.mounted_from
             exchange.mounts_nothing()
             try:
                 second = await self.send(exchange, exchange.query)
@@ -85,6 +112,8 @@ class Asking:
                 reply.abort()
                 return second
             second.abort()
+            # The refusal is of the mount, and names both repositories.
+            exchange.mounted_from = source
         return reply
 
     async def send(self, exchange: Exchange, query: str | Query) -> Reply:

@@ -10,6 +10,7 @@ from regbroker.errors import BadRequest
 from regbroker.grants import parse_basic
 from regbroker.headers import ClientWay, Header
 from regbroker.mapping import Mapping, Route
+from regbroker.mounts import MountAttempt, ToldMounts
 from regbroker.names import WANTED_ACTIONS, Action, Endpoint, Target
 from regbroker.observe import Event
 from regbroker.queries import Query, parse_query
@@ -60,6 +61,8 @@ class Exchange:
         self.upstream = mapping.upstreams[0]
         self.route: Route | None = None
         self.mounted_from: Route | None = None
+        #: Set by the gate for a mount.
+        self.mount_attempt: MountAttempt | None = None
         self.names: dict[str, str] = {}
         #: The request that is answered now; None before anybody was asked.
         self.asked: Asked | None = None
@@ -103,6 +106,14 @@ class Exchange:
         """Make a mount an ordinary upload."""
         self.mounted_from = None
         self.query = self.query.without(MOUNT, FROM)
+
+    def tries_mount(self, told: ToldMounts, user: str, can_widen: bool) -> None:
+        """Note who mounts: `user`, or somebody at the client's address."""
+        assert self.route is not None and self.mounted_from is not None
+        names = self.route.upstream_name, self.mounted_from.upstream_name
+        mount = (self.upstream, *names, *self.query.values(MOUNT))
+        who = user or self.way.address
+        self.mount_attempt = told.attempt(who, mount, can_widen)
 
     @property
     def action(self) -> Action:
