@@ -118,7 +118,8 @@ class RegistryConfig:
     Without `accounts` they are those of the upstreams in `trusted_upstreams`,
     to which clients' credentials are sent, and to no other. `lent_actions` are
     those that our own account at an upstream lends to clients that have no
-    credentials for it.
+    credentials for it. `extensions` are those of the API that are relayed, each
+    with the ``_`` that it begins with.
     """
 
     host: str
@@ -135,6 +136,7 @@ class RegistryConfig:
     redirects: str = "pass"
     writes: str = "allow"
     cors_origins: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
 
     @property
     def upstreams(self) -> tuple[str, ...]:

@@ -156,6 +156,7 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
         section.get("redirects", inivalues.one_of("pass", "follow"), "pass"),
         section.get("writes", inivalues.one_of("allow", "deny"), "allow"),
         section.get("cors-origins", inivalues.cors_origins, ()),
+        section.get("extensions", inivalues.extensions, ()),
     )
     _check_rights(section, registry, known)
     _check_short_names(section, registry)

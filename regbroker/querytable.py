@@ -35,7 +35,7 @@ class Others(Enum):
         "`mount` and `from` are dropped"
     )
     PAGING = "the upstream's own paging, as its Link had it: pass byte for byte"
-    FREE = "pass byte for byte"
+    FREE = "the extension's own: pass byte for byte"
     OURS = "dropped; what is asked of the upstream is regbroker's own"
 
 
@@ -119,6 +119,7 @@ TABLE = (
         Others.STATE,
     ),
     Entry(Endpoint.UPLOAD, (), (), Others.STATE),
+    Entry(Endpoint.EXTENSION, (), (), Others.FREE),
 )
 
 

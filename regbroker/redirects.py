@@ -99,12 +99,14 @@ def is_served(target: str, own: OwnAddress, to_public: ToPublic) -> bool:
     """
     Tell whether a path of the registry's own host may be asked for from here.
 
-    That is what the API has of names that are served here, and all that is no
-    part of the API. A path is taken as a server may take it that tidies it up
-    first.
+    That is what the API has of names that are served here, without extensions, and
+    all that is no part of the API. A path is taken as a server may take it that tidies
+    it up first.
     """
-    if _mapped_target(target, own, to_public) is not None:
-        return True
+    mapped = _mapped_target(target, own, to_public)
+    if mapped is not None:
+        path, _ = split_target(mapped)
+        return parse_path(path, extensions=True).endpoint is not Endpoint.EXTENSION
     path, _ = split_target(target)
     tidy = "/" + posixpath.normpath(unquote(path)).lstrip("/")
     return not (_is_api(target, own) or _is_api(f"{tidy}/", own))
@@ -147,7 +149,7 @@ def _mapped_target(target: str, own: OwnAddress, to_public: ToPublic) -> str | N
         return None
     path, query = split_target(target[len(own.base_path) :])
     try:
-        parsed = parse_path(path)
+        parsed = parse_path(path, extensions=True)
     except ClientError:
         return None
     if parsed.endpoint is Endpoint.CATALOG:

@@ -77,7 +77,14 @@ def build_registry(
     return Registry(
         entry.host,
         entry.token_path,
-        Proxy(entry.mapping, accounts.gate, choosing, catalog, read_only),
+        Proxy(
+            entry.mapping,
+            accounts.gate,
+            choosing,
+            catalog,
+            read_only,
+            entry.extensions,
+        ),
         TokenEndpoint(accounts.granting),
         entry.public_url,
         _search(entry, services.values(), accounts.permission),

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.inivalues import (
     InvalidValue,
     cors_origins,
+    extensions,
     helper_name,
     lent_actions,
     pattern,
@@ -69,6 +70,12 @@ class ValueTests(SynchronousTestCase):
         ):
             error = self.assertRaises(InvalidValue, search_url, text)
             self.assertEqual(str(error), f"write it without /search: {right}")
+
+    def test_extensions(self) -> None:
+        """Each begins with an underscore; the catalog is none."""
+        self.assertEqual(extensions("_oci, _docker\n_oci"), ("_oci", "_docker"))
+        self.assertEqual(extensions(""), ())
+        self.assert_refused(extensions, "oci", "_", "_catalog", "_a/b", "*", "__a")
 
     def test_cors_origins(self) -> None:
         """Origins as browsers write them, or all."""

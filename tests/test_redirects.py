@@ -353,6 +353,8 @@ class ServedTests(SynchronousTestCase):
             (OWN, "/%762/other/app/manifests/1"),
             (OWN, "/v2%2Fother/app/manifests/1"),
             (OWN, "/v2/_catalog?last=other/app"),
+            (OWN, "/v2/_oci/x"),
+            (OWN, "/v2/acme_team/app/_oci/x"),
             (OWN_PATH, "/repo/v2/other/app/manifests/1"),
             (OWN_PATH, "/x/../repo//v2/other/app/manifests/1"),
         ):

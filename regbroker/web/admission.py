@@ -164,6 +164,9 @@ class LocalGate:
             return not visitor.is_anonymous
         if exchange.target.endpoint is Endpoint.CATALOG:
             return visitor.may_list
+        if exchange.is_about_everything:
+            # Nothing says who may change what is everybody's.
+            return visitor.may_list and exchange.action is Action.PULL
         assert exchange.route is not None
         if not visitor.may(exchange.action, exchange.route.public_name):
             return False
@@ -200,6 +203,8 @@ class LocalGate:
 
 
 def _denied(visitor: Visitor, exchange: Exchange) -> Denied:
+    if exchange.is_about_everything:
+        return Denied(f"{visitor.user} may not {exchange.action.value} for all of this")
     if exchange.target.name is None:
         return Denied(f"{visitor.user} may not list the repositories")
     return Denied(

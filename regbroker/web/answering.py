@@ -27,7 +27,7 @@ from regbroker.headers import (
     raw_headers,
 )
 from regbroker.headertable import Way
-from regbroker.names import Endpoint
+from regbroker.names import Endpoint, is_digest
 from regbroker.redirects import link, redirect_location, upload_location
 from regbroker.replies import send_bytes, set_status
 from regbroker.scopes import (
@@ -168,6 +168,16 @@ class Answering:
                     raise
                 # What was made is made, whether or not its place can be told.
                 _log.warn("{upstream}: a 201 without its Location", upstream=own.origin)
+        digest = exchange.target.reference or ""
+        if (
+            reply.status in (200, 206)
+            and exchange.target.endpoint in (Endpoint.MANIFEST, Endpoint.BLOB)
+            and exchange.method in ("GET", "HEAD")
+            and is_digest(digest)
+            and not reply.header(b"Docker-Content-Digest")
+        ):
+            # Some registries leave it out, and the specification wants it.
+            yield b"Docker-Content-Digest", digest.encode()
         wording = self._wording(exchange)
         for value in reply.headers.getRawHeaders(b"Warning", ()):
             text = wording.text(value.decode("latin-1"))

@@ -127,7 +127,7 @@ class Exchange:
         With `of_upstream` in upstream names, else in public ones as the client wrote
         them.
         """
-        if self.target.endpoint is Endpoint.CATALOG:
+        if self.target.endpoint is Endpoint.CATALOG or self.is_about_everything:
             return (CATALOG_SCOPE,)
         scopes = []
         needed = WANTED_ACTIONS[self.action]
@@ -146,6 +146,11 @@ class Exchange:
         return tuple(scopes)
 
     @property
+    def is_about_everything(self) -> bool:
+        """Whether it is for an extension that is about no one repository."""
+        return self.target.endpoint is Endpoint.EXTENSION and self.target.name is None
+
+    @property
     def precedes_push(self) -> bool:
         """
         Whether the client asks in order not to upload what is there already.
@@ -157,9 +162,8 @@ class Exchange:
     @property
     def upstreams(self) -> tuple[str, ...]:
         """Those that may be asked, in order: what writes goes to the first alone."""
-        if not self.routes:
-            return self.mapping.upstreams
         upstreams = tuple(route.upstream for route in self.routes)
+        upstreams = upstreams or self.mapping.upstreams
         return upstreams if self.action is Action.PULL else upstreams[:1]
 
     @property

@@ -4,9 +4,11 @@ The way of a request under ``/v2``: parse, map, admit, relay, map back.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from twisted.web.server import Request
 
-from regbroker.errors import BadRequest, ClientError
+from regbroker.errors import BadRequest, ClientError, EndpointUnknown
 from regbroker.headers import ClientWay
 from regbroker.mapping import Mapping
 from regbroker.names import Endpoint, parse_path
@@ -31,7 +33,9 @@ class Proxy:
         choosing: Choosing,
         catalog: Catalog,
         read_only: bool = False,
+        extensions: Collection[str] = (),
     ) -> None:
+        self._extensions = extensions
         self._mapping = mapping
         self._gate = gate
         self._choosing = choosing
@@ -42,7 +46,11 @@ class Proxy:
         """Answer one request; raises what the reply is to be made of."""
         # 1. What is asked for? Nothing that does not parse goes further.
         path, query = target_of(request)
-        target = parse_path(path)
+        target = parse_path(path, extensions=True)
+        if target.endpoint is Endpoint.EXTENSION and (
+            target.reference not in self._extensions
+        ):
+            raise EndpointUnknown("this registry has no such extension")
         target.check_method(event.method, self._read_only)
         if target.endpoint is Endpoint.CATALOG:
             self._catalog.check()
