@@ -10,13 +10,14 @@ METADATA = setup.cfg pyproject.toml
 UNIT = $(filter-out tests/integration/% tests/test_packaging.py, \
 	$(wildcard tests/test_*.py tests/*/test_*.py))
 
-.PHONY: help run test lint unit clean
+.PHONY: help run test lint unit docs clean
 
 help:
 	@echo 'make run    serve etc/regbroker.ini: a sandbox registry on loopback'
 	@echo 'make test   everything: peers, lint, types, tests, coverage'
 	@echo 'make lint   ruff and mypy'
 	@echo 'make unit   the quick tests'
+	@echo 'make docs   write the pages of docs/ that are printed from tables'
 	@echo 'make clean  remove what the others made (but var/: keys live there)'
 
 run: $(VENV)/installed
@@ -37,6 +38,9 @@ lint: $(VENV)/installed-test
 
 unit: $(VENV)/installed-test
 	$(BIN)/trial $(subst /,.,$(basename $(UNIT)))
+
+docs: $(VENV)/installed-test
+	$(BIN)/python -m tests.printed
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info _trial_temp* .coverage* \

@@ -20,6 +20,7 @@ from regbroker.errors import NameInvalid, NameUnknown, UpstreamRefused
 from regbroker.grants import Grant, TokenRequest, format_reply
 from regbroker.headers import limit_headers, raw_headers
 from regbroker.mapping import Mapping, Route
+from regbroker.mounts import AskedPulls, Name
 from regbroker.names import check_name
 from regbroker.ownaccount import OwnAccount
 from regbroker.policies import CLIENTS_OWN, Policy
@@ -50,11 +51,20 @@ class WantedScopes:
     scopes: tuple[Scope, ...]
     names: dict[str, str]
 
+    def pulls(self, upstream: str) -> list[Name]:
+        """Return the repositories of an upstream that are asked for to pull from."""
+        return [
+            (upstream, scope.name)
+            for scope in self.scopes
+            if scope.is_repository and not {"pull", "*"}.isdisjoint(scope.actions)
+        ]
+
 
 class TokenUsers:
     """Whose tokens they are, for the log; of the tokens only a keyed hash is kept."""
 
     def __init__(self) -> None:
+        self.asked = AskedPulls()
         self._key = secrets.token_bytes(32)
         self._users: OrderedDict[bytes, str] = OrderedDict()
 
@@ -157,6 +167,7 @@ class Broker:
         """
         grant = await self.token(request, wanted, public_host)
         self._users.remember(grant.token, request.user)
+        self._users.asked.remember(grant.token, wanted.pulls(self.upstream))
         return format_reply(grant, grant.scope, request.method, self._now())
 
     async def token(
@@ -203,6 +214,10 @@ class Broker:
     def user_of(self, token: str) -> str | None:
         """Return who was given a token here; None when that is not known."""
         return self._users.find(token)
+
+    def has_asked(self, token: str, name: Name) -> bool:
+        """Tell whether a token was asked for to pull from there, as far as known."""
+        return self._users.asked.has(token, name)
 
     def _refusal(
         self, reply: TokenReply, wanted: WantedScopes, public_host: str

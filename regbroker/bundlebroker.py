@@ -22,6 +22,7 @@ from regbroker.bundles import Bundles
 from regbroker.errors import FAILING_STATUSES, HTTPError, UpstreamTimeout
 from regbroker.grants import MIN_LIFE_SECONDS, Grant, TokenRequest, format_reply
 from regbroker.mapping import Mapping as NameMapping
+from regbroker.mounts import Name
 from regbroker.resting import FIRST_PAUSE_SECONDS
 from regbroker.upstreams import Upstream
 
@@ -122,11 +123,17 @@ class BundleBroker:
         if parts:
             # A bundle of nothing is the same for everybody.
             self._users.remember(grant.token, request.user)
+            pulls = [name for n, one in wanted.items() for name in one.pulls(n)]
+            self._users.asked.remember(grant.token, pulls)
         return format_reply(grant, grant.scope, request.method, self._now())
 
     def user_of(self, token: str) -> str | None:
         """Return who was given a bundle here; None when that is not known."""
         return self._users.find(token)
+
+    def has_asked(self, token: str, name: Name) -> bool:
+        """Tell whether a bundle was asked for to pull from there, as far as known."""
+        return self._users.asked.has(token, name)
 
     async def _part(
         self,

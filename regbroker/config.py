@@ -129,7 +129,8 @@ class RegistryConfig:
     to which clients' credentials are sent, and to no other. `lent_actions` are
     those that our own account at an upstream lends to clients that have no
     credentials for it. `hosts` are those that ``*`` stands for, also as
-    ``*.DOMAIN``; all when empty.
+    ``*.DOMAIN``; all when empty. `extensions` are those of the API that
+    are relayed, each with the ``_`` that it begins with.
     """
 
     host: str
@@ -147,6 +148,7 @@ class RegistryConfig:
     writes: str = "allow"
     cors_origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
 
     @property
     def upstreams(self) -> tuple[str, ...]:

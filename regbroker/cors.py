@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 
 from regbroker.headers import Header
+from regbroker.headertable import Way, names_for
 from regbroker.origins import parse_origin
 
 #: In place of the list of origins: every page, but none with the credentials
@@ -22,44 +23,9 @@ ANY = "*"
 #: How long a browser may keep the answer to a preflight. Chromium takes no more.
 MAX_AGE_SECONDS = 7200
 
-#: What the registry API and its web front ends send.
-REQUEST_HEADERS = (
-    "Authorization",
-    "Accept",
-    "Cache-Control",
-    "Content-Range",
-    "Content-Type",
-    "If-Match",
-    "If-Modified-Since",
-    "If-None-Match",
-    "Range",
-    "X-Requested-With",
-)
-
-#: What the registry API says in headers.
-REPLY_HEADERS = (
-    "Accept-Ranges",
-    "Content-Range",
-    "Docker-Content-Digest",
-    "Docker-Distribution-Api-Version",
-    "Docker-RateLimit-Source",
-    "Docker-Upload-UUID",
-    "ETag",
-    "Link",
-    "Location",
-    "OCI-Chunk-Max-Length",
-    "OCI-Chunk-Min-Length",
-    "OCI-Filters-Applied",
-    "OCI-Namespace",
-    "OCI-Subject",
-    "OCI-Tag",
-    "Range",
-    "RateLimit-Limit",
-    "RateLimit-Remaining",
-    "Retry-After",
-    "WWW-Authenticate",
-    "Warning",
-)
+#: What the registry API and its web front ends send, and what the API says in headers.
+REQUEST_HEADERS = names_for(Way.PAGE_SENDS)
+REPLY_HEADERS = names_for(Way.PAGE_SEES)
 
 #: Also on what allows nobody: a cache may not show it to those who are allowed.
 _VARY = (b"Vary", b"Origin")

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 from regbroker.bodies import parse_object
 from regbroker.errors import BadRequest, UpstreamMalformed
-from regbroker.queries import parameters
+from regbroker.queries import Query, parse_query
 from regbroker.scopes import Scope, format_scopes, parse_scopes
 
 #: crane reads no more of a reply.
@@ -82,9 +82,9 @@ def parse_basic(authorization: str) -> tuple[str, str] | None:
     return user, password
 
 
-def parse_get(query: str, authorization: str | None) -> TokenRequest:
+def parse_get(query: str | Query, authorization: str | None) -> TokenRequest:
     """Parse ``GET ?service=…&scope=…``; raises `BadRequest`."""
-    given = parameters(query)
+    given = parse_query(query).parameters()
     basic = parse_basic(authorization) if authorization else None
     if authorization and basic is None:
         raise BadRequest("the token service takes Basic credentials, or none")
@@ -105,7 +105,7 @@ def parse_get(query: str, authorization: str | None) -> TokenRequest:
 def parse_post(body: bytes) -> TokenRequest:
     """Parse an OAuth2 form; raises `BadRequest`."""
     try:
-        given = parameters(body.decode("ascii").strip())
+        given = parse_query(body.decode("ascii").strip()).parameters()
     except UnicodeDecodeError:
         raise BadRequest("the body is no form") from None
     first = _first_values(given)

@@ -1,9 +1,8 @@
 """
-Which headers cross the proxy, and which are made here.
+Headers that cross the proxy, and those that are made here.
 
-RFC 9110, 7.6.1: headers about one connection, and those that ``Connection``
-names, end with that connection. ``Content-Length`` and ``Host`` are set anew by
-whoever writes the next message.
+Which cross is said in `regbroker.headertable`. RFC 9110, 7.6.1: headers about one
+connection, and those that ``Connection`` names, end with that connection.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
+from regbroker.headertable import Way, is_hop_by_hop, passes
 from regbroker.sources import path_with_source
 
 #: What this process calls itself in ``Via`` (RFC 9110, 7.6.3): its host may have many
@@ -28,72 +28,6 @@ _WITH_PORT = re.compile(r"(?:(?P<v4>[0-9.]+)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):[0-9]{1
 Header = tuple[bytes, bytes]
 Network = IPv4Network | IPv6Network
 
-_HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"trailers",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
-
-#: What a client says about the way to us. Believed from trusted proxies only,
-#: and never handed on as it came.
-_ABOUT_THE_WAY = frozenset(
-    {
-        b"forwarded",
-        b"via",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-port",
-        b"x-forwarded-proto",
-        b"x-forwarded-server",
-        b"x-real-ip",
-    }
-)
-
-_ABOUT_LIMITS = frozenset({b"docker-ratelimit-source", b"retry-after"})
-#: For the host that the client knows, not for those behind it; or another method or
-#: path than the one that was looked at here.
-_NOT_FOR_UPSTREAMS = frozenset(
-    {
-        b"cookie",
-        b"x-http-method",
-        b"x-http-method-override",
-        b"x-method-override",
-        b"x-original-url",
-        b"x-rewrite-url",
-    }
-)
-
-#: About what is wanted or sent. What else a client says may be a credential.
-_IN_OUR_NAME = frozenset(
-    {
-        b"accept",
-        b"accept-encoding",
-        b"accept-language",
-        b"cache-control",
-        b"content-digest",
-        b"content-encoding",
-        b"content-range",
-        b"content-type",
-        b"digest",
-        b"range",
-        b"repr-digest",
-        b"user-agent",
-        b"want-digest",
-    }
-)
-_IN_OUR_NAME_TOO = (b"if-", b"docker-", b"oci-")
-
-_SET_BY_THE_SENDER = frozenset({b"host", b"content-length", b"expect"})
-
 
 def raw_headers(headers: Any) -> list[Header]:
     """Return the headers of a `twisted.web.http_headers.Headers`, in order."""
@@ -102,12 +36,14 @@ def raw_headers(headers: Any) -> list[Header]:
     ]
 
 
+def passing(headers: Iterable[Header], way: Way) -> Iterator[Header]:
+    """Yield the headers that go on one way as they came, in order."""
+    return ((name, value) for name, value in headers if passes(name, way))
+
+
 def limit_headers(headers: Iterable[Header]) -> Iterator[Header]:
     """Yield what an upstream says of its limits, and when to come again."""
-    for name, value in headers:
-        lower = name.lower()
-        if lower in _ABOUT_LIMITS or lower.startswith(b"ratelimit-"):
-            yield name, value
+    return passing(headers, Way.LIMITS)
 
 
 def connection_options(values: Iterable[bytes]) -> frozenset[bytes]:
@@ -126,33 +62,20 @@ def end_to_end(
     `options` is what `connection_options` returned for the same message.
     """
     for name, value in headers:
-        lower = name.lower()
-        if lower not in _HOP_BY_HOP and lower not in options:
+        if not is_hop_by_hop(name) and name.lower() not in options:
             yield name, value
 
 
 def request_headers(
-    headers: Iterable[Header], options: frozenset[bytes]
+    headers: Iterable[Header], options: frozenset[bytes], way: Way = Way.CLIENT
 ) -> Iterator[Header]:
-    """Yield what goes on from a client's request, before ours are added."""
-    dropped = _ABOUT_THE_WAY | _SET_BY_THE_SENDER | _NOT_FOR_UPSTREAMS
-    for name, value in end_to_end(headers, options):
-        # Behind CGI and its kin, X_Real_IP is X-Real-IP.
-        if name.lower().replace(b"_", b"-") not in dropped:
-            yield name, value
-
-
-def headers_in_our_name(headers: Iterable[Header]) -> Iterator[Header]:
     """
-    Yield what of `request_headers` goes where regbroker itself is the client.
+    Yield what goes on from a client's request, before ours are added.
 
-    Nobody there knows the client, so none of its credentials is for there, by
-    whatever name.
+    `way` is `Way.OURS` where regbroker itself is the client: nobody there knows the
+    client, so none of its credentials is for there, by whatever name.
     """
-    for name, value in headers:
-        lower = name.lower()
-        if lower in _IN_OUR_NAME or lower.startswith(_IN_OUR_NAME_TOO):
-            yield name, value
+    return passing(end_to_end(headers, options), way)
 
 
 def via(values: Iterable[bytes]) -> Header:

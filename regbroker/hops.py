@@ -1,20 +1,17 @@
 """
-Redirects that are followed here: from which place to which, and with what.
+Redirects that are followed here: from which place to which.
 
-A redirect is untrusted input. What the upstream alone may see stays behind
-when its origin is left, and what other servers say about themselves goes no
-further.
+A redirect is untrusted input. What the upstream alone may see stays behind when its
+origin is left (`regbroker.headertable`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin
 
 from regbroker.errors import ClientError, RedirectRefused
-from regbroker.headers import Header
 from regbroker.names import parse_path
 from regbroker.origins import Origin, parse_origin
 from regbroker.queries import split_target
@@ -40,43 +37,6 @@ _ANY_HOST = "http://host"
 
 #: What in a target stays as it is: every printable character of ASCII.
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
-
-#: About what is wanted. The rest of a request is about who wants it.
-_ASKED_OF_ANYBODY = frozenset(
-    {
-        b"accept",
-        b"accept-encoding",
-        b"if-match",
-        b"if-modified-since",
-        b"if-none-match",
-        b"if-range",
-        b"if-unmodified-since",
-        b"range",
-        b"user-agent",
-        # Of regbrokers alone: a storage may be one of them.
-        b"via",
-    }
-)
-
-#: About the bytes that a storage sends.
-_ABOUT_THE_CONTENT = frozenset(
-    {
-        b"accept-ranges",
-        b"cache-control",
-        b"content-encoding",
-        b"content-length",
-        b"content-range",
-        b"content-type",
-        b"etag",
-        b"last-modified",
-    }
-)
-
-#: What only a registry knows about its content and about its client.
-_OF_THE_REGISTRY = frozenset(
-    {b"docker-content-digest", b"docker-ratelimit-source", b"warning"}
-)
-_OF_THE_REGISTRY_TOO = (b"oci-", b"ratelimit-")
 
 
 @dataclass(frozen=True)
@@ -159,25 +119,3 @@ def check_wants_no_login(place: Place, status: int, challenge: bytes | None) -> 
         "the upstream redirects to another registry, which wants a login of its own; "
         "it has to be configured as an [upstream] instead",
     )
-
-
-def storage_request_headers(headers: Iterable[Header]) -> Iterator[Header]:
-    """Yield what of an upstream's request another server is told, too."""
-    for name, value in headers:
-        if name.lower() in _ASKED_OF_ANYBODY:
-            yield name, value
-
-
-def content_headers(headers: Iterable[Header]) -> Iterator[Header]:
-    """Yield what of another server's reply the client is told."""
-    for name, value in headers:
-        if name.lower() in _ABOUT_THE_CONTENT:
-            yield name, value
-
-
-def registry_headers(headers: Iterable[Header]) -> Iterator[Header]:
-    """Yield what a registry's redirect says about what it leads to."""
-    for name, value in headers:
-        lower = name.lower()
-        if lower in _OF_THE_REGISTRY or lower.startswith(_OF_THE_REGISTRY_TOO):
-            yield name, value

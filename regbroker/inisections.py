@@ -180,6 +180,7 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
         section.get("writes", inivalues.one_of("allow", "deny"), "allow"),
         section.get("cors-origins", inivalues.cors_origins, ()),
         section.get("hosts", inivalues.public_hosts, ()),
+        section.get("extensions", inivalues.extensions, ()),
     )
     if host != "*" and section.gave("hosts"):
         section.problem("hosts", f"belongs in [registry *]; this one is for {host}")

@@ -299,6 +299,18 @@ def cors_origins(text: str) -> tuple[str, ...]:
     return tuple(parsed)
 
 
+def extensions(text: str) -> tuple[str, ...]:
+    """Parse the extensions that are relayed, ``_NAME`` each."""
+    names = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    for name in names:
+        if name == "_catalog" or not re.fullmatch(r"_[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise InvalidValue(
+                f"'{name}' is no extension of the API; write the part of the path that "
+                "begins with _, for example _oci"
+            )
+    return names
+
+
 def sources(text: str) -> dict[str, str]:
     """Parse ``ns``: one ``SOURCE = HOST`` a line."""
     table: dict[str, str] = {}

@@ -41,6 +41,8 @@ class Visitor:
     may: Callable[[Action, str], bool]
     may_list: bool
     account: Account | None = None
+    #: Whether pulling from a repository was asked for with this token, and not granted.
+    was_refused: Callable[[str], bool] = lambda name: False
 
     @property
     def is_anonymous(self) -> bool:
@@ -116,6 +118,9 @@ class LocalBroker:
         service = self.service(public_host)
         granted: list[Scope] = []
         shown: list[Scope] = []
+        # What the token says of these is for mounts (`regbroker.mounts`).
+        refused: list[str] = []
+        is_mount = sum(scope.is_repository for scope in request.scopes) > 1
         for scope in request.scopes:
             canonical = self._canonical(scope, public_host)
             found = canonical and self._rules.granted(account, canonical)
@@ -123,8 +128,10 @@ class LocalBroker:
                 granted.append(found)
                 # The client hears of the name that it has written.
                 shown.append(found.with_name(scope.name))
+            if canonical and is_mount and self._is_refused_pull(account, canonical):
+                refused.append(canonical.name)
         text = self._signer.issue_access(
-            account.user if account else "", service, tuple(granted)
+            account.user if account else "", service, tuple(granted), tuple(refused)
         )
         refresh_token = ""
         if request.offline and account is not None and account.stamp:
@@ -184,6 +191,11 @@ class LocalBroker:
         except ClientError:
             return None
 
+    def _is_refused_pull(self, account: Account | None, scope: Scope) -> bool:
+        if not scope.is_repository or {"pull", "*"}.isdisjoint(scope.actions):
+            return False
+        return not self._rules.allows(account, "pull", scope.name)
+
     def _visitor(self, account: Account | None) -> Visitor:
         return Visitor(
             account.user if account else "",
@@ -200,6 +212,7 @@ def _bearer(token: AccessToken) -> Visitor:
         True,
         lambda action, name: token.allows("repository", name, action.value),
         token.allows("registry", "catalog", "*"),
+        was_refused=token.refuses_pull,
     )
 
 

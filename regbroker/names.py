@@ -47,6 +47,13 @@ _REPOSITORY_PATH = re.compile(
 )
 
 
+#: An extension's paths are its own affair, as far as every server reads the same in
+#: them: of what may be encoded, only the separators of digests and the like are.
+_SEGMENT = re.compile(
+    r"(?!\.{1,2}$)(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%(?:2[BbCc]|3[AaDd]|40))+"
+)
+
+
 class Endpoint(Enum):
     """The endpoints of the distribution API."""
 
@@ -58,6 +65,7 @@ class Endpoint(Enum):
     UPLOADS = "start of an upload"
     UPLOAD = "upload"
     REFERRERS = "referrers list"
+    EXTENSION = "extension"
 
 
 METHODS = {
@@ -69,6 +77,7 @@ METHODS = {
     Endpoint.UPLOADS: ("POST",),
     Endpoint.UPLOAD: ("GET", "HEAD", "PATCH", "PUT", "DELETE"),
     Endpoint.REFERRERS: ("GET", "HEAD"),
+    Endpoint.EXTENSION: ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
 }
 
 
@@ -104,8 +113,9 @@ class Target:
     What a path of the distribution API points at.
 
     `rest` is the path after the name, byte for byte, so that the path can be
-    put together again with another name. `reference` is the tag, digest or
-    upload id, decoded; None where the endpoint has none.
+    put together again with another name. `reference` is the tag, digest, upload
+    id or extension, decoded; None where the endpoint has none. An extension may
+    have no name: then it is about the whole registry.
     """
 
     endpoint: Endpoint
@@ -170,9 +180,11 @@ def check_name(text: str) -> str:
     return text
 
 
-def parse_path(path: str) -> Target:
+def parse_path(path: str, extensions: bool = False) -> Target:
     """
     Parse a request's path, as the client sent it, without the query.
+
+    With `extensions`, what begins with "_" is one; else it is a bad name.
 
     Raises `NameInvalid`, `TagInvalid`, `DigestInvalid`, `BadRequest` or
     `EndpointUnknown`. Nothing that raises may be sent to an upstream.
@@ -182,8 +194,11 @@ def parse_path(path: str) -> Target:
     if path == "/v2/_catalog":
         return Target(Endpoint.CATALOG, path)
     match = _REPOSITORY_PATH.fullmatch(path)
+    if extensions and (match is None or "/_" in f"/{match['name']}"):
+        extension = _extension(path)
+        if extension is not None:
+            return extension
     if match is None:
-        # No repository's name begins with "_": that is for extensions.
         if path.startswith("/v2/") and not path.startswith("/v2/_"):
             # Encoded slashes, dot segments and the like, on whatever endpoint.
             check_name(path.removeprefix("/v2/").rstrip("/"))
@@ -209,3 +224,26 @@ def parse_path(path: str) -> Target:
     if not is_digest(digest):
         raise DigestInvalid("this is not a digest: algorithm:encoded")
     return Target(endpoint, path, name, rest, digest)
+
+
+def _extension(path: str) -> Target | None:
+    """
+    Return the target of an extension's path; None for other paths.
+
+    No part of a repository's name begins with "_": that is for extensions (OCI
+    distribution-spec, extensions/README.md). Raises as `parse_path`.
+    """
+    before, found, after = path.partition("/_")
+    if not found or not path.startswith("/v2/"):
+        return None
+    name = None
+    if before != "/v2":
+        name = check_name(before.removeprefix("/v2/"))
+    extension, *segments = f"_{after}".split("/")
+    if segments and not segments[-1]:
+        segments.pop()
+    if not segments:
+        raise EndpointUnknown("this path is no endpoint of the distribution API")
+    if not all(map(_SEGMENT.fullmatch, (extension, *segments))):
+        raise BadRequest("this is no path of an extension")
+    return Target(Endpoint.EXTENSION, path, name, f"{found}{after}", extension)

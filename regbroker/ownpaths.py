@@ -90,7 +90,7 @@ def is_followed(
     found = parsed_target(target, own)
     if found is not None:
         parsed, query = found
-        if parsed.endpoint is not endpoint:
+        if parsed.endpoint is not endpoint or endpoint is Endpoint.EXTENSION:
             return False
         names = [value for name, value in parameters(query) if name == "last"]
         if endpoint is not Endpoint.CATALOG:

@@ -8,11 +8,89 @@ that nobody changes is written back exactly as it came.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from urllib.parse import quote, unquote_plus
+
+from regbroker.errors import BadRequest
+
+#: No client has more to say: a token request names 128 scopes. Each costs time before
+#: anybody knows who asks.
+MAX_PIECES = 256
 
 Piece = tuple[str, str]
 """A parameter's decoded name, and the raw text of the whole ``name=value``."""
+
+
+class Query:
+    """A query, or a form; taken apart when it is first looked at, and only then."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        # Values may be secret.
+        return f"<Query of {len(self._text)} characters>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Query) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The parameters in order, empty ones included."""
+        return tuple((_name(raw), raw) for raw in self._text.split("&"))
+
+    @classmethod
+    def of_pieces(cls, pieces: Iterable[Piece]) -> Query:
+        """Return the query of some pieces, which need not be taken apart again."""
+        kept = tuple(pieces)
+        query = cls("&".join(raw for _, raw in kept))
+        if kept:
+            query.__dict__["pieces"] = kept
+        return query
+
+    def parameters(self) -> list[tuple[str, str]]:
+        """Return the decoded names and values, in order."""
+        return [(name, value_of(raw)) for name, raw in self.pieces if raw]
+
+    def values(self, name: str) -> list[str]:
+        """Return every decoded value of one parameter."""
+        return [value_of(raw) for found, raw in self.pieces if found == name and raw]
+
+    def without(self, *names: str) -> Query:
+        """Return the query without some parameters, the rest byte for byte."""
+        if not any(name in names for name, _ in self.pieces):
+            return self
+        return Query.of_pieces(piece for piece in self.pieces if piece[0] not in names)
+
+    def replaced(self, name: str, change: Callable[[str], str]) -> Query:
+        """Return the query with `change` applied to the values of one parameter."""
+        return Query.of_pieces(
+            (found, f"{raw.partition('=')[0]}={_quote(change(value_of(raw)))}")
+            if found == name
+            else (found, raw)
+            for found, raw in self.pieces
+        )
+
+
+def parse_query(text: str | Query) -> Query:
+    """
+    Return a client's query or form.
+
+    One that is parsed comes back as it is. Raises `BadRequest` for more than
+    `MAX_PIECES` pieces, before any is looked at.
+    """
+    if isinstance(text, Query):
+        return text
+    if text.count("&") >= MAX_PIECES:
+        raise BadRequest(f"a query has at most {MAX_PIECES} parameters")
+    return Query(text)
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -21,49 +99,51 @@ def split_target(target: str) -> tuple[str, str]:
     return path, query
 
 
-def join_target(path: str, query: str) -> str:
+def join_target(path: str, query: str | Query) -> str:
     """Put path and query together again."""
-    return f"{path}?{query}" if query else path
+    text = str(query)
+    return f"{path}?{text}" if text else path
 
 
-def parameters(query: str) -> list[tuple[str, str]]:
+def parameters(query: str | Query) -> list[tuple[str, str]]:
     """Return the decoded names and values of a query, in order."""
-    return [(name, _value(raw)) for name, raw in _pieces(query) if raw]
+    return _query(query).parameters()
 
 
-def values(query: str, name: str) -> list[str]:
+def values(query: str | Query, name: str) -> list[str]:
     """Return every decoded value of one parameter."""
-    return [value for found, value in parameters(query) if found == name]
+    return _query(query).values(name)
 
 
 def without(query: str, *names: str) -> str:
     """Return the query without some parameters, the rest byte for byte."""
-    return "&".join(raw for name, raw in _pieces(query) if name not in names)
+    return str(Query(query).without(*names))
 
 
 def only(query: str, *names: str) -> str:
     """Return the query's parameters of these names alone, byte for byte."""
-    return "&".join(raw for name, raw in _pieces(query) if name in names)
+    pieces = Query(query).pieces
+    return str(Query.of_pieces(piece for piece in pieces if piece[0] in names))
 
 
 def replaced(query: str, name: str, change: Callable[[str], str]) -> str:
     """Return the query with `change` applied to the values of one parameter."""
-    return "&".join(
-        f"{raw.partition('=')[0]}={_quote(change(_value(raw)))}"
-        if found == name
-        else raw
-        for found, raw in _pieces(query)
-    )
+    return str(Query(query).replaced(name, change))
+
+
+def value_of(raw: str) -> str:
+    """Return the decoded value of a raw ``name=value``."""
+    # Passwords may be in other encodings than UTF-8: no byte is lost.
+    return unquote_plus(raw.partition("=")[2], errors="surrogateescape")
+
+
+def _query(query: str | Query) -> Query:
+    return query if isinstance(query, Query) else Query(query)
 
 
 def _quote(value: str) -> str:
     return quote(value, safe="/:", errors="surrogateescape")
 
 
-def _pieces(query: str) -> list[Piece]:
-    return [(unquote_plus(raw.partition("=")[0]), raw) for raw in query.split("&")]
-
-
-def _value(raw: str) -> str:
-    # Passwords may be in other encodings than UTF-8: no byte is lost.
-    return unquote_plus(raw.partition("=")[2], errors="surrogateescape")
+def _name(raw: str) -> str:
+    return unquote_plus(raw.partition("=")[0]) if raw else raw

@@ -246,7 +246,7 @@ def parsed_target(target: str, own: OwnAddress) -> tuple[Target, str] | None:
     for inner in _inner_targets(target, own):
         path, query = split_target(inner)
         try:
-            return parse_path(path), query
+            return parse_path(path, extensions=True), query
         except ClientError:
             continue
     return None

@@ -67,7 +67,7 @@ def build_registry(
     bundles = Bundles(secrets.token_bytes(32), time.time)
     if entry.accounts is not None:
         assert local is not None
-        accounts = _own_accounts(entry, local)
+        accounts = _own_accounts(entry, local, reactor)
     else:
         accounts = _upstream_accounts(entry, services, candidates, bundles, reactor)
     read_only = entry.writes == "deny"
@@ -84,7 +84,14 @@ def build_registry(
     return Registry(
         entry.host,
         entry.token_path,
-        Proxy(entry.mapping, accounts.gate, choosing, catalog, read_only),
+        Proxy(
+            entry.mapping,
+            accounts.gate,
+            choosing,
+            catalog,
+            read_only,
+            entry.extensions,
+        ),
         TokenEndpoint(accounts.granting),
         entry.public_url,
         _search(entry, services.values(), accounts.permission),
@@ -102,10 +109,10 @@ class _Accounts:
     permission: Permission
 
 
-def _own_accounts(entry: RegistryConfig, local: LocalParts) -> _Accounts:
+def _own_accounts(entry: RegistryConfig, local: LocalParts, reactor: Any) -> _Accounts:
     broker = local.broker(entry)
     return _Accounts(
-        LocalGate(broker, entry.token_path, entry.basic_challenge),
+        LocalGate(broker, entry.token_path, entry.basic_challenge, reactor.seconds),
         LocalGranting(broker),
         SeenByAccounts(broker),
     )
@@ -132,11 +139,11 @@ def _upstream_accounts(
     trusted = [candidates[name] for name in entry.trusted_upstreams]
     if len(services) == 1:
         (broker,) = brokers
-        gate = UpstreamGate(trusted, broker.user_of, reactor)
+        gate = UpstreamGate(trusted, broker.user_of, reactor, broker.has_asked)
         return _Accounts(gate, UpstreamGranting(broker), seen_by_everybody)
     behind = {name: service.upstream for name, service in services.items()}
     bundling = BundleBroker(brokers, behind, entry.mapping, bundles, reactor, time.time)
-    gate = UpstreamGate(trusted, bundling.user_of, reactor)
+    gate = UpstreamGate(trusted, bundling.user_of, reactor, bundling.has_asked)
     return _Accounts(gate, BundleGranting(bundling), seen_by_everybody)
 
 

@@ -130,6 +130,23 @@ def format_scopes(scopes: Iterable[Scope]) -> str:
     return " ".join(str(scope) for scope in scopes)
 
 
+def completed_scopes(
+    scopes: tuple[Scope, ...], needed: tuple[Scope, ...]
+) -> tuple[Scope, ...]:
+    """Return scopes with those of `needed` behind them that they do not contain."""
+    missing = (
+        scope
+        for scope in needed
+        if not any(
+            one.type == scope.type
+            and one.name == scope.name
+            and ("*" in one.actions or set(scope.actions) <= set(one.actions))
+            for one in scopes
+        )
+    )
+    return (*scopes, *missing)
+
+
 def public_scopes(
     scopes: tuple[Scope, ...], to_public: Callable[[str], str | None]
 ) -> tuple[Scope, ...]:

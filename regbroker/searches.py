@@ -38,7 +38,7 @@ from regbroker.errors import (
 )
 from regbroker.mapping import Mapping, Route
 from regbroker.names import is_name
-from regbroker.queries import values
+from regbroker.queries import Query, values
 
 #: A hundred results, the most that Docker Hub gives at once, are about 40 KB.
 MAX_SEARCH_BYTES = 1024 * 1024
@@ -105,7 +105,7 @@ class Searches:
         namespace = mapping.default_namespace(upstream)
         self._namespace = f"{namespace}/" if namespace else ""
 
-    def asked(self, query: str) -> Asked:
+    def asked(self, query: str | Query) -> Asked:
         """Parse a client's query; raises `BadRequest`."""
         text = next(iter(values(query, "q")), "")
         try:
@@ -252,7 +252,7 @@ def refused(status: int, retry_after: bytes | None) -> UpstreamRefused:
     return UpstreamRefused(status, json.dumps(document).encode() + b"\n", headers)
 
 
-def _number(query: str, name: str) -> str:
+def _number(query: str | Query, name: str) -> str:
     given = next(iter(values(query, name)), "")
     if not re.fullmatch(r"[0-9]{0,9}", given):
         raise BadRequest(f"{name} is a number")

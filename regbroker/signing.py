@@ -169,10 +169,18 @@ class TokenSigner:
         self._remembered: OrderedDict[bytes, tuple[str, Token, int]] = OrderedDict()
         self._remembered_bytes = 0
 
-    def issue_access(self, user: str, audience: str, access: tuple[Scope, ...]) -> str:
+    def issue_access(
+        self,
+        user: str,
+        audience: str,
+        access: tuple[Scope, ...],
+        refused_pulls: tuple[str, ...] = (),
+    ) -> str:
         """Return a new token; raises `BadRequest` when it would be too long."""
         common = self._common(user, audience, self.access_life)
-        return self._sign(AccessToken(**common, access=access))
+        return self._sign(
+            AccessToken(**common, access=access, refused_pulls=refused_pulls)
+        )
 
     def issue_identity(
         self, user: str, audience: str, stamp: str, client_id: str = ""

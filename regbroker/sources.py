@@ -13,14 +13,14 @@ from collections.abc import Collection
 from urllib.parse import quote
 
 from regbroker.errors import NameUnknown
-from regbroker.queries import join_target, split_target, values
+from regbroker.queries import Query, join_target, split_target, values
 
 #: The parameter's name, which is ours alone: upstreams do not see it.
 PARAMETER = "ns"
 
 
 def named_source(
-    query: str, known: Collection[str], own: Collection[str]
+    query: str | Query, known: Collection[str], own: Collection[str]
 ) -> str | None:
     """
     Return the source that a query names, in lower case; None for none.

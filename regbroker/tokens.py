@@ -75,6 +75,9 @@ class AccessToken(_Token):
     TYPE: ClassVar = "JWT"
 
     access: tuple[Scope, ...] = ()
+    #: Repositories from which to pull was asked for, too, and not granted: there is no
+    #: better token to be had.
+    refused_pulls: tuple[str, ...] = ()
 
     def allows(self, type: str, name: str, action: str) -> bool:
         """Tell whether the action on this repository, or registry, is granted."""
@@ -85,12 +88,19 @@ class AccessToken(_Token):
             for scope in self.access
         )
 
+    def refuses_pull(self, name: str) -> bool:
+        """Tell whether pulling from a repository was asked for, and not granted."""
+        return name in self.refused_pulls
+
     def claims(self) -> dict[str, Any]:
         """Return the claims; scopes that do not parse grant nothing."""
-        return {
+        claims = {
             **self._claims(),
             "access": [_entry(scope) for scope in self.access if scope.type],
         }
+        if self.refused_pulls:
+            claims["refused_pulls"] = list(self.refused_pulls)
+        return claims
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +146,13 @@ def parse_token(type: object, claims: Mapping[str, Any]) -> Token:
         entries = claims.get("access")
         if not isinstance(entries, list):
             raise InvalidToken("the token's access is no list")
-        return AccessToken(**common, access=tuple(map(_scope, entries)))
+        refused = claims.get("refused_pulls", [])
+        if not isinstance(refused, list) or not all(
+            isinstance(n, str) for n in refused
+        ):
+            raise InvalidToken("the token's refused_pulls are no list of names")
+        access = tuple(map(_scope, entries))
+        return AccessToken(**common, access=access, refused_pulls=tuple(refused))
     if type == IdentityToken.TYPE:
         return IdentityToken(
             **common,

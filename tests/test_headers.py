@@ -16,11 +16,11 @@ from regbroker.headers import (
     client_way,
     connection_options,
     end_to_end,
-    headers_in_our_name,
     raw_headers,
     request_headers,
     via,
 )
+from regbroker.headertable import Way
 from tests.grammar import EXAMPLES, hostile
 
 NOBODY = connection_options(())
@@ -55,8 +55,8 @@ class CrossingTests(SynchronousTestCase):
             b"Transfer-Encoding",
             b"Upgrade",
         ):
-            given_headers = [(b"A", b"1"), (name, b"x"), (b"B", b"2")]
-            kept = [(b"A", b"1"), (b"B", b"2")]
+            given_headers = [(b"Accept", b"1"), (name, b"x"), (b"Range", b"2")]
+            kept = [(b"Accept", b"1"), (b"Range", b"2")]
             self.assertEqual(list(end_to_end(given_headers, NOBODY)), kept)
             self.assertEqual(list(request_headers(given_headers, NOBODY)), kept)
 
@@ -74,31 +74,31 @@ class CrossingTests(SynchronousTestCase):
         )
 
     def test_untouched(self) -> None:
-        """Everything else goes on byte for byte, repeated and in order."""
+        """What passes goes on byte for byte, repeated and in order."""
         kept: list[Header] = [
             (b"accept", b"application/vnd.oci.image.index.v1+json"),
             (b"Accept", b"*/*"),
-            (b"Authorization", b"Bearer " + b"x" * 16384),
             (b"Range", b"bytes=0-9"),
             (b"Content-Range", b"0-9"),
             (b"Content-Type", b"application/octet-stream"),
             (b"Content-Encoding", b"gzip"),
-            (b"ETag", b'"sha256:abc"'),
             (b"Docker-Content-Digest", b"sha256:abc"),
             (b"OCI-Tag", b"a"),
             (b"OCI-Tag", b"b"),
-            (b"Warning", b"299 - \xe9"),
-            (b"X-Empty", b""),
+            (b"OCI-Text", b"\xe9"),
+            (b"OCI-Empty", b""),
         ]
         self.assertEqual(list(end_to_end(kept, NOBODY)), kept)
-        self.assertEqual(list(request_headers(kept, NOBODY)), kept)
+        for way in (Way.CLIENT, Way.OURS):
+            self.assertEqual(list(request_headers(kept, NOBODY, way)), kept)
 
-    def test_set_by_the_sender(self) -> None:
-        """A request's host, length and expectation are said anew upstream."""
+    def test_said_anew(self) -> None:
+        """A request's host, length, expectation and credentials are said anew."""
         dropped: list[Header] = [
             (b"Host", b"registry.example.com"),
             (b"content-length", b"3"),
             (b"Expect", b"100-continue"),
+            (b"Authorization", b"Bearer t"),
         ]
         self.assertEqual(list(request_headers(dropped, NOBODY)), [])
 
@@ -106,81 +106,6 @@ class CrossingTests(SynchronousTestCase):
         """A reply's length is the upstream's."""
         length: list[Header] = [(b"Content-Length", b"3")]
         self.assertEqual(list(end_to_end(length, NOBODY)), length)
-
-    def test_claims_end_here(self) -> None:
-        """What a client says about its way is never handed on as it came."""
-        for name in (
-            b"Forwarded",
-            b"Via",
-            b"X-Forwarded-For",
-            b"x-forwarded-host",
-            b"X-Forwarded-Port",
-            b"X-FORWARDED-PROTO",
-            b"X-Forwarded-Server",
-            b"X-Real-IP",
-            b"X_Forwarded_For",
-            b"x-forwarded_host",
-            b"X_Real-IP",
-        ):
-            self.assertEqual(list(request_headers([(name, b"x")], NOBODY)), [])
-
-    def test_not_for_upstreams(self) -> None:
-        """Nor are cookies for our host, nor methods and paths beside the true ones."""
-        for name in (
-            b"Cookie",
-            b"COOKIE",
-            b"X-HTTP-Method",
-            b"X-HTTP-Method-Override",
-            b"x-method-override",
-            b"X_HTTP_Method_Override",
-            b"X-HTTP_Method",
-            b"X-Original-URL",
-            b"X-Rewrite-URL",
-        ):
-            self.assertEqual(list(request_headers([(name, b"x")], NOBODY)), [], name)
-
-    def test_in_our_name(self) -> None:
-        """Where regbroker speaks, only what is wanted or sent is told."""
-        told = [
-            (name, b"x")
-            for name in (
-                b"Accept",
-                b"accept",
-                b"Accept-Encoding",
-                b"Accept-Language",
-                b"Cache-Control",
-                b"Content-Digest",
-                b"Content-Encoding",
-                b"Content-Range",
-                b"Content-Type",
-                b"Digest",
-                b"Docker-Distribution-Api-Version",
-                b"If-Match",
-                b"If-Range",
-                b"OCI-Filters",
-                b"RANGE",
-                b"Repr-Digest",
-                b"User-Agent",
-                b"Want-Digest",
-            )
-        ]
-        kept_back = [
-            (name, b"secret")
-            for name in (
-                b"Authorization",
-                b"Content_Type",
-                b"If_Match",
-                b"JOB-TOKEN",
-                b"Origin",
-                b"PRIVATE-TOKEN",
-                b"Referer",
-                b"X-Amz-Security-Token",
-                b"X-Docker-Token",
-                b"X-JFrog-Art-Api",
-                b"X-Registry-Auth",
-            )
-        ]
-        self.assertEqual(list(headers_in_our_name(kept_back + told)), told)
 
     def test_raw(self) -> None:
         """Twisted's headers come out as pairs, repeated ones in order."""

@@ -1,18 +1,11 @@
-"""Where a Location leads, and what of a request goes there."""
+"""Where a Location leads."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import RedirectRefused
-from regbroker.hops import (
-    REDIRECTS,
-    Place,
-    content_headers,
-    next_place,
-    registry_headers,
-    storage_request_headers,
-)
+from regbroker.hops import REDIRECTS, Place, next_place
 from regbroker.origins import Origin
 from regbroker.redirects import OwnAddress
 from tests.grammar import EXAMPLES, hostile
@@ -193,91 +186,3 @@ class NextPlaceTests(SynchronousTestCase):
     def test_statuses(self) -> None:
         """304 is no redirect, and 300 leads nowhere of its own."""
         self.assertEqual(sorted(REDIRECTS), [301, 302, 303, 307, 308])
-
-
-class HeadersTests(SynchronousTestCase):
-    def test_asked(self) -> None:
-        """Another server learns what is wanted, and not who wants it."""
-        told = [
-            (b"Accept", b"a/b"),
-            (b"accept", b"c/d"),
-            (b"Accept-Encoding", b"gzip"),
-            (b"Range", b"bytes=0-1"),
-            (b"If-Match", b"x"),
-            (b"If-None-Match", b"x"),
-            (b"If-Modified-Since", b"x"),
-            (b"If-Unmodified-Since", b"x"),
-            (b"If-Range", b"x"),
-            (b"User-Agent", b"docker/27"),
-        ]
-        kept_back = [
-            (name, b"secret")
-            for name in (
-                b"Authorization",
-                b"authorization",
-                b"Cookie",
-                b"Forwarded",
-                b"Proxy-Authorization",
-                b"Referer",
-                b"X-Forwarded-For",
-                b"X-Forwarded-Host",
-                b"X-Forwarded-Proto",
-                b"X-Real-IP",
-                b"X-Registry-Auth",
-                b"X-Amz-Security-Token",
-                b"If_Match",
-            )
-        ]
-        self.assertEqual(list(storage_request_headers(kept_back + told)), told)
-
-    def test_content(self) -> None:
-        """A storage is believed about its bytes only."""
-        passed = [
-            (name, b"x")
-            for name in (
-                b"Content-Length",
-                b"content-type",
-                b"Content-Encoding",
-                b"Content-Range",
-                b"Accept-Ranges",
-                b"ETag",
-                b"Last-Modified",
-                b"Cache-Control",
-            )
-        ]
-        others = [
-            (name, b"x")
-            for name in (
-                b"Access-Control-Allow-Origin",
-                b"Content-Disposition",
-                b"Docker-Content-Digest",
-                b"Link",
-                b"Location",
-                b"Server",
-                b"Set-Cookie",
-                b"Via",
-                b"WWW-Authenticate",
-                b"X-Amz-Request-Id",
-            )
-        ]
-        self.assertEqual(list(content_headers(others + passed)), passed)
-
-    def test_registry(self) -> None:
-        """What a registry says with its redirect is about the content."""
-        kept = [
-            (name, b"x")
-            for name in (
-                b"Docker-Content-Digest",
-                b"OCI-Subject",
-                b"oci-filters-applied",
-                b"RateLimit-Limit",
-                b"ratelimit-remaining",
-                b"Docker-RateLimit-Source",
-                b"Warning",
-            )
-        ]
-        others = [
-            (name, b"x")
-            for name in (b"Content-Type", b"Content-Length", b"ETag", b"Location")
-        ]
-        self.assertEqual(list(registry_headers(others + kept)), kept)

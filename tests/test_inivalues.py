@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.inivalues import (
     InvalidValue,
     cors_origins,
+    extensions,
     helper_name,
     lent_actions,
     path_prefixes,
@@ -82,6 +83,12 @@ class ValueTests(SynchronousTestCase):
         self.assert_refused(
             path_prefixes, "/", "downloads/", "/downloads", "/v2/", "/x/../", "/a/ /v2/"
         )
+
+    def test_extensions(self) -> None:
+        """Each begins with an underscore; the catalog is none."""
+        self.assertEqual(extensions("_oci, _docker\n_oci"), ("_oci", "_docker"))
+        self.assertEqual(extensions(""), ())
+        self.assert_refused(extensions, "oci", "_", "_catalog", "_a/b", "*", "__a")
 
     def test_cors_origins(self) -> None:
         """Origins as browsers write them, or all."""

@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 # The ground first. A module imports only from its own row and the rows before it.
 ROWS = {
     "ground": "__init__ causes errors",
-    "pure": "names scopes challenges rules mapping headers queries origins addresses"
-    " redirects hops realms"
+    "pure": "names mounts scopes challenges rules mapping headertable headers queries"
+    " querytable origins addresses redirects hops realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
     " bundles searches sources cors discovery policies loginrecord advice pace"
     " connectionlimits fields publichosts"

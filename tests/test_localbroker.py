@@ -146,6 +146,24 @@ class GrantTests(LocalBrokerTestCase):
         self.assertEqual(self.granted(self.get(query, BOB)), bob)
         self.assertEqual(self.granted(self.get(query, None)), {"lib/open": ("pull",)})
 
+    def test_refused_pulls(self) -> None:
+        """A token says where to pull was asked for in vain, for mounts."""
+
+        def refused(query: str, user: str | None = ALICE) -> tuple[bool, ...]:
+            text = self.get(query, user)["token"]
+            token = self.signer.check_access(text, "registry.test")
+            return tuple(map(token.refuses_pull, (APP, "home/bob/x", "lib/open")))
+
+        mount = f"scope=repository:{APP}:pull,push%20repository:people/bob/x:"
+        self.assertEqual(refused(mount + "pull"), (False, True, False))
+        self.assertEqual(refused(mount + "*"), (False, True, False))
+        self.assertEqual(refused(mount + "push"), (False, False, False))
+        self.assertEqual(refused(mount + "pull", BOB), (True, False, False))
+        self.assertEqual(refused(mount + "pull", None), (True, True, False))
+        # Nobody mounts with a token for one repository alone.
+        one = "scope=repository:home/bob/x:pull"
+        self.assertEqual(refused(one), (False, False, False))
+
     def test_scope_in_reply(self) -> None:
         """POST is told what was granted, by the names that it wrote."""
         reply = self.post(

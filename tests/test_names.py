@@ -39,6 +39,7 @@ SEGMENTS = (
     "%2f",
     "v2",
     "_catalog",
+    "_oci",
     "tags",
     "list",
     "manifests",
@@ -222,6 +223,32 @@ class GoodPathTests(SynchronousTestCase):
             ):
                 self.check(f"/v2/{name}/{rest}", endpoint, name, reference)
 
+    def test_extensions(self) -> None:
+        """What begins with "_" is an extension's, of a repository or of all."""
+        for path, name, extension in (
+            ("/v2/_oci/ext/discover", None, "_oci"),
+            ("/v2/_oci/ext/discover/", None, "_oci"),
+            ("/v2/_catalog/x", None, "_catalog"),
+            ("/v2/team/app/_oci/tag-history/latest", "team/app", "_oci"),
+            (f"/v2/team/app/_oci/x/{DIGEST}", "team/app", "_oci"),
+            ("/v2/team/app/_oci/x/sha256%3A0a", "team/app", "_oci"),
+            ("/v2/a/_chainguard/x/_y", "a", "_chainguard"),
+            ("/v2/a/_docker/tags/list", "a", "_docker"),
+            ("/v2/a/_docker/manifests/1", "a", "_docker"),
+            ("/v2/a/manifests/_oci/x", "a/manifests", "_oci"),
+        ):
+            self.assertRaises(ClientError, parse_path, path)
+            target = parse_path(path, extensions=True)
+            self.assertIs(target.endpoint, Endpoint.EXTENSION, path)
+            self.assertEqual((target.name, target.reference), (name, extension))
+            if name is not None:
+                self.assertEqual(target.path_for("x"), path.replace(name, "x", 1))
+        for path, endpoint in (
+            ("/v2/a/manifests/_oci", Endpoint.MANIFEST),
+            ("/v2/a/blobs/uploads/_oci", Endpoint.UPLOAD),
+        ):
+            self.assertIs(parse_path(path, extensions=True).endpoint, endpoint)
+
     def test_encoded_reference(self) -> None:
         """A reference may be encoded; it goes on in the bytes it came in."""
         path = "/v2/a/blobs/sha256%3Aabc"
@@ -327,8 +354,12 @@ class BadPathTests(SynchronousTestCase):
             "/v2/a/blobs/uploads/x/y",
             "/v2/tags/list",
             "/v2/manifests/1",
+            "/v2/_oci",
+            "/v2/_oci/",
+            "/v2/a/_oci",
+            "/v2/a/_oci/",
         ):
-            error = self.assertRaises(ClientError, parse_path, path)
+            error = self.assertRaises(ClientError, parse_path, path, extensions=True)
             self.assertEqual((type(error), error.status), (EndpointUnknown, 404), path)
 
     def test_never_upstream(self) -> None:
@@ -355,10 +386,25 @@ class BadPathTests(SynchronousTestCase):
             "/v2/_catalog/",
             "/v2/_CATALOG",
             "/v2/%5fcatalog",
+            "/v2/_oci//x",
+            "/v2/_oci/x//",
+            "/v2/_oci/../x",
+            "/v2/a/_oci/../../b/manifests/1",
+            "/v2/a/_oci/..;/..;/b/manifests/1",
+            "/v2/a/_oci/%2e%2e/x",
+            "/v2/a/_oci/.%2e/x",
+            "/v2/a/_oci/x%2f..",
+            "/v2/a/_oci/%252e%252e",
+            "/v2/a/_o%2fci/x",
+            "/v2/A/_oci/x",
+            "/v2/a/%5foci/x",
+            "/v2//_oci/x",
+            "/v2/./_oci/x",
             "/v2\n",
         ):
-            error = self.assertRaises(ClientError, parse_path, path)
-            self.assertIn(error.status, (400, 404), path)
+            for extensions in (False, True):
+                error = self.assertRaises(ClientError, parse_path, path, extensions)
+                self.assertIn(error.status, (400, 404), path)
 
     @EXAMPLES
     @given(
@@ -378,14 +424,14 @@ class BadPathTests(SynchronousTestCase):
         """
         path = "/v2/" + "/".join(segments)
         try:
-            target = parse_path(path)
+            target = parse_path(path, extensions=True)
         except ClientError:
             return
-        if target.name is None:
+        if target.name is not None:
+            self.assertTrue(is_name(target.name))
+            self.assertEqual(target.path_for(target.name), path)
+        elif target.endpoint is not Endpoint.EXTENSION:
             self.assertIn(path, ("/v2/", "/v2/_catalog"))
-            return
-        self.assertTrue(is_name(target.name))
-        self.assertEqual(target.path_for(target.name), path)
         self.assertNotRegex(
             path, r"[\x00-\x20\x7f-\U0010ffff\\?#]|(?i:%2e|%2f|%5c|%25)"
         )

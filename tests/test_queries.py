@@ -4,9 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.errors import BadRequest
 from regbroker.queries import (
+    MAX_PIECES,
+    Query,
     join_target,
     parameters,
+    parse_query,
     replaced,
     split_target,
     values,
@@ -91,6 +95,38 @@ class ReadTests(SynchronousTestCase):
         """No byte of a value is lost, whatever its encoding."""
         (value,) = values("password=%e9%C3%A9%ff", "password")
         self.assertEqual(value.encode("utf-8", "surrogateescape"), b"\xe9\xc3\xa9\xff")
+
+
+class ParseTests(SynchronousTestCase):
+    def test_once(self) -> None:
+        """A query is taken apart once, and what is made of it not at all."""
+        query = parse_query("ns=x&n=1&last=a%2Fb&n=2")
+        self.assertIs(query.pieces, query.pieces)
+        self.assertIs(parse_query(query), query)
+        self.assertIs(query.without("other"), query)
+        changed = query.without("ns").replaced("n", lambda value: value + "0")
+        self.assertEqual(str(changed), "n=10&last=a%2Fb&n=20")
+        self.assertIn("pieces", vars(changed))
+        self.assertEqual(changed.pieces, Query(str(changed)).pieces)
+
+    def test_too_many(self) -> None:
+        """More pieces than anybody needs are refused before any is looked at."""
+        for text in ("&" * 62_000, "a=1&" * MAX_PIECES, "&" * MAX_PIECES):
+            self.assertRaises(BadRequest, parse_query, text)
+        for text in ("&" * (MAX_PIECES - 1), "a=1&" * (MAX_PIECES - 1), ""):
+            self.assertEqual(str(parse_query(text)), text)
+
+    def test_values_are_not_shown(self) -> None:
+        """A query may be a form with a password."""
+        self.assertNotIn("secret", repr(Query("password=secret")))
+
+    @EXAMPLES
+    @given(st.lists(hostile, max_size=4).map("&".join))
+    def test_untouched(self, text: str) -> None:
+        """Whatever a query holds, it is written back byte for byte."""
+        query = Query(text)
+        self.assertEqual(str(Query.of_pieces(query.pieces)), text)
+        self.assertEqual(query.parameters(), parameters(text))
 
 
 class ChangeTests(SynchronousTestCase):

@@ -489,6 +489,10 @@ class OutsideTests(SynchronousTestCase):
             (OWN, ""),
             (OWN_PATH, "/repo/V2/other/app/manifests/1"),
             (OWN_PATH, "/v2/other/app/manifests/1"),
+            (OWN, "/v2/_catalog?last=other/app"),
+            (OWN, "/v2/_oci/x"),
+            (OWN, "/v2/acme_team/app/_oci/x"),
+            (OWN_PATH, "/repo/v2/other/app/manifests/1"),
             (OWN_PATH, "/x/../repo//v2/other/app/manifests/1"),
         ):
             self.assertFalse(is_plainly_outside(target, own), target)

@@ -9,6 +9,7 @@ from regbroker.scopes import (
     MAX_SCOPE_LENGTH,
     MAX_SCOPES,
     Scope,
+    completed_scopes,
     format_scopes,
     parse_scope,
     parse_scopes,
@@ -199,3 +200,19 @@ class PublicTests(SynchronousTestCase):
             "repository(plugin):x:pull",
         )
         self.assertEqual(public_scopes((), lambda name: name), ())
+
+    def test_completed(self) -> None:
+        """What is missing stands behind what is there, and nothing stands twice."""
+        for text, needed, expected in (
+            ("", "repository:a:pull", "repository:a:pull"),
+            ("repository:a:pull,push", "repository:a:pull", "repository:a:pull,push"),
+            ("repository:a:*", "repository:a:pull,push", "repository:a:*"),
+            (
+                "repository:a:pull aws",
+                "repository:a:pull,push repository:b:pull",
+                "repository:a:pull aws repository:a:pull,push repository:b:pull",
+            ),
+            ("aws", "", "aws"),
+        ):
+            scopes = completed_scopes(parse_scopes([text]), parse_scopes([needed]))
+            self.assertEqual(format_scopes(scopes), expected)

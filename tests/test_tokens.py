@@ -99,6 +99,18 @@ class ClaimsTests(SynchronousTestCase):
         claims = json.loads(json.dumps(token.claims()))
         self.assertEqual(parse_token("identity+jwt", claims), token)
 
+    def test_refused_round_trip(self) -> None:
+        """What was refused is in the claims, and only where there is something."""
+        token = replace(ACCESS, refused_pulls=("team/a", "team/b"))
+        claims = json.loads(json.dumps(token.claims()))
+        self.assertEqual(parse_token("JWT", claims), token)
+        self.assertTrue(token.refuses_pull("team/b"))
+        self.assertNotIn("refused_pulls", ACCESS.claims())
+        wrongs: tuple[object, ...] = (None, "team/a", {}, [1], [["team/a"]])
+        for wrong in wrongs:
+            with self.assertRaises(InvalidToken):
+                parse_token("JWT", {**claims, "refused_pulls": wrong})
+
     def test_kinds_are_apart(self) -> None:
         """The claims of one kind under the type of the other are no token."""
         for type, claims in (

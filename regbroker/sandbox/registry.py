@@ -19,7 +19,13 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from regbroker.challenges import format_challenge
-from regbroker.errors import DigestInvalid, HTTPError, TagInvalid, Unauthorized
+from regbroker.errors import (
+    DigestInvalid,
+    EndpointUnknown,
+    HTTPError,
+    TagInvalid,
+    Unauthorized,
+)
 from regbroker.names import Action, Endpoint, Target, is_name, is_tag, parse_path
 from regbroker.replies import send_bytes, send_error, send_json
 from regbroker.requestbody import ClientGone, read_body
@@ -123,7 +129,9 @@ class RegistryEndpoints:
     async def answer(self, request: Request) -> None:
         """Answer, or raise the `HTTPError` that says why not."""
         path, _, query = request.uri.partition(b"?")
-        target = parse_path(path.decode("latin-1"))
+        target = parse_path(path.decode("latin-1"), extensions=True)
+        if target.endpoint is Endpoint.EXTENSION:
+            raise EndpointUnknown("the sandbox has no extensions")
         method = request.method.decode("latin-1")
         target.check_method(method)
         form = parse_form(query)

@@ -4,6 +4,7 @@ Who may come in: decided by the upstream, or here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from regbroker.challenges import Challenge, format_challenge
 from regbroker.discovery import Knowledge
 from regbroker.errors import Denied, HTTPError, Unauthorized
 from regbroker.localbroker import LocalBroker, Visitor, WrongToken
+from regbroker.mounts import Name, ToldMounts
 from regbroker.names import Action, Endpoint
 from regbroker.scopes import format_scopes
 from regbroker.web.choosing import Candidate
@@ -38,7 +40,8 @@ class UpstreamGate:
     The upstreams decide; only what they always say is said here.
 
     `trusted` are those at which clients have accounts, `user_of` tells whose a
-    token is; `clock` is the reactor.
+    token is, `has_asked` whether it was asked for to pull from somewhere; `clock` is
+    the reactor.
     """
 
     def __init__(
@@ -46,7 +49,10 @@ class UpstreamGate:
         trusted: Sequence[Candidate],
         user_of: Callable[[str], str | None],
         clock: Any,
+        has_asked: Callable[[str, Name], bool] = lambda token, name: False,
     ) -> None:
+        self._has_asked = has_asked
+        self._told = ToldMounts(clock.seconds)
         self._trusted = trusted
         self._clock = clock
         self._user_of = user_of
@@ -55,6 +61,14 @@ class UpstreamGate:
         """Answer the ping without credentials; let everything else in."""
         exchange.token_user = self._user_of(exchange.bearer_token)
         exchange.event.user = exchange.basic_user or exchange.token_user or ""
+        source = exchange.mounted_from
+        if source is not None:
+            token = exchange.bearer_token
+            name = source.upstream, source.upstream_name
+            # Of a password or nothing there is nothing wider to be had.
+            can_widen = bool(token) and not self._has_asked(token, name)
+            user = (exchange.token_user or "").removeprefix("-")
+            exchange.tries_mount(self._told, user, can_widen)
         if (
             exchange.target.endpoint is not Endpoint.BASE
             or exchange.authorization is not None
@@ -111,8 +125,15 @@ class UpstreamGate:
 class LocalGate:
     """Accounts and rights are ours; `basic` asks for Basic, not for tokens."""
 
-    def __init__(self, broker: LocalBroker, token_path: str, basic: bool) -> None:
+    def __init__(
+        self,
+        broker: LocalBroker,
+        token_path: str,
+        basic: bool,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._broker = broker
+        self._told = ToldMounts(now)
         self._token_path = token_path
         self._basic = basic
 
@@ -146,11 +167,24 @@ class LocalGate:
             return not visitor.is_anonymous
         if exchange.target.endpoint is Endpoint.CATALOG:
             return visitor.may_list
+        if exchange.is_about_everything:
+            # Nothing says who may change what is everybody's.
+            return visitor.may_list and exchange.action is Action.PULL
         assert exchange.route is not None
+        if not visitor.may(exchange.action, exchange.route.public_name):
+            return False
         source = exchange.mounted_from
-        if source is not None and not visitor.may(Action.PULL, source.public_name):
-            exchange.mounts_nothing()
-        return visitor.may(exchange.action, exchange.route.public_name)
+        if source is not None:
+            can_widen = visitor.has_token and not visitor.was_refused(
+                source.public_name
+            )
+            exchange.tries_mount(self._told, visitor.user, can_widen)
+            assert exchange.mount_attempt is not None
+            if not visitor.may(Action.PULL, source.public_name):
+                if exchange.mount_attempt.tell():
+                    raise self._unauthorized(exchange, "insufficient_scope")
+                exchange.mounts_nothing()
+        return True
 
     def _unauthorized(self, exchange: Exchange, error: str | None) -> Unauthorized:
         way = exchange.way
@@ -172,6 +206,8 @@ class LocalGate:
 
 
 def _denied(visitor: Visitor, exchange: Exchange) -> Denied:
+    if exchange.is_about_everything:
+        return Denied(f"{visitor.user} may not {exchange.action.value} for all of this")
     if exchange.target.name is None:
         return Denied(f"{visitor.user} may not list the repositories")
     return Denied(

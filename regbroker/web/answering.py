@@ -21,11 +21,23 @@ from regbroker.challenges import Challenge, format_challenge
 from regbroker.connections import Reply
 from regbroker.downloads import relay_body
 from regbroker.errors import UpstreamMalformed, UpstreamRefused
-from regbroker.headers import Header, end_to_end, limit_headers, raw_headers
-from regbroker.names import Endpoint
+from regbroker.headers import (
+    Header,
+    end_to_end,
+    limit_headers,
+    passing,
+    raw_headers,
+)
+from regbroker.headertable import Way
+from regbroker.names import Endpoint, is_digest
 from regbroker.redirects import link
 from regbroker.replies import send_bytes, set_status
-from regbroker.scopes import format_scopes, offered_scopes, public_scopes
+from regbroker.scopes import (
+    completed_scopes,
+    format_scopes,
+    offered_scopes,
+    public_scopes,
+)
 from regbroker.streams import gather_plain
 from regbroker.upstreams import Upstream
 from regbroker.web.asking import REWRITTEN
@@ -33,29 +45,6 @@ from regbroker.web.exchange import Exchange
 from regbroker.web.locations import Locations
 
 _log = Logger()
-
-#: About the upstream's own server and way, or written anew below.
-_NOT_PASSED_ON = frozenset(
-    {
-        b"alt-svc",
-        b"content-location",
-        b"date",
-        b"docker-distribution-api-version",
-        b"link",
-        b"location",
-        b"oci-namespace",
-        b"server",
-        b"set-cookie",
-        b"strict-transport-security",
-        b"warning",
-        b"www-authenticate",
-    }
-)
-
-#: About a body that is not passed on as it came.
-_ABOUT_THE_BODY = frozenset(
-    {b"accept-ranges", b"content-encoding", b"content-length", b"content-type", b"etag"}
-)
 
 
 class Answering:
@@ -105,7 +94,7 @@ class Answering:
         """
         headers = self._headers(exchange, reply)
         body = await self._error(exchange, reply)
-        kept = [(n, v) for n, v in headers if n.lower() not in _ABOUT_THE_BODY]
+        kept = list(passing(headers, Way.OUR_BODY))
         return UpstreamRefused(reply.status, body, kept)
 
     def pass_on_limits(self, exchange: Exchange, reply: Reply) -> None:
@@ -126,16 +115,20 @@ class Answering:
         lines: dict[bytes, None] = {}
         for challenge in sorted(challenges, key=lambda c: c.scheme != "bearer"):
             if challenge.scheme == "bearer":
-                scopes = offered_scopes(challenge.get("scope") or "")
+                scopes = public_scopes(
+                    offered_scopes(challenge.get("scope") or ""),
+                    exchange.to_public,
+                )
+                if exchange.mounted_from is not None:
+                    # The client asks for what it is told here, and no more.
+                    needed = exchange.wanted(of_upstream=False)
+                    scopes = completed_scopes(scopes, needed)
                 line = format_challenge(
                     "Bearer",
                     [
                         ("realm", way.realm(self._token_path)),
                         ("service", challenge.get("service")),
-                        (
-                            "scope",
-                            format_scopes(public_scopes(scopes, exchange.to_public)),
-                        ),
+                        ("scope", format_scopes(scopes)),
                         ("error", challenge.get("error")),
                     ],
                 )
@@ -159,15 +152,9 @@ class Answering:
             raise
 
     def _passed_on(self, reply: Reply) -> Iterator[Header]:
-        for name, value in end_to_end(
-            raw_headers(reply.headers), reply.connection_options
-        ):
-            lower = name.lower()
-            # Which web pages may use the registry is said here.
-            if lower.startswith(b"access-control-"):
-                continue
-            if lower not in _NOT_PASSED_ON:
-                yield name, value
+        return passing(
+            end_to_end(raw_headers(reply.headers), reply.connection_options), Way.REPLY
+        )
 
     def _mapped(self, exchange: Exchange, reply: Reply) -> Iterator[Header]:
         way = exchange.way
@@ -176,6 +163,16 @@ class Answering:
         location = self._locations.location(exchange, reply)
         if location is not None:
             yield b"Location", location.encode("latin-1")
+        digest = exchange.target.reference or ""
+        if (
+            reply.status in (200, 206)
+            and exchange.target.endpoint in (Endpoint.MANIFEST, Endpoint.BLOB)
+            and exchange.method in ("GET", "HEAD")
+            and is_digest(digest)
+            and not reply.header(b"Docker-Content-Digest")
+        ):
+            # Some registries leave it out, and the specification wants it.
+            yield b"Docker-Content-Digest", digest.encode()
         wording = self._wording(exchange)
         for value in reply.headers.getRawHeaders(b"Warning", ()):
             text = wording.text(value.decode("latin-1"))
@@ -210,9 +207,9 @@ class Answering:
     ) -> None:
         """Set status and headers; `rewritten` says that the body is made here."""
         set_status(exchange.request, reply.status)
-        for name, value in headers:
-            if not (rewritten and name.lower() in _ABOUT_THE_BODY):
-                exchange.request.responseHeaders.addRawHeader(name, value)
+        kept = passing(headers, Way.OUR_BODY) if rewritten else headers
+        for name, value in kept:
+            exchange.request.responseHeaders.addRawHeader(name, value)
 
     async def _relay(self, exchange: Exchange, reply: Reply) -> None:
         request = exchange.request

@@ -16,14 +16,15 @@ from regbroker.errors import Denied, OwnAccountRefused, UpstreamTimeout
 from regbroker.headers import (
     Header,
     connection_options,
-    headers_in_our_name,
+    passing,
     raw_headers,
     request_headers,
     via,
 )
+from regbroker.headertable import Way
 from regbroker.names import Endpoint
 from regbroker.ownlogin import NO_RIGHT
-from regbroker.queries import join_target
+from regbroker.queries import Query, join_target
 from regbroker.requestbody import request_body
 from regbroker.streams import Stall, UploadBody
 from regbroker.upstreams import Upstream
@@ -35,21 +36,29 @@ REWRITTEN = (Endpoint.TAGS, Endpoint.CATALOG)
 #: What they take is in the path and the query alone.
 UPLOADING = (Endpoint.UPLOADS, Endpoint.UPLOAD)
 
-_NOT_FOR_LISTS = frozenset({b"accept-encoding", b"range", b"if-range"})
-
 
 #: A request is sent again when its token has run out, and when the upstream says
 #: which one it wants.
 MAX_SENT = 3
 
 
+def _was_ours(exchange: Exchange) -> bool:
+    return exchange.asked is not None and exchange.asked.is_ours
+
+
+def _wants_token(reply: Reply) -> bool:
+    """Tell whether a refusal says that another token would help."""
+    if reply.status != 401:
+        return False
+    return any(one.scheme == "bearer" for one in reply.challenges)
+
+
 class Asking:
     """
     Sends exchanges to one upstream.
 
-    Where clients have no accounts, of their headers only those go up that
-    `headers_in_our_name` knows. `uploads` knows where those lie that are outside the
-    API.
+    Where clients have no accounts, of their headers only those go up that are
+    nobody's (`Way.OURS`). `uploads` knows where those lie that are outside the API.
     """
 
     def __init__(
@@ -68,16 +77,30 @@ class Asking:
         """
         Send a request upstream; its body streams while this waits.
 
-        A mount that the upstream refuses is sent again as an ordinary upload.
-        Raises `UpstreamError`, or what the client's body fails with.
+        A mount that the upstream refuses is sent again as an ordinary upload, unless
+        the client may come again with a wider token (`regbroker.mounts`). Raises
+        `UpstreamError`, or what the client's body fails with.
         """
-        reply = await self.send(exchange, exchange.query)
+        attempt = exchange.mount_attempt
+        try:
+            reply = await self.send(exchange, exchange.query)
+        except Denied:
+            if exchange.mounted_from is None:
+                raise
+            # It is our account that may not pull there.
+            exchange.mounts_nothing()
+            return await self.send(exchange, exchange.query)
+        if attempt is not None and reply.status == 201:
+            attempt.succeeded()
         if (
             reply.status in (401, 403)
-            and exchange.authorization is not None
             and exchange.mounted_from is not None
+            and (exchange.authorization is not None or _was_ours(exchange))
         ):
+            if _wants_token(reply) and attempt is not None and attempt.tell():
+                return reply
             # The client may push here, but not pull there: an upload, then.
+            source = exchange.mounted_from
             exchange.mounts_nothing()
             try:
                 second = await self.send(exchange, exchange.query)
@@ -88,9 +111,11 @@ class Asking:
                 reply.abort()
                 return second
             second.abort()
+            # The refusal is of the mount, and names both repositories.
+            exchange.mounted_from = source
         return reply
 
-    async def send(self, exchange: Exchange, query: str) -> Reply:
+    async def send(self, exchange: Exchange, query: str | Query) -> Reply:
         """
         Send a request with this query; as `ask` otherwise.
 
@@ -118,7 +143,7 @@ class Asking:
         raise Denied(NO_RIGHT)
 
     async def _send_once(
-        self, exchange: Exchange, query: str, said: Authorization
+        self, exchange: Exchange, query: str | Query, said: Authorization
     ) -> Reply:
         request, event = exchange.request, exchange.event
         target = self._target(exchange, query)
@@ -168,14 +193,14 @@ class Asking:
             if upload:
                 event.bytes_in = upload.bytes_sent
 
-    def _target(self, exchange: Exchange, query: str) -> str:
+    def _target(self, exchange: Exchange, query: str | Query) -> str:
         target, route = exchange.target, exchange.route
         if route is None:
             return join_target(target.path, query)
         if self._uploads is not None and target.endpoint is Endpoint.UPLOAD:
             origin = self._upstream.own_address("").origin
             upload = target.reference or ""
-            carried = self._uploads.target(upload, query, route, origin)
+            carried = self._uploads.target(upload, str(query), route, origin)
             if carried is not None:
                 return carried
         return join_target(target.path_for(route.upstream_name), query)
@@ -185,16 +210,13 @@ class Asking:
         options = connection_options(given.getRawHeaders(b"Connection", ()))
         is_list = exchange.target.endpoint in REWRITTEN
         is_upload = exchange.target.endpoint in UPLOADING
-        headers = request_headers(raw_headers(given), options)
-        if in_our_name:
-            headers = headers_in_our_name(headers)
-        for name, value in headers:
-            if name.lower() == b"authorization":
-                continue
-            if is_upload and name.lower().replace(b"_", b"-") == b"content-type":
-                continue
-            if not (is_list and name.lower() in _NOT_FOR_LISTS):
-                yield name, value
+        way = Way.OURS if in_our_name else Way.CLIENT
+        headers = request_headers(raw_headers(given), options, way)
+        if is_list:
+            headers = passing(headers, Way.LIST)
+        if is_upload:
+            headers = passing(headers, Way.UPLOAD)
+        yield from headers
         if is_list:
             yield b"Accept-Encoding", b"identity"
         if is_upload:

@@ -23,7 +23,7 @@ from regbroker.connections import Reply
 from regbroker.errors import BadRequest, Denied, EndpointUnknown, HTTPError
 from regbroker.localbroker import Visitor
 from regbroker.mapping import Mapping, Route
-from regbroker.queries import values
+from regbroker.queries import Query, values
 from regbroker.replies import send_json
 from regbroker.sealing import Sealing
 from regbroker.sources import with_source
@@ -131,7 +131,9 @@ class Catalog:
             return lambda name: True
         return await self._gate.visible(visitor)
 
-    def _begin(self, query: str, groups: list[Group]) -> tuple[int, dict[str, Place]]:
+    def _begin(
+        self, query: str | Query, groups: list[Group]
+    ) -> tuple[int, dict[str, Place]]:
         """Return the list that a page begins in, and where in it, by upstream."""
         last = next(iter(values(query, "last")), "")
         routes: tuple[Route, ...] = ()
@@ -213,7 +215,7 @@ class Catalog:
         return hmac.digest(self._key, given.encode("utf-8", "replace"), hashlib.sha256)
 
 
-def _wanted(query: str) -> int | None:
+def _wanted(query: str | Query) -> int | None:
     given = values(query, "n")
     if not given:
         return None

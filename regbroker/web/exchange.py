@@ -10,9 +10,11 @@ from regbroker.errors import BadRequest
 from regbroker.grants import parse_basic
 from regbroker.headers import ClientWay, Header
 from regbroker.mapping import Mapping, Route
+from regbroker.mounts import MountAttempt, ToldMounts
 from regbroker.names import WANTED_ACTIONS, Action, Endpoint, Target
 from regbroker.observe import Event
-from regbroker.queries import without
+from regbroker.queries import Query, parse_query
+from regbroker.querytable import FROM, MOUNT
 from regbroker.scopes import CATALOG_SCOPE, Scope, repository_scope
 
 
@@ -45,7 +47,7 @@ class Exchange:
         way: ClientWay,
         event: Event,
         target: Target,
-        query: str,
+        query: str | Query,
         mapping: Mapping,
     ) -> None:
         self.request = request
@@ -53,12 +55,14 @@ class Exchange:
         self.event = event
         self.method = event.method
         self.target = target
-        self.query = query
+        self.query = parse_query(query)
         self.mapping = mapping
         self.routes: tuple[Route, ...] = ()
         self.upstream = mapping.upstreams[0]
         self.route: Route | None = None
         self.mounted_from: Route | None = None
+        #: Set by the gate for a mount.
+        self.mount_attempt: MountAttempt | None = None
         self.names: dict[str, str] = {}
         #: The request that is answered now; None before anybody was asked.
         self.asked: Asked | None = None
@@ -101,7 +105,15 @@ class Exchange:
     def mounts_nothing(self) -> None:
         """Make a mount an ordinary upload."""
         self.mounted_from = None
-        self.query = without(self.query, "mount", "from")
+        self.query = self.query.without(MOUNT, FROM)
+
+    def tries_mount(self, told: ToldMounts, user: str, can_widen: bool) -> None:
+        """Note who mounts: `user`, or somebody at the client's address."""
+        assert self.route is not None and self.mounted_from is not None
+        names = self.route.upstream_name, self.mounted_from.upstream_name
+        mount = (self.upstream, *names, *self.query.values(MOUNT))
+        who = user or self.way.address
+        self.mount_attempt = told.attempt(who, mount, can_widen)
 
     @property
     def action(self) -> Action:
@@ -115,7 +127,7 @@ class Exchange:
         With `of_upstream` in upstream names, else in public ones as the client wrote
         them.
         """
-        if self.target.endpoint is Endpoint.CATALOG:
+        if self.target.endpoint is Endpoint.CATALOG or self.is_about_everything:
             return (CATALOG_SCOPE,)
         scopes = []
         needed = WANTED_ACTIONS[self.action]
@@ -134,6 +146,11 @@ class Exchange:
         return tuple(scopes)
 
     @property
+    def is_about_everything(self) -> bool:
+        """Whether it is for an extension that is about no one repository."""
+        return self.target.endpoint is Endpoint.EXTENSION and self.target.name is None
+
+    @property
     def precedes_push(self) -> bool:
         """
         Whether the client asks in order not to upload what is there already.
@@ -145,9 +162,8 @@ class Exchange:
     @property
     def upstreams(self) -> tuple[str, ...]:
         """Those that may be asked, in order: what writes goes to the first alone."""
-        if not self.routes:
-            return self.mapping.upstreams
         upstreams = tuple(route.upstream for route in self.routes)
+        upstreams = upstreams or self.mapping.upstreams
         return upstreams if self.action is Action.PULL else upstreams[:1]
 
     @property

@@ -25,16 +25,14 @@ from regbroker.errors import (
     UpstreamTimeout,
     code_for_status,
 )
-from regbroker.headers import Header, end_to_end, raw_headers
+from regbroker.headers import Header, end_to_end, passing, raw_headers
+from regbroker.headertable import Way
 from regbroker.hops import (
     MAX_HOPS,
     REDIRECTS,
     Place,
     check_wants_no_login,
-    content_headers,
     next_place,
-    registry_headers,
-    storage_request_headers,
 )
 from regbroker.names import Endpoint
 from regbroker.origins import Origin
@@ -71,11 +69,7 @@ _REFUSALS = {
 _MISSING = {Endpoint.BLOB: "BLOB_UNKNOWN", Endpoint.MANIFEST: "MANIFEST_UNKNOWN"}
 
 #: Of a refusal's headers: when to come again, and what ranges there are.
-_ABOUT_A_REFUSAL = {
-    416: (b"Content-Range",),
-    429: (b"Retry-After",),
-    503: (b"Retry-After",),
-}
+_REFUSED = {416: Way.NO_RANGE, 429: Way.BUSY, 503: Way.BUSY}
 
 _log = Logger()
 
@@ -125,7 +119,7 @@ class Following:
         known: dict[bytes, list[Header]] = {}
         for _ in range(MAX_HOPS):
             if place.origin == own.origin:
-                known |= _by_name(registry_headers(_end_to_end(reply)))
+                known |= _by_name(passing(_end_to_end(reply), Way.FOLLOWED))
             location = (reply.header(b"Location") or b"").decode("latin-1")
             await self._read_off(reply)
             if not location:
@@ -134,7 +128,7 @@ class Following:
                 check_leads_on(location, own, inner_target(place.target, own))
             before, place = place, next_place(place, location, own)
             if place.origin != own.origin:
-                headers = tuple(storage_request_headers(headers))
+                headers = tuple(passing(headers, Way.TO_STORAGE))
                 exchange.is_redirected = True
             elif before.origin != own.origin:
                 # A stranger does not get to say what is asked of the upstream.
@@ -211,7 +205,7 @@ class Following:
     ) -> list[Header]:
         """Return a storage's headers about its content; raises `UpstreamError`."""
         if reply.status in _CONTENT:
-            return list(content_headers(_end_to_end(reply)))
+            return list(passing(_end_to_end(reply), Way.FROM_STORAGE))
         await self._read_off(reply)
         check_wants_no_login(place, reply.status, reply.header(b"WWW-Authenticate"))
         if reply.status not in _REFUSALS:
@@ -226,11 +220,7 @@ class Following:
             reply.status,
             code,
             f"{STORAGE} {_REFUSALS[reply.status]}",
-            [
-                (name, value)
-                for name in _ABOUT_A_REFUSAL.get(reply.status, ())
-                for value in reply.headers.getRawHeaders(name, ())
-            ],
+            list(passing(_end_to_end(reply), _REFUSED.get(reply.status, Way.NONE))),
         )
 
     async def _read_off(self, reply: Reply) -> None:

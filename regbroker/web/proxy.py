@@ -4,20 +4,23 @@ The way of a request under ``/v2``: parse, map, admit, relay, map back.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from twisted.web.server import Request
 
-from regbroker.errors import BadRequest, ClientError
+from regbroker.errors import BadRequest, ClientError, EndpointUnknown
 from regbroker.headers import ClientWay
 from regbroker.mapping import Mapping
 from regbroker.names import Endpoint, parse_path
 from regbroker.observe import Event
-from regbroker.queries import replaced, split_target, values
+from regbroker.querytable import FROM, upstream_query
 from regbroker.replies import send_json
 from regbroker.requestbody import request_body
 from regbroker.web.admission import Gate
 from regbroker.web.catalog import Catalog
 from regbroker.web.choosing import Choosing
 from regbroker.web.exchange import Exchange
+from regbroker.web.target import target_of
 
 
 class Proxy:
@@ -30,7 +33,9 @@ class Proxy:
         choosing: Choosing,
         catalog: Catalog,
         read_only: bool = False,
+        extensions: Collection[str] = (),
     ) -> None:
+        self._extensions = extensions
         self._mapping = mapping
         self._gate = gate
         self._choosing = choosing
@@ -40,14 +45,19 @@ class Proxy:
     async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
         # 1. What is asked for? Nothing that does not parse goes further.
-        path, query = split_target(request.uri.decode("latin-1"))
-        target = parse_path(path)
+        path, query = target_of(request)
+        target = parse_path(path, extensions=True)
+        if target.endpoint is Endpoint.EXTENSION and (
+            target.reference not in self._extensions
+        ):
+            raise EndpointUnknown("this registry has no such extension")
         target.check_method(event.method, self._read_only)
         if target.endpoint is Endpoint.CATALOG:
             self._catalog.check()
         if event.method in ("GET", "HEAD") and request_body(request) is not None:
             # Nothing here reads it, and what is behind may take it for a request.
             raise BadRequest(f"{event.method} has no body here")
+        query = upstream_query(target.endpoint, event.method, query)
         exchange = Exchange(request, way, event, target, query, self._mapping)
 
         # 2. Where does the name lead?
@@ -75,14 +85,11 @@ class Proxy:
 
     def _map_mount(self, exchange: Exchange) -> None:
         """Map ``from``; a mount from what is not served becomes an upload."""
-        if ";" in exchange.query:
-            # Some upstreams take it for "&": a name could hide behind it.
-            raise BadRequest("the query of an upload has no ';'")
-        sources = values(exchange.query, "from")
-        if not sources or not values(exchange.query, "mount"):
+        sources = exchange.query.values(FROM)
+        if not sources:
             return
+        name = sources[0]
         try:
-            (name,) = sources
             # What another upstream holds cannot be mounted in this one.
             (route,) = (
                 route
@@ -93,6 +100,4 @@ class Proxy:
             exchange.mounts_nothing()
             return
         exchange.mounts(route, name)
-        exchange.query = replaced(
-            exchange.query, "from", lambda name: route.upstream_name
-        )
+        exchange.query = exchange.query.replaced(FROM, lambda _: route.upstream_name)

@@ -18,10 +18,11 @@ from regbroker.errors import (
 from regbroker.headers import ClientWay
 from regbroker.localbroker import LocalBroker, WrongToken
 from regbroker.observe import Event
-from regbroker.queries import split_target
+from regbroker.queries import Query
 from regbroker.replies import send_bytes
 from regbroker.searches import Searches, Visible, ping, refused
 from regbroker.searchservice import SearchService
+from regbroker.web.target import target_of
 
 _PING = "/v1/_ping"
 
@@ -93,7 +94,7 @@ class Search:
 
     async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
         """Answer a request for one of `PATHS`; raises what the reply is made of."""
-        path, query = split_target(request.uri.decode("latin-1"))
+        path, query = target_of(request)
         if event.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(
                 f"the search takes {_METHODS}",
@@ -114,7 +115,7 @@ class Search:
         send_bytes(request, 200, b"application/json", body)
 
     async def _search(
-        self, request: Request, query: str, way: ClientWay, event: Event
+        self, request: Request, query: Query, way: ClientWay, event: Event
     ) -> None:
         visible = await self._permission(request, way, event)
         asked = self._searches.asked(query)

@@ -25,16 +25,18 @@ from regbroker.headers import (
 from regbroker.observe import Event
 from regbroker.origins import Origin, parse_origin
 from regbroker.publichosts import is_served
-from regbroker.queries import join_target, split_target, values, without
+from regbroker.queries import split_target
 from regbroker.sources import PARAMETER, named_source, path_with_source
 from regbroker.web.crossorigin import CrossOrigin
 from regbroker.web.proxy import Proxy
 from regbroker.web.search import PATHS as SEARCH_PATHS
 from regbroker.web.search import Search
 from regbroker.web.serving import UnderWay, serve
+from regbroker.web.target import retarget, target_of
 from regbroker.web.tokens import TokenEndpoint
 
-_NOT_IN_A_URL = re.compile(rb"[^\x21-\x7e]")
+#: A fragment stays with the client; behind one a server may see another query.
+_NOT_IN_A_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
 
 
 class Registry:
@@ -70,7 +72,7 @@ class Registry:
             # Whatever the hop in front of us speaks, clients speak this.
             url = self._public_url
             way = replace(way, scheme=url.scheme, host=url.netloc)
-        path, _ = split_target(request.uri.decode("latin-1"))
+        path, _ = target_of(request)
         token_path = path_with_source(self.token_path, way.source)
         crossing = self._cross_origin
         if crossing is not None:
@@ -142,8 +144,8 @@ class VirtualHosts(Resource):
             _check_fields(request)
             if came_from_here(request.requestHeaders.getRawHeaders(b"Via", ())):
                 raise LoopDetected("an upstream or a redirect of it leads back to here")
-            if _NOT_IN_A_URL.search(request.uri):
-                raise BadRequest("the request target has characters that no URL has")
+            if _NOT_IN_A_TARGET.search(request.uri):
+                raise BadRequest("the target has a '#', or characters that no URL has")
             way = self._way(request, peer)
             event.client = way.address
             # When that is refused, the log says what was asked for.
@@ -187,7 +189,7 @@ class VirtualHosts(Resource):
         of_host = self._registries.get(name) or self._registries.get("*")
         if of_host is not None and not of_host.is_for(name):
             of_host = None
-        path, query = split_target(request.uri.decode("latin-1"))
+        path, query = target_of(request)
         source = self._token_paths.get(path.rstrip("/"))
         if _is_api(path):
             own = [way.host, of_host.host] if of_host is not None else []
@@ -195,8 +197,7 @@ class VirtualHosts(Resource):
             if source is not None:
                 request.setHeader(b"OCI-Namespace", source.encode())
             # It is about us: the upstream is no mirror.
-            query = without(query, PARAMETER)
-            request.uri = join_target(path, query).encode("latin-1")
+            retarget(request, path, query.without(PARAMETER))
         if source in self._mirrors:
             of_host = self._mirrors[source]
             way = replace(way, source=source)
@@ -223,8 +224,8 @@ def _check_fields(request: Request) -> None:
 
 def _asked(request: Request, way: ClientWay) -> str:
     """Return what a request says that it is for: its sources, else its Host."""
-    path, query = split_target(request.uri.decode("latin-1"))
-    given = values(query, PARAMETER) if _is_api(path) else []
+    path, query = target_of(request)
+    given = query.values(PARAMETER) if _is_api(path) else []
     return ",".join(given) or way.host
 
 

@@ -13,9 +13,9 @@ from regbroker.grants import TokenRequest, parse_get, parse_post
 from regbroker.headers import ClientWay
 from regbroker.localbroker import LocalBroker
 from regbroker.observe import Event
-from regbroker.queries import split_target
 from regbroker.replies import send_bytes
 from regbroker.requestbody import read_body
+from regbroker.web.target import target_of
 
 #: A form holds a refresh token (16 KiB in some clouds) and scopes.
 MAX_FORM_BYTES = 64 * 1024
@@ -97,7 +97,7 @@ class TokenEndpoint:
         """Answer one request; raises what the reply is to be made of."""
         method = request.method.decode("ascii", "replace")
         if method == "GET":
-            _, query = split_target(request.uri.decode("latin-1"))
+            _, query = target_of(request)
             authorization = request.getHeader(b"Authorization")
             asked = parse_get(
                 query, authorization.decode("latin-1") if authorization else None

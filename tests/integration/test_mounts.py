@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .accounts_case import BareRegistryTestCase
 from .case import RegbrokerTestCase, mounts, uploads
 from .peers.https_client import Reply
 
@@ -71,6 +72,51 @@ class MountTests(RegbrokerTestCase):
         self.assertRegex(reply.location(), "^/v2/team/mine/blobs/uploads/")
         gone = self.https.request("DELETE", reply.location(), authorization)
         self.assertEqual(gone.status, 204, gone)
+
+    def test_token_that_lacks_from(self) -> None:
+        """It gets the 401 that names both, as without regbroker, then its mount."""
+        push, pull = "repository:team/copy:pull,push", "repository:team/app:pull"
+        for _ in range(2):
+            narrow = self.mount("team/copy", "team/app", self.token("alice", push))
+            self.assertEqual(narrow.status, 401, narrow)
+            challenge = narrow.challenge()
+            self.assertEqual(sorted(challenge["scope"].split()), sorted([push, pull]))
+            self.assertEqual(challenge["error"], "insufficient_scope")
+            wide = self.token("alice", *challenge["scope"].split())
+            reply = self.mount("team/copy", "team/app", wide)
+            self.assertEqual(reply.status, 201, reply)
+
+    def test_token_that_can_never_have_from(self) -> None:
+        """Who may not pull there is told once, and may upload ever after."""
+        push = "repository:team/mine:pull,push"
+        first = self.mount("team/mine", "team/theirs", self.token("carol", push))
+        self.assertEqual(first.status, 401, first)
+        wide = self.token("carol", *first.challenge()["scope"].split())
+        narrow = self.token("carol", push)
+        for authorization in (wide, narrow, self.token("carol", push), wide):
+            reply = self.mount("team/mine", "team/theirs", authorization)
+            self.assertEqual(reply.status, 202, reply)
+
+    def test_without_a_checked_from(self) -> None:
+        """What is no mount from one served name mounts nothing."""
+        authorization = self.token(
+            "alice", "repository:team/mine:pull,push", "repository:team/app:pull"
+        )
+        digest = self.layer
+        for query in (
+            f"mount={digest}",
+            f"mount={digest}&From=acme_team/theirs",
+            f"mount={digest}&from%00=acme_team/theirs",
+            f"mount={digest}&mount={digest}&from=team/app",
+        ):
+            target = f"/v2/team/mine/blobs/uploads/?{query}"
+            reply = self.https.request("POST", target, authorization)
+            self.assertEqual(reply.status, 202, query)
+        requests = self.upstream_requests_until("/v2/acme_team/mine/blobs/uploads/")
+        self.assertEqual(mounts(requests, "acme_team/mine"), [])
+        target = f"/v2/team/mine/blobs/uploads/?mount={digest}#&from=team/app"
+        reply = self.https.request("POST", target, authorization)
+        self.assertEqual(reply.status, 400, reply)
 
     def test_from_a_name_that_is_not_mapped(self) -> None:
         """It ends as an ordinary upload too: the upstream is not asked about it."""
@@ -153,3 +199,26 @@ class ClientMountTests(RegbrokerTestCase):
         self.assert_done(containerd.push(mine, pulled, *self.as_user("carol")))
         requests = self.upstream_requests_until("/v2/acme_team/mine/manifests/1")
         self.assertNotEqual(uploads(requests, "acme_team/mine"), [])
+
+
+class LocalMountTests(BareRegistryTestCase):
+    """Accounts, rights and tokens of regbroker's own before a registry without any."""
+
+    def test_token_that_lacks_from(self) -> None:
+        """Who may pull there gets a mount after one 401; who may not, an upload."""
+        image = self.make_image()
+        self.put_upstream(image, "mirror/lib_base:1", "people/bob/x:1")
+        layer = image.layer_digests[0]
+        for source, status in (("lib/base", 201), ("home/bob/x", 202)):
+            query = f"?mount={layer}&from={source}"
+            push = "repository:team/copy:pull,push"
+            narrow = self.post_upload("team/copy", self.token("alice", push), query)
+            self.assert_oci_error(narrow, 401, "UNAUTHORIZED")
+            challenge = narrow.challenge()
+            self.assertEqual(challenge["error"], "insufficient_scope")
+            scopes = challenge["scope"].split()
+            self.assertEqual(scopes, [push, f"repository:{source}:pull"])
+            wide = self.token("alice", *scopes)
+            for _ in range(2):
+                reply = self.post_upload("team/copy", wide, query)
+                self.assertEqual(reply.status, status, reply)

@@ -20,6 +20,7 @@ from regbroker.mapping import Mapping
 from regbroker.names import Action, parse_path
 from regbroker.observe import Event
 from regbroker.policies import Policy
+from regbroker.queries import Query
 from regbroker.realms import parse_realm
 from regbroker.rules import parse_rule
 from regbroker.web.admission import LocalGate, UpstreamGate
@@ -177,12 +178,12 @@ class LocalGateTests(GateTestCase):
         """Without the right to pull there, it is an upload."""
         for source, mounts in (("team/app", True), ("team/other", False)):
             given = exchange("POST", UPLOADS)
-            given.query = f"mount=sha256:1&from={source}"
+            given.query = Query(f"mount=sha256:1&from={source}")
             given.mounts(MAPPING.route(source), source)
             alice = visitor("alice", Action.PULL, Action.PUSH)
             self.result(self.gate(alice).admit(given))
             self.assertEqual(given.mounted_from is not None, mounts)
-            self.assertEqual("mount" in given.query, mounts)
+            self.assertEqual("mount" in str(given.query), mounts)
 
     def test_visible(self) -> None:
         """The broker says what is seen."""

@@ -168,6 +168,7 @@ class UnchangedTests(ProxyTestCase):
             {
                 b"x-bar",
                 b"date",
+                b"docker-content-digest",
                 b"server",
                 b"content-length",
                 b"docker-distribution-api-version",

@@ -394,7 +394,7 @@ class ChainTests(FollowingTestCase):
             await self.redirected(
                 BLOB,
                 "Authorization: Bearer t",
-                "X-More: 1",
+                "OCI-More: 1",
                 location=location,
                 more=(f"Docker-Content-Digest: {DIGEST}", "OCI-Subject: sha256:1"),
             )

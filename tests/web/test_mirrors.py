@@ -12,6 +12,7 @@ from tests.wire import Message
 
 #: A source that is asked for at the mirror, whose Host is served otherwise.
 HUB = "ns=docker.io"
+TAGS = "/v2/team/app/tags/list"
 STATE = "_state=a%2Bb%2fc==&&x=%20+"
 
 
@@ -49,7 +50,7 @@ class PickedTests(MirrorTestCase):
         """Without a source, the Host decides; nothing is said of one."""
         for target in (MANIFEST, f"{MANIFEST}?NS=docker.io"):
             asked = await self.asked(target)
-            self.assertEqual(asked, target.replace("team", "acme_team") + " -")
+            self.assertEqual(asked, "/v2/acme_team/app/manifests/1.0 -")
         asked = await self.asked(MANIFEST, "hub.test")
         self.assertEqual(asked, "/v2/hub_team/app/manifests/1.0 -")
 
@@ -75,8 +76,8 @@ class PickedTests(MirrorTestCase):
         """What else is in the query goes up byte for byte."""
         for query in (f"{HUB}&{STATE}", f"{STATE}&{HUB}", f"{HUB}&{STATE}&{HUB}"):
             self.assertEqual(
-                await self.asked(f"{MANIFEST}?{query}"),
-                f"/v2/hub_team/app/manifests/1.0?{STATE} docker.io",
+                await self.asked(f"/v2/team/app/referrers/{DIGEST}?{query}"),
+                f"/v2/hub_team/app/referrers/{DIGEST}?{STATE} docker.io",
             )
 
     async def test_own(self) -> None:
@@ -193,9 +194,9 @@ class NoTableTests(ProxyTestCase):
             self.assertIn("known here: none", reply.message)
             self.assertIsNone(reply.header(b"OCI-Namespace"))
         self.assertEqual(self.upstream.calls, [])
-        call = await self.relayed("GET", f"{MANIFEST}?a=1&ns=registry.test&b=2")
-        self.assertEqual(call.target, "/v2/acme_team/app/manifests/1.0?a=1&b=2")
-        call.reply(200)
+        call = await self.relayed("GET", f"{TAGS}?n=1&ns=registry.test&last=2")
+        self.assertEqual(call.target, "/v2/acme_team/app/tags/list?n=1&last=2")
+        call.reply(200, body=b"{}")
         reply = await self.client.reply()
         self.assertEqual(reply.header(b"OCI-Namespace"), b"registry.test")
         reply = await self.client.ask("GET", "/auth/docker.io")

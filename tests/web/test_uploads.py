@@ -14,6 +14,7 @@ from tests.proxycase import (
     TLSUpstream,
 )
 from tests.scripted import Call, response
+from tests.test_querytable import NO_MOUNTS
 from tests.wire import Flood, Message
 
 EXPECT = "Expect: 100-continue"
@@ -112,6 +113,65 @@ class QueryTests(ProxyTestCase):
         self.assertTrue(call.target.endswith("?_state=a;b"))
         call.reply(201)
         self.assertEqual((await self.client.reply()).status, 201)
+
+
+class ListedQueryTests(ProxyTestCase):
+    """The query of an upload is made of what it may hold."""
+
+    async def test_no_mount(self) -> None:
+        """What is no checked mount is an ordinary upload."""
+        for query in NO_MOUNTS:
+            call = await self.relayed("POST", f"{UPLOADS}?{query}", "Content-Length: 0")
+            self.assertEqual(call.target, "/v2/acme_team/app/blobs/uploads/", query)
+            call.reply(202, "Location: /v2/acme_team/app/blobs/uploads/id")
+            self.assertEqual((await self.client.reply()).status, 202)
+
+    async def test_mount(self) -> None:
+        """One that is gets the upstream's name, whatever else was said."""
+        target = f"{UPLOADS}?x=1&mount={DIGEST}&from=team/other&From=a"
+        call = await self.relayed("POST", target, "Content-Length: 0")
+        self.assertEqual(
+            call.target,
+            f"/v2/acme_team/app/blobs/uploads/?mount={DIGEST}&from=acme_team/other",
+        )
+        call.reply(201)
+        self.assertEqual((await self.client.reply()).status, 201)
+
+    async def test_later(self) -> None:
+        """The state of an upload stays, and nothing is mounted with it."""
+        for method in ("PATCH", "PUT", "GET", "DELETE"):
+            target = f"{UPLOAD}?_state=a%2Fb&mount={DIGEST}&from=own/repo"
+            call = await self.relayed(method, target, "Content-Length: 0")
+            self.assertEqual(
+                call.target, "/v2/acme_team/app/blobs/uploads/id?_state=a%2Fb"
+            )
+            call.reply(204)
+            self.assertEqual((await self.client.reply()).status, 204)
+
+    async def test_fragment(self) -> None:
+        """A '#' has no place in a target, wherever it stands."""
+        for target in (
+            f"{UPLOADS}?mount={DIGEST}#&from=own/repo",
+            f"{UPLOADS}#?mount={DIGEST}",
+            "/v2/#/",
+            "/auth#",
+            "/#",
+        ):
+            client = await self.connect()
+            reply = await client.ask("POST", target, "Content-Length: 0")
+            self.assertEqual((reply.status, reply.code), (400, "UNSUPPORTED"), target)
+        self.assertEqual(self.upstream.calls, [])
+
+    async def test_too_many_pieces(self) -> None:
+        """A query of ampersands is refused, wherever it goes; and so is a form."""
+        many = "&" * 62_000
+        for path in (MANIFEST, UPLOAD, "/v2/", "/v2/_catalog", "/auth", "/v1/search"):
+            reply = await self.client.ask("GET", f"{path}?{many}")
+            self.assertEqual((reply.status, reply.code), (400, "UNSUPPORTED"), path)
+            self.assertIn("256", reply.message)
+        reply = await self.client.ask("POST", "/auth", body=many.encode())
+        self.assertEqual((reply.status, reply.code), (400, "UNSUPPORTED"))
+        self.assertEqual(self.upstream.calls, [])
 
 
 class StallTests(ProxyTestCase):

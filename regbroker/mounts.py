@@ -1,0 +1,118 @@
+"""
+Mounts whose token does not say that its holder may pull from there.
+
+A client that takes its scopes from the 401 (as the specification has it) shows a token
+for the repository that it pushes to, and comes again with a wider one when it is told
+to. One that may not pull there, or that never asks for more, would be told so for ever;
+for it a mount is an ordinary upload (202). So a client is told once:
+
+- not when its token was asked for with that right: it is the best that it can get;
+- not when it was told the same a moment ago, whatever token it brings now.
+
+What is known of tokens of the upstream's is what was asked for here; tokens of our own
+say it themselves. On another machine, or after a restart, the worst is one 401 more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+
+#: Tokens of which it is remembered what they were asked for, and names in all.
+MAX_TOKENS = 16384
+MAX_NAMES = 65536
+
+#: A client that was told comes again at once.
+TOLD_SECONDS = 300.0
+MAX_TOLD = 4096
+
+Name = tuple[str, str]
+"""An upstream, and a repository's name there."""
+
+
+class AskedPulls:
+    """Which repositories tokens were asked for to pull from; bounded, oldest first."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._asked: OrderedDict[bytes, frozenset[Name]] = OrderedDict()
+        self._names = 0
+
+    def remember(self, token: str, names: Iterable[Name]) -> None:
+        """Note what a token was asked for; one name is no mount, and is not kept."""
+        asked = frozenset(names)
+        digest = self._digest(token)
+        # Some token services give everybody the same token, whatever is asked for.
+        before = self._asked.pop(digest, frozenset[Name]())
+        self._names -= len(before)
+        asked |= before
+        if len(asked) < 2:
+            return
+        self._asked[digest] = asked
+        self._names += len(asked)
+        while len(self._asked) > MAX_TOKENS or self._names > MAX_NAMES:
+            self._names -= len(self._asked.popitem(last=False)[1])
+
+    def has(self, token: str, name: Name) -> bool:
+        """Tell whether a token is known to have been asked for with a name."""
+        return bool(token) and name in self._asked.get(self._digest(token), ())
+
+    def _digest(self, token: str) -> bytes:
+        return hmac.digest(self._key, token.encode("utf-8", "replace"), hashlib.sha256)
+
+
+class ToldMounts:
+    """Who was told to come with a wider token; `now` returns seconds."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._told: OrderedDict[int, float] = OrderedDict()
+
+    def attempt(self, who: Hashable, mount: Hashable, can_widen: bool) -> MountAttempt:
+        """
+        Return one client's mount of one blob from one repository to another.
+
+        `can_widen` says that it has a token which was not asked for with that right,
+        as far as that is known.
+        """
+        # Hashed with a secret of the process: what clients write takes no room.
+        return MountAttempt(self, hash((who, mount)), can_widen)
+
+    def note(self, key: int) -> None:
+        """Note that somebody was told."""
+        self._told[key] = self._now()
+        self._told.move_to_end(key)
+        if len(self._told) > MAX_TOLD:
+            self._told.popitem(last=False)
+
+    def forget(self, key: int) -> None:
+        """Note that it has helped."""
+        self._told.pop(key, None)
+
+    def is_noted(self, key: int) -> bool:
+        """Tell whether somebody was told lately."""
+        told = self._told.get(key)
+        return told is not None and self._now() - told < TOLD_SECONDS
+
+
+class MountAttempt:
+    """One mount, and whether its client is to be told to come with a wider token."""
+
+    def __init__(self, told: ToldMounts, key: int, can_widen: bool) -> None:
+        self._told = told
+        self._key = key
+        self._can_widen = can_widen
+
+    def tell(self) -> bool:
+        """Tell whether to answer 401, which the client then was told."""
+        if not self._can_widen or self._told.is_noted(self._key):
+            return False
+        self._told.note(self._key)
+        return True
+
+    def succeeded(self) -> None:
+        """Note that it is mounted: this client knows how to come again."""
+        self._told.forget(self._key)

@@ -1,0 +1,170 @@
+"""
+The pages of the documentation that are printed from tables in the code.
+
+``make docs`` writes them anew; `tests.test_printed` fails when they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from regbroker.headertable import HOP_BY_HOP, OPEN, REPLIES, REQUESTS, Row, Way
+from regbroker.names import METHODS
+from regbroker.queries import MAX_PIECES
+from regbroker.querytable import TABLE
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+HEADERS = """\
+# Which headers go where
+
+Printed by `make docs` from `regbroker/headertable.py`, from which all code takes its
+decisions. *passes*: as it came. *anew*: regbroker writes it. *no*: it ends here. A name
+with a star stands for all that begin so and have no row of their own.
+
+## In both directions: these end with their connection
+
+Also what a `Connection` header names (RFC 9110, 7.6.1).
+
+{hop_by_hop}
+
+## Requests
+
+*As itself*: to an upstream where the client's account is. *As us*: to an upstream
+where regbroker speaks, with an account of its own or nobody's. *Storage*: to another
+server that an upstream redirects to, with `redirects = follow`. *Of a list*, *of an
+upload*: what differs there. *Pages*: web pages may send it (`cors-origins`). What has
+no row ends here, and so does a name with an underscore: servers behind CGI take it for
+one with a hyphen.
+
+{requests}
+
+## Replies
+
+*Client*: an upstream's reply. *Followed*: what the client is told of a redirect that is
+followed, beside what the storage says. *Storage*: a storage's reply; *busy* (429, 503)
+and *no range* (416): the same when it refuses. *Limits*: the reply of a token service,
+and of an upstream to what regbroker asks for itself. *Our body*: what differs with a
+body that regbroker writes: errors, tag lists. *Pages*: web pages may see it. What has
+no row passes from the upstream to the client, and ends here else.
+
+{replies}
+"""
+
+
+QUERIES = """\
+# What a query may hold
+
+Printed by `make docs` from `regbroker/querytable.py`, of which the query of each
+request to an upstream is made. What an endpoint knows goes up as it was written, in its
+place. It comes once, unless it may repeat: 400 otherwise, and for a value that makes no
+sense. `ns` is regbroker's own, on every path under `/v2`, and is taken out first.
+
+{queries}
+
+A query, or a form, of more than {pieces} parameters is 400, and so is a target with a
+`#`. In the query of a POST a `;` is 400, too; in the state of an upload, where `mount`
+or `from` stands behind it.
+
+Requests to a token service and to a search service are made here, of what is known:
+`service`, `scope` (may repeat), `account`, `client_id`, `offline_token`, and in a form
+`grant_type`, `access_type`, `username`, `password`, `refresh_token`; `q`, `n`, `page`.
+"""
+
+#: Kinds of messages: their columns say where a header goes after all not.
+NARROW = (Way.LIST, Way.UPLOAD, Way.OUR_BODY)
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _cell(row: Row, way: Way) -> str:
+    if row.goes(way):
+        return "" if way in NARROW else "passes"
+    return "anew" if row.anew & way else "no"
+
+
+def _header_table(rows: Sequence[Row], ways: Mapping[Way, str]) -> str:
+    """A table of headers; `ways` are its columns with their titles."""
+    others = ["" if way in NARROW else "passes" if way & OPEN else "no" for way in ways]
+    return table(
+        ["header", *ways.values(), "why"],
+        [
+            *([f"`{r.name}`", *(_cell(r, way) for way in ways), r.why] for r in rows),
+            ["any other", *others, "nobody has thought of it"],
+        ],
+    )
+
+
+def queries_page() -> str:
+    """What goes into ``queries.md``."""
+    rows = []
+    for entry in TABLE:
+        other = [e for e in TABLE if e.endpoint is entry.endpoint and e is not entry]
+        said = {method for one in other for method in one.methods}
+        left = [m for m in METHODS[entry.endpoint] if m not in said]
+        known = [
+            f"`{one.name}`{' (may repeat)' if one.may_repeat else ''}: {one.what}"
+            for one in entry.known
+        ]
+        rows.append(
+            [
+                entry.endpoint.value,
+                ", ".join(entry.methods or left),
+                "; ".join(known) or "nothing",
+                entry.others.value,
+            ]
+        )
+    return QUERIES.format(
+        pieces=MAX_PIECES,
+        queries=table(
+            ["endpoint", "methods", "what it knows", "what else comes"], rows
+        ),
+    )
+
+
+def headers_page() -> str:
+    """What goes into ``headers.md``."""
+    return HEADERS.format(
+        hop_by_hop=table(
+            ["header", "why"], ([f"`{row.name}`", row.why] for row in HOP_BY_HOP)
+        ),
+        requests=_header_table(
+            REQUESTS,
+            {
+                Way.CLIENT: "as itself",
+                Way.OURS: "as us",
+                Way.TO_STORAGE: "storage",
+                Way.LIST: "of a list",
+                Way.UPLOAD: "of an upload",
+                Way.PAGE_SENDS: "pages",
+            },
+        ),
+        replies=_header_table(
+            REPLIES,
+            {
+                Way.REPLY: "client",
+                Way.FOLLOWED: "followed",
+                Way.FROM_STORAGE: "storage",
+                Way.BUSY: "busy",
+                Way.NO_RANGE: "no range",
+                Way.LIMITS: "limits",
+                Way.OUR_BODY: "our body",
+                Way.PAGE_SEES: "pages",
+            },
+        ),
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "headers.md": headers_page,
+    "queries.md": queries_page,
+}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
