@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
 
 from tests.habits import Manners
+from tests.listing import Listing
 
 from .certificates import Authority
 from .threaded import TlsServer
@@ -52,12 +53,14 @@ class Moody:
     """`https://127.0.0.1:PORT` in front of a registry that speaks plain HTTP.
 
     The port stays the same, also while connections to it are refused. With `manners`,
-    it speaks of logins and rights as those say, and lets the rest pass.
+    it speaks of logins and rights as those say, and lets the rest pass. With
+    `catalog`, that is what it lists.
     """
 
     def __init__(self, authority: Authority, registry_port: int) -> None:
         self.registry_port = registry_port
         self.manners: Manners | None = None
+        self.catalog: Listing | None = None
         self._mood = Mood()
         self._seen: list[Seen] = []
         self._lock = threading.Lock()
@@ -149,6 +152,10 @@ class _MoodyHandler(BaseHTTPRequestHandler):
                 headers = dict(line.split(": ", 1) for line in answer.headers)
                 self._reply(answer.status, headers, answer.body)
                 return
+        path, _, query = self.path.partition("?")
+        if self.moody.catalog is not None and path == "/v2/_catalog":
+            self._list(self.moody.catalog, query)
+            return
         if mood.status is None:
             self._pass_on(body)
             return
@@ -166,6 +173,14 @@ class _MoodyHandler(BaseHTTPRequestHandler):
         self._reply(mood.status, {**kind, **mood.headers}, document)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+
+    def _list(self, catalog: Listing, query: str) -> None:
+        status, names, following = catalog.page(query)
+        self._record(status, False)
+        headers = {"Content-Type": "application/json"}
+        if following is not None:
+            headers["Link"] = f'</v2/_catalog?{following}>; rel="next"'
+        self._reply(status, headers, json.dumps({"repositories": names}).encode())
 
     def _pass_on(self, body: bytes) -> None:
         connection = http.client.HTTPConnection(

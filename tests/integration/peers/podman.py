@@ -78,9 +78,10 @@ class Podman:
         done = self.run("image", "inspect", "--format", "{{.Digest}}", image)
         return done.stdout.strip()
 
-    def search(self, term: str) -> list[str]:
-        """The names that `podman search HOST/TERM` finds."""
-        done = self.run("search", "--format", "{{.Name}}", term)
+    def search(self, term: str, limit: int = 25) -> list[str]:
+        """The names that `podman search HOST/TERM` finds, `limit` at most."""
+        most = ("--limit", str(limit))
+        done = self.run("search", *most, "--format", "{{.Name}}", term)
         if done.status != 0:
             raise AssertionError(f"podman search failed:\n{done.output}")
         return sorted(done.stdout.split())
