@@ -180,6 +180,8 @@ class Manners:
         found = self.moods.pop(0) if self.moods else None
         if found is None:
             found = self._registry(method, path, authorization)
+        if found is None and method == "POST":
+            found = self._mount(query, authorization)
         self.requests.append((method, target, found.status if found else 200))
         return found
 
@@ -214,6 +216,14 @@ class Manners:
         if user is None:
             return self._challenge(scope)
         return None if name in self.rights.get(user, ()) else self._lacking(scope)
+
+    def _mount(self, query: str, authorization: str) -> Answer | None:
+        """Refuse a mount from what this may not read; many registries do."""
+        given = dict(parse_qsl(query))
+        if "mount" not in given or "from" not in given:
+            return None
+        target = f"/v2/{given['from']}/blobs/{given['mount']}"
+        return self._registry("GET", target, authorization)
 
     def _who(self, authorization: str) -> str | Answer | None:
         """Who brings this: a user, nobody (None), or the answer to a bad login."""

@@ -241,6 +241,24 @@ class KindsTests(KindsTestCase):
         self.assertEqual(loud, [])
         self.assertEqual((await self.at("own")).status, 200)
 
+    async def test_mount(self) -> None:
+        """One from where our account may not read becomes an upload."""
+        mount = f"{UPLOADS}?mount=sha256:{'0' * 64}&from=team/"
+        for habit in CLEAR:
+            for kind in ("own", "more"):
+                await self.start_own(habit)
+                await self.at(kind)
+                for name in ("app", "secret"):
+                    self.manners.forget()
+                    with capturedLogs() as events:
+                        reply = await self.at(kind, mount + name, "POST")
+                    about = habit.name, kind, name
+                    self.assertEqual(reply.status, 202, (about, reply.body))
+                    asked = len(self.manners.asked("/uploads/"))
+                    self.assertLessEqual(asked, 1 if name == "app" else 2, about)
+                    loud = [e for e in events if e["log_level"] >= LogLevel.warn]
+                    self.assertEqual(list(map(formatEvent, loud)), [], about)
+
     async def test_ping_of_ours(self) -> None:
         """Where accounts are in front, the ping asks, whatever the upstream's says."""
         for habit in (NEXUS, NEXUS_TOKENS, ZOT_OPEN):
