@@ -9,6 +9,7 @@ public is not: the lists below are those of IANA's special-purpose registries
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from ipaddress import (
     IPv4Address,
@@ -61,6 +62,38 @@ _6TO4 = IPv6Network("2002::/16")
 
 #: Interface identifiers of ISATAP, without the IPv4 address behind them.
 _ISATAP = (0x00005EFE, 0x02005EFE)
+
+
+#: Domains that end at the edge of a network: RFC 6761, 6762 and 8375, ICANN's
+#: "internal", and what people have used in their place.
+_NOT_PUBLIC_DOMAINS = (
+    "corp",
+    "home",
+    "home.arpa",
+    "internal",
+    "intranet",
+    "lan",
+    "local",
+    "localdomain",
+    "localhost",
+    "private",
+)
+
+
+def is_public_host(host: str) -> bool:
+    """
+    Tell whether a host, as it stands in a URL, looks like one of the public internet.
+
+    An address must be public; a name must have a dot, and not end in a domain that
+    is private by convention. What a name resolves to is not asked.
+    """
+    host = host.strip("[]").rstrip(".").lower()
+    # A last label of digits is that of an address, in whatever form (WHATWG URL).
+    if ":" in host or re.search(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)$", host):
+        return is_public(host)
+    return "." in host and not f".{host}".endswith(
+        tuple(f".{domain}" for domain in _NOT_PUBLIC_DOMAINS)
+    )
 
 
 def is_public(address: str) -> bool:

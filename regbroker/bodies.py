@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from regbroker.causes import Cause
-from regbroker.errors import UpstreamMalformed, code_for_status
+from regbroker.errors import UpstreamMalformed
+from regbroker.names import Endpoint, error_code
 
 ToPublic = Callable[[str], str | None]
 
@@ -169,12 +170,14 @@ class Wording:
         return public_name
 
 
-def error_body(status: int, body: bytes, wording: Wording) -> bytes:
+def error_body(
+    status: int, body: bytes, wording: Wording, endpoint: Endpoint | None = None
+) -> bytes:
     """
     Return an upstream's error as an OCI document with public names.
 
     What is no such document (HTML, plain text, nothing) is replaced by one
-    that says the same as the status.
+    that says the same as the status, at this endpoint of the API if there is one.
     """
     try:
         document = parse_object(body)
@@ -192,7 +195,8 @@ def error_body(status: int, body: bytes, wording: Wording) -> bytes:
         ),
         f"the upstream registry answered with status {status}",
     )
-    return _dump({"errors": [{"code": code_for_status(status), "message": message}]})
+    code = error_code(status, endpoint)
+    return _dump({"errors": [{"code": code, "message": message}]})
 
 
 def _dump(document: Any) -> bytes:

@@ -22,32 +22,24 @@ then reads what Twisted has spooled.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any, cast
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
 from twisted.web.http_headers import Headers
 from twisted.web.server import Request, Site
 
 from regbroker.bodywatch import BodyWatch
 from regbroker.causes import Cause
-from regbroker.errors import BadRequest, BodyTooSlow, HeadersTooLarge, HTTPError
+from regbroker.errors import BodyTooSlow, HTTPError
 from regbroker.headers import connection_options
+from regbroker.malformed import MalformedRequests
 from regbroker.pace import Pace
 from regbroker.requestbody import ClientGone, StreamedBody
-
-#: Request line and headers together. Cloud registries issue bearer tokens of
-#: 16 KiB, and a token request may name dozens of scopes in its query.
-MAX_HEADERS_BYTES = 64 * 1024
-
-#: Headers of one request; browsers and registry clients send fewer than 30.
-MAX_HEADERS = 100
+from regbroker.strictchannel import StrictChannel
 
 #: What is read and thrown away of a body that nobody wanted, so that the
-#: connection can be kept for the next request, or at least its reply be read.
+#: connection can be kept for the next request.
 MAX_DRAIN_BYTES = 1024 * 1024
 DRAIN_SECONDS = 5.0
 
@@ -133,28 +125,21 @@ class StreamingRequest(Request):
         self.process()
 
 
-class StreamingChannel(HTTPChannel):
+class StreamingChannel(StrictChannel):
     """
     The server's side of one connection: HTTP/1.1 and nothing else.
 
-    Adds to Twisted's own: bounds that fit registries, refusals as OCI JSON,
-    and patience with bodies that nobody wanted.
+    Adds to `StrictChannel` patience with bodies that nobody wanted.
     """
 
-    MAX_LENGTH = MAX_HEADERS_BYTES
-    totalHeadersSize = MAX_HEADERS_BYTES
-    maxHeaders = MAX_HEADERS
-
     requests: list[StreamingRequest]
-    callLater: Callable[..., IDelayedCall]
 
     def __init__(self) -> None:
         super().__init__()
         self._first_bytes = True
         self._headers_since: float | None = None
-        self._refused = False
         self._unfinished: StreamingRequest | None = None
-        self._lingering: IDelayedCall | None = None
+        self._draining: IDelayedCall | None = None
 
     def dataReceived(self, data: bytes) -> None:
         """Parse; hang up on a client that speaks TLS where there is none."""
@@ -163,10 +148,10 @@ class StreamingChannel(HTTPChannel):
             if data.startswith(_TLS_HANDSHAKE) and not self.isSecure():
                 # It has no line end, and both sides would wait for ever:
                 # podman and skopeo try TLS first, also when told not to.
-                cast(Any, self.transport).abortConnection()
+                self.hang_up("TLS, on a port that has none")
                 return
-        if self.line_mode and self._headers_take_too_long():
-            cast(Any, self.transport).abortConnection()
+        if self.line_mode and not self.is_ending and self._headers_take_too_long():
+            self.hang_up(f"the headers have no end after {HEADER_SECONDS:g} s")
             return
         super().dataReceived(data)
 
@@ -244,9 +229,14 @@ class StreamingChannel(HTTPChannel):
         if request.body.complete:
             self._go_on(request)
             return
-        self._unfinished = request
         request.body.discard()
-        self._linger()
+        if not self.persistent:
+            # As the reply has announced.
+            self.loseConnection()
+            return
+        self._unfinished = request
+        self._drained = 0
+        self._draining = self.callLater(DRAIN_SECONDS, self._end_draining)
 
     def _go_on(self, request: StreamingRequest) -> None:
         # While a body comes it is watched, and the timeout is off: it is to be on
@@ -265,15 +255,8 @@ class StreamingChannel(HTTPChannel):
         """Go on, if the reply to `request` went out before its body was in."""
         if self._unfinished is request:
             self._unfinished = None
-            self._stop_lingering()
+            self._stop_draining()
             self._go_on(request)
-
-    def loseConnection(self) -> None:
-        """Close; a peer that does not play along is not waited for."""
-        if self._abortingCall is None and self.transport is not None:
-            self._abortingCall = self.callLater(CLOSE_SECONDS, self.forceAbortClient)
-        self.setTimeout(None)
-        super().loseConnection()
 
     def _can_drain(self, body: StreamedBody) -> bool:
         missing = body.bytes_missing
@@ -282,96 +265,28 @@ class StreamingChannel(HTTPChannel):
             return missing == 0
         return missing is not None and missing <= MAX_DRAIN_BYTES
 
-    def _linger(self) -> None:
-        self._drained = 0
-        self._lingering = self.callLater(DRAIN_SECONDS, self._end_lingering)
-
-    def _end_lingering(self) -> None:
-        self._lingering = None
+    def _end_draining(self) -> None:
+        self._draining = None
         self.loseConnection()
 
-    def _stop_lingering(self) -> None:
-        if self._lingering is not None:
-            self._lingering.cancel()
-            self._lingering = None
-
-    # Requests that cannot be parsed.
-
-    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
-        # Python refuses to make numbers of thousands of digits.
-        if header == b"Content-Length" and len(data) > MAX_LENGTH_DIGITS:
-            return bool(self._failChooseTransferDecoder())
-        return bool(super()._maybeChooseTransferDecoder(header, data))
-
-    def lineLengthExceeded(self, line: bytes) -> None:
-        """Refuse a request line or header that does not fit."""
-        self._refuse(HeadersTooLarge(_too_large_message()))
-
-    def _respondToBadRequestAndDisconnect(self) -> None:
-        if (
-            self._receivedHeaderSize > self.totalHeadersSize
-            or self._receivedHeaderCount > self.maxHeaders
-        ):
-            self._refuse(HeadersTooLarge(_too_large_message()))
-        else:
-            self._refuse(BadRequest("this is not a well-formed HTTP/1.1 request"))
-
-    def _refuse(self, error: HTTPError) -> None:
-        if self._refused:
-            return
-        self._refused = True
-        started = any(request.startedWriting for request in self.requests)
-        requests, self.requests = self.requests, []
-        for request in requests:
-            if hasattr(request, "body"):
-                request.connectionLost(Failure(error))
-        transport = cast(Any, self.transport)
-        if started:
-            # A second status line would be read as part of the first reply.
-            transport.abortConnection()
-            return
-        body = error.body()
-        transport.write(
-            b"HTTP/1.1 %d %b\r\n"
-            % (error.status, reason_phrase(error.status))
-            + b"Content-Type: application/json\r\n"
-            b"Docker-Distribution-Api-Version: registry/2.0\r\n"
-            b"Connection: close\r\n"
-            b"Content-Length: %d\r\n\r\n" % len(body) + body
-        )
-        self.setTimeout(None)
-        self._linger()
-        self.setRawMode()
+    def _stop_draining(self) -> None:
+        if self._draining is not None:
+            self._draining.cancel()
+            self._draining = None
 
     def rawDataReceived(self, data: bytes) -> None:
-        """Throw away what follows a refusal; count what is being drained."""
-        if self._lingering is not None:
+        """Count what is being drained."""
+        if self._draining is not None:
             self._drained += len(data)
             if self._drained > MAX_DRAIN_BYTES:
-                self._stop_lingering()
+                self._stop_draining()
                 self.loseConnection()
-        if not self._refused:
-            super().rawDataReceived(data)
+        super().rawDataReceived(data)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Tell the requests, and forget the timers."""
-        self._stop_lingering()
+        self._stop_draining()
         super().connectionLost(reason)
-
-
-def reason_phrase(status: int) -> bytes:
-    """Return the standard reason phrase of a status, or nothing."""
-    try:
-        return HTTPStatus(status).phrase.encode()
-    except ValueError:
-        return b""
-
-
-def _too_large_message() -> str:
-    return (
-        f"the request line and headers exceed {MAX_HEADERS_BYTES} bytes "
-        f"or {MAX_HEADERS} headers"
-    )
 
 
 class StreamingSite(Site):
@@ -389,6 +304,12 @@ class StreamingSite(Site):
     ) -> None:
         super().__init__(resource, timeout=pace.silence, reactor=reactor)
         self.pace = pace
+        self.malformed = MalformedRequests(cast(Any, self).reactor)
+
+    def stopFactory(self) -> None:
+        """Tell what is still to be told."""
+        self.malformed.stop()
+        super().stopFactory()
 
     def acceptableProtocols(self) -> list[bytes]:
         """Offer HTTP/1.1 alone in ALPN: Twisted's HTTP/2 is ten times slower."""

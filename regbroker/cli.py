@@ -10,6 +10,7 @@ from regbroker import __version__
 from regbroker.advice import warnings
 from regbroker.config import Config
 from regbroker.errors import ConfigurationError, HTTPError
+from regbroker.publichosts import is_served
 from regbroker.service import load_config
 
 
@@ -53,6 +54,9 @@ def _explain(config: Config, image: str) -> int:
     registry = found.get(mirror or bare_host) or found.get("*")
     if registry is None:
         print(f"{bare_host}: no [registry {bare_host}] section", file=sys.stderr)
+        return 1
+    if mirror is None and not is_served(bare_host, registry.hosts):
+        print(f"{bare_host}: not among the hosts of [registry *]", file=sys.stderr)
         return 1
     if mirror is not None:
         print(f"[regbroker] ns: {host} is served by [registry {mirror}]")

@@ -64,6 +64,9 @@ class UpstreamConfig:
     `search_url` is the URL before ``/search``. Our own account is `username` with the
     password in `password_file` or the environment variable `password_env`, or what
     `credential_helper` says of `credential_server`, empty for docker's name of it.
+    `redirect_paths` begin paths of the upstream's own host where redirects are
+    followed; `show_address`, one of `redirects.SHOW_ADDRESS`, says whether clients may
+    be told where it is.
     """
 
     name: str
@@ -85,6 +88,8 @@ class UpstreamConfig:
     search_url: str | None = None
     password_env: str = ""
     credential_server: str = ""
+    redirect_paths: tuple[str, ...] = ()
+    show_address: str = "if-public"
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,8 @@ class RegistryConfig:
     Without `accounts` they are those of the upstreams in `trusted_upstreams`,
     to which clients' credentials are sent, and to no other. `lent_actions` are
     those that our own account at an upstream lends to clients that have no
-    credentials for it.
+    credentials for it. `hosts` are those that ``*`` stands for, also as
+    ``*.DOMAIN``; all when empty.
     """
 
     host: str
@@ -140,6 +146,7 @@ class RegistryConfig:
     redirects: str = "pass"
     writes: str = "allow"
     cors_origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
     @property
     def upstreams(self) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ on `Agent` itself, for what a relay must know and `Agent` does not tell:
 - A reply that ends with its connection is complete only when that connection
   was closed in order.
 - The request target is written byte for byte.
+- A header with a control character is no header (RFC 9110, 5.5): some client behind
+  us would see two in it.
 
 `HTTP11ClientProtocol` and its `Request` are imported from a private module of
 Twisted; `tests/test_connections.py` holds what is relied upon.
@@ -73,6 +75,7 @@ from regbroker.errors import (
 )
 from regbroker.headers import Header, connection_options
 from regbroker.origins import Origin
+from regbroker.replyheaders import UnsoundHeader, check_as_they_come
 
 #: Idle connections kept; more would only be opened again under load.
 MAX_IDLE_CONNECTIONS = 64
@@ -387,6 +390,8 @@ async def _send(
     connection.header_bytes = 0
     answered = connection.request(request)
     parser: Any = connection._parser
+    if parser is not None:
+        check_as_they_come(parser)
     try:
         response = await answered
     except Exception as error:
@@ -435,6 +440,11 @@ def converted_error(
     _log.warn(
         "{what}, {origin}: {reason}", what=what, origin=str(origin), reason=described
     )
+    if any(isinstance(reason, UnsoundHeader) for reason in reasons):
+        return UpstreamMalformed(
+            f"what {what} answered has a control character in a header",
+            cause=cause_of(what, Kind.MALFORMED),
+        )
     unreachable, idle = cause_of(what, Kind.UNREACHABLE), cause_of(what, Kind.IDLE)
     if any(isinstance(reason, SSL.Error) for reason in reasons):
         return UpstreamUnavailable(

@@ -68,10 +68,12 @@ class Discovery:
         self._ping = _Told()
         self._repository = _Told()
 
-    def pinged(self, challenges: tuple[Challenge, ...]) -> Knowledge:
-        """Note what the ping is challenged with, nothing if it passes."""
+    def pinged(self, challenges: tuple[Challenge, ...], problem: str = "") -> Knowledge:
+        """Note what the ping is challenged with, nothing if it passes or has none."""
         self._challenges = challenges
         self._ping = self._told(challenges, "/v2/")
+        if problem:
+            self._ping = _Told(problem=problem)
         return self.known
 
     def challenged(

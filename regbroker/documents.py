@@ -25,6 +25,7 @@ from regbroker.causes import Cause, Kind, cause_of
 from regbroker.connections import converted_error, was_cancelled
 from regbroker.errors import UpstreamMalformed
 from regbroker.origins import Origin, parse_origin
+from regbroker.replyheaders import check_headers
 from regbroker.tls import Trust
 from regbroker.upstreams import USER_AGENT
 
@@ -99,6 +100,7 @@ class Documents:
                 unbuffered=True,
             )
             body = await self._read(response)
+            check_headers(response.headers)
             return Document(response.code, response.headers, body)
 
         try:

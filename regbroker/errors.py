@@ -13,6 +13,7 @@ Everything that regbroker itself can refuse or fail at, as one tree::
         |   |-- Unauthorized          401  UNAUTHORIZED
         |   |-- Denied                403  DENIED
         |   |-- NameUnknown           404  NAME_UNKNOWN
+        |   |-- UploadUnknown         404  BLOB_UPLOAD_UNKNOWN
         |   |-- EndpointUnknown       404  UNSUPPORTED
         |   |-- MethodNotAllowed      405  UNSUPPORTED
         |   |-- BodyTooSlow           408  UNKNOWN
@@ -162,6 +163,13 @@ class NameUnknown(ClientError):
     code = "NAME_UNKNOWN"
 
 
+class UploadUnknown(ClientError):
+    """The upload is none that was begun here, or the key that sealed it is gone."""
+
+    status = 404
+    code = "BLOB_UPLOAD_UNKNOWN"
+
+
 class EndpointUnknown(ClientError):
     """The path is no endpoint of the distribution API."""
 
@@ -266,15 +274,19 @@ class UpstreamMalformed(UpstreamError):
 
 class RedirectRefused(UpstreamError):
     """
-    The upstream redirects to where regbroker does not follow.
+    The upstream redirects to where regbroker does not lead or follow.
 
-    `why` is for the log: a client is not told what lies behind.
+    `why` is for the log: a client is not told what lies behind, `message` at most.
     """
 
     cause = Cause.REDIRECT_REFUSED
 
-    def __init__(self, why: str) -> None:
-        super().__init__("the upstream redirects to where regbroker does not follow")
+    def __init__(
+        self,
+        why: str,
+        message: str = "the upstream redirects to where regbroker does not follow",
+    ) -> None:
+        super().__init__(message)
         self.why = why
 
 
@@ -365,7 +377,7 @@ CODES_BY_STATUS = {
     404: "NAME_UNKNOWN",
     405: "UNSUPPORTED",
     413: "SIZE_INVALID",
-    416: "BLOB_UPLOAD_INVALID",
+    416: "UNSUPPORTED",
     429: "TOOMANYREQUESTS",
     502: "UNAVAILABLE",
     503: "UNAVAILABLE",

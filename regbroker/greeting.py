@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from regbroker.config import Config, RegistryConfig
+from regbroker.publichosts import host_to_try
 
 _EXAMPLE = "alpine:3.20"
 
@@ -27,7 +28,7 @@ def greeting(config: Config, urls: list[str]) -> str:
         return "\n".join([*lines, ""])
     registry = config.registries[0]
     port = url.rsplit(":", 1)[1]
-    host = "localhost" if registry.host == "*" else registry.host
+    host = host_to_try(registry.host, registry.hosts)
     name = _name_to_try(config)
     user = next(iter(config.upstreams[registry.upstreams[0]].users.items()), None)
     user_name, password = user or ("USER", "PASSWORD")

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin
 
-from regbroker.errors import RedirectRefused
+from regbroker.errors import ClientError, RedirectRefused
 from regbroker.headers import Header
+from regbroker.names import parse_path
 from regbroker.origins import Origin, parse_origin
 from regbroker.queries import split_target
 from regbroker.redirects import OwnAddress
@@ -131,6 +132,33 @@ def _resolved(here: str, reference: str) -> str:
         return here
     # A path that begins with "//" is no host: here it stands behind one.
     return urljoin(_ANY_HOST + path, reference).removeprefix(_ANY_HOST)
+
+
+def check_wants_no_login(place: Place, status: int, challenge: bytes | None) -> None:
+    """
+    Raise `RedirectRefused` where another server is a registry that wants a login.
+
+    `cr.l5d.io` and `lscr.io` redirect to one with tokens of its own. What is a
+    storage has its access in the URL.
+    """
+    path, _ = split_target(place.target)
+    if not path.startswith("/v2/") or not (
+        status == 401 or (status == 403 and challenge)
+    ):
+        return
+    try:
+        name = parse_path(path).name
+    except ClientError:
+        name = None
+    raise RedirectRefused(
+        f"it leads to another registry, {place.origin}, which wants a login of its "
+        "own"
+        + (f" for {name}" if name else "")
+        + f"; write an [upstream] with 'url = {place.origin}', and a namespace rule "
+        "that leads there instead",
+        "the upstream redirects to another registry, which wants a login of its own; "
+        "it has to be configured as an [upstream] instead",
+    )
 
 
 def storage_request_headers(headers: Iterable[Header]) -> Iterator[Header]:

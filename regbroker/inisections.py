@@ -31,6 +31,7 @@ from regbroker.pace import (
     DEFAULT_MIN_UPLOAD_RATE,
     Pace,
 )
+from regbroker.redirects import SHOW_ADDRESS
 from regbroker.tokens import ACCESS_LIFE
 
 #: docker before 1.6 speaks another protocol, and says only "Go" in its ping.
@@ -178,7 +179,10 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
         section.get("redirects", inivalues.one_of("pass", "follow"), "pass"),
         section.get("writes", inivalues.one_of("allow", "deny"), "allow"),
         section.get("cors-origins", inivalues.cors_origins, ()),
+        section.get("hosts", inivalues.public_hosts, ()),
     )
+    if host != "*" and section.gave("hosts"):
+        section.problem("hosts", f"belongs in [registry *]; this one is for {host}")
     _check_rights(section, registry, known)
     _check_short_names(section, registry)
     section.close()
@@ -255,6 +259,8 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
         section.get("search-url", inivalues.search_url, None),
         section.get("password-env", inivalues.variable, ""),
         section.get("credential-server", inivalues.credential_server, ""),
+        section.get("redirect-paths", inivalues.path_prefixes, ()),
+        section.get("show-address", inivalues.one_of(*SHOW_ADDRESS), "if-public"),
     )
     section.close()
     _check_own_account(section)

@@ -36,7 +36,14 @@ def useless_options(
         if users:
             for option, text in _useless(name, options, users, given):
                 yield f"[upstream {name}] {option}: {text}"
+    hosts = {entry.host for entry in registries}
     for entry in registries:
+        for host in entry.hosts:
+            if host in hosts:
+                yield (
+                    f"[registry {entry.host}] hosts: {host} has a section of its own, "
+                    "which serves it; take it out here"
+                )
         # With accounts of regbroker's own it is another mistake.
         if entry.lent_actions and entry.accounts is None:
             lenders = [name for name in entry.upstreams if _account(given[name])]
@@ -62,14 +69,14 @@ def _useless(
             "nobody uses it; write 'anonymous = shared' in the [registry ...] that "
             "leads here, or give that accounts of its own",
         )
-    if "redirect-hosts" in options and not any(
-        entry.redirects == "follow" for entry in users
-    ):
-        yield (
-            "redirect-hosts",
-            "no [registry ...] that leads here follows redirects; write 'redirects = "
-            "follow' there, or take it out",
-        )
+    if not any(entry.redirects == "follow" for entry in users):
+        for option in ("redirect-hosts", "redirect-paths"):
+            if option in options:
+                yield (
+                    option,
+                    "no [registry ...] that leads here follows redirects; write "
+                    "'redirects = follow' there, or take it out",
+                )
     # With several, a ping goes on to the next, whatever the rules say of names.
     if "answer-timeout" in options and all(
         len(entry.upstreams) == 1 for entry in users

@@ -19,6 +19,7 @@ from regbroker.ldapurl import LdapUrl, parse_ldap_url
 from regbroker.mapping import Mapping
 from regbroker.names import is_name
 from regbroker.origins import Origin, parse_origin
+from regbroker.ownpaths import is_prefix
 from regbroker.realms import RealmRefused, parse_realm
 from regbroker.rules import InvalidRule, parse_rule
 
@@ -393,6 +394,32 @@ def hosts(text: str) -> tuple[str, ...]:
                 f"'{host}' is no host name; write it without scheme or port"
             )
     return tuple(host.strip("[]") for host in hosts)
+
+
+def public_hosts(text: str) -> tuple[str, ...]:
+    """Parse hosts that clients use, ``*.DOMAIN`` among them."""
+    hosts = tuple(text.lower().replace(",", " ").split())
+    if not hosts:
+        raise InvalidValue("names no host; take it out to serve every host")
+    for host in hosts:
+        if not is_host(host.removeprefix("*.")):
+            raise InvalidValue(
+                f"'{host}' is no host name; write HOST or *.DOMAIN, without scheme or "
+                "port"
+            )
+    return hosts
+
+
+def path_prefixes(text: str) -> tuple[str, ...]:
+    """Parse the beginnings of paths, separated by spaces or commas."""
+    prefixes = tuple(text.replace(",", " ").split())
+    for prefix in prefixes:
+        if not is_prefix(prefix):
+            raise InvalidValue(
+                f"'{prefix}' is not the beginning of a path outside /v2; write for "
+                "example /artifacts-downloads/"
+            )
+    return prefixes
 
 
 def seconds(text: str) -> float:

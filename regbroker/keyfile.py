@@ -123,5 +123,10 @@ def thumbprint(key: PublicKey) -> str:
     return _base64url(hashlib.sha256(text.encode("ascii")).digest())
 
 
+def secret_of(key: PrivateKey) -> bytes:
+    """Return the secret number in a key, 32 bytes, to derive other keys from."""
+    return key.private_numbers().private_value.to_bytes(32, "big")
+
+
 def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

@@ -19,6 +19,7 @@ from regbroker.errors import (
     MethodNotAllowed,
     NameInvalid,
     TagInvalid,
+    code_for_status,
 )
 
 #: distribution refuses longer names; so do most registries' databases.
@@ -87,6 +88,14 @@ WANTED_ACTIONS = {
 }
 
 _ACTIONS = {"GET": Action.PULL, "HEAD": Action.PULL, "DELETE": Action.DELETE}
+
+
+def error_code(status: int, endpoint: Endpoint | None) -> str:
+    """Return the OCI code for an error of an endpoint, or of none of the API."""
+    if status == 416 and endpoint is Endpoint.UPLOAD:
+        # A chunk out of order. Elsewhere it is about what a reader wants.
+        return "BLOB_UPLOAD_INVALID"
+    return code_for_status(status)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,11 @@ from regbroker.authorizing import Authorizer
 from regbroker.broker import Broker
 from regbroker.bundlebroker import BundleBroker
 from regbroker.bundles import Bundles
+from regbroker.carried import CarriedUploads
 from regbroker.config import RegistryConfig
 from regbroker.localparts import LocalParts
 from regbroker.policies import OURS, Policy
+from regbroker.sealing import Sealing
 from regbroker.searches import Searches
 from regbroker.upstreamparts import UpstreamService
 from regbroker.web.admission import Gate, LocalGate, UpstreamGate
@@ -48,16 +50,19 @@ def build_registry(
     upstreams: Mapping[str, UpstreamService],
     local: LocalParts | None,
     reactor: Any,
+    seal: Sealing,
 ) -> Registry:
     """
     Return one ``[registry HOST]``.
 
     `upstreams` are all of the configuration's, by name; `local` has the accounts
-    of registries that have their own.
+    of registries that have their own; `seal` is for what clients carry for us.
     """
     services = {name: upstreams[name] for name in entry.upstreams}
+    uploads = CarriedUploads(seal, entry.host)
     candidates = {
-        name: _candidate(entry, service, reactor) for name, service in services.items()
+        name: _candidate(entry, service, reactor, uploads)
+        for name, service in services.items()
     }
     bundles = Bundles(secrets.token_bytes(32), time.time)
     if entry.accounts is not None:
@@ -76,6 +81,7 @@ def build_registry(
         entry.public_url,
         _search(entry, services.values(), accounts.permission),
         CrossOrigin(entry.cors_origins, read_only) if entry.cors_origins else None,
+        entry.hosts,
     )
 
 
@@ -139,7 +145,10 @@ def _search(
 
 
 def _candidate(
-    entry: RegistryConfig, service: UpstreamService, reactor: Any
+    entry: RegistryConfig,
+    service: UpstreamService,
+    reactor: Any,
+    uploads: CarriedUploads,
 ) -> Candidate:
     upstream = service.upstream
     policy = _policy(entry, upstream.name)
@@ -153,8 +162,8 @@ def _candidate(
     )
     return Candidate(
         upstream,
-        Asking(upstream, authorizer, reactor),
-        Answering(upstream, entry.token_path, reactor),
+        Asking(upstream, authorizer, reactor, uploads),
+        Answering(upstream, entry.token_path, reactor, uploads),
         Following(upstream, reactor) if entry.redirects == "follow" else None,
         policy,
     )

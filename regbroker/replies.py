@@ -12,8 +12,8 @@ from typing import Any
 
 from twisted.web.server import Request
 
-from regbroker.channel import reason_phrase
 from regbroker.errors import HTTPError
+from regbroker.strictchannel import reason_phrase
 
 API_VERSION = (b"Docker-Distribution-Api-Version", b"registry/2.0")
 SERVER = b"regbroker"

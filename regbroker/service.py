@@ -32,6 +32,7 @@ from regbroker.ini import parse_config
 from regbroker.listening import ListeningService
 from regbroker.localparts import LocalParts, problems_with_accounts
 from regbroker.registryparts import build_registry
+from regbroker.sealparts import build_seal
 from regbroker.tls import Trust, load_certificates, self_signed
 from regbroker.upstreamparts import (
     UpstreamService,
@@ -179,8 +180,10 @@ def _build_root(
     local: LocalParts | None,
     reactor: Any,
 ) -> VirtualHosts:
+    seal = build_seal(config, reactor)
     registries = [
-        build_registry(entry, upstreams, local, reactor) for entry in config.registries
+        build_registry(entry, upstreams, local, reactor, seal)
+        for entry in config.registries
     ]
     return VirtualHosts(
         registries,
@@ -195,6 +198,7 @@ def _server_options(config: Config) -> CertificateOptions:
     if config.certificates:
         return load_certificates(config.certificates, None)
     hosts = [entry.host for entry in config.registries if entry.host != "*"]
+    hosts += [host for entry in config.registries for host in entry.hosts]
     pair = self_signed(Path(config.state_directory), hosts)
     return load_certificates((), pair)
 

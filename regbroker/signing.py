@@ -14,14 +14,20 @@ import hashlib
 import json
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import jwt
 
 from regbroker.errors import BadRequest, StateError
-from regbroker.keyfile import PrivateKey, PublicKey, parse_keys, thumbprint
+from regbroker.keyfile import (
+    PrivateKey,
+    PublicKey,
+    parse_keys,
+    secret_of,
+    thumbprint,
+)
 from regbroker.scopes import Scope
 from regbroker.tokens import (
     ACCESS_LIFE,
@@ -76,7 +82,7 @@ class SigningKeys:
         except ValueError as error:
             raise StateError(str(error)) from None
         self._current = _by_kid(self._keys)
-        self._left: dict[str, tuple[PublicKey, float]] = {}
+        self._left: dict[str, tuple[PrivateKey, float]] = {}
 
     def sign(self, type: str, payload: bytes) -> str:
         """Return a JWS with this ``typ``, signed with the file's first key."""
@@ -91,9 +97,18 @@ class SigningKeys:
         if kid not in self._current and kid not in self._left:
             # Another process may have signed with what has just been added.
             self._look(at_once=True)
-        if kid in self._current:
-            return self._current[kid]
-        return self._left[kid][0] if kid in self._left else None
+        key = self._current.get(kid) or self._left.get(kid, (None, 0.0))[0]
+        return None if key is None else key.public_key()
+
+    def secrets(self, at_once: bool = False) -> Sequence[bytes]:
+        """
+        Return a secret for each key that verifies, the one that signs first.
+
+        With `at_once` the file is looked at before.
+        """
+        self._look(at_once=at_once)
+        left = [key for key, _ in self._left.values()]
+        return [secret_of(key) for key in (*self._keys, *left)]
 
     def verify(self, text: str) -> tuple[str, object, bytes]:
         """
@@ -125,8 +140,8 @@ class SigningKeys:
                 del self._left[kid]
 
 
-def _by_kid(keys: tuple[PrivateKey, ...]) -> dict[str, PublicKey]:
-    return {thumbprint(key.public_key()): key.public_key() for key in keys}
+def _by_kid(keys: tuple[PrivateKey, ...]) -> dict[str, PrivateKey]:
+    return {thumbprint(key.public_key()): key for key in keys}
 
 
 class TokenSigner:

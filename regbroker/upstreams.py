@@ -31,12 +31,14 @@ from regbroker.connections import Connections, Reply
 from regbroker.discovery import Discovery, Knowledge
 from regbroker.errors import (
     HTTPError,
+    RedirectRefused,
     TooManyRequests,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
 from regbroker.headers import Header, via
 from regbroker.origins import Origin
+from regbroker.ownpaths import check_leads_on
 from regbroker.redirects import OwnAddress
 from regbroker.resting import LONGEST_REST_SECONDS, Rests, parse_retry_after
 from regbroker.scopes import Scope
@@ -220,7 +222,12 @@ class Upstream:
         await gather_body(reply, MAX_ERROR_BYTES)
         check_answered(reply)
         assert self._discovery is not None
-        known = self._discovery.pinged(reply.challenges if reply.status == 401 else ())
+        problem = ""
+        if 300 <= reply.status < 400:
+            problem = self._redirect_problem(reply)
+        known = self._discovery.pinged(
+            reply.challenges if reply.status == 401 else (), problem
+        )
         self._note(known)
         return known
 
@@ -237,12 +244,23 @@ class Upstream:
         assert self.known is not None
         return self.known
 
+    def _redirect_problem(self, reply: Reply) -> str:
+        location = (reply.header(b"Location") or b"").decode("latin-1")
+        try:
+            check_leads_on(location, self.own_address(""), "/v2/")
+        except RedirectRefused as refused:
+            return refused.why
+        return ""
+
     def _note(self, known: Knowledge) -> None:
         if known == self.known:
             return
         self.known = known
         section = f"[upstream {self.name}]"
-        if known.problem:
+        if known.problem and not known.challenges:
+            # What stands before it has answered, which may be mended there.
+            _log.warn("{section}: {problem}", section=section, problem=known.problem)
+        elif known.problem:
             _log.error("{section}: {problem}", section=section, problem=known.problem)
         elif known.realm:
             _log.info(

@@ -233,6 +233,23 @@ class CommandTests(SynchronousTestCase):
             _, out, _ = self.run_command("explain", "-c", path, f"{other}/team/app")
             self.assertNotIn("ns:", out)
 
+    def test_explain_hosts(self) -> None:
+        """A host that [registry *] does not name is not served."""
+        several = SEVERAL.replace("[registry *]", "[registry *]\nhosts = *.b.test")
+        self.assertNotEqual(several, SEVERAL)
+        table = "[regbroker]\nns = docker.io = *\n"
+        path = self.write(table + CONFIG + several)
+        for image, expected in (
+            ("a.b.test:5000/nginx", 0),
+            ("docker.io/nginx", 0),
+            ("c.test/nginx", 1),
+            ("b.test/nginx", 1),
+        ):
+            status, _, error = self.run_command("explain", "-c", path, image)
+            self.assertEqual(status, expected, image)
+            if expected:
+                self.assertIn("not among the hosts of [registry *]", error)
+
     def test_explain_any_case(self) -> None:
         """Hosts are the same in whatever case."""
         path = self.write(CONFIG + SEVERAL)

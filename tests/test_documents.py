@@ -66,6 +66,17 @@ class DocumentsTestCase(SocketTestCase):
 
 
 class DocumentsTests(DocumentsTestCase):
+    async def test_control_characters(self) -> None:
+        """A header with one is not for those who are told of it."""
+        for value in ("3\x01", "\x1f", "a\x7fb"):
+            asking = self.ask()
+            (await self.upstream.call()).reply(429, f"Retry-After: {value}")
+            await self.assertFails(
+                asking,
+                UpstreamMalformed,
+                "what the oracle answered has a control character in a header",
+            )
+
     async def test_request(self) -> None:
         """The target byte for byte, the headers given, and nobody else's."""
         for target in ("/a%2Fb?q=x%20y%26z%2B%C3%A9&n=5", "/v1/search?q=", "/?a=+"):

@@ -53,6 +53,16 @@ class GreetingTests(SynchronousTestCase):
         self.assertEqual(push, ["docker", "push", "localhost:8443/team/app:latest"])
         self.assertIn("team = acme_team", text)
 
+    def test_named_hosts(self) -> None:
+        """What is pasted asks for a host that is served."""
+        for hosts, host in (("a.test, *.b.test", "a.test"), ("*.b.test", "registry.b")):
+            named = config(
+                SANDBOX.replace("upstream =", f"hosts = {hosts}\nupstream =")
+            )
+            text = greeting(named, ["https://127.0.0.1:8443"])
+            self.assertIn(f"https://{host}", text)
+            self.assertNotIn("localhost", text)
+
     def test_named_registry(self) -> None:
         """A real certificate is not asked to be trusted; the host is the registry's."""
         named = config(SANDBOX.replace("*", "registry.example.com"))

@@ -306,3 +306,45 @@ class LeadsTests(SynchronousTestCase):
             for problem in found:
                 start = f"[registry registry.example.com] accounts: {expected}"
                 self.assertTrue(problem.startswith(start), problem)
+
+
+class HostsTests(SynchronousTestCase):
+    """The hosts that ``[registry *]`` stands for."""
+
+    TEXT = """
+        [registry {host}]
+        upstream = one
+        namespaces = * = *
+        {hosts}
+        [upstream one]
+        url = https://one.example
+    """
+
+    def test_read(self) -> None:
+        """By spaces, commas or lines; without the option, all."""
+        for hosts, expected in (
+            ("", ()),
+            ("hosts = a.test", ("a.test",)),
+            ("hosts = A.test, *.B.test [::1]", ("a.test", "*.b.test", "[::1]")),
+            ("hosts =\n            10.0.0.1\n            a", ("10.0.0.1", "a")),
+        ):
+            config = parse(self.TEXT.format(host="*", hosts=hosts))
+            self.assertEqual(config.registries[0].hosts, expected)
+
+    def test_wrong(self) -> None:
+        """What is no host, no host at all, and a section that is for one."""
+        for host, value, problem in (
+            ("*", "", "names no host; take it out to serve every host"),
+            ("*", "a.test:5000", "'a.test:5000' is no host name; write HOST or"),
+            ("*", "https://a.test", "'https://a.test' is no host name; write HOST or"),
+            ("*", "*", "'*' is no host name; write HOST or *.DOMAIN, without"),
+            ("*", "a.*", "'a.*' is no host name; write HOST or *.DOMAIN, without"),
+            ("*", "*.*.a", "'*.*.a' is no host name; write HOST or *.DOMAIN"),
+            ("*", "*.", "'*.' is no host name; write HOST or *.DOMAIN, without"),
+            ("a.test", "b.test", "belongs in [registry *]; this one is for a.test"),
+        ):
+            text = self.TEXT.format(host=host, hosts=f"hosts = {value}")
+            (found,) = problems(text)
+            self.assertTrue(
+                found.startswith(f"[registry {host}] hosts: {problem}"), found
+            )

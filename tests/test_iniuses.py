@@ -49,6 +49,27 @@ class UselessTestCase(SynchronousTestCase):
         self.assertEqual(self.found(), [])
 
 
+class HostsTests(UselessTestCase):
+    def test_sections_of_their_own(self) -> None:
+        """A host that has a section is served by that."""
+        text = WHOLE.replace("[registry a.example]", "[registry *]")
+        found = problems(
+            text.format(
+                registry="upstream = one, two\nhosts = a.example, mine.example, *.b",
+                one="",
+                two="",
+                staff="upstream = mine",
+            )
+        )
+        self.assertEqual(
+            found,
+            [
+                "[registry *] hosts: mine.example has a section of its own, which "
+                "serves it; take it out here"
+            ],
+        )
+
+
 class AccountTests(UselessTestCase):
     """Our own account at an upstream, and who uses it."""
 

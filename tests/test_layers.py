@@ -14,18 +14,20 @@ ROWS = {
     " redirects hops realms"
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
     " bundles searches sources cors discovery policies loginrecord advice pace"
-    " connectionlimits"
+    " connectionlimits fields publichosts"
+    " sealing carried ownpaths"
     " config inivalues inisection inisections inioptions"
     " iniuses ini",
-    "mechanism": "bodywatch requestbody channel listening connections replies streams"
-    " downloads tls storages upstreams documents tokenservice searchservice coalescing"
-    " observe entrance accepting watchedfile keyfile signing credentials"
-    " credentialhelper htpasswd ldapconnection ldapsearch ldap credchecker checking",
+    "mechanism": "bodywatch requestbody chunks lingering malformed strictchannel"
+    " channel listening replyheaders connections replies streams downloads tls storages"
+    " upstreams documents tokenservice searchservice coalescing observe entrance"
+    " accepting watchedfile keyfile signing credentials credentialhelper htpasswd"
+    " ldapconnection ldapsearch ldap credchecker checking",
     "sandbox": "sandbox sandbox.*",
     "behaviour": "attempts upstreamtokens authorization ownlogin ownaccount authorizing"
     " broker bundlebroker localbroker",
     "web": "web web.*",
-    "assembly": "localparts upstreamparts registryparts service",
+    "assembly": "localparts upstreamparts sealparts registryparts service",
     "edges": "greeting tap cli __main__",
 }
 PURE = ("ground", "pure")

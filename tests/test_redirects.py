@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.errors import UpstreamMalformed
+from regbroker.errors import RedirectRefused, UpstreamMalformed
 from regbroker.mapping import Mapping
 from regbroker.origins import Origin, parse_origin
 from regbroker.redirects import (
     LINK,
     OwnAddress,
-    is_served,
+    is_plainly_outside,
     link,
     redirect_location,
     upload_location,
@@ -39,6 +39,8 @@ STATE = (
 OWN = OwnAddress(Origin("https", "registry.up.example", 443), "public.example:8443")
 OWN_PORT = OwnAddress(Origin("http", "10.0.0.5", 5000), "public.example")
 OWN_PATH = OwnAddress(Origin("https", "nexus.example", 443), "public.example", "/repo")
+
+SHOWN = replace(OWN_PORT, show_address="yes")
 
 #: What may stand before a path without changing whose it is.
 HOSTS = (
@@ -197,19 +199,104 @@ class UploadLocationTests(SynchronousTestCase):
         )
 
     def test_base_path(self) -> None:
-        """A path before ``/v2`` is the upstream's own affair."""
-        for host in ("", "https://nexus.example"):
-            self.assertEqual(
-                self.location(
-                    f"{host}/repo/v2/acme_team/app/blobs/uploads/x?a", OWN_PATH
-                ),
-                "/v2/team/app/blobs/uploads/x?a",
-            )
+        """
+        A path before ``/v2`` is the upstream's own affair: it stands there, or its
+        own proxy takes it away, and both mean the same.
+        """
+        for host in ("", "https://nexus.example", "http://backend:8081"):
+            for base in ("/repo", ""):
+                self.assertEqual(
+                    self.location(
+                        f"{host}{base}/v2/acme_team/app/blobs/uploads/x?a", OWN_PATH
+                    ),
+                    "/v2/team/app/blobs/uploads/x?a",
+                )
         for other in (
-            "/v2/acme_team/app/blobs/uploads/x",
             "/repository/v2/acme_team/app/blobs/uploads/x",
+            "/repo/repo/v2/acme_team/app/blobs/uploads/x",
+            "/repo/v2/other/app/blobs/uploads/x",
+            "/v2/other/app/blobs/uploads/x",
         ):
             self.assertRaises(UpstreamMalformed, self.location, other, OWN_PATH)
+
+    def test_base_path_in_the_api(self) -> None:
+        """Where the base path begins as the API does, the API behind it counts."""
+        own = replace(OWN_PATH, base_path="/v2/acme_team")
+        for location in (
+            "/v2/acme_team/v2/acme_team/app/blobs/uploads/x",
+            "/v2/acme_team/app/blobs/uploads/x",
+        ):
+            self.assertEqual(
+                self.location(location, own), "/v2/team/app/blobs/uploads/x"
+            )
+        self.assertRaises(
+            UpstreamMalformed,
+            self.location,
+            "/v2/acme_team/v2/other/app/blobs/uploads/x",
+            own,
+        )
+
+    def test_relative(self) -> None:
+        """A Location may be relative to what was asked for (RFC 9110, 10.2.2)."""
+        here = "/v2/acme_team/app/blobs/uploads/"
+        for location in ("x?a=b", "./x?a=b", "../uploads/x?a=b"):
+            for own in (OWN, OWN_PATH):
+                self.assertEqual(
+                    upload_location(location, own, to_public, here),
+                    "/v2/team/app/blobs/uploads/x?a=b",
+                )
+        self.assertEqual(
+            upload_location("?_state=%2f", OWN, to_public, f"{here}x?_state=1"),
+            "/v2/team/app/blobs/uploads/x?_state=%2f",
+        )
+        for location in ("javascript:x", "../../../../other/app/blobs/uploads/x"):
+            self.assertRaises(
+                UpstreamMalformed, upload_location, location, OWN, to_public, here
+            )
+
+    def carried(self, location: str, own: OwnAddress = OWN) -> str:
+        """Return what is to be carried, and where that is then."""
+        found: list[str] = []
+
+        def carry(target: str) -> str:
+            found.append(target)
+            return "/v2/team/app/blobs/uploads/sealed"
+
+        ours = upload_location(location, own, to_public, "/v2/x", carry)
+        self.assertEqual(ours, "/v2/team/app/blobs/uploads/sealed")
+        return found[0]
+
+    def test_carried(self) -> None:
+        """A path of the upstream's own host outside the API is carried."""
+        path = "/artifacts-uploads/namespaces/a:b/uploads/x%3Dy"
+        for host in HOSTS:
+            for query in ("", f"?{STATE}"):
+                target = path + query
+                self.assertEqual(self.carried(host + target), target)
+        for base in ("/repo", ""):
+            self.assertEqual(self.carried(f"{base}{path}#x", OWN_PATH), path)
+
+    def test_not_carried(self) -> None:
+        """What another host has, or may be taken for the API, is not."""
+        for location in (
+            "https://storage.example/upload/1",
+            "//storage.example/upload/1",
+            "https://registry.up.example:5000/upload/1",
+            "https://user@registry.up.example/upload/1",
+            "/v2/other/app/blobs/uploads/x",
+            "/v2/acme_team/app/blobs/uploads/x/y",
+            "/V2/other/app/blobs/uploads/x",
+            "/v2;a=b/other/app/blobs/uploads/x",
+            "/%762/other/app/blobs/uploads/x",
+            "/v2%2Fother/app/blobs/uploads/x",
+            "/%2576%2532/other/app/blobs/uploads/x",
+            "/x/../v2/other/app/blobs/uploads/x",
+            "/x/%2E%2e/v2/other/app/blobs/uploads/x",
+            "/x/..;a/v2/other/app/blobs/uploads/x",
+            "/x%5C..%5Cv2/other/app/blobs/uploads/x",
+            "/x//v2/other/app/blobs/uploads/x",
+        ):
+            self.assertRaises(UpstreamMalformed, self.carried, location)
 
     def test_refused(self) -> None:
         """What would lead the client past us is not passed on."""
@@ -284,7 +371,12 @@ class RedirectLocationTests(SynchronousTestCase):
         download = "/artifacts-downloads/namespaces/acme/x?token=%2b"
         for own, location, expected in (
             (OWN, download, f"https://registry.up.example{download}"),
-            (OWN_PORT, download, f"http://10.0.0.5:5000{download}"),
+            (SHOWN, download, f"http://10.0.0.5:5000{download}"),
+            (
+                SHOWN,
+                f"http://10.0.0.5:5000{download}",
+                f"http://10.0.0.5:5000{download}",
+            ),
             (OWN_PATH, download, f"https://nexus.example{download}"),
             (
                 OWN,
@@ -304,6 +396,43 @@ class RedirectLocationTests(SynchronousTestCase):
             (OWN, "https://registry.up.example", "https://registry.up.example"),
         ):
             self.assertEqual(self.location(location, own), expected)
+
+    def test_not_shown(self) -> None:
+        """Where the upstream is no public server, clients are not told of it."""
+        for own in (
+            OWN_PORT,
+            replace(OWN, origin=Origin("https", "nexus", 443)),
+            replace(OWN, origin=Origin("http", "localhost", 5000)),
+            replace(OWN, origin=Origin("https", "registry.internal", 443)),
+            replace(OWN, origin=Origin("https", "fd00::1", 443)),
+            replace(OWN, show_address="no"),
+        ):
+            for host in ("", str(own.origin), f"//{own.origin.netloc}"):
+                error = self.assertRaises(
+                    RedirectRefused, self.location, f"{host}/downloads/x?token=t", own
+                )
+                self.assertEqual(error.status, 502)
+                self.assertIn("show-address = yes", error.why)
+                self.assertIn("redirect-paths = /downloads/", error.why)
+                self.assertNotIn("token", error.why)
+                self.assertNotIn(own.origin.host, error.message)
+            ours = self.location("/v2/acme_team/app/manifests/1", own)
+            self.assertEqual(ours, "/v2/team/app/manifests/1")
+
+    def test_base_path(self) -> None:
+        """With the base path or without, it is the API."""
+        for base in ("/repo", ""):
+            for host in ("", "https://nexus.example", "https://public.example"):
+                ours = self.location(
+                    f"{host}{base}/v2/acme_team/app/x/manifests/1", OWN_PATH
+                )
+                self.assertEqual(ours, "/v2/team/app/x/manifests/1")
+                self.assertRaises(
+                    UpstreamMalformed,
+                    self.location,
+                    f"{host}{base}/v2/other/manifests/1",
+                    OWN_PATH,
+                )
 
     def test_not_served(self) -> None:
         """A repository that is not served here is not shown."""
@@ -328,35 +457,41 @@ class RedirectLocationTests(SynchronousTestCase):
             self.assertRaises(UpstreamMalformed, self.location, location)
 
 
-class ServedTests(SynchronousTestCase):
-    def test_served(self) -> None:
-        """The API of names that are served here, and what is no API."""
+class OutsideTests(SynchronousTestCase):
+    def test_plain(self) -> None:
+        """Plain paths that nobody takes for the API."""
         for own, target in (
-            (OWN, f"/v2/acme_team/app/blobs/{DIGEST}?x"),
-            (OWN, "/v2/"),
             (OWN, "/downloads/x?y=/v2/other"),
-            (OWN, "/downloads//v2/other"),
+            (OWN, "/downloads/v2/x"),
+            (OWN, "/v2x/y"),
+            (OWN, "/a%2Bb/c;d=e/"),
             (OWN, "/"),
-            (OWN_PATH, "/repo/v2/acme_team/app/manifests/1"),
             (OWN_PATH, "/repo/downloads"),
         ):
-            self.assertTrue(is_served(target, own, to_public), target)
+            self.assertTrue(is_plainly_outside(target, own), target)
 
-    def test_not_served(self) -> None:
-        """Other names are not, however the path is written."""
+    def test_not_plain(self) -> None:
+        """The API, and what a server may tidy up until it is."""
         for own, target in (
-            (OWN, "/v2/other/app/manifests/1"),
-            (OWN, "/v2/acme_team/../other/manifests/1"),
+            (OWN, "/v2"),
+            (OWN, "/v2/acme_team/app/blobs/x"),
+            (OWN, "/V2/other/app/manifests/1"),
+            (OWN, "/v2;a/other/app/manifests/1"),
             (OWN, "//v2/other/app/manifests/1"),
             (OWN, "/./v2/other/app/manifests/1"),
             (OWN, "/x/%2e%2E/v2/other/app/manifests/1"),
+            (OWN, "/x/%252e%252E/v2/other/app/manifests/1"),
+            (OWN, "/x/..;y/v2/other/app/manifests/1"),
             (OWN, "/%762/other/app/manifests/1"),
             (OWN, "/v2%2Fother/app/manifests/1"),
-            (OWN, "/v2/_catalog?last=other/app"),
-            (OWN_PATH, "/repo/v2/other/app/manifests/1"),
+            (OWN, "/x\\..\\v2"),
+            (OWN, "x"),
+            (OWN, ""),
+            (OWN_PATH, "/repo/V2/other/app/manifests/1"),
+            (OWN_PATH, "/v2/other/app/manifests/1"),
             (OWN_PATH, "/x/../repo//v2/other/app/manifests/1"),
         ):
-            self.assertFalse(is_served(target, own, to_public), target)
+            self.assertFalse(is_plainly_outside(target, own), target)
 
 
 class LinkTests(SynchronousTestCase):
@@ -389,11 +524,16 @@ class LinkTests(SynchronousTestCase):
         self.assertIsNone(self.link('</v2/_catalog?last=other/app&n=10>; rel="next"'))
 
     def test_base_path(self) -> None:
-        """A path before ``/v2`` goes."""
-        self.assertEqual(
-            self.link("</repo/v2/acme_team/app/tags/list?last=1>;rel=next", OWN_PATH),
-            "</v2/team/app/tags/list?last=1>;rel=next",
-        )
+        """A path before ``/v2`` goes, where it was not taken away before."""
+        for base in ("/repo", ""):
+            for path, ours in (
+                ("acme_team/app/tags/list?last=1", "team/app/tags/list?last=1"),
+                ("_catalog?last=acme_team/app", "_catalog?last=team/app"),
+            ):
+                self.assertEqual(
+                    self.link(f"<{base}/v2/{path}>;rel=next", OWN_PATH),
+                    f"</v2/{ours}>;rel=next",
+                )
 
     def test_several(self) -> None:
         """Several links in one value are all mapped, or none is passed on."""

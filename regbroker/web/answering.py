@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from twisted.logger import Logger
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from regbroker.bodies import (
@@ -16,21 +15,21 @@ from regbroker.bodies import (
     error_body,
     tags_list,
 )
+from regbroker.carried import CarriedUploads
 from regbroker.challenges import Challenge, format_challenge
 from regbroker.connections import Reply
 from regbroker.downloads import relay_body
 from regbroker.errors import UpstreamMalformed, UpstreamRefused
 from regbroker.headers import Header, end_to_end, limit_headers, raw_headers
 from regbroker.names import Endpoint
-from regbroker.redirects import link, redirect_location, upload_location
+from regbroker.redirects import link
 from regbroker.replies import send_bytes, set_status
 from regbroker.scopes import format_scopes, offered_scopes, public_scopes
 from regbroker.streams import gather_plain
 from regbroker.upstreams import Upstream
 from regbroker.web.asking import REWRITTEN
 from regbroker.web.exchange import Exchange
-
-_log = Logger()
+from regbroker.web.locations import Locations
 
 #: About the upstream's own server and way, or written anew below.
 _NOT_PASSED_ON = frozenset(
@@ -59,8 +58,15 @@ _ABOUT_THE_BODY = frozenset(
 class Answering:
     """Turns the replies of one upstream into replies to clients."""
 
-    def __init__(self, upstream: Upstream, token_path: str, clock: Any) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        token_path: str,
+        clock: Any,
+        uploads: CarriedUploads | None = None,
+    ) -> None:
         self._upstream = upstream
+        self._locations = Locations(upstream, uploads)
         self._token_path = token_path
         self._clock = clock
 
@@ -163,19 +169,9 @@ class Answering:
         way = exchange.way
         own = replace(self._upstream.own_address(way.host), source=way.source)
         yield from self._challenged(exchange, reply)
-        location = (reply.header(b"Location") or b"").decode("latin-1")
-        if location and 300 <= reply.status < 400:
-            redirect = redirect_location(location, own, exchange.to_public)
-            yield b"Location", redirect.encode("latin-1")
-        elif location and reply.status < 300:
-            try:
-                ours = upload_location(location, own, exchange.to_public)
-                yield b"Location", ours.encode("latin-1")
-            except UpstreamMalformed:
-                if reply.status != 201:
-                    raise
-                # What was made is made, whether or not its place can be told.
-                _log.warn("{upstream}: a 201 without its Location", upstream=own.origin)
+        location = self._locations.location(exchange, reply)
+        if location is not None:
+            yield b"Location", location.encode("latin-1")
         wording = self._wording(exchange)
         for value in reply.headers.getRawHeaders(b"Warning", ()):
             text = wording.text(value.decode("latin-1"))
@@ -238,7 +234,8 @@ class Answering:
             body = await self._gather(reply, MAX_ERROR_BYTES)
         except UpstreamMalformed:
             body = b""
-        return error_body(reply.status, body, self._wording(exchange))
+        endpoint = exchange.target.endpoint
+        return error_body(reply.status, body, self._wording(exchange), endpoint)
 
     def _wording(self, exchange: Exchange) -> Wording:
         own = self._upstream.own_address(exchange.way.host)

@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from regbroker.authorization import Authorization
 from regbroker.authorizing import Authorizer
+from regbroker.carried import CarriedUploads
 from regbroker.channel import StreamingRequest
 from regbroker.connections import Reply
 from regbroker.errors import Denied, OwnAccountRefused, UpstreamTimeout
@@ -47,13 +48,21 @@ class Asking:
     Sends exchanges to one upstream.
 
     Where clients have no accounts, of their headers only those go up that
-    `headers_in_our_name` knows.
+    `headers_in_our_name` knows. `uploads` knows where those lie that are outside the
+    API.
     """
 
-    def __init__(self, upstream: Upstream, authorizer: Authorizer, clock: Any) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        authorizer: Authorizer,
+        clock: Any,
+        uploads: CarriedUploads | None = None,
+    ) -> None:
         self._upstream = upstream
         self._authorizer = authorizer
         self._clock = clock
+        self._uploads = uploads
 
     async def ask(self, exchange: Exchange) -> Reply:
         """
@@ -112,9 +121,7 @@ class Asking:
         self, exchange: Exchange, query: str, said: Authorization
     ) -> Reply:
         request, event = exchange.request, exchange.event
-        path = exchange.target.path
-        if exchange.route is not None:
-            path = exchange.target.path_for(exchange.route.upstream_name)
+        target = self._target(exchange, query)
         body = request_body(request)
         expects = isinstance(request, StreamingRequest) and (
             request.body.expects_continue
@@ -125,7 +132,7 @@ class Asking:
             headers.append((b"Authorization", said.value.encode("latin-1")))
         if expects:
             headers.append((b"Expect", b"100-continue"))
-        asked = Asked(join_target(path, query), tuple(headers), said.is_ours)
+        asked = Asked(target, tuple(headers), said.is_ours)
         exchange.asked = asked
         before = event.seconds
         asking: Deferred[Reply]
@@ -160,6 +167,18 @@ class Asking:
             event.upstream_seconds = event.seconds - before
             if upload:
                 event.bytes_in = upload.bytes_sent
+
+    def _target(self, exchange: Exchange, query: str) -> str:
+        target, route = exchange.target, exchange.route
+        if route is None:
+            return join_target(target.path, query)
+        if self._uploads is not None and target.endpoint is Endpoint.UPLOAD:
+            origin = self._upstream.own_address("").origin
+            upload = target.reference or ""
+            carried = self._uploads.target(upload, query, route, origin)
+            if carried is not None:
+                return carried
+        return join_target(target.path_for(route.upstream_name), query)
 
     def _headers(self, exchange: Exchange, in_our_name: bool) -> Iterator[Header]:
         given = exchange.request.requestHeaders

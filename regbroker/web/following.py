@@ -30,6 +30,7 @@ from regbroker.hops import (
     MAX_HOPS,
     REDIRECTS,
     Place,
+    check_wants_no_login,
     content_headers,
     next_place,
     registry_headers,
@@ -37,7 +38,9 @@ from regbroker.hops import (
 )
 from regbroker.names import Endpoint
 from regbroker.origins import Origin
-from regbroker.redirects import is_served
+from regbroker.ownpaths import check_leads_on, is_followed
+from regbroker.queries import split_target
+from regbroker.redirects import OwnAddress, inner_target, is_api, is_plainly_outside
 from regbroker.storages import STORAGE
 from regbroker.streams import Stall, gather_body
 from regbroker.upstreams import Upstream
@@ -127,6 +130,8 @@ class Following:
             await self._read_off(reply)
             if not location:
                 raise UpstreamMalformed("the upstream redirects without saying where")
+            if place.origin == own.origin:
+                check_leads_on(location, own, inner_target(place.target, own))
             before, place = place, next_place(place, location, own)
             if place.origin != own.origin:
                 headers = tuple(storage_request_headers(headers))
@@ -134,8 +139,8 @@ class Following:
             elif before.origin != own.origin:
                 # A stranger does not get to say what is asked of the upstream.
                 raise RedirectRefused("it leads from elsewhere back to the upstream")
-            elif not is_served(place.target, own, exchange.to_public):
-                raise RedirectRefused("it leads to a repository not served here")
+            else:
+                place = self._own_place(exchange, place, own)
             reply = await self._ask(exchange.method, place, headers, own.origin)
             if reply.status not in REDIRECTS:
                 break
@@ -143,7 +148,7 @@ class Following:
             reply.abort()
             raise RedirectRefused(f"it is the last of more than {MAX_HOPS} in a row")
         if place.origin != own.origin:
-            content = await self._content(exchange, reply)
+            content = await self._content(exchange, reply, place)
             return reply.with_headers([*content, *_flat(known)])
         if reply.status == 401 and asked.is_ours:
             # Nothing that the client could do something about.
@@ -153,6 +158,26 @@ class Following:
             )
         given = _by_name(_end_to_end(reply))
         return reply.with_headers(_flat(known | given))
+
+    def _own_place(self, exchange: Exchange, place: Place, own: OwnAddress) -> Place:
+        """Return a place of the upstream's own host, which must be one to ask for."""
+        target, endpoint = place.target, exchange.target.endpoint
+        prefixes = self._upstream.config.redirect_paths
+        if not is_followed(target, own, exchange.to_public, endpoint, prefixes):
+            if is_api(target, own) or not is_plainly_outside(target, own):
+                raise RedirectRefused(
+                    f"it leads to what is not served here, or to no {endpoint.value}"
+                )
+            path, _ = split_target(target)
+            raise RedirectRefused(
+                f"it leads to another path of the upstream's own host, {path[:60]!r}; "
+                "if that is right, write how such paths begin: 'redirect-paths = "
+                "/BEGINNING/'"
+            )
+        if is_api(target, own):
+            # Its own proxy may have taken the base path away.
+            target = own.base_path + inner_target(target, own)
+        return Place(place.origin, target)
 
     async def _ask(
         self, method: str, place: Place, headers: Iterable[Header], own: Origin
@@ -181,11 +206,14 @@ class Following:
                 f"{who} did not answer", cause=cause_of(who, Kind.IDLE)
             ) from None
 
-    async def _content(self, exchange: Exchange, reply: Reply) -> list[Header]:
+    async def _content(
+        self, exchange: Exchange, reply: Reply, place: Place
+    ) -> list[Header]:
         """Return a storage's headers about its content; raises `UpstreamError`."""
         if reply.status in _CONTENT:
             return list(content_headers(_end_to_end(reply)))
         await self._read_off(reply)
+        check_wants_no_login(place, reply.status, reply.header(b"WWW-Authenticate"))
         if reply.status not in _REFUSALS:
             raise UpstreamMalformed(
                 f"{STORAGE} answered with status {reply.status}",

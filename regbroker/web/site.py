@@ -5,17 +5,26 @@ The site: which registry a request is for, and which of its endpoints.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from regbroker.channel import StreamingRequest
 from regbroker.errors import BadRequest, EndpointUnknown, HostUnknown, LoopDetected
-from regbroker.headers import ClientWay, Network, came_from_here, client_way
+from regbroker.fields import problem_with_request
+from regbroker.headers import (
+    ClientWay,
+    Network,
+    came_from_here,
+    client_way,
+    raw_headers,
+)
 from regbroker.observe import Event
 from regbroker.origins import Origin, parse_origin
+from regbroker.publichosts import is_served
 from regbroker.queries import join_target, split_target, values, without
 from regbroker.sources import PARAMETER, named_source, path_with_source
 from regbroker.web.crossorigin import CrossOrigin
@@ -40,14 +49,20 @@ class Registry:
         public_url: Origin | None = None,
         search: Search | None = None,
         cross_origin: CrossOrigin | None = None,
+        hosts: Sequence[str] = (),
     ) -> None:
         self.host = host
+        self._hosts = hosts
         self.token_path = token_path
         self._public_url = public_url
         self._cross_origin = cross_origin
         self._proxy = proxy
         self._tokens = tokens
         self._search = search
+
+    def is_for(self, host: str) -> bool:
+        """Tell whether a host is one of those that this registry stands for."""
+        return is_served(host, self._hosts)
 
     async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
@@ -80,9 +95,9 @@ class VirtualHosts(Resource):
     """
     The root of the site: the ``Host`` header picks the registry.
 
-    `clock` is the reactor. A registry for ``*`` serves all other hosts. A source
-    that a request names counts before its Host: `sources` leads to the `host` of
-    the registry that is its mirror.
+    `clock` is the reactor. A registry for ``*`` serves all other hosts, or those
+    that it names. A source that a request names counts before its Host: `sources`
+    leads to the `host` of the registry that is its mirror.
     """
 
     isLeaf = True
@@ -124,6 +139,7 @@ class VirtualHosts(Resource):
         )
 
         async def handle() -> None:
+            _check_fields(request)
             if came_from_here(request.requestHeaders.getRawHeaders(b"Via", ())):
                 raise LoopDetected("an upstream or a redirect of it leads back to here")
             if _NOT_IN_A_URL.search(request.uri):
@@ -167,7 +183,10 @@ class VirtualHosts(Resource):
 
     def _picked(self, request: Request, way: ClientWay) -> tuple[Registry, ClientWay]:
         """Return the registry that a request is for, and the way with its source."""
-        of_host = self._of_host(way.host)
+        name = _host_name(way.host)
+        of_host = self._registries.get(name) or self._registries.get("*")
+        if of_host is not None and not of_host.is_for(name):
+            of_host = None
         path, query = split_target(request.uri.decode("latin-1"))
         source = self._token_paths.get(path.rstrip("/"))
         if _is_api(path):
@@ -179,17 +198,27 @@ class VirtualHosts(Resource):
             query = without(query, PARAMETER)
             request.uri = join_target(path, query).encode("latin-1")
         if source in self._mirrors:
-            return self._mirrors[source], replace(way, source=source)
-        if of_host is None:
+            of_host = self._mirrors[source]
+            way = replace(way, source=source)
+        if of_host is None or not of_host.is_for(name):
             raise HostUnknown("no registry of that name is served here")
         return of_host, way
 
-    def _of_host(self, host: str) -> Registry | None:
-        origin = parse_origin("https", host)
-        if origin is None:
-            raise BadRequest("the Host header names no host")
-        name = f"[{origin.host}]" if ":" in origin.host else origin.host
-        return self._registries.get(name) or self._registries.get("*")
+
+def _host_name(host: str) -> str:
+    """Return a host as sections are called: lower case, without its port."""
+    origin = parse_origin("https", host)
+    if origin is None:
+        raise BadRequest("the Host header names no host")
+    return f"[{origin.host}]" if ":" in origin.host else origin.host
+
+
+def _check_fields(request: Request) -> None:
+    """Refuse headers that make no sense, as our own channel has done already."""
+    if not isinstance(request, StreamingRequest):
+        problem = problem_with_request(raw_headers(request.requestHeaders))
+        if problem is not None:
+            raise BadRequest(problem)
 
 
 def _asked(request: Request, way: ClientWay) -> str:

@@ -173,7 +173,7 @@ class ClientTests(EndingTestCase):
         )
         connection.sendall(b"nonsense\r\n")
         self.assert_status(connection, 400)
-        self.assert_cause("client-malformed", "not a well-formed")
+        self.assert_cause("client-malformed", "no well-formed")
 
     def test_sends_too_much(self) -> None:
         """A form is larger than forms are."""

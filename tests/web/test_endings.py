@@ -509,7 +509,8 @@ class UploadTests(EndingTestCase):
         await self.assert_cause(
             told,
             Cause.CLIENT_MALFORMED,
-            "this is not a well-formed HTTP/1.1 request",
+            "malformed: this is no well-formed request: its body is not in the chunks "
+            "of HTTP/1.1",
             400,
         )
 

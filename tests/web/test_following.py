@@ -42,7 +42,7 @@ class FollowingTestCase(ProxyTestCase):
     """`storage` is a server beside the upstream, on loopback and allowed there."""
 
     more = "redirects = follow"
-    upstream_options = "redirect-hosts = 127.0.0.1"
+    upstream_options = "redirect-hosts = 127.0.0.1\nredirect-paths = /downloads/"
 
     time: WatchedTime
 
@@ -307,7 +307,7 @@ class AnsweredTests(FollowingTestCase):
             (404, TAGS, "NAME_UNKNOWN"),
             (410, BLOB, "BLOB_UNKNOWN"),
             (412, BLOB, "UNKNOWN"),
-            (416, BLOB, "BLOB_UPLOAD_INVALID"),
+            (416, BLOB, "UNSUPPORTED"),
             (429, BLOB, "TOOMANYREQUESTS"),
             (503, BLOB, "UNAVAILABLE"),
         ):
@@ -413,7 +413,8 @@ class ChainTests(FollowingTestCase):
 
     async def test_own_refusal(self) -> None:
         """What the upstream says then is said as ever."""
-        await self.redirected(BLOB, "Authorization: Bearer t", location="/x")
+        location = "/downloads/x"
+        await self.redirected(BLOB, "Authorization: Bearer t", location=location)
         challenge = 'Bearer realm="https://up/t",service="up"'
         (await self.upstream.call()).reply(401, f"WWW-Authenticate: {challenge}")
         reply = await self.client.reply()
@@ -451,29 +452,52 @@ class ChainTests(FollowingTestCase):
 
     async def test_own_names(self) -> None:
         """Of the upstream's API only what is served here is asked for."""
-        for target in (
-            f"/v2/acme_team/other/blobs/{DIGEST}?a=b",
-            "/v2/acme_team/app/manifests/1.0",
+        for asked, target in (
+            (BLOB, f"/v2/acme_team/other/blobs/{DIGEST}?a=b"),
+            (MANIFEST, f"/v2/acme_team/app/manifests/{DIGEST}"),
         ):
             for host in ("", self.upstream.url, "https://registry.test"):
-                await self.redirected(location=host + target)
+                await self.redirected(asked, location=host + target)
                 call = await self.upstream.call()
                 self.assertEqual(call.target, target)
                 call.reply(200, body=b"layer")
                 self.assertEqual((await self.client.reply()).body, b"layer")
         self.upstream.calls.clear()
-        for target in (
+        targets = (
             f"/v2/private/app/blobs/{DIGEST}",
             f"/x/../v2/private/app/blobs/{DIGEST}",
             f"/%76%32/private/app/blobs/{DIGEST}",
             "../../../private/app/manifests/1",
             "/v2/acme_team/../private/manifests/1",
             "/v2/_catalog?last=private/app",
-        ):
+            # Another kind of endpoint.
+            "/v2/acme_team/app/manifests/1.0",
+            "/v2/acme_team/app/blobs/uploads/x",
+            "/v2/_catalog",
+            "/v2/",
+            # What some servers take for /v2/.
+            f"/V2/private/app/blobs/{DIGEST}",
+            f"/v2;a/private/app/blobs/{DIGEST}",
+            f"/%2576%2532/private/app/blobs/{DIGEST}",
+            f"/downloads/%2e%2e/v2/private/app/blobs/{DIGEST}",
+            f"/downloads/..;a/v2/private/app/blobs/{DIGEST}",
+            f"/downloads/%252e%252e/v2/private/app/blobs/{DIGEST}",
+            f"/downloads/..%2fv2/private/app/blobs/{DIGEST}",
+            f"/downloads/..%5cv2/private/app/blobs/{DIGEST}",
+        )
+        for target in targets:
             await self.redirected(location=target)
             self.assert_refused(await self.client.reply(), 502, "UNKNOWN")
-            self.assertIn("not served here", self.lines[-2])
-        self.assertEqual(len(self.upstream.calls), 6)
+            self.assertIn("not served here", self.lines[-2], target)
+        self.assertEqual(len(self.upstream.calls), len(targets))
+
+    async def test_own_paths(self) -> None:
+        """Outside the API, paths are asked for that the operator has named."""
+        for target in ("/x", "/Downloads/x", "/downloads", "/downloadsx/y", "/admin/"):
+            await self.redirected(location=target)
+            self.assert_refused(await self.client.reply(), 502, "UNKNOWN")
+            self.assertIn("redirect-paths = /", self.lines[-2])
+        self.assertEqual(len(self.upstream.calls), 5)
 
     async def test_five(self) -> None:
         """Five are followed, a sixth is not."""
@@ -519,23 +543,34 @@ class ChainTests(FollowingTestCase):
 
 
 class BasePathTests(FollowingTestCase):
+    upstream_options = "redirect-paths = /downloads/, /base/downloads/"
+
     def ini(self) -> str:
         return super().ini().replace(self.upstream.url, f"{self.upstream.url}/base")
 
     async def test_relative(self) -> None:
-        """A Location is about the URL that was asked, base path and all."""
+        """
+        A Location is about the URL that was asked, base path and all. In the API it
+        means the same without it.
+        """
+        blob = f"/v2/acme_team/app/blobs/{DIGEST}?y"
         for location, target in (
-            ("../manifests/1?y", "/base/v2/acme_team/app/manifests/1?y"),
-            ("/x", "/x"),
-            ("/base/x", "/base/x"),
+            (f"{DIGEST.replace(':', '%3A')}?y", f"/base{blob}".replace("6:", "6%3A")),
+            (f"/base{blob}", f"/base{blob}"),
+            (blob, f"/base{blob}"),
+            (f"{self.upstream.url}{blob}", f"/base{blob}"),
+            (f"https://registry.test{blob}", f"/base{blob}"),
+            ("/downloads/x", "/downloads/x"),
+            ("/base/downloads/x", "/base/downloads/x"),
         ):
             await self.redirected(location=location)
             call = await self.upstream.call()
             self.assertEqual(call.target, target)
             call.reply(200)
             self.assertEqual((await self.client.reply()).status, 200)
-        await self.redirected(location="/base/v2/private/app/manifests/1")
-        self.assert_refused(await self.client.reply(), 502, "UNKNOWN")
+        for base in ("/base", ""):
+            await self.redirected(location=f"{base}/v2/private/app/blobs/{DIGEST}")
+            self.assert_refused(await self.client.reply(), 502, "UNKNOWN")
 
 
 class RefusedTests(FollowingTestCase):

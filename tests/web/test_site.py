@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from twisted.web.server import Site
 
 from regbroker.headers import PSEUDONYM
 from tests.certificates import Looking
+from tests.malformed import MALFORMED, REPEATED
 from tests.proxycase import (
     BLOB,
     DIGEST,
@@ -109,6 +111,77 @@ class HostTests(ProxyTestCase):
             client = await self.connect()
             reply = await client.ask("DELETE", path, f"Host: {host}")
             self.assertEqual(reply.status, 405 if known else 404)
+
+
+class NamedHostsTests(ProxyTestCase):
+    """``[registry *]`` that stands for some hosts alone, beside one with a name."""
+
+    main = "ns =\n    docker.io = *\n    quay.io = own.test\n"
+    more = "hosts = a.test, *.b.test [::1]"
+    tokens = True
+
+    def ini(self) -> str:
+        given = super().ini()
+        section = given[given.index("[registry *]") : given.index("[upstream")]
+        own = section.replace("[registry *]", "[registry own.test]")
+        return given + own.replace(self.more, "")
+
+    async def status(self, path: str, *headers: str) -> str:
+        """What becomes of a request."""
+        self.upstream.handler = lambda call: response(200)
+        client = await self.connect()
+        client.request("GET", path, *headers)
+        reply = await client.reply()
+        return "200" if reply.status == 200 else f"{reply.status} {reply.code}"
+
+    async def test_served(self) -> None:
+        """Those that are named, in whatever case and with whatever port."""
+        for host in ("a.test", "A.Test:5000", "x.b.test", "[::1]:443", "own.test"):
+            self.assertEqual(await self.status(MANIFEST, f"Host: {host}"), "200", host)
+            told = self.upstream.calls[-1].header(b"X-Forwarded-Host")
+            self.assertEqual(told, host.encode())
+
+    async def test_others(self) -> None:
+        """Others are as hosts that nobody knows, whatever is asked for."""
+        for host in ("b.test", "x.y.b.test", "c.test", "a.test.evil.test", "127.0.0.1"):
+            for path in (MANIFEST, "/v2/", "/auth", "/v1/_ping", "/x"):
+                refusal = await self.status(path, f"Host: {host}")
+                self.assertEqual(refusal, "421 NAME_UNKNOWN", (host, path))
+        self.assertEqual(self.upstream.calls, [])
+
+    async def test_whole_url(self) -> None:
+        """The host in a whole URL is what counts."""
+        for host, expected in (("a.test", "200"), ("c.test", "421 NAME_UNKNOWN")):
+            path = f"http://{host}{MANIFEST}"
+            self.assertEqual(await self.status(path, "Host: a.test"), expected)
+
+    async def test_sources(self) -> None:
+        """A source leads here for the named hosts; elsewhere as ever."""
+        for source, host, expected in (
+            ("docker.io", "a.test", "200"),
+            ("docker.io", "c.test", "421 NAME_UNKNOWN"),
+            ("quay.io", "a.test", "200"),
+            ("quay.io", "c.test", "200"),
+        ):
+            status = await self.status(f"{MANIFEST}?ns={source}", f"Host: {host}")
+            self.assertEqual(status, expected, (source, host))
+
+
+class TrustedNamedHostsTests(NamedHostsTests):
+    """What a trusted proxy says that the client has asked for, is what counts."""
+
+    main = NamedHostsTests.main + "trusted-proxies = 127.0.0.1"
+
+    async def test_claims(self) -> None:
+        """One way and the other."""
+        for host, claim, expected in (
+            ("c.test", "a.test", "200"),
+            ("a.test", "c.test", "421 NAME_UNKNOWN"),
+        ):
+            status = await self.status(
+                MANIFEST, f"Host: {host}", f"X-Forwarded-Host: {claim}"
+            )
+            self.assertEqual(status, expected)
 
 
 class LoopTests(ProxyTestCase):
@@ -284,6 +357,28 @@ class PlainSiteTests(ProxyTestCase):
         self.assertEqual(reply.status, 400)
         reply = await self.client.ask("GET", BLOB, body=b"x")
         self.assertEqual((reply.status, reply.code), (400, "UNSUPPORTED"))
+
+    async def test_malformed(self) -> None:
+        """What Twisted lets through and we do not, is 400 here, too."""
+        cases = {
+            **REPEATED,
+            **{
+                n: raw
+                for n, raw in MALFORMED.items()
+                if re.search(r", [017][\da-f] ", n)
+            },
+        }
+        self.assertGreater(len(cases), 160)
+        for name, raw in cases.items():
+            for target in (b"/v2/", b"/auth", b"/v1/search?q=a"):
+                client = await self.connect_to(self.plain.getHost().port)
+                client.send(raw.replace(b"/v2/", target, 1))
+                reply = await client.reply()
+                if reply.status == 100:
+                    reply = await client.reply()
+                self.assertEqual((reply.status, reply.code), (400, "UNSUPPORTED"), name)
+                client.reset()
+        self.assertEqual(self.upstream.calls, [])
 
     async def test_early_reply(self) -> None:
         """An upstream that refuses a body early is heard."""

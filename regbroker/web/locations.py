@@ -1,0 +1,102 @@
+"""Where an upstream's replies lead: its Locations as clients are to see them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from twisted.logger import Logger
+
+from regbroker.carried import CarriedUploads
+from regbroker.connections import Reply
+from regbroker.errors import RedirectRefused, UpstreamMalformed
+from regbroker.ownpaths import check_leads_on
+from regbroker.redirects import (
+    Carry,
+    OwnAddress,
+    redirect_location,
+    upload_location,
+)
+from regbroker.upstreams import Upstream
+from regbroker.web.asking import UPLOADING
+from regbroker.web.exchange import Exchange
+
+_log = Logger()
+
+
+class Locations:
+    """Maps the Locations of one upstream; `uploads` carries those outside the API."""
+
+    def __init__(self, upstream: Upstream, uploads: CarriedUploads | None) -> None:
+        self._upstream = upstream
+        self._uploads = uploads
+
+    def location(self, exchange: Exchange, reply: Reply) -> str | None:
+        """
+        Return the Location that a reply is to have, None for none.
+
+        Raises `UpstreamMalformed` or `RedirectRefused` when a client that followed
+        would get past us, or nowhere.
+        """
+        location = (reply.header(b"Location") or b"").decode("latin-1")
+        if not location:
+            return None
+        own = self._own_address(exchange)
+        here = exchange.asked.target if exchange.asked is not None else ""
+        if 300 <= reply.status < 400:
+            return self._redirect(exchange, location, own, here)
+        is_upload = exchange.target.endpoint in UPLOADING
+        if reply.status >= 400 and not is_upload:
+            # It leads to nothing that is known: pages for people, mostly.
+            return None
+        try:
+            return upload_location(
+                location,
+                own,
+                exchange.to_public,
+                here,
+                self._carry(exchange, own) if reply.status != 201 else None,
+            )
+        except UpstreamMalformed:
+            if reply.status != 201 and reply.status < 400:
+                raise
+            # What was made is made, and what was refused is refused, whether or not
+            # its place can be told.
+            _log.warn(
+                "[upstream {name}]: a {status} goes without its Location, which is "
+                "no path of the distribution API",
+                name=self._upstream.name,
+                status=reply.status,
+            )
+            return None
+
+    def _redirect(
+        self, exchange: Exchange, location: str, own: OwnAddress, here: str
+    ) -> str:
+        try:
+            check_leads_on(location, own, here)
+            return redirect_location(location, own, exchange.to_public, here)
+        except RedirectRefused as refused:
+            _log.warn(
+                "[upstream {name}]: a redirect is not passed on: {why}",
+                name=self._upstream.name,
+                why=refused.why,
+            )
+            raise
+
+    def _carry(self, exchange: Exchange, own: OwnAddress) -> Carry | None:
+        uploads, route = self._uploads, exchange.route
+        if (
+            uploads is None
+            or route is None
+            or exchange.target.endpoint not in UPLOADING
+        ):
+            return None
+        name = exchange.names[route.upstream_name]
+        return lambda target: uploads.path(target, route, own.origin, name)
+
+    def _own_address(self, exchange: Exchange) -> OwnAddress:
+        return replace(
+            self._upstream.own_address(exchange.way.host),
+            source=exchange.way.source,
+            show_address=self._upstream.config.show_address,
+        )
