@@ -114,6 +114,13 @@ class RevokedTests(ClientsTestCase):
             self.pass_time(BOUND_SECONDS - 1)
             await self.token()
             self.assertEqual(len(self.manners.token_requests), 1, habit.name)
+            self.pass_time(2)
+            clients = [await self.connect() for _ in range(12)]
+            for client in clients:
+                client.request("GET", f"/auth?{PULL}", ALICE)
+            for client in clients:
+                self.assertEqual((await client.reply()).status, 200)
+            self.assertEqual(len(self.manners.token_requests), 2, habit.name)
 
     async def test_whoever_brings_nothing(self) -> None:
         """Nobody's tokens are good for their life: there is nothing to take back."""

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
+from regbroker import registryparts, upstreamparts
+from regbroker.broker import REUSE_SECONDS
 from tests.habitcase import ALICE, HabitTestCase, HabitUpstream
 from tests.habits import (
     ACR,
@@ -202,6 +205,21 @@ class ClientsAccountsTests(SeveralHabitsTestCase):
             bearer = await self.bearer(secret)
             reply = await self.get(TWO_SECRET, bearer)
             self.assertEqual(reply.status, 200, habit.name)
+
+    async def test_password_taken_back(self) -> None:
+        """It is good for a minute more at most, in a bundle too."""
+        now = 1_800_000_000.0
+        time = SimpleNamespace(time=lambda: now)
+        self.patch(upstreamparts, "time", time)
+        self.patch(registryparts, "time", time)
+        scopes = "scope=repository:one/app:pull&scope=repository:two/app:pull"
+        for options in ("accounts = upstream", self.trusted):
+            await self.start_two(DISTRIBUTION, DISTRIBUTION, options, own=False)
+            self.assertEqual((await self.token(scopes)).status, 200)
+            for manners in (self.manners, self.second):
+                manners.users["alice"] = "changed"
+            now += REUSE_SECONDS + 1
+            self.assertEqual((await self.token(scopes)).status, 401, options)
 
     async def test_challenge_of_a_403(self) -> None:
         """It is mapped, whichever upstream says it."""

@@ -5,8 +5,10 @@ for everybody who comes in, for who brings nothing, and beside another upstream.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+from hashlib import sha1
 from pathlib import Path
 
 from twisted.logger import LogLevel, capturedLogs, formatEvent
@@ -36,6 +38,7 @@ from tests.habits import (
     NEXUS,
     NEXUS_TOKENS,
     QUAY,
+    ZOT,
     ZOT_OPEN,
     Answer,
 )
@@ -48,6 +51,8 @@ KINDS = ("own", "lent", "more", "two")
 CLEAR = tuple(habit for habit in HABITS if habit is not ARTIFACTORY)
 
 KEY_FILE = '{\n  "type": "service_account",\n  "private_key": "-----BEGIN\\nx"\n}\n'
+
+BOBS = base64.b64encode(sha1(b"builder").digest()).decode()
 
 HELPER = """\
 #!/bin/sh
@@ -77,7 +82,7 @@ class KindsTestCase(HabitTestCase):
 
     def ini(self) -> str:
         users = Path(self.mktemp()).absolute()
-        users.touch()
+        users.write_text(f"bob:{{SHA}}{BOBS}\n")
         names = "namespaces = team = acme_team"
         return (
             f"[regbroker]\nlisten = {self.listen}\nstate-directory = state\n"
@@ -258,6 +263,21 @@ class KindsTests(KindsTestCase):
                     self.assertLessEqual(asked, 1 if name == "app" else 2, about)
                     loud = [e for e in events if e["log_level"] >= LogLevel.warn]
                     self.assertEqual(list(map(formatEvent, loud)), [], about)
+
+    async def test_login_of_ours(self) -> None:
+        """A scope that an upstream has told does not stop a login here, either."""
+        await self.start_own(ZOT)
+        for scope in ("repository::pull", "repository:UPPER:pull", ":::", "aws"):
+            for password, status in (("builder", 200), ("guess", 401)):
+                given = base64.b64encode(f"bob:{password}".encode()).decode()
+                self.client = await self.connect()
+                reply = await self.client.ask(
+                    "GET",
+                    f"/auth?service=own.test&scope={scope}",
+                    "Host: own.test",
+                    f"Authorization: Basic {given}",
+                )
+                self.assertEqual(reply.status, status, (scope, reply.body))
 
     async def test_ping_of_ours(self) -> None:
         """Where accounts are in front, the ping asks, whatever the upstream's says."""
