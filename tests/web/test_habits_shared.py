@@ -336,12 +336,15 @@ class PasswordTests(KindsTestCase):
 
     async def test_good_beside_want_of_right(self) -> None:
         """Basic that is refused for a name says nothing of what else there is."""
-        await self.start_own(ARTIFACTORY)
-        # The first that is ever asked for is what our account may not have.
-        await self.at("lent", SECRET)
-        self.time.clock.advance(FIRST_PAUSE_SECONDS)
-        reply = await self.at("lent")
-        self.assertEqual(reply.status, 200, reply.body)
+        for first in (MANIFEST, SECRET):
+            await self.start_own(ARTIFACTORY)
+            await self.at("lent", first)
+            # The login is right, and has no right to this.
+            await self.at("lent", SECRET)
+            self.time.clock.advance(FIRST_PAUSE_SECONDS)
+            reply = await self.at("lent")
+            self.assertEqual(reply.status, 200, (first, reply.body))
+            self.assertEqual(self.manners.wrong, 0)
 
 
 class HelperTests(KindsTestCase):
