@@ -42,7 +42,7 @@ from tests.habits import (
     ZOT_OPEN,
     Answer,
 )
-from tests.scripted import ScriptedUpstream, response
+from tests.scripted import Call, ScriptedUpstream, response
 from tests.wire import Message
 
 KINDS = ("own", "lent", "more", "two")
@@ -51,6 +51,9 @@ KINDS = ("own", "lent", "more", "two")
 CLEAR = tuple(habit for habit in HABITS if habit is not ARTIFACTORY)
 
 KEY_FILE = '{\n  "type": "service_account",\n  "private_key": "-----BEGIN\\nx"\n}\n'
+
+#: The upstream's `timeout`, when nothing is said.
+SILENCE_SECONDS = 60
 
 BOBS = base64.b64encode(sha1(b"builder").digest()).decode()
 
@@ -221,6 +224,31 @@ class KindsTests(KindsTestCase):
                 reply = await self.at("lent")
                 self.assertEqual(reply.status, 200, (habit.name, status, reply.body))
             self.assertEqual(self.manners.wrong, 0)
+
+    async def test_silence(self) -> None:
+        """An upstream that falls silent is 504 for all, and no login waits for it."""
+        for habit in (DISTRIBUTION, ECR, NEXUS):
+            await self.start_own(habit)
+            await self.at("lent")
+            self.time.clock.advance(PROVED_SECONDS)
+            silent: list[Call] = []
+            self.patch(self.upstream, "take", silent.append)
+            clients = [await self.connect() for _ in range(4)]
+            for number, client in enumerate(clients):
+                # Not what a token is at hand for.
+                target = f"/v2/team/b{number}/manifests/1"
+                client.request("GET", target, f"Host: {KINDS[number]}.test")
+            while not silent:
+                await self.turn()
+            for _ in range(8 * len(clients)):
+                self.time.clock.advance(SILENCE_SECONDS / 8)
+                await self.turn()
+            answered = [bool(client.seen) for client in clients]
+            self.assertEqual(answered, [True] * len(clients), habit.name)
+            for client in clients:
+                self.assertIn((await client.reply()).status, (503, 504), habit.name)
+            del self.upstream.take
+            self.assertEqual((await self.at("lent")).status, 200, habit.name)
 
     async def test_limit(self) -> None:
         """A limit, the token service's or the registry's, is told with its end."""
