@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
@@ -47,8 +48,14 @@ class Habit:
     expired: Answer | None = None
     #: The action that lists want besides, and instead, of ``pull``.
     list_action: str = "pull"
-    #: The token service sends to ``/token`` from here, with this status.
+    #: Where its token service is.
+    token_path: str = "/token"
+    #: The token service sends there from elsewhere, with this status.
     redirect_status: int = 0
+    #: What the token service says to a login that is wrong.
+    wrong_status: int = 401
+    #: What the catalog is answered with, whatever somebody brings for it.
+    catalog: str = ""
 
 
 def error(code: str, message: str) -> bytes:
@@ -71,11 +78,46 @@ NEXUS = Habit(
 NEXUS_TOKENS = Habit("nexus-tokens", BEARER, ping_passes=True)
 ZOT = Habit("zot", BEARER, ping_scope="repository::pull", lacking=(403, ""))
 ZOT_OPEN = Habit("zot-open", 'Basic realm="zot"', ping_passes=True, lacking=(403, ""))
-HARBOR = Habit("harbor", BEARER, lacking=(401, 'Basic realm="harbor-registry"'))
+HARBOR = Habit(
+    "harbor",
+    BEARER,
+    lacking=(401, 'Basic realm="harbor-registry"'),
+    catalog='Basic realm="harbor-registry"',
+)
 QUAY = Habit("quay", BEARER, lacking=(401, ""))
 ACR = Habit("acr", BEARER, list_action="metadata_read")
 ICR = Habit("icr", BEARER, lacking=(403, 'error="insufficient_scope"'))
+GOOGLE = Habit(
+    "google",
+    'Bearer realm="{url}/v2/token",service="europe-docker.pkg.dev"{scope}',
+    lacking=(403, ""),
+    token_path="/v2/token",
+)
+HUB = Habit("hub", 'Bearer realm="{url}/token",service="registry.docker.io"{scope}')
+GITHUB = Habit("github", BEARER, lacking=(403, ""), wrong_status=403)
+ARTIFACTORY = Habit(
+    "artifactory", 'Basic realm="Artifactory"', ping_passes=True, lacking=(401, "")
+)
 REDIRECTING = Habit("redirecting", BEARER, redirect_status=307)
+
+#: All of them, for what is to hold in front of each.
+HABITS = (
+    DISTRIBUTION,
+    ECR,
+    NEXUS,
+    NEXUS_TOKENS,
+    ZOT,
+    ZOT_OPEN,
+    HARBOR,
+    QUAY,
+    ACR,
+    ICR,
+    GOOGLE,
+    HUB,
+    GITHUB,
+    ARTIFACTORY,
+    REDIRECTING,
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +135,8 @@ class Manners:
     One registry with a habit.
 
     `users` are passwords by user, `rights` the repositories of each; of the user ``""``
-    those that everybody may read. `url` is where it is.
+    those that everybody may read. `url` is where it is. After `lock_after` wrong logins
+    in a row an account is locked, and its right login is refused as well.
     """
 
     habit: Habit
@@ -104,9 +147,12 @@ class Manners:
     shown: list[Shown] = field(default_factory=list)
     token_requests: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     requests: list[tuple[str, str, int]] = field(default_factory=list)
+    lock_after: int = 0
+    locked: set[str] = field(default_factory=set)
     #: Answered before anything else, once each.
     moods: list[Answer] = field(default_factory=list)
     _tokens: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    _in_a_row: Counter[str] = field(default_factory=Counter)
 
     @property
     def wrong(self) -> int:
@@ -126,7 +172,7 @@ class Manners:
     def answer(self, method: str, target: str, authorization: str) -> Answer | None:
         """Answer a request; None lets it pass to what is behind."""
         path, _, query = target.partition("?")
-        if path.startswith(("/token", "/moved/token")):
+        if path.removeprefix("/moved") == self.habit.token_path:
             if method == "POST":
                 # As Google's, which takes none.
                 return Answer(404)
@@ -134,6 +180,8 @@ class Manners:
         found = self.moods.pop(0) if self.moods else None
         if found is None:
             found = self._registry(method, path, authorization)
+        if found is None and method == "POST":
+            found = self._mount(query, authorization)
         self.requests.append((method, target, found.status if found else 200))
         return found
 
@@ -147,6 +195,8 @@ class Manners:
             if isinstance(user, Answer):
                 return user
             return None if user is not None else self._challenge(self.habit.ping_scope)
+        if path == "/v2/_catalog" and self.habit.catalog:
+            return self._challenge(more=self.habit.catalog)
         name, action = _asked(method, path)
         if action == "pull" and name in self.rights.get("", ()) and not authorization:
             return None
@@ -167,6 +217,14 @@ class Manners:
             return self._challenge(scope)
         return None if name in self.rights.get(user, ()) else self._lacking(scope)
 
+    def _mount(self, query: str, authorization: str) -> Answer | None:
+        """Refuse a mount from what this may not read; many registries do."""
+        given = dict(parse_qsl(query))
+        if "mount" not in given or "from" not in given:
+            return None
+        target = f"/v2/{given['from']}/blobs/{given['mount']}"
+        return self._registry("GET", target, authorization)
+
     def _who(self, authorization: str) -> str | Answer | None:
         """Who brings this: a user, nobody (None), or the answer to a bad login."""
         scheme, _, value = authorization.partition(" ")
@@ -185,7 +243,12 @@ class Manners:
         verdict = "right" if user and self.users.get(user) == password else "wrong"
         if password in self.expired:
             verdict = "expired"
+        elif user in self.locked:
+            verdict = "wrong"
         self.shown.append(Shown(user, password, verdict))
+        self._in_a_row[user] = 0 if verdict == "right" else self._in_a_row[user] + 1
+        if self.lock_after and self._in_a_row[user] >= self.lock_after:
+            self.locked.add(user)
         return verdict
 
     def _challenge(self, scope: str = "", more: str = "", status: int = 401) -> Answer:
@@ -209,7 +272,7 @@ class Manners:
 
     def _token(self, path: str, query: str, authorization: str) -> Answer:
         if path.startswith("/moved"):
-            location = f"Location: {self.url}/token?{query}"
+            location = f"Location: {self.url}{self.habit.token_path}?{query}"
             return Answer(self.habit.redirect_status, (location,))
         scopes = tuple(v for n, v in parse_qsl(query) if n == "scope")
         user = ""
@@ -217,7 +280,8 @@ class Manners:
             user, password = parse_basic(authorization.partition(" ")[2])
             if self._judge(user, password) != "right":
                 self.token_requests.append((user, scopes))
-                return Answer(401, (), error("UNAUTHORIZED", "wrong password"))
+                status = self.habit.wrong_status
+                return Answer(status, (), error("UNAUTHORIZED", "wrong password"))
         self.token_requests.append((user, scopes))
         if self.moods:
             return self.moods.pop(0)
