@@ -81,10 +81,12 @@ class BundleBroker:
             name: broker.wanted(request, public_host)
             for name, broker in self._brokers.items()
         }
-        if not request.scopes:
-            # A login: the password is looked at where the accounts are first.
-            return {self._first: wanted[self._first]}
-        return {name: scopes for name, scopes in wanted.items() if scopes.scopes}
+        found = {name: scopes for name, scopes in wanted.items() if scopes.scopes}
+        if found or (request.scopes and request.is_anonymous):
+            return found
+        # A login, whatever it names besides: the password is looked at where the
+        # accounts are first.
+        return {self._first: wanted[self._first]}
 
     async def grant(
         self,

@@ -95,7 +95,11 @@ class Discovery:
                 self._repository = told
                 return self.known
             told = replace(before, proof=told.proof)
-        self._repository = replace(told, proof=told.proof or before.proof)
+        first, second = told.proof, before.proof
+        if had_credentials:
+            # What was asked for there may be what they have no right to.
+            first, second = second, first
+        self._repository = replace(told, proof=first or second)
         return self.known
 
     @property

@@ -41,6 +41,11 @@ class LoginRecord:
         #: Whether it was refused, and not taken since.
         self.is_refused = False
 
+    @property
+    def was_confirmed(self) -> bool:
+        """Whether it was taken at any time."""
+        return self._confirmed_at is not None
+
     def is_confirmed(self, seconds: float) -> bool:
         """Tell whether it was taken within the last `seconds`."""
         if self.is_refused or self._confirmed_at is None:

@@ -21,10 +21,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
 
 from regbroker.authorization import Authorization, Refusal, wider_scopes
-from regbroker.bodies import MAX_ERROR_BYTES
+from regbroker.bodies import MAX_LIST_BYTES
 from regbroker.credentials import Credentials, Login
 from regbroker.errors import (
     Denied,
@@ -40,6 +41,7 @@ from regbroker.headers import via
 from regbroker.ownlogin import (
     NO_RIGHT,
     OWN_ACCOUNT_REFUSED,
+    TRIAL_SECONDS,
     LoginRefused,
     OwnLogin,
 )
@@ -48,7 +50,7 @@ from regbroker.resting import Rest
 from regbroker.scopes import Scope
 from regbroker.streams import gather_body
 from regbroker.tokenservice import TokenReply
-from regbroker.upstreams import USER_AGENT, Upstream, check_answered
+from regbroker.upstreams import USER_AGENT, Upstream, check_answered, proof_target
 from regbroker.upstreamtokens import TokenRefused, UpstreamTokens
 
 NO_ACCOUNT = "the upstream registry gives this to nobody without an account"
@@ -126,6 +128,9 @@ class OwnAccount:
             try:
                 grant = await self._ask_for_token(login, scopes)
             except Denied:
+                if not own.was_taken(login):
+                    # Some say 403 to a wrong password, too.
+                    await self._prove(login, frozenset())
                 own.confirmed(login, started)
                 raise
             own.confirmed(login, started)
@@ -215,12 +220,6 @@ class OwnAccount:
         if reply.status >= 500:
             return TokensUnavailable(UpstreamUnavailable.status, headers)
         if not scopes:
-            _log.error(
-                "[upstream {name}]: the token service answers our own account with "
-                "status {status}",
-                name=self._upstream.name,
-                status=reply.status,
-            )
             return OwnAccountRefused(OWN_ACCOUNT_REFUSED)
         # Many refuse what is not there, or what they cannot read, in this way.
         return Denied(NO_RIGHT)
@@ -229,7 +228,7 @@ class OwnAccount:
 
     async def _basic(self, own: OwnLogin, needed: tuple[Scope, ...]) -> Authorization:
         async def show(login: Login) -> Login:
-            await own.prove(login, PROVED_SECONDS)
+            await own.prove(login, _names(needed), PROVED_SECONDS)
             return login
 
         login = await own.use(_names(needed), show)
@@ -281,24 +280,33 @@ class OwnAccount:
             "the upstream registry wants an account, and regbroker has none there"
         )
 
-    async def _prove(self, login: Login) -> None:
+    async def _prove(self, login: Login, about: frozenset[str]) -> None:
         """Log in for nothing else; see `regbroker.ownlogin.Prove`."""
         known = await self._upstream.knowledge()
         if known.realm is not None:
             try:
                 await self._ask_for_token(login, (), max_age=0.0)
-            except Denied:
-                # Not for the login, then.
-                return
+            except OwnAccountRefused as error:
+                raise LoginRefused(403) from error
         elif known.proof and not login.identity_token:
-            authorization = basic_authorization(_token_request(login))
-            headers = [USER_AGENT, via(()), (b"Authorization", authorization)]
-            reply = await self._upstream.request("GET", known.proof, headers)
-            body = await gather_body(reply, MAX_ERROR_BYTES)
-            check_answered(reply)
-            refusal = Refusal(reply.status, (), body.decode("utf-8", "replace"))
-            if refusal.status == 401 or refusal.says_expired:
-                raise LoginRefused(refusal.status)
+            # Where the ping passes, what is needed says more than what was once.
+            is_ping = known.proof == "/v2/" or not about
+            target = known.proof if is_ping else proof_target(min(about))
+            proving = Deferred.fromCoroutine(self._prove_at(target, login))
+            try:
+                await proving.addTimeout(TRIAL_SECONDS, self._clock)
+            except TimeoutError:
+                raise UpstreamTimeout("the upstream registry did not answer") from None
+
+    async def _prove_at(self, target: str, login: Login) -> None:
+        authorization = basic_authorization(_token_request(login))
+        headers = [USER_AGENT, via(()), (b"Authorization", authorization)]
+        reply = await self._upstream.request("GET", target, headers)
+        body = await gather_body(reply, MAX_LIST_BYTES)
+        check_answered(reply)
+        refusal = Refusal(reply.status, (), body.decode("utf-8", "replace"))
+        if refusal.status == 401 or refusal.says_expired:
+            raise LoginRefused(refusal.status)
 
 
 def _names(scopes: Iterable[Scope]) -> frozenset[str]:

@@ -43,9 +43,10 @@ class LoginRefused(Exception):
         self.status = status
 
 
-#: Logs in for nothing else. Raises `LoginRefused`, or another error when the
-#: upstream does not say whether it takes the login.
-Prove = Callable[[Login], Awaitable[None]]
+#: Logs in for nothing else, where some repositories are, by their names. Raises
+#: `LoginRefused`, or another error when the upstream does not say whether it takes the
+#: login.
+Prove = Callable[[Login, frozenset[str]], Awaitable[None]]
 
 
 class OwnLogin:
@@ -99,12 +100,16 @@ class OwnLogin:
         except LoginRefused as refusal:
             raise OwnAccountRefused(OWN_ACCOUNT_REFUSED) from refusal
 
-    async def prove(self, login: Login, seconds: float) -> None:
+    async def prove(self, login: Login, about: frozenset[str], seconds: float) -> None:
         """Log in, unless this login was taken within the last `seconds`."""
         if not self._record.is_confirmed(seconds):
             started = self._clock.seconds()
-            await self._prove(login)
+            await self._prove(login, about)
             self.confirmed(login, started)
+
+    def was_taken(self, login: Login) -> bool:
+        """Tell whether the upstream has ever taken a login."""
+        return login == self._login and self._record.was_confirmed
 
     def is_lacking(self, login: Login, about: Iterable[str]) -> bool:
         """Tell whether a login is good, but has no right to what it is for."""
@@ -147,11 +152,14 @@ class OwnLogin:
         record = self._record
         while not record.is_confirmed(CONFIRMED_SECONDS):
             if record.is_refused:
-                await self._show_again(login, record)
+                await self._show_again(login, about, record)
             elif self._trial is not None and self._trial.record is record:
                 await self._trial.wait()
             else:
                 break
+            if record is not self._record:
+                # There is another login by now.
+                return await self.use(about, show)
         if record.is_lacking(about):
             raise Denied(NO_RIGHT)
         trial = None
@@ -181,13 +189,15 @@ class OwnLogin:
             failure = None
         trial.end(failure)
 
-    async def _show_again(self, login: Login, record: LoginRecord) -> None:
+    async def _show_again(
+        self, login: Login, about: frozenset[str], record: LoginRecord
+    ) -> None:
         """Log in with what was refused, if that may be; raises `LoginRefused`."""
         if not record.may_show():
             raise LoginRefused(401)
         started = self._clock.seconds()
         try:
-            await self._prove(login)
+            await self._prove(login, about)
         except LoginRefused as refusal:
             self.refused(login, refusal.status, (), started)
             raise

@@ -57,6 +57,9 @@ LAST_RETRY_SECONDS = 60.0
 OPEN_SECONDS = 60.0
 MAX_OPEN = 1024
 
+#: An upload that no registry has: to cancel it changes nothing.
+NO_UPLOAD = "00000000-0000-0000-0000-000000000000"
+
 #: A ping has no work to do.
 PING_SECONDS = 15.0
 
@@ -174,7 +177,7 @@ class Upstream:
         """
         return self.known or await self._learn()
 
-    async def token_service(self, scopes: Iterable[Scope]) -> Knowledge:
+    async def token_service(self, scopes: tuple[Scope, ...]) -> Knowledge:
         """
         Return the same; where the ping passes, a repository is asked who is behind.
 
@@ -184,11 +187,25 @@ class Upstream:
         name = next((scope.name for scope in scopes if scope.is_repository), None)
         if known.realm is not None or known.challenges or name is None:
             return known
-        target = proof_target(name)
-        if self._clock.seconds() - self._open.get(target, -math.inf) < OPEN_SECONDS:
-            return known
+        known = await self._told_at("GET", proof_target(name), name)
+        actions = {action for scope in scopes for action in scope.actions}
+        if known.realm is None and not actions <= {"pull"}:
+            # Everybody may read it; who writes is asked, also for what is not there.
+            target = f"/v2/{name}/blobs/uploads/{NO_UPLOAD}"
+            known = await self._told_at("DELETE", target, name)
+        return known
+
+    async def _told_at(self, method: str, target: str, name: str) -> Knowledge:
+        """Return what is known when a target was asked who is behind, once a minute."""
+        passed = self._clock.seconds() - self._open.get(target, -math.inf)
+        if passed < OPEN_SECONDS and self.known is not None:
+            return self.known
+
+        async def ask() -> Knowledge:
+            return await self._ask_at(method, target, name)
+
         try:
-            return await self._learning.run(target, lambda: self._ask_at(target))
+            return await self._learning.run(target, ask)
         except TimeoutError as error:
             raise UpstreamTimeout("the upstream registry did not answer") from error
 
@@ -231,12 +248,12 @@ class Upstream:
         self._note(known)
         return known
 
-    async def _ask_at(self, target: str) -> Knowledge:
-        reply = await self.request("GET", target, [USER_AGENT, via(())])
+    async def _ask_at(self, method: str, target: str, name: str) -> Knowledge:
+        reply = await self.request(method, target, [USER_AGENT, via(())])
         reply.abort()
         check_answered(reply)
         if reply.status == 401:
-            self.learn(reply.challenges, target, had_credentials=False)
+            self.learn(reply.challenges, proof_target(name), had_credentials=False)
         self._open[target] = self._clock.seconds()
         self._open.move_to_end(target)
         if len(self._open) > MAX_OPEN:

@@ -556,6 +556,23 @@ class RefusedTokenTests(AccountTestCase):
                 refusals=(reply(status),),
             )
             self.failure(self.account.authorize(PULL), Denied)
-            self.assertEqual(len(self.tokens.asked), 1)
-        self.make(BEARER, ROBOT, refusals=(reply(403),))
-        self.failure(self.account.authorize(()), OwnAccountRefused)
+            # A login that nobody has taken yet is looked at by itself, once.
+            scopes = [asked for _, asked in self.tokens.asked]
+            self.assertEqual(scopes, [PULL, ()] if login else [PULL])
+            self.tokens.refusals = [reply(status)]
+            self.failure(self.account.authorize(PUSH), Denied)
+            self.assertEqual(self.tokens.asked[-1][1], PUSH)
+
+    def test_forbidden_to_log_in(self) -> None:
+        """Some token services say 403 to a wrong password: it is shown no more."""
+        self.make(BEARER, ROBOT, refusals=(reply(403),) * 9)
+        for scopes in (PULL, PUSH, ()):
+            for _ in range(4):
+                self.failure(self.account.authorize(scopes), OwnAccountRefused)
+        self.assertEqual(len(self.tokens.asked), 2)
+        self.clock.advance(FIRST_PAUSE_SECONDS)
+        self.failure(self.account.authorize(PULL), OwnAccountRefused)
+        self.assertEqual(len(self.tokens.asked), 3)
+        self.tokens.refusals.clear()
+        self.clock.advance(2 * FIRST_PAUSE_SECONDS)
+        self.assertTrue(self.say().value)

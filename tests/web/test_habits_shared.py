@@ -354,11 +354,13 @@ class PasswordTests(KindsTestCase):
             self.assertEqual(self.manners.wrong, 0)
 
     async def test_refused_with_403(self) -> None:
-        """A token service that says 403 to a wrong login (GitHub's): 403."""
+        """A token service that says 403 to a wrong login (GitHub's): shown no more."""
         self.file.write_text("wrong")
         await self.start_own(GITHUB)
-        reply = await self.at("lent")
-        self.assertEqual((reply.status, reply.code), (403, "DENIED"))
+        for _ in range(6):
+            reply = await self.at("lent")
+            self.assertEqual((reply.status, reply.code), (503, "UNAVAILABLE"))
+        self.assertEqual(self.manners.wrong, 2)
         self.change("good")
         self.assertEqual((await self.at("lent")).status, 200)
 
