@@ -31,7 +31,7 @@ from regbroker.ownaccount import PROVED_SECONDS, OwnAccount
 from regbroker.ownlogin import CONFIRMED_SECONDS
 from regbroker.scopes import Scope, repository_scope
 from regbroker.tokenservice import TokenReply
-from regbroker.upstreamtokens import TokenRefused
+from regbroker.upstreamtokens import TOKEN_SECONDS, TokenRefused
 from tests.test_login_shown import Credentials, Reply
 
 BASIC = parse_challenges(['Basic realm="up"'])
@@ -170,6 +170,11 @@ class SlowUpstream:
                 self.refused_at.pop(showing.login, None)
         showing.status.callback(status)
 
+    def give_up(self) -> None:
+        """Nobody waits for an answer longer than `TOKEN_SECONDS`."""
+        while self.pending and self.now() - self.pending[0].when >= TOKEN_SECONDS:
+            self.answer(0, 0)
+
     # The registry.
 
     async def request(self, method: str, target: str, headers: Any) -> Any:
@@ -255,6 +260,7 @@ class TogetherTests(SynchronousTestCase):
                     asking.pop(value % len(asking)).cancel()
                 elif step == "wait":
                     clock.advance(value)
+                    upstream.give_up()
                 elif step == "theirs":
                     upstream.password = value
                 elif step == "ours":
