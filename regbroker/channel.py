@@ -33,7 +33,7 @@ from regbroker.bodywatch import BodyWatch
 from regbroker.causes import Cause
 from regbroker.errors import BodyTooSlow, HTTPError
 from regbroker.headers import connection_options
-from regbroker.malformed import MalformedRequests
+from regbroker.malformed import OUTCOME, MalformedRequests
 from regbroker.pace import Pace
 from regbroker.requestbody import ClientGone, StreamedBody
 from regbroker.strictchannel import StrictChannel
@@ -104,7 +104,9 @@ class StreamingRequest(Request):
             gone, error = ClientGone(), reason.value
             if isinstance(error, HTTPError):
                 # It broke HTTP in the middle, and is told so by the channel.
-                gone = ClientGone(error.message, Cause.CLIENT_MALFORMED, error.status)
+                gone = ClientGone(
+                    OUTCOME + error.message, Cause.CLIENT_MALFORMED, error.status
+                )
             reason = Failure(gone)
             self.body.failed(reason)
         super().connectionLost(reason)

@@ -14,8 +14,8 @@ class Coalescer(Generic[T]):
     """
     Runs work under keys: who comes while a key's work is under way, joins it.
 
-    Nobody who waits can disturb the others: a waiter that is cancelled leaves,
-    and the work goes on.
+    Nobody who waits can disturb the others: a waiter that is cancelled leaves, and the
+    work goes on. With the last one the work is cancelled: nobody wants it any more.
     """
 
     def __init__(self, clock: Any, timeout: float) -> None:
@@ -33,7 +33,7 @@ class Coalescer(Generic[T]):
         Fails with `twisted.internet.defer.TimeoutError` when it takes longer
         than the timeout, in seconds.
         """
-        waiter: Deferred[T] = Deferred()
+        waiter: Deferred[T] = Deferred(lambda leaving: self._leave(key, leaving))
         if key in self._waiters:
             self._waiters[key].append(waiter)
             return waiter
@@ -41,7 +41,7 @@ class Coalescer(Generic[T]):
         started = Deferred.fromCoroutine(work())
         self._work[key] = started
         started.addTimeout(self._timeout, self._clock)
-        started.addBoth(self._tell, key)
+        started.addBoth(self._tell, key, self._waiters[key])
         return waiter
 
     def cancel(self) -> None:
@@ -49,7 +49,19 @@ class Coalescer(Generic[T]):
         for work in list(self._work.values()):
             work.cancel()
 
-    def _tell(self, outcome: Any, key: Hashable) -> None:
-        self._work.pop(key, None)
-        for waiter in self._waiters.pop(key):
-            waiter.callback(outcome)
+    def _leave(self, key: Hashable, waiter: Deferred[T]) -> None:
+        waiters = self._waiters.get(key, [])
+        if waiter in waiters:
+            waiters.remove(waiter)
+            if not waiters and key in self._work:
+                self._waiters.pop(key)
+                self._work.pop(key).cancel()
+
+    def _tell(self, outcome: Any, key: Hashable, waiters: list[Deferred[T]]) -> None:
+        if self._waiters.get(key) is waiters:
+            self._work.pop(key, None)
+            del self._waiters[key]
+        for waiter in tuple(waiters):
+            # What one makes of it may be the end of another.
+            if not waiter.called:
+                waiter.callback(outcome)

@@ -31,7 +31,7 @@ from copy import copy
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.internet.defer import TimeoutError as HandshakeTimeout
 from twisted.internet.error import (
     ConnectError,
@@ -44,14 +44,12 @@ from twisted.internet.error import (
     UserError,
 )
 from twisted.internet.interfaces import (
-    IHandshakeListener,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web._newclient import (
-    HTTP11ClientProtocol,
     Request,
     RequestGenerationFailed,
     RequestNotSent,
@@ -63,7 +61,6 @@ from twisted.web._newclient import (
 from twisted.web.http import _MalformedChunkedDataError
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
-from zope.interface import implementer
 
 from regbroker.causes import Cause, Kind, Side, cause_of
 from regbroker.challenges import Challenge, parse_challenges
@@ -76,6 +73,13 @@ from regbroker.errors import (
 from regbroker.headers import Header, connection_options
 from regbroker.origins import Origin
 from regbroker.replyheaders import UnsoundHeader, check_as_they_come
+from regbroker.slots import NoRoom, Slot, Slots
+from regbroker.upstreamprotocol import UpstreamProtocol
+
+#: Requests that are under way at once, and those that wait for that. More would only
+#: wait in the upstream.
+MAX_BUSY_CONNECTIONS = 512
+MAX_WAITING_REQUESTS = 1024
 
 #: Idle connections kept; more would only be opened again under load.
 MAX_IDLE_CONNECTIONS = 64
@@ -86,89 +90,10 @@ IDLE_SECONDS = 50.0
 #: Servers close idle connections after 5 s at the earliest.
 IDLE_SECONDS_FOR_BODIES = 4.0
 
-#: An early reply is an error document. It is read while the request's body is
-#: still on its way, without anybody to hold it back.
-MAX_EARLY_REPLY_BYTES = 1024 * 1024
-
-#: A reply's status line and headers, interim replies included.
-MAX_HEADER_BYTES = 256 * 1024
-
 #: Who is asked, mostly, in the words of an error.
 UPSTREAM = Side.UPSTREAM.value
 
 _log = Logger()
-
-
-@implementer(IHandshakeListener)
-class UpstreamProtocol(HTTP11ClientProtocol):
-    """One connection to an upstream."""
-
-    transport: Any
-
-    def __init__(self, on_idle: Callable[[Any], None], clock: Any) -> None:
-        super().__init__(on_idle)
-        self.idle_since: float = clock.seconds()
-        self.used = False
-        self.on_continue: Callable[[], None] | None = None
-        self.secured: Deferred[None] = Deferred()
-        self.closed_in_order = False
-        #: What is larger than it may be, so that the end is regbroker's doing.
-        self.too_large = ""
-        self._early_bytes = 0
-        self.header_bytes = 0
-
-    def handshakeCompleted(self) -> None:
-        """Note that the peer's certificate has been verified."""
-        if not self.secured.called:
-            self.secured.callback(None)
-
-    def dataReceived(self, data: bytes) -> None:
-        """Parse; see to interim replies and to replies that come early."""
-        if self.on_continue is not None:
-            on_continue, self.on_continue = self.on_continue, None
-            if data.startswith(b"HTTP/1.1 100"):
-                on_continue()
-        if self._parser is None:
-            # Between requests nothing may arrive; what does would be taken as
-            # the answer to the next request.
-            self.transport.abortConnection()
-            return
-        super().dataReceived(data)
-        parser: Any = self._parser
-        if parser is not None and parser.state in ("STATUS", "HEADER"):
-            self.header_bytes += len(data)
-            if self.header_bytes > MAX_HEADER_BYTES:
-                self.too_large = f"headers of more than {MAX_HEADER_BYTES} bytes"
-                self.transport.abortConnection()
-                return
-        if self.state == "TRANSMITTING":
-            self._early_bytes += len(data)
-            if self._early_bytes > MAX_EARLY_REPLY_BYTES:
-                self.too_large = (
-                    f"more than {MAX_EARLY_REPLY_BYTES} bytes before the request's "
-                    "body was complete"
-                )
-                self.transport.abortConnection()
-            else:
-                self.transport.resumeProducing()
-        elif self.state == "TRANSMITTING_AFTER_RECEIVING_RESPONSE":
-            # The rest of the body would keep the connection open for nothing.
-            self.transport.abortConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Fail who waits for the handshake; note how the connection ended."""
-        self.closed_in_order = reason.check(ConnectionDone) is not None
-        if not self.secured.called:
-            self.secured.errback(reason)
-        parser: Any = self._parser
-        if self.state == "TRANSMITTING" and parser.bodyDecoder is not None:
-            # The reply has begun, and that the upstream has said it counts for
-            # more than that it did not wait for the rest of the request.
-            this: Any = self
-            this._state = "WAITING"
-            this._currentRequest.stopWriting()
-            this._responseDeferred.chainDeferred(this._finishedRequest)
-        super().connectionLost(reason)
 
 
 class _UpstreamFactory(Factory):
@@ -284,6 +209,8 @@ class Connections:
         self._connect_timeout = connect_timeout
         self._what = what
         self._idle: list[UpstreamProtocol] = []
+        self._slots = Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS)
+        self._spills = False
         self._sweeping: Any = None
 
     async def request(
@@ -308,16 +235,29 @@ class Connections:
         request = Request(method, target, wire_headers, body, persistent=True)
         max_idle = IDLE_SECONDS if body is None else IDLE_SECONDS_FOR_BODIES
         try:
+            slot = await self._slots.take()
+        except NoRoom:
+            raise UpstreamUnavailable(
+                f"{self._what} is asked for more than it answers; come again later",
+                headers=[(b"Retry-After", b"1")],
+                cause=Cause.BOUND_REACHED,
+            ) from None
+        try:
             connection = self._take(max_idle) or await self._connect()
             kept = connection.used
             try:
-                return await _send(connection, request, on_continue, self._what)
+                return await _send(connection, request, on_continue, slot, self._what)
             except _NEVER_ANSWERED as error:
                 if not kept or body is not None or was_cancelled(error):
                     raise
+            # The place went with the connection.
+            slot = self._slots.again()
             connection = await self._connect()
-            return await _send(connection, request, on_continue, self._what)
-        except Exception as error:
+            return await _send(connection, request, on_continue, slot, self._what)
+        except BaseException as error:
+            slot.free()
+            if not isinstance(error, Exception):
+                raise
             raise converted_error(error, self._origin, self._what) from error
 
     def close(self) -> None:
@@ -342,7 +282,7 @@ class Connections:
     async def _connect(self) -> UpstreamProtocol:
         connection: Any = await self._endpoint.connect(
             _UpstreamFactory.forProtocol(
-                lambda: UpstreamProtocol(self._put, self._clock)
+                lambda: UpstreamProtocol(self._put, self._note_spilling, self._clock)
             )
         )
         if self._origin.scheme == "http":
@@ -356,7 +296,22 @@ class Connections:
         checked: UpstreamProtocol = connection
         return checked
 
+    def _note_spilling(self) -> None:
+        if not self._spills:
+            self._spills = True
+            _log.warn(
+                "{what}, {origin}: it sends bytes after its replies that are no part "
+                "of them; its connections are not kept after HEAD, 204 and 304",
+                what=self._what,
+                origin=str(self._origin),
+            )
+
     def _put(self, connection: UpstreamProtocol) -> None:
+        connection.free()
+        if connection.spills or (self._spills and connection.was_bodiless):
+            # What comes next on it may belong to what was before.
+            connection.transport.abortConnection()
+            return
         connection.idle_since = self._clock.seconds()
         self._idle.append(connection)
         if len(self._idle) > MAX_IDLE_CONNECTIONS:
@@ -383,13 +338,13 @@ async def _send(
     connection: UpstreamProtocol,
     request: Request,
     on_continue: Callable[[], None] | None,
+    slot: Slot,
     what: str,
 ) -> Reply:
-    connection.used = True
-    connection.on_continue = on_continue
-    connection.header_bytes = 0
+    connection.begin(on_continue, slot)
     answered = connection.request(request)
     parser: Any = connection._parser
+    connection.bound_headers()
     if parser is not None:
         check_as_they_come(parser)
     try:
@@ -397,7 +352,7 @@ async def _send(
     except Exception as error:
         if not connection.too_large:
             raise
-        raise UpstreamUnavailable(
+        raise UpstreamMalformed(
             f"{what} sent {connection.too_large}", cause=Cause.BOUND_REACHED
         ) from error
     return Reply(response, connection, parser, what)

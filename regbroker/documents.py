@@ -18,16 +18,24 @@ from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseNeverReceived
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IAgentEndpointFactory
+from twisted.web.iweb import IAgent, IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
+from regbroker.bodies import decode_content
 from regbroker.causes import Cause, Kind, cause_of
 from regbroker.connections import converted_error, was_cancelled
-from regbroker.errors import UpstreamMalformed
+from regbroker.errors import UpstreamMalformed, UpstreamUnavailable
 from regbroker.origins import Origin, parse_origin
 from regbroker.replyheaders import check_headers
+from regbroker.slots import NoRoom, Slots
 from regbroker.tls import Trust
 from regbroker.upstreams import USER_AGENT
+
+#: Questions to one server that are under way at once, and those that wait for that.
+MAX_AT_ONCE = 64
+MAX_WAITING = 1024
+
+_PACKED = "X-Regbroker-Packed"
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,9 @@ class Documents:
         pool.maxPersistentPerHost = 8
         pool.cachedConnectionTimeout = 30
         endpoints = _Endpoints(what, trust, connect_timeout, clock)
-        self._agent: IAgent = Agent.usingEndpointFactory(clock, endpoints, pool)
+        agent = Agent.usingEndpointFactory(clock, endpoints, pool)
+        self._agent: IAgent = _PackedAgent(agent)
+        self._slots = Slots(MAX_AT_ONCE, MAX_WAITING)
         self._pool = pool
 
     def close(self) -> Deferred[Any]:
@@ -101,8 +111,19 @@ class Documents:
             )
             body = await self._read(response)
             check_headers(response.headers)
-            return Document(response.code, response.headers, body)
+            packed = response.headers.getRawHeaders(_PACKED, [""])[0]
+            # Bounded while it is unpacked: it may be much larger then.
+            plain = decode_content(body, str(packed), self._max_bytes)
+            return Document(response.code, response.headers, plain)
 
+        try:
+            slot = await self._slots.take()
+        except NoRoom:
+            raise UpstreamUnavailable(
+                f"{self._what} is asked for more than it answers; come again later",
+                headers=[(b"Retry-After", b"1")],
+                cause=Cause.BOUND_REACHED,
+            ) from None
         try:
             try:
                 return await once()
@@ -114,6 +135,8 @@ class Documents:
                 return await once()
         except Exception as error:
             raise converted_error(error, origin, self._what) from error
+        finally:
+            slot.free()
 
     async def _read(self, response: Any) -> bytes:
         chunks: list[bytes] = []
@@ -131,6 +154,29 @@ class Documents:
 
         await treq.collect(response, collect)
         return b"".join(chunks)
+
+
+@implementer(IAgent)
+class _PackedAgent:
+    """
+    Keeps treq from unpacking replies: it does so without a bound.
+
+    What a reply's ``Content-Encoding`` says stands in `_PACKED` instead.
+    """
+
+    def __init__(self, agent: IAgent) -> None:
+        self._agent = agent
+
+    def request(self, *args: Any, **kwargs: Any) -> Deferred[IResponse]:
+        """Send a request, as `IAgent.request`."""
+        answering: Deferred[IResponse] = self._agent.request(*args, **kwargs)
+        return answering.addCallback(self._hide)
+
+    def _hide(self, response: IResponse) -> IResponse:
+        packed = ",".join(response.headers.getRawHeaders("Content-Encoding", []))
+        response.headers.removeHeader("Content-Encoding")
+        response.headers.setRawHeaders(_PACKED, [packed])
+        return response
 
 
 @implementer(IAgentEndpointFactory)

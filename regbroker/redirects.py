@@ -31,6 +31,9 @@ _URL = re.compile(r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?//(?P<host>[^/?#]*)
 #: Not across another "<": a header full of them would be read again for each.
 LINK = re.compile(r"<([^<>]*)>")
 
+#: As old Quays write them.
+_BARE_LINK = re.compile(r"^\s*([^<>;,\s]+)(?=\s*;)")
+
 #: What in a path may be read a second time, or as something else.
 _AMBIGUOUS = re.compile(r"[%\\\x00-\x20\x7f]")
 
@@ -147,15 +150,19 @@ def redirect_location(
     return f"{own.origin}{target}" if host is None else location
 
 
-def link(value: str, own: OwnAddress, to_public: ToPublic) -> str | None:
+def link(
+    value: str, own: OwnAddress, to_public: ToPublic, here: str = ""
+) -> str | None:
     """
     Return a ``Link`` header's value as ours, or None when it cannot be.
 
-    It may hold several links; none is passed on unless all can be.
+    It may hold several links; none is passed on unless all can be. `here` is the
+    target that was asked for, without the base path: links may be relative to it.
     """
-    start, *links = LINK.split(value)
+    start, *links = LINK.split(_BARE_LINK.sub(r"<\1>", value))
     written = ""
     for url, parameters in zip(links[::2], links[1::2], strict=True):
+        url = resolved(url, own, here)
         target = _public_target(split_url(url)[1], own, to_public)
         if target is None:
             return None

@@ -72,7 +72,15 @@ def build_registry(
         accounts = _upstream_accounts(entry, services, candidates, bundles, reactor)
     read_only = entry.writes == "deny"
     choosing = Choosing(candidates, bundles, reactor, time.time)
-    catalog = Catalog(entry.mapping, accounts.gate, choosing, entry.catalog)
+    catalog = Catalog(
+        entry.mapping,
+        accounts.gate,
+        choosing,
+        entry.catalog,
+        seal,
+        entry.host,
+        reactor,
+    )
     return Registry(
         entry.host,
         entry.token_path,

@@ -29,6 +29,7 @@ from urllib.parse import quote, urlencode
 from regbroker.bodies import parse_object
 from regbroker.causes import Cause
 from regbroker.errors import (
+    FAILING_STATUSES,
     BadRequest,
     ClientError,
     UpstreamMalformed,
@@ -243,6 +244,9 @@ def refused(status: int, retry_after: bytes | None) -> UpstreamRefused:
     if status in (401, 407):
         # No client has credentials for the search service: none is asked for any.
         status = 403
+    elif status >= 500 and status not in FAILING_STATUSES:
+        # That is its own mistake, and not regbroker's.
+        status = 502
     document = {"errors": [{"code": code_for_status(status), "message": message}]}
     headers = [(b"Retry-After", retry_after)] if retry_after else []
     return UpstreamRefused(status, json.dumps(document).encode() + b"\n", headers)

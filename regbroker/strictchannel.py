@@ -172,8 +172,10 @@ class StrictChannel(HTTPChannel):
             return
         self._refused = True
         started = any(request.startedWriting for request in self.requests)
-        self._tell(error.message, 0 if started else error.status)
         requests, self.requests = self.requests, []
+        if not any(hasattr(request, "body") for request in requests):
+            # Else the request itself has an event.
+            self._tell(error.message, 0 if started else error.status)
         for request in requests:
             if hasattr(request, "body"):
                 request.connectionLost(Failure(error))

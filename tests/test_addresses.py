@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.addresses import is_public
+from regbroker.addresses import is_public, is_public_host
 from tests.grammar import EXAMPLES, hostile
 
 PUBLIC = (
@@ -202,3 +202,44 @@ def carries(address: IPv4Address | IPv6Address) -> bool:
         or address.teredo
         or int(address) >> 32 == 0x64FF9B << 64
     )
+
+
+class HostTests(SynchronousTestCase):
+    def test_public(self) -> None:
+        """Names with a dot, and public addresses."""
+        for host in (
+            "registry.example",
+            "Registry.Example.",
+            "local.example",
+            "xinternal.example",
+            "1.example",
+            "8.8.8.8",
+            "2600::1",
+            "[2600::1]",
+        ):
+            self.assertTrue(is_public_host(host), host)
+
+    def test_not_public(self) -> None:
+        """Plain names, private domains, and other addresses in any form."""
+        for host in (
+            "",
+            "registry",
+            "localhost",
+            "registry.localhost",
+            "registry.local.",
+            "registry.INTERNAL",
+            "registry.home.arpa",
+            "registry.corp",
+            "10.0.0.5",
+            "127.0.0.1",
+            "127.1",
+            "0x7f.0.0.0x1",
+            "2130706433",
+            "0177.0.0.1",
+            "169.254.169.254",
+            "::1",
+            "[fd00::1]",
+            "::ffff:10.0.0.5",
+            "64:ff9b::a00:5",
+        ):
+            self.assertFalse(is_public_host(host), host)

@@ -91,3 +91,25 @@ class CoalescingTests(SynchronousTestCase):
         for waiter in waiters:
             self.failureResultOf(waiter, CancelledError)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nobody_left(self) -> None:
+        """With the last one who waits the work ends; who comes then begins anew."""
+        first, second = (self.run_work("a") for _ in range(2))
+        for waiter in (first, second):
+            waiter.addErrback(lambda _: None)
+        first.cancel()
+        self.assertFalse(self.works[0].called)
+        second.cancel()
+        self.assertTrue(self.works[0].called)
+        third = self.run_work("a")
+        self.works[1].callback("done")
+        self.assertEqual(self.successResultOf(third), "done")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_one_ends_another(self) -> None:
+        """What one makes of the outcome may be that another is not wanted."""
+        first, second = (self.run_work("a") for _ in range(2))
+        second.addErrback(lambda _: None)
+        first.addCallback(lambda _: second.cancel())
+        self.works[0].callback("done")
+        self.assertIsNone(self.successResultOf(second))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.logger import capturedLogs
+
 from regbroker.connections import (
     IDLE_SECONDS,
     IDLE_SECONDS_FOR_BODIES,
-    MAX_HEADER_BYTES,
     MAX_IDLE_CONNECTIONS,
     Connections,
 )
@@ -17,8 +18,10 @@ from regbroker.errors import (
     UpstreamUnavailable,
 )
 from regbroker.origins import Origin
+from regbroker.slots import Slots
 from regbroker.streams import gather_body
 from regbroker.tls import Trust
+from regbroker.upstreamprotocol import MAX_HEADER_BYTES, MAX_HEADER_LINE_BYTES
 from tests.connectionscase import ConnectionsTestCase
 from tests.scripted import Call, response
 
@@ -285,7 +288,30 @@ class FailureTests(ConnectionsTestCase):
             asking = self.ask()
             call = await self.upstream.call()
             call.send(first + more * (MAX_HEADER_BYTES * 2 // len(more)))
-            await self.assertFailure(asking, UpstreamUnavailable)
+            error: Any = await self.assertFailure(asking, UpstreamMalformed)
+            self.assertIn(f"headers of more than {MAX_HEADER_BYTES}", error.message)
+            await call.wire.end()
+
+    async def test_long_header(self) -> None:
+        """One header may be as long as all of a client's."""
+        value = b"/v2/x?state=" + b"s" * (MAX_HEADER_LINE_BYTES - 100)
+        head = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nLocation: "
+        reply = await self.asked(head + value + b"\r\n\r\n")
+        self.assertEqual(reply.header(b"Location"), value)
+
+    async def test_header_too_long(self) -> None:
+        """Beyond that it is named, with the bound; a name that is none is not."""
+        value = b"s" * (MAX_HEADER_LINE_BYTES + 1)
+        for name, said in (
+            (b"Location", "the header Location with more than 65536 bytes"),
+            (b"x\x01y", "a header line with more than 65536 bytes"),
+            (b"", "a header line with more than 65536 bytes"),
+        ):
+            asking = self.ask()
+            call = await self.upstream.call()
+            call.send(b"HTTP/1.1 202 Accepted\r\n%b: %b\r\n\r\n" % (name, value))
+            error: Any = await self.assertFailure(asking, UpstreamMalformed)
+            self.assertEqual(error.message, f"the upstream registry sent {said}")
             await call.wire.end()
 
     async def test_large_headers(self) -> None:
@@ -322,3 +348,108 @@ class FailureTests(ConnectionsTestCase):
         self.time.clock.advance(5.1)
         await self.assertFailure(asking, UpstreamTimeout)
         await self.upstream.wires[0].end()
+
+
+class LeftOverTests(ConnectionsTestCase):
+    """Bytes after a reply that are no part of it, as those of a HEAD with a body."""
+
+    HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\n"
+    SMUGGLED = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    NOTHING = b"HTTP/1.1 204 No Content\r\n\r\n"
+    CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+
+    async def spilled(self, answer: bytes, rest: bytes, method: bytes) -> None:
+        """Be answered, with something left over in the same bytes."""
+        asking = self.ask(method)
+        call = await self.upstream.call()
+        call.send(answer + rest)
+        await asking
+        await call.wire.end()
+
+    async def test_not_kept(self) -> None:
+        """The connection ends, and the next reply is the next one's."""
+        for answer, method in ((self.HEAD, b"HEAD"), (self.NOTHING, b"GET")):
+            await self.spilled(answer, self.SMUGGLED, method)
+            reply = await self.asked(
+                b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+            )
+            self.assertEqual(reply.status, 201)
+
+    async def test_never_again(self) -> None:
+        """After one of them no connection is kept that may hold another."""
+        await self.asked(self.HEAD, b"HEAD")
+        await self.asked(self.NOTHING)
+        self.assertEqual(len(self.upstream.wires), 1)
+        with capturedLogs() as events:
+            await self.spilled(self.HEAD, b"x", b"HEAD")
+        warned = [e for e in events if "no part" in e.get("log_format", "")]
+        self.assertEqual(len(warned), 1)
+        before = len(self.upstream.wires)
+        for answer, method in ((self.HEAD, b"HEAD"), (self.NOTHING, b"GET")):
+            await self.asked(answer, method)
+        self.assertEqual(len(self.upstream.wires), before + 2)
+        fine = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        for _ in range(3):
+            await self.asked(fine)
+        self.assertEqual(len(self.upstream.wires), before + 3)
+
+    async def test_late(self) -> None:
+        """What comes when the next request is out already is no answer to that."""
+        asking = self.ask(b"HEAD")
+        call = await self.upstream.call()
+        call.answer(self.HEAD)
+        await asking
+        asking = self.ask()
+        second = await self.upstream.call()
+        second.send(b"the body of a HEAD, which has none...")
+        third = await self.upstream.call()
+        self.assertIsNot(third.wire, second.wire)
+        third.answer(self.CREATED)
+        self.assertEqual((await asking).status, 201)
+
+
+class BoundTests(ConnectionsTestCase):
+    NOTHING = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+    async def test_many_at_once(self) -> None:
+        """So many requests are under way; others wait, and some are refused."""
+        self.connections._slots = Slots(2, 1)
+        asking = {f"/{n}": self.ask(target=b"/%d" % n) for n in range(3)}
+        error: Any = await self.assertFailure(self.ask(), UpstreamUnavailable)
+        self.assertEqual(error.header(b"Retry-After"), "1")
+        first, second = [await self.upstream.call() for _ in range(2)]
+        await self.turn()
+        self.assertEqual(len(self.upstream.calls), 2)
+        # A reply whose body is on its way holds its place.
+        first.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
+        reply = await asking.pop(first.target)
+        await self.turn()
+        self.assertEqual(len(self.upstream.calls), 2)
+        first.answer(b"x")
+        await gather_body(reply, 9)
+        third = await self.upstream.call()
+        # And so does one that was given up, until it is gone.
+        left = asking.pop(second.target)
+        left.addErrback(lambda _: None)
+        left.cancel()
+        await second.wire.end()
+        asking["/x"] = self.ask()
+        for call in (third, await self.upstream.call()):
+            call.answer(self.NOTHING)
+            self.assertEqual((await asking[call.target]).status, 204)
+        self.assertEqual(self.connections._slots._free, 2)
+
+    async def test_failures(self) -> None:
+        """Nothing that fails keeps its place."""
+        self.connections._slots = Slots(1, 1)
+        for _ in range(3):
+            asking = self.ask()
+            (await self.upstream.call()).wire.reset()
+            await self.assertFailure(asking, UpstreamUnavailable)
+        await self.asked(self.NOTHING)
+        # One that was kept and is gone by now is asked for again.
+        asking = self.ask()
+        (await self.upstream.call()).wire.reset()
+        (await self.upstream.call()).answer(self.NOTHING)
+        await asking
+        self.assertEqual(self.connections._slots._free, 1)

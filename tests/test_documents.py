@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from regbroker.errors import (
     UpstreamMalformed,
     UpstreamUnavailable,
 )
+from regbroker.slots import Slots
 from regbroker.tls import Trust, certificate_options
 from regbroker.upstreams import USER_AGENT
 from tests.certificates import authority, issued
@@ -30,9 +32,11 @@ class DocumentsTestCase(SocketTestCase):
         self.time = HeldTime()
         self.upstream = self.make_upstream()
         self.upstream.start()
-        self.documents = Documents(
-            "the oracle", MAX_BYTES, self.make_trust(), 5, self.time
-        )
+        self.documents = self.make_documents()
+
+    def make_documents(self, max_bytes: int = MAX_BYTES) -> Documents:
+        """Who asks."""
+        return Documents("the oracle", max_bytes, self.make_trust(), 5, self.time)
 
     def make_upstream(self) -> ScriptedUpstream:
         """Who is asked."""
@@ -134,9 +138,45 @@ class DocumentsTests(DocumentsTestCase):
             asking = self.ask()
             call = await self.upstream.call()
             call.answer(answer)
-            await self.assertFails(
-                asking, UpstreamMalformed, "the oracle sent more than 1000 bytes"
-            )
+            error: Any = await self.assertFailure(asking, UpstreamMalformed)
+            self.assertTrue(error.message.endswith(" than 1000 bytes"), error.message)
+        asking = self.ask()
+        (await self.upstream.call()).reply(
+            200, "Content-Encoding: gzip", body=gzip.compress(exact)
+        )
+        self.assertEqual((await asking).body, exact)
+
+    async def test_not_unpacked_first(self) -> None:
+        """What is small and becomes very large is not unpacked before it is bounded."""
+        bomb = gzip.compress(bytes(200 * 1024 * 1024))
+        self.documents = self.make_documents(max_bytes=len(bomb))
+        tracemalloc.start()
+        try:
+            asking = self.ask()
+            (await self.upstream.call()).reply(200, "Content-Encoding: gzip", body=bomb)
+            await self.assertFailure(asking, UpstreamMalformed)
+            self.assertLess(tracemalloc.get_traced_memory()[1], 20 * 1024 * 1024)
+        finally:
+            tracemalloc.stop()
+
+    async def test_many_at_once(self) -> None:
+        """So many questions are asked at once; others wait, and then some not even."""
+        self.documents._slots = Slots(2, 2)
+        asking = [self.ask() for _ in range(4)]
+        beyond: Any = await self.assertFailure(self.ask(), UpstreamUnavailable)
+        self.assertEqual(beyond.header(b"Retry-After"), "1")
+        calls = [await self.upstream.call() for _ in range(2)]
+        await self.turn()
+        self.assertEqual(len(self.upstream.calls), 2)
+        # Who leaves makes room, asked or not.
+        for leaving in (asking[3], asking[0]):
+            leaving.addErrback(lambda _: None)
+            leaving.cancel()
+        third = await self.upstream.call()
+        for call, one in ((calls[1], asking[1]), (third, asking[2])):
+            call.reply(200)
+            self.assertEqual((await one).status, 200)
+        self.assertEqual(self.documents._slots._free, 2)
 
     async def test_hangs_up(self) -> None:
         """A kept connection that is gone is no failure, for POST neither."""

@@ -118,19 +118,25 @@ class AccountTests(UselessTestCase):
 class OptionTests(UselessTestCase):
     """Options that need something elsewhere."""
 
-    def test_redirect_hosts(self) -> None:
-        """Hosts that may be redirected to, where redirects are followed."""
-        hosts = "redirect-hosts = minio.internal"
-        (found,) = self.found(two=hosts)
-        self.assertEqual(
-            found,
-            "[upstream two] redirect-hosts: no [registry ...] that leads here follows "
-            "redirects; write 'redirects = follow' there, or take it out",
-        )
+    def test_redirects(self) -> None:
+        """Hosts and paths that may be redirected to, where redirects are followed."""
         follow = "redirects = follow"
-        self.assertEqual(self.found(f"upstream = one, two\n{follow}", two=hosts), [])
-        staff = f"upstream = mine, two\n{follow}"
-        self.assertEqual(self.found(two=hosts, staff=staff), [])
+        for option, value in (
+            ("redirect-hosts", "minio.internal"),
+            ("redirect-paths", "/downloads/"),
+        ):
+            given = f"{option} = {value}"
+            (found,) = self.found(two=given)
+            self.assertEqual(
+                found,
+                f"[upstream two] {option}: no [registry ...] that leads here follows "
+                "redirects; write 'redirects = follow' there, or take it out",
+            )
+            self.assertEqual(
+                self.found(f"upstream = one, two\n{follow}", two=given), []
+            )
+            staff = f"upstream = mine, two\n{follow}"
+            self.assertEqual(self.found(two=given, staff=staff), [])
 
     def test_answer_timeout(self) -> None:
         """Who waits for an answer may ask another upstream instead."""

@@ -12,6 +12,7 @@ from regbroker.inivalues import (
     cors_origins,
     helper_name,
     lent_actions,
+    path_prefixes,
     pattern,
     public_url,
     search_url,
@@ -69,6 +70,18 @@ class ValueTests(SynchronousTestCase):
         ):
             error = self.assertRaises(InvalidValue, search_url, text)
             self.assertEqual(str(error), f"write it without /search: {right}")
+
+    def test_path_prefixes(self) -> None:
+        """Beginnings of paths outside the API, whole segments."""
+        for text, prefixes in (
+            ("", ()),
+            ("/downloads/", ("/downloads/",)),
+            ("/a/b/, /c.d/\n /e/", ("/a/b/", "/c.d/", "/e/")),
+        ):
+            self.assertEqual(path_prefixes(text), prefixes)
+        self.assert_refused(
+            path_prefixes, "/", "downloads/", "/downloads", "/v2/", "/x/../", "/a/ /v2/"
+        )
 
     def test_cors_origins(self) -> None:
         """Origins as browsers write them, or all."""

@@ -15,11 +15,12 @@ ROWS = {
     " bodies grants tokencache accounts access patterns throttle ldapurl tokens resting"
     " bundles searches sources cors discovery policies loginrecord advice pace"
     " connectionlimits fields publichosts"
-    " sealing carried ownpaths"
+    " sealing carried ownpaths nextlinks"
     " config inivalues inisection inisections inioptions"
     " iniuses ini",
-    "mechanism": "bodywatch requestbody chunks lingering malformed strictchannel"
-    " channel listening replyheaders connections replies streams downloads tls storages"
+    "mechanism": "slots bodywatch requestbody chunks lingering malformed strictchannel"
+    " channel listening replyheaders upstreamprotocol connections replies streams"
+    " downloads tls storages"
     " upstreams documents tokenservice searchservice coalescing observe entrance"
     " accepting watchedfile keyfile signing credentials credentialhelper htpasswd"
     " ldapconnection ldapsearch ldap credchecker checking",

@@ -510,6 +510,21 @@ class LinkTests(SynchronousTestCase):
                     f'</v2/team/app/{path}>; rel="next"',
                 )
 
+    def test_forms(self) -> None:
+        """Relative to the path, and without ``< >``, as some registries write them."""
+        here = "/v2/acme_team/app/tags/list?n=2"
+        for value in (
+            '<?last=b&n=2>; rel="next"',
+            '<list?last=b&n=2>; rel="next"',
+            '/v2/acme_team/app/tags/list?last=b&n=2; rel="next"',
+            'https://up.test/v2/acme_team/app/tags/list?last=b&n=2; rel="next"',
+        ):
+            self.assertEqual(
+                link(value, OWN, to_public, here),
+                '</v2/team/app/tags/list?last=b&n=2>; rel="next"',
+                value,
+            )
+
     def test_catalog(self) -> None:
         """In the catalog ``last`` is a repository; in tags it is a tag."""
         for last in ("acme_team/app", "acme_team%2Fapp"):

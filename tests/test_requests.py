@@ -7,14 +7,12 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-from regbroker.connections import (
-    MAX_EARLY_REPLY_BYTES,
-)
 from regbroker.errors import (
     UpstreamMalformed,
     UpstreamUnavailable,
 )
 from regbroker.streams import gather_body
+from regbroker.upstreamprotocol import MAX_EARLY_REPLY_BYTES
 from tests.connectionscase import BodyByHand, ConnectionsTestCase
 from tests.scripted import response
 

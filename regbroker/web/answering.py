@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from twisted.logger import Logger
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from regbroker.bodies import (
@@ -30,6 +31,8 @@ from regbroker.upstreams import Upstream
 from regbroker.web.asking import REWRITTEN
 from regbroker.web.exchange import Exchange
 from regbroker.web.locations import Locations
+
+_log = Logger()
 
 #: About the upstream's own server and way, or written anew below.
 _NOT_PASSED_ON = frozenset(
@@ -69,6 +72,7 @@ class Answering:
         self._locations = Locations(upstream, uploads)
         self._token_path = token_path
         self._clock = clock
+        self._has_told_of_link = False
 
     async def answer(self, exchange: Exchange, reply: Reply) -> None:
         """
@@ -177,9 +181,17 @@ class Answering:
             text = wording.text(value.decode("latin-1"))
             yield b"Warning", text.encode("latin-1", "replace")
         for value in reply.headers.getRawHeaders(b"Link", ()):
-            mapped = link(value.decode("latin-1"), own, exchange.to_public)
+            here = exchange.asked.target if exchange.asked is not None else ""
+            mapped = link(value.decode("latin-1"), own, exchange.to_public, here)
             if mapped is not None:
                 yield b"Link", mapped.encode("latin-1")
+            elif not self._has_told_of_link:
+                self._has_told_of_link = True
+                _log.warn(
+                    "[upstream {name}]: a Link to more of a list leads elsewhere, and "
+                    "is not passed on: clients take the list to end there",
+                    name=self._upstream.name,
+                )
 
     def _challenged(self, exchange: Exchange, reply: Reply) -> Iterator[Header]:
         """Yield the challenges of a reply; a 401 is to have some."""

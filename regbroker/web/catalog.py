@@ -8,8 +8,13 @@ turn as for anything else.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 import re
+import secrets
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 from twisted.logger import Logger
@@ -20,20 +25,29 @@ from regbroker.localbroker import Visitor
 from regbroker.mapping import Mapping, Route
 from regbroker.queries import values
 from regbroker.replies import send_json
+from regbroker.sealing import Sealing
 from regbroker.sources import with_source
 from regbroker.web.admission import Gate
-from regbroker.web.catalogpages import Refused, read_page
+from regbroker.web.catalogpages import (
+    CatalogPages,
+    Place,
+    PublicPage,
+    Refused,
+    read_state,
+    written_state,
+)
+from regbroker.web.catalogwalks import Walks
 from regbroker.web.choosing import Candidate, Choosing, is_no_answer
 from regbroker.web.exchange import Exchange
 
 #: What a client gets at once, however much it wants.
 MAX_PAGE = 1000
 
+#: The parameter of our links that carries a place in an upstream's list, sealed.
+PLACE = "place"
+
 #: Upstreams that have the same names, first choice first.
 Group = tuple[str, ...]
-
-#: Public names, and whether there may be more.
-Page = tuple[list[str], bool]
 
 _log = Logger()
 
@@ -42,16 +56,28 @@ class Catalog:
     """
     The catalog of one registry.
 
-    `mode` is ``filter``, or ``deny`` for none at all.
+    `mode` is ``filter``, or ``deny`` for none at all. `seal` is for what our links
+    carry, of the registry that is called `host`; `clock` is the reactor.
     """
 
     def __init__(
-        self, mapping: Mapping, gate: Gate, choosing: Choosing, mode: str
+        self,
+        mapping: Mapping,
+        gate: Gate,
+        choosing: Choosing,
+        mode: str,
+        seal: Sealing,
+        host: str,
+        clock: Any,
     ) -> None:
         self._mapping = mapping
         self._gate = gate
         self._choosing = choosing
         self._mode = mode
+        self._seal = seal
+        self._purpose = f"catalog of {host}"
+        self._walks = Walks(clock)
+        self._key = secrets.token_bytes(32)
 
     def check(self) -> None:
         """Raise `EndpointUnknown` where there is no catalog, whoever asks."""
@@ -67,29 +93,36 @@ class Catalog:
         """
         visible = await self._visible(visitor)
         wanted = _wanted(exchange.query)
-        last, groups = self._place(exchange.query)
+        groups = list(self._mapping.groups)
+        begin, places = self._begin(exchange.query, groups)
         names: list[str] = []
         refusals: list[HTTPError] = []
-        more = False
-        for group in groups:
+        link = ""
+        for index, group in enumerate(groups[begin:], begin):
             left = None if wanted is None else wanted - len(names)
-            page = await self._read(exchange, group, last, left, visible)
-            last = ()
-            if isinstance(page, HTTPError):
-                if page.status == 401 and not exchange.bearer_token:
+            answer = await self._read(exchange, group, places, left, visible)
+            places = {}
+            if isinstance(answer, HTTPError):
+                if answer.status == 401 and not exchange.bearer_token:
                     # It may show more to who logs in.
-                    raise page
-                refusals.append(page)
+                    raise answer
+                refusals.append(answer)
                 continue
-            found, more = page
-            names += found
-            if more or len(names) == wanted:
-                more = more or group != groups[-1]
+            upstream, page = answer
+            names += page.names
+            if page.following is not None:
+                sealed = ""
+                if page.is_opaque or not names:
+                    state = written_state(index, upstream, page.following)
+                    sealed = self._seal.seal(self._purpose, json.dumps(state))
+                link = _link(names, wanted, sealed, exchange.way.source)
                 break
-        if len(refusals) == len(groups):
+            if len(names) == wanted and group != groups[-1]:
+                link = _link(names, wanted, "", exchange.way.source)
+                break
+        if len(refusals) == len(groups[begin:]):
             raise refusals[0]
-        if more:
-            link = _link(names[-1], wanted, exchange.way.source)
+        if link:
             exchange.request.setHeader(b"Link", link.encode())
         send_json(exchange.request, {"repositories": names})
 
@@ -98,26 +131,37 @@ class Catalog:
             return lambda name: True
         return await self._gate.visible(visitor)
 
-    def _place(self, query: str) -> tuple[tuple[Route, ...], list[Group]]:
-        """Return where ``last`` leads, and the lists that go on from there."""
-        groups = list(self._mapping.groups)
-        given = values(query, "last")
-        if not given or not given[0]:
-            return (), groups
-        routes = self._mapping.routes(given[0])
-        return routes, groups[groups.index(self._mapping.group(given[0])) :]
+    def _begin(self, query: str, groups: list[Group]) -> tuple[int, dict[str, Place]]:
+        """Return the list that a page begins in, and where in it, by upstream."""
+        last = next(iter(values(query, "last")), "")
+        routes: tuple[Route, ...] = ()
+        begin, places = 0, {}
+        if last:
+            routes = self._mapping.routes(last)
+            begin = groups.index(self._mapping.group(last))
+            places = {r.upstream: Place(after=r.upstream_name) for r in routes}
+        sealed = next(iter(values(query, PLACE)), "")
+        text = self._seal.open(self._purpose, sealed) if sealed else None
+        state = None if text is None else read_state(json.loads(text))
+        if state is not None and state[0] < len(groups):
+            group, upstream, place = state
+            if not last or group == begin:
+                return group, {**places, upstream: place}
+        return begin, places
 
     async def _read(
         self,
         exchange: Exchange,
         group: Group,
-        last: tuple[Route, ...],
+        places: dict[str, Place],
         wanted: int | None,
         visible: Callable[[str], bool],
-    ) -> Page | HTTPError:
+    ) -> tuple[str, PublicPage] | HTTPError:
         """Return a page of what some upstreams have, or why there is none."""
 
-        async def read(candidate: Candidate, is_substitute: bool) -> Page | HTTPError:
+        async def read(
+            candidate: Candidate, is_substitute: bool
+        ) -> tuple[str, PublicPage] | HTTPError:
             upstream = candidate.upstream.name
 
             def to_public(upstream_name: str) -> str | None:
@@ -131,17 +175,20 @@ class Catalog:
                 candidate.answering.pass_on_limits(exchange, reply)
                 return reply
 
-            starts = [r.upstream_name for r in last if r.upstream == upstream]
+            pages = CatalogPages(
+                upstream,
+                self._walks,
+                self._account(exchange, candidate),
+                to_public,
+                ask,
+                candidate.answering.gather_list,
+            )
             try:
-                return await read_page(
-                    wanted,
-                    starts[0] if starts else None,
-                    to_public,
-                    ask,
-                    candidate.answering.gather_list,
-                )
+                page = await pages.read(wanted, places.get(upstream, Place()))
             except Refused as refused:
                 reply = refused.reply
+            else:
+                return upstream, page
             error = await candidate.answering.refusal(exchange, reply)
             if is_no_answer(reply.status, is_substitute):
                 raise error
@@ -158,6 +205,13 @@ class Catalog:
             return error
         return page
 
+    def _account(self, exchange: Exchange, candidate: Candidate) -> bytes:
+        """Return a text for who the upstream sees, which tells no password."""
+        given = exchange.authorization or ""
+        if not candidate.policy.clients:
+            given = "ours"
+        return hmac.digest(self._key, given.encode("utf-8", "replace"), hashlib.sha256)
+
 
 def _wanted(query: str) -> int | None:
     given = values(query, "n")
@@ -168,7 +222,9 @@ def _wanted(query: str) -> int | None:
     return min(int(given[0]), MAX_PAGE)
 
 
-def _link(last: str, wanted: int | None, source: str) -> str:
-    count = "" if wanted is None else f"&n={wanted}"
-    url = with_source(f"/v2/_catalog?last={quote(last, safe='')}{count}", source)
+def _link(names: list[str], wanted: int | None, sealed: str, source: str) -> str:
+    given = [f"last={quote(names[-1], safe='')}"] if names else []
+    given += [] if wanted is None else [f"n={wanted}"]
+    given += [f"{PLACE}={sealed}"] if sealed else []
+    url = with_source(f"/v2/_catalog?{'&'.join(given)}", source)
     return f'<{url}>; rel="next"'

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 from typing import Any
 
+from twisted.logger import capturedLogs
+
 from regbroker.scopes import MAX_SCOPES
 from tests.proxycase import (
     BLOB,
@@ -331,6 +333,20 @@ class LocationTests(ProxyTestCase):
                 "GET", TAGS, response(200, f"Link: {given}", body=b'{"tags": []}')
             )
             self.assertEqual(reply.header(b"Link"), ours)
+
+    async def test_link_elsewhere(self) -> None:
+        """A link that cannot be ours is left out, and the log says so, once."""
+        with capturedLogs() as events:
+            for _ in range(2):
+                answer = response(
+                    200,
+                    'Link: </v2/other/x/tags/list?last=b>; rel="next"',
+                    body=b'{"tags": []}',
+                )
+                reply = await self.exchange("GET", TAGS, answer)
+                self.assertIsNone(reply.header(b"Link"))
+        told = [e for e in events if "a Link to more" in e.get("log_format", "")]
+        self.assertEqual(len(told), 1)
 
 
 class ChallengeTests(ProxyTestCase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from regbroker.web.catalogwalks import REMEMBERED_SECONDS
 from tests.scripted import Call, ScriptedUpstream, response
 from tests.severalcase import SeveralTestCase
 
@@ -29,9 +30,15 @@ class CatalogsTestCase(SeveralTestCase):
             return response(200, *links, body=body)
 
         upstream.handler = answer
+        self.forget()
+
+    def forget(self) -> None:
+        """Have nothing that was read before be remembered."""
+        self.time.clock.advance(REMEMBERED_SECONDS)
 
     async def names(self, query: str = "") -> list[str]:
         """The names in one page."""
+        self.client = await self.connect()
         reply = await self.client.ask("GET", f"/v2/_catalog{query}")
         self.assertEqual(reply.status, 200, reply.body)
         link = reply.header(b"Link")
@@ -76,6 +83,7 @@ class SplitTests(CatalogsTestCase):
 
     async def test_limits(self) -> None:
         """What an upstream says of its limits is told."""
+        self.client = await self.connect()
         body = b'{"repositories": ["a"]}'
         self.upstream.handler = lambda call: response(
             200, "RateLimit-Remaining: 7;w=21600", "X-Other: 1", body=body
@@ -86,22 +94,27 @@ class SplitTests(CatalogsTestCase):
 
     async def test_unknown_last(self) -> None:
         """A place that is not served here is nowhere."""
+        self.client = await self.connect()
         reply = await self.client.ask("GET", "/v2/_catalog?last=other/a")
         self.assertEqual((reply.status, reply.code), (404, "NAME_UNKNOWN"))
 
     async def test_no_list(self) -> None:
         """One that gives no list is left out; the log has it."""
         for status in (403, 404, 405):
+            self.forget()
             self.other.handler = lambda call, s=status: response(s)
             left_out = self.logged("regbroker.web.catalog", "status")
             self.assertEqual(await self.names(), ["hub/a", "hub/b/c"])
             self.assertEqual((await left_out)["name"], "two")
         self.other.handler = self.upstream.handler = lambda call: response(405)
+        self.forget()
+        self.client = await self.connect()
         reply = await self.client.ask("GET", "/v2/_catalog")
         self.assertEqual(reply.status, 405)
 
     async def test_login_wanted(self) -> None:
         """Who has not logged in is asked to; who has, gets what there is."""
+        self.client = await self.connect()
         self.upstream.handler = lambda call: REFUSED
         reply = await self.client.ask("GET", "/v2/_catalog")
         self.assertEqual(reply.status, 401)
@@ -110,6 +123,7 @@ class SplitTests(CatalogsTestCase):
 
     async def test_failure(self) -> None:
         """One that fails is not left out: half a list would look whole."""
+        self.client = await self.connect()
         self.other.handler = lambda call: response(503)
         reply = await self.client.ask("GET", "/v2/_catalog")
         self.assertEqual(reply.status, 503)

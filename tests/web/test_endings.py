@@ -6,8 +6,8 @@ from collections.abc import Awaitable
 from typing import Any
 
 from regbroker.causes import Cause
-from regbroker.connections import MAX_EARLY_REPLY_BYTES, MAX_HEADER_BYTES
 from regbroker.observe import Event
+from regbroker.upstreamprotocol import MAX_EARLY_REPLY_BYTES, MAX_HEADER_BYTES
 from tests.proxycase import (
     BLOB,
     MANIFEST,
@@ -272,12 +272,12 @@ class DownloadTests(EndingTestCase):
         line = b"A: " + bytes(1000).replace(b"\0", b"b") + b"\r\n"
         call.send(b"HTTP/1.1 200 OK\r\n" + line * (MAX_HEADER_BYTES * 2 // len(line)))
         await call.wire.end()
-        self.assertEqual((await self.client.reply()).status, 503)
+        self.assertEqual((await self.client.reply()).status, 502)
         await self.assert_cause(
             told,
             Cause.BOUND_REACHED,
             f"the upstream registry sent headers of more than {MAX_HEADER_BYTES} bytes",
-            503,
+            502,
         )
 
     async def test_list(self) -> None:

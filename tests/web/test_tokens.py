@@ -110,6 +110,21 @@ class TokenTests(ProxyTestCase):
         self.client.close()
         self.assertIn("the client closed", (await event)["event"].outcome)
 
+    async def test_clients_that_leave(self) -> None:
+        """With the last one that waits for a token the question ends upstream."""
+        self.upstream.handler = None
+        clients = [await self.connect() for _ in range(2)]
+        for client in clients:
+            client.request("GET", f"/auth?{PULL}", ALICE)
+        call = await self.upstream.call()
+        clients[0].close()
+        await clients[0].end()
+        await self.turn()
+        self.assertIsNone(call.wire.lost)
+        clients[1].close()
+        await call.wire.end()
+        self.assertEqual(len(self.upstream.calls), 1)
+
     async def test_methods(self) -> None:
         """GET and POST, and nothing else."""
         for method in ("PUT", "HEAD", "OPTIONS", "DELETE"):

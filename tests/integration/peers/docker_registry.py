@@ -25,6 +25,7 @@ storage:
 http:
   addr: 127.0.0.1:{port}
   secret: the same after a restart
+  prefix: {prefix}/
 """
 
 TLS = """\
@@ -94,9 +95,9 @@ class DockerRegistry:
     """A registry that stores in a directory of the test.
 
     Without `authentication` everybody may do everything; without `tls` it speaks
-    plain HTTP. With `redirect_to`, a URL, it sends who wants a blob there, to the
-    path that the blob's file has below `storage`. It can be stopped and started
-    again: the port and the stored images stay.
+    plain HTTP. It is below `prefix`, a path. With `redirect_to`, a URL, it sends who
+    wants a blob there, to the path that the blob's file has below `storage`. It can be
+    stopped and started again: the port and the stored images stay.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class DockerRegistry:
         *,
         tls: bool = True,
         redirect_to: str = "",
+        prefix: str = "",
     ) -> None:
         require_programs("docker-registry")
         directory.mkdir()
@@ -133,6 +135,7 @@ class DockerRegistry:
         self._values = {
             "directory": directory,
             "redirect_to": redirect_to,
+            "prefix": prefix,
             "certificate": certificate,
             "key": key,
             "root_certificate": root_certificate,

@@ -1,4 +1,5 @@
-"""nginx as object storage: it hands out files, and will have no Authorization."""
+"""nginx: as object storage, which hands out files and will have no Authorization, and
+as a proxy that has a registry below a path."""
 
 from __future__ import annotations
 
@@ -30,12 +31,29 @@ http {{
         listen 127.0.0.1:{port} ssl;
         ssl_certificate {certificate};
         ssl_certificate_key {key};
+        {server}
+    }}
+}}
+"""
+
+STORAGE = """\
         # as S3 does, which would have to choose between it and the signature
         if ($http_authorization) {{ return 400; }}
         add_header X-Amz-Request-Id 1;
         root {root};
-    }}
-}}
+"""
+
+# a path behind the address: nginx takes away what the location matched
+STRIPPING = """\
+        client_max_body_size 0;
+        location {path}/ {{
+            proxy_pass http://127.0.0.1:{target}/;
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-Proto https;
+            proxy_http_version 1.1;
+            proxy_request_buffering off;
+        }}
+        location / {{ return 421; }}
 """
 
 
@@ -56,6 +74,9 @@ class Nginx:
     """Serves the files below `root` over TLS, which need not be there yet."""
 
     def __init__(self, directory: Path, root: Path, authority: Authority) -> None:
+        self._prepare(directory, STORAGE.format(root=root), authority)
+
+    def _prepare(self, directory: Path, server: str, authority: Authority) -> None:
         require_programs("nginx")
         directory.mkdir()
         self.directory = directory
@@ -72,7 +93,7 @@ class Nginx:
                 port=self.port,
                 certificate=certificate,
                 key=key,
-                root=root,
+                server=server,
             )
         )
         self._daemon: Daemon | None = None
@@ -113,3 +134,17 @@ class Nginx:
             Seen(method, path, int(status), *others)
             for method, path, status, *others in fields
         ]
+
+
+class StrippingNginx(Nginx):
+    """
+    Ends TLS for a registry that speaks plain HTTP on `port`, below `path` alone.
+
+    The registry never sees the path, and writes its Locations without it.
+    """
+
+    def __init__(
+        self, directory: Path, path: str, port: int, authority: Authority
+    ) -> None:
+        server = STRIPPING.format(path=path, target=port)
+        self._prepare(directory, server, authority)

@@ -1,0 +1,64 @@
+"""
+Slots: how much may be under way at once, and how much may wait for that.
+
+What asks a server for many clients at once is bounded, and so is the queue before it:
+an upstream that answers slowly costs what is waited for, not the whole process.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from twisted.internet.defer import Deferred, succeed
+
+
+class NoRoom(Exception):
+    """As much as may waits already."""
+
+
+class Slot:
+    """A place that is taken until it is freed, which may be said twice."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots: Slots | None = slots
+
+    def free(self) -> None:
+        """Let the next one in."""
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots._freed()
+
+
+class Slots:
+    """`limit` places, and a queue of `max_waiting` before them."""
+
+    def __init__(self, limit: int, max_waiting: int) -> None:
+        self._free = limit
+        self._max_waiting = max_waiting
+        self._waiting: deque[Deferred[Slot]] = deque()
+
+    def take(self) -> Deferred[Slot]:
+        """
+        Return a place when there is one; who is cancelled waits no more.
+
+        Raises `NoRoom`.
+        """
+        if self._free > 0:
+            self._free -= 1
+            return succeed(Slot(self))
+        if len(self._waiting) >= self._max_waiting:
+            raise NoRoom
+        waiting: Deferred[Slot] = Deferred(self._waiting.remove)
+        self._waiting.append(waiting)
+        return waiting
+
+    def again(self) -> Slot:
+        """Return a place for who has had one a moment ago, limit or no limit."""
+        self._free -= 1
+        return Slot(self)
+
+    def _freed(self) -> None:
+        self._free += 1
+        if self._waiting and self._free > 0:
+            self._free -= 1
+            self._waiting.popleft().callback(Slot(self))
