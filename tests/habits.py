@@ -165,6 +165,10 @@ class Manners:
         self.token_requests.clear()
         self.requests.clear()
 
+    def forget_tokens(self) -> None:
+        """Take none of the tokens given so far any more, as after a change of keys."""
+        self._tokens = dict.fromkeys(self._tokens, ("", ()))
+
     def asked(self, part: str = "") -> list[tuple[str, str, int]]:
         """Requests other than pings whose target has `part` in it."""
         return [one for one in self.requests if one[1] != "/v2/" and part in one[1]]

@@ -261,6 +261,49 @@ class KindsTests(KindsTestCase):
             given = reply.status, reply.header(b"Retry-After")
             self.assertEqual(given, (429, b"30"), habit.name)
 
+    async def test_tokens_forgotten(self) -> None:
+        """A token that was good is got anew, once for all, and the request repeated."""
+        for habit in HABITS:
+            if not habit.challenge.startswith("Bearer"):
+                continue
+            await self.start_own(habit)
+            await self.at("lent")
+            self.manners.forget_tokens()
+            self.manners.forget()
+            self.assertEqual((await self.at("lent")).status, 200, habit.name)
+            self.assertEqual(len(self.manners.asked()), 2, habit.name)
+            self.assertEqual(len(self.manners.token_requests), 1, habit.name)
+            self.manners.forget_tokens()
+            self.manners.forget()
+            clients = [await self.connect() for _ in range(12)]
+            for number, client in enumerate(clients):
+                client.request("GET", MANIFEST, f"Host: {KINDS[number % 4]}.test")
+            for client in clients:
+                self.assertEqual((await client.reply()).status, 200, habit.name)
+            self.assertEqual(len(self.manners.token_requests), 1, habit.name)
+
+    async def test_tokens_forgotten_in_a_push(self) -> None:
+        """As long as nothing of the body has been read."""
+        for habit in HABITS:
+            if not habit.challenge.startswith("Bearer"):
+                continue
+            await self.start_own(habit)
+            self.assertEqual((await self.at("more", UPLOADS, "POST")).status, 202)
+            self.manners.forget_tokens()
+            self.client = await self.connect()
+            self.client.request(
+                "PATCH",
+                f"{UPLOADS}0-1",
+                "Host: more.test",
+                "Content-Length: 4",
+                "Expect: 100-continue",
+            )
+            reply = await self.client.reply()
+            if reply.status == 100:
+                self.client.send(b"data")
+                reply = await self.client.reply()
+            self.assertEqual(reply.status, 200, (habit.name, reply.body))
+
     async def test_catalog(self) -> None:
         """A catalog that is for nobody (Harbor's) is 403, and no login is at fault."""
         await self.start_own(HARBOR)
@@ -429,6 +472,22 @@ class HelperTests(KindsTestCase):
                     self.assertEqual(reply.status, 200, (kind, passed, reply.body))
                 self.assertEqual(self.asked, 2)
                 self.assertLessEqual(self.manners.wrong, 1)
+
+    async def test_lists(self) -> None:
+        """Lists are no exception."""
+        for target in (TAGS, "/v2/_catalog"):
+            for passed in (0.0, PROVED_SECONDS):
+                (self.helper / "asked").unlink(missing_ok=True)
+                self.answer("good")
+                await self.start_helped()
+                self.manners.rights["robot"].add("_catalog")
+                self.time.clock.advance(passed)
+                self.expire("new")
+                self.answer("new")
+                reply = await self.at("own", target)
+                self.assertEqual(reply.status, 200, (target, passed, reply.body))
+                self.assertIn(b"team/app", reply.body)
+                self.assertEqual(self.asked, 2)
 
     async def test_head(self) -> None:
         """Also where the 403 has no body that says why."""
