@@ -4,7 +4,7 @@ The broker of a registry whose names lead to several upstreams.
 Each upstream at which clients have accounts is asked for its own scopes, at the
 same time, and the tokens come back as one (`regbroker.bundles`). At other
 upstreams clients have no credentials: what is said there is
-`regbroker.speakers`' affair, and no password goes there.
+`regbroker.policies`' affair, and no password goes there.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ from regbroker.errors import (
 from regbroker.headers import Header, connection_options
 from regbroker.origins import Origin
 from regbroker.replyheaders import UnsoundHeader, check_as_they_come
-from regbroker.slots import NoRoom, Slot, Slots
+from regbroker.slots import Slot, Slots
 from regbroker.upstreamprotocol import UpstreamProtocol
 
 #: Requests that are under way at once, and those that wait for that. More would only
@@ -209,7 +209,7 @@ class Connections:
         self._connect_timeout = connect_timeout
         self._what = what
         self._idle: list[UpstreamProtocol] = []
-        self._slots = Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS)
+        self._slots = Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS, what)
         self._spills = False
         self._sweeping: Any = None
 
@@ -234,14 +234,7 @@ class Connections:
             wire_headers.addRawHeader(name, value)
         request = Request(method, target, wire_headers, body, persistent=True)
         max_idle = IDLE_SECONDS if body is None else IDLE_SECONDS_FOR_BODIES
-        try:
-            slot = await self._slots.take()
-        except NoRoom:
-            raise UpstreamUnavailable(
-                f"{self._what} is asked for more than it answers; come again later",
-                headers=[(b"Retry-After", b"1")],
-                cause=Cause.BOUND_REACHED,
-            ) from None
+        slot = await self._slots.take()
         try:
             connection = self._take(max_idle) or await self._connect()
             kept = connection.used

@@ -24,10 +24,10 @@ from zope.interface import implementer
 from regbroker.bodies import decode_content
 from regbroker.causes import Cause, Kind, cause_of
 from regbroker.connections import converted_error, was_cancelled
-from regbroker.errors import UpstreamMalformed, UpstreamUnavailable
+from regbroker.errors import UpstreamMalformed
 from regbroker.origins import Origin, parse_origin
 from regbroker.replyheaders import check_headers
-from regbroker.slots import NoRoom, Slots
+from regbroker.slots import Slots
 from regbroker.tls import Trust
 from regbroker.upstreams import USER_AGENT
 
@@ -74,7 +74,7 @@ class Documents:
         endpoints = _Endpoints(what, trust, connect_timeout, clock)
         agent = Agent.usingEndpointFactory(clock, endpoints, pool)
         self._agent: IAgent = _PackedAgent(agent)
-        self._slots = Slots(MAX_AT_ONCE, MAX_WAITING)
+        self._slots = Slots(MAX_AT_ONCE, MAX_WAITING, what)
         self._pool = pool
 
     def close(self) -> Deferred[Any]:
@@ -116,14 +116,7 @@ class Documents:
             plain = decode_content(body, str(packed), self._max_bytes)
             return Document(response.code, response.headers, plain)
 
-        try:
-            slot = await self._slots.take()
-        except NoRoom:
-            raise UpstreamUnavailable(
-                f"{self._what} is asked for more than it answers; come again later",
-                headers=[(b"Retry-After", b"1")],
-                cause=Cause.BOUND_REACHED,
-            ) from None
+        slot = await self._slots.take()
         try:
             try:
                 return await once()

@@ -11,9 +11,8 @@ from collections import deque
 
 from twisted.internet.defer import Deferred, succeed
 
-
-class NoRoom(Exception):
-    """As much as may waits already."""
+from regbroker.causes import Cause
+from regbroker.errors import UpstreamUnavailable
 
 
 class Slot:
@@ -30,9 +29,14 @@ class Slot:
 
 
 class Slots:
-    """`limit` places, and a queue of `max_waiting` before them."""
+    """
+    `limit` places, and a queue of `max_waiting` before them.
 
-    def __init__(self, limit: int, max_waiting: int) -> None:
+    `what` is who is asked there, for people.
+    """
+
+    def __init__(self, limit: int, max_waiting: int, what: str) -> None:
+        self._what = what
         self._free = limit
         self._max_waiting = max_waiting
         self._waiting: deque[Deferred[Slot]] = deque()
@@ -41,13 +45,17 @@ class Slots:
         """
         Return a place when there is one; who is cancelled waits no more.
 
-        Raises `NoRoom`.
+        Raises `UpstreamUnavailable` when as many wait as may.
         """
         if self._free > 0:
             self._free -= 1
             return succeed(Slot(self))
         if len(self._waiting) >= self._max_waiting:
-            raise NoRoom
+            raise UpstreamUnavailable(
+                f"{self._what} is asked for more than it answers; come again later",
+                headers=[(b"Retry-After", b"1")],
+                cause=Cause.BOUND_REACHED,
+            )
         waiting: Deferred[Slot] = Deferred(self._waiting.remove)
         self._waiting.append(waiting)
         return waiting

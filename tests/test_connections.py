@@ -413,7 +413,7 @@ class BoundTests(ConnectionsTestCase):
 
     async def test_many_at_once(self) -> None:
         """So many requests are under way; others wait, and some are refused."""
-        self.connections._slots = Slots(2, 1)
+        self.connections._slots = Slots(2, 1, "the oracle")
         asking = {f"/{n}": self.ask(target=b"/%d" % n) for n in range(3)}
         error: Any = await self.assertFailure(self.ask(), UpstreamUnavailable)
         self.assertEqual(error.header(b"Retry-After"), "1")
@@ -441,7 +441,7 @@ class BoundTests(ConnectionsTestCase):
 
     async def test_failures(self) -> None:
         """Nothing that fails keeps its place."""
-        self.connections._slots = Slots(1, 1)
+        self.connections._slots = Slots(1, 1, "the oracle")
         for _ in range(3):
             asking = self.ask()
             (await self.upstream.call()).wire.reset()

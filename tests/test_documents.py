@@ -161,7 +161,7 @@ class DocumentsTests(DocumentsTestCase):
 
     async def test_many_at_once(self) -> None:
         """So many questions are asked at once; others wait, and then some not even."""
-        self.documents._slots = Slots(2, 2)
+        self.documents._slots = Slots(2, 2, "the oracle")
         asking = [self.ask() for _ in range(4)]
         beyond: Any = await self.assertFailure(self.ask(), UpstreamUnavailable)
         self.assertEqual(beyond.header(b"Retry-After"), "1")

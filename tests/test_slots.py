@@ -5,16 +5,17 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.slots import NoRoom, Slots
+from regbroker.errors import UpstreamUnavailable
+from regbroker.slots import Slots
 
 
 class SlotsTests(SynchronousTestCase):
     def test_in_turn(self) -> None:
         """Who comes first is let in first, as soon as there is a place."""
-        slots = Slots(2, 2)
+        slots = Slots(2, 2, "the oracle")
         taken = [self.successResultOf(slots.take()) for _ in range(2)]
         first, second = slots.take(), slots.take()
-        self.assertRaises(NoRoom, slots.take)
+        self.assertRaises(UpstreamUnavailable, slots.take)
         self.assertNoResult(first)
         taken[0].free()
         taken[0].free()
@@ -29,7 +30,7 @@ class SlotsTests(SynchronousTestCase):
 
     def test_who_leaves(self) -> None:
         """Who waits no more keeps no place."""
-        slots = Slots(1, 1)
+        slots = Slots(1, 1, "the oracle")
         taken = self.successResultOf(slots.take())
         waiting = slots.take()
         waiting.cancel()
