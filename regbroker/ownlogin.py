@@ -1,8 +1,8 @@
 """
 The login of our own account: what it is, and when it is shown.
 
-A login that nobody has shown for a moment is shown by one request, and the others
-wait for how that ends: a wrong password is shown once, not once for each of them.
+A login is shown by one request at a time, and by more as it is taken: a wrong password
+is shown once, not once for each of those who come at the same moment.
 One that is refused is asked for anew, from where it comes, and tried if it is
 another; else it is not shown again before a pause has passed, and then for nothing
 but to log in (`regbroker.loginrecord`).
@@ -24,7 +24,7 @@ from regbroker.loginrecord import LoginRecord
 OWN_ACCOUNT_REFUSED = "the upstream registry refuses regbroker's own account"
 NO_RIGHT = "regbroker's own account has no right to this upstream"
 
-#: A login that was taken so little time ago is shown by many requests at once.
+#: Only a login that was taken so little time ago is shown by several at once.
 CONFIRMED_SECONDS = 1.0
 
 #: How long it may take to find out whether a login is taken.
@@ -63,7 +63,7 @@ class OwnLogin:
         self._clock = clock
         self._login: Login | None = None
         self._record = self._new_record()
-        self._trial: _Trial | None = None
+        self._turns = _Turns()
 
     def close(self) -> None:
         """End what is under way for credentials."""
@@ -149,22 +149,21 @@ class OwnLogin:
     ) -> T:
         if login != self._login:
             self._login, self._record = login, self._new_record()
-        record = self._record
-        while not record.is_confirmed(CONFIRMED_SECONDS):
-            if record.is_refused:
-                await self._show_again(login, about, record)
-            elif self._trial is not None and self._trial.record is record:
-                await self._trial.wait()
-            else:
-                break
+            self._turns = _Turns()
+        record, turns = self._record, self._turns
+        while True:
             if record is not self._record:
                 # There is another login by now.
                 return await self.use(about, show)
+            if record.is_refused:
+                await self._show_again(login, about, record)
+            elif turns.may_begin(record.is_confirmed(CONFIRMED_SECONDS)):
+                break
+            else:
+                await turns.wait()
         if record.is_lacking(about):
             raise Denied(NO_RIGHT)
-        trial = None
-        if not record.is_confirmed(CONFIRMED_SECONDS):
-            trial = self._trial = _Trial(record)
+        turns.begin()
         failure: Failure | None = None
         started = self._clock.seconds()
         try:
@@ -178,16 +177,10 @@ class OwnLogin:
             failure = Failure()
             raise
         finally:
-            if trial is not None:
-                self._end(trial, failure)
-
-    def _end(self, trial: _Trial, failure: Failure | None) -> None:
-        if self._trial is trial:
-            self._trial = None
-        record = trial.record
-        if record.is_refused or record.is_confirmed(CONFIRMED_SECONDS):
-            failure = None
-        trial.end(failure)
+            is_taken = record.is_confirmed(CONFIRMED_SECONDS)
+            if is_taken or record.is_refused:
+                failure = None
+            turns.end(is_taken, failure)
 
     async def _show_again(
         self, login: Login, about: frozenset[str], record: LoginRecord
@@ -210,22 +203,42 @@ class OwnLogin:
         return LoginRecord(self._clock.seconds, TRIAL_SECONDS)
 
 
-class _Trial:
-    """One request shows the login of a record; the others wait for how it ends."""
+class _Turns:
+    """
+    How many show one login at the same time: one, and more as it is taken.
 
-    def __init__(self, record: LoginRecord) -> None:
-        self.record = record
+    As in a slow start, each one who is taken lets another one begin beside the next,
+    as long as somebody waits or shows it: a wrong password is shown once, and those
+    who come by the hundred need a few rounds, not a hundred.
+    """
+
+    def __init__(self) -> None:
+        self._most = 1
+        self._showing = 0
         self._waiters: list[Deferred[None]] = []
 
+    def may_begin(self, is_confirmed: bool) -> bool:
+        """Tell whether there is a turn, for a login that was just taken or not."""
+        return self._showing < (self._most if is_confirmed else 1)
+
+    def begin(self) -> None:
+        """Take a turn."""
+        self._showing += 1
+
     def wait(self) -> Deferred[None]:
-        """Fire at its end; fails with what it failed with that says nothing."""
+        """Fire when somebody's turn ends; fails with a failure that says nothing."""
         waiter: Deferred[None] = Deferred()
         self._waiters.append(waiter)
         return waiter
 
-    def end(self, failure: Failure | None) -> None:
-        """Let the others go on."""
-        for waiter in self._waiters:
+    def end(self, is_taken: bool, failure: Failure | None) -> None:
+        """Give a turn back, and let the others look whether they have theirs."""
+        self._showing -= 1
+        waiters, self._waiters = self._waiters, []
+        self._most = self._most + 1 if is_taken else 1
+        if not self._showing and not waiters:
+            self._most = 1
+        for waiter in waiters:
             if failure is None:
                 waiter.callback(None)
             else:

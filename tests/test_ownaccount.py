@@ -331,12 +331,7 @@ class WrongLoginTests(AccountTestCase):
         """Who comes while it is tried waits for how that ends."""
         self.make(BEARER, ROBOT, refusals=(reply(401),) * 8)
         self.tokens.waiting = []
-        asking = [
-            Deferred.fromCoroutine(
-                self.account.authorize((repository_scope(n, "pull"),))
-            )
-            for n in "abcdefgh"
-        ]
+        asking = self.asking("abcdefgh")
         self.assertEqual(len(self.tokens.asked), 1)
         self.tokens.waiting[0].callback(None)
         for one in asking:
@@ -344,32 +339,41 @@ class WrongLoginTests(AccountTestCase):
         self.assertEqual(len(self.tokens.asked), 1)
 
     def test_good_at_the_same_time(self) -> None:
-        """With the first answer all go on, at once."""
+        """With each answer more go on, so that many need a few rounds."""
         self.make(BEARER, ROBOT)
         self.tokens.waiting = []
-        asking = [
-            Deferred.fromCoroutine(
-                self.account.authorize((repository_scope(n, "pull"),))
-            )
-            for n in "abcd"
-        ]
-        self.tokens.waiting[0].callback(None)
-        self.assertEqual(len(self.tokens.asked), 4)
-        for waiter in self.tokens.waiting[1:]:
-            waiter.callback(None)
+        asking = self.asking("abcdefghijklmnopqrstuvwxyz")
+        rounds = [1]
+        while len(self.tokens.asked) < len(asking):
+            pending = [w for w in self.tokens.waiting if not w.called]
+            for waiter in pending:
+                waiter.callback(None)
+            rounds.append(len(self.tokens.asked) - sum(rounds))
+        self.assertEqual(rounds, [1, 2, 4, 8, 11])
+        for waiter in self.tokens.waiting:
+            if not waiter.called:
+                waiter.callback(None)
         said = {self.successResultOf(one).value for one in asking}
-        self.assertEqual(len(said), 4)
+        self.assertEqual(len(said), 26)
+
+    def test_wrong_at_the_same_time_after_it_was_right(self) -> None:
+        """A password that was changed a moment ago is shown once, too."""
+        self.make(BEARER, ROBOT)
+        self.say(PUSH)
+        self.tokens.refusals = [reply(401)] * 12
+        self.tokens.waiting = []
+        asking = self.asking("abcdefghijkl")
+        self.assertEqual(len(self.tokens.asked), 2)
+        self.tokens.waiting[0].callback(None)
+        for one in asking:
+            self.failureResultOf(one, OwnAccountRefused)
+        self.assertEqual(len(self.tokens.asked), 2)
 
     def test_one_who_leaves(self) -> None:
         """A trial that is given up is another's turn."""
         self.make(BEARER, ROBOT)
         self.tokens.waiting = []
-        first, second = (
-            Deferred.fromCoroutine(
-                self.account.authorize((repository_scope(n, "pull"),))
-            )
-            for n in "ab"
-        )
+        first, second = self.asking("ab")
         first.addErrback(lambda _: None)
         first.cancel()
         self.assertEqual(len(self.tokens.asked), 2)
@@ -380,12 +384,7 @@ class WrongLoginTests(AccountTestCase):
         """Who waits for a token service that fails is not kept waiting by turns."""
         self.make(BEARER, ROBOT, refusals=(reply(503),))
         self.tokens.waiting = []
-        asking = [
-            Deferred.fromCoroutine(
-                self.account.authorize((repository_scope(n, "pull"),))
-            )
-            for n in "abcd"
-        ]
+        asking = self.asking("abcd")
         self.tokens.waiting[0].callback(None)
         for one in asking:
             self.failureResultOf(one, TokensUnavailable)
