@@ -9,7 +9,9 @@ from twisted.logger import Logger
 from regbroker.carried import CarriedUploads
 from regbroker.connections import Reply
 from regbroker.errors import RedirectRefused, UpstreamMalformed
+from regbroker.names import Endpoint
 from regbroker.ownpaths import check_leads_on
+from regbroker.queries import split_target
 from regbroker.redirects import (
     Carry,
     OwnAddress,
@@ -74,7 +76,9 @@ class Locations:
     ) -> str:
         try:
             check_leads_on(location, own, here)
-            return redirect_location(location, own, exchange.to_public, here)
+            mapped = redirect_location(location, own, exchange.to_public, here)
+            self._check_query(exchange, mapped)
+            return mapped
         except RedirectRefused as refused:
             _log.warn(
                 "[upstream {name}]: a redirect is not passed on: {why}",
@@ -82,6 +86,17 @@ class Locations:
                 why=refused.why,
             )
             raise
+
+    def _check_query(self, exchange: Exchange, mapped: str) -> None:
+        """Refuse what a client would come back with without the query that counts."""
+        is_without = exchange.target.endpoint in (Endpoint.MANIFEST, Endpoint.BLOB)
+        if is_without and split_target(mapped)[0] == exchange.target.path:
+            raise RedirectRefused(
+                "it leads to the same manifest or blob with another query, and no query "
+                "of theirs goes up; write 'redirects = follow'",
+                "the upstream redirects this request to itself with another query, "
+                "which does not go up from here",
+            )
 
     def _carry(self, exchange: Exchange, own: OwnAddress) -> Carry | None:
         uploads, route = self._uploads, exchange.route

@@ -399,6 +399,22 @@ class ToItselfTests(LoggedTestCase):
         self.assertEqual([one for one in self.events if "problem" in one], [])
 
 
+class ToItselfWithQueryTests(LoggedTestCase):
+    """The upstream redirects to the same place with a query, as some CDNs do."""
+
+    more = ""
+
+    async def test_passed_on(self) -> None:
+        """A client would come back, its query would be dropped, and so for ever."""
+        call = await self.relayed("GET", BLOB)
+        call.reply(307, f"Location: {call.target}?signature=x")
+        reply = await self.client.reply()
+        self.assertEqual((reply.status, reply.code), (502, "UNKNOWN"))
+        lines = [line for line in self.lines("redirect") if "[upstream up]" in line]
+        self.assertEqual(len(lines), 1)
+        self.assertIn("write 'redirects = follow'", lines[0])
+
+
 class ToItselfFollowedTests(ToItselfTests):
     """The same where redirects are followed: the storage is not asked."""
 
