@@ -92,7 +92,7 @@ class Locations:
         is_without = exchange.target.endpoint in (Endpoint.MANIFEST, Endpoint.BLOB)
         if is_without and split_target(mapped)[0] == exchange.target.path:
             raise RedirectRefused(
-                "it leads to the same manifest or blob with another query, and no query "
+                "it leads to the same manifest or blob with another query, and none "
                 "of theirs goes up; write 'redirects = follow'",
                 "the upstream redirects this request to itself with another query, "
                 "which does not go up from here",
