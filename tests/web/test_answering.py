@@ -302,12 +302,12 @@ class LocationTests(ProxyTestCase):
     async def test_redirects(self) -> None:
         """To storage as they are; to the registry's own host, mapped."""
         storage = "https://s3.test/acme_team/app?X-Amz-Signature=a%2Fb&c=+"
-        for given, ours in (
-            (storage, storage),
-            (f"UP/v2/acme_team/app/blobs/{DIGEST}?a=b", f"{BLOB}?a=b"),
-            ("/v2/acme_team/app/manifests/1.0", MANIFEST),
+        for target, given, ours in (
+            (BLOB, storage, storage),
+            (MANIFEST, f"UP/v2/acme_team/app/blobs/{DIGEST}?a=b", f"{BLOB}?a=b"),
+            (BLOB, "/v2/acme_team/app/manifests/1.0", MANIFEST),
         ):
-            self.assertEqual(await self.location("GET", BLOB, 307, given), ours)
+            self.assertEqual(await self.location("GET", target, 307, given), ours)
 
     async def test_redirect_past_the_rules(self) -> None:
         """A redirect to what is not served here leads nowhere."""

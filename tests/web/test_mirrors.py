@@ -303,13 +303,13 @@ class HandedOutTests(MirrorTestCase):
 
     async def test_redirects(self) -> None:
         """Those that lead back to us; others are not touched."""
-        for given, expected in (
-            (f"/v2/hub_team/app/blobs/{DIGEST}?a=b", f"{BLOB}?a=b&{HUB}"),
-            ("UP/v2/hub_team/app/manifests/1.0", f"{MANIFEST}?{HUB}"),
-            ("https://s3.test/x?X-Sig=a%2Fb", "https://s3.test/x?X-Sig=a%2Fb"),
-            ("//s3.test/x", "//s3.test/x"),
+        for target, given, expected in (
+            (MANIFEST, f"/v2/hub_team/app/blobs/{DIGEST}?a=b", f"{BLOB}?a=b&{HUB}"),
+            (BLOB, "UP/v2/hub_team/app/manifests/1.0", f"{MANIFEST}?{HUB}"),
+            (BLOB, "https://s3.test/x?X-Sig=a%2Fb", "https://s3.test/x?X-Sig=a%2Fb"),
+            (BLOB, "//s3.test/x", "//s3.test/x"),
         ):
-            self.assertEqual(await self.location("GET", BLOB, 307, given), expected)
+            self.assertEqual(await self.location("GET", target, 307, given), expected)
 
     async def test_links(self) -> None:
         """The next page, of tags, referrers and the catalog."""
