@@ -25,9 +25,7 @@ from regbroker.watchedfile import WatchedFile
 TOKEN_USER = "<token>"
 
 #: Docker Hub by all its names, and what docker knows it as since its first version.
-DOCKER_HUB_HOSTS = frozenset(
-    {"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
-)
+DOCKER_HUB_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 DOCKER_HUB_SERVER = "https://index.docker.io/v1/"
 
 _log = Logger()
@@ -174,13 +172,13 @@ def credential_server(host: str, netloc: str) -> str:
 
 def password_problem(path: Path) -> str | None:
     """Say what is wrong with a password file that can be read; None for nothing."""
-    try:
-        parse_password(path.read_bytes())
-    except OSError:
+    if not os.access(path, os.R_OK):
         # This has been said already.
         return None
+    try:
+        WatchedFile(path, parse_password, lambda: 0.0).read()
     except ValueError as error:
-        return f"{path} is {error}"
+        return str(error)
     return None
 
 

@@ -14,6 +14,7 @@ This is the embedding API::
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -103,11 +104,16 @@ def _problems_with_ca_files(config: Config) -> Iterator[str]:
 
 def _problem_with_file(path: PurePath) -> str | None:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             file.read(1)
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"
     return None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # To open a pipe is to wait for its writer, otherwise.
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 class RegbrokerService(MultiService):

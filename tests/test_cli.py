@@ -1,6 +1,7 @@
 """The ``regbroker`` command."""
 
 import io
+import os
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -67,15 +68,21 @@ class CommandTests(SynchronousTestCase):
         """What cannot be a password is said at once, and not told."""
         password = Path(self.mktemp())
         for contents, problem in (
-            (b"", "is empty"),
-            (b"s3cret\0", "is no text"),
-            (b"s3cret\xff", "is not UTF-8"),
+            (b"", ": empty; "),
+            (b"s3cret\0", ": no text: "),
+            (b"s3cret\xff", ": not UTF-8"),
+            (b"x" * 100_000, ": larger than"),
         ):
             password.write_bytes(contents)
             err = self.refused(f"username = a\npassword-file = {password.absolute()}")
             self.assertIn(f"[upstream up] password-file: {password.absolute()}", err)
             self.assertIn(problem, err)
             self.assertNotIn("s3cret", err)
+        password.unlink()
+        os.mkfifo(password)
+        err = self.refused(f"username = a\npassword-file = {password.absolute()}")
+        self.assertIn("no regular file", err)
+        password.unlink()
         password.write_bytes(b'{\n  "type": "service_account"\n}\n')
         status, _, err = self.run_command(
             "check",
