@@ -16,9 +16,11 @@ class Coalescer(Generic[T]):
 
     Nobody who waits can disturb the others: a waiter that is cancelled leaves, and the
     work goes on. With the last one the work is cancelled: nobody wants it any more.
+    Unless it `is_kept`, since others will want what comes of it.
     """
 
-    def __init__(self, clock: Any, timeout: float) -> None:
+    def __init__(self, clock: Any, timeout: float, is_kept: bool = False) -> None:
+        self._is_kept = is_kept
         self._clock = clock
         self._timeout = timeout
         self._waiters: dict[Hashable, list[Deferred[T]]] = {}
@@ -53,7 +55,7 @@ class Coalescer(Generic[T]):
         waiters = self._waiters.get(key, [])
         if waiter in waiters:
             waiters.remove(waiter)
-            if not waiters and key in self._work:
+            if not waiters and key in self._work and not self._is_kept:
                 self._waiters.pop(key)
                 self._work.pop(key).cancel()
 

@@ -88,7 +88,7 @@ class CredentialHelper:
         self._reactor = reactor
         self._timeout = timeout
         self._environment = os.environ if environment is None else environment
-        self._runs: Coalescer[None] = Coalescer(reactor, timeout)
+        self._runs: Coalescer[None] = Coalescer(reactor, timeout, is_kept=True)
         self._login: Login | None = None
         self._refused = False
         self._ran = -math.inf

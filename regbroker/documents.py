@@ -10,13 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-import treq
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseNeverReceived
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web._newclient import HTTP11ClientProtocol, ResponseDone
+from twisted.web.client import (
+    Agent,
+    HTTPConnectionPool,
+    ResponseNeverReceived,
+    _HTTP11ClientFactory,
+)
+from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IResponse
 from zope.interface import implementer
@@ -66,9 +74,7 @@ class Documents:
         self._what = what
         self._max_bytes = max_bytes
         pool = HTTPConnectionPool(clock)
-        # Twisted's own factory logs two lines for each connection.
-        quiet: Any = type("_QuietFactory", (pool._factory,), {"noisy": False})
-        pool._factory = quiet
+        pool._factory = _Factory
         pool.maxPersistentPerHost = 8
         pool.cachedConnectionTimeout = 30
         endpoints = _Endpoints(what, trust, connect_timeout, clock)
@@ -132,21 +138,67 @@ class Documents:
             slot.free()
 
     async def _read(self, response: Any) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
+        body = _Body(self._what, self._max_bytes)
+        # treq's own collector goes on when nobody wants the body any more.
+        response.deliverBody(body)
+        return await body.finished
 
-        def collect(data: bytes) -> None:
-            nonlocal size
-            size += len(data)
-            if size > self._max_bytes:
-                raise UpstreamMalformed(
+
+class _Body(Protocol):
+    """Gathers a body; who is cancelled hangs up."""
+
+    def __init__(self, what: str, max_bytes: int) -> None:
+        self.finished: Deferred[bytes] = Deferred(lambda _: self._hang_up())
+        self._what = what
+        self._max_bytes = max_bytes
+        self._chunks: list[bytes] = []
+        self._size = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size <= self._max_bytes:
+            self._chunks.append(data)
+        elif not self.finished.called:
+            self.finished.errback(
+                UpstreamMalformed(
                     f"{self._what} sent more than {self._max_bytes} bytes",
                     cause=Cause.BOUND_REACHED,
                 )
-            chunks.append(data)
+            )
+            self._hang_up()
 
-        await treq.collect(response, collect)
-        return b"".join(chunks)
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.finished.called:
+            return
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.finished.callback(b"".join(self._chunks))
+        else:
+            self.finished.errback(reason)
+
+    def _hang_up(self) -> None:
+        transport: Any = self.transport
+        if transport is not None:
+            transport.loseConnection()
+
+
+class _Connection(HTTP11ClientProtocol):
+    """A connection that ends with a reply after which there are other bytes."""
+
+    def _finishResponse(self, rest: bytes) -> None:
+        if rest:
+            # They would be read as the answer to the next question.
+            cast(Any, self)._currentRequest.persistent = False
+        super()._finishResponse(rest)
+
+
+class _Factory(_HTTP11ClientFactory):
+    """Twisted's own, which would log two lines for each connection."""
+
+    noisy = False
+
+    def buildProtocol(self, addr: Any) -> HTTP11ClientProtocol:
+        """Return a connection."""
+        return _Connection(self._quiescentCallback)
 
 
 @implementer(IAgent)

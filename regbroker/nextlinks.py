@@ -16,9 +16,15 @@ from regbroker.queries import split_target, values
 MAX_QUERY_LENGTH = 8 * 1024
 
 #: One link: its target, with ``< >`` or as old Quays write it, and its parameters.
-_LINK = re.compile(r"\s*(?:<([^<>]*)>|([^<>;,\s]+))\s*((?:;[^,]*)*)(?:,|$)")
+_LINK = re.compile(
+    r"\s*(?:<([^<>]*)>|([^<>\s]+?)(?=\s*;\s*rel\s*=|\s*$))"
+    r"\s*((?:;(?:[^,\"]|\"[^\"]*\")*)*)(?:,|$)",
+    re.IGNORECASE,
+)
 
-_NEXT = re.compile(r";\s*rel\s*=\s*\"?(?:[^\";]*\s)?next[\s\";]?", re.IGNORECASE)
+_REL = re.compile(
+    r";\s*rel\s*=\s*(?:\"(?P<quoted>[^\"]*)\"|(?P<plain>[^\s;,\"]+))", re.IGNORECASE
+)
 
 
 class LinkRefused(ValueError):
@@ -35,7 +41,11 @@ def next_query(links: Iterable[str], asked: str) -> str | None:
     """
     for value in links:
         for match in _LINK.finditer(value):
-            if _NEXT.search(match[3] + ";") is None:
+            relation = _REL.search(match[3])
+            # Some say nothing of what the only link is for.
+            if relation is not None and "next" not in (
+                (relation["quoted"] or relation["plain"] or "").lower().split()
+            ):
                 continue
             return _query(match[1] if match[1] is not None else match[2], asked)
     return None
@@ -57,3 +67,12 @@ def _query(reference: str, asked: str) -> str:
 def pages_by_name(query: str, names: tuple[str, ...]) -> bool:
     """Tell whether the next page begins after the last of these names, and says so."""
     return bool(names) and values(query, "last")[:1] == [names[-1]]
+
+
+def leads_back(link: str, asked: str) -> bool:
+    """Tell whether the link to the next page is to the page that was asked for."""
+    path, query = split_target(asked)
+    try:
+        return next_query([link], path) == query
+    except LinkRefused:
+        return False

@@ -99,7 +99,10 @@ class TokenService:
             if reply.status not in _REDIRECTS or not location:
                 return reply
             url = _next_url(realm, url, location.decode("latin-1"))
-        raise RedirectRefused(f"it is the last of more than {MAX_REDIRECTS} in a row")
+        raise RedirectRefused(
+            f"it is the last of more than {MAX_REDIRECTS} in a row; write 'realm = ' "
+            "with the URL of the token service"
+        )
 
 
 def _next_url(realm: Realm, url: str, location: str) -> str:
@@ -108,7 +111,10 @@ def _next_url(realm: Realm, url: str, location: str) -> str:
     try:
         place = parse_realm(found)
     except RealmRefused:
-        raise RedirectRefused("it leads to no http or https URL") from None
+        raise RedirectRefused(
+            "it leads to no http or https URL; write 'realm = ' with that of the token "
+            "service"
+        ) from None
     if place.origin != realm.origin:
         path = place.target.partition("?")[0]
         raise RedirectRefused(

@@ -32,13 +32,27 @@ class NextQueryTests(SynchronousTestCase):
             f'<//internal.test/v2/_catalog?{query}>; rel="next"',
             f'</nexus/v2/_catalog?{query}>; rel="next"',
             f'</v2/_catalog?n=1>; rel="first", </v2/_catalog?{query}>; rel="next"',
+            f'</v2/_catalog?{query}>; title="a, b"; rel="next"',
+            f'</v2/_catalog?{query}>; rel="next"; title="a; b, c"',
+            f"</v2/_catalog?{query}>",
         ):
             self.assertEqual(next_query([link], f"{CATALOG}?n=1000"), query, link)
 
     def test_none(self) -> None:
         """What is no link to a next page leads nowhere."""
-        for links in ([], [""], ["nonsense"], ['</v2/_catalog?n=1>; rel="prev"']):
+        for links in (
+            [],
+            [""],
+            ['</v2/_catalog?n=1>; rel="prev"'],
+            ['</v2/_catalog?n=1>; rel="nextish"'],
+        ):
             self.assertIsNone(next_query(links, CATALOG))
+
+    def test_bare_with_signs(self) -> None:
+        """Without ``< >`` a query may have what stands between links elsewhere."""
+        for query in ("next_page=a;b", "next_page=a,b"):
+            link = f'/v2/_catalog?{query}; rel="next"'
+            self.assertEqual(next_query([link], CATALOG), query)
 
     def test_refused(self) -> None:
         """What leads elsewhere, or is no query, is said and not followed."""

@@ -30,6 +30,7 @@ from regbroker.headers import (
 )
 from regbroker.headertable import Way
 from regbroker.names import Endpoint, is_digest
+from regbroker.nextlinks import leads_back
 from regbroker.redirects import link
 from regbroker.replies import send_bytes, set_status
 from regbroker.scopes import (
@@ -179,14 +180,16 @@ class Answering:
             yield b"Warning", text.encode("latin-1", "replace")
         for value in reply.headers.getRawHeaders(b"Link", ()):
             here = exchange.asked.target if exchange.asked is not None else ""
-            mapped = link(value.decode("latin-1"), own, exchange.to_public, here)
-            if mapped is not None:
+            text = value.decode("latin-1")
+            mapped = link(text, own, exchange.to_public, here)
+            if mapped is not None and not leads_back(text, here):
                 yield b"Link", mapped.encode("latin-1")
             elif not self._has_told_of_link:
                 self._has_told_of_link = True
                 _log.warn(
-                    "[upstream {name}]: a Link to more of a list leads elsewhere, and "
-                    "is not passed on: clients take the list to end there",
+                    "[upstream {name}]: a Link to more of a list leads elsewhere or to "
+                    "the same page, and is not passed on; clients take the list to "
+                    "end there",
                     name=self._upstream.name,
                 )
 
