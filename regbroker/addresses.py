@@ -63,6 +63,8 @@ _6TO4 = IPv6Network("2002::/16")
 #: Interface identifiers of ISATAP, without the IPv4 address behind them.
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
+#: What is no address is remembered by its beginning only.
+MAX_PLACE_LENGTH = 256
 
 #: Domains that end at the edge of a network: RFC 6761, 6762 and 8375, ICANN's
 #: "internal", and what people have used in their place.
@@ -138,3 +140,21 @@ def _carried(address: IPv6Address) -> Iterator[IPv4Address]:
         yield IPv4Address(~number & 0xFFFFFFFF)
     if number >> 32 & 0xFFFFFFFF in _ISATAP:
         yield last
+
+
+def place_of(address: str) -> str:
+    """
+    Return what counts as one address.
+
+    A home or a rented machine has a whole /64 of IPv6; IPv4 in IPv6 is IPv4.
+    What is no address, a Unix socket's peer, is itself.
+    """
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address[:MAX_PLACE_LENGTH]
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Address(int(parsed) >> 64 << 64))

@@ -29,9 +29,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from regbroker.accounts import Account, AccountSource
+from regbroker.addresses import place_of
 from regbroker.coalescing import Coalescer
 from regbroker.errors import AccountsUnavailable, TooManyRequests
-from regbroker.throttle import Throttle, place_of
+from regbroker.throttle import Throttle
 
 #: `curl -u` in a loop costs one hash a minute; a changed password of an LDAP
 #: account works on for as long.

@@ -14,6 +14,7 @@ from pathlib import PurePath
 from regbroker.access import AccessRules
 from regbroker.headers import Network
 from regbroker.ldapurl import LdapUrl
+from regbroker.listeners import CertificateFiles, Listener
 from regbroker.mapping import Mapping as NameMapping
 from regbroker.origins import Origin
 from regbroker.pace import Pace
@@ -26,29 +27,6 @@ DEFAULT_CONNECT_TIMEOUT = 10.0
 
 #: docker gives a ping and a token 15 s, both sources together.
 DEFAULT_ANSWER_TIMEOUT = 6.0
-
-
-@dataclass(frozen=True)
-class Listener:
-    """
-    One line of ``listen``: `endpoint` is a Twisted server endpoint string.
-
-    With `proxy_protocol`, connections begin with a PROXY line.
-    """
-
-    text: str
-    endpoint: str
-    tls: bool
-    proxy_protocol: bool = False
-
-
-@dataclass(frozen=True)
-class CertificateFiles:
-    """A certificate (with its chain) and its key; `host` is empty for the default."""
-
-    host: str
-    certificate: PurePath
-    key: PurePath
 
 
 @dataclass(frozen=True)

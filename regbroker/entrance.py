@@ -15,8 +15,8 @@ from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from regbroker.addresses import place_of
 from regbroker.channel import StreamingSite
-from regbroker.config import Config
 from regbroker.connectionlimits import (
     ConnectionLimits,
     Occupancy,
@@ -29,7 +29,6 @@ from regbroker.errors import TooManyConnections
 from regbroker.headers import Network, is_trusted
 from regbroker.pace import DEFAULT_CLIENT_TIMEOUT, Pace
 from regbroker.replies import send_error
-from regbroker.throttle import place_of
 
 #: Clients that are told at the same time that there are too many; out of the reserve
 #: of file descriptors.
@@ -115,13 +114,22 @@ class Entrance:
         )
 
 
-def build_entrance(config: Config, reactor: Any) -> Entrance:
-    """Return the entrance that a configuration and this machine allow for."""
+def build_entrance(
+    reactor: Any,
+    trusted: Iterable[Network],
+    silence: float,
+    total: int | None = None,
+    per_address: int | None = None,
+) -> Entrance:
+    """
+    Return the entrance that this machine allows for.
+
+    `total` and `per_address` are the numbers of connections that the operator has
+    written; the others are as for `Entrance`.
+    """
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     descriptors = None if files == resource.RLIM_INFINITY else files
-    limits = connection_limits(
-        descriptors, config.max_connections, config.max_connections_per_address
-    )
+    limits = connection_limits(descriptors, total, per_address)
     if descriptors is not None and limits.total > most_connections(descriptors):
         _log.warn(
             "[regbroker] max-connections: {total} is more than {most}, for which the "
@@ -131,4 +139,4 @@ def build_entrance(config: Config, reactor: Any) -> Entrance:
             most=most_connections(descriptors),
             files=descriptors,
         )
-    return Entrance(limits, config.trusted_proxies, reactor, config.pace.silence)
+    return Entrance(limits, trusted, reactor, silence)

@@ -15,13 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePath
 
 from regbroker.access import AccessRules, unreachable
-from regbroker.config import (
-    AccountsConfig,
-    CertificateFiles,
-    Config,
-    LdapConfig,
-    RegistryConfig,
-)
+from regbroker.config import AccountsConfig, Config, LdapConfig, RegistryConfig
 from regbroker.errors import ConfigurationError
 from regbroker.inioptions import homes
 from regbroker.inisection import FileCheck, Section
@@ -35,6 +29,7 @@ from regbroker.inisections import (
     read_upstream,
 )
 from regbroker.iniuses import useless_options
+from regbroker.listeners import CertificateFiles
 from regbroker.sources import path_with_source
 
 #: The kinds of sections that need a name, and how that is written.

@@ -16,15 +16,14 @@ from regbroker.config import (
     DEFAULT_CONNECT_TIMEOUT,
     DEFAULT_TIMEOUT,
     AccountsConfig,
-    CertificateFiles,
     HtpasswdConfig,
     LdapConfig,
-    Listener,
     RegistryConfig,
     UpstreamConfig,
 )
 from regbroker.headers import Network
 from regbroker.inisection import Section
+from regbroker.listeners import CertificateFiles, Listener
 from regbroker.pace import (
     DEFAULT_BODY_TIMEOUT,
     DEFAULT_CLIENT_TIMEOUT,

@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as Dictionary
 from ipaddress import IPv6Address, ip_network
 
-from regbroker.config import Listener
 from regbroker.grants import MIN_LIFE_SECONDS
 from regbroker.headers import Network
 from regbroker.ldapurl import LdapUrl, parse_ldap_url
+from regbroker.listeners import Listener
 from regbroker.mapping import Mapping
 from regbroker.names import is_name
 from regbroker.origins import Origin, parse_origin

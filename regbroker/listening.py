@@ -22,10 +22,10 @@ from zope.interface import implementer
 
 from regbroker.accepting import AcceptingFactory
 from regbroker.channel import StreamingSite
-from regbroker.config import Listener
 from regbroker.entrance import Entrance
 from regbroker.errors import StateError
 from regbroker.headers import Network, is_trusted
+from regbroker.listeners import Listener
 
 _log = Logger()
 

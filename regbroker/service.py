@@ -169,7 +169,13 @@ def build_service(
     root = _build_root(config, upstreams, local, reactor)
     service.root, service.under_way = root, root.under_way
     site = StreamingSite(service.root, config.pace, reactor)
-    service.entrance = entrance = build_entrance(config, reactor)
+    service.entrance = entrance = build_entrance(
+        reactor,
+        config.trusted_proxies,
+        config.pace.silence,
+        config.max_connections,
+        config.max_connections_per_address,
+    )
     options = None
     if any(listener.tls for listener in config.listen):
         options = _server_options(config)

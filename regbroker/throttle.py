@@ -29,8 +29,9 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from typing import Generic, TypeVar
+
+from regbroker.addresses import place_of
 
 T = TypeVar("T")
 
@@ -83,24 +84,6 @@ class Verdict:
 
     delay: float = 0.0
     retry_after: int | None = None
-
-
-def place_of(address: str) -> str:
-    """
-    Return what counts as one address.
-
-    A home or a rented machine has a whole /64 of IPv6; IPv4 in IPv6 is IPv4.
-    What is no address, a Unix socket's peer, is itself.
-    """
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address[:MAX_USER_LENGTH]
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(IPv6Address(int(parsed) >> 64 << 64))
 
 
 def _same_user(user: str) -> str:

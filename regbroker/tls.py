@@ -44,8 +44,8 @@ from twisted.internet.ssl import (
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from regbroker.config import CertificateFiles
 from regbroker.errors import ConfigurationError, StateError
+from regbroker.listeners import CertificateFiles
 from regbroker.origins import Origin
 
 #: TLS 1.2 suites with ephemeral keys and authenticated encryption. Those of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -22,7 +21,7 @@ class LimitsTests(SynchronousTestCase):
     def built(self, **given: Any) -> tuple[Entrance, list[str]]:
         """The entrance, and the warnings."""
         with capturedLogs() as logged:
-            entrance = build_entrance(replace(CONFIG, **given), Clock())
+            entrance = build_entrance(Clock(), (), 60.0, **given)
         warnings = [e for e in logged if e["log_level"] is LogLevel.warn]
         return entrance, [formatEvent(event) for event in warnings]
 
@@ -41,7 +40,7 @@ class LimitsTests(SynchronousTestCase):
         resource.setrlimit(resource.RLIMIT_NOFILE, (1000, hard))
         entrance, warnings = self.built()
         self.assertEqual((entrance.occupancy.limits.total, warnings), (437, []))
-        entrance, warnings = self.built(max_connections=438)
+        entrance, warnings = self.built(total=438)
         self.assertEqual(entrance.occupancy.limits.total, 438)
         (warning,) = warnings
         self.assertIn("max-connections: 438 is more than 437", warning)

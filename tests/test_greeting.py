@@ -6,9 +6,10 @@ from pathlib import PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.config import CertificateFiles, Config
+from regbroker.config import Config
 from regbroker.greeting import greeting
 from regbroker.ini import parse_config
+from regbroker.listeners import CertificateFiles
 
 SANDBOX = """
 [registry *]

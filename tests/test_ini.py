@@ -5,9 +5,10 @@ from textwrap import dedent
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.config import CertificateFiles, Config, Listener
+from regbroker.config import Config
 from regbroker.errors import ConfigurationError
 from regbroker.ini import parse_config
+from regbroker.listeners import CertificateFiles, Listener
 from regbroker.origins import Origin
 
 WHOLE = """

@@ -16,7 +16,7 @@ ROWS = {
     " bundles searches sources cors discovery policies loginrecord advice pace"
     " connectionlimits fields publichosts"
     " sealing carried ownpaths nextlinks"
-    " config inivalues inisection inisections inioptions"
+    " config listeners inivalues inisection inisections inioptions"
     " iniuses ini",
     "mechanism": "slots bodywatch requestbody chunks lingering malformed strictchannel"
     " channel listening replyheaders upstreamprotocol connections replies streams"

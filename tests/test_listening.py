@@ -10,9 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from regbroker.channel import StreamingSite
-from regbroker.config import Listener
 from regbroker.errors import StateError
 from regbroker.inivalues import listener
+from regbroker.listeners import Listener
 from regbroker.listening import ListeningService
 from tests.proxycase import MANIFEST, ProxyTestCase
 

@@ -6,7 +6,8 @@ from collections.abc import Sized
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker import throttle
-from regbroker.throttle import Throttle, Verdict, place_of
+from regbroker.addresses import place_of
+from regbroker.throttle import Throttle, Verdict
 
 HERE, THERE, OFFICE = "192.0.2.1", "198.51.100.7", "203.0.113.9"
 AT_ONCE = Verdict()

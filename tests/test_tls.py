@@ -17,8 +17,8 @@ from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.config import CertificateFiles
 from regbroker.errors import ConfigurationError, StateError
+from regbroker.listeners import CertificateFiles
 from regbroker.origins import Origin
 from regbroker.tls import Trust, certificate_options, load_certificates, self_signed
 from tests.certificates import Looking, Pair, authority, issued, pem_of
