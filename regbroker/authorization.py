@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from regbroker.challenges import Challenge, find_bearer
@@ -14,6 +14,10 @@ from regbroker.policies import Speaker
 from regbroker.scopes import Scope, parse_scopes
 
 
+def _hold_nothing() -> None:
+    """End what has not begun."""
+
+
 @dataclass(frozen=True)
 class Authorization:
     """
@@ -21,7 +25,8 @@ class Authorization:
 
     Of what is not the client's, `login` is what Basic was made of, at the time
     `made`, in seconds; or `grant` is the token, for `scopes`, and `is_fresh` says
-    that it was got for this request.
+    that it was got for this request. `release` lets others show the login: it is
+    called, once or more often, when the registry has answered, or will not.
     """
 
     speaker: Speaker
@@ -31,6 +36,9 @@ class Authorization:
     scopes: tuple[Scope, ...] = ()
     made: float = 0.0
     is_fresh: bool = False
+    release: Callable[[], object] = field(
+        default=_hold_nothing, repr=False, compare=False
+    )
 
     @property
     def is_ours(self) -> bool:

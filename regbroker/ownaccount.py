@@ -44,6 +44,7 @@ from regbroker.ownlogin import (
     TRIAL_SECONDS,
     LoginRefused,
     OwnLogin,
+    Turn,
 )
 from regbroker.policies import Speaker
 from regbroker.resting import Rest
@@ -101,7 +102,8 @@ class OwnAccount:
         """
         Return what a request is to say that needs these scopes, in upstream names.
 
-        Raises `UpstreamError`, `Denied` or `TooManyRequests`.
+        `answered` and `reconsider` release it; who asks does so when there is no
+        answer. Raises `UpstreamError`, `Denied` or `TooManyRequests`.
         """
         known = await self._upstream.knowledge()
         if known.realm is not None:
@@ -123,7 +125,7 @@ class OwnAccount:
         if found is not None:
             return found
 
-        async def show(login: Login) -> Grant:
+        async def show(login: Login, _: Turn) -> Grant:
             started = self._clock.seconds()
             try:
                 grant = await self._ask_for_token(login, scopes)
@@ -142,6 +144,7 @@ class OwnAccount:
         """Note that the registry has answered a request, and not refused it."""
         if self._login is not None and said.login is not None:
             self._login.confirmed(said.login, said.made)
+        said.release()
 
     async def reconsider(
         self, said: Authorization, needed: tuple[Scope, ...], refusal: Refusal
@@ -156,7 +159,7 @@ class OwnAccount:
             return await self._after_token(said, said.grant, refusal)
         if self._login is not None and said.login is not None:
             return await self._after_login(
-                self._login, said.login, said.made, needed, refusal
+                self._login, said, said.login, needed, refusal
             )
         if refusal.status != 401:
             return None
@@ -227,34 +230,37 @@ class OwnAccount:
     # Basic.
 
     async def _basic(self, own: OwnLogin, needed: tuple[Scope, ...]) -> Authorization:
-        async def show(login: Login) -> Login:
+        async def show(login: Login, turn: Turn) -> Authorization:
             await own.prove(login, _names(needed), PROVED_SECONDS)
-            return login
+            if login.identity_token:
+                # It is no password: only a token service takes it.
+                return Authorization(self._speaker, None)
+            turn.keep()
+            value = basic_authorization(_token_request(login)).decode("ascii")
+            made = self._clock.seconds()
+            return Authorization(
+                self._speaker, value, login=login, made=made, release=turn.end
+            )
 
-        login = await own.use(_names(needed), show)
-        if login.identity_token:
-            # It is no password: only a token service takes it.
-            return Authorization(self._speaker, None)
-        value = basic_authorization(_token_request(login)).decode("ascii")
-        made = self._clock.seconds()
-        return Authorization(self._speaker, value, login=login, made=made)
+        return await own.use(_names(needed), show)
 
     async def _after_login(
         self,
         own: OwnLogin,
+        said: Authorization,
         login: Login,
-        made: float,
         needed: tuple[Scope, ...],
         refusal: Refusal,
     ) -> Authorization | None:
         about = _names(needed)
         is_refused = refusal.status == 401 or refusal.says_expired
+        if is_refused:
+            own.refused(login, refusal.status, about, said.made)
+        said.release()
         if not is_refused and not self._renewals.may_ask():
             return None
-        if is_refused:
-            own.refused(login, refusal.status, about, made)
-            if own.is_lacking(login, about):
-                raise Denied(NO_RIGHT)
+        if is_refused and own.is_lacking(login, about):
+            raise Denied(NO_RIGHT)
         started = self._clock.seconds()
         if await own.another(login) != login:
             self._renewals.succeeded(started)

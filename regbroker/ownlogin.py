@@ -2,7 +2,8 @@
 The login of our own account: what it is, and when it is shown.
 
 A login is shown by one request at a time, and by more as it is taken: a wrong password
-is shown once, not once for each of those who come at the same moment.
+is shown once, not once for each of those who come at the same moment. Whose turn it is
+is decided here, for those who fetch a token and for those who send Basic.
 One that is refused is asked for anew, from where it comes, and tried if it is
 another; else it is not shown again before a pause has passed, and then for nothing
 but to log in (`regbroker.loginrecord`).
@@ -26,6 +27,10 @@ NO_RIGHT = "regbroker's own account has no right to this upstream"
 
 #: Only a login that was taken so little time ago is shown by several at once.
 CONFIRMED_SECONDS = 1.0
+
+#: How long a request that carries the login keeps its turn, when there is no answer:
+#: one that takes longer, or whose body is long, holds up nobody.
+TURN_SECONDS = 2.0
 
 #: How long it may take to find out whether a login is taken.
 TRIAL_SECONDS = 15.0
@@ -62,8 +67,7 @@ class OwnLogin:
         self._prove = prove
         self._clock = clock
         self._login: Login | None = None
-        self._record = self._new_record()
-        self._turns = _Turns()
+        self._renew()
 
     def close(self) -> None:
         """End what is under way for credentials."""
@@ -79,14 +83,15 @@ class OwnLogin:
         return await self._credentials.get()
 
     async def use(
-        self, about: frozenset[str], show: Callable[[Login], Awaitable[T]]
+        self, about: frozenset[str], show: Callable[[Login, Turn], Awaitable[T]]
     ) -> T:
         """
         Return what `show` returns, who shows the login when it is its turn.
 
-        `about` are the names of the repositories that it is for. `show` raises
-        `LoginRefused`, and is called once more if there is another login by then.
-        Raises `OwnAccountRefused`, `Denied`, and what `show` raises besides.
+        The turn ends with `show`, unless that has kept it. `about` are the names of
+        the repositories that it is for. `show` raises `LoginRefused`, and is called
+        once more if there is another login by then. Raises `OwnAccountRefused`,
+        `Denied`, and what `show` raises besides.
         """
         login = await self.current()
         try:
@@ -117,11 +122,14 @@ class OwnLogin:
 
     def confirmed(self, login: Login, started: float) -> None:
         """Note that a login was taken by a request made at `started`, in seconds."""
-        if login == self._login and self._record.confirmed(started):
+        if login != self._login:
+            return
+        if self._record.confirmed(started):
             _log.info(
                 "[upstream {name}]: our own account is taken again",
                 name=self._upstream,
             )
+        self._turns.taken()
 
     def refused(
         self, login: Login, status: int, about: Iterable[str], started: float
@@ -140,16 +148,17 @@ class OwnLogin:
                 status=status,
                 seconds=seconds,
             )
+        self._turns.look()
 
     async def _in_turn(
         self,
         login: Login,
         about: frozenset[str],
-        show: Callable[[Login], Awaitable[T]],
+        show: Callable[[Login, Turn], Awaitable[T]],
     ) -> T:
         if login != self._login:
-            self._login, self._record = login, self._new_record()
-            self._turns = _Turns()
+            self._login = login
+            self._renew()
         record, turns = self._record, self._turns
         while True:
             if record is not self._record:
@@ -157,17 +166,17 @@ class OwnLogin:
                 return await self.use(about, show)
             if record.is_refused:
                 await self._show_again(login, about, record)
-            elif turns.may_begin(record.is_confirmed(CONFIRMED_SECONDS)):
+            elif turns.may_begin:
                 break
             else:
                 await turns.wait()
         if record.is_lacking(about):
             raise Denied(NO_RIGHT)
-        turns.begin()
+        turn = Turn(turns, self._clock)
         failure: Failure | None = None
         started = self._clock.seconds()
         try:
-            return await show(login)
+            shown = await show(login, turn)
         except LoginRefused as refusal:
             self.refused(login, refusal.status, about, started)
             if record.is_lacking(about):
@@ -177,10 +186,13 @@ class OwnLogin:
             failure = Failure()
             raise
         finally:
-            is_taken = record.is_confirmed(CONFIRMED_SECONDS)
-            if is_taken or record.is_refused:
-                failure = None
-            turns.end(is_taken, failure)
+            if not turn.is_kept:
+                turn.end(failure)
+        if turn.is_kept and record is not self._record:
+            # Who keeps a turn has another login to show by now.
+            turn.end()
+            return await self.use(about, show)
+        return shown
 
     async def _show_again(
         self, login: Login, about: frozenset[str], record: LoginRecord
@@ -199,8 +211,9 @@ class OwnLogin:
             raise
         self.confirmed(login, started)
 
-    def _new_record(self) -> LoginRecord:
-        return LoginRecord(self._clock.seconds, TRIAL_SECONDS)
+    def _renew(self) -> None:
+        self._record = LoginRecord(self._clock.seconds, TRIAL_SECONDS)
+        self._turns = _Turns(self._record)
 
 
 class _Turns:
@@ -212,34 +225,94 @@ class _Turns:
     who come by the hundred need a few rounds, not a hundred.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, record: LoginRecord) -> None:
+        self._record = record
         self._most = 1
         self._showing = 0
         self._waiters: list[Deferred[None]] = []
+        self._is_looking = False
 
-    def may_begin(self, is_confirmed: bool) -> bool:
-        """Tell whether there is a turn, for a login that was just taken or not."""
-        return self._showing < (self._most if is_confirmed else 1)
+    @property
+    def may_begin(self) -> bool:
+        """Whether there is a turn for one more."""
+        return self._showing < (self._most if self._is_confirmed else 1)
 
     def begin(self) -> None:
         """Take a turn."""
         self._showing += 1
 
     def wait(self) -> Deferred[None]:
-        """Fire when somebody's turn ends; fails with a failure that says nothing."""
-        waiter: Deferred[None] = Deferred()
+        """Fire when there is a turn; fails with a failure that says nothing."""
+        waiter: Deferred[None] = Deferred(self._forget)
         self._waiters.append(waiter)
         return waiter
 
-    def end(self, is_taken: bool, failure: Failure | None) -> None:
-        """Give a turn back, and let the others look whether they have theirs."""
+    def taken(self) -> None:
+        """Note that the login was taken, unless it is refused still."""
+        if self._showing and self._is_confirmed:
+            self._most += 1
+            self.look()
+
+    def end(self, failure: Failure | None) -> None:
+        """Give a turn back; the others fail with a failure that says nothing."""
         self._showing -= 1
-        waiters, self._waiters = self._waiters, []
-        self._most = self._most + 1 if is_taken else 1
-        if not self._showing and not waiters:
+        if not self._is_confirmed or not (self._showing or self._waiters):
             self._most = 1
+        if failure is None or self._is_confirmed or self._record.is_refused:
+            self.look()
+            return
+        waiters, self._waiters = self._waiters, []
         for waiter in waiters:
-            if failure is None:
-                waiter.callback(None)
-            else:
-                waiter.errback(failure)
+            waiter.errback(failure)
+
+    def look(self) -> None:
+        """Let those begin who may, and all look who wait for what is refused."""
+        if self._is_looking:
+            # Who ends a turn at once does not begin the next one's from within.
+            return
+        self._is_looking = True
+        while self._waiters and (self.may_begin or self._record.is_refused):
+            self._waiters.pop(0).callback(None)
+        self._is_looking = False
+
+    @property
+    def _is_confirmed(self) -> bool:
+        return self._record.is_confirmed(CONFIRMED_SECONDS)
+
+    def _forget(self, waiter: Deferred[None]) -> None:
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+
+
+class Turn:
+    """
+    One's turn to show a login, which has begun.
+
+    Who keeps it has until `TURN_SECONDS` have passed to say by `end` that an answer
+    is there, or that none will be.
+    """
+
+    def __init__(self, turns: _Turns, clock: Any) -> None:
+        self._turns = turns
+        self._clock = clock
+        self._timer: Any = None
+        self._has_ended = False
+        turns.begin()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it goes on for a while, or has ended after that."""
+        return self._timer is not None
+
+    def keep(self) -> None:
+        """Let it go on, for a request that carries the login."""
+        self._timer = self._clock.callLater(TURN_SECONDS, self.end)
+
+    def end(self, failure: Failure | None = None) -> None:
+        """Give the turn back; does nothing after the first time."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._turns.end(failure)

@@ -143,18 +143,21 @@ class ShownTests(SynchronousTestCase):
         needed = (repository_scope(name, "pull"),)
         try:
             said = await account.authorize(needed)
-            for _ in range(3):
-                if said.login is None:
-                    return
-                status = upstream.judge(said.login.password)
-                if status not in (401, 403):
-                    if status == 200:
-                        account.answered(said)
-                    return
-                again = await account.reconsider(said, needed, Refusal(status))
-                if again is None:
-                    return
-                said = again
+            try:
+                for _ in range(3):
+                    if said.login is None:
+                        return
+                    status = upstream.judge(said.login.password)
+                    if status not in (401, 403):
+                        if status == 200:
+                            account.answered(said)
+                        return
+                    again = await account.reconsider(said, needed, Refusal(status))
+                    if again is None:
+                        return
+                    said = again
+            finally:
+                said.release()
         except HTTPError:
             pass
 

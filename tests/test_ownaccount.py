@@ -26,6 +26,7 @@ from regbroker.grants import Grant, TokenRequest
 from regbroker.loginrecord import FIRST_PAUSE_SECONDS
 from regbroker.origins import Origin
 from regbroker.ownaccount import PROVED_SECONDS, OwnAccount
+from regbroker.ownlogin import TURN_SECONDS
 from regbroker.scopes import Scope, repository_scope
 from regbroker.tokenservice import TokenReply
 from regbroker.upstreamtokens import TokenRefused
@@ -368,6 +369,54 @@ class WrongLoginTests(AccountTestCase):
         for one in asking:
             self.failureResultOf(one, OwnAccountRefused)
         self.assertEqual(len(self.tokens.asked), 2)
+
+    def test_basic_at_the_same_time(self) -> None:
+        """Basic, too, goes along with one request first, and more as it is taken."""
+        self.make(BASIC, ROBOT)
+        self.account.answered(self.say())
+        asking = self.asking("abcdefghijklmnopqrstuvwxyz")
+        rounds: list[int] = []
+        while sum(rounds) < len(asking):
+            begun = [one for one in asking if one.called][sum(rounds) :]
+            rounds.append(len(begun))
+            for one in begun:
+                self.account.answered(self.successResultOf(one))
+        self.assertEqual(rounds, [1, 2, 4, 8, 11])
+        self.assertEqual(self.upstream.shown, [ROBOT_BASIC])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_basic_wrong_at_the_same_time_after_it_was_right(self) -> None:
+        """A password that was changed a moment ago is shown once, too."""
+        for later in (0.0, PROVED_SECONDS / 2):
+            self.make(BASIC, ROBOT)
+            self.account.answered(self.say())
+            self.clock.advance(later)
+            asking = self.asking("abcdefghijkl")
+            self.assertEqual([one.called for one in asking], [True] + [False] * 11)
+            said = self.successResultOf(asking[0])
+            self.failure(self.reconsider(said, 401), OwnAccountRefused)
+            for one in asking[1:]:
+                self.failureResultOf(one, OwnAccountRefused)
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_basic_without_an_answer(self) -> None:
+        """Who gets none keeps its turn for a while, or until it is given up."""
+        self.make(BASIC, ROBOT)
+        self.account.answered(self.say())
+        asking = self.asking("abcd")
+        self.clock.advance(TURN_SECONDS)
+        self.assertEqual([one.called for one in asking], [True, True, False, False])
+        # The first one's answer comes late, and counts.
+        self.account.answered(self.successResultOf(asking[0]))
+        self.assertTrue(asking[2].called)
+        asking[3].addErrback(lambda _: None)
+        asking[3].cancel()
+        for one in asking[1:3]:
+            said = self.successResultOf(one)
+            said.release()
+            said.release()
+        first, second = self.asking("ef")
+        self.assertEqual((first.called, second.called), (True, False))
 
     def test_one_who_leaves(self) -> None:
         """A trial that is given up is another's turn."""

@@ -124,23 +124,26 @@ class Asking:
         """
         needed = exchange.wanted(of_upstream=True)
         said = await self._authorizer.authorize(exchange.authorization, needed)
-        for _ in range(MAX_SENT):
-            reply, again = await self._authorizer.reconsider(
-                said, needed, await self._send_once(exchange, query, said)
-            )
-            if again is None:
-                return reply
-            repeatable = _can_be_repeated(exchange)
-            if not repeatable and reply.status == 403 and said.grant is not None:
-                return reply
-            reply.abort()
-            if not repeatable:
-                raise OwnAccountRefused(
-                    "regbroker has logged in anew; send the request again",
-                    headers=[(b"Retry-After", b"1")],
+        try:
+            for _ in range(MAX_SENT):
+                reply, again = await self._authorizer.reconsider(
+                    said, needed, await self._send_once(exchange, query, said)
                 )
-            said = again
-        raise Denied(NO_RIGHT)
+                if again is None:
+                    return reply
+                had_token, said = said.grant is not None, again
+                repeatable = _can_be_repeated(exchange)
+                if not repeatable and reply.status == 403 and had_token:
+                    return reply
+                reply.abort()
+                if not repeatable:
+                    raise OwnAccountRefused(
+                        "regbroker has logged in anew; send the request again",
+                        headers=[(b"Retry-After", b"1")],
+                    )
+            raise Denied(NO_RIGHT)
+        finally:
+            said.release()
 
     async def _send_once(
         self, exchange: Exchange, query: str | Query, said: Authorization

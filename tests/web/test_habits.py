@@ -9,6 +9,7 @@ from twisted.logger import LogLevel, capturedLogs
 
 from regbroker.loginrecord import FIRST_PAUSE_SECONDS
 from regbroker.ownaccount import PROVED_SECONDS
+from regbroker.ownlogin import TURN_SECONDS
 from tests.habitcase import (
     ALICE,
     MANIFEST,
@@ -32,6 +33,7 @@ from tests.habits import (
     ZOT_OPEN,
     Habit,
 )
+from tests.scripted import Call, response
 
 
 class OwnAccountTests(HabitTestCase):
@@ -203,6 +205,133 @@ class ExpiredLoginTests(HabitTestCase):
         for _ in range(4):
             self.assertEqual((await self.get()).status, 503)
         self.assertEqual(self.manners.wrong, 1)
+
+
+class BasicAtTheSameTimeTests(HabitTestCase):
+    """Basic that was taken a moment ago, by many who come at the same time."""
+
+    async def start_taken(self, habit: Habit, options: str = "") -> None:
+        """Serve, and be let in once."""
+        self.change("good")
+        await self.start_own(habit, options)
+        self.assertEqual((await self.get()).status, 200)
+        self.manners.forget()
+
+    async def ask_all(self, count: int) -> list[int]:
+        """Ask from many connections at once, and return the statuses."""
+        clients = [await self.connect() for _ in range(count)]
+        for client in clients:
+            client.request("GET", MANIFEST)
+        return [(await client.reply()).status for client in clients]
+
+    async def settle(self) -> None:
+        """Let what is on its way arrive."""
+        for _ in range(20):
+            await self.turn()
+
+    def hold(self) -> list[Call]:
+        """Have requests wait upstream from now on."""
+        held: list[Call] = []
+        self.patch(self.upstream, "take", held.append)
+        return held
+
+    async def test_changed(self) -> None:
+        """A password that was changed is shown once, and the new one works at once."""
+        for habit in (ECR, NEXUS):
+            await self.start_taken(habit)
+            self.manners.users["robot"] = "new"
+            self.assertEqual(await self.ask_all(12), [503] * 12, habit.name)
+            self.assertEqual(self.manners.wrong, 1, habit.name)
+            self.change("new")
+            self.assertEqual(await self.ask_all(12), [200] * 12, habit.name)
+            self.assertEqual(self.manners.wrong, 1, habit.name)
+
+    async def test_renewed(self) -> None:
+        """One that has run out is shown once, and all go on with the other one."""
+        await self.start_taken(ECR)
+        self.manners.users["robot"] = "new"
+        self.manners.expired.add("good")
+        self.file.write_text("new")
+        self.assertEqual(await self.ask_all(12), [200] * 12)
+        self.assertEqual(self.manners.wrong, 1)
+
+    async def test_right(self) -> None:
+        """A hundred are let in at one request each, and none waits for a clock."""
+        for habit in (ECR, NEXUS):
+            await self.start_taken(habit)
+            self.assertEqual(await self.ask_all(100), [200] * 100, habit.name)
+            self.assertEqual(len(self.manners.requests), 100, habit.name)
+
+    async def test_body_under_way(self) -> None:
+        """The head of an answer is enough: others go on while its body comes."""
+        await self.start_taken(NEXUS)
+        held = self.hold()
+        first, second = await self.connect(), await self.connect()
+        for client in (first, second):
+            client.request("GET", MANIFEST)
+            await self.settle()
+        self.assertEqual(len(held), 1)
+        held[0].send(response(200, "Content-Length: 4"))
+        await self.settle()
+        self.assertEqual(len(held), 2)
+        held[1].reply(200)
+        self.assertEqual((await second.reply()).status, 200)
+        held[0].answer(b"body")
+        self.assertEqual((await first.reply()).body, b"body")
+
+    async def test_one_who_leaves(self) -> None:
+        """Who leaves gives the turn back; who leaves while waiting takes none."""
+        await self.start_taken(NEXUS)
+        held = self.hold()
+        clients = [await self.connect() for _ in range(3)]
+        for client in clients:
+            client.request("GET", MANIFEST)
+            await self.settle()
+        clients[1].close()
+        await self.settle()
+        self.assertEqual(len(held), 1)
+        clients[0].close()
+        await self.settle()
+        self.assertEqual(len(held), 2)
+        held[1].reply(200)
+        self.assertEqual((await clients[2].reply()).status, 200)
+
+    async def test_no_verdict(self) -> None:
+        """An error of the upstream's is the answer of the one who asked."""
+        await self.start_taken(NEXUS)
+        held = self.hold()
+        clients = [await self.connect() for _ in range(2)]
+        for client in clients:
+            client.request("GET", MANIFEST)
+            await self.settle()
+        for number, status in enumerate((500, 200)):
+            self.assertEqual(len(held), number + 1)
+            held[number].reply(status)
+            self.assertEqual((await clients[number].reply()).status, status)
+            await self.settle()
+
+    async def test_long_upload(self) -> None:
+        """A body that is long on its way up holds up others for a moment only."""
+        login = f"username = robot\npassword-file = {self.file}\n"
+        await self.start(NEXUS, "anonymous = shared: pull, push", login)
+        self.assertEqual((await self.get()).status, 200)
+        held = self.hold()
+        pushing, pulling = await self.connect(), await self.connect()
+        pushing.request("PATCH", f"{UPLOADS}0-1", "Content-Length: 8")
+        pushing.send(b"half")
+        await self.settle()
+        pulling.request("GET", MANIFEST)
+        await self.settle()
+        self.assertEqual([call.method for call in held], ["PATCH"])
+        self.time.clock.advance(TURN_SECONDS)
+        await self.settle()
+        self.assertEqual([call.method for call in held], ["PATCH", "GET"])
+        held[1].reply(200)
+        self.assertEqual((await pulling.reply()).status, 200)
+        pushing.send(b"done")
+        self.assertEqual(await held[0].body(), b"halfdone")
+        held[0].reply(202)
+        self.assertEqual((await pushing.reply()).status, 202)
 
 
 class ClientsAccountsTests(HabitTestCase):
