@@ -375,8 +375,19 @@ def variable(text: str) -> str:
 
 def credential_server(text: str) -> str:
     """Parse what a credential helper is asked for."""
-    if not re.fullmatch(r"[!-~]+", text):
-        raise InvalidValue("write what 'docker-credential-NAME list' shows, a URL")
+    match = re.fullmatch(
+        r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?(?P<authority>[^/?#]+)(?:/[!-~]*)?", text
+    )
+    # The log names it, and user names, passwords and queries are no part of it.
+    if match is None or "?" in text or "#" in text:
+        origin = None
+    else:
+        origin = parse_origin("https", match["authority"])
+    if origin is None:
+        raise InvalidValue(
+            "write what 'docker-credential-NAME list' shows: HOST, HOST:PORT or "
+            "https://HOST/PATH, without a user, a password or a query"
+        )
     return text
 
 

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.inivalues import (
     InvalidValue,
     cors_origins,
+    credential_server,
     extensions,
     helper_name,
     lent_actions,
@@ -125,6 +126,35 @@ class ValueTests(SynchronousTestCase):
         """A name and not a path."""
         self.assertEqual(helper_name("ecr-login"), "ecr-login")
         self.assert_refused(helper_name, "", "../x", "/bin/sh", "a b", "-x", ".x")
+
+    def test_credential_server(self) -> None:
+        """A host, or a URL, of which nothing is secret: the log names it."""
+        for text in (
+            "registry.example.net",
+            "localhost:5000",
+            "https://index.docker.io/v1/",
+            "https://[::1]:5000",
+            "https://h.example/a@b:c",
+        ):
+            self.assertEqual(credential_server(text), text)
+        secret = "TOPSECRET"
+        for text in (
+            "",
+            "x y",
+            f"https://u:{secret}@h.example/",
+            f"{secret}@h.example",
+            f"https://h.example/?k={secret}",
+            f"https://h.example?k={secret}",
+            f"https://h.example/#{secret}",
+            "h:99999",
+            "h:0",
+            "https://h:",
+            "https://",
+            "h.example/é",
+            "a\nb",
+        ):
+            error = self.assertRaises(InvalidValue, credential_server, text)
+            self.assertNotIn(secret, str(error))
 
     def test_yes_or_no(self) -> None:
         """These words and no others."""
