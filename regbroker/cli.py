@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(error.problems), file=sys.stderr)
         return 1
     if options.command == "check":
-        for warning in warnings(config):
+        for warning in warnings(config, shutil.which):
             print(f"warning: {warning}", file=sys.stderr)
         print(f"{options.config} can be served")
         return 0
