@@ -68,7 +68,7 @@ def _explain(config: Config, image: str) -> int:
         return 1
     print(f"[registry {registry.host}] {routes[0].public_name}")
     for route in routes:
-        origin = config.upstreams[route.upstream].origin or "sandbox:"
-        print(f"  -> [upstream {route.upstream}] {origin} {route.upstream_name}")
+        url = config.upstreams[route.upstream].url
+        print(f"  -> [upstream {route.upstream}] {url} {route.upstream_name}")
         print(f"     {route.reason}")
     return 0

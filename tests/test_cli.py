@@ -23,7 +23,7 @@ namespaces =
 url = https://registry-1.docker.io
 default-namespace = library
 [upstream mirror]
-url = http://mirror.example.com
+url = http://mirror.example.com:8080/base/
 """
 
 CONFIG = """
@@ -294,7 +294,8 @@ class CommandTests(SynchronousTestCase):
                 "[registry *] library/nginx",
                 "  -> [upstream hub] https://registry-1.docker.io library/nginx",
                 "     'nginx' is short for 'library/nginx', by '* = *'",
-                "  -> [upstream mirror] http://mirror.example.com hub/library/nginx",
+                "  -> [upstream mirror] http://mirror.example.com:8080/base "
+                "hub/library/nginx",
                 "     'nginx' is short for 'library/nginx', by '* = mirror:hub/*'",
             ],
         )
