@@ -78,6 +78,27 @@ class ExampleTests(SynchronousTestCase):
         }
         self.assertEqual({path.stem for path in EXAMPLES.glob("*.ini")} - tested, set())
 
+    def test_one_login_for_several(self) -> None:
+        """
+        Where ``ns`` would send one login to several token services, they say so.
+
+        docs/operating.md has it as "Mirrors without logins".
+        """
+        told = []
+        for path in EXAMPLES.glob("*.ini"):
+            config = load(path.stem)
+            mirrors = [
+                entry.trusted_upstreams
+                for entry in config.registries
+                if entry.host in config.sources.values() and entry.accounts is None
+            ]
+            if len(set(mirrors)) > 1:
+                told.append(path.stem)
+                text = " ".join(path.read_text().split())
+                self.assertIn("without logins", text, path.stem)
+                self.assertIn('("accounts = NAME")', text, path.stem)
+        self.assertEqual(sorted(told), ["containerd-mirror", "many-registries"])
+
     def test_htpasswd_registry(self) -> None:
         """Local accounts from a file; rights of users, of all, of anybody."""
         config = load("htpasswd-registry")
