@@ -249,7 +249,7 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
         section.get("connect-timeout", inivalues.seconds, DEFAULT_CONNECT_TIMEOUT),
         section.get("token-hosts", inivalues.hosts, ()),
         section.get("realm", inivalues.realm, None),
-        section.get("service", str, None),
+        section.get("service", inivalues.service, None),
         section.get("users", inivalues.users, inivalues.users("")),
         section.get("username", inivalues.username, ""),
         section.get("password-file", section.file, None),
@@ -291,7 +291,7 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
         section.problem("realm", "would send passwords in the clear; write https")
     if upstream.ca_file is not None and (origin is None or origin.scheme == "http"):
         section.problem("ca-file", "needs an https url; take it out")
-    if upstream.service and not upstream.realm:
+    if upstream.service and not section.gave("realm"):
         section.problem("service", "needs a realm beside it; the two go together")
     return upstream
 
