@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from regbroker.bodies import Wording, error_body
+from regbroker.causes import Side
 from regbroker.challenges import format_challenge
 from regbroker.errors import NameInvalid, NameUnknown, UpstreamRefused
 from regbroker.grants import Grant, TokenRequest, format_reply
@@ -227,7 +228,7 @@ class Broker:
             challenge = format_challenge("Basic", [("realm", public_host)])
             headers.append((b"WWW-Authenticate", challenge))
         wording = Wording(wanted.names, self._to_public)
-        document = error_body(reply.status, reply.body, wording)
+        document = error_body(reply.status, reply.body, wording, who=Side.TOKENS)
         return UpstreamRefused(reply.status, document, headers)
 
     def _public_scope(

@@ -309,7 +309,7 @@ class RefusalTests(BrokerTestCase):
     async def test_no_document(self) -> None:
         """HTML and OAuth2 errors become OCI documents."""
         for body, message in (
-            (b"<h1>no</h1>", "the upstream registry answered with status 403"),
+            (b"<h1>no</h1>", "the upstream's token service answered with status 403"),
             (b'{"error":"invalid_grant"}', "invalid_grant"),
             (b'{"details":"incorrect username or password"}', "incorrect"),
         ):
