@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from regbroker.accounts import MAX_USER_LENGTH
 from regbroker.bodies import Wording, error_body
 from regbroker.causes import Side
 from regbroker.challenges import format_challenge
@@ -31,8 +32,6 @@ from regbroker.upstreamtokens import TokenRefused, UpstreamTokens
 
 #: Whose token it is is remembered for this many tokens, for the log.
 MAX_REMEMBERED_USERS = 16384
-
-MAX_USER_LENGTH = 256
 
 #: For so long the token service is not asked again about a client's login: a
 #: password that is taken back upstream is good here for that long at most, and many

@@ -184,13 +184,13 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
     )
     if host != "*" and section.gave("hosts"):
         section.problem("hosts", f"belongs in [registry *]; this one is for {host}")
-    _check_rights(section, registry, known)
+    _check_rights(section, registry)
     _check_short_names(section, registry)
     section.close()
     return registry if listed is not None and mapping is not None else None
 
 
-def _check_rights(section: Section, registry: RegistryConfig, known: Known) -> None:
+def _check_rights(section: Section, registry: RegistryConfig) -> None:
     """Note which options do not go together with the accounts that there are."""
     if section.is_wrong("accounts"):
         # Whose they are meant to be is not known.

@@ -32,6 +32,8 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Generic, TypeVar
 
+from regbroker.accounts import MAX_USER_LENGTH
+
 T = TypeVar("T")
 
 #: Failures count half after five minutes: nobody waits much longer for a
@@ -68,9 +70,6 @@ MAX_DELAY = 5.0
 
 #: Entries of each kind. One is about 500 bytes: 8 MB of each kind at most.
 MAX_ENTRIES = 16384
-
-#: Longer user names are told apart by their beginning only.
-MAX_USER_LENGTH = 256
 
 
 @dataclass(frozen=True)

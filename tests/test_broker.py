@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.accounts import MAX_USER_LENGTH
 from regbroker.broker import (
     MAX_REMEMBERED_USERS,
-    MAX_USER_LENGTH,
     REUSE_SECONDS,
     Broker,
 )
