@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+#: Longer user names are known by their beginning only, in limits and in the log.
+MAX_USER_LENGTH = 256
+
 
 @dataclass(frozen=True)
 class Account:

@@ -7,15 +7,33 @@ are said by ``regbroker check`` and once when twistd starts, and nothing else fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from regbroker.config import Config, RegistryConfig
+from regbroker.config import Config, RegistryConfig, UpstreamConfig
+
+#: A docker credential helper is a program with this before its name.
+HELPER_PREFIX = "docker-credential-"
 
 
-def warnings(config: Config) -> Iterator[str]:
-    """Yield them, each a line that names section and option."""
+def warnings(
+    config: Config, find_program: Callable[[str], str | None]
+) -> Iterator[str]:
+    """
+    Yield them, each a line that names section and option.
+
+    `find_program` returns the path of a program in ``PATH``, or None.
+    """
+    if config.certificates and not any(entry.tls for entry in config.listen):
+        title = f"tls {config.certificates[0].host}".strip()
+        yield (
+            f"[{title}] certificate: nothing listens with TLS, so it has no "
+            "effect; write for example 'listen = tls:443', or take it out"
+        )
     for entry in config.registries:
         yield from _basic_and_anonymous(entry)
+    for upstream in config.upstreams.values():
+        yield from _token_hosts_and_realm(upstream)
+        yield from _helper_not_found(upstream, find_program)
 
 
 def _basic_and_anonymous(entry: RegistryConfig) -> Iterator[str]:
@@ -28,3 +46,27 @@ def _basic_and_anonymous(entry: RegistryConfig) -> Iterator[str]:
             "whatever anonymous may do here; write 'challenge = bearer', or grant "
             "anonymous nothing"
         )
+
+
+def _token_hosts_and_realm(upstream: UpstreamConfig) -> Iterator[str]:
+    if upstream.realm is not None and upstream.token_hosts:
+        yield (
+            f"[upstream {upstream.name}] token-hosts: has no effect beside realm, "
+            "which alone counts; take one of them out"
+        )
+
+
+def _helper_not_found(
+    upstream: UpstreamConfig, find_program: Callable[[str], str | None]
+) -> Iterator[str]:
+    name = upstream.credential_helper
+    if not name or find_program(HELPER_PREFIX + name) is not None:
+        return
+    short = name.removeprefix(HELPER_PREFIX)
+    right = "install it there"
+    if short and short != name:
+        right = f"write 'credential-helper = {short}', without {HELPER_PREFIX}"
+    yield (
+        f"[upstream {upstream.name}] credential-helper: there is no program "
+        f"{HELPER_PREFIX}{name} in PATH; {right}"
+    )

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from regbroker.causes import Cause
+from regbroker.causes import Cause, Side
 from regbroker.errors import UpstreamMalformed
 from regbroker.names import Endpoint, error_code
 
@@ -171,13 +171,18 @@ class Wording:
 
 
 def error_body(
-    status: int, body: bytes, wording: Wording, endpoint: Endpoint | None = None
+    status: int,
+    body: bytes,
+    wording: Wording,
+    endpoint: Endpoint | None = None,
+    who: Side = Side.UPSTREAM,
 ) -> bytes:
     """
     Return an upstream's error as an OCI document with public names.
 
     What is no such document (HTML, plain text, nothing) is replaced by one
     that says the same as the status, at this endpoint of the API if there is one.
+    `who` has answered.
     """
     try:
         document = parse_object(body)
@@ -193,7 +198,7 @@ def error_body(
             for key in ("message", "error_description", "details", "error")
             if isinstance(document.get(key), str)
         ),
-        f"the upstream registry answered with status {status}",
+        f"{who.value} answered with status {status}",
     )
     code = error_code(status, endpoint)
     return _dump({"errors": [{"code": code, "message": message}]})

@@ -14,7 +14,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from regbroker.accounts import MAX_USER_LENGTH
 from regbroker.bodies import Wording, error_body
+from regbroker.causes import Side
 from regbroker.challenges import format_challenge
 from regbroker.errors import NameInvalid, NameUnknown, UpstreamRefused
 from regbroker.grants import Grant, TokenRequest, format_reply
@@ -30,8 +32,6 @@ from regbroker.upstreamtokens import TokenRefused, UpstreamTokens
 
 #: Whose token it is is remembered for this many tokens, for the log.
 MAX_REMEMBERED_USERS = 16384
-
-MAX_USER_LENGTH = 256
 
 #: For so long the token service is not asked again about a client's login: a
 #: password that is taken back upstream is good here for that long at most, and many
@@ -227,7 +227,7 @@ class Broker:
             challenge = format_challenge("Basic", [("realm", public_host)])
             headers.append((b"WWW-Authenticate", challenge))
         wording = Wording(wanted.names, self._to_public)
-        document = error_body(reply.status, reply.body, wording)
+        document = error_body(reply.status, reply.body, wording, who=Side.TOKENS)
         return UpstreamRefused(reply.status, document, headers)
 
     def _public_scope(

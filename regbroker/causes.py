@@ -2,7 +2,7 @@
 Why a request ended as it did: a closed list, and the side it is about.
 
 The names are for programs that read the log; a sentence for people stands beside
-them. `docs/operating.md` has them all, with what an operator can do.
+them. `docs/operating.md` has a table of them all, with what has happened.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Cause(Enum):
     CLIENT_SLOW = "client-slow"
     #: The client read nothing for the upstream's ``timeout`` seconds.
     CLIENT_NOT_READING = "client-not-reading"
-    #: What followed the request's headers is not HTTP.
+    #: The client's request line, headers or body are not HTTP/1.1, or too long.
     CLIENT_MALFORMED = "client-malformed"
     #: No connection to the upstream, or none that is trusted.
     UPSTREAM_UNREACHABLE = "upstream-unreachable"

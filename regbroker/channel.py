@@ -50,12 +50,6 @@ READING_SILENCES = 15
 #: A client that sends a byte now and then is not waited for longer than this.
 HEADER_SECONDS = 60.0
 
-#: More would be a body beyond 2**63 bytes.
-MAX_LENGTH_DIGITS = 18
-
-#: TLS waits for the peer's close_notify, which nobody has to send.
-CLOSE_SECONDS = 60.0
-
 DEFAULT_PACE = Pace()
 
 _ABSOLUTE_TARGET = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(error.problems), file=sys.stderr)
         return 1
     if options.command == "check":
-        for warning in warnings(config):
+        for warning in warnings(config, shutil.which):
             print(f"warning: {warning}", file=sys.stderr)
         print(f"{options.config} can be served")
         return 0
@@ -67,7 +68,7 @@ def _explain(config: Config, image: str) -> int:
         return 1
     print(f"[registry {registry.host}] {routes[0].public_name}")
     for route in routes:
-        origin = config.upstreams[route.upstream].origin or "sandbox:"
-        print(f"  -> [upstream {route.upstream}] {origin} {route.upstream_name}")
+        url = config.upstreams[route.upstream].url
+        print(f"  -> [upstream {route.upstream}] {url} {route.upstream_name}")
         print(f"     {route.reason}")
     return 0

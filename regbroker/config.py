@@ -69,6 +69,11 @@ class UpstreamConfig:
     redirect_paths: tuple[str, ...] = ()
     show_address: str = "if-public"
 
+    @property
+    def url(self) -> str:
+        """Where it is, base path included, as the ini file has it."""
+        return f"{self.origin}{self.base_path}" if self.origin else "sandbox:"
+
 
 @dataclass(frozen=True)
 class HtpasswdConfig:

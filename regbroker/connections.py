@@ -39,6 +39,7 @@ from twisted.internet.error import (
     ConnectionAborted,
     ConnectionDone,
     ConnectionLost,
+    ConnectionRefusedError,
     DNSLookupError,
     TimeoutError,
     UserError,
@@ -368,6 +369,27 @@ def was_cancelled(error: BaseException) -> bool:
     return any(isinstance(reason, cancelled) for reason in _reasons(error))
 
 
+def _in_words(reason: BaseException, host: str) -> str:
+    """Return what has happened, for the log; what is rare keeps Twisted's words."""
+    if isinstance(reason, ConnectionDone):
+        return "it closed the connection before its answer was complete"
+    if isinstance(reason, ConnectionLost | ConnectionAborted):
+        return "the connection broke off before the answer was complete"
+    if isinstance(reason, DNSLookupError):
+        return f"no address for {host} is found"
+    if isinstance(reason, ConnectionRefusedError):
+        return "it refuses connections"
+    if isinstance(reason, TimeoutError):
+        return "no connection in time"
+    if isinstance(reason, HandshakeTimeout):
+        return "no TLS handshake in time"
+    if isinstance(reason, SSL.Error):
+        stack = reason.args[0] if reason.args else ()
+        told = [str(entry[-1]) for entry in stack if isinstance(entry, tuple)]
+        return f"no trusted TLS connection: {', '.join(told) or 'TLS ended early'}"
+    return f"{type(reason).__name__}: {reason}"
+
+
 def converted_error(
     error: Exception, origin: Origin, what: str = UPSTREAM
 ) -> Exception:
@@ -384,9 +406,13 @@ def converted_error(
         return error if isinstance(error, UpstreamError) else CancelledError()
     if isinstance(error, RequestGenerationFailed):
         return first if isinstance(first, Exception) else error
-    described = ", ".join(f"{type(r).__name__}: {r}" for r in reasons)
+    # Of a failed connection there may be several, one for each address.
+    words = dict.fromkeys(_in_words(reason, origin.host) for reason in reasons)
     _log.warn(
-        "{what}, {origin}: {reason}", what=what, origin=str(origin), reason=described
+        "{what}, {origin}: {reason}",
+        what=what,
+        origin=str(origin),
+        reason=", ".join(words),
     )
     if any(isinstance(reason, UnsoundHeader) for reason in reasons):
         return UpstreamMalformed(

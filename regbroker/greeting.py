@@ -81,8 +81,8 @@ def _where(config: Config, registry: RegistryConfig) -> list[str]:
     lines = []
     start = f"  [registry {registry.host}]"
     for name in registry.upstreams:
-        origin = config.upstreams[name].origin
-        where = str(origin) if origin else "a sandbox, for trying out"
+        upstream = config.upstreams[name]
+        where = upstream.url if upstream.origin else "a sandbox, for trying out"
         lines.append(f"{start} -> [upstream {name}] {where}")
         start = " " * len(start)
     return lines

@@ -30,6 +30,7 @@ from regbroker.inisections import (
 )
 from regbroker.iniuses import useless_options
 from regbroker.listeners import CertificateFiles
+from regbroker.publichosts import is_served
 from regbroker.sources import path_with_source
 
 #: The kinds of sections that need a name, and how that is written.
@@ -166,6 +167,7 @@ def _read(
     problems += _unused_upstreams(titles, registries)
     problems += _unknown_sources(main.sources, titles)
     problems += _hidden_token_paths(main.sources, list(filter(None, registries)))
+    problems += _refused_public_urls(list(filter(None, registries)))
     problems += _unreachable_rules(list(filter(None, registries)), accounts, access)
     # What a registry that is wrong would use is known only in part.
     if not any(problem.startswith("[registry") for problem in problems):
@@ -276,6 +278,21 @@ def _hidden_token_paths(
         for entry in registries
         if entry.token_path in of_sources
     ]
+
+
+def _refused_public_urls(registries: list[RegistryConfig]) -> list[str]:
+    """Return a problem for each ``public-url`` that ``hosts`` would answer with 421."""
+    hosts = {entry.host for entry in registries}
+    problems = []
+    for entry in registries:
+        host = entry.public_url.bare_netloc if entry.public_url else None
+        if host and host not in hosts and not is_served(host, entry.hosts):
+            problems.append(
+                f"[registry {entry.host}] hosts: {host}, the host of public-url, is "
+                "missing: clients are sent there for tokens, and would be refused; "
+                f"write 'hosts = {', '.join([*entry.hosts, host])}'"
+            )
+    return problems
 
 
 def _unreachable_rules(

@@ -45,12 +45,12 @@ class Section:
 
     def wrong(self, text: str) -> None:
         """Note what is wrong with the section as a whole."""
-        self._problems.append(f"[{self.title}]: {text}")
+        self._problems.append(f"[{self.title}]: {_one_line(text)}")
 
     def problem(self, option: str, text: str) -> None:
         """Note what is wrong with one option."""
         self._wrong.add(option)
-        self._problems.append(f"[{self.title}] {option}: {text}")
+        self._problems.append(f"[{self.title}] {option}: {_one_line(text)}")
 
     def get(self, option: str, parse: Callable[[str], T], default: T) -> T:
         """Return an option's value; the default when it is wrong or not there."""
@@ -120,3 +120,8 @@ class Section:
             else:
                 text = f"unknown option; known here: {', '.join(self.known)}"
             self.problem(option, text)
+
+
+def _one_line(text: str) -> str:
+    """Return a text that may quote a value of several lines as one line."""
+    return " ".join(map(str.strip, text.splitlines()))

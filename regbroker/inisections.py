@@ -183,13 +183,13 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
     )
     if host != "*" and section.gave("hosts"):
         section.problem("hosts", f"belongs in [registry *]; this one is for {host}")
-    _check_rights(section, registry, known)
+    _check_rights(section, registry)
     _check_short_names(section, registry)
     section.close()
     return registry if listed is not None and mapping is not None else None
 
 
-def _check_rights(section: Section, registry: RegistryConfig, known: Known) -> None:
+def _check_rights(section: Section, registry: RegistryConfig) -> None:
     """Note which options do not go together with the accounts that there are."""
     if section.is_wrong("accounts"):
         # Whose they are meant to be is not known.
@@ -248,7 +248,7 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
         section.get("connect-timeout", inivalues.seconds, DEFAULT_CONNECT_TIMEOUT),
         section.get("token-hosts", inivalues.hosts, ()),
         section.get("realm", inivalues.realm, None),
-        section.get("service", str, None),
+        section.get("service", inivalues.service, None),
         section.get("users", inivalues.users, inivalues.users("")),
         section.get("username", inivalues.username, ""),
         section.get("password-file", section.file, None),
@@ -290,7 +290,7 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
         section.problem("realm", "would send passwords in the clear; write https")
     if upstream.ca_file is not None and (origin is None or origin.scheme == "http"):
         section.problem("ca-file", "needs an https url; take it out")
-    if upstream.service and not upstream.realm:
+    if upstream.service and not section.gave("realm"):
         section.problem("service", "needs a realm beside it; the two go together")
     return upstream
 

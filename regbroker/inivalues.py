@@ -26,6 +26,13 @@ from regbroker.rules import InvalidRule, parse_rule
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 
 
+#: Twelve days: what is longer was meant in other units.
+MAX_SECONDS = 1_000_000
+
+#: A byte each nanosecond: no client comes near it.
+MAX_RATE = 1_000_000_000
+
+
 class InvalidValue(ValueError):
     """An option's value is wrong; the text says what would be right."""
 
@@ -253,6 +260,16 @@ def realm(text: str) -> str | None:
     return text
 
 
+def service(text: str) -> str:
+    """Parse the name by which a token service knows the registry."""
+    if not text or not text.isprintable():
+        raise InvalidValue(
+            "write the name in the upstream's own challenge, on one line, or take it "
+            "out"
+        )
+    return text
+
+
 def public_url(text: str) -> Origin:
     """Parse the URL by which clients reach a registry."""
     match = re.fullmatch(r"(https?)://([^/?#]+)/?", text)
@@ -375,8 +392,19 @@ def variable(text: str) -> str:
 
 def credential_server(text: str) -> str:
     """Parse what a credential helper is asked for."""
-    if not re.fullmatch(r"[!-~]+", text):
-        raise InvalidValue("write what 'docker-credential-NAME list' shows, a URL")
+    match = re.fullmatch(
+        r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?(?P<authority>[^/?#]+)(?:/[!-~]*)?", text
+    )
+    # The log names it, and user names, passwords and queries are no part of it.
+    if match is None or "?" in text or "#" in text:
+        origin = None
+    else:
+        origin = parse_origin("https", match["authority"])
+    if origin is None:
+        raise InvalidValue(
+            "write what 'docker-credential-NAME list' shows: HOST, HOST:PORT or "
+            "https://HOST/PATH, without a user, a password or a query"
+        )
     return text
 
 
@@ -436,26 +464,29 @@ def path_prefixes(text: str) -> tuple[str, ...]:
 
 def seconds(text: str) -> float:
     """Parse a time."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e6:
-        raise InvalidValue(f"'{text}' is not a number of seconds above 0")
+    value = _number(text)
+    if value is None or not 0 < value <= MAX_SECONDS:
+        raise InvalidValue(
+            f"'{text}' is not a number of seconds above 0, up to {MAX_SECONDS}"
+        )
     return value
 
 
 def rate(text: str) -> float:
     """Parse a number of bytes per second; 0 is for none."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e9:
+    value = _number(text)
+    if value is None or value > MAX_RATE:
         raise InvalidValue(
-            f"'{text}' is not a number of bytes per second; write 0 for no limit"
+            f"'{text}' is not a number of bytes per second, up to {MAX_RATE}; "
+            "write 0 for no limit"
         )
     return value
+
+
+def _number(text: str) -> float | None:
+    """Return a number in digits, with a fraction or without; None for others."""
+    # float() takes 1_0, +5, inf, and the digits of every script.
+    return float(text) if re.fullmatch(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", text) else None
 
 
 def count(text: str) -> int:

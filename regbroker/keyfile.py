@@ -51,6 +51,14 @@ def make_key(directory: Path) -> Path:
     return path
 
 
+def has_key(directory: Path) -> bool:
+    """Tell whether `make_key` would find a key, and make none."""
+    try:
+        return (directory / KEY_NAME).exists()
+    except OSError:
+        return False
+
+
 def _private_pem(key: PrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,

@@ -2,7 +2,7 @@
 The token service of a registry whose accounts are ours.
 
 Passwords are checked here, rights are looked up here, and the tokens are our
-own: what the upstream asks for is `regbroker.speakers`' affair.
+own: what the upstream asks for is `regbroker.authorizing`'s affair.
 """
 
 from __future__ import annotations

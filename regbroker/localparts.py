@@ -135,6 +135,6 @@ def problems_with_accounts(config: Config) -> Iterator[str]:
                     yield f"[accounts {name}] ldap-bind-password-file: {wrong}"
     if config.signing_key is not None:
         try:
-            parse_keys(Path(config.signing_key).read_bytes())
-        except (OSError, ValueError) as error:
-            yield f"[regbroker] signing-key: {config.signing_key}: {error}"
+            WatchedFile(Path(config.signing_key), parse_keys, lambda: 0.0).read()
+        except ValueError as error:
+            yield f"[regbroker] signing-key: {error}"

@@ -57,14 +57,12 @@ def check_leads_on(location: str, own: OwnAddress, here: str) -> None:
         raise RedirectRefused(
             f"{own.origin} redirects to itself with https; write 'url = "
             f"{right}{own.base_path}'",
-            "the upstream redirects to itself with https, so its 'url =' should "
-            "begin with https://",
+            "the upstream redirects to itself with https, and is asked with http here",
         )
     raise RedirectRefused(
         f"{own.origin} redirects a request to itself; look at what stands before it: "
         "whether it goes by X-Forwarded-Proto, and whether 'url =' is right",
-        "the upstream redirects this request to itself, without end; its 'url =' may "
-        "be wrong",
+        "the upstream redirects this request to itself, without end",
     )
 
 

@@ -114,7 +114,11 @@ def upload_location(
 
 
 def redirect_location(
-    location: str, own: OwnAddress, to_public: ToPublic, here: str = ""
+    location: str,
+    own: OwnAddress,
+    to_public: ToPublic,
+    here: str = "",
+    may_follow: bool = True,
 ) -> str:
     """
     Return the Location of a 3xx: mapped on the registry's own host, else as is.
@@ -123,6 +127,7 @@ def redirect_location(
     absolute, so that the client asks the registry itself; raises `RedirectRefused`
     where clients are not to be told where that is. Behind the public host
     it stays what it is: whoever wrote that does not say where the registry is.
+    `may_follow` tells whether ``redirects = follow`` would help with this request.
     """
     host, target = split_url(resolved(location, own, here))
     if host is not None and not own.owns(host):
@@ -139,11 +144,16 @@ def redirect_location(
     if host is not None and host.lower() == own.public_host.lower():
         return location
     if not own.is_shown:
+        begins = target.split("/")[1].partition("?")[0]
+        otherwise = (
+            f"else 'redirects = follow' with 'redirect-paths = /{begins}/'"
+            if may_follow
+            else "pushes and deletes are not followed"
+        )
         raise RedirectRefused(
             "it leads to a path of the upstream's own host outside /v2, and clients "
             f"are not told where that is ({own.origin}); if they can reach it, write "
-            "'show-address = yes'; else 'redirects = follow' with 'redirect-paths = "
-            f"/{target.split('/')[1].partition('?')[0]}/'",
+            f"'show-address = yes'; {otherwise}",
             "the upstream redirects to a path of its own host that clients of this "
             "registry are not led to",
         )

@@ -15,6 +15,7 @@ This is the embedding API::
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -30,11 +31,12 @@ from regbroker.config import Config
 from regbroker.entrance import Entrance, build_entrance
 from regbroker.errors import ConfigurationError
 from regbroker.ini import parse_config
+from regbroker.keyfile import has_key
 from regbroker.listening import ListeningService
 from regbroker.localparts import LocalParts, problems_with_accounts
 from regbroker.registryparts import build_registry
 from regbroker.sealparts import build_seal
-from regbroker.tls import Trust, load_certificates, self_signed
+from regbroker.tls import Trust, has_self_signed, load_certificates, self_signed
 from regbroker.upstreamparts import (
     UpstreamService,
     build_upstream,
@@ -67,6 +69,7 @@ def load_config(path: str | Path) -> Config:
 def _problems_with_parts(config: Config) -> Iterator[str]:
     """Try what serving will need, as far as that can be done without starting."""
     yield from _problems_with_endpoints(config)
+    yield from _problems_with_state(config)
     yield from _problems_with_ca_files(config)
     yield from problems_with_credentials(config)
     yield from problems_with_accounts(config)
@@ -89,6 +92,28 @@ def _problems_with_endpoints(config: Config) -> Iterator[str]:
                 f"[regbroker] listen: '{listener.text}' is not understood ({error}); "
                 "write for example tls:8443:interface=127.0.0.1"
             )
+
+
+def _problems_with_state(config: Config) -> Iterator[str]:
+    """Try whether what is made at the start can be kept; nothing of that stays."""
+    directory = Path(config.state_directory)
+    if _makes_certificate(config) and not has_self_signed(directory, _hosts(config)):
+        kept = "the self-signed certificate"
+    elif config.accounts and not config.signing_key and not has_key(directory):
+        kept = "the key that signs tokens"
+    else:
+        return
+    try:
+        # Where twistd would begin to make directories.
+        there = directory
+        while not os.path.lexists(there):
+            there = there.parent
+        os.rmdir(tempfile.mkdtemp(prefix=".regbroker-", dir=there))
+    except OSError as error:
+        yield (
+            f"[regbroker] state-directory: {directory}: {error.strerror}; {kept} is "
+            "kept there"
+        )
 
 
 def _problems_with_ca_files(config: Config) -> Iterator[str]:
@@ -209,10 +234,19 @@ def _build_root(
 def _server_options(config: Config) -> CertificateOptions:
     if config.certificates:
         return load_certificates(config.certificates, None)
-    hosts = [entry.host for entry in config.registries if entry.host != "*"]
-    hosts += [host for entry in config.registries for host in entry.hosts]
-    pair = self_signed(Path(config.state_directory), hosts)
+    pair = self_signed(Path(config.state_directory), _hosts(config))
     return load_certificates((), pair)
+
+
+def _hosts(config: Config) -> list[str]:
+    """Return the hosts that a self-signed certificate is for."""
+    hosts = [entry.host for entry in config.registries if entry.host != "*"]
+    return hosts + [host for entry in config.registries for host in entry.hosts]
+
+
+def _makes_certificate(config: Config) -> bool:
+    is_tls = any(listener.tls for listener in config.listen)
+    return is_tls and not config.certificates
 
 
 def listeners(service: IService) -> list[ListeningService]:

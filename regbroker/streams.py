@@ -79,7 +79,7 @@ class UploadBody:
     """
     A client's body, on its way upstream.
 
-    Wraps the body that `regbroker.channel.request_body` gave. With
+    Wraps the body that `regbroker.requestbody.request_body` gave. With
     `wait_for_continue`, nothing is read from the client before
     `upstream_continues` is called, or `CONTINUE_SECONDS` have passed.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -74,7 +75,7 @@ class TwistdService(MultiService):
             super().startService()
         except StateError as error:
             self._give_up(error)
-        for warning in warnings(self._config):
+        for warning in warnings(self._config, shutil.which):
             _log.warn("{warning}", warning=warning)
         # The default would end the process, and every transfer with it.
         signal.signal(signal.SIGHUP, self._hung_up)

@@ -31,6 +31,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from regbroker.accounts import MAX_USER_LENGTH
 from regbroker.addresses import place_of
 
 T = TypeVar("T")
@@ -69,9 +70,6 @@ MAX_DELAY = 5.0
 
 #: Entries of each kind. One is about 500 bytes: 8 MB of each kind at most.
 MAX_ENTRIES = 16384
-
-#: Longer user names are told apart by their beginning only.
-MAX_USER_LENGTH = 256
 
 
 @dataclass(frozen=True)

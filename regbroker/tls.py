@@ -163,8 +163,7 @@ def self_signed(directory: Path, hosts: Iterable[str]) -> tuple[Path, Path]:
     is readable for its owner only. Raises `StateError` when it cannot be kept.
     """
     certificate, key = directory / "self-signed.pem", directory / "self-signed.key"
-    names = dict.fromkeys([*hosts, "localhost", "127.0.0.1", "::1"])
-    wanted = [_general_name(name.strip("[]")) for name in names]
+    wanted = _names(hosts)
     if not _still_good(certificate, key, wanted):
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -175,6 +174,17 @@ def self_signed(directory: Path, hosts: Iterable[str]) -> tuple[Path, Path]:
                 "the self-signed certificate is kept there"
             ) from error
     return certificate, key
+
+
+def has_self_signed(directory: Path, hosts: Iterable[str]) -> bool:
+    """Tell whether `self_signed` would find what it needs, and make nothing."""
+    certificate, key = directory / "self-signed.pem", directory / "self-signed.key"
+    return _still_good(certificate, key, _names(hosts))
+
+
+def _names(hosts: Iterable[str]) -> list[x509.GeneralName]:
+    names = dict.fromkeys([*hosts, "localhost", "127.0.0.1", "::1"])
+    return [_general_name(name.strip("[]")) for name in names]
 
 
 def _general_name(host: str) -> x509.GeneralName:

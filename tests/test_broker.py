@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.accounts import MAX_USER_LENGTH
 from regbroker.broker import (
     MAX_REMEMBERED_USERS,
-    MAX_USER_LENGTH,
     REUSE_SECONDS,
     Broker,
 )
@@ -309,7 +309,7 @@ class RefusalTests(BrokerTestCase):
     async def test_no_document(self) -> None:
         """HTML and OAuth2 errors become OCI documents."""
         for body, message in (
-            (b"<h1>no</h1>", "the upstream registry answered with status 403"),
+            (b"<h1>no</h1>", "the upstream's token service answered with status 403"),
             (b'{"error":"invalid_grant"}', "invalid_grant"),
             (b'{"details":"incorrect username or password"}', "incorrect"),
         ):

@@ -2,12 +2,14 @@
 
 import io
 import os
+import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.cli import main
+from regbroker.tls import self_signed
 
 SHIPPED = Path(__file__).resolve().parent.parent / "etc" / "regbroker.ini"
 
@@ -21,7 +23,7 @@ namespaces =
 url = https://registry-1.docker.io
 default-namespace = library
 [upstream mirror]
-url = http://mirror.example.com
+url = http://mirror.example.com:8080/base/
 """
 
 CONFIG = """
@@ -142,6 +144,87 @@ class CommandTests(SynchronousTestCase):
             said = "warning: [registry *] challenge: with 'challenge = basic' docker"
             self.assertEqual(err.startswith(said), warned, err)
 
+    def test_check_state_directory(self) -> None:
+        """What cannot be kept there is said, as when serving; nothing is made."""
+        directory = Path(self.mktemp()).resolve()
+        directory.mkdir()
+        (directory / "file").write_text("")
+        (directory / "link").symlink_to(directory / "nowhere")
+        accounts = (
+            "accounts = own\n[accounts own]\nhtpasswd = file\n"
+            "[access own]\nusers = **: pull\n"
+        )
+        certificate, key = "the self-signed certificate", "the key that signs tokens"
+        for state, listen, more, kept in (
+            ("file", "tls:0", "", certificate),
+            ("file/state", "tls:0", "", certificate),
+            ("link", "tls:0", "", certificate),
+            ("file", "tcp:0", accounts, key),
+            ("file", "tcp:0", "", ""),
+            ("not/made/yet", "tls:0", accounts, ""),
+            (".", "tls:0", accounts, ""),
+        ):
+            path = directory / "regbroker.ini"
+            path.write_text(
+                f"[regbroker]\nlisten = {listen}\nstate-directory = {state}\n"
+                "[upstream up]\nurl = https://up.test\n"
+                f"[registry *]\nupstream = up\nnamespaces = * = *\n{more}"
+            )
+            status, _, err = self.run_command("check", "-c", str(path))
+            self.assertEqual(status, 1 if kept else 0, (state, err))
+            if kept:
+                start = f"[regbroker] state-directory: {directory / state}: "
+                (line,) = err.splitlines()
+                self.assertTrue(line.startswith(start), line)
+                self.assertTrue(line.endswith(f"; {kept} is kept there"), line)
+            self.assertEqual(
+                {each.name for each in directory.iterdir()},
+                {"file", "link", "regbroker.ini"},
+            )
+
+    def test_check_state_that_is_there(self) -> None:
+        """Where nothing has to be made, the directory may be read-only."""
+        directory = Path(self.mktemp()).resolve()
+        directory.mkdir()
+        path = directory / "regbroker.ini"
+        path.write_text(
+            "[regbroker]\nlisten = tls:0\nstate-directory = .\n"
+            "[upstream up]\nurl = https://up.test\n"
+            "[registry a.test]\nupstream = up\nnamespaces = * = *\n"
+        )
+        made: list[object] = []
+
+        def mkdtemp(**_: object) -> str:
+            made.append(None)
+            raise PermissionError(13, "Permission denied")
+
+        self.patch(tempfile, "mkdtemp", mkdtemp)
+        status, _, err = self.run_command("check", "-c", str(path))
+        self.assertEqual((status, len(made)), (1, 1))
+        self.assertIn(f"state-directory: {directory}: Permission denied; ", err)
+        self_signed(directory, ["a.test"])
+        status, _, err = self.run_command("check", "-c", str(path))
+        self.assertEqual((status, err, len(made)), (0, "", 1))
+
+    def test_check_signing_key(self) -> None:
+        """A file that is no key is not read to its end, nor waited for."""
+        key = Path(self.mktemp()).absolute()
+        text = (
+            f"[regbroker]\nlisten = tcp:0\nsigning-key = {key}\n"
+            "[upstream up]\nurl = https://up.test\n"
+            "[registry *]\nupstream = up\nnamespaces = * = *\n"
+        )
+        path = self.write(text)
+        key.write_bytes(b"\n" * 100_000)
+        _, _, err = self.run_command("check", "-c", path)
+        self.assertEqual(
+            err, f"[regbroker] signing-key: {key}: larger than 65536 bytes\n"
+        )
+        key.unlink()
+        os.mkfifo(key)
+        _, _, err = self.run_command("check", "-c", path)
+        self.assertEqual(err, f"[regbroker] signing-key: {key}: no regular file\n")
+
     def test_check_what_only_serving_would_find(self) -> None:
         """Endpoints and CA files are tried, not only read."""
         directory = Path(self.mktemp())
@@ -211,7 +294,8 @@ class CommandTests(SynchronousTestCase):
                 "[registry *] library/nginx",
                 "  -> [upstream hub] https://registry-1.docker.io library/nginx",
                 "     'nginx' is short for 'library/nginx', by '* = *'",
-                "  -> [upstream mirror] http://mirror.example.com hub/library/nginx",
+                "  -> [upstream mirror] http://mirror.example.com:8080/base "
+                "hub/library/nginx",
                 "     'nginx' is short for 'library/nginx', by '* = mirror:hub/*'",
             ],
         )

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.logger import capturedLogs
+from OpenSSL import SSL
+from twisted.internet.defer import TimeoutError as HandshakeTimeout
+from twisted.internet.error import (
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+    DNSLookupError,
+)
+from twisted.internet.error import TimeoutError as ConnectTimeout
+from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web._newclient import ResponseNeverReceived
 
 from regbroker.connections import (
     IDLE_SECONDS,
     IDLE_SECONDS_FOR_BODIES,
     MAX_IDLE_CONNECTIONS,
     Connections,
+    converted_error,
 )
 from regbroker.errors import (
     UpstreamMalformed,
@@ -348,6 +361,50 @@ class FailureTests(ConnectionsTestCase):
         self.time.clock.advance(5.1)
         await self.assertFailure(asking, UpstreamTimeout)
         await self.upstream.wires[0].end()
+
+
+class WordsTests(SynchronousTestCase):
+    """The log says in words for people why a request has failed."""
+
+    def test_each(self) -> None:
+        """Neither Twisted's classes, nor that a failure was clean."""
+        origin = Origin("https", "up.example", 8443)
+        ended = ResponseNeverReceived([Failure(ConnectionDone())])
+        untrusted = SSL.Error([("SSL routines", "", "certificate verify failed")])
+        for error, words in (
+            (ended, "it closed the connection before its answer was complete"),
+            (
+                ResponseNeverReceived([Failure(ConnectionLost())]),
+                "the connection broke off before the answer was complete",
+            ),
+            (DNSLookupError("no results"), "no address for up.example is found"),
+            (ConnectionRefusedError(), "it refuses connections"),
+            (ConnectTimeout(), "no connection in time"),
+            (HandshakeTimeout(), "no TLS handshake in time"),
+            (
+                ResponseNeverReceived([Failure(untrusted)]),
+                "no trusted TLS connection: certificate verify failed",
+            ),
+            (
+                ResponseNeverReceived([Failure(SSL.Error())]),
+                "no trusted TLS connection: TLS ended early",
+            ),
+            (ValueError("odd"), "ValueError: odd"),
+        ):
+            with capturedLogs() as events:
+                converted_error(error, origin)
+            (event,) = events
+            self.assertEqual(
+                formatEvent(event),
+                f"the upstream registry, https://up.example:8443: {words}",
+            )
+
+    def test_several(self) -> None:
+        """What has happened at each address alike is said once."""
+        both = [Failure(ConnectionDone()), Failure(ConnectionDone())]
+        with capturedLogs() as events:
+            converted_error(ResponseNeverReceived(both), Origin("http", "a", 80))
+        self.assertEqual(formatEvent(events[0]).count("closed"), 1)
 
 
 class LeftOverTests(ConnectionsTestCase):

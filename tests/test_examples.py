@@ -1,11 +1,14 @@
 """The examples are complete and can be read."""
 
+import re
 from importlib import import_module
 from pathlib import Path, PurePath
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.accounts import Account
+from regbroker.advice import warnings
 from regbroker.config import Config, HtpasswdConfig, LdapConfig, RegistryConfig
 from regbroker.errors import NameUnknown
 from regbroker.ini import parse_config
@@ -36,6 +39,33 @@ def load_toml(name: str) -> dict[str, Any]:
     return document
 
 
+def readme() -> list[str]:
+    """The ini files in README.md."""
+    text = (EXAMPLES.parent.parent / "README.md").read_text(encoding="utf-8")
+    return re.findall(r"^```ini\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+class ReadmeTests(SynchronousTestCase):
+    def test_each_is_right(self) -> None:
+        """What stands in README.md has no problems, and no warnings."""
+        examples = readme()
+        self.assertGreater(len(examples), 1)
+        for text in examples:
+            config = parse_config(text, PurePath("/"), lambda file: None)
+            self.assertEqual(list(warnings(config, lambda name: name)), [])
+
+    def test_accounts(self) -> None:
+        """The rights are those of the users that the file has."""
+        config = parse_config(readme()[-1], PurePath("/"), lambda file: None)
+        rules = config.registries[0].access
+        assert rules is not None
+        bob, alice = Account("bob"), Account("alice")
+        self.assertTrue(rules.allows(bob, "delete", "any/thing"))
+        self.assertTrue(rules.allows(alice, "push", "team/app"))
+        self.assertTrue(rules.allows(alice, "push", "alice/app"))
+        self.assertFalse(rules.allows(alice, "push", "bob/app"))
+
+
 class ExampleTests(SynchronousTestCase):
     """Each says what its first lines promise."""
 
@@ -47,6 +77,27 @@ class ExampleTests(SynchronousTestCase):
             if name.startswith("test_")
         }
         self.assertEqual({path.stem for path in EXAMPLES.glob("*.ini")} - tested, set())
+
+    def test_one_login_for_several(self) -> None:
+        """
+        Where ``ns`` would send one login to several token services, they say so.
+
+        docs/operating.md has it as "Mirrors without logins".
+        """
+        told = []
+        for path in EXAMPLES.glob("*.ini"):
+            config = load(path.stem)
+            mirrors = [
+                entry.trusted_upstreams
+                for entry in config.registries
+                if entry.host in config.sources.values() and entry.accounts is None
+            ]
+            if len(set(mirrors)) > 1:
+                told.append(path.stem)
+                text = " ".join(path.read_text().split())
+                self.assertIn("without logins", text, path.stem)
+                self.assertIn('("accounts = NAME")', text, path.stem)
+        self.assertEqual(sorted(told), ["containerd-mirror", "many-registries"])
 
     def test_htpasswd_registry(self) -> None:
         """Local accounts from a file; rights of users, of all, of anybody."""

@@ -99,11 +99,11 @@ class GreetingTests(SynchronousTestCase):
         """All upstreams are shown, and what this is a mirror of."""
         several = SANDBOX.replace("upstream = box", "upstream = box, other", 1)
         sources = "[regbroker]\nns =\n  docker.io = *\n  b.test:5000 = *\n"
-        other = "[upstream other]\nurl = https://other.example\n"
+        other = "[upstream other]\nurl = https://other.example/base/v2/\n"
         text = greeting(config(sources + several + other), [])
         for line in (
             "  [registry *] -> [upstream box] a sandbox, for trying out",
-            "               -> [upstream other] https://other.example",
+            "               -> [upstream other] https://other.example/base",
             "  ns docker.io -> [registry *]",
             "  ns b.test:5000 -> [registry *]",
         ):

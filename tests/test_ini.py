@@ -266,6 +266,29 @@ class ProblemTests(SynchronousTestCase):
             self.assertTrue(found[0].startswith(f"[{section}] {option}: "), found)
             self.assertIn(expected, found[0])
 
+    def test_wrong_realm_with_a_service(self) -> None:
+        """That the realm is wrong is no want of one."""
+        text = WHOLE.replace("timeout = 30", "realm = token\n    service = a.example")
+        (found,) = problems(text)
+        self.assertTrue(found.startswith("[upstream aliyun] realm: write "), found)
+
+    def test_one_line(self) -> None:
+        """A value of several lines is told on one."""
+        for line, expected in (
+            (
+                "timeout = 3\n      4",
+                "[upstream aliyun] timeout: '3 4' is not a number",
+            ),
+            (
+                "show-address = a\n      b",
+                "[upstream aliyun] show-address: 'a b' is not",
+            ),
+        ):
+            text = WHOLE.replace("timeout = 30", line)
+            (found,) = problems(text)
+            self.assertTrue(found.startswith(expected), found)
+            self.assertNotIn("\n", found)
+
     def test_unused_upstream(self) -> None:
         """An upstream that no registry leads to is a mistake somewhere."""
         more = WHOLE + "\n    [upstream more]\n    url = https://more.example\n"

@@ -1,9 +1,11 @@
 """Which options there are, and what is said of one in the wrong place."""
 
 import re
+from pathlib import PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.ini import parse_config
 from regbroker.inioptions import homes
 from tests.test_examples import EXAMPLES
 from tests.test_ini import WHOLE, problems
@@ -36,6 +38,20 @@ class HomesTests(SynchronousTestCase):
             options |= set(re.findall(r"(?m)^(?:; )?([a-z-]+) =(?: |$)", text))
         self.assertEqual(options - set(homes()), set())
         self.assertLess(30, len(options))
+
+
+class ShippedTests(SynchronousTestCase):
+    def test_listen(self) -> None:
+        """What it says of the default is so: nothing else is listened on without."""
+        shipped = SHIPPED.read_text(encoding="utf-8")
+        self.assertIn('; Without "listen" it is what stands here.\nlisten =', shipped)
+        without = re.sub(r"(?m)^listen =\n(?: .*\n)+", "", shipped)
+        self.assertNotEqual(without, shipped)
+        configs = [
+            parse_config(text, PurePath("/"), lambda file: None)
+            for text in (shipped, without)
+        ]
+        self.assertEqual(configs[0].listen, configs[1].listen)
 
 
 class ElsewhereTests(SynchronousTestCase):

@@ -348,3 +348,36 @@ class HostsTests(SynchronousTestCase):
             self.assertTrue(
                 found.startswith(f"[registry {host}] hosts: {problem}"), found
             )
+
+    def test_public_url(self) -> None:
+        """Where clients are sent for tokens must be among the hosts."""
+        for hosts, url, missing in (
+            ("a.test", "https://b.test", "b.test"),
+            ("a.test", "https://B.test:8443/", "b.test"),
+            ("a.test", "https://[::1]:8443", "[::1]"),
+            ("a.test", "https://a.test:8443", ""),
+            ("*.test", "https://a.test", ""),
+            ("[::1]", "https://[::1]:8443", ""),
+        ):
+            lines = f"hosts = {hosts}\n        public-url = {url}"
+            self.assertEqual(
+                problems(self.TEXT.format(host="*", hosts=lines)),
+                [
+                    f"[registry *] hosts: {missing}, the host of public-url, is "
+                    "missing: clients are sent there for tokens, and would be "
+                    f"refused; write 'hosts = {hosts}, {missing}'"
+                ]
+                if missing
+                else [],
+            )
+        for host in ("*", "a.test"):
+            text = self.TEXT.format(host=host, hosts="public-url = https://b.test")
+            self.assertEqual(problems(text), [])
+
+    def test_public_url_of_another_section(self) -> None:
+        """Where that host has a section of its own, it is served."""
+        text = self.TEXT.format(
+            host="*", hosts="hosts = a.test\n        public-url = https://b.test"
+        )
+        other = self.TEXT.partition("[upstream")[0].format(host="b.test", hosts="")
+        self.assertEqual(problems(other + text), [])

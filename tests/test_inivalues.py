@@ -10,13 +10,18 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.inivalues import (
     InvalidValue,
     cors_origins,
+    count,
+    credential_server,
     extensions,
     helper_name,
     lent_actions,
     path_prefixes,
     pattern,
     public_url,
+    rate,
     search_url,
+    seconds,
+    service,
     token_life,
     yes_or_no,
 )
@@ -125,6 +130,71 @@ class ValueTests(SynchronousTestCase):
         """A name and not a path."""
         self.assertEqual(helper_name("ecr-login"), "ecr-login")
         self.assert_refused(helper_name, "", "../x", "/bin/sh", "a b", "-x", ".x")
+
+    def test_credential_server(self) -> None:
+        """A host, or a URL, of which nothing is secret: the log names it."""
+        for text in (
+            "registry.example.net",
+            "localhost:5000",
+            "https://index.docker.io/v1/",
+            "https://[::1]:5000",
+            "https://h.example/a@b:c",
+        ):
+            self.assertEqual(credential_server(text), text)
+        secret = "TOPSECRET"
+        for text in (
+            "",
+            "x y",
+            f"https://u:{secret}@h.example/",
+            f"{secret}@h.example",
+            f"https://h.example/?k={secret}",
+            f"https://h.example?k={secret}",
+            f"https://h.example/#{secret}",
+            "h:99999",
+            "h:0",
+            "https://h:",
+            "https://",
+            "h.example/é",
+            "a\nb",
+        ):
+            error = self.assertRaises(InvalidValue, credential_server, text)
+            self.assertNotIn(secret, str(error))
+
+    def test_service(self) -> None:
+        """Some name; an empty one would have no effect."""
+        self.assertEqual(service("Docker registry"), "Docker registry")
+        self.assert_refused(service, "", "a\nb", "a\0")
+
+    def test_numbers(self) -> None:
+        """Digits, with a fraction where there may be one; the bounds are said."""
+        self.assertEqual(
+            [seconds("0.5"), seconds("90"), seconds("1000000")], [0.5, 90, 1e6]
+        )
+        self.assertEqual([rate("0"), rate("500"), rate("1000000000")], [0, 500, 1e9])
+        self.assertEqual([count("1"), count("9999999")], [1, 9999999])
+        for parse, bounds in (
+            (seconds, "is not a number of seconds above 0, up to 1000000"),
+            (rate, "is not a number of bytes per second, up to 1000000000; "),
+            (count, "is not a number from 1 to 9999999"),
+        ):
+            for text in (
+                "",
+                "1_0",
+                "+5",
+                "-1",
+                "\uff15",
+                "\u0665",
+                "inf",
+                "nan",
+                "1e12",
+                "5s",
+            ):
+                error = self.assertRaises(InvalidValue, parse, text)
+                self.assertIn(f"'{text}' {bounds}", str(error))
+        for text in ("0", "99999999999", "1000000.5", "9" * 400):
+            self.assert_refused(seconds, text)
+        self.assert_refused(rate, "1000000001", "9" * 400)
+        self.assert_refused(count, "0", "1.5", "10000000")
 
     def test_yes_or_no(self) -> None:
         """These words and no others."""

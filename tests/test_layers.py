@@ -1,6 +1,7 @@
 """Imports go down only, every module has its place, and the ground is pure."""
 
 import ast
+import re
 from fnmatch import fnmatch
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -126,3 +127,17 @@ class LayersTests(SynchronousTestCase):
             if ALONE.get(name.partition(".")[0], module) != module
         ]
         self.assertEqual(beside, [])
+
+    def test_named_modules_exist(self) -> None:
+        """What comments and docstrings name as ours is there under that name."""
+        known = modules()
+        packages = {name.partition(".")[0] for name in known if "." in name}
+        for name, path in known.items():
+            for named in re.findall(r"`regbroker\.([a-z_.]+)", path.read_text()):
+                first, _, second = named.rstrip(".").partition(".")
+                module = f"{first}.{second.partition('.')[0]}"
+                self.assertIn(
+                    module if first in packages and second else first, known, name
+                )
+                if second and first not in packages and "." not in second:
+                    self.assertRegex(known[first].read_text(), rf"\b{second}\b", name)

@@ -14,6 +14,7 @@ from twisted.logger import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.causes import Cause
 from regbroker.malformed import (
     MAX_LINES,
     MAX_LINES_OF_A_CLIENT,
@@ -62,6 +63,7 @@ class LimitTests(MalformedTestCase):
             (event.client, event.status, event.method, event.path, event.outcome),
             ("203.0.113.7", 400, "GET", "/v2/", "malformed: no good"),
         )
+        self.assertIs(event.cause, Cause.CLIENT_MALFORMED)
         self.assertRegex(
             self.events[0]["line"],
             "^client=203.0.113.7 .* method=GET path=/v2/ .* status=400 .* "

@@ -31,7 +31,8 @@ class LeadsOnTests(SynchronousTestCase):
             RedirectRefused, check_leads_on, location, own, here
         )
         self.assertEqual(error.status, 502)
-        self.assertIn("url =", error.message)
+        self.assertIn("to itself", error.message)
+        self.assertNotIn("url =", error.message)
         self.assertNotIn("example", error.message)
         return error.why
 

@@ -76,7 +76,9 @@ class Locations:
     ) -> str:
         try:
             check_leads_on(location, own, here)
-            mapped = redirect_location(location, own, exchange.to_public, here)
+            mapped = redirect_location(
+                location, own, exchange.to_public, here, _is_for_reading(exchange)
+            )
             self._check_query(exchange, mapped)
             return mapped
         except RedirectRefused as refused:
@@ -93,7 +95,12 @@ class Locations:
         if is_without and split_target(mapped)[0] == exchange.target.path:
             raise RedirectRefused(
                 "it leads to the same manifest or blob with another query, and none "
-                "of theirs goes up; write 'redirects = follow'",
+                "of theirs goes up; "
+                + (
+                    "write 'redirects = follow'"
+                    if _is_for_reading(exchange)
+                    else "pushes and deletes are not followed"
+                ),
                 "the upstream redirects this request to itself with another query, "
                 "which does not go up from here",
             )
@@ -115,3 +122,9 @@ class Locations:
             source=exchange.way.source,
             show_address=self._upstream.config.show_address,
         )
+
+
+def _is_for_reading(exchange: Exchange) -> bool:
+    """Tell whether ``redirects = follow`` is about such a request."""
+    is_upload = exchange.target.endpoint in UPLOADING
+    return exchange.method in ("GET", "HEAD") and not is_upload

@@ -343,7 +343,9 @@ class ToItselfTests(LoggedTestCase):
         self.assertEqual(reply.status, 502, (method, location))
         self.assertIsNone(reply.header(b"Location"))
         if method != "HEAD":
-            self.assertIn("url =", reply.message)
+            self.assertIn("redirects", reply.message)
+            self.assertIn("to itself", reply.message)
+            self.assertNotIn("url =", reply.message)
             self.assertNotIn("127.0.0.1", reply.message)
         (line,) = (one for one in self.lines("redirects") if "[upstream up]" in one)
         return line
@@ -413,6 +415,15 @@ class ToItselfWithQueryTests(LoggedTestCase):
         lines = [line for line in self.lines("redirect") if "[upstream up]" in line]
         self.assertEqual(len(lines), 1)
         self.assertIn("write 'redirects = follow'", lines[0])
+
+    async def test_writes(self) -> None:
+        """What writes is not followed, so that is no advice."""
+        call = await self.relayed("PUT", MANIFEST, body=b"{}")
+        call.reply(307, f"Location: {call.target}?signature=x")
+        self.assertEqual((await self.client.reply()).status, 502)
+        (line,) = [line for line in self.lines("redirect") if "[upstream up]" in line]
+        self.assertIn("pushes and deletes are not followed", line)
+        self.assertNotIn("redirects = follow", line)
 
 
 class ToItselfFollowedTests(ToItselfTests):
@@ -500,6 +511,25 @@ class PassedTests(LoggedTestCase):
             ):
                 self.assertIn(words, line)
             self.assertNotIn("secret", line)
+
+
+class PassedWritesTests(LoggedTestCase):
+    """What writes is passed on with ``follow``, too."""
+
+    more = "redirects = follow"
+
+    async def test_private(self) -> None:
+        """The log gives the one advice that helps."""
+        for method, target in (("POST", UPLOADS), ("PUT", MANIFEST), ("GET", UPLOAD)):
+            self.events.clear()
+            body = None if method == "GET" else b""
+            call = await self.relayed(method, target, body=body)
+            call.reply(307, "Location: /elsewhere/x")
+            self.assertEqual((await self.client.reply()).status, 502)
+            (line,) = self.lines("redirect is not passed on")
+            self.assertIn("write 'show-address = yes'", line)
+            self.assertNotIn("redirect-paths", line)
+            self.assertNotIn("redirects = follow", line)
 
 
 class ShownTests(PassedTests):
