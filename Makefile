@@ -8,7 +8,7 @@ JOBS ?= $(shell nproc)
 METADATA = setup.cfg pyproject.toml
 # what runs in seconds: neither whole pulls nor a wheel in a fresh environment
 UNIT = $(filter-out tests/integration/% tests/test_packaging.py, \
-	$(wildcard tests/test_*.py tests/*/test_*.py))
+	$(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))
 
 .PHONY: help run test lint unit docs clean
 

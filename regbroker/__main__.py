@@ -2,6 +2,6 @@
 
 import sys
 
-from regbroker.cli import main
+from regbroker.cli.main import main
 
 sys.exit(main())

@@ -14,7 +14,7 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import CancelledError, maybeDeferred
 from twisted.logger import Logger
 
-from regbroker.accounts import Account
+from regbroker.accounts.principals import Account
 from regbroker.errors import AccountsUnavailable
 
 _log = Logger()
@@ -22,7 +22,8 @@ _log = Logger()
 
 class CheckerAccounts:
     """
-    A source of accounts (`regbroker.accounts.AccountSource`) around a checker.
+    A source of accounts (`regbroker.accounts.principals.AccountSource`) around a
+    checker.
 
     The avatar's id, UTF-8, is the name of the account. `name` is for the log.
     Raises `ValueError` for a checker that takes no passwords.

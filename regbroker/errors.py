@@ -37,7 +37,7 @@ Everything that regbroker itself can refuse or fail at, as one tree::
 
 The codes are those of the OCI distribution specification, with Docker's
 ``TAG_INVALID``, ``UNAVAILABLE`` and ``UNKNOWN`` where the specification has
-none. `regbroker.replies.send_error` is the one place that renders them.
+none. `regbroker.transport.replies.send_error` is the one place that renders them.
 """
 
 from __future__ import annotations

@@ -25,22 +25,27 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.ssl import CertificateOptions
 from twisted.web.resource import IResource
 
-from regbroker.accounts import AccountSource
-from regbroker.channel import StreamingSite
-from regbroker.config import Config
-from regbroker.entrance import Entrance, build_entrance
-from regbroker.errors import ConfigurationError
-from regbroker.ini import parse_config
-from regbroker.keyfile import has_key
-from regbroker.listening import ListeningService
-from regbroker.localparts import LocalParts, problems_with_accounts
-from regbroker.registryparts import build_registry
-from regbroker.sealparts import build_seal
-from regbroker.tls import Trust, has_self_signed, load_certificates, self_signed
-from regbroker.upstreamparts import (
+from regbroker.accounts.key_file import has_key
+from regbroker.accounts.principals import AccountSource
+from regbroker.assembly.local_accounts import LocalParts, problems_with_accounts
+from regbroker.assembly.registries import build_registry
+from regbroker.assembly.seal import build_seal
+from regbroker.assembly.upstreams import (
     UpstreamService,
     build_upstream,
     problems_with_credentials,
+)
+from regbroker.errors import ConfigurationError
+from regbroker.settings.config import Config
+from regbroker.settings.ini import parse_config
+from regbroker.transport.entrance import Entrance, build_entrance
+from regbroker.transport.listening import ListeningService
+from regbroker.transport.server import StreamingSite
+from regbroker.transport.tls import (
+    Trust,
+    has_self_signed,
+    load_certificates,
+    self_signed,
 )
 from regbroker.web.serving import UnderWay
 from regbroker.web.site import VirtualHosts

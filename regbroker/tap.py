@@ -15,11 +15,11 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from regbroker import __version__
-from regbroker.advice import warnings
-from regbroker.config import Config
+from regbroker.cli.banner import greeting
 from regbroker.errors import ConfigurationError, StateError
-from regbroker.greeting import greeting
 from regbroker.service import build_service, listeners, load_config
+from regbroker.settings.advice import warnings
+from regbroker.settings.config import Config
 
 _log = Logger()
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from regbroker.broker import Broker
-from regbroker.config import UpstreamConfig
-from regbroker.grants import TokenRequest, parse_get, parse_post
-from regbroker.mapping import Mapping
-from regbroker.origins import Origin
-from regbroker.rules import parse_rule
-from regbroker.upstreams import Upstream
-from regbroker.upstreamtokens import UpstreamTokens
+from regbroker.broker.upstream_broker import Broker
+from regbroker.naming.mapping import Mapping
+from regbroker.naming.rules import parse_rule
+from regbroker.protocol.origins import Origin
+from regbroker.protocol.token_exchange import TokenRequest, parse_get, parse_post
+from regbroker.settings.config import UpstreamConfig
+from regbroker.upstream.registry import Upstream
+from regbroker.upstream.tokens import UpstreamTokens
 from tests.proxycase import TOKENS, HeldTime, SocketTestCase
 from tests.scripted import ScriptedUpstream, response
 

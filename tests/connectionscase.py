@@ -9,12 +9,12 @@ from twisted.internet.interfaces import IConsumer
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
-from regbroker.connections import (
+from regbroker.protocol.origins import Origin
+from regbroker.transport.client import (
     Connections,
     Reply,
 )
-from regbroker.origins import Origin
-from regbroker.tls import Trust
+from regbroker.transport.tls import Trust
 from tests.proxycase import HeldTime, SocketTestCase
 from tests.scripted import ScriptedUpstream
 

@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 
 import bcrypt
 
-from regbroker.keyfile import make_key
-from regbroker.queries import parse_query
-from regbroker.scopes import repository_scope
-from regbroker.signing import SigningKeys, TokenSigner
-from regbroker.tokens import InvalidToken
+from regbroker.accounts.key_file import make_key
+from regbroker.accounts.signing import SigningKeys, TokenSigner
+from regbroker.accounts.tokens import InvalidToken
+from regbroker.protocol.queries import parse_query
+from regbroker.protocol.scopes import repository_scope
 
 ROUNDS = 5
 

@@ -9,19 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from regbroker.headertable import HOP_BY_HOP, OPEN, REPLIES, REQUESTS, Row, Way
-from regbroker.names import METHODS
-from regbroker.queries import MAX_PIECES
-from regbroker.querytable import TABLE
+from regbroker.protocol.header_table import (
+    HOP_BY_HOP,
+    OPEN,
+    REPLIES,
+    REQUESTS,
+    Row,
+    Way,
+)
+from regbroker.protocol.names import METHODS
+from regbroker.protocol.queries import MAX_PIECES
+from regbroker.protocol.query_table import TABLE
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 HEADERS = """\
 # Which headers go where
 
-Printed by `make docs` from `regbroker/headertable.py`, from which all code takes its
-decisions. *passes*: as it came. *anew*: regbroker writes it. *no*: it ends here. A name
-with a star stands for all that begin so and have no row of their own.
+Printed by `make docs` from `regbroker/protocol/header_table.py`, from which all code
+takes its decisions. *passes*: as it came. *anew*: regbroker writes it. *no*: it ends
+here. A name with a star stands for all that begin so and have no row of their own.
 
 ## In both directions: these end with their connection
 
@@ -56,10 +63,11 @@ no row passes from the upstream to the client, and ends here else.
 QUERIES = """\
 # What a query may hold
 
-Printed by `make docs` from `regbroker/querytable.py`, of which the query of each
-request to an upstream is made. What an endpoint knows goes up as it was written, in its
-place. It comes once, unless it may repeat: 400 otherwise, and for a value that makes no
-sense. `ns` is regbroker's own, on every path under `/v2`, and is taken out first.
+Printed by `make docs` from `regbroker/protocol/query_table.py`, of which the query of
+each request to an upstream is made. What an endpoint knows goes up as it was written,
+in its place. It comes once, unless it may repeat: 400 otherwise, and for a value that
+makes no sense. `ns` is regbroker's own, on every path under `/v2`, and is taken out
+first.
 
 {queries}
 

@@ -18,10 +18,10 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import directlyProvides, providedBy
 
-from regbroker.channel import StreamingSite
-from regbroker.ini import parse_config
 from regbroker.service import RegbrokerService, build_service, listeners
-from regbroker.tls import certificate_options
+from regbroker.settings.ini import parse_config
+from regbroker.transport.server import StreamingSite
+from regbroker.transport.tls import certificate_options
 from tests.certificates import authority, issued
 from tests.scripted import Call, ScriptedUpstream, response
 from tests.wire import Message, RawClient
@@ -199,7 +199,7 @@ class ProxyTestCase(SocketTestCase):
         self.directory.mkdir()
         config = parse_config(self.ini(), PurePath(self.directory), lambda _: None)
         service = build_service(config, self.time)
-        known = self.logged("regbroker.upstreams", "service", "how", "problem")
+        known = self.logged("regbroker.upstream.registry", "service", "how", "problem")
         service.privilegedStartService()
         service.startService()
         self.services.append(service)
@@ -229,7 +229,7 @@ class ProxyTestCase(SocketTestCase):
 
     def event(self) -> Deferred[dict[str, Any]]:
         """Fire with the next line of the access log."""
-        return self.logged("regbroker.observe", "event")
+        return self.logged("regbroker.events", "event")
 
     async def connect(self, tls: Any = None) -> RawClient:
         """Connect one more client."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 
+from regbroker.assembly.upstreams import UpstreamService
 from regbroker.service import RegbrokerService
-from regbroker.upstreamparts import UpstreamService
 from tests.proxycase import ProxyTestCase
 from tests.scripted import Call, ScriptedUpstream, response
 from tests.wire import Message

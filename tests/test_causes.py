@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker import errors
 from regbroker.causes import Cause, Kind, Side, cause_of
 
-OPERATING = Path(__file__).resolve().parent.parent / "docs" / "operating.md"
+OPERATING = Path(__file__).resolve().parents[1] / "docs" / "operating.md"
 
 
 class CauseTests(SynchronousTestCase):

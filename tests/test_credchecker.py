@@ -15,7 +15,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from regbroker.accounts import Account, AccountSource
+from regbroker.accounts.principals import Account, AccountSource
 from regbroker.credchecker import CheckerAccounts
 from regbroker.errors import AccountsUnavailable
 

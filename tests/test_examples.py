@@ -7,13 +7,13 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.accounts import Account
-from regbroker.advice import warnings
-from regbroker.config import Config, HtpasswdConfig, LdapConfig, RegistryConfig
+from regbroker.accounts.principals import Account
 from regbroker.errors import NameUnknown
-from regbroker.ini import parse_config
+from regbroker.settings.advice import warnings
+from regbroker.settings.config import Config, HtpasswdConfig, LdapConfig, RegistryConfig
+from regbroker.settings.ini import parse_config
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "etc" / "examples"
+EXAMPLES = Path(__file__).resolve().parents[1] / "etc" / "examples"
 
 
 def load(name: str) -> Config:

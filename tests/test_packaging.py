@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker import __version__
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 
 # A fresh environment downloads every dependency, on a slow line too.
 INSTALL_SECONDS = 600
@@ -212,7 +212,7 @@ class PasslibTests(SynchronousTestCase):
             "alice:$2y$04$5BJqKfqMQvV7nS.yUguNcueVirQqDBGaLXSqj.rs.pZ\n"
         )
         for first in (
-            "regbroker.htpasswd",
+            "regbroker.accounts.htpasswd",
             "ldaptor.inmemory",
             "passlib.handlers.bcrypt",
         ):
@@ -222,7 +222,7 @@ class PasslibTests(SynchronousTestCase):
                 f"import sys; sys.path[:0] = [{str(place)!r}, {str(ROOT)!r}]\n"
                 f"import {first}, passlib, pathlib\n"
                 "from twisted.internet.task import Clock\n"
-                "from regbroker.htpasswd import HtpasswdAccounts\n"
+                "from regbroker.accounts.htpasswd import HtpasswdAccounts\n"
                 f"source = HtpasswdAccounts(pathlib.Path({str(accounts)!r}), Clock())\n"
                 "source.open(); source.close()\n"
                 "assert passlib.__version__ == '1.7.4'\n",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-SHIPPED = Path(__file__).resolve().parent.parent / "etc" / "regbroker.ini"
+SHIPPED = Path(__file__).resolve().parents[1] / "etc" / "regbroker.ini"
 
 #: How long a process may take to start or to end, at the worst.
 DEADLINE = 60.0

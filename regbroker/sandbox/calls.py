@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from twisted.web.server import Request
 
-from regbroker.names import Target
-from regbroker.replies import set_status
+from regbroker.protocol.names import Target
 from regbroker.sandbox.digests import Digest
 from regbroker.sandbox.token_endpoint import Form, first
 from regbroker.sandbox.tokens import Grant
+from regbroker.transport.replies import set_status
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from regbroker.challenges import format_challenge
 from regbroker.errors import (
     DigestInvalid,
     EndpointUnknown,
@@ -26,9 +25,15 @@ from regbroker.errors import (
     TagInvalid,
     Unauthorized,
 )
-from regbroker.names import Action, Endpoint, Target, is_name, is_tag, parse_path
-from regbroker.replies import send_bytes, send_error, send_json
-from regbroker.requestbody import ClientGone, read_body
+from regbroker.protocol.challenges import format_challenge
+from regbroker.protocol.names import (
+    Action,
+    Endpoint,
+    Target,
+    is_name,
+    is_tag,
+    parse_path,
+)
 from regbroker.sandbox.calls import Call, send_empty
 from regbroker.sandbox.digests import Digest
 from regbroker.sandbox.manifests import INDEX_TYPE, MAX_MANIFEST_BYTES, parse_manifest
@@ -38,6 +43,8 @@ from regbroker.sandbox.token_endpoint import SERVICE, TokenEndpoint, first, pars
 from regbroker.sandbox.tokens import Grant, Tokens
 from regbroker.sandbox.transfers import BlobEndpoints
 from regbroker.sandbox.uploads import Uploads
+from regbroker.transport.replies import send_bytes, send_error, send_json
+from regbroker.transport.request_bodies import ClientGone, read_body
 
 #: The largest page of the catalog, and the one a client gets that names no size.
 CATALOG_PAGE = 100

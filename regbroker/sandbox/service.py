@@ -12,14 +12,14 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from regbroker.channel import StreamingChannel, StreamingSite
 from regbroker.errors import StateError
-from regbroker.pace import Pace
 from regbroker.sandbox.registry import OnRequest, RegistryEndpoints, SandboxResource
 from regbroker.sandbox.storage import Storage
 from regbroker.sandbox.token_endpoint import TokenEndpoint
 from regbroker.sandbox.tokens import Tokens, Users
 from regbroker.sandbox.uploads import Uploads
+from regbroker.transport.pace import Pace
+from regbroker.transport.server import StreamingChannel, StreamingSite
 
 #: The content type of a TLS record that holds a ClientHello (RFC 8446, 5.1).
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from regbroker.names import is_name
+from regbroker.protocol.names import is_name
 from regbroker.sandbox.digests import Digest
 from regbroker.sandbox.manifests import Manifest
 from regbroker.sandbox.refusals import (

@@ -17,10 +17,10 @@ from urllib.parse import parse_qs
 from twisted.web.server import Request
 
 from regbroker.errors import BadRequest, MethodNotAllowed, Unauthorized
-from regbroker.replies import send_json
-from regbroker.requestbody import read_body
+from regbroker.protocol.scopes import format_scopes, parse_scopes
 from regbroker.sandbox.tokens import LIFETIME, Tokens, Users
-from regbroker.scopes import format_scopes, parse_scopes
+from regbroker.transport.replies import send_json
+from regbroker.transport.request_bodies import read_body
 
 SERVICE = "regbroker-sandbox"
 

@@ -14,8 +14,8 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from regbroker.names import is_name
-from regbroker.scopes import Scope
+from regbroker.protocol.names import is_name
+from regbroker.protocol.scopes import Scope
 
 #: Seconds; what most registries grant.
 LIFETIME = 300

@@ -20,9 +20,7 @@ from twisted.web.static import SingleRangeStaticProducer
 from zope.interface import implementer
 
 from regbroker.errors import DigestInvalid
-from regbroker.names import is_name
-from regbroker.replies import set_status
-from regbroker.requestbody import request_body
+from regbroker.protocol.names import is_name
 from regbroker.sandbox.calls import Call, send_empty
 from regbroker.sandbox.digests import Digest
 from regbroker.sandbox.refusals import (
@@ -33,6 +31,8 @@ from regbroker.sandbox.refusals import (
 )
 from regbroker.sandbox.storage import Storage
 from regbroker.sandbox.uploads import Upload, Uploads
+from regbroker.transport.replies import set_status
+from regbroker.transport.request_bodies import request_body
 
 _BYTE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.IGNORECASE)
 

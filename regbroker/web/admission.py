@@ -10,15 +10,15 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, TimeoutError
 
-from regbroker.challenges import Challenge, format_challenge
-from regbroker.discovery import Knowledge
+from regbroker.broker.local_broker import LocalBroker, Visitor, WrongToken
+from regbroker.broker.mounts import Name, ToldMounts
 from regbroker.errors import Denied, HTTPError, Unauthorized
-from regbroker.localbroker import LocalBroker, Visitor, WrongToken
-from regbroker.mounts import Name, ToldMounts
-from regbroker.names import Action, Endpoint
-from regbroker.scopes import format_scopes
-from regbroker.web.choosing import Candidate
+from regbroker.protocol.challenges import Challenge, format_challenge
+from regbroker.protocol.names import Action, Endpoint
+from regbroker.protocol.scopes import format_scopes
+from regbroker.upstream.discovery import Knowledge
 from regbroker.web.exchange import Exchange
+from regbroker.web.failover import Candidate
 
 
 class Gate(Protocol):

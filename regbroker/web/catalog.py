@@ -19,16 +19,16 @@ from urllib.parse import quote
 
 from twisted.logger import Logger
 
-from regbroker.connections import Reply
+from regbroker.accounts.sealing import Sealing
+from regbroker.broker.local_broker import Visitor
 from regbroker.errors import BadRequest, Denied, EndpointUnknown, HTTPError
-from regbroker.localbroker import Visitor
-from regbroker.mapping import Mapping, Route
-from regbroker.queries import Query, values
-from regbroker.replies import send_json
-from regbroker.sealing import Sealing
-from regbroker.sources import with_source
+from regbroker.naming.mapping import Mapping, Route
+from regbroker.protocol.mirrors import with_source
+from regbroker.protocol.queries import Query, values
+from regbroker.transport.client import Reply
+from regbroker.transport.replies import send_json
 from regbroker.web.admission import Gate
-from regbroker.web.catalogpages import (
+from regbroker.web.catalog_pages import (
     CatalogPages,
     Place,
     PublicPage,
@@ -36,9 +36,9 @@ from regbroker.web.catalogpages import (
     read_state,
     written_state,
 )
-from regbroker.web.catalogwalks import Walks
-from regbroker.web.choosing import Candidate, Choosing, is_no_answer
+from regbroker.web.catalog_walks import Walks
 from regbroker.web.exchange import Exchange
+from regbroker.web.failover import Candidate, Choosing, is_no_answer
 
 #: What a client gets at once, however much it wants.
 MAX_PAGE = 1000

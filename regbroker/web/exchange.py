@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 
 from twisted.web.server import Request
 
+from regbroker.broker.mounts import MountAttempt, ToldMounts
 from regbroker.errors import BadRequest
-from regbroker.grants import parse_basic
-from regbroker.headers import ClientWay, Header
-from regbroker.mapping import Mapping, Route
-from regbroker.mounts import MountAttempt, ToldMounts
-from regbroker.names import WANTED_ACTIONS, Action, Endpoint, Target
-from regbroker.observe import Event
-from regbroker.queries import Query, parse_query
-from regbroker.querytable import FROM, MOUNT
-from regbroker.scopes import CATALOG_SCOPE, Scope, repository_scope
+from regbroker.events import Event
+from regbroker.naming.mapping import Mapping, Route
+from regbroker.protocol.headers import ClientWay, Header
+from regbroker.protocol.names import WANTED_ACTIONS, Action, Endpoint, Target
+from regbroker.protocol.queries import Query, parse_query
+from regbroker.protocol.query_table import FROM, MOUNT
+from regbroker.protocol.scopes import CATALOG_SCOPE, Scope, repository_scope
+from regbroker.protocol.token_exchange import parse_basic
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,21 @@ from dataclasses import replace
 
 from twisted.logger import Logger
 
-from regbroker.carried import CarriedUploads
-from regbroker.connections import Reply
 from regbroker.errors import RedirectRefused, UpstreamMalformed
-from regbroker.names import Endpoint
-from regbroker.ownpaths import check_leads_on
-from regbroker.queries import split_target
-from regbroker.redirects import (
+from regbroker.protocol.locations import (
     Carry,
     OwnAddress,
     redirect_location,
     upload_location,
 )
-from regbroker.upstreams import Upstream
-from regbroker.web.asking import UPLOADING
+from regbroker.protocol.names import Endpoint
+from regbroker.protocol.own_redirects import check_leads_on
+from regbroker.protocol.queries import split_target
+from regbroker.transport.client import Reply
+from regbroker.upstream.registry import Upstream
+from regbroker.web.carried_uploads import CarriedUploads
 from regbroker.web.exchange import Exchange
+from regbroker.web.forward import UPLOADING
 
 _log = Logger()
 

@@ -9,17 +9,17 @@ from collections.abc import Collection
 from twisted.web.server import Request
 
 from regbroker.errors import BadRequest, ClientError, EndpointUnknown
-from regbroker.headers import ClientWay
-from regbroker.mapping import Mapping
-from regbroker.names import Endpoint, parse_path
-from regbroker.observe import Event
-from regbroker.querytable import FROM, upstream_query
-from regbroker.replies import send_json
-from regbroker.requestbody import request_body
+from regbroker.events import Event
+from regbroker.naming.mapping import Mapping
+from regbroker.protocol.headers import ClientWay
+from regbroker.protocol.names import Endpoint, parse_path
+from regbroker.protocol.query_table import FROM, upstream_query
+from regbroker.transport.replies import send_json
+from regbroker.transport.request_bodies import request_body
 from regbroker.web.admission import Gate
 from regbroker.web.catalog import Catalog
-from regbroker.web.choosing import Choosing
 from regbroker.web.exchange import Exchange
+from regbroker.web.failover import Choosing
 from regbroker.web.target import target_of
 
 

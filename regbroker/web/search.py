@@ -6,22 +6,22 @@ from collections.abc import Awaitable, Callable
 
 from twisted.web.server import Request
 
+from regbroker.broker.local_broker import LocalBroker, WrongToken
 from regbroker.causes import Cause
-from regbroker.challenges import format_challenge
-from regbroker.documents import Document
 from regbroker.errors import (
     Denied,
     MethodNotAllowed,
     Unauthorized,
     UpstreamMalformed,
 )
-from regbroker.headers import ClientWay
-from regbroker.localbroker import LocalBroker, WrongToken
-from regbroker.observe import Event
-from regbroker.queries import Query
-from regbroker.replies import send_bytes
-from regbroker.searches import Searches, Visible, ping, refused
-from regbroker.searchservice import SearchService
+from regbroker.events import Event
+from regbroker.protocol.challenges import format_challenge
+from regbroker.protocol.headers import ClientWay
+from regbroker.protocol.queries import Query
+from regbroker.transport.replies import send_bytes
+from regbroker.upstream.documents import Document
+from regbroker.upstream.search_rules import Searches, Visible, ping, refused
+from regbroker.upstream.search_service import SearchService
 from regbroker.web.target import target_of
 
 _PING = "/v1/_ping"

@@ -13,11 +13,11 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from regbroker.causes import Cause
-from regbroker.downloads import TransferBroken, abort_client
 from regbroker.errors import HTTPError, Stopping
-from regbroker.observe import Event, emit
-from regbroker.replies import send_error
-from regbroker.requestbody import ClientGone
+from regbroker.events import Event, emit
+from regbroker.transport.download_bodies import TransferBroken, abort_client
+from regbroker.transport.replies import send_error
+from regbroker.transport.request_bodies import ClientGone
 
 _log = Logger()
 

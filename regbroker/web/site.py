@@ -12,28 +12,28 @@ from typing import Any
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from regbroker.channel import StreamingRequest
 from regbroker.errors import BadRequest, EndpointUnknown, HostUnknown, LoopDetected
-from regbroker.fields import problem_with_request
-from regbroker.headers import (
+from regbroker.events import Event
+from regbroker.naming.public_hosts import is_served
+from regbroker.protocol.fields import problem_with_request
+from regbroker.protocol.headers import (
     ClientWay,
     Network,
     came_from_here,
     client_way,
     raw_headers,
 )
-from regbroker.observe import Event
-from regbroker.origins import Origin, parse_origin
-from regbroker.publichosts import is_served
-from regbroker.queries import split_target
-from regbroker.sources import PARAMETER, named_source, path_with_source
-from regbroker.web.crossorigin import CrossOrigin
+from regbroker.protocol.mirrors import PARAMETER, named_source, path_with_source
+from regbroker.protocol.origins import Origin, parse_origin
+from regbroker.protocol.queries import split_target
+from regbroker.transport.server import StreamingRequest
+from regbroker.web.cross_origin import CrossOrigin
 from regbroker.web.proxy import Proxy
 from regbroker.web.search import PATHS as SEARCH_PATHS
 from regbroker.web.search import Search
 from regbroker.web.serving import UnderWay, serve
 from regbroker.web.target import retarget, target_of
-from regbroker.web.tokens import TokenEndpoint
+from regbroker.web.token_endpoint import TokenEndpoint
 
 #: A fragment stays with the client; behind one a server may see another query.
 _NOT_IN_A_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.web.server import Request
 
-from regbroker.queries import Query, join_target, parse_query, split_target
+from regbroker.protocol.queries import Query, join_target, parse_query, split_target
 
 _ATTRIBUTE = "regbroker_target"
 

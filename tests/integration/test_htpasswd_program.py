@@ -11,7 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from regbroker.htpasswd import HtpasswdAccounts
+from regbroker.accounts.htpasswd import HtpasswdAccounts
 
 from .peers.processes import base_environment, require_programs, run
 

@@ -22,10 +22,10 @@ from twisted.logger import (
 )
 from twisted.trial.unittest import TestCase
 
-from regbroker.accounts import Account
+from regbroker.accounts.ldap.source import MAX_CHECKS, LdapAccounts
+from regbroker.accounts.ldap.url import parse_ldap_url
+from regbroker.accounts.principals import Account
 from regbroker.errors import AccountsUnavailable
-from regbroker.ldap import MAX_CHECKS, LdapAccounts
-from regbroker.ldapurl import parse_ldap_url
 
 from .peers.certificates import Authority
 from .peers.slapd import (

@@ -10,22 +10,22 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
-from regbroker.challenges import Challenge, parse_challenges
-from regbroker.config import UpstreamConfig
-from regbroker.discovery import Knowledge
+from regbroker.broker.local_broker import Visitor, WrongToken
 from regbroker.errors import Denied, Unauthorized, UpstreamUnavailable
-from regbroker.headers import ClientWay
-from regbroker.localbroker import Visitor, WrongToken
-from regbroker.mapping import Mapping
-from regbroker.names import Action, parse_path
-from regbroker.observe import Event
-from regbroker.policies import Policy
-from regbroker.queries import Query
-from regbroker.realms import parse_realm
-from regbroker.rules import parse_rule
+from regbroker.events import Event
+from regbroker.naming.mapping import Mapping
+from regbroker.naming.rules import parse_rule
+from regbroker.protocol.challenges import Challenge, parse_challenges
+from regbroker.protocol.headers import ClientWay
+from regbroker.protocol.names import Action, parse_path
+from regbroker.protocol.queries import Query
+from regbroker.protocol.realms import parse_realm
+from regbroker.settings.config import UpstreamConfig
+from regbroker.upstream.discovery import Knowledge
+from regbroker.upstream.policy import Policy
 from regbroker.web.admission import LocalGate, UpstreamGate
-from regbroker.web.choosing import Candidate
 from regbroker.web.exchange import Exchange
+from regbroker.web.failover import Candidate
 
 HOST = "registry.test"
 WAY = ClientWay("192.0.2.1", "192.0.2.1", "https", HOST)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from regbroker.web.catalog import MAX_PAGE
-from regbroker.web.catalogpages import MAX_PAGES, UPSTREAM_PAGES
-from regbroker.web.catalogwalks import REMEMBERED_SECONDS
+from regbroker.web.catalog_pages import MAX_PAGES, UPSTREAM_PAGES
+from regbroker.web.catalog_walks import REMEMBERED_SECONDS
 from tests.proxycase import ProxyTestCase
 from tests.scripted import Call, response
 from tests.wire import Message

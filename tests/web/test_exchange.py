@@ -7,11 +7,11 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
-from regbroker.headers import ClientWay
-from regbroker.mapping import Mapping
-from regbroker.names import parse_path
-from regbroker.observe import Event
-from regbroker.rules import parse_rule
+from regbroker.events import Event
+from regbroker.naming.mapping import Mapping
+from regbroker.naming.rules import parse_rule
+from regbroker.protocol.headers import ClientWay
+from regbroker.protocol.names import parse_path
 from regbroker.web.exchange import Exchange
 
 WAY = ClientWay("192.0.2.1", "192.0.2.1", "https", "registry.test")

@@ -8,11 +8,11 @@ from typing import Any
 
 import bcrypt
 
-from regbroker.grants import TokenRequest, basic_authorization
-from regbroker.observe import Event
-from regbroker.searches import MAX_SEARCH_BYTES
-from regbroker.searchservice import SEARCH_SECONDS
-from regbroker.upstreams import USER_AGENT
+from regbroker.events import Event
+from regbroker.protocol.token_exchange import TokenRequest, basic_authorization
+from regbroker.upstream.registry import USER_AGENT
+from regbroker.upstream.search_rules import MAX_SEARCH_BYTES
+from regbroker.upstream.search_service import SEARCH_SECONDS
 from tests.proxycase import ProxyTestCase
 from tests.scripted import Call, ScriptedUpstream, response
 from tests.wire import Message

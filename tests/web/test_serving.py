@@ -7,10 +7,10 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 
 from regbroker.causes import Cause
-from regbroker.downloads import TransferBroken
 from regbroker.errors import NameUnknown
-from regbroker.observe import Event
-from regbroker.replies import send_json
+from regbroker.events import Event
+from regbroker.transport.download_bodies import TransferBroken
+from regbroker.transport.replies import send_json
 from regbroker.web.serving import serve
 from tests.proxycase import SiteTestCase
 

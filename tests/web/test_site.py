@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.web.server import Site
 
-from regbroker.headers import PSEUDONYM
+from regbroker.protocol.headers import PSEUDONYM
 from tests.certificates import Looking
 from tests.malformed import MALFORMED, REPEATED
 from tests.proxycase import (

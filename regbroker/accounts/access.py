@@ -1,0 +1,289 @@
+"""
+What local accounts may do: the rules of an ``[access NAME]`` section.
+
+One option for each subject, and in it one grant a line, patterns before the
+colon and actions after it, with commas or spaces between them::
+
+    alice = team/**: pull, push
+    @staff =
+        library/**, tools/**: pull
+        ${user}/**: pull, push, delete
+    authenticated = **: catalog
+    anonymous = library/**: pull
+
+Facts that shape this module:
+
+- Rules only ever grant, and what somebody is granted adds up: ``anonymous`` is
+  about everybody, ``authenticated`` about everybody who has logged in, then
+  there are the groups and the user's own name. What nothing grants is refused.
+- The actions are ``pull``, ``push``, ``delete``, ``catalog``, and ``*`` for all
+  of them. None contains another. Clients that push also read what is there
+  already, so they need both ``pull`` and ``push``.
+- ``catalog`` lets somebody list the catalog, and see there what its patterns
+  match. It has no name in the token protocol, where one ``registry:catalog:*``
+  is all there is: that is granted to whoever may see anything.
+- Patterns (`regbroker.accounts.patterns`) are about canonical public names. A name that
+  a client wrote goes through `regbroker.naming.mapping.Mapping.route` first, and its
+  `public_name` is what is asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from regbroker.accounts.patterns import (
+    InvalidPattern,
+    NamePattern,
+    has_only_aliases,
+    is_component,
+    namespace_patterns,
+    parse_pattern,
+    whole_pattern,
+)
+from regbroker.accounts.principals import Account
+from regbroker.naming.mapping import Mapping as NameMapping
+from regbroker.protocol.scopes import Scope
+
+#: What can be done to a repository, in the order that clients write it.
+REPOSITORY_ACTIONS = ("pull", "push", "delete")
+CATALOG = "catalog"
+ACTIONS = (*REPOSITORY_ACTIONS, CATALOG)
+
+
+class Kind(Enum):
+    """Whom a rule is about."""
+
+    ANONYMOUS = "anonymous"
+    AUTHENTICATED = "authenticated"
+    GROUP = "group"
+    USER = "user"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom a rule is about; users and groups have a name, case-sensitive."""
+
+    kind: Kind
+    name: str = ""
+
+    def __str__(self) -> str:
+        if self.kind is Kind.GROUP:
+            return f"@{self.name}"
+        return self.name or self.kind.value
+
+
+ANONYMOUS = Subject(Kind.ANONYMOUS)
+AUTHENTICATED = Subject(Kind.AUTHENTICATED)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One line: what a subject may do to the names that a pattern matches."""
+
+    subject: Subject
+    patterns: tuple[NamePattern, ...]
+    actions: frozenset[str]
+
+
+class InvalidAccess(ValueError):
+    """
+    An access section that cannot be served.
+
+    `problems` holds every problem, each a line that begins with the subject.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problems))
+
+
+@dataclass(frozen=True)
+class AccessRules:
+    """The rules of one section; without any, everything is refused."""
+
+    grants: tuple[Grant, ...]
+    _by_subject: dict[Subject, list[Grant]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        for grant in self.grants:
+            self._by_subject.setdefault(grant.subject, []).append(grant)
+
+    @property
+    def anonymous_may_anything(self) -> bool:
+        """Whether there is something to do here without logging in."""
+        return ANONYMOUS in self._by_subject
+
+    def allows(self, account: Account | None, action: str, name: str) -> bool:
+        """
+        Tell whether an account, None for nobody, may do `action` to a repository.
+
+        `name` is the canonical public one. Whether the catalog may be listed
+        at all is `allows_catalog`.
+        """
+        user = None if account is None else account.user
+        return any(
+            action in grant.actions
+            and any(pattern.matches(name, user) for pattern in grant.patterns)
+            for grant in self._grants_of(account)
+        )
+
+    def allows_catalog(self, account: Account | None) -> bool:
+        """Tell whether an account may list the catalog, or some of it."""
+        return any(CATALOG in grant.actions for grant in self._grants_of(account))
+
+    def granted(self, account: Account | None, scope: Scope) -> Scope | None:
+        """
+        Return what of a requested scope is granted; None for nothing at all.
+
+        The name in the scope is the canonical public one. A requested ``*``
+        becomes the actions that are granted, and stays beside them when that
+        is all of them.
+        """
+        if scope.is_repository:
+            may = {a for a in REPOSITORY_ACTIONS if self.allows(account, a, scope.name)}
+            wanted = scope.actions
+            if "*" in wanted:
+                wanted = (*REPOSITORY_ACTIONS, "*")
+                if may.issuperset(REPOSITORY_ACTIONS):
+                    may.add("*")
+            actions = tuple(dict.fromkeys(a for a in wanted if a in may))
+            return scope.with_actions(actions) if actions else None
+        is_catalog = (scope.type, scope.resource_class) == ("registry", "")
+        if is_catalog and (scope.name, scope.actions) == (CATALOG, ("*",)):
+            return scope if self.allows_catalog(account) else None
+        return None
+
+    def _grants_of(self, account: Account | None) -> Iterator[Grant]:
+        subjects = [ANONYMOUS]
+        if account is not None:
+            subjects.append(AUTHENTICATED)
+            subjects.append(Subject(Kind.USER, account.user))
+            subjects += [Subject(Kind.GROUP, group) for group in account.groups]
+        for subject in subjects:
+            yield from self._by_subject.get(subject, ())
+
+
+def parse_access(options: Mapping[str, str]) -> AccessRules:
+    """
+    Parse a section: subjects, as they are written, and their grants.
+
+    Raises `InvalidAccess` with every problem.
+    """
+    problems: list[str] = []
+    grants: list[Grant] = []
+    if not options:
+        problems.append("empty; write for example 'alice = team/**: pull, push'")
+    for text, value in options.items():
+        try:
+            subject = parse_subject(text)
+        except ValueError as error:
+            problems.append(f"{text}: {error}")
+            continue
+        lines = [line.strip() for line in value.splitlines() if line.strip()]
+        if not lines:
+            problems.append(f"{text}: empty; write for example team/**: pull, push")
+        for line in lines:
+            try:
+                grants.append(parse_grant(subject, line))
+            except ValueError as error:
+                problems.append(f"{text}: {error}")
+    if problems:
+        raise InvalidAccess(problems)
+    return AccessRules(tuple(grants))
+
+
+def parse_subject(text: str) -> Subject:
+    """Parse a subject; raises `ValueError`."""
+    text = text.strip()
+    if text in (Kind.ANONYMOUS.value, Kind.AUTHENTICATED.value):
+        return Subject(Kind(text))
+    if text.startswith("@"):
+        if text == "@":
+            raise ValueError("write the group's name after the @")
+        return Subject(Kind.GROUP, text[1:])
+    if not text or ":" in text:
+        raise ValueError(
+            "this is nobody: nobody can log in without a name, or with a colon in it"
+        )
+    return Subject(Kind.USER, text)
+
+
+def parse_grant(subject: Subject, line: str) -> Grant:
+    """Parse ``pattern, pattern: action, action``; raises `ValueError`."""
+    before, colon, after = line.partition(":")
+    patterns = before.replace(",", " ").split()
+    actions = after.replace(",", " ").split()
+    if not (colon and patterns and actions):
+        raise ValueError(
+            f"'{line}' is not 'patterns: actions'; write for example "
+            "team/**: pull, push"
+        )
+    for action in actions:
+        if action not in (*ACTIONS, "*"):
+            known = ", ".join(ACTIONS)
+            raise ValueError(
+                f"'{action}' is no action; there are: {known}, or * for all of them"
+            )
+    parsed = tuple(parse_pattern(pattern) for pattern in patterns)
+    for pattern in parsed:
+        if not pattern.is_per_user:
+            continue
+        if subject.kind is Kind.ANONYMOUS:
+            raise InvalidPattern(f"'{pattern}' needs a user, and anonymous has no name")
+        if subject.kind is Kind.USER and not is_component(subject.name):
+            raise InvalidPattern(
+                f"'{pattern}' can never match: '{subject.name}' cannot be part of a "
+                "repository name"
+            )
+    return Grant(subject, parsed, frozenset(ACTIONS if "*" in actions else actions))
+
+
+def unreachable(
+    rules: AccessRules, *mappings: NameMapping, has_groups: bool = True
+) -> list[str]:
+    """
+    Return what can never match, each a line that begins with the subject.
+
+    `mappings` are those of the registries that the rules are for: a pattern is
+    unreachable when it matches no name that any of them maps. `has_groups` says
+    whether some source of accounts has groups. Nothing that can match is ever
+    called unreachable.
+    """
+    served = [
+        (mapping, [p for r in mapping.rules for p in namespace_patterns(r.public)])
+        for mapping in mappings
+    ]
+    problems: list[str] = []
+    for grant in rules.grants:
+        subject = grant.subject
+        if subject.kind is Kind.GROUP and not has_groups:
+            problems.append(f"{subject}: none of these accounts has groups")
+            continue
+        user = subject.name if subject.kind is Kind.USER else None
+        for pattern in grant.patterns:
+            reached = [m for m, names in served if pattern.name_in(names, user)]
+            if not reached:
+                known = "; ".join(mapping.namespaces for mapping in mappings)
+                problem = (
+                    f"matches no name that is served here; namespaces here: {known}"
+                )
+            else:
+                problem = _never_asked_about(pattern, reached)
+            if problem:
+                problems.append(f"{subject}: '{pattern}' {problem}")
+    return list(dict.fromkeys(problems))
+
+
+def _never_asked_about(pattern: NamePattern, mappings: list[NameMapping]) -> str:
+    """Say why no name that a pattern matches is canonical; '' if one may be."""
+    if all(has_only_aliases(pattern, mapping) for mapping in mappings):
+        return "matches upstream names only; write the public names that clients use"
+    whole = [whole_pattern(pattern, mapping) for mapping in mappings]
+    if None in whole:
+        return ""
+    meant = " or ".join(dict.fromkeys(filter(None, whole)))
+    return f"matches short names only, and rights are about whole ones; write {meant}"

@@ -1,0 +1,313 @@
+"""
+Accounts in a file that `htpasswd` writes, as Apache and nginx read it.
+
+libpass knows the hashes; here are the file, which may change at any time, and
+the threads, since hashing is meant to take long.
+"""
+
+from __future__ import annotations
+
+import logging
+from codecs import BOM_UTF8
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from passlib.context import CryptContext  # type: ignore[import-untyped]
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
+
+from regbroker.accounts.principals import Account
+from regbroker.errors import AccountsUnavailable
+
+_log = Logger()
+
+#: A changed file is read when two looks in a row have found it the same: then
+#: nobody is in the middle of writing it. So a change counts within a second.
+LOOK_SECONDS = 0.5
+
+#: A file that changes with every look, as under a script that adds many users
+#: one by one, is read as it is after this many.
+MOST_LOOKS = 4
+
+#: Reading stops the reactor, about 15 us for each line: this is 0.7 s for
+#: 50,000 users with bcrypt.
+MAX_FILE_BYTES = 4 * 1024 * 1024
+
+#: `htpasswd` itself takes 255. What is longer is wrong, and costs nothing.
+MAX_PASSWORD_BYTES = 1024
+
+#: Hashing is what wrong passwords cost; it is not to take the whole machine.
+MAX_THREADS = 4
+
+#: What `htpasswd` writes, and what crypt(3) reads besides. Not `plaintext`,
+#: which is in libpass's own context for such files.
+_CONTEXT = CryptContext(
+    "bcrypt, apr_md5_crypt, ldap_sha1, sha512_crypt, sha256_crypt, md5_crypt, des_crypt"
+)
+
+
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """Tell whether passlib's word is about more than how bcrypt says its version."""
+    return "error reading bcrypt version" not in str(record.msg)
+
+
+# passlib 1.7, which ldaptor brings, looks for a version where bcrypt has none since
+# 4.1, and logs a traceback before it goes on.
+logging.getLogger("passlib.handlers.bcrypt").addFilter(_is_worth_telling)
+
+
+@dataclass(frozen=True)
+class StoredHash:
+    """
+    The hash of a password, and what checking it costs.
+
+    Those of one `kind`, the scheme with its rounds if any, take the same time.
+    """
+
+    text: str = field(repr=False)
+    kind: str
+
+    @classmethod
+    def parse(cls, text: str) -> StoredHash | None:
+        """
+        Return the hash; None for what is none, as plain text.
+
+        Raises `ValueError` for a damaged one.
+        """
+        scheme = _CONTEXT.identify(text)
+        if scheme is None:
+            return None
+        parsed = _CONTEXT.handler(scheme).from_string(text)
+        if not parsed.checksum:
+            raise ValueError("cut off after the salt")
+        return cls(text, f"{scheme} {getattr(parsed, 'rounds', '')}".strip())
+
+    def matches(self, password: bytes) -> bool:
+        """Whether it is the password's. Takes its time: not for the reactor."""
+        scheme = _CONTEXT.handler(self.kind.partition(" ")[0])
+        # bcrypt sees 72 bytes, and the bcrypt package refuses to be given more.
+        right: bool = scheme.verify(password[: scheme.truncate_size], self.text)
+        return right
+
+
+@dataclass(frozen=True)
+class Contents:
+    """
+    What a file says: the hashes by user, and one specimen of each kind.
+
+    `refused` are the numbers of lines with something else than a hash; their
+    users can never log in.
+    """
+
+    hashes: Mapping[str, StoredHash] = field(default_factory=dict)
+    specimens: tuple[StoredHash, ...] = ()
+    refused: tuple[int, ...] = ()
+
+    def check(self, stored: StoredHash | None, password: bytes) -> bool:
+        """
+        Whether the password is right; never for no stored hash.
+
+        No costs one check of every kind in the file, whoever is asked for, so
+        that time does not tell who is in it. Not for the reactor.
+        """
+        if stored is not None and stored.matches(password):
+            return True
+        for specimen in self.specimens:
+            if stored is None or specimen.kind != stored.kind:
+                specimen.matches(password)
+        return False
+
+
+def parse(data: bytes) -> Contents:
+    """
+    Return what a file says.
+
+    Lines are ``user:hash``, with ``:comment`` behind as nginx has it. A user's
+    first line counts, as in Apache. Raises `ValueError` that names damaged lines.
+    """
+    hashes: dict[str, StoredHash | None] = {}
+    refused: list[int] = []
+    damaged: list[int] = []
+    # Editors of Windows write a byte order mark, which no user has in his name.
+    for number, line in enumerate(data.removeprefix(BOM_UTF8).splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith(b"#"):
+            continue
+        name, colon, rest = line.partition(b":")
+        try:
+            user = name.decode()
+            stored = StoredHash.parse(
+                rest.partition(b":")[0].decode("utf-8", "replace")
+            )
+            if not user or not colon:
+                raise ValueError("no user, or nothing else")
+        except ValueError:
+            damaged.append(number)
+            continue
+        if stored is None:
+            refused.append(number)
+        hashes.setdefault(user, stored)
+    if damaged:
+        raise ValueError(f"{_lines(damaged)} cannot be understood")
+    known = {user: stored for user, stored in hashes.items() if stored is not None}
+    specimens = {stored.kind: stored for stored in known.values()}
+    return Contents(known, tuple(specimens.values()), tuple(refused))
+
+
+def _lines(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:10])) + (", ..." if numbers[10:] else "")
+    return f"line {shown}" if len(numbers) == 1 else f"lines {shown}"
+
+
+def _read(path: Path) -> bytes:
+    # A pipe would stop the reactor until somebody writes to it.
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no regular file")
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"it has more than {MAX_FILE_BYTES} bytes")
+    return data
+
+
+def _signature(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when a file does, its rights included; None without one."""
+    try:
+        now = path.stat()
+    except OSError:
+        return None
+    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
+
+
+class HtpasswdAccounts:
+    """
+    The accounts of one file, an `AccountSource`.
+
+    `reactor` gives time and takes calls from threads; `pool` is started and
+    stopped here. When the file cannot be read or understood, what it said before
+    stays good, so that a slip of the editor locks nobody out.
+    """
+
+    has_groups = False
+    cheap_look_up = True
+
+    def __init__(
+        self, path: Path, reactor: Any, pool: ThreadPool | None = None
+    ) -> None:
+        self.name = f"htpasswd {path}"
+        self._path = path
+        self._reactor = reactor
+        self._pool = pool or ThreadPool(0, MAX_THREADS, "htpasswd")
+        self._contents = Contents()
+        self._meanwhile = "nobody can log in"
+        self._is_open = False
+        self._timer: IDelayedCall | None = None
+        self._problem = ""
+        # The signatures of the file that was read and of the last look's.
+        self._taken: tuple[int, ...] | None = None
+        self._seen: tuple[int, ...] | None = None
+        self._looks = 0
+
+    def open(self) -> None:
+        """Read the file, and begin to look for changes."""
+        # libpass finds its bcrypt at the first use; here no threads race for it.
+        _CONTEXT.handler("bcrypt").get_backend()
+        self._is_open = True
+        self._pool.start()
+        self._seen = _signature(self._path)
+        self._take(self._seen)
+        self._timer = self._reactor.callLater(LOOK_SECONDS, self._look)
+
+    def close(self) -> None:
+        """End; waits for the hashes in the making, and skips those not begun."""
+        if self._timer is None:
+            return
+        self._is_open = False
+        self._timer.cancel()
+        self._timer = None
+        self._pool.stop()
+
+    async def authenticate(self, user: str, password: str) -> Account | None:
+        """Return the account when the password is right."""
+        self._check_open()
+        secret = password.encode("utf-8", "surrogatepass")
+        if b"\0" in secret or len(secret) > MAX_PASSWORD_BYTES:
+            return None
+        contents = self._contents
+        stored = contents.hashes.get(user)
+        right = await deferToThreadPool(
+            self._reactor, self._pool, self._check, contents, stored, secret
+        )
+        self._check_open()
+        # The file may have changed in the meantime.
+        if not right or self._contents.hashes.get(user) != stored:
+            return None
+        return await self.look_up(user)
+
+    async def look_up(self, user: str) -> Account | None:
+        """Return the account; costs no more than `current_stamp`."""
+        stamp = self.current_stamp(user)
+        return None if stamp is None else Account(user, stamp=stamp)
+
+    def current_stamp(self, user: str) -> str | None:
+        """Return the stamp of the user's hash now: the same where the file is."""
+        stored = self._contents.hashes.get(user)
+        if stored is None:
+            return None
+        line = f"{user}:{stored.text}".encode()
+        return sha256(b"regbroker stamp\0" + line).hexdigest()[:32]
+
+    def _check(
+        self, contents: Contents, stored: StoredHash | None, password: bytes
+    ) -> bool:
+        return self._is_open and contents.check(stored, password)
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise AccountsUnavailable("passwords cannot be checked now")
+
+    def _look(self) -> None:
+        self._timer = self._reactor.callLater(LOOK_SECONDS, self._look)
+        signature = _signature(self._path)
+        if signature is not None and signature == self._taken:
+            self._looks = 0
+            return
+        self._looks += 1
+        if signature != self._seen and self._looks < MOST_LOOKS:
+            self._seen = signature
+            return
+        self._looks = 0
+        self._take(signature)
+
+    def _take(self, signature: tuple[int, ...] | None) -> None:
+        # What changes from now on has another signature.
+        self._taken = signature
+        try:
+            contents = parse(_read(self._path))
+        except OSError as error:
+            self._taken = None
+            self._note(error.strerror or type(error).__name__)
+        except ValueError as error:
+            self._note(str(error))
+        else:
+            self._contents, self._problem = contents, ""
+            self._meanwhile = "what it said before stays good"
+            but = _lines(contents.refused) + ": no hash, never matches"
+            (_log.warn if contents.refused else _log.info)(
+                "{name}: read; accounts: {count}{but}",
+                name=self.name,
+                count=len(contents.hashes),
+                but=f"; {but}" if contents.refused else "",
+            )
+
+    def _note(self, problem: str) -> None:
+        if problem == self._problem:
+            return
+        self._problem = problem
+        what = f"{problem}; {self._meanwhile}"
+        _log.error("{name}: {what}", name=self.name, what=what)

@@ -1,0 +1,341 @@
+"""
+Accounts in an LDAP directory.
+
+The way of a check (RFC 4511 and 4513), each on a connection of its own:
+
+1. Connect, with TLS before anything else is said: ``ldaps``, or StartTLS.
+2. Bind with the account that may search; or stay anonymous.
+3. Search for the user's entry. Exactly one must match.
+4. Search for the groups that name the entry or the user.
+5. Bind as the entry, with the password.
+
+Entry and groups are read with the same rights whether there is a password or
+not, so an account has one stamp. Where step 3 finds nobody, the way goes on
+with the name of no entry, so that unknown users cost what wrong passwords do,
+but for the hash, which a directory takes of entries only. What the last bind of
+an entry took is waited for then, too, so that slow hashes tell nobody who exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from OpenSSL import SSL
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from regbroker.accounts.ldap.connection import (
+    Connection,
+    DirectoryError,
+    accept,
+    in_vain,
+    require_ldaptor,
+)
+from regbroker.accounts.ldap.search import Searches, account_name, stamp
+from regbroker.accounts.ldap.url import LdapUrl, parse_group_filter, parse_name
+from regbroker.accounts.principals import Account
+from regbroker.errors import AccountsUnavailable, ConfigurationError
+from regbroker.transport.tls import client_options, trust_root
+
+__all__ = ["GROUP_FILTER", "MAX_CHECKS", "LdapAccounts", "require_ldaptor"]
+
+T = TypeVar("T")
+
+_log = Logger()
+
+#: Groups of both kinds (RFC 4519, RFC 2307).
+GROUP_FILTER = "(|(member=${dn})(uniqueMember=${dn})(memberUid=${user}))"
+
+#: Each check is a connection; directories have other clients, too.
+MAX_CHECKS = 8
+
+#: Answers to a bind that say no to the password, or to the account: not that
+#: the directory is out of order. For 19 (too many failures) and 53 (locked) see
+#: the 389 Directory Server.
+_WRONG = {
+    19: "constraintViolation",
+    32: "noSuchObject",
+    48: "inappropriateAuthentication",
+    49: "invalidCredentials",
+    50: "insufficientAccessRights",
+    53: "unwillingToPerform",
+}
+_NOBODY = "cn=no account of this name"
+
+#: How talking to a directory fails.
+_FAILURES = (
+    DirectoryError,
+    ConnectError,
+    ConnectionClosed,
+    SSL.Error,
+    OSError,
+)
+
+
+class LdapAccounts:
+    """
+    The accounts of one directory, an `AccountSource`.
+
+    `start_tls` counts for ``ldap://`` only; False sends passwords in clear.
+    `trust_root_file` holds the CAs to trust instead of the system's.
+    `bind_password` is asked for every check. Groups are those below
+    `group_base`; without it, those that the entry's ``memberOf`` names. Each
+    step of a check may take `timeout` seconds.
+
+    Raises `ConfigurationError` without ldaptor, and with every filter, name and
+    file that cannot be used.
+    """
+
+    has_groups = True
+    cheap_look_up = False
+
+    def __init__(
+        self,
+        url: LdapUrl,
+        reactor: Any,
+        *,
+        trust_root_file: Path | None = None,
+        start_tls: bool = True,
+        bind_dn: str = "",
+        bind_password: Callable[[], str] = lambda: "",
+        group_base: str = "",
+        group_filter: str = GROUP_FILTER,
+        timeout: float = 5.0,
+    ) -> None:
+        require_ldaptor()
+        problems: list[str] = []
+        root = _usable(
+            problems,
+            "ldap-ca-file",
+            trust_root_file,
+            lambda: trust_root(trust_root_file),
+        )
+        _usable(problems, "ldap-group-base", group_base, lambda: parse_name(group_base))
+        group_filter = group_filter or GROUP_FILTER
+        groups = _usable(
+            problems,
+            "ldap-group-filter",
+            group_filter,
+            lambda: parse_group_filter(group_filter),
+        )
+        if problems or groups is None:
+            raise ConfigurationError(problems)
+        self.name = f"ldap {url}"
+        self._searches = Searches(url, group_base, groups)
+        self._reactor = reactor
+        self._start_tls = start_tls and url.scheme == "ldap"
+        self._in_clear = not start_tls and url.scheme == "ldap"
+        self._bind_dn = bind_dn
+        self._bind_password = bind_password
+        self._timeout = timeout
+        self._tls: Any = client_options(url.host, root)
+        endpoint: IStreamClientEndpoint = HostnameEndpoint(
+            reactor, url.host, url.port, timeout
+        )
+        if url.scheme == "ldaps":
+            endpoint = wrapClientTLS(self._tls, endpoint)
+        self._endpoint = endpoint
+        self._turns = DeferredSemaphore(MAX_CHECKS)
+        self._bind_seconds = 0.0
+        self._is_open = False
+        self._waiting: set[Deferred[Any]] = set()
+        self._connections: set[Connection] = set()
+        self._problem = ""
+
+    def open(self) -> None:
+        """Begin. Nothing is asked before somebody logs in."""
+        self._is_open = True
+        if self._in_clear:
+            _log.warn("{name}: passwords cross the network in clear", name=self.name)
+
+    def close(self) -> None:
+        """End every check under way."""
+        self._is_open = False
+        for deferred in list(self._waiting):
+            deferred.cancel()
+        for connection in list(self._connections):
+            connection.drop()
+
+    async def authenticate(self, user: str, password: str) -> Account | None:
+        """Return the account when the directory lets it bind with the password."""
+        # A bind with a name and no password succeeds as nobody (RFC 4513, 5.1.2).
+        if not password or not _is_text(password):
+            return None
+        return await self._check(user, password.encode())
+
+    async def look_up(self, user: str) -> Account | None:
+        """Return the account without a password."""
+        return await self._check(user, None)
+
+    async def _check(self, user: str, password: bytes | None) -> Account | None:
+        if not user or not _is_text(user):
+            return None
+        if not self._is_open:
+            raise unavailable()
+        try:
+            account = await self._take_turn(user, password)
+        except _FAILURES as error:
+            if self._is_open and not self._problem:
+                self._problem = _describe(error)
+                _log.error("{name}: {why}", name=self.name, why=self._problem)
+            raise unavailable() from None
+        if self._problem:
+            self._problem = ""
+            _log.info("{name}: answers again", name=self.name)
+        return account
+
+    async def _take_turn(self, user: str, password: bytes | None) -> Account | None:
+        await self._bounded("a turn", self._turns.acquire())
+        connection = Connection(self._reactor, self._timeout, self._connections.discard)
+        try:
+            connecting = self._endpoint.connect(_OneConnection(connection))
+            await self._bounded("a connection", connecting)
+            self._connections.add(connection)
+            return await self._ask(connection, user, password)
+        finally:
+            self._turns.release()
+            connection.finish()
+
+    async def _ask(
+        self, connection: Connection, user: str, password: bytes | None
+    ) -> Account | None:
+        if self._start_tls:
+            accept("StartTLS", await connection.start_tls())
+            connection.begin_tls(self._tls)
+        if self._bind_dn:
+            what = "the bind of ldap-bind-dn"
+            own = self._own_password()
+            accept(what, await connection.bind(what, self._bind_dn.encode(), own))
+        entry = await self._searches.entry(connection, user)
+        if entry is None and password is None:
+            return None
+        dn = entry.dn if entry is not None else self._nobody
+        groups = await self._searches.groups(connection, user, dn)
+        if password is not None:
+            what = "the bind of a user"
+            began = self._reactor.seconds()
+            code = await connection.bind(what, dn, password)
+            took = self._reactor.seconds() - began
+            if entry is not None:
+                self._bind_seconds = took
+            elif took < self._bind_seconds:
+                left = self._bind_seconds - took
+                waiting: Deferred[None] = deferLater(self._reactor, left)
+                await self._bounded("the time of a bind", waiting)
+            if code not in _WRONG:
+                accept(what, code)
+            if code:
+                return None
+        if entry is None:
+            return None
+        return Account(
+            account_name(entry, self._searches.url.attribute, user),
+            groups | self._searches.entry_groups(entry),
+            stamp(entry),
+        )
+
+    @property
+    def _nobody(self) -> bytes:
+        return f"{_NOBODY},{self._searches.url.base}".rstrip(",").encode()
+
+    def _own_password(self) -> bytes:
+        try:
+            password = self._bind_password()
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "it cannot be read"
+            raise DirectoryError(f"the password of ldap-bind-dn: {why}") from None
+        if not password:
+            raise DirectoryError("the password of ldap-bind-dn is empty")
+        return password.encode()
+
+    async def _bounded(self, what: str, deferred: Deferred[T]) -> T:
+        waiter: Deferred[T] = Deferred(_cancel_before(deferred))
+        deferred.addBoth(_unless_called(waiter))
+        waiter.addTimeout(self._timeout, self._reactor, in_vain(what))
+        self._waiting.add(waiter)
+        try:
+            return await waiter
+        except CancelledError:
+            if self._is_open:
+                raise
+            raise unavailable() from None
+        finally:
+            self._waiting.discard(waiter)
+
+
+def _cancel_before(deferred: Deferred[Any]) -> Callable[[Deferred[Any]], None]:
+    # A HostnameEndpoint that is cancelled may say that there is no such host.
+    def cancel(waiter: Deferred[Any]) -> None:
+        waiter.errback(CancelledError())
+        deferred.cancel()
+
+    return cancel
+
+
+def _unless_called(waiter: Deferred[Any]) -> Callable[[Any], None]:
+    def tell(outcome: Any) -> None:
+        if not waiter.called:
+            waiter.callback(outcome)
+
+    return tell
+
+
+class _OneConnection(Factory):
+    """Hands out one connection."""
+
+    noisy = False
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def buildProtocol(self, address: IAddress | None) -> Connection:
+        """Return the connection."""
+        return self._connection
+
+
+def _usable(
+    problems: list[str], option: str, given: object, make: Callable[[], T]
+) -> T | None:
+    try:
+        return make()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        problems.append(f"{option}: {given}: {why}")
+        return None
+
+
+def _is_text(text: str) -> bool:
+    # HTTP brings bytes, and those that are not UTF-8 come as lone surrogates.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _describe(error: BaseException) -> str:
+    """Return a sentence for the log; none of our errors holds a secret."""
+    if isinstance(error, DirectoryError):
+        return str(error)
+    if isinstance(error, SSL.Error):
+        stack = error.args[0] if error.args else ()
+        reasons = [str(entry[-1]) for entry in stack if isinstance(entry, tuple)]
+        return f"no trusted TLS connection: {', '.join(reasons) or 'TLS ended early'}"
+    if isinstance(error, ConnectionClosed):
+        return "it closed the connection in the middle of a check"
+    return f"it cannot be connected to: {error}"
+
+
+def unavailable() -> AccountsUnavailable:
+    """Return the error for clients, who learn nothing of the directory."""
+    return AccountsUnavailable(
+        "passwords cannot be checked now, since the directory of accounts does not "
+        "answer; its operator finds the reason in the log"
+    )

@@ -1,0 +1,199 @@
+"""
+What a token of ours says: who may do what, where, and until when.
+
+Source: distribution's ``docs/content/spec/auth/jwt.md`` (the claims and their
+meaning), RFC 7519 (JWT) and RFC 8725 section 3.11 (a ``typ`` for each kind of
+token). `regbroker.accounts.signing` puts a signature under it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from regbroker.protocol.scopes import Scope
+
+#: Seconds. What most registries grant: a push that lasts longer asks again.
+ACCESS_LIFE = 300.0
+#: Seconds. What `docker login` keeps instead of a password.
+IDENTITY_LIFE = 30 * 86400.0
+
+#: Seconds by which the clocks of machines that share a key may differ.
+LEEWAY = 10.0
+
+
+class InvalidToken(ValueError):
+    """A token is not good, or not good here; the text says why, not the token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Token:
+    """
+    What both kinds have in common.
+
+    Times are whole seconds since 1970. `audience` is the service that the
+    token is for, `user` is empty for strangers, `id` is there to tell tokens
+    apart in a log.
+    """
+
+    issuer: str
+    audience: str
+    user: str
+    issued: int
+    expires: int
+    id: str
+
+    def check(self, issuer: str, audience: str, now: float) -> None:
+        """Raise `InvalidToken` unless the token is good there, at that time."""
+        if self.issuer != issuer:
+            raise InvalidToken("the token is somebody else's")
+        if self.audience != audience:
+            raise InvalidToken("the token is for another service")
+        if now >= self.expires + LEEWAY:
+            raise InvalidToken("the token has expired")
+        if now < self.issued - LEEWAY:
+            raise InvalidToken("the token is not good yet")
+
+    def _claims(self) -> dict[str, Any]:
+        return {
+            "iss": self.issuer,
+            "sub": self.user,
+            "aud": self.audience,
+            "exp": self.expires,
+            "nbf": self.issued,
+            "iat": self.issued,
+            "jti": self.id,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessToken(_Token):
+    """What a client shows for each request: the access that it was granted."""
+
+    #: The ``typ`` of such a token, as the specification writes it.
+    TYPE: ClassVar = "JWT"
+
+    access: tuple[Scope, ...] = ()
+    #: Repositories from which to pull was asked for, too, and not granted: there is no
+    #: better token to be had.
+    refused_pulls: tuple[str, ...] = ()
+
+    def allows(self, type: str, name: str, action: str) -> bool:
+        """Tell whether the action on this repository, or registry, is granted."""
+        return any(
+            scope.type == type
+            and scope.name == name
+            and (action in scope.actions or "*" in scope.actions)
+            for scope in self.access
+        )
+
+    def refuses_pull(self, name: str) -> bool:
+        """Tell whether pulling from a repository was asked for, and not granted."""
+        return name in self.refused_pulls
+
+    def claims(self) -> dict[str, Any]:
+        """Return the claims; scopes that do not parse grant nothing."""
+        claims = {
+            **self._claims(),
+            "access": [_entry(scope) for scope in self.access if scope.type],
+        }
+        if self.refused_pulls:
+            claims["refused_pulls"] = list(self.refused_pulls)
+        return claims
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityToken(_Token):
+    """
+    What stands for a user's password, and is good for new access tokens only.
+
+    `stamp` is that of `regbroker.accounts.principals.Account` when the token was made:
+    with another one, the password is another one. `client_id` is what the client called
+    itself.
+    """
+
+    #: Not that of an access token: neither can be taken for the other.
+    TYPE: ClassVar = "identity+jwt"
+
+    stamp: str
+    client_id: str = ""
+
+    def claims(self) -> dict[str, Any]:
+        """Return the claims."""
+        return {**self._claims(), "stamp": self.stamp, "client_id": self.client_id}
+
+
+Token = AccessToken | IdentityToken
+
+
+def parse_token(type: object, claims: Mapping[str, Any]) -> Token:
+    """
+    Return the token with this ``typ`` and these claims.
+
+    Raises `InvalidToken` for what is no token of ours. That it is good where
+    and when it is shown is for `check` to say.
+    """
+    common: dict[str, Any] = {
+        "issuer": _text(claims, "iss"),
+        "audience": _text(claims, "aud"),
+        "user": _text(claims, "sub"),
+        "issued": max(_seconds(claims, "nbf"), _seconds(claims, "iat")),
+        "expires": _seconds(claims, "exp"),
+        "id": _text(claims, "jti"),
+    }
+    if type == AccessToken.TYPE:
+        entries = claims.get("access")
+        if not isinstance(entries, list):
+            raise InvalidToken("the token's access is no list")
+        refused = claims.get("refused_pulls", [])
+        if not isinstance(refused, list) or not all(
+            isinstance(n, str) for n in refused
+        ):
+            raise InvalidToken("the token's refused_pulls are no list of names")
+        access = tuple(map(_scope, entries))
+        return AccessToken(**common, access=access, refused_pulls=tuple(refused))
+    if type == IdentityToken.TYPE:
+        return IdentityToken(
+            **common,
+            stamp=_text(claims, "stamp"),
+            client_id=_text(claims, "client_id"),
+        )
+    raise InvalidToken("the token is of an unknown type")
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str):
+        raise InvalidToken(f"the token's {name} is no string")
+    return value
+
+
+def _seconds(claims: Mapping[str, Any], name: str) -> int:
+    value = claims.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidToken(f"the token's {name} is no time")
+    return value
+
+
+def _entry(scope: Scope) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "type": scope.type,
+        "name": scope.name,
+        "actions": list(scope.actions),
+    }
+    if scope.resource_class:
+        entry["class"] = scope.resource_class
+    return entry
+
+
+def _scope(entry: Any) -> Scope:
+    if not isinstance(entry, dict):
+        raise InvalidToken("the token's access holds something else")
+    actions = entry.get("actions")
+    if not isinstance(actions, list) or not all(isinstance(a, str) for a in actions):
+        raise InvalidToken("the token's actions are no list of words")
+    name = _text(entry, "name")
+    resource_class = _text({"class": "", **entry}, "class")
+    bare = Scope("", _text(entry, "type"), resource_class, name, tuple(actions))
+    return bare.with_name(name)

@@ -1,0 +1,1 @@
+"""A `Config` becomes services."""

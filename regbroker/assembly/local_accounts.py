@@ -1,0 +1,140 @@
+"""
+Assembly of what local accounts need: sources, checks, the signing key.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.task import Clock
+
+from regbroker.accounts.access import AccessRules
+from regbroker.accounts.htpasswd import HtpasswdAccounts
+from regbroker.accounts.key_file import make_key, parse_keys
+from regbroker.accounts.password_checks import PasswordChecks
+from regbroker.accounts.principals import AccountSource
+from regbroker.accounts.signing import SigningKeys, TokenSigner
+from regbroker.accounts.throttle import Throttle
+from regbroker.accounts.tokens import ACCESS_LIFE, LEEWAY
+from regbroker.broker.local_broker import LocalBroker
+from regbroker.errors import ConfigurationError
+from regbroker.runtime.watched_file import WatchedFile
+from regbroker.settings.config import Config, HtpasswdConfig, LdapConfig, RegistryConfig
+from regbroker.upstream.credentials import parse_password, password_problem
+
+
+class LocalParts(Service):
+    """
+    The accounts of all registries that have local ones.
+
+    Registries that name the same ``[accounts NAME]`` share its checks.
+    `more_sources` are asked after those of the configuration. Raises
+    `ConfigurationError` or `StateError`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        reactor: Any,
+        more_sources: Mapping[str, Sequence[AccountSource]],
+    ) -> None:
+        self.setName("accounts")
+        key = config.signing_key
+        path = Path(key) if key else make_key(Path(config.state_directory))
+        lives = [entry.token_life for entry in config.registries]
+        # A key that leaves the file verifies as long as its last token lives.
+        grace = max([ACCESS_LIFE, *lives]) + LEEWAY
+        self._keys = SigningKeys(path, reactor.seconds, grace=grace)
+        self._checks = {
+            name: PasswordChecks(
+                [
+                    *(_build_source(source, reactor) for source in entry.sources),
+                    *more_sources.get(name, ()),
+                ],
+                reactor,
+                time.monotonic,
+                Throttle(time.monotonic),
+            )
+            for name, entry in config.accounts.items()
+        }
+
+    def startService(self) -> None:
+        """Open the sources; one that is down is asked again later."""
+        super().startService()
+        for checks in self._checks.values():
+            checks.open()
+
+    def stopService(self) -> None:
+        """Close the sources."""
+        super().stopService()
+        for checks in self._checks.values():
+            checks.close()
+
+    def broker(self, entry: RegistryConfig) -> LocalBroker:
+        """Return the token service of a registry with local accounts."""
+        assert entry.accounts is not None
+        # Machines that share the key take each other's tokens, for the same
+        # section: one for * signs for any host that its clients name.
+        issuer = f"regbroker {entry.host}"
+        signer = TokenSigner(
+            self._keys, issuer, time.time, access_life=entry.token_life
+        )
+        return LocalBroker(
+            entry.host,
+            self._checks[entry.accounts],
+            entry.access or AccessRules(()),
+            signer,
+            entry.mapping,
+            time.time,
+        )
+
+
+def _build_source(source: HtpasswdConfig | LdapConfig, reactor: Any) -> AccountSource:
+    if isinstance(source, HtpasswdConfig):
+        return HtpasswdAccounts(Path(source.path), reactor)
+    # ldaptor is an extra: imported only where somebody asks for it.
+    from regbroker.accounts.ldap.source import LdapAccounts, require_ldaptor
+
+    require_ldaptor()
+    return LdapAccounts(
+        source.url,
+        reactor,
+        trust_root_file=Path(source.ca_file) if source.ca_file else None,
+        start_tls=source.start_tls,
+        bind_dn=source.bind_dn,
+        bind_password=_password_of(source, reactor),
+        group_base=source.group_base,
+        group_filter=source.group_filter,
+    )
+
+
+def _password_of(source: LdapConfig, reactor: Any) -> Callable[[], str]:
+    if source.bind_password_file is None:
+        return lambda: ""
+    path = Path(source.bind_password_file)
+    file = WatchedFile(path, parse_password, reactor.seconds)
+    return lambda: file.latest() or ""
+
+
+def problems_with_accounts(config: Config) -> Iterator[str]:
+    """Say what is wrong with directories and the signing key; starts nothing."""
+    for name, entry in config.accounts.items():
+        for source in entry.sources:
+            try:
+                _build_source(source, Clock())
+            except ConfigurationError as error:
+                for problem in error.problems:
+                    yield f"[accounts {name}] {problem}"
+            if isinstance(source, LdapConfig) and source.bind_password_file:
+                wrong = password_problem(Path(source.bind_password_file))
+                if wrong is not None:
+                    yield f"[accounts {name}] ldap-bind-password-file: {wrong}"
+    if config.signing_key is not None:
+        try:
+            WatchedFile(Path(config.signing_key), parse_keys, lambda: 0.0).read()
+        except ValueError as error:
+            yield f"[regbroker] signing-key: {error}"

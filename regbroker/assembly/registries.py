@@ -1,0 +1,191 @@
+"""
+Assembly of a registry: who may come in, who speaks upstream, where tokens come from.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from regbroker.accounts.sealing import Sealing
+from regbroker.assembly.local_accounts import LocalParts
+from regbroker.assembly.upstreams import UpstreamService
+from regbroker.broker.composite_broker import BundleBroker
+from regbroker.broker.upstream_broker import Broker
+from regbroker.protocol.composite_token import Bundles
+from regbroker.settings.config import RegistryConfig
+from regbroker.upstream.authorizer import Authorizer
+from regbroker.upstream.policy import OURS, Policy
+from regbroker.upstream.search_rules import Searches
+from regbroker.web.admission import Gate, LocalGate, UpstreamGate
+from regbroker.web.carried_uploads import CarriedUploads
+from regbroker.web.catalog import Catalog
+from regbroker.web.cross_origin import CrossOrigin
+from regbroker.web.failover import Candidate, Choosing
+from regbroker.web.follow import Following
+from regbroker.web.forward import Asking
+from regbroker.web.proxy import Proxy
+from regbroker.web.reply import Answering
+from regbroker.web.search import (
+    Permission,
+    Search,
+    SeenByAccounts,
+    seen_by_everybody,
+)
+from regbroker.web.site import Registry
+from regbroker.web.token_endpoint import (
+    BundleGranting,
+    Granting,
+    LocalGranting,
+    TokenEndpoint,
+    UpstreamGranting,
+)
+
+
+def build_registry(
+    entry: RegistryConfig,
+    upstreams: Mapping[str, UpstreamService],
+    local: LocalParts | None,
+    reactor: Any,
+    seal: Sealing,
+) -> Registry:
+    """
+    Return one ``[registry HOST]``.
+
+    `upstreams` are all of the configuration's, by name; `local` has the accounts
+    of registries that have their own; `seal` is for what clients carry for us.
+    """
+    services = {name: upstreams[name] for name in entry.upstreams}
+    uploads = CarriedUploads(seal, entry.host)
+    candidates = {
+        name: _candidate(entry, service, reactor, uploads)
+        for name, service in services.items()
+    }
+    bundles = Bundles(secrets.token_bytes(32), time.time)
+    if entry.accounts is not None:
+        assert local is not None
+        accounts = _own_accounts(entry, local, reactor)
+    else:
+        accounts = _upstream_accounts(entry, services, candidates, bundles, reactor)
+    read_only = entry.writes == "deny"
+    choosing = Choosing(candidates, bundles, reactor, time.time)
+    catalog = Catalog(
+        entry.mapping,
+        accounts.gate,
+        choosing,
+        entry.catalog,
+        seal,
+        entry.host,
+        reactor,
+    )
+    return Registry(
+        entry.host,
+        entry.token_path,
+        Proxy(
+            entry.mapping,
+            accounts.gate,
+            choosing,
+            catalog,
+            read_only,
+            entry.extensions,
+        ),
+        TokenEndpoint(accounts.granting),
+        entry.public_url,
+        _search(entry, services.values(), accounts.permission),
+        CrossOrigin(entry.cors_origins, read_only) if entry.cors_origins else None,
+        entry.hosts,
+    )
+
+
+@dataclass(frozen=True)
+class _Accounts:
+    """Who comes into a registry, by whose tokens, and who may search."""
+
+    gate: Gate
+    granting: Granting
+    permission: Permission
+
+
+def _own_accounts(entry: RegistryConfig, local: LocalParts, reactor: Any) -> _Accounts:
+    broker = local.broker(entry)
+    return _Accounts(
+        LocalGate(broker, entry.token_path, entry.basic_challenge, reactor.seconds),
+        LocalGranting(broker),
+        SeenByAccounts(broker),
+    )
+
+
+def _upstream_accounts(
+    entry: RegistryConfig,
+    services: Mapping[str, UpstreamService],
+    candidates: Mapping[str, Candidate],
+    bundles: Bundles,
+    reactor: Any,
+) -> _Accounts:
+    brokers = [
+        Broker(
+            name,
+            services[name].tokens,
+            entry.mapping,
+            time.time,
+            services[name].account,
+            candidates[name].policy,
+        )
+        for name in entry.trusted_upstreams
+    ]
+    trusted = [candidates[name] for name in entry.trusted_upstreams]
+    if len(services) == 1:
+        (broker,) = brokers
+        gate = UpstreamGate(trusted, broker.user_of, reactor, broker.has_asked)
+        return _Accounts(gate, UpstreamGranting(broker), seen_by_everybody)
+    behind = {name: service.upstream for name, service in services.items()}
+    bundling = BundleBroker(brokers, behind, entry.mapping, bundles, reactor, time.time)
+    gate = UpstreamGate(trusted, bundling.user_of, reactor, bundling.has_asked)
+    return _Accounts(gate, BundleGranting(bundling), seen_by_everybody)
+
+
+def _search(
+    entry: RegistryConfig, services: Iterable[UpstreamService], permission: Permission
+) -> Search | None:
+    """Return the search of the first of a registry's upstreams that has one."""
+    for service in services:
+        if service.search is not None:
+            name = service.upstream.name
+            searches = Searches(entry.mapping, name)
+            return Search(name, searches, service.search, permission)
+    return None
+
+
+def _candidate(
+    entry: RegistryConfig,
+    service: UpstreamService,
+    reactor: Any,
+    uploads: CarriedUploads,
+) -> Candidate:
+    upstream = service.upstream
+    policy = _policy(entry, upstream.name)
+    authorizer = Authorizer(
+        policy,
+        upstream,
+        service.tokens,
+        service.account,
+        service.nobodys,
+        bundled=len(entry.upstreams) > 1,
+    )
+    return Candidate(
+        upstream,
+        Asking(upstream, authorizer, reactor, uploads),
+        Answering(upstream, entry.token_path, reactor, uploads),
+        Following(upstream, reactor) if entry.redirects == "follow" else None,
+        policy,
+    )
+
+
+def _policy(entry: RegistryConfig, upstream: str) -> Policy:
+    """Return who speaks at one upstream of a registry."""
+    if entry.accounts is not None:
+        return OURS
+    return Policy(upstream in entry.trusted_upstreams, entry.lent_actions)

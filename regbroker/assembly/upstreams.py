@@ -1,0 +1,137 @@
+"""
+Assembly of an upstream: connections, tokens, our own account, the sandbox.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+
+from regbroker.protocol.origins import parse_origin
+from regbroker.sandbox import SandboxService
+from regbroker.settings.config import Config, UpstreamConfig
+from regbroker.upstream.credential_helper import CredentialHelper
+from regbroker.upstream.credentials import (
+    Credentials,
+    EnvironmentPassword,
+    PasswordFile,
+    credential_server,
+    environment_password,
+    password_problem,
+)
+from regbroker.upstream.own_account import OwnAccount
+from regbroker.upstream.registry import Upstream
+from regbroker.upstream.search_service import SearchService
+from regbroker.upstream.tokens import UpstreamTokens
+
+
+class UpstreamService(Service):
+    """Keeps one upstream open; starts the sandbox before it, if it is one."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        tokens: UpstreamTokens,
+        account: OwnAccount,
+        nobodys: OwnAccount,
+        sandbox: SandboxService | None,
+        search: SearchService | None = None,
+    ) -> None:
+        self.setName(f"upstream {upstream.name}")
+        self.upstream = upstream
+        self.tokens = tokens
+        #: Our account there, and one for who is to have none.
+        self.account = account
+        self.nobodys = nobodys
+        self.search = search
+        self._sandbox = sandbox
+
+    def startService(self) -> None:
+        """Open the upstream; it may be down, and is then asked until it is not."""
+        super().startService()
+        origin = self.upstream.config.origin
+        if self._sandbox is not None:
+            self._sandbox.startService()
+            origin = parse_origin(*self._sandbox.url.split("://"))
+        assert origin is not None
+        self.upstream.open(origin)
+
+    def stopService(self) -> Deferred[Any]:
+        """Close the connections that nobody uses, and the sandbox."""
+        super().stopService()
+        self.upstream.close()
+        self.account.close()
+        closing = [self.tokens.close()]
+        if self.search is not None:
+            closing.append(self.search.close())
+        if self._sandbox is not None:
+            closing.append(maybeDeferred(self._sandbox.stopService))
+        return DeferredList(closing)
+
+
+def build_upstream(
+    entry: UpstreamConfig, config: Config, reactor: Any
+) -> UpstreamService:
+    """Return the service of one ``[upstream NAME]``."""
+    sandbox = None
+    if entry.origin is None:
+        directory = Path(config.state_directory).resolve() / "sandbox" / entry.name
+        sandbox = SandboxService(reactor, directory, entry.users)
+    upstream = Upstream(entry, reactor)
+    tokens = UpstreamTokens(upstream, reactor, time.time)
+    credentials = _build_credentials(entry, reactor)
+    return UpstreamService(
+        upstream,
+        tokens,
+        OwnAccount(upstream, tokens, credentials, reactor),
+        OwnAccount(upstream, tokens, None, reactor),
+        sandbox,
+        _build_search_service(upstream, reactor),
+    )
+
+
+def _build_search_service(upstream: Upstream, reactor: Any) -> SearchService | None:
+    entry = upstream.config
+    if entry.search_url is None:
+        return None
+    return SearchService(
+        entry.search_url, upstream.trust, entry.connect_timeout, reactor
+    )
+
+
+def _build_credentials(entry: UpstreamConfig, reactor: Any) -> Credentials | None:
+    if entry.password_file is not None:
+        path = Path(entry.password_file)
+        return PasswordFile(entry.username, path, reactor.seconds)
+    if entry.password_env:
+        return EnvironmentPassword(entry.username, entry.password_env)
+    if entry.credential_helper:
+        server = entry.credential_server or (
+            credential_server(entry.origin.host, entry.origin.netloc)
+            if entry.origin
+            else entry.name
+        )
+        return CredentialHelper(entry.credential_helper, server, reactor)
+    return None
+
+
+def problems_with_credentials(config: Config) -> Iterator[str]:
+    """Say which passwords of our own accounts cannot be ones; starts nothing."""
+    for name, entry in config.upstreams.items():
+        option, problem = "", None
+        if entry.password_file is not None:
+            option = "password-file"
+            problem = password_problem(Path(entry.password_file))
+        elif entry.password_env:
+            option = "password-env"
+            try:
+                environment_password(entry.password_env)
+            except ValueError as error:
+                problem = str(error)
+        if problem is not None:
+            yield f"[upstream {name}] {option}: {problem}"

@@ -1,0 +1,1 @@
+"""The token services that clients are sent to."""

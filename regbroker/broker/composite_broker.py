@@ -1,0 +1,236 @@
+"""
+The broker of a registry whose names lead to several upstreams.
+
+Each upstream at which clients have accounts is asked for its own scopes, at the same
+time, and the tokens come back as one (`regbroker.protocol.composite_token`). At other
+upstreams clients have no credentials: what is said there is
+`regbroker.upstream.policy`' affair, and no password goes there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, TimeoutError
+from twisted.python.failure import Failure
+
+from regbroker.broker.mounts import Name
+from regbroker.broker.upstream_broker import Broker, TokenUsers, WantedScopes, routed
+from regbroker.errors import FAILING_STATUSES, HTTPError, UpstreamTimeout
+from regbroker.naming.mapping import Mapping as NameMapping
+from regbroker.protocol.composite_token import Bundles
+from regbroker.protocol.token_exchange import (
+    MIN_LIFE_SECONDS,
+    Grant,
+    TokenRequest,
+    format_reply,
+)
+from regbroker.upstream.attempts import Attempt
+from regbroker.upstream.circuit_breaker import FIRST_PAUSE_SECONDS
+from regbroker.upstream.registry import Upstream
+
+#: How long a client may come with a bundle that has no token in it.
+EMPTY_LIFE_SECONDS = 300.0
+
+
+class _Unavailable(Exception):
+    """
+    An upstream's token service gives no token now, and need not.
+
+    `status` says why, and `seconds` for how long that will be so at least.
+    """
+
+    def __init__(self, status: int, seconds: float) -> None:
+        super().__init__(status)
+        self.status = status
+        self.seconds = seconds
+
+
+class BundleBroker:
+    """
+    Grants bundles of tokens.
+
+    `brokers` are those of the upstreams at which clients have accounts; the first
+    of them is the one that logins without a scope, and refresh tokens, are for.
+    `upstreams` has them by name. `clock` is the reactor; `now` returns seconds since
+    1970.
+    """
+
+    def __init__(
+        self,
+        brokers: Sequence[Broker],
+        upstreams: Mapping[str, Upstream],
+        mapping: NameMapping,
+        bundles: Bundles,
+        clock: Any,
+        now: Callable[[], float],
+    ) -> None:
+        self._brokers = {broker.upstream: broker for broker in brokers}
+        self._first = brokers[0].upstream
+        self._upstreams = upstreams
+        self._mapping = mapping
+        self._bundles = bundles
+        self._clock = clock
+        self._now = now
+        self._users = TokenUsers()
+
+    def wanted(
+        self, request: TokenRequest, public_host: str
+    ) -> dict[str, WantedScopes]:
+        """
+        Return what to ask for, by upstream, in its words; raises as `Broker.wanted`.
+        """
+        wanted = {
+            name: broker.wanted(request, public_host)
+            for name, broker in self._brokers.items()
+        }
+        found = {name: scopes for name, scopes in wanted.items() if scopes.scopes}
+        if found or (request.scopes and request.is_anonymous):
+            return found
+        # A login, whatever it names besides: the password is looked at where the
+        # accounts are first.
+        return {self._first: wanted[self._first]}
+
+    async def grant(
+        self,
+        request: TokenRequest,
+        wanted: Mapping[str, WantedScopes],
+        public_host: str,
+    ) -> bytes:
+        """
+        Return the reply to a token request, JSON with public names.
+
+        Raises the first upstream's `UpstreamError` when none has granted anything.
+        """
+        replaceable = self._replaceable(request, public_host)
+        outcomes: list[tuple[bool, Any]] = await DeferredList(
+            [
+                Deferred.fromCoroutine(
+                    self._part(request, name, scopes, public_host, name in replaceable)
+                )
+                for name, scopes in wanted.items()
+            ],
+            consumeErrors=True,
+        )
+        parts: dict[str, Grant] = {}
+        unavailable: dict[str, tuple[int, float]] = {}
+        failures: list[Failure] = []
+        for name, (succeeded, outcome) in zip(wanted, outcomes, strict=True):
+            if succeeded and outcome is not None:
+                parts[name] = outcome
+            elif not succeeded and outcome.check(_Unavailable):
+                unavailable[name] = outcome.value.status, outcome.value.seconds
+            elif not succeeded:
+                failures.append(outcome)
+        if failures and not (parts or unavailable):
+            failures[0].raiseException()
+        grant = self._bundle(request, parts, unavailable)
+        if parts:
+            # A bundle of nothing is the same for everybody.
+            self._users.remember(grant.token, request.user)
+            pulls = [name for n, one in wanted.items() for name in one.pulls(n)]
+            self._users.asked.remember(grant.token, pulls)
+        return format_reply(grant, grant.scope, request.method, self._now())
+
+    def user_of(self, token: str) -> str | None:
+        """Return who was given a bundle here; None when that is not known."""
+        return self._users.find(token)
+
+    def has_asked(self, token: str, name: Name) -> bool:
+        """Tell whether a bundle was asked for to pull from there, as far as known."""
+        return self._users.asked.has(token, name)
+
+    async def _part(
+        self,
+        request: TokenRequest,
+        name: str,
+        wanted: WantedScopes,
+        public_host: str,
+        is_replaceable: bool,
+    ) -> Grant | None:
+        """
+        Return one upstream's token; None when it wants none.
+
+        Raises `_Unavailable` when it gives none now, and others have its names.
+        """
+        # The client's idea of a service is one upstream's, and not the others'.
+        request = replace(request, service="")
+        if name != self._first:
+            # Refresh tokens are the first one's, and good nowhere else.
+            request = replace(request, offline=False)
+            if request.refresh_token:
+                request = replace(request, method="GET", refresh_token="")
+        broker, upstream = self._brokers[name], self._upstreams[name]
+        rests, who = upstream.token_rests, _who(request)
+        if not is_replaceable:
+            return await broker.token_if_issued(request, wanted, public_host)
+        if not rests.may_ask(who):
+            rest = rests.current(who)
+            raise _Unavailable(rest.status, rest.remaining)
+        what = f"[upstream {name}]'s token service"
+        attempt = Attempt(what, rests, who, broker.check, self._clock, self._now)
+        asking = Deferred.fromCoroutine(
+            broker.token_if_issued(request, wanted, public_host)
+        )
+        try:
+            grant = await asking.addTimeout(upstream.config.answer_timeout, self._clock)
+        except TimeoutError:
+            # Wrong passwords are slowed down, and that is nobody else's affair.
+            failure: HTTPError = UpstreamTimeout("it did not answer in time")
+            attempt.failed(failure, is_own=bool(who))
+        except HTTPError as error:
+            if error.status not in FAILING_STATUSES:
+                attempt.answered()
+                raise
+            failure = error
+            attempt.failed(failure)
+        except BaseException:
+            attempt.given_up()
+            raise
+        else:
+            attempt.answered()
+            return grant
+        seconds = max(rests.current(who).remaining, FIRST_PAUSE_SECONDS)
+        raise _Unavailable(failure.status, seconds)
+
+    def _replaceable(self, request: TokenRequest, public_host: str) -> set[str]:
+        """Return the upstreams whose part in a request others can play."""
+        needed: set[str] = set()
+        alone: set[str] = set()
+        for _, routes in routed(request, self._mapping, public_host):
+            names = {route.upstream for route in routes}
+            needed |= names
+            alone |= names if len(names) == 1 else set()
+        return needed - alone
+
+    def _bundle(
+        self,
+        request: TokenRequest,
+        parts: Mapping[str, Grant],
+        unavailable: Mapping[str, tuple[int, float]],
+    ) -> Grant:
+        now = self._now()
+        # One that lacks something is to be asked for again soon.
+        life = MIN_LIFE_SECONDS if unavailable else EMPTY_LIFE_SECONDS
+        expires = [grant.expires for grant in parts.values()]
+        if unavailable or not parts:
+            expires.append(now + life)
+        scopes = [grant.scope for grant in parts.values() if grant.scope is not None]
+        text = " ".join(dict.fromkeys(" ".join(scopes).split()))
+        first = parts.get(self._first)
+        return Grant(
+            self._bundles.write({n: g.token for n, g in parts.items()}, unavailable),
+            min(expires),
+            text if scopes or request.method == "POST" else None,
+            first.refresh_token if first is not None else "",
+        )
+
+
+def _who(request: TokenRequest) -> str:
+    """Return a text for the account that a token is asked for."""
+    if request.is_anonymous:
+        return ""
+    # Nobody knows yet whether the password is right: it stands for itself alone.
+    return str(hash((request.username, request.password, request.refresh_token)))

@@ -1,0 +1,229 @@
+"""
+The token service of a registry whose accounts are ours.
+
+Passwords are checked here, rights are looked up here, and the tokens are our
+own: what the upstream asks for is `regbroker.upstream.authorizer`'s affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from regbroker.accounts.access import CATALOG, AccessRules
+from regbroker.accounts.password_checks import PasswordChecks
+from regbroker.accounts.principals import Account
+from regbroker.accounts.signing import TokenSigner
+from regbroker.accounts.tokens import AccessToken, InvalidToken
+from regbroker.errors import ClientError, Unauthorized
+from regbroker.naming.mapping import Mapping
+from regbroker.protocol.challenges import format_challenge
+from regbroker.protocol.names import Action, check_name
+from regbroker.protocol.scopes import Scope, format_scopes
+from regbroker.protocol.token_exchange import (
+    Grant,
+    TokenRequest,
+    format_reply,
+    parse_basic,
+)
+
+
+class WrongToken(Exception):
+    """The client's token is not ours, or not good any more."""
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """
+    Who a request is by, and what they may do.
+
+    `may` takes an action and a canonical public name. `user` is empty for
+    somebody without credentials.
+    """
+
+    user: str
+    has_token: bool
+    may: Callable[[Action, str], bool]
+    may_list: bool
+    account: Account | None = None
+    #: Whether pulling from a repository was asked for with this token, and not granted.
+    was_refused: Callable[[str], bool] = lambda name: False
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the client brought nothing."""
+        return not self.user and not self.has_token
+
+
+class LocalBroker:
+    """
+    Grants our own tokens, and tells who comes with which.
+
+    `host` is the registry's section, ``*`` for the default one. `now` returns
+    seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        checks: PasswordChecks,
+        rules: AccessRules,
+        signer: TokenSigner,
+        mapping: Mapping,
+        now: Callable[[], float],
+    ) -> None:
+        self._host = host
+        self._checks = checks
+        self._rules = rules
+        self._signer = signer
+        self._mapping = mapping
+        self._now = now
+
+    def service(self, public_host: str) -> str:
+        """Return what our tokens are for: their audience."""
+        return public_host if self._host == "*" else self._host
+
+    async def identify(
+        self, authorization: str | None, public_host: str, address: str
+    ) -> Visitor | None:
+        """
+        Return who brings this Authorization; None when the password is wrong.
+
+        `address` is the client's. Raises `WrongToken`, and what
+        `PasswordChecks.check` raises.
+        """
+        if authorization is None:
+            return self._visitor(None)
+        basic = parse_basic(authorization)
+        if basic == ("", ""):
+            # How some clients write that they have nothing.
+            return self._visitor(None)
+        if basic is not None:
+            account = await self._checks.check(*basic, address)
+            return None if account is None else self._visitor(account)
+        scheme, _, text = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        try:
+            token = self._signer.check_access(text.strip(), self.service(public_host))
+        except InvalidToken as error:
+            raise WrongToken(str(error)) from None
+        return _bearer(token)
+
+    async def grant(
+        self, request: TokenRequest, public_host: str, address: str
+    ) -> bytes:
+        """
+        Return the reply to a token request: what was asked for and is granted.
+
+        Raises `Unauthorized` for wrong credentials, and what `PasswordChecks.check`
+        raises.
+        """
+        account = await self._account(request, public_host, address)
+        service = self.service(public_host)
+        granted: list[Scope] = []
+        shown: list[Scope] = []
+        # What the token says of these is for mounts (`regbroker.broker.mounts`).
+        refused: list[str] = []
+        is_mount = sum(scope.is_repository for scope in request.scopes) > 1
+        for scope in request.scopes:
+            canonical = self._canonical(scope, public_host)
+            found = canonical and self._rules.granted(account, canonical)
+            if found:
+                granted.append(found)
+                # The client hears of the name that it has written.
+                shown.append(found.with_name(scope.name))
+            if canonical and is_mount and self._is_refused_pull(account, canonical):
+                refused.append(canonical.name)
+        text = self._signer.issue_access(
+            account.user if account else "", service, tuple(granted), tuple(refused)
+        )
+        refresh_token = ""
+        if request.offline and account is not None and account.stamp:
+            refresh_token = self._signer.issue_identity(
+                account.user, service, account.stamp, request.client_id
+            )
+        now = self._now()
+        grant = Grant(text, now + self._signer.access_life, None, refresh_token)
+        scope_text = format_scopes(shown) if request.method == "POST" else None
+        return format_reply(grant, scope_text, request.method, now)
+
+    async def _account(
+        self, request: TokenRequest, public_host: str, address: str
+    ) -> Account | None:
+        if request.is_anonymous:
+            return None
+        if request.refresh_token:
+            return await self._account_of_identity(request, public_host)
+        account = await self._checks.check(request.username, request.password, address)
+        if account is None:
+            raise _wrong_credentials(public_host)
+        return account
+
+    async def _account_of_identity(
+        self, request: TokenRequest, public_host: str
+    ) -> Account:
+        service = self.service(public_host)
+        try:
+            token = self._signer.check_identity(request.refresh_token, service)
+        except InvalidToken:
+            raise _wrong_credentials(public_host) from None
+        # Another stamp is another password, or another person.
+        account = await self._checks.look_up(token.user, token.stamp)
+        if account is None or not account.stamp:
+            raise _wrong_credentials(public_host)
+        return account
+
+    async def visible(self, visitor: Visitor) -> Callable[[str], bool]:
+        """
+        Return which canonical public names a visitor sees in the catalog.
+
+        A token says that its user may list, not what; so the user is looked up.
+        """
+        account = visitor.account
+        if account is None and visitor.user:
+            account = await self._checks.look_up(visitor.user)
+            account = account or Account(visitor.user)
+        return lambda name: self._rules.allows(account, CATALOG, name)
+
+    def _canonical(self, scope: Scope, public_host: str) -> Scope | None:
+        """Return a scope with the canonical name; None for what is not served."""
+        if not scope.is_repository:
+            return scope
+        try:
+            name = check_name(scope.name.removeprefix(public_host + "/"))
+            return scope.with_name(self._mapping.route(name).public_name)
+        except ClientError:
+            return None
+
+    def _is_refused_pull(self, account: Account | None, scope: Scope) -> bool:
+        if not scope.is_repository or {"pull", "*"}.isdisjoint(scope.actions):
+            return False
+        return not self._rules.allows(account, "pull", scope.name)
+
+    def _visitor(self, account: Account | None) -> Visitor:
+        return Visitor(
+            account.user if account else "",
+            False,
+            lambda action, name: self._rules.allows(account, action.value, name),
+            self._rules.allows_catalog(account),
+            account,
+        )
+
+
+def _bearer(token: AccessToken) -> Visitor:
+    return Visitor(
+        token.user,
+        True,
+        lambda action, name: token.allows("repository", name, action.value),
+        token.allows("registry", "catalog", "*"),
+        was_refused=token.refuses_pull,
+    )
+
+
+def _wrong_credentials(public_host: str) -> Unauthorized:
+    challenge = format_challenge("Basic", [("realm", public_host)])
+    return Unauthorized(
+        "the user name or the password is wrong",
+        headers=[(b"WWW-Authenticate", challenge)],
+    )

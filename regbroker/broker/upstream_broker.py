@@ -1,0 +1,251 @@
+"""
+The broker: the token service of a registry whose accounts are the upstream's.
+
+A token request comes in with public names and goes out with upstream ones; the
+reply, and a refusal, come back with public ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from regbroker.accounts.principals import MAX_USER_LENGTH
+from regbroker.broker.mounts import AskedPulls, Name
+from regbroker.causes import Side
+from regbroker.errors import NameInvalid, NameUnknown, UpstreamRefused
+from regbroker.naming.mapping import Mapping, Route
+from regbroker.protocol.bodies import Wording, error_body
+from regbroker.protocol.challenges import format_challenge
+from regbroker.protocol.headers import limit_headers, raw_headers
+from regbroker.protocol.names import check_name
+from regbroker.protocol.scopes import Scope, format_scopes, parse_scopes, public_scopes
+from regbroker.protocol.token_exchange import Grant, TokenRequest, format_reply
+from regbroker.upstream.own_account import OwnAccount
+from regbroker.upstream.policy import CLIENTS_OWN, Policy
+from regbroker.upstream.token_service import TokenReply
+from regbroker.upstream.tokens import TokenRefused, UpstreamTokens
+
+#: Whose token it is is remembered for this many tokens, for the log.
+MAX_REMEMBERED_USERS = 16384
+
+#: For so long the token service is not asked again about a client's login: a
+#: password that is taken back upstream is good here for that long at most, and many
+#: clients with one login are one request a minute.
+REUSE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class WantedScopes:
+    """
+    What a token request asks for, in the upstream's words.
+
+    `names` leads from upstream names to the public ones, as the client has
+    written them.
+    """
+
+    scopes: tuple[Scope, ...]
+    names: dict[str, str]
+
+    def pulls(self, upstream: str) -> list[Name]:
+        """Return the repositories of an upstream that are asked for to pull from."""
+        return [
+            (upstream, scope.name)
+            for scope in self.scopes
+            if scope.is_repository and not {"pull", "*"}.isdisjoint(scope.actions)
+        ]
+
+
+class TokenUsers:
+    """Whose tokens they are, for the log; of the tokens only a keyed hash is kept."""
+
+    def __init__(self) -> None:
+        self.asked = AskedPulls()
+        self._key = secrets.token_bytes(32)
+        self._users: OrderedDict[bytes, str] = OrderedDict()
+
+    def remember(self, token: str, user: str) -> None:
+        """Note who was given a token; empty for somebody without credentials."""
+        self._users[self._hash(token)] = user[:MAX_USER_LENGTH]
+        if len(self._users) > MAX_REMEMBERED_USERS:
+            self._users.popitem(last=False)
+
+    def find(self, token: str) -> str | None:
+        """Return who was given a token; None when that is not known."""
+        return self._users.get(self._hash(token)) if token else None
+
+    def _hash(self, token: str) -> bytes:
+        return hmac.digest(self._key, token.encode("utf-8", "replace"), hashlib.sha256)
+
+
+def routed(
+    request: TokenRequest, mapping: Mapping, public_host: str
+) -> list[tuple[Scope, tuple[Route, ...]]]:
+    """
+    Return a request's scopes, those of repositories with where they lead.
+
+    What no rule maps is left out, and what does not parse or is no name: clients
+    repeat what some upstream has told them, and it is not to stop a login. A client
+    without credentials that asks for nothing else than unknown names is told at once:
+    raises `NameUnknown`.
+    """
+    found: list[tuple[Scope, tuple[Route, ...]]] = []
+    unknown: NameUnknown | None = None
+    for scope in request.scopes:
+        if not scope.is_clear:
+            continue
+        if not scope.is_repository:
+            found.append((scope, ()))
+            continue
+        try:
+            # A scope may name the host before the repository.
+            name = check_name(scope.name.removeprefix(public_host + "/"))
+            found.append((scope, mapping.routes(name)))
+        except NameInvalid:
+            continue
+        except NameUnknown as error:
+            unknown = error
+    if unknown is not None and not found and request.is_anonymous:
+        raise unknown
+    return found
+
+
+class Broker:
+    """
+    Grants tokens of one upstream's; `now` returns seconds since 1970.
+
+    A client that brings no credentials is granted tokens of our own `account`, for
+    what `policy` lends to it.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        tokens: UpstreamTokens,
+        mapping: Mapping,
+        now: Callable[[], float],
+        account: OwnAccount | None = None,
+        policy: Policy = CLIENTS_OWN,
+    ) -> None:
+        self.upstream = upstream
+        self._tokens = tokens
+        self._account = account
+        self._policy = policy
+        self._mapping = mapping
+        self._now = now
+        self._users = TokenUsers()
+
+    def wanted(self, request: TokenRequest, public_host: str) -> WantedScopes:
+        """
+        Return those of the request's scopes that lead to this upstream, in its words.
+
+        What no rule maps is left out, as a token service leaves out what it
+        does not grant; the registry then says why. Raises as `routed`.
+        """
+        scopes: list[Scope] = []
+        names: dict[str, str] = {}
+        for scope, routes in routed(request, self._mapping, public_host):
+            if not scope.is_repository:
+                scopes.append(scope)
+            for route in routes:
+                if route.upstream == self.upstream:
+                    scopes.append(scope.with_name(route.upstream_name))
+                    names[route.upstream_name] = scope.name
+        return WantedScopes(tuple(scopes), names)
+
+    async def grant(
+        self, request: TokenRequest, wanted: WantedScopes, public_host: str
+    ) -> bytes:
+        """
+        Return the reply to a token request, JSON with public names.
+
+        Raises as `token`.
+        """
+        grant = await self.token(request, wanted, public_host)
+        self._users.remember(grant.token, request.user)
+        self._users.asked.remember(grant.token, wanted.pulls(self.upstream))
+        return format_reply(grant, grant.scope, request.method, self._now())
+
+    async def token(
+        self, request: TokenRequest, wanted: WantedScopes, public_host: str
+    ) -> Grant:
+        """
+        Return a token of this upstream's; its scope has public names.
+
+        Raises `UpstreamRefused` with what the token service says, and other
+        `UpstreamError`s.
+        """
+        lent = self._policy.lend(wanted.scopes)
+        if request.is_anonymous and self._account is not None and lent:
+            ours = await self._account.grant(lent)
+            # Some token services send a refresh token unasked, or the one they
+            # were given: that is our account itself, and stays here.
+            grant = replace(ours, refresh_token="")
+        else:
+            grant = await self._own_grant(request, wanted, public_host)
+        return replace(grant, scope=self._public_scope(grant, request, wanted))
+
+    async def token_if_issued(
+        self, request: TokenRequest, wanted: WantedScopes, public_host: str
+    ) -> Grant | None:
+        """Return the same; None from an upstream that has no token service."""
+        if not await self._tokens.are_issued(wanted.scopes):
+            return None
+        return await self.token(request, wanted, public_host)
+
+    async def check(self) -> None:
+        """Look whether the token service answers at all; raises `HTTPError` if not."""
+        await self._tokens.check()
+
+    async def _own_grant(
+        self, request: TokenRequest, wanted: WantedScopes, public_host: str
+    ) -> Grant:
+        # Who has no credentials has none that could be taken back.
+        max_age = None if request.is_anonymous else REUSE_SECONDS
+        try:
+            return await self._tokens.get(request, wanted.scopes, max_age)
+        except TokenRefused as refusal:
+            raise self._refusal(refusal.reply, wanted, public_host) from refusal
+
+    def user_of(self, token: str) -> str | None:
+        """Return who was given a token here; None when that is not known."""
+        return self._users.find(token)
+
+    def has_asked(self, token: str, name: Name) -> bool:
+        """Tell whether a token was asked for to pull from there, as far as known."""
+        return self._users.asked.has(token, name)
+
+    def _refusal(
+        self, reply: TokenReply, wanted: WantedScopes, public_host: str
+    ) -> UpstreamRefused:
+        headers = list(limit_headers(raw_headers(reply.headers)))
+        if reply.status == 401:
+            challenge = format_challenge("Basic", [("realm", public_host)])
+            headers.append((b"WWW-Authenticate", challenge))
+        wording = Wording(wanted.names, self._to_public)
+        document = error_body(reply.status, reply.body, wording, who=Side.TOKENS)
+        return UpstreamRefused(reply.status, document, headers)
+
+    def _public_scope(
+        self, grant: Grant, request: TokenRequest, wanted: WantedScopes
+    ) -> str | None:
+        if grant.scope is None:
+            # Required in replies to POST; without it, all was granted.
+            if request.method != "POST":
+                return None
+            granted = wanted.scopes
+        else:
+            granted = parse_scopes([grant.scope], bounded=False)
+        return format_scopes(
+            public_scopes(
+                granted,
+                lambda name: wanted.names.get(name) or self._to_public(name),
+            )
+        )
+
+    def _to_public(self, upstream_name: str) -> str | None:
+        return self._mapping.to_public(upstream_name, self.upstream)

@@ -1,0 +1,1 @@
+"""The `regbroker` command."""

@@ -1,0 +1,1 @@
+"""The rules between public and upstream repository names."""

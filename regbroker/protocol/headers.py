@@ -1,0 +1,193 @@
+"""
+Headers that cross the proxy, and those that are made here.
+
+Which cross is said in `regbroker.protocol.header_table`. RFC 9110, 7.6.1: headers about
+one connection, and those that ``Connection`` names, end with that connection.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
+
+from regbroker.protocol.header_table import Way, is_hop_by_hop, passes
+from regbroker.protocol.mirrors import path_with_source
+
+#: What this process calls itself in ``Via`` (RFC 9110, 7.6.3): its host may have many
+#: names, and other machines have the same.
+PSEUDONYM = f"regbroker-{secrets.token_hex(4)}"
+
+_OF_REGBROKERS = re.compile(rb"1\.1 regbroker-[0-9a-f]{8}")
+
+_WITH_PORT = re.compile(r"(?:(?P<v4>[0-9.]+)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):[0-9]{1,5}")
+
+Header = tuple[bytes, bytes]
+Network = IPv4Network | IPv6Network
+
+
+def raw_headers(headers: Any) -> list[Header]:
+    """Return the headers of a `twisted.web.http_headers.Headers`, in order."""
+    return [
+        (name, value) for name, values in headers.getAllRawHeaders() for value in values
+    ]
+
+
+def passing(headers: Iterable[Header], way: Way) -> Iterator[Header]:
+    """Yield the headers that go on one way as they came, in order."""
+    return ((name, value) for name, value in headers if passes(name, way))
+
+
+def limit_headers(headers: Iterable[Header]) -> Iterator[Header]:
+    """Yield what an upstream says of its limits, and when to come again."""
+    return passing(headers, Way.LIMITS)
+
+
+def connection_options(values: Iterable[bytes]) -> frozenset[bytes]:
+    """Return the header names that ``Connection`` headers list, in lower case."""
+    return frozenset(
+        option.strip().lower() for value in values for option in value.split(b",")
+    )
+
+
+def end_to_end(
+    headers: Iterable[Header], options: frozenset[bytes]
+) -> Iterator[Header]:
+    """
+    Yield the headers that outlive their connection, in order.
+
+    `options` is what `connection_options` returned for the same message.
+    """
+    for name, value in headers:
+        if not is_hop_by_hop(name) and name.lower() not in options:
+            yield name, value
+
+
+def request_headers(
+    headers: Iterable[Header], options: frozenset[bytes], way: Way = Way.CLIENT
+) -> Iterator[Header]:
+    """
+    Yield what goes on from a client's request, before ours are added.
+
+    `way` is `Way.OURS` where regbroker itself is the client: nobody there knows the
+    client, so none of its credentials is for there, by whatever name.
+    """
+    return passing(end_to_end(headers, options), way)
+
+
+def via(values: Iterable[bytes]) -> Header:
+    """
+    Return the ``Via`` of a request whose own is `values`.
+
+    It names the regbrokers that a request has come through, this one last. Who
+    else there was is about the client's way, and stays here.
+    """
+    before = _OF_REGBROKERS.findall(b",".join(values))
+    return b"Via", b", ".join([*before, b"1.1 " + PSEUDONYM.encode()])
+
+
+def came_from_here(values: Iterable[bytes]) -> bool:
+    """Tell whether a request with this ``Via`` is one that was sent from here."""
+    return PSEUDONYM.encode() in b",".join(values)
+
+
+@dataclass(frozen=True)
+class ClientWay:
+    """
+    How a request came to us.
+
+    `address` is the client's, as far as trusted proxies tell; `forwarded_for`
+    the whole chain, for the upstream; `scheme` is ``http`` or ``https``; `host`
+    is what the client has asked for, with its port if it gave one; `source` the
+    registry for whose mirror it takes us, empty for none.
+    """
+
+    address: str
+    forwarded_for: str
+    scheme: str
+    host: str
+    source: str = ""
+
+    def realm(self, token_path: str) -> str:
+        """
+        Return the URL of the token service for a client that came this way.
+
+        Token requests do not say for which source they are, so the path does.
+        """
+        path = path_with_source(token_path, self.source)
+        return f"{self.scheme}://{self.host}{path}"
+
+    def headers(self) -> tuple[Header, ...]:
+        """Return the headers that tell the upstream."""
+        return (
+            (b"X-Forwarded-For", self.forwarded_for.encode()),
+            (b"X-Forwarded-Proto", self.scheme.encode()),
+            (b"X-Forwarded-Host", self.host.encode()),
+            (b"X-Real-IP", self.address.encode()),
+        )
+
+
+def client_way(
+    peer: str,
+    secure: bool,
+    host: str,
+    claims: dict[str, str],
+    trusted: Iterable[Network],
+) -> ClientWay:
+    """
+    Decide what to believe about a request's way.
+
+    `peer` is the address of the connection; `claims` are the request's
+    ``x-forwarded-for``, ``-proto`` and ``-host`` (lower-case keys), believed
+    when `peer` lies in one of the `trusted` networks. The client's address is
+    the last one in the chain that is not a trusted proxy's.
+    """
+    networks = tuple(trusted)
+    scheme = "https" if secure else "http"
+    if not is_trusted(peer, networks):
+        return ClientWay(peer, peer, scheme, host)
+    chain = [hop.strip() for hop in claims.get("x-forwarded-for", "").split(",")]
+    # An entry that is no address was made up, and so was what is before it.
+    believable: list[str] = []
+    for hop in reversed([hop for hop in chain if hop]):
+        address = _address(hop)
+        if address is None or "%" in hop:
+            break
+        believable.insert(0, str(address))
+        if not is_trusted(hop, networks):
+            break
+    client = believable[0] if believable else peer
+    claimed_scheme = _first(claims.get("x-forwarded-proto", "")).lower()
+    return ClientWay(
+        client,
+        ", ".join([*believable, peer]),
+        claimed_scheme if claimed_scheme in ("http", "https") else scheme,
+        _first(claims.get("x-forwarded-host", "")) or host,
+    )
+
+
+def _first(text: str) -> str:
+    """Return what the hop nearest to the client has said."""
+    return text.partition(",")[0].strip()
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    # Some balancers write the client's port behind its address.
+    with_port = _WITH_PORT.fullmatch(text)
+    if with_port is not None:
+        text = with_port["v4"] or with_port["v6"]
+    try:
+        address = ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
+
+
+def is_trusted(text: str, networks: tuple[Network, ...]) -> bool:
+    """Tell whether an address lies in one of some networks."""
+    address = _address(text)
+    return address is not None and any(address in network for network in networks)

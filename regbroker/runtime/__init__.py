@@ -1,0 +1,1 @@
+"""Small tools over Twisted that know neither HTTP nor registries."""

@@ -1,0 +1,1 @@
+"""The ini file becomes one frozen `Config`."""

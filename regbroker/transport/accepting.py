@@ -1,0 +1,217 @@
+"""
+Accepting connections: as many as there may be, and telling the others why not.
+
+Counted is what the kernel has accepted, so a TLS handshake that never ends counts,
+too. A client beyond the limits hears 503 after its first request, as long as there
+are not many of those; else its connection is closed at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+from zope.interface import alsoProvides
+
+from regbroker.transport.connection_limits import Refusal
+from regbroker.transport.entrance import MAX_TOLD, Entrance
+from regbroker.transport.server import StreamingChannel
+
+#: How long clients have to take what they are told when regbroker is stopped.
+STOP_SECONDS = 2.0
+
+
+class _Hangup(Protocol):
+    """Closes a connection that there is no room for."""
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        transport.abortConnection()
+
+
+class _Waiting(Protocol):
+    """In the place of a client's protocol until a proxy has said who the client is."""
+
+    def __init__(self, reactor: Any, seconds: float) -> None:
+        self._timer = reactor.callLater(seconds, self._too_late)
+
+    def stop(self) -> None:
+        """Wait no longer."""
+        if self._timer.active():
+            self._timer.cancel()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.stop()
+
+    def _too_late(self) -> None:
+        transport: Any = self.transport
+        transport.abortConnection()
+
+
+class _Accepted(ProtocolWrapper):
+    """One connection that counts."""
+
+    factory: AcceptingFactory
+
+    def __init__(
+        self, factory: Any, wrapped: Any, place: str | None, is_told: bool
+    ) -> None:
+        super().__init__(factory, wrapped)
+        self._place = place
+        self._is_told = is_told
+
+    def makeConnection(self, transport: Any) -> None:
+        """Count, and go on."""
+        entrance = self.factory.entrance
+        if self._is_told:
+            entrance.told += 1
+        else:
+            entrance.occupancy.enter(self._place)
+        super().makeConnection(transport)
+        if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
+            alsoProvides(self, IHalfCloseableProtocol)
+
+    def close(self) -> None:
+        """Close it in order: what was written is sent, with TLS's own end."""
+        inner: Any = self.wrappedProtocol
+        while isinstance(inner, ProtocolWrapper):
+            inner = inner.wrappedProtocol
+        if isinstance(inner, StreamingChannel):
+            inner.loseConnection()
+        else:
+            self.loseConnection()
+
+    def readConnectionLost(self) -> None:
+        """Pass on that the client sends no more."""
+        self.wrappedProtocol.readConnectionLost()  # type: ignore[attr-defined]
+
+    def writeConnectionLost(self) -> None:
+        """Pass on that nothing more can be sent."""
+        self.wrappedProtocol.writeConnectionLost()  # type: ignore[attr-defined]
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """Count it no more."""
+        entrance = self.factory.entrance
+        if self._is_told:
+            entrance.told -= 1
+        else:
+            entrance.occupancy.leave(self._place)
+        super().connectionLost(reason)
+        self.factory.gone()
+
+
+class _AcceptedBehindProxy(_Accepted):
+    """One whose address is known when its first bytes come, after the PROXY line."""
+
+    _waiting: _Waiting | None = None
+
+    def makeConnection(self, transport: Any) -> None:
+        """Count it in the total, and wait."""
+        if isinstance(self.wrappedProtocol, _Waiting):
+            self._waiting = self.wrappedProtocol
+        super().makeConnection(transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Look at the address before anything else."""
+        if self._waiting is not None:
+            self._waiting.stop()
+            self._waiting = None
+            self._admit()
+        self.wrappedProtocol.dataReceived(data)
+
+    def _admit(self) -> None:
+        entrance = self.factory.entrance
+        place = entrance.place(self.getPeer())
+        why = entrance.occupancy.refusal_of(place)
+        if why is None:
+            entrance.occupancy.belongs_to(place)
+            self._place = place
+        else:
+            entrance.refused(why, place)
+            if entrance.told < MAX_TOLD:
+                entrance.occupancy.leave(None)
+                entrance.told += 1
+                self._is_told = True
+        self.wrappedProtocol = self.factory.protocol_for(why, self._is_told)
+        self.wrappedProtocol.makeConnection(cast(Any, self))
+
+
+class AcceptingFactory(WrappingFactory):
+    """
+    Counts the connections of one listener.
+
+    `wrapped` serves clients, and `refusing` those that are beyond the limits. With
+    `behind_proxy`, addresses are known when the first bytes come.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        entrance: Entrance,
+        wrapped: Any,
+        refusing: Any,
+        behind_proxy: bool = False,
+    ) -> None:
+        super().__init__(wrapped)
+        self.entrance = entrance
+        self._refusing: Factory = refusing
+        self._behind_proxy = behind_proxy
+        self._all_gone: Deferred[None] | None = None
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """Return None, which closes the connection, when nobody can be told."""
+        entrance = self.entrance
+        place = None if self._behind_proxy else entrance.place(addr)
+        why = entrance.occupancy.refusal(place)
+        if why is None:
+            if self._behind_proxy:
+                waiting = _Waiting(entrance.reactor, entrance.silence)
+                return _AcceptedBehindProxy(self, waiting, None, False)
+            return _Accepted(
+                self, self.wrappedFactory.buildProtocol(addr), place, False
+            )
+        entrance.refused(why, place)
+        is_told = entrance.told < MAX_TOLD
+        if not (is_told or self._behind_proxy):
+            return None
+        return _Accepted(self, self.protocol_for(why, is_told), place, True)
+
+    def protocol_for(self, why: Refusal | None, is_told: bool) -> Any:
+        """Return what speaks with a client that is served, told, or neither."""
+        if why is None:
+            return self.wrappedFactory.buildProtocol(None)
+        return self._refusing.buildProtocol(None) if is_told else _Hangup()
+
+    def gone(self) -> None:
+        """Note that a connection has ended."""
+        if self._all_gone is not None and not self.protocols:
+            all_gone, self._all_gone = self._all_gone, None
+            all_gone.callback(None)
+
+    def close(self) -> Deferred[None]:
+        """
+        Close all connections; fires when there is none.
+
+        What was written is sent, as far as clients take it within `STOP_SECONDS`.
+        """
+        for connection in list(self.protocols):
+            connection.close()
+        if not self.protocols:
+            return succeed(None)
+        self._all_gone = Deferred()
+        timer = self.entrance.reactor.callLater(STOP_SECONDS, self._abort)
+
+        def over(_: None) -> None:
+            if timer.active():
+                timer.cancel()
+
+        return self._all_gone.addCallback(over)
+
+    def _abort(self) -> None:
+        for connection in list(self.protocols):
+            connection.transport.abortConnection()

@@ -1,0 +1,439 @@
+"""
+Connections to one upstream: kept warm, used for one request at a time.
+
+Built on the HTTP/1.1 client protocol below `twisted.web.client.Agent`, and not
+on `Agent` itself, for what a relay must know and `Agent` does not tell:
+
+- An upstream may answer before the request's body is out (401, 413). Twisted
+  pauses the connection when the reply's headers are in and waits for the
+  request to be written, which then never happens. Here such a reply is read to
+  its end, and the connection given up.
+- ``100 Continue`` from the upstream is the moment at which our client should
+  hear it.
+- A request without a body that fails on a kept connection is sent once more
+  on a new one, POST included: the upstream has closed the connection while it
+  was idle. A request with a body is not given to a connection that was idle
+  for long, since its body cannot be sent twice.
+- A reply that ends with its connection is complete only when that connection
+  was closed in order.
+- The request target is written byte for byte.
+- A header with a control character is no header (RFC 9110, 5.5): some client behind
+  us would see two in it.
+
+`HTTP11ClientProtocol` and its `Request` are imported from a private module of
+Twisted; `tests/transport/test_client.py` holds what is relied upon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from copy import copy
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.defer import CancelledError
+from twisted.internet.defer import TimeoutError as HandshakeTimeout
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionAborted,
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TimeoutError,
+    UserError,
+)
+from twisted.internet.interfaces import (
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web._newclient import (
+    Request,
+    RequestGenerationFailed,
+    RequestNotSent,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseNeverReceived,
+    _WrapperException,
+)
+from twisted.web.http import _MalformedChunkedDataError
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IBodyProducer, IResponse
+
+from regbroker.causes import Cause, Kind, Side, cause_of
+from regbroker.errors import (
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from regbroker.protocol.challenges import Challenge, parse_challenges
+from regbroker.protocol.headers import Header, connection_options
+from regbroker.protocol.origins import Origin
+from regbroker.runtime.slots import Slot, Slots
+from regbroker.transport.client_protocol import UpstreamProtocol
+from regbroker.transport.reply_headers import UnsoundHeader, check_as_they_come
+
+#: Requests that are under way at once, and those that wait for that. More would only
+#: wait in the upstream.
+MAX_BUSY_CONNECTIONS = 512
+MAX_WAITING_REQUESTS = 1024
+
+#: Idle connections kept; more would only be opened again under load.
+MAX_IDLE_CONNECTIONS = 64
+
+#: Below the idle timeouts of common balancers (60 s), so that we close first.
+IDLE_SECONDS = 50.0
+
+#: Servers close idle connections after 5 s at the earliest.
+IDLE_SECONDS_FOR_BODIES = 4.0
+
+#: Who is asked, mostly, in the words of an error.
+UPSTREAM = Side.UPSTREAM.value
+
+_log = Logger()
+
+
+class _UpstreamFactory(Factory):
+    noisy = False
+
+
+class Reply:
+    """An upstream's reply whose headers are in; the body is still to come."""
+
+    def __init__(
+        self,
+        response: IResponse,
+        connection: UpstreamProtocol,
+        parser: Any,
+        what: str,
+    ) -> None:
+        #: Who sends it, for people.
+        self.what = what
+        self.status: int = response.code
+        self.headers: Headers = response.headers
+        options = parser.connHeaders.getRawHeaders(b"Connection", ())
+        #: What its ``Connection`` header names.
+        self.connection_options = connection_options(options)
+        #: The body's length in bytes, or `twisted.web.iweb.UNKNOWN_LENGTH`.
+        self.length = response.length
+        self._response: Any = response
+        self._connection = connection
+        self._parser = parser
+
+    def with_headers(self, headers: Iterable[Header]) -> Reply:
+        """Return the same reply under other headers, all of them end to end."""
+        changed = copy(self)
+        changed.headers = Headers()
+        for name, value in headers:
+            changed.headers.addRawHeader(name, value)
+        changed.connection_options = frozenset()
+        return changed
+
+    def with_body(self, body: bytes) -> Reply:
+        """Return the same reply, whose body has been read, to be read again."""
+        changed = copy(self)
+        changed._response = _ReadResponse(body)
+        return changed
+
+    def deliver(self, protocol: Any) -> None:
+        """Send the body to a protocol, as `IResponse.deliverBody` does."""
+        self._response.deliverBody(protocol)
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first value of a header, or None."""
+        values = self.headers.getRawHeaders(name)
+        return values[0] if values else None
+
+    @property
+    def challenges(self) -> tuple[Challenge, ...]:
+        """The challenges of its ``WWW-Authenticate`` headers."""
+        found = self.headers.getRawHeaders(b"WWW-Authenticate", ())
+        return parse_challenges(value.decode("latin-1") for value in found)
+
+    @property
+    def closed_in_order(self) -> bool:
+        """Whether the connection, now gone, was closed as it should be."""
+        return self._connection.closed_in_order
+
+    def why_broken(self, reason: Failure) -> tuple[Cause, str]:
+        """Return the cause of an end before its time, and what to add for people."""
+        if self._connection.too_large:
+            return Cause.BOUND_REACHED, f": it sent {self._connection.too_large}"
+        assert reason.value is not None
+        reasons = _reasons(reason.value)
+        if any(isinstance(each, _MalformedChunkedDataError) for each in reasons):
+            return cause_of(self.what, Kind.MALFORMED), ": what it sent is not HTTP"
+        return cause_of(self.what, Kind.BROKE_OFF), ""
+
+    def abort(self) -> None:
+        """Close the connection at once; the rest of the body is not wanted."""
+        # A connection whose reply is complete may be another request's by now.
+        if self._connection._parser is self._parser:
+            self._connection.transport.abortConnection()
+
+
+class _ReadResponse:
+    """Delivers a body that has been read already."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def deliverBody(self, protocol: Any) -> None:
+        if self._body:
+            protocol.dataReceived(self._body)
+        protocol.connectionLost(Failure(ResponseDone()))
+
+
+class Connections:
+    """
+    The connections to one origin.
+
+    `clock` is an `IReactorTime`; `connect_timeout` bounds, in seconds, the TCP
+    connection and, again, the TLS handshake. `what` is who is asked, for people.
+    """
+
+    def __init__(
+        self,
+        clock: Any,
+        origin: Origin,
+        endpoint: IStreamClientEndpoint,
+        connect_timeout: float,
+        what: str = UPSTREAM,
+    ) -> None:
+        self._clock = clock
+        self._origin = origin
+        self._endpoint = endpoint
+        self._connect_timeout = connect_timeout
+        self._what = what
+        self._idle: list[UpstreamProtocol] = []
+        self._slots = Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS, what)
+        self._spills = False
+        self._sweeping: Any = None
+
+    async def request(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Iterable[Header],
+        body: IBodyProducer | None = None,
+        on_continue: Callable[[], None] | None = None,
+    ) -> Reply:
+        """
+        Send a request, and return the reply when its headers are in.
+
+        `on_continue` is called when the upstream says ``100 Continue``. Raises
+        `UpstreamUnavailable`, `UpstreamTimeout` or `UpstreamMalformed`; what
+        `body` fails with, when the body is what failed.
+        """
+        wire_headers = Headers()
+        wire_headers.addRawHeader(b"Host", self._origin.netloc.encode())
+        for name, value in headers:
+            wire_headers.addRawHeader(name, value)
+        request = Request(method, target, wire_headers, body, persistent=True)
+        max_idle = IDLE_SECONDS if body is None else IDLE_SECONDS_FOR_BODIES
+        slot = await self._slots.take()
+        try:
+            connection = self._take(max_idle) or await self._connect()
+            kept = connection.used
+            try:
+                return await _send(connection, request, on_continue, slot, self._what)
+            except _NEVER_ANSWERED as error:
+                if not kept or body is not None or was_cancelled(error):
+                    raise
+            # The place went with the connection.
+            slot = self._slots.again()
+            connection = await self._connect()
+            return await _send(connection, request, on_continue, slot, self._what)
+        except BaseException as error:
+            slot.free()
+            if not isinstance(error, Exception):
+                raise
+            raise converted_error(error, self._origin, self._what) from error
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        for connection in self._idle:
+            connection.transport.abortConnection()
+        self._idle.clear()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
+
+    def _take(self, max_idle: float) -> UpstreamProtocol | None:
+        # The one that came back last is the one that is surely still open.
+        while self._idle:
+            connection = self._idle.pop()
+            age = self._clock.seconds() - connection.idle_since
+            if connection.state == "QUIESCENT" and age <= max_idle:
+                return connection
+            connection.transport.loseConnection()
+        return None
+
+    async def _connect(self) -> UpstreamProtocol:
+        connection: Any = await self._endpoint.connect(
+            _UpstreamFactory.forProtocol(
+                lambda: UpstreamProtocol(self._put, self._note_spilling, self._clock)
+            )
+        )
+        if self._origin.scheme == "http":
+            connection.handshakeCompleted()
+        else:
+            try:
+                await connection.secured.addTimeout(self._connect_timeout, self._clock)
+            except BaseException:
+                connection.transport.abortConnection()
+                raise
+        checked: UpstreamProtocol = connection
+        return checked
+
+    def _note_spilling(self) -> None:
+        if not self._spills:
+            self._spills = True
+            _log.warn(
+                "{what}, {origin}: it sends bytes after its replies that are no part "
+                "of them; its connections are not kept after HEAD, 204 and 304",
+                what=self._what,
+                origin=str(self._origin),
+            )
+
+    def _put(self, connection: UpstreamProtocol) -> None:
+        connection.free()
+        if connection.spills or (self._spills and connection.was_bodiless):
+            # What comes next on it may belong to what was before.
+            connection.transport.abortConnection()
+            return
+        connection.idle_since = self._clock.seconds()
+        self._idle.append(connection)
+        if len(self._idle) > MAX_IDLE_CONNECTIONS:
+            self._idle.pop(0).transport.loseConnection()
+        if self._sweeping is None:
+            self._sweeping = self._clock.callLater(IDLE_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeping = None
+        now = self._clock.seconds()
+        old = [c for c in self._idle if now - c.idle_since >= IDLE_SECONDS]
+        self._idle = [c for c in self._idle if c not in old and c.state == "QUIESCENT"]
+        for connection in old:
+            connection.transport.loseConnection()
+        if self._idle:
+            self._sweeping = self._clock.callLater(IDLE_SECONDS / 2, self._sweep)
+
+
+#: The request got no byte of an answer.
+_NEVER_ANSWERED = (RequestNotSent, RequestTransmissionFailed, ResponseNeverReceived)
+
+
+async def _send(
+    connection: UpstreamProtocol,
+    request: Request,
+    on_continue: Callable[[], None] | None,
+    slot: Slot,
+    what: str,
+) -> Reply:
+    connection.begin(on_continue, slot)
+    answered = connection.request(request)
+    parser: Any = connection._parser
+    connection.bound_headers()
+    if parser is not None:
+        check_as_they_come(parser)
+    try:
+        response = await answered
+    except Exception as error:
+        if not connection.too_large:
+            raise
+        raise UpstreamMalformed(
+            f"{what} sent {connection.too_large}", cause=Cause.BOUND_REACHED
+        ) from error
+    return Reply(response, connection, parser, what)
+
+
+def _reasons(error: BaseException) -> list[BaseException]:
+    """Return the errors that Twisted's client has wrapped into `error`."""
+    if not isinstance(error, _WrapperException):
+        return [error]
+    return [
+        inner
+        for failure in error.reasons
+        for inner in _reasons(getattr(failure, "value", failure))
+    ]
+
+
+def was_cancelled(error: BaseException) -> bool:
+    """Tell whether a request ended because nobody wanted its answer any more."""
+    cancelled = CancelledError | ConnectingCancelledError
+    return any(isinstance(reason, cancelled) for reason in _reasons(error))
+
+
+def _in_words(reason: BaseException, host: str) -> str:
+    """Return what has happened, for the log; what is rare keeps Twisted's words."""
+    if isinstance(reason, ConnectionDone):
+        return "it closed the connection before its answer was complete"
+    if isinstance(reason, ConnectionLost | ConnectionAborted):
+        return "the connection broke off before the answer was complete"
+    if isinstance(reason, DNSLookupError):
+        return f"no address for {host} is found"
+    if isinstance(reason, ConnectionRefusedError):
+        return "it refuses connections"
+    if isinstance(reason, TimeoutError):
+        return "no connection in time"
+    if isinstance(reason, HandshakeTimeout):
+        return "no TLS handshake in time"
+    if isinstance(reason, SSL.Error):
+        stack = reason.args[0] if reason.args else ()
+        told = [str(entry[-1]) for entry in stack if isinstance(entry, tuple)]
+        return f"no trusted TLS connection: {', '.join(told) or 'TLS ended early'}"
+    return f"{type(reason).__name__}: {reason}"
+
+
+def converted_error(
+    error: Exception, origin: Origin, what: str = UPSTREAM
+) -> Exception:
+    """
+    Return what a failed request becomes: an `UpstreamError`, mostly.
+
+    `what` is who was asked, for people. The log gets the details, the client a
+    sentence. What is no failure of the upstream's (a cancellation, a client that
+    went away) comes back as it is.
+    """
+    reasons = _reasons(error)
+    first = reasons[0] if reasons else error
+    if isinstance(error, UpstreamError | CancelledError) or was_cancelled(error):
+        return error if isinstance(error, UpstreamError) else CancelledError()
+    if isinstance(error, RequestGenerationFailed):
+        return first if isinstance(first, Exception) else error
+    # Of a failed connection there may be several, one for each address.
+    words = dict.fromkeys(_in_words(reason, origin.host) for reason in reasons)
+    _log.warn(
+        "{what}, {origin}: {reason}",
+        what=what,
+        origin=str(origin),
+        reason=", ".join(words),
+    )
+    if any(isinstance(reason, UnsoundHeader) for reason in reasons):
+        return UpstreamMalformed(
+            f"what {what} answered has a control character in a header",
+            cause=cause_of(what, Kind.MALFORMED),
+        )
+    unreachable, idle = cause_of(what, Kind.UNREACHABLE), cause_of(what, Kind.IDLE)
+    if any(isinstance(reason, SSL.Error) for reason in reasons):
+        return UpstreamUnavailable(
+            f"no trusted TLS connection to {what} can be made", cause=unreachable
+        )
+    if any(isinstance(reason, TimeoutError | HandshakeTimeout) for reason in reasons):
+        return UpstreamTimeout(f"{what} cannot be reached in time", cause=idle)
+    if isinstance(error, ConnectError | DNSLookupError | UserError | OSError):
+        return UpstreamUnavailable(f"{what} cannot be reached", cause=unreachable)
+    ended = ConnectionLost | ConnectionDone | ConnectionAborted
+    if any(isinstance(reason, ended) for reason in reasons):
+        return UpstreamUnavailable(
+            f"{what} closed the connection without an answer",
+            cause=cause_of(what, Kind.BROKE_OFF),
+        )
+    return UpstreamMalformed(
+        f"what {what} answered is not HTTP", cause=cause_of(what, Kind.MALFORMED)
+    )

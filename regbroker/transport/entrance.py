@@ -1,0 +1,142 @@
+"""
+How many clients are connected, and what is said of those that there is no room for.
+
+The log says at once that a connection is refused, and then once in a minute how many
+were.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from regbroker.errors import TooManyConnections
+from regbroker.protocol.addresses import place_of
+from regbroker.protocol.headers import Network, is_trusted
+from regbroker.transport.connection_limits import (
+    ConnectionLimits,
+    Occupancy,
+    Refusal,
+    Refusals,
+    connection_limits,
+    most_connections,
+)
+from regbroker.transport.pace import DEFAULT_CLIENT_TIMEOUT, Pace
+from regbroker.transport.replies import send_error
+from regbroker.transport.server import StreamingSite
+
+#: Clients that are told at the same time that there are too many; out of the reserve
+#: of file descriptors.
+MAX_TOLD = 32
+
+#: They have this long, in seconds, for the handshake, and again for a request.
+TOLD_SECONDS = 5.0
+
+#: How often the log tells of refusals.
+TELL_SECONDS = 60.0
+
+_log = Logger()
+
+
+class _Refusing(Resource):
+    """Answers every request with 503."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> int:
+        send_error(request, TooManyConnections("too many connections; come again soon"))
+        return NOT_DONE_YET
+
+
+class Entrance:
+    """
+    The connections of all listeners, counted together.
+
+    `reactor` is the clock, too. Connections from one of the `trusted` proxies bring
+    many clients, and are counted in the total alone.
+    """
+
+    def __init__(
+        self,
+        limits: ConnectionLimits,
+        trusted: Iterable[Network],
+        reactor: Any,
+        silence: float = DEFAULT_CLIENT_TIMEOUT,
+    ) -> None:
+        self.occupancy = Occupancy(limits)
+        self.refusing_site = StreamingSite(
+            _Refusing(), pace=Pace(silence=TOLD_SECONDS), reactor=reactor
+        )
+        #: How long a proxy has to say for whom it connects.
+        self.silence = silence
+        self.told = 0
+        self.reactor = reactor
+        self._trusted = tuple(trusted)
+        self._refusals = Refusals()
+        self._telling: Any = None
+
+    def place(self, peer: Any) -> str | None:
+        """Return what a peer is counted by; None for a proxy, or no host at all."""
+        host = getattr(peer, "host", None)
+        if not isinstance(host, str) or is_trusted(host, self._trusted):
+            return None
+        return place_of(host)
+
+    def refused(self, why: Refusal, place: str | None) -> None:
+        """Note that a connection is refused; the log tells of the first one at once."""
+        self._refusals.note(why, place)
+        if self._telling is None:
+            self._tell()
+
+    def stop(self) -> None:
+        """Tell of what was refused and is not told yet."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+            if self._refusals:
+                self._write()
+
+    def _tell(self) -> None:
+        self._telling = None
+        if self._refusals:
+            self._write()
+            self._telling = self.reactor.callLater(TELL_SECONDS, self._tell)
+
+    def _write(self) -> None:
+        _log.warn(
+            "refused connections: {refused}",
+            refused=self._refusals.take(self.occupancy.limits),
+        )
+
+
+def build_entrance(
+    reactor: Any,
+    trusted: Iterable[Network],
+    silence: float,
+    total: int | None = None,
+    per_address: int | None = None,
+) -> Entrance:
+    """
+    Return the entrance that this machine allows for.
+
+    `total` and `per_address` are the numbers of connections that the operator has
+    written; the others are as for `Entrance`.
+    """
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    descriptors = None if files == resource.RLIM_INFINITY else files
+    limits = connection_limits(descriptors, total, per_address)
+    if descriptors is not None and limits.total > most_connections(descriptors):
+        _log.warn(
+            "[regbroker] max-connections: {total} is more than {most}, for which the "
+            "{files} files are enough that this process may open; raise that limit "
+            "(LimitNOFILE in systemd)",
+            total=limits.total,
+            most=most_connections(descriptors),
+            files=descriptors,
+        )
+    return Entrance(limits, trusted, reactor, silence)

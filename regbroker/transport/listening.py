@@ -1,0 +1,162 @@
+"""
+Listening: one service for each line of ``listen``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.protocols.haproxy import proxyEndpoint
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from regbroker.errors import StateError
+from regbroker.protocol.headers import Network, is_trusted
+from regbroker.transport.accepting import AcceptingFactory
+from regbroker.transport.entrance import Entrance
+from regbroker.transport.listeners import Listener
+from regbroker.transport.server import StreamingSite
+
+_log = Logger()
+
+
+class ListeningService(Service):
+    """
+    Listens on one endpoint.
+
+    `port` is the listening port once the service has started. Raises
+    `StateError` when the endpoint is taken or not allowed.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        listener: Listener,
+        site: StreamingSite,
+        options: Any,
+        trusted_proxies: Iterable[Network] = (),
+        entrance: Entrance | None = None,
+    ) -> None:
+        self.setName(f"listen {listener.text}")
+        self.port: IListeningPort | None = None
+        self._listener = listener
+        self._trusted_proxies = trusted_proxies
+        self._reactor = reactor
+        self._factory: Any = _with_tls(listener, options, site)
+        if entrance is not None:
+            self._factory = AcceptingFactory(
+                entrance,
+                self._factory,
+                _with_tls(listener, options, entrance.refusing_site),
+                listener.proxy_protocol,
+            )
+
+    @property
+    def url(self) -> str:
+        """Where this listener can be reached from this machine."""
+        assert self.port is not None
+        address: Any = self.port.getHost()
+        scheme = "https" if self._listener.tls else "http"
+        if not hasattr(address, "port"):
+            return str(address)
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        return f"{scheme}://{host}:{address.port}"
+
+    def privilegedStartService(self) -> None:
+        """Listen before privileges are dropped."""
+        super().privilegedStartService()
+        self._listen()
+
+    def startService(self) -> None:
+        """Listen, unless that was done with privileges."""
+        super().startService()
+        if self.port is None:
+            self._listen()
+
+    def stopService(self) -> Any:
+        """Stop listening, and close the connections; fires when they are closed."""
+        super().stopService()
+        port, self.port = self.port, None
+        waiting: list[Deferred[Any]] = []
+        if port is not None:
+            waiting.append(maybeDeferred(port.stopListening))
+        if isinstance(self._factory, AcceptingFactory):
+            waiting.append(self._factory.close())
+        return DeferredList(waiting)
+
+    def _listen(self) -> None:
+        failures: list[Failure] = []
+        try:
+            endpoint = serverFromString(self._reactor, self._listener.endpoint)
+            if self._listener.proxy_protocol:
+                # The PROXY line comes before everything, TLS included.
+                endpoint = proxyEndpoint(
+                    _TrustedEndpoint(endpoint, self._trusted_proxies)
+                )
+            endpoint.listen(self._factory).addCallbacks(self._opened, failures.append)
+        except Exception as error:
+            failures.append(Failure(error))
+        if failures:
+            problem = failures[0].value
+            reason = str(problem)
+            if isinstance(problem, CannotListenError):
+                # gaierror counts its errors apart from errno.
+                cause = problem.socketError
+                reason = getattr(cause, "strerror", None) or str(cause)
+            raise StateError(
+                f"[regbroker] listen: cannot listen on {self._listener.text}: {reason}"
+            )
+
+    def _opened(self, port: IListeningPort) -> None:
+        self.port = port
+        _log.info("listening on {url}", url=self.url)
+
+
+def _with_tls(listener: Listener, options: Any, site: StreamingSite) -> Any:
+    return TLSMemoryBIOFactory(options, False, site) if listener.tls else site
+
+
+class _TrustedPeers(WrappingFactory):
+    """Hangs up on peers outside some networks, before they can say anything."""
+
+    def __init__(self, factory: Factory, trusted: Iterable[Network]) -> None:
+        super().__init__(factory)
+        self._trusted = tuple(trusted)
+
+    def buildProtocol(  # type: ignore[override]
+        self, addr: Any
+    ) -> ProtocolWrapper | None:
+        """Return None, which closes the connection, for a stranger."""
+        host = getattr(addr, "host", None)
+        if host is not None and not is_trusted(host, self._trusted):
+            _log.warn(
+                "refused {host} on a proxy: listener; it is not in trusted-proxies",
+                host=host,
+            )
+            return None
+        return super().buildProtocol(addr)
+
+
+@implementer(IStreamServerEndpoint)
+class _TrustedEndpoint:
+    """Listens as another endpoint does, for trusted peers alone."""
+
+    def __init__(
+        self, endpoint: IStreamServerEndpoint, trusted: Iterable[Network]
+    ) -> None:
+        self._endpoint = endpoint
+        self._trusted = trusted
+
+    def listen(self, factory: Any) -> Any:
+        """Listen; what a PROXY line says is believed from trusted peers only."""
+        return self._endpoint.listen(_TrustedPeers(factory, self._trusted))

@@ -1,0 +1,49 @@
+"""
+What regbroker itself says: JSON documents and errors, rendered in one place.
+
+Every reply carries ``Docker-Distribution-Api-Version``, as docker's clients
+expect of anything that calls itself a registry.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.web.server import Request
+
+from regbroker.errors import HTTPError
+from regbroker.transport.strict_channel import reason_phrase
+
+API_VERSION = (b"Docker-Distribution-Api-Version", b"registry/2.0")
+SERVER = b"regbroker"
+
+
+def set_status(request: Request, status: int) -> None:
+    """Set the status line and the headers that every reply carries."""
+    request.setResponseCode(status, reason_phrase(status))
+    request.responseHeaders.setRawHeaders(b"Server", [SERVER])
+    request.responseHeaders.setRawHeaders(API_VERSION[0], [API_VERSION[1]])
+    request.defaultContentType = None
+
+
+def send_bytes(request: Request, status: int, content_type: bytes, body: bytes) -> None:
+    """Send a whole reply with a body of known length."""
+    set_status(request, status)
+    request.responseHeaders.setRawHeaders(b"Content-Type", [content_type])
+    request.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
+    request.write(body)
+    request.finish()
+
+
+def send_json(request: Request, document: Any, status: int = 200) -> None:
+    """Send a JSON document."""
+    body = json.dumps(document).encode() + b"\n"
+    send_bytes(request, status, b"application/json", body)
+
+
+def send_error(request: Request, error: HTTPError) -> None:
+    """Send an error as an OCI document: the one place where errors become replies."""
+    for name, value in error.headers:
+        request.responseHeaders.addRawHeader(name, value)
+    send_bytes(request, error.status, b"application/json", error.body())

@@ -1,0 +1,315 @@
+"""
+A `twisted.web` site whose requests are handed over when their headers are in.
+
+Twisted's own `Site` gives a request to its resource after the whole body has
+arrived, spooled to disk. Here the resource is rendered at once, and
+`request_body` is what it reads from: with backpressure, and with
+``100 Continue`` sent only when somebody starts to read.
+
+Facts that shape this module (RFC 9110, RFC 9112):
+
+- A client that sent ``Expect: 100-continue`` holds its body back until it sees
+  100 or a final status (9110, 10.1.1).
+- A reply may be finished before the request's body has arrived. What is left
+  of the body must then be read and thrown away, or the connection closed; a
+  close with unread bytes makes the kernel reset the connection, and the
+  client may lose the reply (9112, 9.6). So: read on, within bounds.
+
+The same resources work in a plain `twisted.web.server.Site`; `request_body`
+then reads what Twisted has spooled.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+from twisted.web.server import Request, Site
+
+from regbroker.causes import Cause
+from regbroker.errors import BodyTooSlow, HTTPError
+from regbroker.protocol.headers import connection_options
+from regbroker.transport.body_watch import BodyWatch
+from regbroker.transport.malformed import OUTCOME, MalformedRequests
+from regbroker.transport.pace import Pace
+from regbroker.transport.request_bodies import ClientGone, StreamedBody
+from regbroker.transport.strict_channel import StrictChannel
+
+#: What is read and thrown away of a body that nobody wanted, so that the
+#: connection can be kept for the next request.
+MAX_DRAIN_BYTES = 1024 * 1024
+DRAIN_SECONDS = 5.0
+
+#: A reply that is made here is written at once. A client that is slow to read the
+#: rest is not idle: it has so many times as long.
+READING_SILENCES = 15
+
+#: A client that sends a byte now and then is not waited for longer than this.
+HEADER_SECONDS = 60.0
+
+DEFAULT_PACE = Pace()
+
+_ABSOLUTE_TARGET = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE)
+
+_TLS_HANDSHAKE = b"\x16\x03"
+
+
+class StreamingRequest(Request):
+    """A request that is processed as soon as its headers are in."""
+
+    channel: Any
+    body: StreamedBody
+
+    def gotLength(self, length: int | None) -> None:
+        """Start processing; `length` is None for a chunked body."""
+        self.content = None
+        self.body = StreamedBody(self.channel, length)
+        self._channel_of_body = self.channel
+        expect = self.requestHeaders.getRawHeaders(b"Expect", [b""])[0]
+        # Taken out, so that the channel does not answer it before anybody has
+        # looked at the request, and because it is not for the next hop.
+        self.requestHeaders.removeHeader(b"Expect")
+        if not self.body.complete:
+            self.body.expects_continue = expect.lower() == b"100-continue"
+            self.channel.watch(self.body)
+            self._begin(*self.channel.request_line())
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        self.body.received(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Note the end of the body; without a body, start processing."""
+        if self.body.length == 0:
+            self._begin(command, path, version)
+        else:
+            # After an early reply the request has let go of its channel.
+            channel = self._channel_of_body
+            self.body.finished()
+            channel.body_finished(self)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Fail the body and everybody who waits for this request's end."""
+        # A client may leave before its headers are in.
+        if hasattr(self, "body"):
+            gone, error = ClientGone(), reason.value
+            if isinstance(error, HTTPError):
+                # It broke HTTP in the middle, and is told so by the channel.
+                gone = ClientGone(
+                    OUTCOME + error.message, Cause.CLIENT_MALFORMED, error.status
+                )
+            reason = Failure(gone)
+            self.body.failed(reason)
+        super().connectionLost(reason)
+
+    def _begin(self, method: bytes, uri: bytes, version: bytes) -> None:
+        absolute = _ABSOLUTE_TARGET.fullmatch(uri)
+        if absolute is not None:
+            # RFC 9112, 3.2.2: what the target names counts, not the Host header.
+            self.requestHeaders.setRawHeaders(b"Host", [absolute[1]])
+            uri = absolute[2] or b"/"
+        elif uri == b"*":
+            # Twisted would answer this one itself, and not in JSON.
+            uri = b"/*"
+        self.method, self.uri, self.clientproto = method, uri, version
+        self.path = uri.split(b"?", 1)[0]
+        # Resources parse what they need of the query and of forms, from bytes.
+        self.args = {}
+        self.process()
+
+
+class StreamingChannel(StrictChannel):
+    """
+    The server's side of one connection: HTTP/1.1 and nothing else.
+
+    Adds to `StrictChannel` patience with bodies that nobody wanted.
+    """
+
+    requests: list[StreamingRequest]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first_bytes = True
+        self._headers_since: float | None = None
+        self._unfinished: StreamingRequest | None = None
+        self._draining: IDelayedCall | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        """Parse; hang up on a client that speaks TLS where there is none."""
+        if self._first_bytes:
+            self._first_bytes = False
+            if data.startswith(_TLS_HANDSHAKE) and not self.isSecure():
+                # It has no line end, and both sides would wait for ever:
+                # podman and skopeo try TLS first, also when told not to.
+                self.hang_up("TLS, on a port that has none")
+                return
+        if self.line_mode and not self.is_ending and self._headers_take_too_long():
+            self.hang_up(f"the headers have no end after {HEADER_SECONDS:g} s")
+            return
+        super().dataReceived(data)
+
+    def _headers_take_too_long(self) -> bool:
+        now = cast(Any, self).factory.reactor.seconds()
+        if self._headers_since is None:
+            self._headers_since = now
+        return bool(now - self._headers_since > HEADER_SECONDS)
+
+    def allHeadersReceived(self) -> None:
+        """Hand the request over; its headers came in time."""
+        self._headers_since = None
+        super().allHeadersReceived()
+
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        """Tell whether the client wants to go on: all of its headers are read."""
+        given = request.requestHeaders.getRawHeaders(b"Connection", ())
+        if version == b"HTTP/1.1" and b"close" not in connection_options(given):
+            return True
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
+
+    def resumeProducing(self) -> None:
+        """Go on writing: the client has read, and may ask for something else."""
+        super().resumeProducing()
+        if self.timeOut is not None and not self._handlingRequest:
+            self.setTimeout(cast(Any, self).factory.pace.silence)
+
+    # What bodies ask for.
+
+    def request_line(self) -> tuple[bytes, bytes, bytes]:
+        """Return method, target and version of the request being read."""
+        return self._command, self._path, self._version
+
+    def watch(self, body: StreamedBody) -> None:
+        """See to it that a body does not take for ever; in place of the timeout."""
+        self.setTimeout(None)
+        site = cast(Any, self).factory
+
+        def give_up(error: BodyTooSlow) -> None:
+            self.persistent = 0
+            body.failed(Failure(error))
+
+        body.watch = BodyWatch(site.reactor, site.pace, give_up)
+        body.start_watching()
+
+    def pause_reading(self) -> None:
+        """Stop reading; a client is not timed out while we do not read."""
+        cast(IPushProducer, self.transport).pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        cast(IPushProducer, self.transport).resumeProducing()
+
+    def send_continue(self) -> None:
+        """Write the interim reply that asks for the body."""
+        cast(Any, self.transport).write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    # Replies that are out before the body is in.
+
+    def writeHeaders(
+        self, version: bytes, code: bytes, reason: bytes, headers: Headers
+    ) -> None:
+        """Announce the end of the connection when the body is too much to drain."""
+        if self.requests and not self._can_drain(self.requests[0].body):
+            self.persistent = 0
+            headers.setRawHeaders(b"Connection", [b"close"])
+        elif b"close" in connection_options(headers.getRawHeaders(b"Connection", ())):
+            # Who has said so in a reply does so.
+            self.persistent = 0
+        super().writeHeaders(version, code, reason, headers)
+
+    def requestDone(self, request: StreamingRequest) -> None:
+        """Go on to the next request once this one's body is out of the way."""
+        if request.body.complete:
+            self._go_on(request)
+            return
+        request.body.discard()
+        if not self.persistent:
+            # As the reply has announced.
+            self.loseConnection()
+            return
+        self._unfinished = request
+        self._drained = 0
+        self._draining = self.callLater(DRAIN_SECONDS, self._end_draining)
+
+    def _go_on(self, request: StreamingRequest) -> None:
+        # While a body comes it is watched, and the timeout is off: it is to be on
+        # again, for the next request must come in time.
+        self._savedTimeOut = cast(Any, self).factory.pace.silence
+        if self._waitingForTransport:
+            self._savedTimeOut *= READING_SILENCES
+        super().requestDone(request)
+        if self._waitingForTransport and not self._handlingRequest:
+            # Twisted stops reading only when a reply does not fit while none is
+            # being made; pipelined requests that are answered at once would
+            # fill the memory of a client's connection that is not read.
+            self._networkProducer.pauseProducing()
+
+    def body_finished(self, request: StreamingRequest) -> None:
+        """Go on, if the reply to `request` went out before its body was in."""
+        if self._unfinished is request:
+            self._unfinished = None
+            self._stop_draining()
+            self._go_on(request)
+
+    def _can_drain(self, body: StreamedBody) -> bool:
+        missing = body.bytes_missing
+        if body.expects_continue:
+            # The client may now send the body or not, and nobody can tell.
+            return missing == 0
+        return missing is not None and missing <= MAX_DRAIN_BYTES
+
+    def _end_draining(self) -> None:
+        self._draining = None
+        self.loseConnection()
+
+    def _stop_draining(self) -> None:
+        if self._draining is not None:
+            self._draining.cancel()
+            self._draining = None
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Count what is being drained."""
+        if self._draining is not None:
+            self._drained += len(data)
+            if self._drained > MAX_DRAIN_BYTES:
+                self._stop_draining()
+                self.loseConnection()
+        super().rawDataReceived(data)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """Tell the requests, and forget the timers."""
+        self._stop_draining()
+        super().connectionLost(reason)
+
+
+class StreamingSite(Site):
+    """A `Site` of streaming requests that speaks HTTP/1.1 alone, at this `pace`."""
+
+    noisy = False
+    protocol = StreamingChannel  # type: ignore[assignment]
+    requestFactory = StreamingRequest
+
+    def __init__(
+        self,
+        resource: Any,
+        pace: Pace = DEFAULT_PACE,
+        reactor: Any = None,
+    ) -> None:
+        super().__init__(resource, timeout=pace.silence, reactor=reactor)
+        self.pace = pace
+        self.malformed = MalformedRequests(cast(Any, self).reactor)
+
+    def stopFactory(self) -> None:
+        """Tell what is still to be told."""
+        self.malformed.stop()
+        super().stopFactory()
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Offer HTTP/1.1 alone in ALPN: Twisted's HTTP/2 is ten times slower."""
+        return [b"http/1.1"]
+
+    def log(self, request: Any) -> None:
+        """Write no access log here; `regbroker.events` does."""

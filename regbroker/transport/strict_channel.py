@@ -1,0 +1,223 @@
+"""
+The parsing side of one connection: what is no HTTP/1.1 is refused, told and ended.
+
+Facts that shape this module (RFC 9112):
+
+- What two parsers may read in two ways is refused, and so is whatever comes after it
+  on that connection (11.1, 11.2).
+- A folded header may be refused or unfolded (5.2). Whoever does not know folding sees
+  another header in it.
+- Transfer-Encoding in a request of HTTP/1.0 means faulty framing (6.1).
+
+The reply is an OCI document like any other, and the end of the stream goes out with it
+(`regbroker.transport.lingering`). No resource sees such a request, so
+`regbroker.transport.malformed` tells of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, cast
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+
+from regbroker.errors import BadRequest, HeadersTooLarge, HTTPError
+from regbroker.protocol.fields import is_sound, problem_with_request, shown
+from regbroker.protocol.headers import raw_headers
+from regbroker.transport.chunks import StrictChunks
+from regbroker.transport.lingering import LingeringClose
+
+#: Request line and headers together. Cloud registries issue bearer tokens of
+#: 16 KiB, and a token request may name dozens of scopes in its query.
+MAX_HEADERS_BYTES = 64 * 1024
+
+#: Headers of one request; browsers and registry clients send fewer than 30.
+MAX_HEADERS = 100
+
+#: More would be a body beyond 2**63 bytes.
+MAX_LENGTH_DIGITS = 18
+
+
+class StrictChannel(HTTPChannel):
+    """
+    Twisted's channel with bounds that fit registries, and refusals as OCI JSON.
+
+    Its factory has `malformed`, a `regbroker.transport.malformed.MalformedRequests`.
+    """
+
+    MAX_LENGTH = MAX_HEADERS_BYTES
+    totalHeadersSize = MAX_HEADERS_BYTES
+    maxHeaders = MAX_HEADERS
+
+    requests: list[Any]
+    callLater: Callable[..., IDelayedCall]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._refused = False
+        self._closing: LingeringClose | None = None
+        #: What will be wrong if Twisted, which does not say it, refuses the next bytes.
+        self._wrong = ""
+
+    # The end.
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the end of the stream has been sent: nothing is parsed any more."""
+        return self._closing is not None
+
+    def loseConnection(self) -> None:
+        """Send the end of the stream after what is written; close a little later."""
+        if self._closing is None and self.transport is not None:
+            self.setTimeout(None)
+            cast(Any, self)._networkProducer.unregisterProducer()
+            self._closing = LingeringClose(self.transport, self.callLater)
+
+    def hang_up(self, reason: str) -> None:
+        """Break the connection without an answer, and tell the operator why."""
+        self._tell(reason)
+        cast(Any, self.transport).abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Parse, or throw away what comes after the end."""
+        if self._closing is not None:
+            self._closing.received(len(data))
+        else:
+            super().dataReceived(data)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Take a part of a body; what follows the end in the same bytes is lost."""
+        if self._closing is not None:
+            self._closing.received(len(data))
+            return
+        self._wrong = "its body is not in the chunks of HTTP/1.1"
+        super().rawDataReceived(data)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """Forget the timers."""
+        if self._closing is not None:
+            self._closing.stop()
+        super().connectionLost(reason)
+
+    # What is parsed.
+
+    def lineReceived(self, line: bytes) -> None:
+        """Take the request line or a header; one that is folded is refused."""
+        if self._closing is not None:
+            return
+        if not hasattr(self, "_command"):
+            self._wrong = "the request line is not 'METHOD TARGET HTTP/1.1'"
+        elif line[:1] in (b" ", b"\t"):
+            self._wrong = "a header is folded into several lines"
+            self._respondToBadRequestAndDisconnect()
+            return
+        elif not is_sound(line):
+            name = shown(line.partition(b":")[0])
+            self._wrong = f"the header {name} has a control character"
+            self._respondToBadRequestAndDisconnect()
+            return
+        else:
+            self._wrong = "a header is not 'NAME: VALUE'"
+        super().lineReceived(line)
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        self._wrong = "its headers do not agree on where the body ends"
+        if header == b"Transfer-Encoding":
+            # RFC 9112, 6.1: before HTTP/1.1 nobody knows it, and "identity" is no more.
+            if data.lower() != b"chunked" or self._version != b"HTTP/1.1":
+                return bool(self._failChooseTransferDecoder())
+        elif header == b"Content-Length" and len(data) > MAX_LENGTH_DIGITS:
+            # Python refuses to make numbers of thousands of digits.
+            return bool(self._failChooseTransferDecoder())
+        good = bool(super()._maybeChooseTransferDecoder(header, data))
+        if good and header == b"Transfer-Encoding":
+            self._transferDecoder = StrictChunks(
+                self.requests[-1].handleContentChunk, self._finishRequestBody
+            )
+        return good
+
+    def allHeadersReceived(self) -> None:
+        """Begin a request whose headers make sense together."""
+        problem = problem_with_request(raw_headers(self.requests[-1].requestHeaders))
+        if problem is not None:
+            self._refuse(BadRequest(problem))
+            return
+        super().allHeadersReceived()
+
+    def allContentReceived(self) -> None:
+        """Note the end of a request, unless its headers were refused."""
+        if not self._refused:
+            super().allContentReceived()
+
+    # What is refused.
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Refuse a request line or header that does not fit."""
+        self._refuse(HeadersTooLarge(_too_large_message()))
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        if (
+            self._receivedHeaderSize > self.totalHeadersSize
+            or self._receivedHeaderCount > self.maxHeaders
+        ):
+            self._refuse(HeadersTooLarge(_too_large_message()))
+        else:
+            self._refuse(BadRequest(f"this is no well-formed request: {self._wrong}"))
+
+    def _refuse(self, error: HTTPError) -> None:
+        if self._refused:
+            return
+        self._refused = True
+        started = any(request.startedWriting for request in self.requests)
+        requests, self.requests = self.requests, []
+        if not any(hasattr(request, "body") for request in requests):
+            # Else the request itself has an event.
+            self._tell(error.message, 0 if started else error.status)
+        for request in requests:
+            if hasattr(request, "body"):
+                request.connectionLost(Failure(error))
+        transport = cast(Any, self.transport)
+        if started:
+            # A second status line would be read as part of the first reply.
+            transport.abortConnection()
+            return
+        body = error.body()
+        head = (
+            b"HTTP/1.1 %d %b\r\n"
+            % (error.status, reason_phrase(error.status))
+            + b"Content-Type: application/json\r\n"
+            b"Docker-Distribution-Api-Version: registry/2.0\r\n"
+            b"Connection: close\r\n"
+            b"Content-Length: %d\r\n\r\n" % len(body)
+        )
+        asked = getattr(self, "_command", b"")
+        transport.write(head if asked == b"HEAD" else head + body)
+        self.setRawMode()
+        self.loseConnection()
+
+    def _tell(self, reason: str, status: int = 0) -> None:
+        """Tell the operator of what never becomes a request."""
+        peer = getattr(cast(Any, self.transport).getPeer(), "host", "-")
+        method = getattr(self, "_command", b"").decode("latin-1")
+        target = getattr(self, "_path", b"").decode("latin-1")
+        # A whole URL may have a password in it.
+        path = target.partition("?")[0] if target.startswith("/") else ""
+        cast(Any, self).factory.malformed.tell(peer, reason, status, method, path)
+
+
+def reason_phrase(status: int) -> bytes:
+    """Return the standard reason phrase of a status, or nothing."""
+    try:
+        return HTTPStatus(status).phrase.encode()
+    except ValueError:
+        return b""
+
+
+def _too_large_message() -> str:
+    return (
+        f"the request line and headers exceed {MAX_HEADERS_BYTES} bytes "
+        f"or {MAX_HEADERS} headers"
+    )

@@ -1,0 +1,1 @@
+"""One registry behind regbroker: its connections, its tokens, our account there."""

@@ -1,0 +1,101 @@
+"""
+Attempts: requests to an upstream that rests when they fail.
+
+How one ends is noted, and told to the operator, in one place: for registries and
+for token services. That a client's request fails may be its own fault: some servers
+close the connection on a User-Agent that they do not like. So before all others go
+elsewhere for it, a request of our own looks whether the upstream answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from regbroker.errors import HTTPError, TooManyRequests
+from regbroker.upstream.circuit_breaker import Rests, parse_retry_after
+
+_log = Logger()
+
+
+class Attempt:
+    """
+    One request that is made now.
+
+    `what` is who is asked, for people; `rests` are its rests, and `who` the account
+    that it sees (`regbroker.upstream.circuit_breaker.Rests`). `check` asks the same
+    server for something of our own; raises `HTTPError` when that fails, too. `clock` is
+    the reactor; `now` returns seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        rests: Rests,
+        who: str,
+        check: Callable[[], Coroutine[Any, Any, object]],
+        clock: Any,
+        now: Callable[[], float],
+    ) -> None:
+        self._what = what
+        self._rests = rests
+        self._who = who
+        self._check = check
+        self._clock = clock
+        self._now = now
+        self._started: float = clock.seconds()
+
+    def answered(self) -> None:
+        """Note an answer, whatever it says."""
+        if self._rests.succeeded(self._who, self._started):
+            _log.info("{what}: answers again", what=self._what)
+
+    def given_up(self) -> None:
+        """Note that nobody will know how it ends: the client has left, say."""
+        self._rests.given_up(self._who, self._started)
+
+    def failed(self, failure: HTTPError, is_own: bool = False) -> None:
+        """
+        Note a failure; with it begins a rest, unless there is one already.
+
+        `is_own` says that it is about this account alone, as a limit (429) is. Else
+        it is checked before it counts.
+        """
+        if is_own or failure.status == TooManyRequests.status:
+            self._note(failure, is_own)
+        else:
+            checking = Deferred.fromCoroutine(self._checked(failure))
+            checking.addErrback(lambda reason: _log.failure("", reason))
+
+    async def _checked(self, failure: HTTPError) -> None:
+        """Note a failure if a request of our own fails as well."""
+        started = self._clock.seconds()
+        try:
+            await self._check()
+        except TooManyRequests:
+            # It answers, and not to us.
+            self.given_up()
+        except HTTPError:
+            self._note(failure, is_own=False)
+        except CancelledError:
+            self.given_up()
+        else:
+            self._started = max(self._started, started)
+            self.answered()
+
+    def _note(self, failure: HTTPError, is_own: bool) -> None:
+        told = parse_retry_after(failure.header(b"Retry-After"), self._now())
+        seconds = self._rests.failed(
+            self._who, failure.status, told, self._started, is_own
+        )
+        if seconds is not None:
+            _log.warn(
+                "{what}: {status}, {problem}; resting for {seconds:g} s",
+                what=self._what,
+                status=failure.status,
+                problem=failure.message,
+                seconds=seconds,
+            )

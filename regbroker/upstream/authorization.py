@@ -1,0 +1,80 @@
+"""
+``Authorization`` as a value, and the refusal that it meets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from regbroker.protocol.challenges import Challenge, find_bearer
+from regbroker.protocol.scopes import Scope, parse_scopes
+from regbroker.protocol.token_exchange import Grant
+from regbroker.upstream.credentials import Login
+from regbroker.upstream.policy import Speaker
+
+
+def _hold_nothing() -> None:
+    """End what has not begun."""
+
+
+@dataclass(frozen=True)
+class Authorization:
+    """
+    What a request says upstream, and for whom: the value, or None.
+
+    Of what is not the client's, `login` is what Basic was made of, at the time
+    `made`, in seconds; or `grant` is the token, for `scopes`, and `is_fresh` says
+    that it was got for this request. `release` lets others show the login: it is
+    called, once or more often, when the registry has answered, or will not.
+    """
+
+    speaker: Speaker
+    value: str | None = field(repr=False)
+    login: Login | None = None
+    grant: Grant | None = None
+    scopes: tuple[Scope, ...] = ()
+    made: float = 0.0
+    is_fresh: bool = False
+    release: Callable[[], object] = field(
+        default=_hold_nothing, repr=False, compare=False
+    )
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether a refusal is our affair, and not the client's."""
+        return self.speaker is not Speaker.CLIENT
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A registry's 401 or 403; `text` is its body, as far as it was read."""
+
+    status: int
+    challenges: tuple[Challenge, ...] = ()
+    text: str = ""
+
+    @property
+    def says_expired(self) -> bool:
+        """Whether it is about a login that was good once, as ECR's is."""
+        return self.status == 403 and "expired" in self.text.lower()
+
+
+def wider_scopes(
+    scopes: tuple[Scope, ...], challenges: Iterable[Challenge]
+) -> tuple[Scope, ...]:
+    """Return scopes with what a challenge names besides, about the same names."""
+    bearer = find_bearer(challenges)
+    wanted = parse_scopes([(bearer and bearer.get("scope")) or ""], bounded=False)
+    wider = []
+    for scope in scopes:
+        more = [
+            action
+            for one in wanted
+            if (one.type, one.name) == (scope.type, scope.name)
+            for action in one.actions
+            if action not in scope.actions
+        ]
+        actions = (*scope.actions, *dict.fromkeys(more))
+        wider.append(scope.with_actions(actions) if more else scope)
+    return tuple(wider)

@@ -1,0 +1,110 @@
+"""
+What Authorization a relayed request carries, and what follows when it is refused.
+
+One decision in one place: a `regbroker.upstream.policy.Policy` says who speaks, and the
+account of that one says what. The relay knows nothing of accounts and tokens itself.
+"""
+
+from __future__ import annotations
+
+from regbroker.errors import UpstreamMalformed
+from regbroker.protocol.bodies import MAX_ERROR_BYTES
+from regbroker.protocol.composite_token import bundled_token
+from regbroker.protocol.scopes import Scope
+from regbroker.transport.client import Reply
+from regbroker.transport.upload_bodies import gather_body
+from regbroker.upstream.authorization import Authorization, Refusal
+from regbroker.upstream.own_account import OwnAccount
+from regbroker.upstream.policy import Policy, Speaker
+from regbroker.upstream.registry import Upstream, proof_target
+from regbroker.upstream.tokens import UpstreamTokens
+
+
+class Authorizer:
+    """
+    Gives requests to one upstream their Authorization.
+
+    `ours` is our account there, `nobodys` one without credentials. With `bundled`,
+    clients hold bundles of tokens, out of which this upstream's is taken.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        upstream: Upstream,
+        tokens: UpstreamTokens,
+        ours: OwnAccount,
+        nobodys: OwnAccount,
+        bundled: bool,
+    ) -> None:
+        self.policy = policy
+        self._upstream = upstream
+        self._tokens = tokens
+        self._accounts = {Speaker.OURS: ours, Speaker.NOBODY: nobodys}
+        self._bundled = bundled
+
+    async def authorize(
+        self, given: str | None, needed: tuple[Scope, ...]
+    ) -> Authorization:
+        """
+        Return what a request is to say.
+
+        `given` is what the client brought; `needed` is what the request needs, in
+        upstream names. Raises as `OwnAccount.authorize`.
+        """
+        speaker = self.policy.speaker(given, needed)
+        if speaker is Speaker.CLIENT:
+            return Authorization(speaker, self._clients(given))
+        return await self._accounts[speaker].authorize(needed)
+
+    async def reconsider(
+        self, said: Authorization, needed: tuple[Scope, ...], reply: Reply
+    ) -> tuple[Reply, Authorization | None]:
+        """
+        Return a reply, and what to say instead if it is a refusal of ours.
+
+        Raises as `OwnAccount.reconsider`; the reply is given up then.
+        """
+        account = self._accounts.get(said.speaker)
+        if reply.status not in (401, 403):
+            if account is not None and reply.status < 500 and reply.status != 429:
+                account.answered(said)
+            return reply, None
+        challenges = reply.challenges
+        if challenges:
+            name = next((scope.name for scope in needed if scope.is_repository), None)
+            proof = proof_target(name) if name else "/v2/"
+            self._upstream.learn(challenges, proof, said.value is not None)
+        if account is None:
+            scheme, _, token = (said.value or "").partition(" ")
+            if scheme.lower() == "bearer":
+                # Who asks for it again is to get what is granted by now.
+                self._tokens.drop(token.strip())
+            return reply, None
+        try:
+            text = ""
+            if said.login is not None and reply.status == 403:
+                reply, text = await _read(reply)
+            refusal = Refusal(reply.status, challenges, text)
+            again = await account.reconsider(said, needed, refusal)
+        except BaseException:
+            reply.abort()
+            raise
+        return reply, again
+
+    def _clients(self, given: str | None) -> str | None:
+        """Return what of the client's is for this upstream: passwords are."""
+        scheme, _, token = (given or "").partition(" ")
+        if not self._bundled or scheme.lower() != "bearer":
+            return given
+        own = bundled_token(token.strip(), self._upstream.name)
+        return None if own is None else f"Bearer {own}"
+
+
+async def _read(reply: Reply) -> tuple[Reply, str]:
+    """Return a reply to be read once more, and the text of its body."""
+    try:
+        body = await gather_body(reply, MAX_ERROR_BYTES)
+    except UpstreamMalformed:
+        body = b""
+    return reply.with_body(body), body.decode("utf-8", "replace")

@@ -1,0 +1,143 @@
+"""
+What is known of how an upstream wants to be spoken to.
+
+A registry says so in its challenges: in the 401 of its ping mostly, but some let
+the ping pass and challenge at the repositories alone (Nexus and zot with anonymous
+reading), so every challenge counts that it sends. What the configuration says
+counts before all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from regbroker.protocol.challenges import Challenge, find_bearer
+from regbroker.protocol.origins import Origin
+from regbroker.protocol.realms import Realm, RealmRefused, allowed_realm, parse_realm
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """
+    What an upstream has told, and the configuration about it.
+
+    `challenges` are what a ping without credentials is to be answered with, empty
+    when it wants none. `realm` is the token service; None when there is none, or
+    when it was refused, and then `problem` says why. `proof` is a target below the
+    base path that asks for Basic credentials; empty when nothing does.
+    """
+
+    challenges: tuple[Challenge, ...] = ()
+    realm: Realm | None = None
+    service: str = ""
+    problem: str = ""
+    proof: str = ""
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What one answer has told: its Bearer challenge, judged, and Basic."""
+
+    realm: Realm | None = None
+    service: str = ""
+    problem: str = ""
+    proof: str = ""
+
+
+class Discovery:
+    """
+    Gathers the knowledge of one upstream.
+
+    `realm` and `service` are the configuration's, None or empty without; else only a
+    realm is believed that `regbroker.protocol.realms.allowed_realm` allows to `origin`.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        realm: str | None = None,
+        service: str | None = None,
+        token_hosts: Iterable[str] = (),
+    ) -> None:
+        self._origin = origin
+        self._realm = parse_realm(realm) if realm else None
+        self._service = service or ""
+        self._token_hosts = tuple(token_hosts)
+        self._challenges: tuple[Challenge, ...] = ()
+        self._ping = _Told()
+        self._repository = _Told()
+
+    def pinged(self, challenges: tuple[Challenge, ...], problem: str = "") -> Knowledge:
+        """Note what the ping is challenged with, nothing if it passes or has none."""
+        self._challenges = challenges
+        self._ping = self._told(challenges, "/v2/")
+        if problem:
+            self._ping = _Told(problem=problem)
+        return self.known
+
+    def challenged(
+        self, challenges: tuple[Challenge, ...], proof: str, had_credentials: bool
+    ) -> Knowledge:
+        """
+        Note the challenges of another answer.
+
+        `proof` is a target that reads of the same repository. What is said to
+        credentials may be about their rights (Harbor's Basic for a good token), so
+        it adds to what is known and takes nothing away.
+        """
+        told, before = self._told(challenges, proof), self._repository
+        if told == _Told():
+            return self.known
+        if before.realm is not None and told.realm is None:
+            if not had_credentials and not told.problem:
+                # It asks for Basic by now.
+                self._repository = told
+                return self.known
+            told = replace(before, proof=told.proof)
+        first, second = told.proof, before.proof
+        if had_credentials:
+            # What was asked for there may be what they have no right to.
+            first, second = second, first
+        self._repository = replace(told, proof=first or second)
+        return self.known
+
+    @property
+    def known(self) -> Knowledge:
+        """All that is known by now."""
+        ping, repository = self._ping, self._repository
+        challenges = self._challenges
+        proof = ping.proof or repository.proof
+        if self._realm is not None:
+            service = self._service or ping.service or repository.service
+            if find_bearer(challenges) is None:
+                # What is written counts, whatever the ping says.
+                written = Challenge("bearer", _parameters(self._realm, service))
+                challenges = (written, *challenges)
+            return Knowledge(challenges, self._realm, service, "", proof)
+        source = ping if ping.realm or ping.problem else repository
+        return Knowledge(
+            challenges,
+            source.realm,
+            source.service,
+            source.problem,
+            proof,
+        )
+
+    def _told(self, challenges: tuple[Challenge, ...], proof: str) -> _Told:
+        if not any(challenge.scheme == "basic" for challenge in challenges):
+            proof = ""
+        bearer = find_bearer(challenges)
+        if bearer is None:
+            return _Told(proof=proof)
+        service = bearer.get("service") or ""
+        try:
+            realm = allowed_realm(bearer.realm or "", self._origin, self._token_hosts)
+        except RealmRefused as error:
+            return _Told(None, service, str(error), proof)
+        return _Told(realm, service, "", proof)
+
+
+def _parameters(realm: Realm, service: str) -> tuple[tuple[str, str], ...]:
+    given = (("realm", str(realm)), ("service", service))
+    return tuple((name, value) for name, value in given if value)

@@ -1,0 +1,339 @@
+"""
+regbroker's own account at an upstream: one, whoever needs it and for what.
+
+Made once with the upstream, it is shared by every registry in front of it. Three
+refusals are told apart:
+
+- The login is wrong: 401 to Basic, or from the token service to a login.
+- The login has run out: 403 to Basic, as ECR says it.
+- The login is good, and has no right to this: a token got a moment ago is refused,
+  whatever the challenge says. Harbor answers with Basic, Quay without an error.
+
+After the first two the credentials are asked for again. If they are the same still,
+they are not shown again before a pause has passed, and then by a login of our own.
+The third is the client's answer.
+
+How often the login itself is shown is `regbroker.upstream.own_login`'s affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.logger import Logger
+
+from regbroker.errors import (
+    Denied,
+    HTTPError,
+    OwnAccountRefused,
+    TokensUnavailable,
+    TooManyRequests,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from regbroker.protocol.bodies import MAX_LIST_BYTES
+from regbroker.protocol.headers import via
+from regbroker.protocol.scopes import Scope
+from regbroker.protocol.token_exchange import Grant, TokenRequest, basic_authorization
+from regbroker.transport.upload_bodies import gather_body
+from regbroker.upstream.authorization import Authorization, Refusal, wider_scopes
+from regbroker.upstream.circuit_breaker import Rest
+from regbroker.upstream.credentials import Credentials, Login
+from regbroker.upstream.own_login import (
+    NO_RIGHT,
+    OWN_ACCOUNT_REFUSED,
+    TRIAL_SECONDS,
+    LoginRefused,
+    OwnLogin,
+    Turn,
+)
+from regbroker.upstream.policy import Speaker
+from regbroker.upstream.registry import (
+    USER_AGENT,
+    Upstream,
+    check_answered,
+    proof_target,
+)
+from regbroker.upstream.token_service import TokenReply
+from regbroker.upstream.tokens import TokenRefused, UpstreamTokens
+
+NO_ACCOUNT = "the upstream registry gives this to nobody without an account"
+
+#: A login that was taken so little time ago is not tried before Basic is sent.
+PROVED_SECONDS = 10.0
+
+#: Between two questions for another login after a 403 that does not say why.
+FIRST_RENEWAL_SECONDS = 5.0
+LAST_RENEWAL_SECONDS = 600.0
+
+_log = Logger()
+
+
+class OwnAccount:
+    """
+    Our account at one upstream; nobody's, without `credentials`.
+
+    Towards an upstream with a token service a token is fetched for just what a
+    request needs, and reused; towards others Basic is sent. `clock` is the reactor.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        tokens: UpstreamTokens,
+        credentials: Credentials | None,
+        clock: Any,
+    ) -> None:
+        self._upstream = upstream
+        self._tokens = tokens
+        self._clock = clock
+        self._login: OwnLogin | None = None
+        if credentials is not None:
+            self._login = OwnLogin(upstream.name, credentials, self._prove, clock)
+        self._speaker = Speaker.NOBODY if credentials is None else Speaker.OURS
+        self._renewals = Rest(
+            clock.seconds, 0.0, FIRST_RENEWAL_SECONDS, LAST_RENEWAL_SECONDS
+        )
+        self._has_complained = False
+
+    def close(self) -> None:
+        """End what is under way for credentials."""
+        if self._login is not None:
+            self._login.close()
+
+    async def authorize(self, needed: tuple[Scope, ...]) -> Authorization:
+        """
+        Return what a request is to say that needs these scopes, in upstream names.
+
+        `answered` and `reconsider` release it; who asks does so when there is no
+        answer. Raises `UpstreamError`, `Denied` or `TooManyRequests`.
+        """
+        known = await self._upstream.knowledge()
+        if known.realm is not None:
+            return await self._bearer(needed)
+        if not known.proof or self._login is None:
+            return Authorization(self._speaker, None)
+        return await self._basic(self._login, needed)
+
+    async def grant(self, scopes: tuple[Scope, ...]) -> Grant:
+        """Return a token for these scopes, in upstream names; raises the same."""
+        own = self._login
+        if own is None:
+            try:
+                return await self._ask_for_token(None, scopes)
+            except LoginRefused:
+                raise Denied(NO_ACCOUNT) from None
+        login = await own.current()
+        found = self._tokens.cached(_token_request(login), scopes)
+        if found is not None:
+            return found
+
+        async def show(login: Login, _: Turn) -> Grant:
+            started = self._clock.seconds()
+            try:
+                grant = await self._ask_for_token(login, scopes)
+            except Denied:
+                if not own.was_taken(login):
+                    # Some say 403 to a wrong password, too.
+                    await self._prove(login, frozenset())
+                own.confirmed(login, started)
+                raise
+            own.confirmed(login, started)
+            return grant
+
+        return await own.use(_names(scopes), show)
+
+    def answered(self, said: Authorization) -> None:
+        """Note that the registry has answered a request, and not refused it."""
+        if self._login is not None and said.login is not None:
+            self._login.confirmed(said.login, said.made)
+        said.release()
+
+    async def reconsider(
+        self, said: Authorization, needed: tuple[Scope, ...], refusal: Refusal
+    ) -> Authorization | None:
+        """
+        Return what to say instead of what was refused; None if that is the answer.
+
+        Raises `Denied` or `OwnAccountRefused` when there is nothing else to say, and
+        what `authorize` raises.
+        """
+        if said.grant is not None:
+            return await self._after_token(said, said.grant, refusal)
+        if self._login is not None and said.login is not None:
+            return await self._after_login(
+                self._login, said, said.login, needed, refusal
+            )
+        if refusal.status != 401:
+            return None
+        again = await self.authorize(needed)
+        if again.value is None:
+            raise self._wanting()
+        return again
+
+    # Tokens.
+
+    async def _bearer(self, scopes: tuple[Scope, ...]) -> Authorization:
+        asked = self._tokens.now()
+        grant = await self.grant(scopes)
+        return Authorization(
+            self._speaker,
+            f"Bearer {grant.token}",
+            grant=grant,
+            scopes=scopes,
+            is_fresh=grant.received >= asked,
+        )
+
+    async def _after_token(
+        self, said: Authorization, grant: Grant, refusal: Refusal
+    ) -> Authorization | None:
+        wider = wider_scopes(said.scopes, refusal.challenges)
+        if refusal.status == 401 and wider != said.scopes:
+            return await self._bearer(wider)
+        self._tokens.drop(grant.token)
+        if not said.is_fresh:
+            return await self._bearer(said.scopes)
+        if refusal.status == 401:
+            # Many registries say so for a repository that is not there, too.
+            raise Denied(NO_ACCOUNT if self._login is None else NO_RIGHT)
+        return None
+
+    async def _ask_for_token(
+        self,
+        login: Login | None,
+        scopes: tuple[Scope, ...],
+        max_age: float | None = None,
+    ) -> Grant:
+        try:
+            return await self._tokens.get(_token_request(login), scopes, max_age)
+        except TokenRefused as refusal:
+            if _is_about_login(refusal.reply.status, login):
+                raise LoginRefused(refusal.reply.status) from refusal
+            raise self._no_token(refusal.reply, scopes) from refusal
+        except (UpstreamUnavailable, UpstreamTimeout) as error:
+            # The registry itself may be well.
+            raise TokensUnavailable(error.status, error.headers, error.cause) from error
+
+    def _no_token(self, reply: TokenReply, scopes: tuple[Scope, ...]) -> HTTPError:
+        """Return the error for a token service that gives our account no token."""
+        waiting = reply.headers.getRawHeaders(b"Retry-After", ())
+        headers = [(b"Retry-After", value) for value in waiting]
+        if reply.status == 429:
+            return TooManyRequests(
+                "the upstream's token service gives regbroker no token now",
+                headers=headers,
+            )
+        if reply.status >= 500:
+            return TokensUnavailable(UpstreamUnavailable.status, headers)
+        if not scopes:
+            return OwnAccountRefused(OWN_ACCOUNT_REFUSED)
+        # Many refuse what is not there, or what they cannot read, in this way.
+        return Denied(NO_RIGHT)
+
+    # Basic.
+
+    async def _basic(self, own: OwnLogin, needed: tuple[Scope, ...]) -> Authorization:
+        async def show(login: Login, turn: Turn) -> Authorization:
+            await own.prove(login, _names(needed), PROVED_SECONDS)
+            if login.identity_token:
+                # It is no password: only a token service takes it.
+                return Authorization(self._speaker, None)
+            turn.keep()
+            value = basic_authorization(_token_request(login)).decode("ascii")
+            made = self._clock.seconds()
+            return Authorization(
+                self._speaker, value, login=login, made=made, release=turn.end
+            )
+
+        return await own.use(_names(needed), show)
+
+    async def _after_login(
+        self,
+        own: OwnLogin,
+        said: Authorization,
+        login: Login,
+        needed: tuple[Scope, ...],
+        refusal: Refusal,
+    ) -> Authorization | None:
+        about = _names(needed)
+        is_refused = refusal.status == 401 or refusal.says_expired
+        if is_refused:
+            own.refused(login, refusal.status, about, said.made)
+        said.release()
+        if not is_refused and not self._renewals.may_ask():
+            return None
+        if is_refused and own.is_lacking(login, about):
+            raise Denied(NO_RIGHT)
+        started = self._clock.seconds()
+        if await own.another(login) != login:
+            self._renewals.succeeded(started)
+            return await self._basic(own, needed)
+        if is_refused:
+            raise OwnAccountRefused(OWN_ACCOUNT_REFUSED)
+        self._renewals.failed(refusal.status, None, started)
+        return None
+
+    def _wanting(self) -> HTTPError:
+        """Return the error for an upstream that wants more than there is to say."""
+        known = self._upstream.known
+        if known is None or not known.challenges:
+            return Denied(NO_ACCOUNT)
+        if not self._has_complained and not known.problem:
+            self._has_complained = True
+            _log.error(
+                "[upstream {name}]: it wants a password, and there is none here; write "
+                "username and password-file, or credential-helper",
+                name=self._upstream.name,
+            )
+        return OwnAccountRefused(
+            "the upstream registry wants an account, and regbroker has none there"
+        )
+
+    async def _prove(self, login: Login, about: frozenset[str]) -> None:
+        """Log in for nothing else; see `regbroker.upstream.own_login.Prove`."""
+        known = await self._upstream.knowledge()
+        if known.realm is not None:
+            try:
+                await self._ask_for_token(login, (), max_age=0.0)
+            except OwnAccountRefused as error:
+                raise LoginRefused(403) from error
+        elif known.proof and not login.identity_token:
+            # Where the ping passes, what is needed says more than what was once.
+            is_ping = known.proof == "/v2/" or not about
+            target = known.proof if is_ping else proof_target(min(about))
+            proving = Deferred.fromCoroutine(self._prove_at(target, login))
+            try:
+                await proving.addTimeout(TRIAL_SECONDS, self._clock)
+            except TimeoutError:
+                raise UpstreamTimeout("the upstream registry did not answer") from None
+
+    async def _prove_at(self, target: str, login: Login) -> None:
+        authorization = basic_authorization(_token_request(login))
+        headers = [USER_AGENT, via(()), (b"Authorization", authorization)]
+        reply = await self._upstream.request("GET", target, headers)
+        body = await gather_body(reply, MAX_LIST_BYTES)
+        check_answered(reply)
+        refusal = Refusal(reply.status, (), body.decode("utf-8", "replace"))
+        if refusal.status == 401 or refusal.says_expired:
+            raise LoginRefused(refusal.status)
+
+
+def _names(scopes: Iterable[Scope]) -> frozenset[str]:
+    return frozenset(scope.name for scope in scopes if scope.is_repository)
+
+
+def _token_request(login: Login | None) -> TokenRequest:
+    if login is None:
+        return TokenRequest("GET")
+    if login.identity_token:
+        return TokenRequest("POST", refresh_token=login.identity_token)
+    return TokenRequest("GET", username=login.user, password=login.password)
+
+
+def _is_about_login(status: int, login: Login | None) -> bool:
+    if login is not None and login.identity_token:
+        # invalid_grant, of RFC 6749, 5.2.
+        return status in (400, 401)
+    return status == 401

@@ -1,0 +1,318 @@
+"""
+The login of our own account: what it is, and when it is shown.
+
+A login is shown by one request at a time, and by more as it is taken: a wrong password
+is shown once, not once for each of those who come at the same moment. Whose turn it is
+is decided here, for those who fetch a token and for those who send Basic.
+One that is refused is asked for anew, from where it comes, and tried if it is
+another; else it is not shown again before a pause has passed, and then for nothing
+but to log in (`regbroker.upstream.login_record`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from regbroker.errors import Denied, HTTPError, OwnAccountRefused
+from regbroker.upstream.credentials import Credentials, Login
+from regbroker.upstream.login_record import LoginRecord
+
+OWN_ACCOUNT_REFUSED = "the upstream registry refuses regbroker's own account"
+NO_RIGHT = "regbroker's own account has no right to this upstream"
+
+#: Only a login that was taken so little time ago is shown by several at once.
+CONFIRMED_SECONDS = 1.0
+
+#: How long a request that carries the login keeps its turn, when there is no answer:
+#: one that takes longer, or whose body is long, holds up nobody.
+TURN_SECONDS = 2.0
+
+#: How long it may take to find out whether a login is taken.
+TRIAL_SECONDS = 15.0
+
+T = TypeVar("T")
+
+_log = Logger()
+
+
+class LoginRefused(Exception):
+    """The upstream does not take a login; `status` is what it has answered."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the login was refused with status {status}")
+        self.status = status
+
+
+#: Logs in for nothing else, where some repositories are, by their names. Raises
+#: `LoginRefused`, or another error when the upstream does not say whether it takes the
+#: login.
+Prove = Callable[[Login, frozenset[str]], Awaitable[None]]
+
+
+class OwnLogin:
+    """
+    The login at one upstream, whose name is `upstream`; `clock` is the reactor.
+    """
+
+    def __init__(
+        self, upstream: str, credentials: Credentials, prove: Prove, clock: Any
+    ) -> None:
+        self._upstream = upstream
+        self._credentials = credentials
+        self._prove = prove
+        self._clock = clock
+        self._login: Login | None = None
+        self._renew()
+
+    def close(self) -> None:
+        """End what is under way for credentials."""
+        self._credentials.close()
+
+    async def current(self) -> Login:
+        """Return the login as it is now; raises `UpstreamUnavailable`."""
+        return await self._credentials.get()
+
+    async def another(self, login: Login) -> Login:
+        """Return the login as it is by now, after that one was refused."""
+        self._credentials.refused(login)
+        return await self._credentials.get()
+
+    async def use(
+        self, about: frozenset[str], show: Callable[[Login, Turn], Awaitable[T]]
+    ) -> T:
+        """
+        Return what `show` returns, who shows the login when it is its turn.
+
+        The turn ends with `show`, unless that has kept it. `about` are the names of
+        the repositories that it is for. `show` raises `LoginRefused`, and is called
+        once more if there is another login by then. Raises `OwnAccountRefused`,
+        `Denied`, and what `show` raises besides.
+        """
+        login = await self.current()
+        try:
+            return await self._in_turn(login, about, show)
+        except LoginRefused:
+            again = await self.another(login)
+        if again == login:
+            raise OwnAccountRefused(OWN_ACCOUNT_REFUSED)
+        try:
+            return await self._in_turn(again, about, show)
+        except LoginRefused as refusal:
+            raise OwnAccountRefused(OWN_ACCOUNT_REFUSED) from refusal
+
+    async def prove(self, login: Login, about: frozenset[str], seconds: float) -> None:
+        """Log in, unless this login was taken within the last `seconds`."""
+        if not self._record.is_confirmed(seconds):
+            started = self._clock.seconds()
+            await self._prove(login, about)
+            self.confirmed(login, started)
+
+    def was_taken(self, login: Login) -> bool:
+        """Tell whether the upstream has ever taken a login."""
+        return login == self._login and self._record.was_confirmed
+
+    def is_lacking(self, login: Login, about: Iterable[str]) -> bool:
+        """Tell whether a login is good, but has no right to what it is for."""
+        return login == self._login and self._record.is_lacking(about)
+
+    def confirmed(self, login: Login, started: float) -> None:
+        """Note that a login was taken by a request made at `started`, in seconds."""
+        if login != self._login:
+            return
+        if self._record.confirmed(started):
+            _log.info(
+                "[upstream {name}]: our own account is taken again",
+                name=self._upstream,
+            )
+        self._turns.taken()
+
+    def refused(
+        self, login: Login, status: int, about: Iterable[str], started: float
+    ) -> None:
+        """Note that a login was refused to a request made at `started`."""
+        if login != self._login:
+            # It has been replaced meanwhile.
+            return
+        seconds = self._record.refused(status, about, started)
+        if seconds is not None:
+            _log.error(
+                "[upstream {name}]: our own account was refused with status {status}; "
+                "check username and password-file, or the credential helper. It is "
+                "shown again when they change, or in {seconds:g} s",
+                name=self._upstream,
+                status=status,
+                seconds=seconds,
+            )
+        self._turns.look()
+
+    async def _in_turn(
+        self,
+        login: Login,
+        about: frozenset[str],
+        show: Callable[[Login, Turn], Awaitable[T]],
+    ) -> T:
+        if login != self._login:
+            self._login = login
+            self._renew()
+        record, turns = self._record, self._turns
+        while True:
+            if record is not self._record:
+                # There is another login by now.
+                return await self.use(about, show)
+            if record.is_refused:
+                await self._show_again(login, about, record)
+            elif turns.may_begin:
+                break
+            else:
+                await turns.wait()
+        if record.is_lacking(about):
+            raise Denied(NO_RIGHT)
+        turn = Turn(turns, self._clock)
+        failure: Failure | None = None
+        started = self._clock.seconds()
+        try:
+            shown = await show(login, turn)
+        except LoginRefused as refusal:
+            self.refused(login, refusal.status, about, started)
+            if record.is_lacking(about):
+                raise Denied(NO_RIGHT) from refusal
+            raise
+        except HTTPError:
+            failure = Failure()
+            raise
+        finally:
+            if not turn.is_kept:
+                turn.end(failure)
+        if turn.is_kept and record is not self._record:
+            # Who keeps a turn has another login to show by now.
+            turn.end()
+            return await self.use(about, show)
+        return shown
+
+    async def _show_again(
+        self, login: Login, about: frozenset[str], record: LoginRecord
+    ) -> None:
+        """Log in with what was refused, if that may be; raises `LoginRefused`."""
+        if not record.may_show():
+            raise LoginRefused(401)
+        started = self._clock.seconds()
+        try:
+            await self._prove(login, about)
+        except LoginRefused as refusal:
+            self.refused(login, refusal.status, (), started)
+            raise
+        except BaseException:
+            record.given_up(started)
+            raise
+        self.confirmed(login, started)
+
+    def _renew(self) -> None:
+        self._record = LoginRecord(self._clock.seconds, TRIAL_SECONDS)
+        self._turns = _Turns(self._record)
+
+
+class _Turns:
+    """
+    How many show one login at the same time: one, and more as it is taken.
+
+    As in a slow start, each one who is taken lets another one begin beside the next,
+    as long as somebody waits or shows it: a wrong password is shown once, and those
+    who come by the hundred need a few rounds, not a hundred.
+    """
+
+    def __init__(self, record: LoginRecord) -> None:
+        self._record = record
+        self._most = 1
+        self._showing = 0
+        self._waiters: list[Deferred[None]] = []
+        self._is_looking = False
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether there is a turn for one more."""
+        return self._showing < (self._most if self._is_confirmed else 1)
+
+    def begin(self) -> None:
+        """Take a turn."""
+        self._showing += 1
+
+    def wait(self) -> Deferred[None]:
+        """Fire when there is a turn; fails with a failure that says nothing."""
+        waiter: Deferred[None] = Deferred(self._forget)
+        self._waiters.append(waiter)
+        return waiter
+
+    def taken(self) -> None:
+        """Note that the login was taken, unless it is refused still."""
+        if self._showing and self._is_confirmed:
+            self._most += 1
+            self.look()
+
+    def end(self, failure: Failure | None) -> None:
+        """Give a turn back; the others fail with a failure that says nothing."""
+        self._showing -= 1
+        if not self._is_confirmed or not (self._showing or self._waiters):
+            self._most = 1
+        if failure is None or self._is_confirmed or self._record.is_refused:
+            self.look()
+            return
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.errback(failure)
+
+    def look(self) -> None:
+        """Let those begin who may, and all look who wait for what is refused."""
+        if self._is_looking:
+            # Who ends a turn at once does not begin the next one's from within.
+            return
+        self._is_looking = True
+        while self._waiters and (self.may_begin or self._record.is_refused):
+            self._waiters.pop(0).callback(None)
+        self._is_looking = False
+
+    @property
+    def _is_confirmed(self) -> bool:
+        return self._record.is_confirmed(CONFIRMED_SECONDS)
+
+    def _forget(self, waiter: Deferred[None]) -> None:
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+
+
+class Turn:
+    """
+    One's turn to show a login, which has begun.
+
+    Who keeps it has until `TURN_SECONDS` have passed to say by `end` that an answer
+    is there, or that none will be.
+    """
+
+    def __init__(self, turns: _Turns, clock: Any) -> None:
+        self._turns = turns
+        self._clock = clock
+        self._timer: Any = None
+        self._has_ended = False
+        turns.begin()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it goes on for a while, or has ended after that."""
+        return self._timer is not None
+
+    def keep(self) -> None:
+        """Let it go on, for a request that carries the login."""
+        self._timer = self._clock.callLater(TURN_SECONDS, self.end)
+
+    def end(self, failure: Failure | None = None) -> None:
+        """Give the turn back; does nothing after the first time."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._turns.end(failure)

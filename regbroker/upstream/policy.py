@@ -1,0 +1,78 @@
+"""
+Who speaks at one upstream of a registry: a value, decided when it is assembled.
+
+Clients may have accounts there, and then what they bring goes on as it came. And
+regbroker's own account may be lent to them: for nothing, for what they do without
+credentials, or for everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from regbroker.protocol.scopes import Scope
+
+#: What Azure wants for lists of tags: no more than who pulls can see.
+_ALONG_WITH_PULL = frozenset({"metadata_read"})
+
+
+class Speaker(Enum):
+    """Who a request is made for, as the upstream sees it."""
+
+    CLIENT = "client"
+    OURS = "ours"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """
+    Who speaks at an upstream.
+
+    `clients` says that they have accounts there. `lent` are the actions that our
+    account is lent for to who brings nothing, ``pull`` mostly; None for everything,
+    to everybody who comes in.
+    """
+
+    clients: bool
+    lent: frozenset[str] | None = frozenset()
+
+    @property
+    def lends(self) -> bool:
+        """Whether our account is lent for anything."""
+        return self.lent is None or bool(self.lent)
+
+    def speaker(self, given: str | None, needed: tuple[Scope, ...]) -> Speaker:
+        """
+        Return who speaks for a request.
+
+        `given` is the client's own Authorization, None without; `needed` are the
+        scopes that the request needs. Nothing is lent in part.
+        """
+        if self.lent is None:
+            return Speaker.OURS
+        if self.clients and given is not None:
+            return Speaker.CLIENT
+        if self.lent and self.lend(needed) == needed:
+            return Speaker.OURS
+        return Speaker.CLIENT if self.clients else Speaker.NOBODY
+
+    def lend(self, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
+        """Return repository scopes cut down to what is lent, without empty ones."""
+        if self.lent is None:
+            return scopes
+        lent = self.lent | _ALONG_WITH_PULL if "pull" in self.lent else self.lent
+        cut = (
+            scope.with_actions(tuple(a for a in scope.actions if a in lent))
+            for scope in scopes
+            if scope.is_repository
+        )
+        return tuple(scope for scope in cut if scope.actions)
+
+
+#: Clients' own accounts, and nobody else's.
+CLIENTS_OWN = Policy(clients=True)
+
+#: Our account, for everybody: clients have theirs here.
+OURS = Policy(clients=False, lent=None)

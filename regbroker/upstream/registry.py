@@ -1,0 +1,341 @@
+"""
+The registries behind: their connections, and what is known of their challenge.
+
+The token service of an upstream is learnt from the 401 that its ``/v2/`` answers, and
+learnt again in the background; and from every other challenge that it sends
+(`regbroker.upstream.discovery`). An upstream that is down when regbroker starts is
+asked until it answers.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IBodyProducer
+
+from regbroker import __version__
+from regbroker.causes import Cause
+from regbroker.errors import (
+    HTTPError,
+    RedirectRefused,
+    TooManyRequests,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from regbroker.protocol.bodies import MAX_ERROR_BYTES
+from regbroker.protocol.challenges import Challenge
+from regbroker.protocol.headers import Header, via
+from regbroker.protocol.locations import OwnAddress
+from regbroker.protocol.origins import Origin
+from regbroker.protocol.own_redirects import check_leads_on
+from regbroker.protocol.scopes import Scope
+from regbroker.runtime.single_flight import Coalescer
+from regbroker.settings.config import UpstreamConfig
+from regbroker.transport.client import Connections, Reply
+from regbroker.transport.tls import Trust
+from regbroker.transport.upload_bodies import gather_body
+from regbroker.upstream.circuit_breaker import (
+    LONGEST_REST_SECONDS,
+    Rests,
+    parse_retry_after,
+)
+from regbroker.upstream.discovery import Discovery, Knowledge
+from regbroker.upstream.storages import Storages
+
+#: Realms change when a registry moves, which happens in hours.
+RELEARN_SECONDS = 600.0
+
+#: After a failure: at once nearly, then ever slower up to a minute.
+FIRST_RETRY_SECONDS = 0.5
+LAST_RETRY_SECONDS = 60.0
+
+#: A repository that does not say where tokens are is not asked again for so long.
+OPEN_SECONDS = 60.0
+MAX_OPEN = 1024
+
+#: An upload that no registry has: to cancel it changes nothing.
+NO_UPLOAD = "00000000-0000-0000-0000-000000000000"
+
+#: A ping has no work to do.
+PING_SECONDS = 15.0
+
+USER_AGENT: Header = (b"User-Agent", f"regbroker/{__version__}".encode())
+
+_log = Logger()
+
+
+class Upstream:
+    """
+    One upstream registry.
+
+    `clock` is the reactor. `open` must have been called before `request`.
+    """
+
+    def __init__(self, config: UpstreamConfig, clock: Any) -> None:
+        self.config = config
+        self.known: Knowledge | None = None
+        self._clock = clock
+        self._trust = Trust(Path(config.ca_file) if config.ca_file else None)
+        #: The servers that this upstream redirects to.
+        self.storages = Storages(
+            clock, self._trust, config.redirect_hosts, config.connect_timeout
+        )
+        self._connections: Connections | None = None
+        self._origin: Origin | None = None
+        self._discovery: Discovery | None = None
+        #: When repositories were asked who have not said where tokens are.
+        self._open: OrderedDict[str, float] = OrderedDict()
+        #: The registry's and its token service's, for registries that have another
+        #: upstream to ask meanwhile.
+        self.rests = Rests(clock.seconds, config.answer_timeout)
+        self.token_rests = Rests(clock.seconds, config.answer_timeout)
+        self._learning: Coalescer[Knowledge] = Coalescer(clock, PING_SECONDS)
+        self._timer: Any = None
+        self._retry_seconds = FIRST_RETRY_SECONDS
+
+    def __repr__(self) -> str:
+        return f"<Upstream {self.config.name}>"
+
+    @property
+    def name(self) -> str:
+        """The name of the upstream's section."""
+        return self.config.name
+
+    @property
+    def trust(self) -> Trust:
+        """Whom to believe when dialling this upstream and its token service."""
+        return self._trust
+
+    def open(self, origin: Origin) -> None:
+        """Begin to use the upstream at `origin`, and to learn its challenge."""
+        self._origin = origin
+        self._discovery = Discovery(
+            origin, self.config.realm, self.config.service, self.config.token_hosts
+        )
+        endpoint = self._trust.endpoint(
+            self._clock, origin, self.config.connect_timeout
+        )
+        self._connections = Connections(
+            self._clock, origin, endpoint, self.config.connect_timeout
+        )
+        self._learn_in_background()
+
+    def close(self) -> None:
+        """Stop learning, and close the connections that nobody uses."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._learning.cancel()
+        self.storages.close()
+        if self._connections is not None:
+            self._connections.close()
+
+    def own_address(self, public_host: str) -> OwnAddress:
+        """Return what this upstream's URLs may say when they mean itself."""
+        assert self._origin is not None
+        return OwnAddress(self._origin, public_host, self.config.base_path)
+
+    async def request(
+        self,
+        method: str,
+        target: str,
+        headers: Iterable[Header],
+        body: IBodyProducer | None = None,
+        on_continue: Callable[[], None] | None = None,
+    ) -> Reply:
+        """
+        Send a request for a target such as ``/v2/``; see `Connections.request`.
+        """
+        return await self.request_whole(
+            method, self.config.base_path + target, headers, body, on_continue
+        )
+
+    async def request_whole(
+        self,
+        method: str,
+        target: str,
+        headers: Iterable[Header],
+        body: IBodyProducer | None = None,
+        on_continue: Callable[[], None] | None = None,
+    ) -> Reply:
+        """Send a request for a target that has its `base_path`, or goes without."""
+        assert self._connections is not None
+        return await self._connections.request(
+            method.encode(), target.encode("latin-1"), headers, body, on_continue
+        )
+
+    async def knowledge(self) -> Knowledge:
+        """
+        Return what is known of the challenge, asking now if nothing is.
+
+        Raises `UpstreamUnavailable` or `UpstreamTimeout` when the upstream
+        does not answer, and `TooManyRequests` when it says so.
+        """
+        return self.known or await self._learn()
+
+    async def token_service(self, scopes: tuple[Scope, ...]) -> Knowledge:
+        """
+        Return the same; where the ping passes, a repository is asked who is behind.
+
+        `scopes` are in upstream names. Raises as `knowledge`.
+        """
+        known = await self.knowledge()
+        name = next((scope.name for scope in scopes if scope.is_repository), None)
+        if known.realm is not None or known.challenges or name is None:
+            return known
+        known = await self._told_at("GET", proof_target(name), name)
+        actions = {action for scope in scopes for action in scope.actions}
+        if known.realm is None and not actions <= {"pull"}:
+            # Everybody may read it; who writes is asked, also for what is not there.
+            target = f"/v2/{name}/blobs/uploads/{NO_UPLOAD}"
+            known = await self._told_at("DELETE", target, name)
+        return known
+
+    async def _told_at(self, method: str, target: str, name: str) -> Knowledge:
+        """Return what is known when a target was asked who is behind, once a minute."""
+        passed = self._clock.seconds() - self._open.get(target, -math.inf)
+        if passed < OPEN_SECONDS and self.known is not None:
+            return self.known
+
+        async def ask() -> Knowledge:
+            return await self._ask_at(method, target, name)
+
+        try:
+            return await self._learning.run(target, ask)
+        except TimeoutError as error:
+            raise UpstreamTimeout("the upstream registry did not answer") from error
+
+    async def check(self) -> None:
+        """
+        Look whether the upstream answers at all, with a ping of our own.
+
+        Raises as `knowledge`, and when it takes longer than `answer_timeout`.
+        """
+        checking = Deferred.fromCoroutine(self._learn())
+        try:
+            await checking.addTimeout(self.config.answer_timeout, self._clock)
+        except TimeoutError as error:
+            raise UpstreamTimeout("the upstream registry did not answer") from error
+
+    def learn(
+        self, challenges: tuple[Challenge, ...], proof: str, had_credentials: bool
+    ) -> None:
+        """Note the challenges of any answer; see `Discovery.challenged`."""
+        if self._discovery is not None and self.known is not None:
+            self._note(self._discovery.challenged(challenges, proof, had_credentials))
+
+    async def _learn(self) -> Knowledge:
+        try:
+            return await self._learning.run("ping", self._ping)
+        except TimeoutError as error:
+            raise UpstreamTimeout("the upstream registry did not answer") from error
+
+    async def _ping(self) -> Knowledge:
+        reply = await self.request("GET", "/v2/", [USER_AGENT, via(())])
+        await gather_body(reply, MAX_ERROR_BYTES)
+        check_answered(reply)
+        assert self._discovery is not None
+        problem = ""
+        if 300 <= reply.status < 400:
+            problem = self._redirect_problem(reply)
+        known = self._discovery.pinged(
+            reply.challenges if reply.status == 401 else (), problem
+        )
+        self._note(known)
+        return known
+
+    async def _ask_at(self, method: str, target: str, name: str) -> Knowledge:
+        reply = await self.request(method, target, [USER_AGENT, via(())])
+        reply.abort()
+        check_answered(reply)
+        if reply.status == 401:
+            self.learn(reply.challenges, proof_target(name), had_credentials=False)
+        self._open[target] = self._clock.seconds()
+        self._open.move_to_end(target)
+        if len(self._open) > MAX_OPEN:
+            self._open.popitem(last=False)
+        assert self.known is not None
+        return self.known
+
+    def _redirect_problem(self, reply: Reply) -> str:
+        location = (reply.header(b"Location") or b"").decode("latin-1")
+        try:
+            check_leads_on(location, self.own_address(""), "/v2/")
+        except RedirectRefused as refused:
+            return refused.why
+        return ""
+
+    def _note(self, known: Knowledge) -> None:
+        if known == self.known:
+            return
+        self.known = known
+        section = f"[upstream {self.name}]"
+        if known.problem and not known.challenges:
+            # What stands before it has answered, which may be mended there.
+            _log.warn("{section}: {problem}", section=section, problem=known.problem)
+        elif known.problem:
+            _log.error("{section}: {problem}", section=section, problem=known.problem)
+        elif known.realm:
+            _log.info(
+                "{section}: token service {realm}, service {service!r}",
+                section=section,
+                realm=known.realm,
+                service=known.service,
+            )
+        else:
+            wants = known.challenges or known.proof
+            how = "Basic credentials" if wants else "no credentials"
+            _log.info("{section}: wants {how}", section=section, how=how)
+
+    def _learn_in_background(self) -> None:
+        self._timer = None
+        Deferred.fromCoroutine(self._learn()).addCallbacks(
+            self._learn_again_later, self._retry_later
+        )
+
+    def _learn_again_later(self, _: Knowledge) -> None:
+        self._retry_seconds = FIRST_RETRY_SECONDS
+        self._timer = self._clock.callLater(RELEARN_SECONDS, self._learn_in_background)
+
+    def _retry_later(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            return
+        seconds = self._retry_seconds
+        error: Any = failure.value
+        told = isinstance(error, HTTPError) and error.header(b"Retry-After")
+        if told:
+            asked = parse_retry_after(told, time.time()) or 0.0
+            seconds = max(seconds, min(asked, LONGEST_REST_SECONDS))
+        _log.warn(
+            "[upstream {name}]: {problem}; asking again in {seconds:g} s",
+            name=self.name,
+            problem=failure.getErrorMessage(),
+            seconds=seconds,
+        )
+        self._timer = self._clock.callLater(seconds, self._learn_in_background)
+        self._retry_seconds = min(self._retry_seconds * 2, LAST_RETRY_SECONDS)
+
+
+def check_answered(reply: Reply) -> None:
+    """Raise `TooManyRequests` or `UpstreamUnavailable` for what is no answer."""
+    if reply.status < 500 and reply.status != 429:
+        return
+    told = reply.header(b"Retry-After")
+    headers = [(b"Retry-After", told)] if told is not None else []
+    message = f"the upstream registry answered with status {reply.status}"
+    if reply.status == 429:
+        raise TooManyRequests(message, headers=headers)
+    raise UpstreamUnavailable(message, headers=headers, cause=Cause.UPSTREAM_FAILED)
+
+
+def proof_target(name: str) -> str:
+    """Return a target that reads of a repository, and costs little."""
+    return f"/v2/{name}/tags/list?n=1"

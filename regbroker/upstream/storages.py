@@ -1,0 +1,124 @@
+"""
+Connections to the servers that an upstream redirects to.
+
+Their names come out of Locations, and whoever answers for a name chooses its
+addresses, another one each time if he likes. So the address is looked at where
+it is dialled, after everything that could still change it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorPluggableNameResolver
+from zope.interface import directlyProvides
+
+from regbroker.causes import Side
+from regbroker.errors import RedirectRefused
+from regbroker.protocol.addresses import is_public
+from regbroker.protocol.followed_redirects import Place
+from regbroker.protocol.headers import Header
+from regbroker.protocol.origins import Origin
+from regbroker.transport.client import Connections, Reply
+from regbroker.transport.tls import Trust
+
+#: A registry's content lies in a few buckets or regions. Each origin has its
+#: TLS options and its warm connections.
+MAX_ORIGINS = 32
+
+#: How a client is told of such a server: its name is nobody's business.
+STORAGE = Side.STORAGE.value
+
+
+class PublicOnly:
+    """
+    What an endpoint needs of a reactor, for dialling one host.
+
+    The last gate: `connectTCP` is given an address, and refuses it when it is
+    not public.
+    """
+
+    def __init__(self, reactor: Any, host: str) -> None:
+        self._reactor = reactor
+        self._host = host
+        self.callLater = reactor.callLater
+        self.seconds = reactor.seconds
+        directlyProvides(self, IReactorPluggableNameResolver)
+
+    @property
+    def nameResolver(self) -> Any:
+        """Who resolves names for the reactor."""
+        return self._reactor.nameResolver
+
+    def connectTCP(self, host: str, port: int, *others: Any, **named: Any) -> Any:
+        """Dial a public address; raises `RedirectRefused` for others."""
+        if not is_public(host):
+            raise RedirectRefused(
+                f"the address of {self._host}, {host}, is not public; if it is "
+                f"right, write 'redirect-hosts = {self._host}'"
+            )
+        return self._reactor.connectTCP(host, port, *others, **named)
+
+
+class Storages:
+    """
+    The servers that one upstream redirects to.
+
+    `named_hosts` may have any address, all others public ones only. Connections
+    are kept by origin, for the `MAX_ORIGINS` origins that were used last.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        trust: Trust,
+        named_hosts: Iterable[str],
+        connect_timeout: float,
+    ) -> None:
+        self._reactor = reactor
+        self._trust = trust
+        self._named_hosts = frozenset(named_hosts)
+        self._connect_timeout = connect_timeout
+        self._pools: OrderedDict[Origin, Connections] = OrderedDict()
+
+    async def request(
+        self, method: str, place: Place, headers: Iterable[Header]
+    ) -> Reply:
+        """
+        Ask for a place; return the reply when its headers are in.
+
+        Raises `RedirectRefused` when the place has no address that may be
+        dialled, and otherwise as `Connections.request`.
+        """
+        pool = self._pool(place.origin)
+        return await pool.request(
+            method.encode(), place.target.encode("ascii"), headers
+        )
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        while self._pools:
+            self._pools.popitem()[1].close()
+
+    def _pool(self, origin: Origin) -> Connections:
+        if origin not in self._pools:
+            self._pools[origin] = self._new_pool(origin)
+        self._pools.move_to_end(origin)
+        if len(self._pools) > MAX_ORIGINS:
+            # What is in use there ends by itself, as any connection that is idle.
+            self._pools.popitem(last=False)[1].close()
+        return self._pools[origin]
+
+    def _new_pool(self, origin: Origin) -> Connections:
+        reactor = self._reactor
+        if origin.host not in self._named_hosts:
+            reactor = PublicOnly(reactor, origin.host)
+        try:
+            endpoint = self._trust.new_endpoint(reactor, origin, self._connect_timeout)
+        except ValueError:
+            raise RedirectRefused(f"no server can be called {origin.host}") from None
+        return Connections(
+            self._reactor, origin, endpoint, self._connect_timeout, STORAGE
+        )

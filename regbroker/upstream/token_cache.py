@@ -1,0 +1,78 @@
+"""Tokens that are still good, by who may have them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+from regbroker.protocol.token_exchange import MIN_LIFE_SECONDS, Grant
+
+#: Tokens kept, and their bytes: a token is 1 to 2 KiB, 16 KiB in some clouds.
+MAX_CACHED_TOKENS = 8192
+MAX_CACHED_BYTES = 32 * 1024 * 1024
+
+
+class TokenCache:
+    """
+    A bounded cache of grants.
+
+    The least recently used token leaves first. `now` returns seconds since
+    1970.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._grants: OrderedDict[Hashable, Grant] = OrderedDict()
+        self._keys: dict[str, set[Hashable]] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._grants)
+
+    def get(self, key: Hashable, max_age: float | None = None) -> Grant | None:
+        """
+        Return a token that lives for another minute at least.
+
+        Clients take any token to live that long, whatever they are told. With
+        `max_age`, one that was received longer ago, in seconds, is not returned.
+        """
+        grant = self._grants.get(key)
+        if grant is None:
+            return None
+        if max_age is not None and not 0 <= self._now() - grant.received <= max_age:
+            return None
+        if grant.expires - self._now() < MIN_LIFE_SECONDS:
+            self.drop(key)
+            return None
+        self._grants.move_to_end(key)
+        return grant
+
+    def put(self, key: Hashable, grant: Grant) -> None:
+        """Keep a token; one that comes with a refresh token is never kept."""
+        if grant.refresh_token:
+            return
+        self.drop(key)
+        self._grants[key] = grant
+        self._keys.setdefault(grant.token, set()).add(key)
+        self._bytes += _size(grant)
+        while len(self._grants) > MAX_CACHED_TOKENS or self._bytes > MAX_CACHED_BYTES:
+            self.drop(next(iter(self._grants)))
+
+    def drop(self, key: Hashable) -> None:
+        """Forget a token."""
+        grant = self._grants.pop(key, None)
+        if grant is not None:
+            self._bytes -= _size(grant)
+            keys = self._keys[grant.token]
+            keys.discard(key)
+            if not keys:
+                del self._keys[grant.token]
+
+    def drop_token(self, token: str) -> None:
+        """Forget a token, whoever may have it."""
+        for key in tuple(self._keys.get(token, ())):
+            self.drop(key)
+
+
+def _size(grant: Grant) -> int:
+    return len(grant.token) + len(grant.scope or "")

@@ -1,0 +1,124 @@
+"""
+An upstream's token service, asked over HTTP.
+
+It may send a request on, and is followed on its own origin: credentials go along, and
+nobody else is to have them. A form is posted again there, whatever the status of the
+redirect: what is in it cannot be said in a URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin
+
+from twisted.internet.defer import Deferred
+
+from regbroker.causes import Side
+from regbroker.errors import RedirectRefused
+from regbroker.protocol.realms import Realm, RealmRefused, parse_realm
+from regbroker.protocol.scopes import Scope
+from regbroker.protocol.token_exchange import (
+    MAX_REPLY_BYTES,
+    TokenRequest,
+    basic_authorization,
+    get_query,
+    post_form,
+)
+from regbroker.transport.tls import Trust
+from regbroker.upstream.documents import Document, Documents
+
+#: What a token service has answered; its body is at most `MAX_REPLY_BYTES`.
+TokenReply = Document
+
+MAX_REDIRECTS = 5
+
+_REDIRECTS = frozenset({301, 302, 307, 308})
+
+
+class TokenService:
+    """
+    Asks token services, over connections that are kept.
+
+    `clock` is the reactor; `connect_timeout` is in seconds.
+    """
+
+    def __init__(self, trust: Trust, connect_timeout: float, clock: Any) -> None:
+        self._documents = Documents(
+            Side.TOKENS.value,
+            MAX_REPLY_BYTES,
+            trust,
+            connect_timeout,
+            clock,
+        )
+
+    def close(self) -> Deferred[Any]:
+        """Close the kept connections; fires when they are closed."""
+        return self._documents.close()
+
+    async def get(
+        self,
+        realm: Realm,
+        request: TokenRequest,
+        service: str,
+        scopes: tuple[Scope, ...],
+    ) -> TokenReply:
+        """Ask with GET and Basic; raises `UpstreamError`."""
+        query = get_query(request, service, scopes)
+        separator = "&" if "?" in realm.target else "?"
+        headers = {}
+        if request.username:
+            headers[b"Authorization"] = [basic_authorization(request)]
+        url = f"{realm}{separator}{query}" if query else str(realm)
+        return await self._ask("GET", realm, url, headers)
+
+    async def post(
+        self,
+        realm: Realm,
+        request: TokenRequest,
+        service: str,
+        scopes: tuple[Scope, ...],
+    ) -> TokenReply:
+        """Ask with an OAuth2 form; raises `UpstreamError`."""
+        form = post_form(request, service, scopes).encode("ascii")
+        headers = {b"Content-Type": [b"application/x-www-form-urlencoded"]}
+        return await self._ask("POST", realm, str(realm), headers, form)
+
+    async def _ask(
+        self,
+        method: str,
+        realm: Realm,
+        url: str,
+        headers: Mapping[bytes, list[bytes]],
+        form: bytes | None = None,
+    ) -> TokenReply:
+        """Ask, and follow; raises `RedirectRefused` besides."""
+        for _ in range(MAX_REDIRECTS + 1):
+            reply = await self._documents.ask(method, url, headers, form)
+            location = reply.headers.getRawHeaders(b"Location", [b""])[0]
+            if reply.status not in _REDIRECTS or not location:
+                return reply
+            url = _next_url(realm, url, location.decode("latin-1"))
+        raise RedirectRefused(
+            f"it is the last of more than {MAX_REDIRECTS} in a row; write 'realm = ' "
+            "with the URL of the token service"
+        )
+
+
+def _next_url(realm: Realm, url: str, location: str) -> str:
+    """Return where a redirect leads; raises `RedirectRefused`."""
+    found = urljoin(url, location.strip()).partition("#")[0]
+    try:
+        place = parse_realm(found)
+    except RealmRefused:
+        raise RedirectRefused(
+            "it leads to no http or https URL; write 'realm = ' with that of the token "
+            "service"
+        ) from None
+    if place.origin != realm.origin:
+        path = place.target.partition("?")[0]
+        raise RedirectRefused(
+            f"it leads from {realm.origin} to {place.origin}; if the token service is "
+            f"there, write 'realm = {place.origin}{path}'"
+        )
+    return found

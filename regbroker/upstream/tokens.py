@@ -1,0 +1,215 @@
+"""
+Tokens of one upstream: asked for once, and kept while they live.
+
+The upstream's token service is asked once for all who ask the same at the same
+moment, and not at all while a token is at hand that it has given for the same
+credentials and scopes. Credentials are not kept: only a hash of them, keyed
+with a key that lives as long as the process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.logger import Logger
+
+from regbroker.causes import Cause
+from regbroker.errors import (
+    RedirectRefused,
+    UpstreamMalformed,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from regbroker.protocol.scopes import Scope
+from regbroker.protocol.token_exchange import Grant, TokenRequest, parse_reply
+from regbroker.runtime.single_flight import Coalescer
+from regbroker.upstream.discovery import Knowledge
+from regbroker.upstream.registry import Upstream
+from regbroker.upstream.token_cache import TokenCache
+from regbroker.upstream.token_service import TokenReply, TokenService
+
+#: docker gives its token request 15 s.
+TOKEN_SECONDS = 13.0
+
+#: Statuses with which registries say that they take no POST: Google 404,
+#: Artifactory 401, Azure 400; 405 is what the specification means.
+_POST_REFUSED = (400, 401, 404, 405)
+
+
+_log = Logger()
+
+
+class TokenRefused(Exception):
+    """The token service said no; `reply` is what it said, in upstream names."""
+
+    def __init__(self, reply: TokenReply) -> None:
+        super().__init__(f"the token service answered with status {reply.status}")
+        self.reply = reply
+
+
+class UpstreamTokens:
+    """
+    Gets tokens of one upstream.
+
+    `clock` is the reactor; `now` returns seconds since 1970.
+    """
+
+    def __init__(
+        self, upstream: Upstream, clock: Any, now: Callable[[], float]
+    ) -> None:
+        self._upstream = upstream
+        self._clock = clock
+        #: The clock on which tokens live, in seconds since 1970.
+        self.now = now
+        self._service = TokenService(
+            upstream.trust, upstream.config.connect_timeout, clock
+        )
+        self._cache = TokenCache(now)
+        self._exchanges: Coalescer[Grant] = Coalescer(clock, TOKEN_SECONDS)
+        self._key = secrets.token_bytes(32)
+
+    def close(self) -> Deferred[Any]:
+        """End the exchanges under way; fires when no connection is kept."""
+        self._exchanges.cancel()
+        return self._service.close()
+
+    def drop(self, token: str) -> None:
+        """Forget a token: the registry has just refused it."""
+        self._cache.drop_token(token)
+
+    async def are_issued(self, scopes: tuple[Scope, ...] = ()) -> bool:
+        """Tell whether the upstream sends clients to a token service."""
+        known = await self._upstream.token_service(scopes)
+        # One that may not be used is a problem that is to be told.
+        return known.realm is not None or bool(known.problem)
+
+    async def check(self) -> None:
+        """Look whether the token service answers at all; raises `HTTPError` if not."""
+        known = await self._upstream.knowledge()
+        if known.realm is None:
+            return
+        service = self._service.get(known.realm, TokenRequest("GET"), known.service, ())
+        asking = Deferred.fromCoroutine(service)
+        try:
+            reply = await asking.addTimeout(
+                self._upstream.config.answer_timeout, self._clock
+            )
+        except TimeoutError as error:
+            raise UpstreamTimeout("the token service did not answer") from error
+        if reply.status >= 500:
+            raise UpstreamUnavailable(
+                f"the token service answered with status {reply.status}"
+            )
+
+    def cached(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> Grant | None:
+        """Return the token that `get` would return without asking, or None."""
+        known = self._upstream.known
+        if known is None or known.realm is None:
+            return None
+        return self._cache.get(self._cache_key(request, known, scopes))
+
+    async def get(
+        self,
+        request: TokenRequest,
+        scopes: tuple[Scope, ...],
+        max_age: float | None = None,
+    ) -> Grant:
+        """
+        Return a token for these scopes, in upstream names.
+
+        The scopes of `request` itself are not looked at. A token received more than
+        `max_age` seconds ago is asked for anew. Raises `TokenRefused` or
+        `UpstreamError`.
+        """
+        known = await self._upstream.token_service(scopes)
+        if known.realm is None:
+            raise UpstreamMalformed(
+                "the upstream registry has no token service that may be used"
+                if known.problem
+                else "the upstream registry issues no tokens"
+            )
+        key = self._cache_key(request, known, scopes)
+        grant = self._cache.get(key, max_age)
+        if grant is not None:
+            return grant
+
+        async def work() -> Grant:
+            grant = await self._exchange(request, known, scopes)
+            self._cache.put(key, grant)
+            return grant
+
+        try:
+            return await self._exchanges.run(key, work)
+        except TimeoutError as error:
+            raise UpstreamTimeout(
+                "the upstream's token service did not answer in time",
+                cause=Cause.TOKENS_IDLE,
+            ) from error
+
+    async def _exchange(
+        self, request: TokenRequest, known: Knowledge, scopes: tuple[Scope, ...]
+    ) -> Grant:
+        try:
+            return await self._ask(request, known, scopes)
+        except RedirectRefused as refused:
+            _log.error(
+                "[upstream {name}]: a redirect of the token service is not followed: "
+                "{why}",
+                name=self._upstream.name,
+                why=refused.why,
+            )
+            raise
+
+    async def _ask(
+        self, request: TokenRequest, known: Knowledge, scopes: tuple[Scope, ...]
+    ) -> Grant:
+        realm = known.realm
+        assert realm is not None
+        service = known.service or request.service
+        if request.method == "POST":
+            reply = await self._service.post(realm, request, service, scopes)
+            # What a token service that takes no POST is asked, GET can say too;
+            # but not a refresh token.
+            if reply.status not in _POST_REFUSED or not request.username:
+                return self._granted(reply)
+        return self._granted(await self._service.get(realm, request, service, scopes))
+
+    def _granted(self, reply: TokenReply) -> Grant:
+        if 200 <= reply.status < 300:
+            try:
+                return parse_reply(reply.body, self.now())
+            except UpstreamMalformed as error:
+                error.cause = Cause.TOKENS_MALFORMED
+                raise
+        if reply.status < 400:
+            raise UpstreamMalformed(
+                f"the upstream's token service answered with status {reply.status}",
+                cause=Cause.TOKENS_MALFORMED,
+            )
+        raise TokenRefused(reply)
+
+    def _cache_key(
+        self, request: TokenRequest, known: Knowledge, scopes: tuple[Scope, ...]
+    ) -> Hashable:
+        # Unlike a joined text, this cannot be cut at another place.
+        credentials = repr(
+            (
+                request.method,
+                request.username,
+                request.password,
+                request.refresh_token,
+                # A refresh token is good for the client it was issued to.
+                request.client_id if request.refresh_token else "",
+                # In the digest, so that keys do not grow with what clients write.
+                sorted(set(map(str, scopes))),
+                known.service or request.service,
+                str(known.realm),
+                request.offline,
+            )
+        ).encode("utf-8", "backslashreplace")
+        return hmac.digest(self._key, credentials, hashlib.sha256)

@@ -1,0 +1,105 @@
+"""
+Walks through an upstream's catalog: its pages, remembered for a minute.
+
+Clients read a catalog in small pages, and each of ours may need many of the
+upstream's, filled with names that nobody here may see. So who asks for what was read
+a moment ago, or is being read, gets that. What one account sees is shown to no other.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from regbroker.runtime.single_flight import Coalescer
+
+#: A repository that was pushed a moment ago is in the list after this long at most.
+REMEMBERED_SECONDS = 60.0
+
+#: Names in all walks together; the walk that was begun first is forgotten first.
+MAX_NAMES = 200_000
+MAX_WALKS = 64
+
+#: A page of an upstream that looks through everything it has.
+PAGE_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class UpstreamPage:
+    """Upstream names, and the query of the next page; None for the last one."""
+
+    names: tuple[str, ...]
+    following: str | None
+
+
+@dataclass
+class Walk:
+    """
+    The pages of one account at one upstream, by their queries.
+
+    `before` leads from a page's query to that of the page before it.
+    """
+
+    begun: float
+    pages: dict[str, UpstreamPage] = field(default_factory=dict)
+    before: dict[str, str] = field(default_factory=dict)
+
+    def find(self, name: str) -> str | None:
+        """Return the query of the page that has a name."""
+        for query, page in self.pages.items():
+            if name in page.names:
+                return query
+        return None
+
+    def names_before(self, query: str) -> Iterator[str]:
+        """Yield the names of the pages that came before one."""
+        seen = {query}
+        while (query := self.before.get(query, query)) not in seen:
+            seen.add(query)
+            yield from self.pages[query].names if query in self.pages else ()
+
+
+Read = Callable[[], Coroutine[Any, Any, UpstreamPage]]
+
+
+class Walks:
+    """Remembers walks by account; `clock` is the reactor."""
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._walks: OrderedDict[object, Walk] = OrderedDict()
+        self._names = 0
+        self._reading: Coalescer[UpstreamPage] = Coalescer(clock, PAGE_SECONDS)
+
+    def walk(self, key: object) -> Walk:
+        """Return an account's walk, as far as it is remembered."""
+        now = self._clock.seconds()
+        while self._walks:
+            oldest, walk = next(iter(self._walks.items()))
+            if now - walk.begun < REMEMBERED_SECONDS:
+                break
+            self._forget(oldest)
+        if key not in self._walks:
+            self._walks[key] = Walk(now)
+            if len(self._walks) > MAX_WALKS:
+                self._forget(next(iter(self._walks)))
+        return self._walks[key]
+
+    async def page(self, key: object, query: str, read: Read) -> UpstreamPage:
+        """Return a page that is remembered, is being read, or that `read` reads."""
+        walk = self.walk(key)
+        if query not in walk.pages:
+            page = await self._reading.run((key, query), read)
+            if query not in walk.pages and self._walks.get(key) is walk:
+                walk.pages[query] = page
+                self._names += len(page.names)
+            while self._names > MAX_NAMES and len(self._walks) > 1:
+                self._forget(next(iter(self._walks)))
+            return page
+        return walk.pages[query]
+
+    def _forget(self, key: object) -> None:
+        walk = self._walks.pop(key)
+        self._names -= sum(len(page.names) for page in walk.pages.values())

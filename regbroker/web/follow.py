@@ -1,0 +1,256 @@
+"""
+Redirects followed here, for clients that cannot reach what is behind.
+
+Between the way up and the way back: a reply that redirects is replaced by the
+one that it leads to. The upstream's own origin is asked over its own
+connections; every other server is a storage, which is told nothing of the
+client and believed in nothing but the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.logger import Logger
+
+from regbroker.causes import Cause, Kind, cause_of
+from regbroker.errors import (
+    RedirectRefused,
+    StorageRefused,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamTimeout,
+    code_for_status,
+)
+from regbroker.protocol.followed_redirects import (
+    MAX_HOPS,
+    REDIRECTS,
+    Place,
+    check_wants_no_login,
+    next_place,
+)
+from regbroker.protocol.header_table import Way
+from regbroker.protocol.headers import Header, end_to_end, passing, raw_headers
+from regbroker.protocol.locations import (
+    OwnAddress,
+    inner_target,
+    is_api,
+    is_plainly_outside,
+)
+from regbroker.protocol.names import Endpoint
+from regbroker.protocol.origins import Origin
+from regbroker.protocol.own_redirects import check_leads_on, is_followed
+from regbroker.protocol.queries import split_target
+from regbroker.transport.client import UPSTREAM, Reply
+from regbroker.transport.upload_bodies import Stall, gather_body
+from regbroker.upstream.registry import Upstream
+from regbroker.upstream.storages import STORAGE
+from regbroker.web.exchange import Asked, Exchange
+from regbroker.web.forward import UPLOADING
+
+#: A page for people, who would be told to click: what is longer, or takes longer
+#: than that, costs more than a new connection.
+MAX_PAGE_BYTES = 64 * 1024
+PAGE_SECONDS = 5.0
+
+#: What a storage may answer with its content, or with the news that the client
+#: has it already.
+_CONTENT = (200, 206, 304)
+
+#: What clients act on. The storage's own words may name buckets and accounts.
+_REFUSALS = {
+    403: "does not give this out",
+    404: "does not have this",
+    410: "has this no more",
+    412: "has this, but not as the request's conditions want it",
+    416: "has no such range of this",
+    429: "is asked for too much",
+    503: "is not available now",
+}
+
+#: What is missing when a storage does not have what it was asked for.
+_MISSING = {Endpoint.BLOB: "BLOB_UNKNOWN", Endpoint.MANIFEST: "MANIFEST_UNKNOWN"}
+
+#: Of a refusal's headers: when to come again, and what ranges there are.
+_REFUSED = {416: Way.NO_RANGE, 429: Way.BUSY, 503: Way.BUSY}
+
+_log = Logger()
+
+
+class Following:
+    """Follows the redirects of one upstream."""
+
+    def __init__(self, upstream: Upstream, clock: Any) -> None:
+        self._upstream = upstream
+        self._clock = clock
+
+    async def follow(self, exchange: Exchange, reply: Reply) -> Reply:
+        """
+        Return what an upstream's reply leads to: itself, mostly.
+
+        Only what reads is followed, and never an upload, whose Locations are
+        places to write to. Raises `UpstreamError` when there is nothing that
+        could be passed on; the client has seen nothing then.
+        """
+        asked = exchange.asked
+        if (
+            asked is None
+            or reply.status not in REDIRECTS
+            or exchange.method not in ("GET", "HEAD")
+            or exchange.target.endpoint in UPLOADING
+        ):
+            return reply
+        before = exchange.event.seconds
+        try:
+            return await self._follow(exchange, asked, reply)
+        except RedirectRefused as refused:
+            _log.warn(
+                "[upstream {name}]: a redirect is not followed: {why}",
+                name=self._upstream.name,
+                why=refused.why,
+            )
+            raise
+        finally:
+            waited = exchange.event.seconds - before
+            sofar = exchange.event.upstream_seconds or 0.0
+            exchange.event.upstream_seconds = sofar + waited
+
+    async def _follow(self, exchange: Exchange, asked: Asked, reply: Reply) -> Reply:
+        own = self._upstream.own_address(exchange.way.host)
+        place = Place(own.origin, own.base_path + asked.target)
+        headers = asked.headers
+        known: dict[bytes, list[Header]] = {}
+        for _ in range(MAX_HOPS):
+            if place.origin == own.origin:
+                known |= _by_name(passing(_end_to_end(reply), Way.FOLLOWED))
+            location = (reply.header(b"Location") or b"").decode("latin-1")
+            await self._read_off(reply)
+            if not location:
+                raise UpstreamMalformed("the upstream redirects without saying where")
+            if place.origin == own.origin:
+                check_leads_on(location, own, inner_target(place.target, own))
+            before, place = place, next_place(place, location, own)
+            if place.origin != own.origin:
+                headers = tuple(passing(headers, Way.TO_STORAGE))
+                exchange.is_redirected = True
+            elif before.origin != own.origin:
+                # A stranger does not get to say what is asked of the upstream.
+                raise RedirectRefused("it leads from elsewhere back to the upstream")
+            else:
+                place = self._own_place(exchange, place, own)
+            reply = await self._ask(exchange.method, place, headers, own.origin)
+            if reply.status not in REDIRECTS:
+                break
+        else:
+            reply.abort()
+            raise RedirectRefused(f"it is the last of more than {MAX_HOPS} in a row")
+        if place.origin != own.origin:
+            content = await self._content(exchange, reply, place)
+            return reply.with_headers([*content, *_flat(known)])
+        if reply.status == 401 and asked.is_ours:
+            # Nothing that the client could do something about.
+            reply.abort()
+            raise UpstreamMalformed(
+                "the upstream redirects to where it wants other credentials"
+            )
+        given = _by_name(_end_to_end(reply))
+        return reply.with_headers(_flat(known | given))
+
+    def _own_place(self, exchange: Exchange, place: Place, own: OwnAddress) -> Place:
+        """Return a place of the upstream's own host, which must be one to ask for."""
+        target, endpoint = place.target, exchange.target.endpoint
+        prefixes = self._upstream.config.redirect_paths
+        if not is_followed(target, own, exchange.to_public, endpoint, prefixes):
+            if is_api(target, own) or not is_plainly_outside(target, own):
+                raise RedirectRefused(
+                    f"it leads to what is not served here, or to no {endpoint.value}"
+                )
+            path, _ = split_target(target)
+            raise RedirectRefused(
+                f"it leads to another path of the upstream's own host, {path[:60]!r}; "
+                "if that is right, write how such paths begin: 'redirect-paths = "
+                "/BEGINNING/'"
+            )
+        if is_api(target, own):
+            # Its own proxy may have taken the base path away.
+            target = own.base_path + inner_target(target, own)
+        return Place(place.origin, target)
+
+    async def _ask(
+        self, method: str, place: Place, headers: Iterable[Header], own: Origin
+    ) -> Reply:
+        if place.origin == own:
+            request = self._upstream.request_whole(method, place.target, headers)
+            return await self._in_time(request, UPSTREAM)
+        request = self._upstream.storages.request(method, place, headers)
+        try:
+            return await self._in_time(request, STORAGE)
+        except RedirectRefused:
+            raise
+        except UpstreamError as error:
+            # It is not the upstream that has failed: there may be other storages.
+            raise StorageRefused(
+                error.status, error.code, error.message, cause=error.cause
+            ) from error
+
+    async def _in_time(self, request: Coroutine[Any, Any, Reply], who: str) -> Reply:
+        asking = Deferred.fromCoroutine(request)
+        asking.addTimeout(self._upstream.config.timeout, self._clock)
+        try:
+            return await asking
+        except TimeoutError:
+            raise UpstreamTimeout(
+                f"{who} did not answer", cause=cause_of(who, Kind.IDLE)
+            ) from None
+
+    async def _content(
+        self, exchange: Exchange, reply: Reply, place: Place
+    ) -> list[Header]:
+        """Return a storage's headers about its content; raises `UpstreamError`."""
+        if reply.status in _CONTENT:
+            return list(passing(_end_to_end(reply), Way.FROM_STORAGE))
+        await self._read_off(reply)
+        check_wants_no_login(place, reply.status, reply.header(b"WWW-Authenticate"))
+        if reply.status not in _REFUSALS:
+            raise UpstreamMalformed(
+                f"{STORAGE} answered with status {reply.status}",
+                cause=Cause.STORAGE_MALFORMED,
+            )
+        code = code_for_status(reply.status)
+        if reply.status in (404, 410):
+            code = _MISSING.get(exchange.target.endpoint, code)
+        raise StorageRefused(
+            reply.status,
+            code,
+            f"{STORAGE} {_REFUSALS[reply.status]}",
+            list(passing(_end_to_end(reply), _REFUSED.get(reply.status, Way.NONE))),
+        )
+
+    async def _read_off(self, reply: Reply) -> None:
+        """Read a body that nobody wants, so that its connection is free again."""
+        stall = Stall(self._clock, PAGE_SECONDS, reply.abort)
+        try:
+            await gather_body(reply, MAX_PAGE_BYTES)
+        except UpstreamMalformed:
+            # It was too long, or broken off: so is its connection.
+            pass
+        finally:
+            stall.stop()
+
+
+def _end_to_end(reply: Reply) -> Iterable[Header]:
+    return end_to_end(raw_headers(reply.headers), reply.connection_options)
+
+
+def _by_name(headers: Iterable[Header]) -> dict[bytes, list[Header]]:
+    """Return headers by their names in lower case, values in order."""
+    found: dict[bytes, list[Header]] = {}
+    for header in headers:
+        found.setdefault(header[0].lower(), []).append(header)
+    return found
+
+
+def _flat(headers: dict[bytes, list[Header]]) -> list[Header]:
+    return [header for several in headers.values() for header in several]

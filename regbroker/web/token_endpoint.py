@@ -1,0 +1,117 @@
+"""The token endpoint: what the realm in our challenges points at."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.web.server import Request
+
+from regbroker.broker.composite_broker import BundleBroker
+from regbroker.broker.local_broker import LocalBroker
+from regbroker.broker.upstream_broker import Broker
+from regbroker.errors import MethodNotAllowed
+from regbroker.events import Event
+from regbroker.protocol.headers import ClientWay
+from regbroker.protocol.token_exchange import TokenRequest, parse_get, parse_post
+from regbroker.transport.replies import send_bytes
+from regbroker.transport.request_bodies import read_body
+from regbroker.web.target import target_of
+
+#: A form holds a refresh token (16 KiB in some clouds) and scopes.
+MAX_FORM_BYTES = 64 * 1024
+
+_METHODS = "GET, POST"
+
+
+class Granting(Protocol):
+    """Answers token requests, from wherever the tokens come."""
+
+    async def __call__(
+        self, asked: TokenRequest, way: ClientWay, event: Event
+    ) -> bytes:
+        """Return the reply's body; raises what a refusal is to be made of."""
+
+
+class UpstreamGranting:
+    """The upstream's tokens."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def __call__(
+        self, asked: TokenRequest, way: ClientWay, event: Event
+    ) -> bytes:
+        """Ask the upstream's token service."""
+        wanted = self._broker.wanted(asked, way.host)
+        event.upstream = self._broker.upstream
+        event.upstream_name = ",".join(scope.name for scope in wanted.scopes)
+        before = event.seconds
+        try:
+            return await self._broker.grant(asked, wanted, way.host)
+        finally:
+            event.upstream_seconds = event.seconds - before
+
+
+class BundleGranting:
+    """The tokens of several upstreams, as one."""
+
+    def __init__(self, broker: BundleBroker) -> None:
+        self._broker = broker
+
+    async def __call__(
+        self, asked: TokenRequest, way: ClientWay, event: Event
+    ) -> bytes:
+        """Ask the upstreams' token services."""
+        wanted = self._broker.wanted(asked, way.host)
+        event.upstream = ",".join(wanted)
+        event.upstream_name = ",".join(
+            scope.name for one in wanted.values() for scope in one.scopes
+        )
+        before = event.seconds
+        try:
+            return await self._broker.grant(asked, wanted, way.host)
+        finally:
+            event.upstream_seconds = event.seconds - before
+
+
+class LocalGranting:
+    """Our own tokens."""
+
+    def __init__(self, broker: LocalBroker) -> None:
+        self._broker = broker
+
+    async def __call__(
+        self, asked: TokenRequest, way: ClientWay, event: Event
+    ) -> bytes:
+        """Check the credentials and sign."""
+        return await self._broker.grant(asked, way.host, way.address)
+
+
+class TokenEndpoint:
+    """Parses token requests of one registry, and sends what they are granted."""
+
+    def __init__(self, granting: Granting) -> None:
+        self._granting = granting
+
+    async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
+        """Answer one request; raises what the reply is to be made of."""
+        method = request.method.decode("ascii", "replace")
+        if method == "GET":
+            _, query = target_of(request)
+            authorization = request.getHeader(b"Authorization")
+            asked = parse_get(
+                query, authorization.decode("latin-1") if authorization else None
+            )
+        elif method == "POST":
+            asked = parse_post(await read_body(request, MAX_FORM_BYTES))
+        else:
+            raise MethodNotAllowed(
+                f"the token service takes {_METHODS}",
+                headers=[(b"Allow", _METHODS.encode())],
+            )
+        event.user = asked.user
+        event.public_name = ",".join(scope.name for scope in asked.scopes)
+        reply = await self._granting(asked, way, event)
+        # Tokens are secrets of one client; RFC 6749, 5.1.
+        request.setHeader(b"Cache-Control", b"no-store")
+        send_bytes(request, 200, b"application/json", reply)

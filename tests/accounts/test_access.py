@@ -1,0 +1,376 @@
+"""Who may do what."""
+
+import contextlib
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.accounts.access import (
+    AccessRules,
+    InvalidAccess,
+    parse_access,
+    unreachable,
+)
+from regbroker.accounts.principals import Account
+from regbroker.errors import NameUnknown
+from regbroker.naming.mapping import Mapping
+from regbroker.naming.rules import InvalidRule, parse_rule
+from regbroker.protocol.scopes import parse_scope
+from tests.accounts.test_patterns import SMALL_NAMES, pattern_texts
+
+RULES = {
+    "alice": "team/**: pull, push",
+    "@staff": "\n library/**, tools/**: pull\n ${user}/**: pull, push, delete\n",
+    "authenticated": "shared: pull; **: catalog".replace("; ", "\n"),
+    "anonymous": "library/**: pull",
+    "root": "**: *",
+}
+ALICE = Account("alice")
+BOB = Account("bob", frozenset({"staff"}))
+ROOT = Account("root")
+
+
+def rules(**options: str) -> AccessRules:
+    return parse_access(options or RULES)
+
+
+def mapping(*rules: str) -> Mapping:
+    return Mapping([parse_rule(rule) for rule in rules], ["up"])
+
+
+def is_canonical(names: Mapping, name: str) -> bool:
+    """Tell whether a name is one that rights can be about."""
+    try:
+        return names.route(name).public_name == name
+    except NameUnknown:
+        return False
+
+
+@st.composite
+def mappings(draw: st.DrawFn) -> Mapping:
+    """Small sets of namespace rules that do not contradict one another."""
+    text = st.sampled_from(["", "a", "b", "a/", "b/", "a/a", "a/b", "a-", "b-", "aa"])
+    lines = st.lists(st.tuples(text, text, st.sampled_from(["", "*"])), max_size=5)
+    found = mapping("a = b")
+    for one, other, star in draw(lines):
+        line = f"{one}{star} = {other}{star}"
+        with contextlib.suppress(InvalidRule):
+            found = mapping(line)
+        with contextlib.suppress(InvalidRule):
+            found = mapping(line, *map(str, found.rules))
+    return found
+
+
+class AllowsTests(SynchronousTestCase):
+    def assert_may(self, account: Account | None, name: str, actions: str) -> None:
+        """Hold that an account may do these actions to a name, and no others."""
+        allowed = [
+            action
+            for action in ("pull", "push", "delete", "catalog")
+            if rules().allows(account, action, name)
+        ]
+        self.assertEqual(allowed, actions.split())
+
+    def test_nobody(self) -> None:
+        """Without an account only what everybody may do is allowed."""
+        self.assert_may(None, "library/nginx", "pull")
+        self.assert_may(None, "team/app", "")
+        self.assert_may(None, "shared", "")
+
+    def test_sums(self) -> None:
+        """A user has what everybody has, and all that is granted besides."""
+        self.assert_may(ALICE, "team/app", "pull push catalog")
+        self.assert_may(ALICE, "library/nginx", "pull catalog")
+        self.assert_may(ALICE, "shared", "pull catalog")
+        self.assert_may(ALICE, "tools/go", "catalog")
+
+    def test_groups(self) -> None:
+        """A group's rights are those of its members, their own names included."""
+        self.assert_may(BOB, "tools/go", "pull catalog")
+        self.assert_may(BOB, "bob/app", "pull push delete catalog")
+        self.assert_may(BOB, "alice/app", "catalog")
+        self.assert_may(BOB, "team/app", "catalog")
+
+    def test_all_actions(self) -> None:
+        """A star is all actions."""
+        self.assert_may(ROOT, "any/thing", "pull push delete catalog")
+
+    def test_no_names(self) -> None:
+        """What is no repository name is nobody's."""
+        for name in ("", "Team", "a//b", "../a", "**"):
+            self.assert_may(ROOT, name, "")
+
+    def test_subject_is_not_a_name(self) -> None:
+        """Nobody becomes somebody else by being called like a rule's subject."""
+        for user in ("@staff", "ALICE", "alice ", "anonymous", "authenticated", "*"):
+            account = Account(user)
+            self.assertFalse(rules().allows(account, "pull", "team/app"), user)
+            self.assertFalse(rules().allows(account, "pull", "tools/go"), user)
+        self.assertFalse(
+            rules().allows(Account("x", frozenset({"alice"})), "pull", "team/app")
+        )
+
+    def test_case(self) -> None:
+        """Users and groups are case-sensitive."""
+        mixed = rules(Alice="a: pull", **{"@Staff": "b: pull"})
+        self.assertTrue(mixed.allows(Account("Alice"), "pull", "a"))
+        self.assertFalse(mixed.allows(ALICE, "pull", "a"))
+        self.assertFalse(mixed.allows(BOB, "pull", "b"))
+
+    def test_unknown_action(self) -> None:
+        """An action that no rule can name is refused, the star included."""
+        for action in ("*", "metadata", ""):
+            self.assertFalse(rules().allows(ROOT, action, "a"))
+
+    def test_anonymous_may_anything(self) -> None:
+        """Whether anything is open to everybody."""
+        self.assertTrue(rules().anonymous_may_anything)
+        self.assertFalse(rules(alice="a: pull").anonymous_may_anything)
+        self.assertFalse(AccessRules(()).anonymous_may_anything)
+
+    @given(st.text(), st.text(), st.sampled_from(["pull", "push", "delete"]))
+    def test_own_namespace_only(self, user: str, name: str, action: str) -> None:
+        """Whatever somebody is called, ${user} grants their own names only."""
+        own = rules(authenticated="${user}/**: *")
+        for asked in (name, user, f"{user}/x", "team", "team/app"):
+            if own.allows(Account(user), action, asked):
+                self.assertEqual(asked.split("/")[0], user)
+
+
+class GrantedTests(SynchronousTestCase):
+    def assert_granted(
+        self, account: Account | None, wanted: str, granted: str | None
+    ) -> None:
+        scope = rules().granted(account, parse_scope(wanted))
+        self.assertEqual(scope and str(scope), granted)
+        if scope is not None:
+            self.assertEqual(parse_scope(str(scope)), scope)
+
+    def test_intersection(self) -> None:
+        """Less than asked for is granted, in the order of the request."""
+        ask = "repository:team/app:push,pull,delete"
+        self.assert_granted(ALICE, ask, "repository:team/app:push,pull")
+        self.assert_granted(ROOT, ask, ask)
+        self.assert_granted(None, ask, None)
+        self.assert_granted(
+            None, "repository:library/a:pull,push", "repository:library/a:pull"
+        )
+        self.assert_granted(ALICE, "repository:team/app:", None)
+        self.assert_granted(ALICE, "repository:team/app:metadata", None)
+        self.assert_granted(ALICE, "repository:Team:pull", None)
+
+    def test_star(self) -> None:
+        """A requested star is all that is granted; it stays when that is all."""
+        ask = "repository:team/app:*"
+        self.assert_granted(ALICE, ask, "repository:team/app:pull,push")
+        self.assert_granted(ROOT, ask, "repository:team/app:pull,push,delete,*")
+        self.assert_granted(
+            BOB, "repository:bob/x:delete,*", "repository:bob/x:pull,push,delete,*"
+        )
+        self.assert_granted(None, ask, None)
+
+    def test_resource_class(self) -> None:
+        """The class of a repository stays."""
+        ask = "repository(plugin):team/app:pull,delete"
+        self.assert_granted(ALICE, ask, "repository(plugin):team/app:pull")
+
+    def test_catalog(self) -> None:
+        """The catalog's one scope is for those who may see something of it."""
+        ask = "registry:catalog:*"
+        self.assert_granted(ALICE, ask, ask)
+        self.assert_granted(None, ask, None)
+        for other in (
+            "registry:catalog:pull",
+            "registry:other:*",
+            "registry(x):catalog:*",
+        ):
+            self.assert_granted(ROOT, other, None)
+
+    def test_catalog_of_a_namespace(self) -> None:
+        """The catalog may be granted for some names only."""
+        some = rules(alice="team/**: catalog")
+        self.assertTrue(some.allows_catalog(ALICE))
+        self.assertFalse(some.allows_catalog(BOB))
+        self.assertTrue(some.allows(ALICE, "catalog", "team/app"))
+        self.assertFalse(some.allows(ALICE, "catalog", "other"))
+
+    def test_opaque(self) -> None:
+        """What does not parse, or has another type, is granted to nobody."""
+        for other in ("aws", "artifact:team/app:pull", "repository:team/app"):
+            self.assert_granted(ROOT, other, None)
+
+
+class ParsingTests(SynchronousTestCase):
+    def problems(self, options: dict[str, str]) -> tuple[str, ...]:
+        with self.assertRaises(InvalidAccess) as caught:
+            parse_access(options)
+        problems: tuple[str, ...] = caught.exception.problems
+        return problems
+
+    def test_separators(self) -> None:
+        """Commas and spaces separate; lines are grants."""
+        one = rules(alice="a/**, b : pull,push\nc: delete")
+        self.assertEqual(one, rules(alice="\n a/** b:pull push\n\n c :delete\n"))
+        self.assertEqual(len(one.grants), 2)
+
+    def test_all_problems(self) -> None:
+        """Every problem is told, with its subject."""
+        problems = self.problems(
+            {
+                "alice": "team/**: pull, write\nTeam: pull\nteam/**",
+                "bob": "",
+                "@": "a: pull",
+                "a:b": "a: pull",
+                "anonymous": "${user}: pull",
+                "Carol": "${user}/**: pull",
+                "dave": ": pull\na:",
+                "good": "${user}/**: *",
+            }
+        )
+        expected = [
+            ("alice", "'write' is no action; there are: pull, push, delete, catalog"),
+            ("alice", "'Team' is no pattern"),
+            ("alice", "'team/**' is not 'patterns: actions'"),
+            ("bob", "empty"),
+            ("@", "group's name"),
+            ("a:b", "this is nobody"),
+            ("anonymous", "'${user}' needs a user"),
+            ("Carol", "'${user}/**' can never match: 'Carol'"),
+            ("dave", "is not 'patterns: actions'"),
+            ("dave", "is not 'patterns: actions'"),
+        ]
+        self.assertEqual(len(problems), len(expected), problems)
+        for problem, (subject, text) in zip(problems, expected, strict=True):
+            self.assertTrue(problem.startswith(f"{subject}: "), problem)
+            self.assertIn(text, problem)
+
+    def test_nothing(self) -> None:
+        """A section without rules says what to write."""
+        self.assertIn("alice = team/**: pull, push", self.problems({})[0])
+
+
+class UnreachableTests(SynchronousTestCase):
+    def problems(self, names: Mapping, subject: str, *lines: str) -> list[str]:
+        return unreachable(parse_access({subject: "\n".join(lines)}), names)
+
+    def test_outside(self) -> None:
+        """A pattern outside all namespaces is found; its neighbours are not."""
+        names = mapping("team = acme_team", "lib* = mirror/lib*")
+        for pattern in ("team", "team/**", "**", "*", "*/app", "t*/x", "lib/x", "libx"):
+            self.assertEqual(self.problems(names, "alice", f"{pattern}: pull"), [])
+        for pattern in ("teams/**", "other", "tea", "lib", "x*/**", "team-*"):
+            (problem,) = self.problems(names, "alice", f"{pattern}: pull")
+            self.assertIn(f"alice: '{pattern}' matches no name", problem)
+            self.assertIn("lib*, team", problem)
+
+    def test_each_pattern(self) -> None:
+        """Every pattern has to reach something, not only one of a line."""
+        names = mapping("team = acme_team")
+        (problem,) = self.problems(
+            names, "@staff", "team/**, x/**: pull", "**: catalog"
+        )
+        self.assertTrue(problem.startswith("@staff: 'x/**'"))
+
+    def test_users(self) -> None:
+        """A namespace of one's own is reachable when some user's is."""
+        names = mapping("alice = x", "home = y")
+        self.assertEqual(self.problems(names, "authenticated", "${user}/**: pull"), [])
+        self.assertEqual(self.problems(names, "alice", "${user}/**: pull"), [])
+        self.assertEqual(len(self.problems(names, "bob", "${user}/**: pull")), 1)
+        self.assertEqual(self.problems(names, "bob", "home/${user}: pull"), [])
+
+    def test_groups(self) -> None:
+        """A group is unreachable when nobody can be in one."""
+        rules = parse_access({"@staff": "a: pull\nb: pull", "bob": "a: pull"})
+        names = mapping("* = *")
+        self.assertEqual(unreachable(rules, names), [])
+        (problem,) = unreachable(rules, names, has_groups=False)
+        self.assertTrue(problem.startswith("@staff: "))
+
+    def test_several_registries(self) -> None:
+        """What one of the registries maps is reachable."""
+        rules = parse_access({"bob": "a/**: pull\nb/**: pull\nc/**: pull"})
+        one, other = mapping("a = x"), mapping("b = x")
+        (problem,) = unreachable(rules, one, other)
+        self.assertIn("'c/**'", problem)
+        self.assertIn("a; b", problem)
+
+    def test_short_names(self) -> None:
+        """Names without a namespace are short for others: rights are about those."""
+        names = Mapping(
+            [parse_rule("hub/* = hub:*"), parse_rule("quay/* = quay:*")],
+            [],
+            {"hub": "library"},
+        )
+        for pattern, whole in (
+            ("hub/nginx", "hub/library/nginx"),
+            ("hub/*", "hub/library/*"),
+            ("hub/ng*", "hub/library/ng*"),
+        ):
+            (problem,) = self.problems(names, "alice", f"{pattern}: pull")
+            self.assertIn(f"'{pattern}' matches short names only", problem)
+            self.assertTrue(problem.endswith(f"write {whole}"), problem)
+            self.assertEqual(self.problems(names, "alice", f"{whole}: pull"), [])
+        for pattern in ("hub/**", "quay/nginx", "quay/*", "hub/acme/*", "**", "*/x/*"):
+            self.assertEqual(self.problems(names, "alice", f"{pattern}: pull"), [])
+        bare = Mapping([parse_rule("* = *")], ["hub"], {"hub": "library"})
+        (problem,) = self.problems(bare, "alice", "nginx: pull")
+        self.assertTrue(problem.endswith("write library/nginx"), problem)
+        exact = Mapping(
+            [parse_rule("* = *"), parse_rule("nginx = web/nginx")],
+            ["hub"],
+            {"hub": "library"},
+        )
+        self.assertEqual(self.problems(exact, "alice", "nginx: pull"), [])
+
+    def test_no_aliases(self) -> None:
+        """What a rule that names its upstream makes is no alias."""
+        names = Mapping([parse_rule("hub/* = hub:*"), parse_rule("* = acme_*")], ["up"])
+        self.assertEqual(self.problems(names, "alice", "library/**: pull"), [])
+
+    def test_upstream_names(self) -> None:
+        """Rules that were written with upstream names are found."""
+        names = mapping("* = acme_*", "library/* = hub_mirror/*")
+        for pattern in (
+            "acme_team/**",
+            "acme_team/app",
+            "acme_team/a*",
+            "hub_mirror/x/**",
+        ):
+            (problem,) = self.problems(names, "alice", f"{pattern}: pull")
+            self.assertIn(f"alice: '{pattern}' matches upstream names only", problem)
+        for pattern in ("hub_mirror/**", "team/**", "acme*/**"):
+            self.assertEqual(self.problems(names, "alice", f"{pattern}: pull"), [])
+        # acme_team/x and what is below it come from nowhere: not aliases.
+        for other in ("team/x = other", "team/* = other_*", "team = other"):
+            names = mapping("* = acme_*", other)
+            self.assertTrue(is_canonical(names, "acme_team/x"))
+            for pattern in ("acme_team/**", "acme_team/x"):
+                self.assertEqual(self.problems(names, "alice", f"{pattern}: pull"), [])
+        # Nor is a name whose source would be too long for one.
+        names = mapping("library/* = x*", "* = *")
+        self.assertTrue(is_canonical(names, "xa/" + "a" * 252))
+        self.assertEqual(self.problems(names, "alice", "xa/**: pull"), [])
+
+    @given(mappings(), pattern_texts, st.sampled_from(["a", "a-b", "**"]))
+    def test_never_wrong(self, names: Mapping, text: str, user: str) -> None:
+        """Nothing that matches a name is called unreachable."""
+        subjects = {
+            "authenticated": text,
+            "@g": "${user}/" + text,
+            "a": "${user}" + text,
+        }
+        for subject, pattern in subjects.items():
+            try:
+                rules = parse_access({subject: f"{pattern}: pull"})
+            except ValueError:
+                continue
+            account = Account("a" if subject == "a" else user, frozenset({"g"}))
+            reached = [
+                name
+                for name in SMALL_NAMES
+                if rules.allows(account, "pull", name) and is_canonical(names, name)
+            ]
+            if reached:
+                self.assertEqual(unreachable(rules, names), [], reached)

@@ -1,0 +1,190 @@
+"""Patterns over public names."""
+
+import time
+from itertools import product
+from re import escape, fullmatch
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.accounts.patterns import (
+    EVERY_NAME,
+    InvalidPattern,
+    NamePattern,
+    namespace_patterns,
+    parse_pattern,
+)
+from regbroker.naming.rules import Pattern
+from regbroker.protocol.names import is_name
+
+#: Every name of up to five characters of a small alphabet.
+SMALL_NAMES = [
+    name
+    for length in range(1, 6)
+    for name in map("".join, product("ab-/", repeat=length))
+    if is_name(name)
+]
+
+segments = st.one_of(
+    st.just("**"),
+    st.text("ab-*", min_size=1, max_size=3).filter(lambda text: "**" not in text),
+)
+pattern_texts = st.lists(segments, min_size=1, max_size=3).map("/".join)
+
+
+def pattern_of(text: str) -> NamePattern:
+    """Return a pattern, also one that matches no name."""
+    return NamePattern(tuple(text.split("/")))
+
+
+class MatchingTests(SynchronousTestCase):
+    def assert_matches(
+        self, text: str, yes: str = "", no: str = "", user: str | None = None
+    ) -> None:
+        pattern = parse_pattern(text)
+        self.assertEqual(str(pattern), text)
+        for name in yes.split():
+            self.assertTrue(pattern.matches(name, user), f"{text} misses {name}")
+        for name in no.split():
+            self.assertFalse(pattern.matches(name, user), f"{text} matches {name}")
+
+    def test_plain(self) -> None:
+        """Without wildcards, a pattern is one name."""
+        self.assert_matches("team/app", "team/app", "team team/app/x team/apps app")
+
+    def test_below(self) -> None:
+        """Two stars at the end are everything below, and what stands before them."""
+        self.assert_matches("team/**", "team team/a team/a/b", "teams x/team/a")
+
+    def test_everything(self) -> None:
+        """Two stars alone are every name, and no more than names."""
+        self.assert_matches("**", "a a/b a/b/c", "A a//b a/ /a ../a *")
+
+    def test_two_stars_anywhere(self) -> None:
+        """They stand for any number of segments wherever they are."""
+        self.assert_matches("**/app", "app a/app a/b/app", "a/apps app/a")
+        self.assert_matches("a/**/b", "a/b a/x/b a/x/y/b", "a b a/bb a/b/c")
+        self.assert_matches("**/a/**/b/**", "a/b x/a/y/b/z", "b/a a")
+
+    def test_one_star(self) -> None:
+        """One star stays in its segment and may be nothing."""
+        self.assert_matches("team/*", "team/a", "team team/a/b")
+        self.assert_matches("app*", "app apps app-1", "app/x xapp")
+        self.assert_matches("*app*x", "appx my-appax", "app appxa a/appx")
+        self.assert_matches("a*a", "aa aba", "a")
+
+    def test_user(self) -> None:
+        """The account's name stands for itself."""
+        self.assert_matches("${user}/**", "alice alice/x", "bob/x", "alice")
+        self.assert_matches("home/${user}-*", "home/al-x", "home/alice", "al")
+        self.assert_matches("u.${user}", "u.a.b", "u.a-b u.axb", "a.b")
+        self.assert_matches("${user}/**", "", "alice user", None)
+
+    def test_user_that_is_no_component(self) -> None:
+        """Nobody gains by what they are called."""
+        for user in ("**", "*", "a/b", "a/**", "Alice", "", "..", "a*", "${user}", "é"):
+            self.assert_matches("${user}/**", "", "a a/b a/b/c alice x", user)
+
+    def test_no_backtracking(self) -> None:
+        """No pattern and no name together take long."""
+        patterns = ["*a" * 40 + "*b", "/".join(["**", "a"] * 40) + "/b"]
+        names = ["a" * 255, "/".join("a" * 128)]
+        before = time.perf_counter()
+        for text in patterns:
+            self.assert_matches(text, "", " ".join(names))
+        self.assertLess(time.perf_counter() - before, 1.0)
+
+    @given(pattern_texts, st.sampled_from(SMALL_NAMES))
+    def test_like_an_expression(self, text: str, name: str) -> None:
+        """Matching agrees with the regular expression that one would write."""
+        # Each segment with the slash before it makes ** plain to say.
+        parts = [
+            "(?:/[^/]+)*" if s == "**" else "/" + escape(s).replace(r"\*", "[^/]*")
+            for s in text.split("/")
+        ]
+        self.assertEqual(
+            pattern_of(text).matches(name),
+            fullmatch("".join(parts), "/" + name) is not None,
+        )
+
+
+class ParsingTests(SynchronousTestCase):
+    def test_wrong(self) -> None:
+        """What is no pattern is refused, and so is what no name can match."""
+        for text, reason in {
+            "Team/**": "is no pattern",
+            "a b": "is no pattern",
+            "": "is no pattern",
+            "/a": "is no pattern",
+            "a/": "is no pattern",
+            "a//b": "is no pattern",
+            "a?": "is no pattern",
+            "${group}": "is no pattern",
+            "$user": "is no pattern",
+            "a**": "alone",
+            "***": "alone",
+            "x/a**b/c": "alone",
+            "..": "matches no repository name",
+            "-a": "matches no repository name",
+            "a./**": "matches no repository name",
+            "a..b*": "matches no repository name",
+            "${user}___*": "matches no repository name",
+        }.items():
+            with self.assertRaises(InvalidPattern, msg=text) as caught:
+                parse_pattern(text)
+            self.assertIn(reason, str(caught.exception))
+            self.assertIn(f"'{text}'", str(caught.exception))
+
+
+class CommonNameTests(SynchronousTestCase):
+    @given(pattern_texts, pattern_texts)
+    def test_exact(self, one: str, other: str) -> None:
+        """A common name is one, and none is found only where there is none."""
+        mine, its = pattern_of(one), pattern_of(other)
+        name = mine.name_in([its], None)
+        if name is not None:
+            self.assertTrue(mine.matches(name), name)
+            self.assertTrue(its.matches(name), name)
+        else:
+            both = [n for n in SMALL_NAMES if mine.matches(n) and its.matches(n)]
+            self.assertEqual(both, [])
+
+    def test_user(self) -> None:
+        """For an account it is about its own names; in general about anybody's."""
+        pattern = parse_pattern("${user}/app")
+        bobs = [parse_pattern("bob/**")]
+        self.assertEqual(pattern.name_in(bobs, None), "bob/app")
+        self.assertEqual(pattern.name_in(bobs, "bob"), "bob/app")
+        self.assertIsNone(pattern.name_in(bobs, "alice"))
+        self.assertIsNone(pattern.name_in([EVERY_NAME], "**"))
+
+    def test_grammar(self) -> None:
+        """The common name has to be a name."""
+        self.assertIsNone(parse_pattern("a-*").name_in([pattern_of("*-.b")], None))
+        found = pattern_of("?_*").name_in([pattern_of("a*?b")], None)
+        self.assertTrue(found and found.startswith("a_") and found.endswith("b"))
+        self.assertIsNone(parse_pattern("a_*").name_in([pattern_of("?-b")], None))
+
+
+class NamespaceTests(SynchronousTestCase):
+    @given(st.text("ab-/", max_size=3), st.booleans(), st.sampled_from(SMALL_NAMES))
+    def test_same_names(self, text: str, star: bool, name: str) -> None:
+        """A namespace's patterns match what its rule is about."""
+        namespace = Pattern(text, star)
+        if not is_name(text + "a" if star else text):
+            return
+        self.assertEqual(
+            any(pattern.matches(name) for pattern in _plain(namespace)),
+            namespace.match(name) is not None,
+        )
+
+
+def _plain(namespace: Pattern) -> list[NamePattern]:
+    """Return a namespace's patterns with each ? written out."""
+    patterns = []
+    for pattern in namespace_patterns(namespace):
+        text = str(pattern)
+        letters = "ab-" if "?" in text else " "
+        patterns += [pattern_of(text.replace("?", letter)) for letter in letters]
+    return patterns

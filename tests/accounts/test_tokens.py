@@ -1,0 +1,211 @@
+"""What tokens say, and when they are good."""
+
+import contextlib
+import json
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.accounts.tokens import (
+    LEEWAY,
+    AccessToken,
+    IdentityToken,
+    InvalidToken,
+    parse_token,
+)
+from regbroker.protocol.scopes import Scope, parse_scope, parse_scopes
+
+COMMON: dict[str, Any] = {
+    "issuer": "regbroker",
+    "audience": "registry.example.com",
+    "user": "alice",
+    "issued": 1000,
+    "expires": 1300,
+    "id": "x1",
+}
+ACCESS = AccessToken(
+    **COMMON,
+    access=parse_scopes(
+        ["repository:team/app:pull,push", "repository(plugin):p:*", "registry:c:*"]
+    ),
+)
+IDENTITY = IdentityToken(**COMMON, stamp="s1", client_id="docker")
+
+SCOPES = st.builds(
+    lambda type, kind, name, actions: Scope(
+        "", type, kind, name, tuple(actions)
+    ).with_name(name),
+    st.from_regex(r"[a-z0-9]+", fullmatch=True),
+    st.from_regex(r"[a-z0-9]*", fullmatch=True),
+    st.text(min_size=1),
+    st.lists(st.sampled_from(["pull", "push", "delete", "*"])),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+class ClaimsTests(SynchronousTestCase):
+    def test_specification(self) -> None:
+        """The claims are those of the token specification, by its names."""
+        self.assertEqual(
+            ACCESS.claims(),
+            {
+                "iss": "regbroker",
+                "sub": "alice",
+                "aud": "registry.example.com",
+                "exp": 1300,
+                "nbf": 1000,
+                "iat": 1000,
+                "jti": "x1",
+                "access": [
+                    {
+                        "type": "repository",
+                        "name": "team/app",
+                        "actions": ["pull", "push"],
+                    },
+                    {
+                        "type": "repository",
+                        "class": "plugin",
+                        "name": "p",
+                        "actions": ["*"],
+                    },
+                    {"type": "registry", "name": "c", "actions": ["*"]},
+                ],
+            },
+        )
+
+    def test_opaque_scopes_grant_nothing(self) -> None:
+        """A scope that does not parse has no place in a token."""
+        token = replace(ACCESS, access=(parse_scope("aws"),))
+        self.assertEqual(token.claims()["access"], [])
+
+    @given(user=st.text(), access=st.lists(SCOPES, max_size=4))
+    def test_access_round_trip(self, user: str, access: list[Scope]) -> None:
+        """What an access token says is read as it was meant, through JSON."""
+        token = replace(ACCESS, user=user, access=tuple(access))
+        claims = json.loads(json.dumps(token.claims()))
+        self.assertEqual(parse_token("JWT", claims), token)
+
+    @given(user=st.text(), stamp=st.text(), client_id=st.text())
+    def test_identity_round_trip(self, user: str, stamp: str, client_id: str) -> None:
+        """What an identity token says is read as it was meant, through JSON."""
+        token = replace(IDENTITY, user=user, stamp=stamp, client_id=client_id)
+        claims = json.loads(json.dumps(token.claims()))
+        self.assertEqual(parse_token("identity+jwt", claims), token)
+
+    def test_refused_round_trip(self) -> None:
+        """What was refused is in the claims, and only where there is something."""
+        token = replace(ACCESS, refused_pulls=("team/a", "team/b"))
+        claims = json.loads(json.dumps(token.claims()))
+        self.assertEqual(parse_token("JWT", claims), token)
+        self.assertTrue(token.refuses_pull("team/b"))
+        self.assertNotIn("refused_pulls", ACCESS.claims())
+        wrongs: tuple[object, ...] = (None, "team/a", {}, [1], [["team/a"]])
+        for wrong in wrongs:
+            with self.assertRaises(InvalidToken):
+                parse_token("JWT", {**claims, "refused_pulls": wrong})
+
+    def test_kinds_are_apart(self) -> None:
+        """The claims of one kind under the type of the other are no token."""
+        for type, claims in (
+            (AccessToken.TYPE, IDENTITY.claims()),
+            (IdentityToken.TYPE, ACCESS.claims()),
+            ("jwt", ACCESS.claims()),
+            ("", ACCESS.claims()),
+            (None, ACCESS.claims()),
+            (["JWT"], ACCESS.claims()),
+        ):
+            self.assertRaises(InvalidToken, parse_token, type, claims)
+
+    def test_missing_or_wrong(self) -> None:
+        """Every claim has to be there, and to be of its type."""
+        for token in (ACCESS, IDENTITY):
+            for claim in token.claims():
+                claims = token.claims()
+                del claims[claim]
+                self.assertRaises(InvalidToken, parse_token, token.TYPE, claims)
+                for wrong in (None, True, {"a": "b"}):
+                    claims[claim] = wrong
+                    self.assertRaises(InvalidToken, parse_token, token.TYPE, claims)
+
+    def test_wrong_access(self) -> None:
+        """One wrong entry spoils the token; it is not read as less access."""
+        good = {"type": "repository", "name": "a", "actions": ["pull"]}
+        for wrong in (
+            "repository:a:pull",
+            {},
+            {**good, "type": 1},
+            {**good, "name": None},
+            {**good, "class": None},
+            {**good, "actions": "pull"},
+            {**good, "actions": [1]},
+        ):
+            claims = {**ACCESS.claims(), "access": [good, wrong]}
+            self.assertRaises(InvalidToken, parse_token, "JWT", claims)
+
+    @given(
+        st.sampled_from(["JWT", "identity+jwt"]),
+        st.dictionaries(st.sampled_from([*ACCESS.claims(), "stamp"]), JSON),
+    )
+    def test_anything(self, type: str, claims: dict[str, Any]) -> None:
+        """Whatever a token says, it is a token or `InvalidToken`."""
+        for base in ({}, ACCESS.claims(), IDENTITY.claims()):
+            with contextlib.suppress(InvalidToken):
+                parse_token(type, {**base, **claims})
+
+
+class CheckTests(SynchronousTestCase):
+    def refused(
+        self,
+        now: float = 1000,
+        issuer: str = "regbroker",
+        audience: str = "registry.example.com",
+    ) -> str | None:
+        """Why a token is no good; None if it is."""
+        try:
+            ACCESS.check(issuer, audience, now)
+        except InvalidToken as error:
+            return str(error)
+        return None
+
+    def test_times(self) -> None:
+        """A token is good from its beginning to its end, and a little around."""
+        self.assertIsNone(self.refused(1000 - LEEWAY))
+        self.assertIsNone(self.refused(1299.9 + LEEWAY))
+        self.assertEqual(self.refused(1000 - LEEWAY - 1), "the token is not good yet")
+        self.assertEqual(self.refused(1300 + LEEWAY), "the token has expired")
+
+    def test_whose(self) -> None:
+        """A token is good with its issuer, at its audience."""
+        self.assertEqual(
+            self.refused(issuer="regbroker2"), "the token is somebody else's"
+        )
+        for audience in ("", "registry.example.com.", "other.example.com"):
+            self.assertEqual(
+                self.refused(audience=audience), "the token is for another service"
+            )
+
+    def test_the_later_beginning(self) -> None:
+        """Of nbf and iat, the later one counts."""
+        for later in ("nbf", "iat"):
+            token = parse_token("JWT", {**ACCESS.claims(), later: 1100})
+            self.assertEqual(token.issued, 1100)
+
+    def test_allows(self) -> None:
+        """A token allows what it names, and with an asterisk everything."""
+        for type, name, action, allowed in (
+            ("repository", "team/app", "pull", True),
+            ("repository", "team/app", "push", True),
+            ("repository", "team/app", "delete", False),
+            ("repository", "team", "pull", False),
+            ("repository", "p", "delete", True),
+            ("registry", "team/app", "pull", False),
+            ("registry", "c", "*", True),
+        ):
+            self.assertEqual(ACCESS.allows(type, name, action), allowed)

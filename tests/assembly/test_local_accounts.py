@@ -1,0 +1,79 @@
+"""What local accounts need, put together from a configuration."""
+
+import json
+from pathlib import Path, PurePath
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.accounts.key_file import make_key
+from regbroker.assembly.local_accounts import LocalParts, problems_with_accounts
+from regbroker.broker.local_broker import LocalBroker, WrongToken
+from regbroker.protocol.scopes import parse_scopes
+from regbroker.protocol.token_exchange import TokenRequest
+from regbroker.settings.config import Config
+from regbroker.settings.ini import parse_config
+
+CONFIG = """
+[regbroker]
+signing-key = token-key.pem
+state-directory = .
+[registry {host}]
+upstream = bare
+accounts = staff
+namespaces = * = *
+[upstream bare]
+url = http://127.0.0.1:5000
+[accounts staff]
+htpasswd = htpasswd
+[access staff]
+anonymous = **: pull
+"""
+
+
+class SharedKeyTests(SynchronousTestCase):
+    """Machines with one signing key and different configurations."""
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir()
+        (self.directory / "htpasswd").write_text("")
+        make_key(self.directory)
+
+    def config(self, host: str) -> Config:
+        """Return the configuration of a registry under one host."""
+        text = CONFIG.format(host=host)
+        return parse_config(text, PurePath(self.directory), lambda path: None)
+
+    def broker(self, host: str) -> LocalBroker:
+        """Return the token service of a machine of its own."""
+        config = self.config(host)
+        return LocalParts(config, Clock(), {}).broker(config.registries[0])
+
+    def token(self, broker: LocalBroker, public_host: str) -> str:
+        """Return what a client without credentials is granted under a host."""
+        request = TokenRequest("GET", scopes=parse_scopes(["repository:a/b:pull"]))
+        granting = broker.grant(request, public_host, "192.0.2.1")
+        reply = self.successResultOf(Deferred.fromCoroutine(granting))
+        return str(json.loads(reply)["token"])
+
+    def test_same_section(self) -> None:
+        """A token is good on every machine that has its section and its key."""
+        authorization = f"Bearer {self.token(self.broker('a.test'), 'a.test')}"
+        identifying = self.broker("a.test").identify(authorization, "a.test", "")
+        visitor = self.successResultOf(Deferred.fromCoroutine(identifying))
+        self.assertTrue(visitor is not None and visitor.has_token)
+
+    def test_default_section(self) -> None:
+        """The section for * signs for any host; that opens no other section."""
+        authorization = f"Bearer {self.token(self.broker('*'), 'a.test')}"
+        identifying = self.broker("a.test").identify(authorization, "a.test", "")
+        self.failureResultOf(Deferred.fromCoroutine(identifying), WrongToken)
+
+    def test_problems(self) -> None:
+        """A key that is none is told without starting anything."""
+        self.assertEqual(list(problems_with_accounts(self.config("a.test"))), [])
+        (self.directory / "token-key.pem").write_text("no key")
+        (problem,) = problems_with_accounts(self.config("a.test"))
+        self.assertTrue(problem.startswith("[regbroker] signing-key: "), problem)

@@ -1,0 +1,112 @@
+"""Tokens of several upstreams in one."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.protocol.composite_token import (
+    UNAVAILABLE_SECONDS,
+    Bundles,
+    bundled_token,
+)
+
+NAMES = st.text("abc-.09", min_size=1, max_size=8)
+TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
+
+
+def bundled(document: object) -> str:
+    """A document in the form of a bundle."""
+    return "rb1." + base64.urlsafe_b64encode(json.dumps(document).encode()).decode()
+
+
+def opened(text: str) -> dict[str, Any]:
+    """The document in a bundle."""
+    encoded = text.partition(".")[2]
+    document: dict[str, Any] = json.loads(base64.urlsafe_b64decode(encoded + "=="))
+    return document
+
+
+class BundleTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.now = 1000.0
+        self.bundles = Bundles(b"key", lambda: self.now)
+
+    @given(st.dictionaries(NAMES, TOKENS), st.sets(NAMES))
+    def test_round_trip(self, tokens: dict[str, str], unavailable: set[str]) -> None:
+        """Each upstream gets its own out of it again, and no other."""
+        bundles = Bundles(b"key", lambda: 1000.0)
+        text = bundles.write(tokens, dict.fromkeys(unavailable, (503, 7.0)))
+        self.assertRegex(text, r"\A[A-Za-z0-9._-]+\Z")
+        for name in {*tokens, *unavailable, "another"}:
+            self.assertEqual(bundled_token(text, name), tokens.get(name))
+            why = bundles.unavailable(text, name)
+            self.assertEqual(why, (503, 7.0) if name in unavailable else None)
+
+    def test_names_stay_here(self) -> None:
+        """Clients do not read what the sections are called."""
+        document = repr(
+            opened(self.bundles.write({"aliyun": "t"}, {"dockerhub": (503, 1.0)}))
+        )
+        self.assertNotIn("aliyun", document)
+        self.assertNotIn("dockerhub", document)
+
+    def test_seal(self) -> None:
+        """Who was not there is our own word: nobody else's, and not for long."""
+        text = self.bundles.write({}, {"one": (429, 5.0)})
+        self.assertEqual(self.bundles.unavailable(text, "one"), (429, 5.0))
+        seal, until, missing = opened(text)["u"]
+        other = opened(self.bundles.write({}, {"two": (429, 5.0)}))["u"][2]
+        forgeries: tuple[Any, ...] = (
+            ["", until, missing],
+            [seal, until + 1, missing],
+            [seal, until, {**missing, **other}],
+            [seal[:-1], until, missing],
+            ["ä", until, missing],
+            [seal, until, {}],
+            [seal, until],
+            [seal, str(until), missing],
+            [seal, until, list(missing)],
+            list(missing),
+            {},
+        )
+        for forged in forgeries:
+            forgery = bundled({"t": {}, "u": forged})
+            for name in ("one", "two"):
+                self.assertIsNone(self.bundles.unavailable(forgery, name), forged)
+        elsewhere = Bundles(b"another key", lambda: self.now)
+        self.assertIsNone(elsewhere.unavailable(text, "one"))
+        self.now += 6
+        self.assertEqual(self.bundles.unavailable(text, "one"), (429, 0.0))
+        self.now += UNAVAILABLE_SECONDS
+        self.assertIsNone(self.bundles.unavailable(text, "one"))
+
+    def test_none(self) -> None:
+        """What is no bundle holds nothing, whatever it is."""
+        good = self.bundles.write({"a": "t"})
+        key = next(iter(opened(good)["t"]))
+        for text in (
+            "",
+            "t0ken",
+            "rb1.",
+            good[:-1],
+            good.removeprefix("rb1."),
+            good + "!",
+            bundled([]),
+            bundled({}),
+            bundled({"t": []}),
+            bundled({"t": {key: 1}}),
+            bundled({"t": {key: ""}}),
+            bundled({"t": {key: "two words"}}),
+            bundled({"t": {key: "line\r\nbreak"}}),
+            bundled({"t": {key: "ä"}}),
+            "rb1." + base64.urlsafe_b64encode(b"[" * 100_000).decode(),
+        ):
+            self.assertIsNone(bundled_token(text, "a"), text[:80])
+            self.assertIsNone(self.bundles.unavailable(text, "a"), text[:80])
+        self.assertEqual(bundled_token(bundled({"t": {key: "t"}}), "a"), "t")

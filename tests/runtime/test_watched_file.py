@@ -1,0 +1,169 @@
+"""A file of secrets that changes while it is used."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.runtime.watched_file import LOOK_INTERVAL, MAX_BYTES, WatchedFile
+
+
+class WatchedFileTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+        self.write(b"one")
+        self.clock = Clock()
+        self.parsed: list[bytes] = []
+        self.file = WatchedFile(self.path, self.parse, self.clock.seconds)
+        captured = capturedLogs()
+        self.events: Sequence[LogEvent] = captured.__enter__()
+        self.addCleanup(captured.__exit__, None, None, None)
+
+    def write(self, contents: bytes, mode: int = 0o600) -> None:
+        """Put another file in its place."""
+        new = self.path.with_name("new")
+        new.unlink(missing_ok=True)
+        new.write_bytes(contents)
+        new.chmod(mode)
+        new.replace(self.path)
+
+    def parse(self, contents: bytes) -> str:
+        """Take everything but what begins with a bang."""
+        self.parsed.append(contents)
+        if contents.startswith(b"!"):
+            raise ValueError("it begins with a bang")
+        return contents.decode()
+
+    def later(self) -> str | None:
+        """What counts after the next look."""
+        self.clock.advance(LOOK_INTERVAL)
+        return self.file.latest()
+
+    def logged(self) -> list[str]:
+        """What has been logged so far, without what says that it was read."""
+        texts = [formatEvent(event) for event in self.events]
+        return [text for text in texts if not text.endswith(": read")]
+
+    def test_changes(self) -> None:
+        """What changes counts a second later, whoever changed it how."""
+        self.assertEqual(self.file.latest(), "one")
+        self.write(b"two")
+        self.assertEqual(self.file.latest(), "one")
+        self.assertEqual(self.later(), "two")
+        self.path.write_bytes(b"three")
+        self.assertEqual(self.later(), "three")
+        self.assertEqual(self.logged(), [])
+
+    def test_at_once(self) -> None:
+        """Who cannot wait does not wait."""
+        self.file.latest()
+        self.write(b"two")
+        self.assertEqual(self.file.latest(at_once=True), "two")
+
+    def test_same_file(self) -> None:
+        """A file that stays as it is is read once."""
+        for _ in range(5):
+            self.later()
+        self.file.latest(at_once=True)
+        self.assertEqual(self.parsed, [b"one"])
+
+    def test_clock_set_back(self) -> None:
+        """A clock that is set back does not stop anybody from looking."""
+        self.clock.advance(1000)
+        self.file.latest()
+        self.write(b"two")
+        self.clock.rightNow = 0.0
+        self.assertEqual(self.file.latest(), "two")
+
+    def test_keeps_the_last_good(self) -> None:
+        """A file that is bad or gone leaves what was, and one line in the log."""
+        self.file.latest()
+        self.write(b"!")
+        self.assertEqual([self.later(), self.later()], ["one", "one"])
+        self.path.unlink()
+        self.assertEqual([self.later(), self.later()], ["one", "one"])
+        kept = " (what it held before still counts)"
+        self.assertEqual(
+            self.logged(),
+            [
+                f"{self.path}: it begins with a bang{kept}",
+                f"{self.path}: No such file or directory{kept}",
+            ],
+        )
+        self.write(b"two")
+        self.assertEqual(self.later(), "two")
+
+    def test_never_good(self) -> None:
+        """A file that was never good gives nothing, until it is good."""
+        self.path.unlink()
+        self.assertEqual([self.later(), self.later()], [None, None])
+        self.assertEqual(self.logged(), [f"{self.path}: No such file or directory"])
+        self.write(b"two")
+        self.assertEqual(self.later(), "two")
+
+    def test_read(self) -> None:
+        """Who needs the file now is told what is wrong with it."""
+        self.assertEqual(self.file.read(), "one")
+        self.write(b"!")
+        with self.assertRaisesRegex(ValueError, "begins with a bang"):
+            self.file.read()
+        self.path.unlink()
+        with self.assertRaisesRegex(ValueError, "No such file"):
+            self.file.read()
+        self.assertEqual(self.logged(), [])
+
+    def test_read_bad_then_looked_at(self) -> None:
+        """What was bad when it was read is still looked at again."""
+        self.write(b"!")
+        self.assertRaises(ValueError, self.file.read)
+        self.assertIsNone(self.later())
+        self.assertEqual(self.logged(), [f"{self.path}: it begins with a bang"])
+
+    def test_other_files(self) -> None:
+        """What is no small file is not read, and nobody waits for it."""
+        self.path.unlink()
+        os.mkfifo(self.path)
+        with self.assertRaisesRegex(ValueError, "no regular file"):
+            self.file.read()
+        self.path.unlink()
+        self.path.mkdir()
+        with self.assertRaisesRegex(ValueError, "Is a directory"):
+            self.file.read()
+        self.path.rmdir()
+        self.write(b"a" * (MAX_BYTES + 1))
+        with self.assertRaisesRegex(ValueError, "larger than"):
+            self.file.read()
+        self.assertEqual(self.parsed, [])
+
+    def test_symbolic_links(self) -> None:
+        """A link that leads elsewhere is a change (as in Kubernetes)."""
+        link = self.path.with_name("link")
+        link.symlink_to(self.path.name)
+        self.file = WatchedFile(link, self.parse, self.clock.seconds)
+        self.assertEqual(self.file.latest(), "one")
+        other = self.path.with_name("other")
+        other.write_bytes(b"two")
+        link.with_name("link2").symlink_to("other")
+        link.with_name("link2").replace(link)
+        self.assertEqual(self.later(), "two")
+
+    def test_mode(self) -> None:
+        """A file that everybody can read counts, and is complained of once."""
+        self.write(b"one", 0o640)
+        self.assertEqual(self.later(), "one")
+        self.assertEqual(self.logged(), [])
+        for contents in (b"two", b"three"):
+            self.write(contents, 0o644)
+            self.assertEqual(self.later(), contents.decode())
+        self.assertEqual(len(self.logged()), 1)
+        self.assertIn("every user of this machine", self.logged()[0])
+
+    def test_cheap(self) -> None:
+        """Within a second nobody asks the file system."""
+        self.file.latest()
+        self.patch(os, "stat", None)
+        for _ in range(3):
+            self.file.latest()

@@ -1,0 +1,189 @@
+"""One line per request, which nothing that a client writes can break."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.logger import (
+    LogLevel,
+    capturedLogs,
+    formatEvent,
+    formatEventAsClassicLogText,
+)
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.events import Event, emit
+from tests.grammar import EXAMPLES, hostile
+
+FIELDS = [
+    "client",
+    "user",
+    "registry",
+    "method",
+    "path",
+    "name",
+    "upstream",
+    "upstream_name",
+    "status",
+    "in",
+    "out",
+    "upstream_time",
+    "time",
+    "cause",
+    "outcome",
+]
+
+_FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^" ]+)(?: |$)')
+
+#: What people write into forms.
+ATTACKS = (
+    "a b",
+    "alice status=200 outcome=done",
+    "alice\nclient=10.0.0.1 user=root",
+    "alice\r\n",
+    "alice\x1b[2K",
+    "\0",
+    '"',
+    'alice" status="200',
+    "\\",
+    'é\\" status=200 x="',
+    "CORP\\alice",
+    "é",
+    "\x85\u2028\u2029",
+    "\udce9",
+    "{line}",
+    "%s %(x)s",
+    "a=b",
+    "x" * 10_000,
+    "é " * 10_000,
+)
+
+
+def fields(line: str) -> list[tuple[str, str]]:
+    """Read a line as its readers do: words, quoted where they are odd."""
+    found, position = [], 0
+    while match := _FIELD.match(line, position):
+        found.append((match[1], match[2]))
+        position = match.end()
+    if position < len(line):
+        raise ValueError(f"not a field: {line[position:]!r}")
+    return found
+
+
+class EventTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+
+    def test_whole(self) -> None:
+        """Everything that an operator wants to know, in one line."""
+        self.clock.advance(1000)
+        event = Event(
+            self.clock.seconds,
+            client="192.0.2.1",
+            user="alice",
+            registry="registry.example.com",
+            method="GET",
+            path="/v2/team/app/manifests/1.0",
+            public_name="team/app",
+            upstream="aliyun",
+            upstream_name="acme_team/app",
+            status=200,
+            bytes_in=5,
+            bytes_out=1234,
+            upstream_seconds=0.25,
+        )
+        self.clock.advance(1.5)
+        self.assertEqual(event.seconds, 1.5)
+        self.assertEqual(
+            event.line(),
+            "client=192.0.2.1 user=alice registry=registry.example.com method=GET "
+            "path=/v2/team/app/manifests/1.0 name=team/app upstream=aliyun "
+            "upstream_name=acme_team/app status=200 in=5 out=1234 upstream_time=0.250 "
+            "time=1.500 cause=done outcome=done",
+        )
+
+    def test_empty(self) -> None:
+        """What is not known is a dash, so that the fields stay in their places."""
+        self.assertEqual(
+            Event(self.clock.seconds).line(),
+            "client=- user=- registry=- method=- path=- name=- upstream=- "
+            "upstream_name=- status=- in=0 out=0 upstream_time=- time=0.000 "
+            "cause=done outcome=done",
+        )
+
+    def test_outcome(self) -> None:
+        """Who broke off is told in a sentence that can be read."""
+        event = Event(self.clock.seconds, outcome="the client closed the connection")
+        self.assertTrue(
+            event.line().endswith(' outcome="the client closed the connection"')
+        )
+
+
+class InjectionTests(SynchronousTestCase):
+    TEXTS = (
+        "client",
+        "user",
+        "registry",
+        "method",
+        "path",
+        "public_name",
+        "upstream",
+        "upstream_name",
+        "outcome",
+    )
+
+    def check(self, line: str) -> None:
+        """A line has its fields, all of them, once, in order, in printable ASCII."""
+        self.assertRegex(line, r"\A[ -~]+\Z")
+        self.assertEqual([name for name, _ in fields(line)], FIELDS)
+        self.assertEqual(dict(fields(line))["status"], "401")
+
+    def test_attacks(self) -> None:
+        """No text in any field makes another field or another line."""
+        for field in self.TEXTS:
+            for text in ATTACKS:
+                event = Event(Clock().seconds, status=401, **{field: text})  # type: ignore[arg-type]
+                self.check(event.line())
+                self.assertLess(len(event.line()), 600)
+
+    @EXAMPLES
+    @given(st.lists(hostile, min_size=9, max_size=9))
+    def test_anything(self, texts: list[str]) -> None:
+        """Nor do texts in all fields at once."""
+        given_texts = dict(zip(self.TEXTS, texts, strict=True))
+        event = Event(Clock().seconds, status=401, **given_texts)  # type: ignore[arg-type]
+        self.check(event.line())
+
+    def test_users(self) -> None:
+        """A user's name that is changed is marked by quotes."""
+        for user, shown in (
+            ("alice", "alice"),
+            ("alice@example.com", "alice@example.com"),
+            ("robot$ci", "robot$ci"),
+            ("org+name", "org+name"),
+            ("CORP\\alice", "CORP\\alice"),
+            ("alice b", '"alice?b"'),
+            ("älice", '"?lice"'),
+            ("a\nb", '"a?b"'),
+            ('a"b', '"a?b"'),
+            ("é\\", '"??"'),
+        ):
+            line = Event(Clock().seconds, user=user).line()
+            self.assertEqual(dict(fields(line))["user"], shown)
+
+
+class EmitTests(SynchronousTestCase):
+    def test_logged(self) -> None:
+        """The line is what is logged, with the event for those who want more."""
+        for text in ATTACKS:
+            event = Event(Clock().seconds, user=text, path="/v2/{line}/{event}")
+            with capturedLogs() as logged:
+                emit(event)
+            (entry,) = logged
+            self.assertEqual(formatEvent(entry), event.line())
+            self.assertIs(entry["event"], event)
+            self.assertEqual(entry["log_level"], LogLevel.info)
+            text_line = formatEventAsClassicLogText(entry)
+            assert text_line is not None
+            self.assertEqual(text_line.count("\n"), 1)

@@ -1,0 +1,51 @@
+"""The limits that a configuration and this machine allow for."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import PurePath
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.settings.config import Config
+from regbroker.transport.connection_limits import MIN_RESERVE, connection_limits
+from regbroker.transport.entrance import MAX_TOLD, Entrance, build_entrance
+
+CONFIG = Config((), PurePath(), (), (), (), {})
+
+
+class LimitsTests(SynchronousTestCase):
+    def built(self, **given: Any) -> tuple[Entrance, list[str]]:
+        """The entrance, and the warnings."""
+        with capturedLogs() as logged:
+            entrance = build_entrance(Clock(), (), 60.0, **given)
+        warnings = [e for e in logged if e["log_level"] is LogLevel.warn]
+        return entrance, [formatEvent(event) for event in warnings]
+
+    def test_of_this_machine(self) -> None:
+        """The soft limit for files counts."""
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        known = None if files == resource.RLIM_INFINITY else files
+        entrance, warnings = self.built()
+        self.assertEqual(entrance.occupancy.limits, connection_limits(known))
+        self.assertEqual(warnings, [])
+
+    def test_other_limits(self) -> None:
+        """Another limit makes other connections; who writes more is warned."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1000, hard))
+        entrance, warnings = self.built()
+        self.assertEqual((entrance.occupancy.limits.total, warnings), (437, []))
+        entrance, warnings = self.built(total=438)
+        self.assertEqual(entrance.occupancy.limits.total, 438)
+        (warning,) = warnings
+        self.assertIn("max-connections: 438 is more than 437", warning)
+        self.assertIn("1000 files", warning)
+
+    def test_told(self) -> None:
+        """Who is told that there are too many has a place in the reserve."""
+        self.assertLess(MAX_TOLD, MIN_RESERVE)

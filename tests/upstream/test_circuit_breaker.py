@@ -1,0 +1,189 @@
+"""When an upstream that has failed is asked again."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.upstream.circuit_breaker import (
+    FIRST_PAUSE_SECONDS,
+    LAST_PAUSE_SECONDS,
+    LONGEST_REST_SECONDS,
+    MAX_LIMITED,
+    Rest,
+    Rests,
+    parse_retry_after,
+)
+
+TRIAL = 5.0
+
+
+class RestTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.now = 100.0
+        self.rest = Rest(lambda: self.now, TRIAL)
+
+    def fail_once(self, told: float | None = None, status: int = 503) -> float | None:
+        """A request is made, and fails a moment later."""
+        started = self.now
+        self.now += 0.25
+        return self.rest.failed(status, told, started)
+
+    def wait(self) -> None:
+        """Let the rest be over, and one request find out."""
+        self.now += self.rest.remaining
+        self.assertTrue(self.rest.may_ask())
+
+
+class RestTests(RestTestCase):
+    def test_well(self) -> None:
+        """One that has not failed may always be asked, by everybody."""
+        self.assertTrue(self.rest.may_ask() and self.rest.may_ask())
+        self.assertEqual((self.rest.remaining, self.rest.status), (0.0, 0))
+        self.assertFalse(self.rest.succeeded(self.now))
+
+    def test_pauses(self) -> None:
+        """They double, up to a minute; an answer begins anew."""
+        pauses = []
+        for _ in range(8):
+            pauses.append(self.fail_once())
+            self.wait()
+        self.assertEqual(pauses, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0])
+        self.assertEqual(pauses[-1], LAST_PAUSE_SECONDS)
+        self.assertTrue(self.rest.succeeded(self.now))
+        self.assertEqual(self.fail_once(), FIRST_PAUSE_SECONDS)
+
+    def test_many_see_one_failure(self) -> None:
+        """Requests that were under way do not make the pause longer."""
+        started = self.now
+        self.assertEqual(self.fail_once(), FIRST_PAUSE_SECONDS)
+        for _ in range(20):
+            self.assertIsNone(self.rest.failed(503, None, started))
+        self.assertIsNone(self.rest.failed(503, 30.0, started))
+        self.assertEqual(self.rest.remaining, FIRST_PAUSE_SECONDS)
+        self.wait()
+        self.assertIsNone(self.rest.failed(503, None, started))
+        self.assertEqual(self.fail_once(), 2 * FIRST_PAUSE_SECONDS)
+
+    def test_asked_in_spite(self) -> None:
+        """One that is asked too early, and fails, does not rest longer for it."""
+        self.fail_once()
+        self.assertIsNone(self.fail_once())
+
+    def test_late_answers(self) -> None:
+        """An answer to what was asked before the failure ends nothing."""
+        started = self.now
+        self.fail_once()
+        self.assertFalse(self.rest.succeeded(started))
+        self.assertFalse(self.rest.may_ask())
+        self.now += 0.25
+        self.assertTrue(self.rest.succeeded(self.now))
+
+    def test_late_failures(self) -> None:
+        """A failure of what was asked before an answer is no news."""
+        self.rest.succeeded(self.now + 1)
+        self.assertIsNone(self.rest.failed(503, None, self.now))
+        self.assertEqual(self.rest.failed(503, None, self.now + 1), 1.0)
+
+    def test_told(self) -> None:
+        """What the upstream says counts, within bounds."""
+        self.assertEqual(self.fail_once(30.0, 429), 30.0)
+        self.assertEqual((self.rest.status, self.rest.was_told), (429, True))
+        self.now += 10
+        self.assertEqual(self.rest.remaining, 20.0)
+        self.wait()
+        self.assertEqual(self.fail_once(0.0), FIRST_PAUSE_SECONDS)
+        self.wait()
+        self.assertEqual(self.fail_once(1e9), LONGEST_REST_SECONDS)
+
+    def test_trial(self) -> None:
+        """After the rest one may ask; the next one when that takes too long."""
+        self.fail_once()
+        self.assertFalse(self.rest.may_ask())
+        self.now += FIRST_PAUSE_SECONDS
+        self.assertTrue(self.rest.may_ask())
+        self.assertFalse(self.rest.may_ask())
+        self.now += TRIAL
+        self.assertTrue(self.rest.may_ask())
+        self.assertTrue(self.rest.succeeded(self.now))
+        self.assertTrue(self.rest.may_ask() and self.rest.may_ask())
+
+
+class RestsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.now = 100.0
+        self.rests = Rests(lambda: self.now, TRIAL)
+
+    def fail_once(self, who: str, status: int, told: float | None = None) -> None:
+        """A request of somebody fails a moment later."""
+        started = self.now
+        self.now += 0.25
+        self.rests.failed(who, status, told, started)
+
+    def test_failure(self) -> None:
+        """A failure is everybody's, and so is its end."""
+        self.fail_once("alice", 503)
+        self.assertFalse(self.rests.may_ask("alice") or self.rests.may_ask(""))
+        self.assertEqual(self.rests.current("bob").status, 503)
+        self.now += FIRST_PAUSE_SECONDS
+        self.assertTrue(self.rests.may_ask("bob"))
+        self.assertFalse(self.rests.may_ask("alice"))
+        self.assertTrue(self.rests.succeeded("bob", self.now))
+        self.assertTrue(self.rests.may_ask("alice"))
+
+    def test_limit(self) -> None:
+        """A limit is theirs who have met it."""
+        self.fail_once("alice", 429, 30.0)
+        self.assertFalse(self.rests.may_ask("alice"))
+        self.assertTrue(self.rests.may_ask("") and self.rests.may_ask("bob"))
+        self.assertEqual(self.rests.current("alice").status, 429)
+        self.assertFalse(self.rests.succeeded("bob", self.now + 1))
+        self.assertFalse(self.rests.may_ask("alice"))
+        self.now += 30
+        self.assertTrue(self.rests.may_ask("alice"))
+        self.assertFalse(self.rests.may_ask("alice"))
+        self.assertTrue(self.rests.succeeded("alice", self.now))
+        self.assertTrue(self.rests.may_ask("alice"))
+
+    def test_both(self) -> None:
+        """Whose limit is over waits for the others' failure still."""
+        self.fail_once("alice", 429, 1.0)
+        self.fail_once("bob", 503, 30.0)
+        self.now += 2
+        self.assertFalse(self.rests.may_ask("alice"))
+        self.assertEqual(self.rests.current("alice").status, 503)
+        self.now += 30
+        self.assertTrue(self.rests.may_ask("alice"))
+
+    def test_bounded(self) -> None:
+        """Who met a limit long ago, with many after, is forgotten."""
+        for number in range(MAX_LIMITED + 1):
+            self.fail_once(f"user {number}", 429, 3600.0)
+        self.assertTrue(self.rests.may_ask("user 0"))
+        self.assertFalse(self.rests.may_ask("user 1"))
+
+
+class RetryAfterTests(SynchronousTestCase):
+    def test_seconds(self) -> None:
+        """A number is seconds."""
+        self.assertEqual(parse_retry_after(" 120 ", 0.0), 120.0)
+
+    def test_date(self) -> None:
+        """A date is counted from now; one that is over is now."""
+        date = "Thu, 01 Jan 1970 00:10:00 GMT"
+        self.assertEqual(parse_retry_after(date, 500.0), 100.0)
+        self.assertEqual(parse_retry_after(date, 700.0), 0.0)
+
+    def test_nonsense(self) -> None:
+        """Anything else says nothing."""
+        overflowing = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+        for text in (
+            overflowing,
+            None,
+            "",
+            "-1",
+            "1.5",
+            "soon",
+            "Thu, 99 Jan 1970",
+            "9" * 10,
+        ):
+            self.assertIsNone(parse_retry_after(text, 0.0))
