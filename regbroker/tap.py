@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from regbroker import __version__
-from regbroker.cli.banner import greeting
+from regbroker.cli.banner import banner
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.service import build_service, listeners, load_config
 from regbroker.settings.advice import warnings
@@ -82,7 +82,7 @@ class TwistdService(MultiService):
         if self._twistd.get("nodaemon") and sys.__stdout__ is not None:
             urls = [child.url for child in listeners(next(iter(self)))]
             # Around the log, which would put a time before each line.
-            print(greeting(self._config, urls), file=sys.__stdout__, flush=True)
+            print(banner(self._config, urls), file=sys.__stdout__, flush=True)
 
     def _hung_up(self, *_: object) -> None:
         _log.info("SIGHUP: nothing is read again; restart for a new configuration")

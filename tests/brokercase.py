@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from regbroker.broker.upstream_broker import Broker
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.token_exchange import TokenRequest, parse_get, parse_post
@@ -52,10 +52,10 @@ class BrokerTestCase(SocketTestCase):
         origin = Origin("http", "127.0.0.1", self.upstream.port)
         self.registry = Upstream(UpstreamConfig("up", origin), self.time)
         self.registry.open(origin)
-        mapping = Mapping([parse_rule(rule) for rule in self.rules], ["up"])
+        mapping = NameMapping([parse_rule(rule) for rule in self.rules], ["up"])
         self.tokens = UpstreamTokens(self.registry, self.time, lambda: self.now)
         self.broker = Broker("up", self.tokens, mapping, lambda: self.now)
-        await self.registry.knowledge()
+        await self.registry.discovered()
 
     async def tear_down(self) -> None:
         closed = self.tokens.close()

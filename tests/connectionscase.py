@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from regbroker.protocol.origins import Origin
 from regbroker.transport.client import (
-    Connections,
+    ConnectionPool,
     Reply,
 )
 from regbroker.transport.tls import Trust
@@ -57,11 +57,11 @@ class ConnectionsTestCase(SocketTestCase):
         self.upstream.start()
         self.connections = self.to(self.upstream.port)
 
-    def to(self, port: int, scheme: str = "http") -> Connections:
+    def to(self, port: int, scheme: str = "http") -> ConnectionPool:
         """Connections to this port."""
         origin = Origin(scheme, "127.0.0.1", port)
         endpoint = Trust().endpoint(self.reactor, origin, 5)
-        return Connections(self.time, origin, endpoint, 5)
+        return ConnectionPool(self.time, origin, endpoint, 5)
 
     async def tear_down(self) -> None:
         self.connections.close()

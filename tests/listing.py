@@ -13,13 +13,13 @@ class Listing:
     """
     A list that is paged as some registry does it.
 
-    `way` is ``last`` (distribution), ``token`` (Quay's ``next_page``), ``own-last``
-    (ECR's ``last``, which is a token) or ``offset``. `most` is what may be asked for at
-    once, as distribution's ``catalog.maxentries``.
+    `forwarded` is ``last`` (distribution), ``token`` (Quay's ``next_page``),
+    ``own-last`` (ECR's ``last``, which is a token) or ``offset``. `most` is what may be
+    asked for at once, as distribution's ``catalog.maxentries``.
     """
 
     names: Sequence[str]
-    way: str = "last"
+    forwarded: str = "last"
     size: int = 1000
     most: int = 1_000_000
     sizes: Sequence[int] = ()
@@ -33,17 +33,17 @@ class Listing:
         if wanted > self.most:
             return 400, [], None
         size = min(wanted, self.size)
-        if self.way == "last":
+        if self.forwarded == "last":
             last = given.get("last", "")
             left = [name for name in sorted(set(self.names)) if name > last]
             following = f"last={left[size - 1]}&n={size}" if len(left) > size else None
             return 200, left[:size], following
-        if self.way == "own-last" and "last" in given:
+        if self.forwarded == "own-last" and "last" in given:
             start = self._opened(given["last"])
             if start is None:
                 return 400, [], None
         else:
-            key = {"token": "next_page", "offset": "offset"}.get(self.way, "")
+            key = {"token": "next_page", "offset": "offset"}.get(self.forwarded, "")
             start = self._opened(given[key]) if key in given else 0
             assert start is not None
         # The place of a page in the list of pages: some may be empty.
@@ -68,7 +68,7 @@ class Listing:
             "token": f"next_page={token}",
             "own-last": f"n={self.size}&last={token}",
             "offset": f"offset={token}",
-        }[self.way]
+        }[self.forwarded]
 
     def _opened(self, token: str) -> int | None:
         try:

@@ -14,8 +14,8 @@ from regbroker.protocol.header_table import (
     OPEN,
     REPLIES,
     REQUESTS,
+    Direction,
     Row,
-    Way,
 )
 from regbroker.protocol.names import METHODS
 from regbroker.protocol.queries import MAX_PIECES
@@ -81,7 +81,7 @@ Requests to a token service and to a search service are made here, of what is kn
 """
 
 #: Kinds of messages: their columns say where a header goes after all not.
-NARROW = (Way.LIST, Way.UPLOAD, Way.OUR_BODY)
+NARROW = (Direction.LIST, Direction.UPLOAD, Direction.OUR_BODY)
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -90,19 +90,25 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _cell(row: Row, way: Way) -> str:
-    if row.goes(way):
-        return "" if way in NARROW else "passes"
-    return "anew" if row.anew & way else "no"
+def _cell(row: Row, direction: Direction) -> str:
+    if row.goes(direction):
+        return "" if direction in NARROW else "passes"
+    return "anew" if row.anew & direction else "no"
 
 
-def _header_table(rows: Sequence[Row], ways: Mapping[Way, str]) -> str:
+def _header_table(rows: Sequence[Row], ways: Mapping[Direction, str]) -> str:
     """A table of headers; `ways` are its columns with their titles."""
-    others = ["" if way in NARROW else "passes" if way & OPEN else "no" for way in ways]
+    others = [
+        "" if direction in NARROW else "passes" if direction & OPEN else "no"
+        for direction in ways
+    ]
     return table(
         ["header", *ways.values(), "why"],
         [
-            *([f"`{r.name}`", *(_cell(r, way) for way in ways), r.why] for r in rows),
+            *(
+                [f"`{r.name}`", *(_cell(r, direction) for direction in ways), r.why]
+                for r in rows
+            ),
             ["any other", *others, "nobody has thought of it"],
         ],
     )
@@ -144,25 +150,25 @@ def headers_page() -> str:
         requests=_header_table(
             REQUESTS,
             {
-                Way.CLIENT: "as itself",
-                Way.OURS: "as us",
-                Way.TO_STORAGE: "storage",
-                Way.LIST: "of a list",
-                Way.UPLOAD: "of an upload",
-                Way.PAGE_SENDS: "pages",
+                Direction.CLIENT: "as itself",
+                Direction.OURS: "as us",
+                Direction.TO_STORAGE: "storage",
+                Direction.LIST: "of a list",
+                Direction.UPLOAD: "of an upload",
+                Direction.PAGE_SENDS: "pages",
             },
         ),
         replies=_header_table(
             REPLIES,
             {
-                Way.REPLY: "client",
-                Way.FOLLOWED: "followed",
-                Way.FROM_STORAGE: "storage",
-                Way.BUSY: "busy",
-                Way.NO_RANGE: "no range",
-                Way.LIMITS: "limits",
-                Way.OUR_BODY: "our body",
-                Way.PAGE_SEES: "pages",
+                Direction.REPLY: "client",
+                Direction.FOLLOWED: "followed",
+                Direction.FROM_STORAGE: "storage",
+                Direction.BUSY: "busy",
+                Direction.NO_RANGE: "no range",
+                Direction.LIMITS: "limits",
+                Direction.OUR_BODY: "our body",
+                Direction.PAGE_SEES: "pages",
             },
         ),
     )

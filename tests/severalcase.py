@@ -56,7 +56,7 @@ class SeveralTestCase(ProxyTestCase):
         if learnt:
             for part in service:
                 if isinstance(part, UpstreamService):
-                    await part.upstream.knowledge()
+                    await part.upstream.discovered()
         self.parts = {
             part.upstream.name: part
             for part in service
@@ -71,7 +71,7 @@ class SeveralTestCase(ProxyTestCase):
 
     async def rested(self, name: str) -> None:
         """Wait until an upstream rests."""
-        while not self.parts[name].upstream.rests.current("").remaining:
+        while not self.parts[name].upstream.circuits.current("").remaining:
             await self.turn()
 
     def answer(self, upstream: ScriptedUpstream, *answers: bytes) -> list[Call]:

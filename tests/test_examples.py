@@ -138,7 +138,7 @@ class ExampleTests(SynchronousTestCase):
         config = load("shared-credentials")
         (registry,) = config.registries
         self.assertIsNone(registry.accounts)
-        self.assertEqual(registry.lent_actions, {"pull"})
+        self.assertEqual(registry.shared_actions, {"pull"})
         self.assertEqual(config.upstreams["ecr"].credential_helper, "ecr-login")
 
     def test_docker_hub(self) -> None:
@@ -170,7 +170,7 @@ class ExampleTests(SynchronousTestCase):
             ["hub:grafana/grafana", "harbor:dockerhub/grafana/grafana"],
         )
         self.assertEqual(registry.trusted_upstreams, ("hub",))
-        self.assertEqual(registry.lent_actions, {"pull"})
+        self.assertEqual(registry.shared_actions, {"pull"})
         self.assertEqual(config.upstreams["hub"].answer_timeout, 5)
         self.assertEqual(config.upstreams["hub"].username, "")
         self.assertEqual(config.upstreams["harbor"].username, "robot$pull")
@@ -209,7 +209,7 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual((hub.writes, github.writes), ("deny", "deny"))
         self.assertEqual((hub.redirects, github.redirects), ("follow", "follow"))
         self.assertEqual((hub.catalog, github.catalog), ("deny", "deny"))
-        self.assertEqual((hub.lent_actions, github.lent_actions), ({"pull"}, set()))
+        self.assertEqual((hub.shared_actions, github.shared_actions), ({"pull"}, set()))
         self.assertEqual(config.upstreams["hub"].username, "company")
 
     def test_containerd_hosts(self) -> None:

@@ -43,7 +43,7 @@ from regbroker.accounts.patterns import (
     whole_pattern,
 )
 from regbroker.accounts.principals import Account
-from regbroker.naming.mapping import Mapping as NameMapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.protocol.scopes import Scope
 
 #: What can be done to a repository, in the order that clients write it.

@@ -250,11 +250,15 @@ class HtpasswdAccounts:
         return await self.look_up(user)
 
     async def look_up(self, user: str) -> Account | None:
-        """Return the account; costs no more than `current_stamp`."""
-        stamp = self.current_stamp(user)
-        return None if stamp is None else Account(user, stamp=stamp)
+        """Return the account; costs no more than `current_password_version`."""
+        password_version = self.current_password_version(user)
+        return (
+            None
+            if password_version is None
+            else Account(user, password_version=password_version)
+        )
 
-    def current_stamp(self, user: str) -> str | None:
+    def current_password_version(self, user: str) -> str | None:
         """Return the stamp of the user's hash now: the same where the file is."""
         stored = self._contents.hashes.get(user)
         if stored is None:

@@ -168,7 +168,9 @@ class PasswordChecks:
             raise answer.unavailable
         return answer.account
 
-    async def look_up(self, user: str, stamp: str | None = None) -> Account | None:
+    async def look_up(
+        self, user: str, password_version: str | None = None
+    ) -> Account | None:
         """
         Return the account of the first source that knows the user.
 
@@ -183,7 +185,10 @@ class PasswordChecks:
             except AccountsUnavailable as error:
                 unavailable = unavailable or error
                 continue
-            if account is not None and stamp in (None, account.stamp):
+            if account is not None and password_version in (
+                None,
+                account.password_version,
+            ):
                 return account
         if unavailable is not None:
             raise unavailable
@@ -219,7 +224,10 @@ class PasswordChecks:
             account = await remembered.source.look_up(user)
         except AccountsUnavailable:
             return None
-        if account is None or account.stamp != remembered.account.stamp:
+        if (
+            account is None
+            or account.password_version != remembered.account.password_version
+        ):
             self._remembered.pop(user, None)
             return None
         return account

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import Pattern
 from regbroker.protocol.names import is_name
 
@@ -142,7 +142,7 @@ def namespace_patterns(namespace: Pattern) -> tuple[NamePattern, ...]:
     return _pattern(f"{text}?*/**"), _pattern(f"{text}/*/**")
 
 
-def has_only_aliases(pattern: NamePattern, mapping: Mapping) -> bool:
+def has_only_aliases(pattern: NamePattern, mapping: NameMapping) -> bool:
     """
     Tell whether all that a pattern matches is taken as already mapped.
 
@@ -171,7 +171,7 @@ def has_only_aliases(pattern: NamePattern, mapping: Mapping) -> bool:
     return False
 
 
-def whole_pattern(pattern: NamePattern, mapping: Mapping) -> str | None:
+def whole_pattern(pattern: NamePattern, mapping: NameMapping) -> str | None:
     """
     Return the pattern that is meant by one that matches short names only.
 

@@ -19,14 +19,14 @@ class Account:
     """
     Somebody whose password was right, or who is known to exist.
 
-    `stamp` changes when the password does, and says nothing about it to who
+    `password_version` changes when the password does, and says nothing about it to who
     reads it; it is empty when the source cannot tell, and then the account gets
     no identity tokens.
     """
 
     user: str
     groups: frozenset[str] = frozenset()
-    stamp: str = ""
+    password_version: str = ""
 
 
 class AccountSource(Protocol):

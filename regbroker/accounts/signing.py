@@ -183,11 +183,15 @@ class TokenSigner:
         )
 
     def issue_identity(
-        self, user: str, audience: str, stamp: str, client_id: str = ""
+        self, user: str, audience: str, password_version: str, client_id: str = ""
     ) -> str:
         """Return a new token; raises `BadRequest` when it would be too long."""
         common = self._common(user, audience, self.identity_life)
-        return self._sign(IdentityToken(**common, stamp=stamp, client_id=client_id))
+        return self._sign(
+            IdentityToken(
+                **common, password_version=password_version, client_id=client_id
+            )
+        )
 
     def check_access(self, text: str, audience: str) -> AccessToken:
         """Return what an access token says; raises `InvalidToken`."""

@@ -108,20 +108,24 @@ class IdentityToken(_Token):
     """
     What stands for a user's password, and is good for new access tokens only.
 
-    `stamp` is that of `regbroker.accounts.principals.Account` when the token was made:
-    with another one, the password is another one. `client_id` is what the client called
-    itself.
+    `password_version` is that of `regbroker.accounts.principals.Account` when the token
+    was made: with another one, the password is another one. `client_id` is what the
+    client called itself.
     """
 
     #: Not that of an access token: neither can be taken for the other.
     TYPE: ClassVar = "identity+jwt"
 
-    stamp: str
+    password_version: str
     client_id: str = ""
 
     def claims(self) -> dict[str, Any]:
         """Return the claims."""
-        return {**self._claims(), "stamp": self.stamp, "client_id": self.client_id}
+        return {
+            **self._claims(),
+            "stamp": self.password_version,
+            "client_id": self.client_id,
+        }
 
 
 Token = AccessToken | IdentityToken
@@ -156,7 +160,7 @@ def parse_token(type: object, claims: Mapping[str, Any]) -> Token:
     if type == IdentityToken.TYPE:
         return IdentityToken(
             **common,
-            stamp=_text(claims, "stamp"),
+            password_version=_text(claims, "stamp"),
             client_id=_text(claims, "client_id"),
         )
     raise InvalidToken("the token is of an unknown type")

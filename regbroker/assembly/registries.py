@@ -13,13 +13,13 @@ from typing import Any
 from regbroker.accounts.sealing import Sealing
 from regbroker.assembly.local_accounts import LocalParts
 from regbroker.assembly.upstreams import UpstreamService
-from regbroker.broker.composite_broker import BundleBroker
+from regbroker.broker.composite_broker import CompositeBroker
 from regbroker.broker.upstream_broker import Broker
-from regbroker.protocol.composite_token import Bundles
+from regbroker.protocol.composite_token import CompositeTokens
 from regbroker.settings.config import RegistryConfig
 from regbroker.upstream.authorizer import Authorizer
 from regbroker.upstream.policy import OURS, Policy
-from regbroker.upstream.search_rules import Searches
+from regbroker.upstream.search_rules import SearchRules
 from regbroker.web.admission import Gate, LocalGate, UpstreamGate
 from regbroker.web.carried_uploads import CarriedUploads
 from regbroker.web.catalog import Catalog
@@ -37,7 +37,7 @@ from regbroker.web.search import (
 )
 from regbroker.web.site import Registry
 from regbroker.web.token_endpoint import (
-    BundleGranting,
+    CompositeGranting,
     Granting,
     LocalGranting,
     TokenEndpoint,
@@ -64,14 +64,16 @@ def build_registry(
         name: _candidate(entry, service, reactor, uploads)
         for name, service in services.items()
     }
-    bundles = Bundles(secrets.token_bytes(32), time.time)
+    composite_tokens = CompositeTokens(secrets.token_bytes(32), time.time)
     if entry.accounts is not None:
         assert local is not None
         accounts = _own_accounts(entry, local, reactor)
     else:
-        accounts = _upstream_accounts(entry, services, candidates, bundles, reactor)
+        accounts = _upstream_accounts(
+            entry, services, candidates, composite_tokens, reactor
+        )
     read_only = entry.writes == "deny"
-    choosing = Choosing(candidates, bundles, reactor, time.time)
+    choosing = Choosing(candidates, composite_tokens, reactor, time.time)
     catalog = Catalog(
         entry.mapping,
         accounts.gate,
@@ -122,7 +124,7 @@ def _upstream_accounts(
     entry: RegistryConfig,
     services: Mapping[str, UpstreamService],
     candidates: Mapping[str, Candidate],
-    bundles: Bundles,
+    composite_tokens: CompositeTokens,
     reactor: Any,
 ) -> _Accounts:
     brokers = [
@@ -142,9 +144,11 @@ def _upstream_accounts(
         gate = UpstreamGate(trusted, broker.user_of, reactor, broker.has_asked)
         return _Accounts(gate, UpstreamGranting(broker), seen_by_everybody)
     behind = {name: service.upstream for name, service in services.items()}
-    bundling = BundleBroker(brokers, behind, entry.mapping, bundles, reactor, time.time)
+    bundling = CompositeBroker(
+        brokers, behind, entry.mapping, composite_tokens, reactor, time.time
+    )
     gate = UpstreamGate(trusted, bundling.user_of, reactor, bundling.has_asked)
-    return _Accounts(gate, BundleGranting(bundling), seen_by_everybody)
+    return _Accounts(gate, CompositeGranting(bundling), seen_by_everybody)
 
 
 def _search(
@@ -154,7 +158,7 @@ def _search(
     for service in services:
         if service.search is not None:
             name = service.upstream.name
-            searches = Searches(entry.mapping, name)
+            searches = SearchRules(entry.mapping, name)
             return Search(name, searches, service.search, permission)
     return None
 
@@ -188,4 +192,4 @@ def _policy(entry: RegistryConfig, upstream: str) -> Policy:
     """Return who speaks at one upstream of a registry."""
     if entry.accounts is not None:
         return OURS
-    return Policy(upstream in entry.trusted_upstreams, entry.lent_actions)
+    return Policy(upstream in entry.trusted_upstreams, entry.shared_actions)

@@ -19,11 +19,11 @@ from twisted.python.failure import Failure
 from regbroker.broker.mounts import Name
 from regbroker.broker.upstream_broker import Broker, TokenUsers, WantedScopes, routed
 from regbroker.errors import FAILING_STATUSES, HTTPError, UpstreamTimeout
-from regbroker.naming.mapping import Mapping as NameMapping
-from regbroker.protocol.composite_token import Bundles
+from regbroker.naming.mapping import NameMapping
+from regbroker.protocol.composite_token import CompositeTokens
 from regbroker.protocol.token_exchange import (
     MIN_LIFE_SECONDS,
-    Grant,
+    IssuedToken,
     TokenRequest,
     format_reply,
 )
@@ -48,7 +48,7 @@ class _Unavailable(Exception):
         self.seconds = seconds
 
 
-class BundleBroker:
+class CompositeBroker:
     """
     Grants bundles of tokens.
 
@@ -63,7 +63,7 @@ class BundleBroker:
         brokers: Sequence[Broker],
         upstreams: Mapping[str, Upstream],
         mapping: NameMapping,
-        bundles: Bundles,
+        composite_tokens: CompositeTokens,
         clock: Any,
         now: Callable[[], float],
     ) -> None:
@@ -71,7 +71,7 @@ class BundleBroker:
         self._first = brokers[0].upstream
         self._upstreams = upstreams
         self._mapping = mapping
-        self._bundles = bundles
+        self._composite_tokens = composite_tokens
         self._clock = clock
         self._now = now
         self._users = TokenUsers()
@@ -114,7 +114,7 @@ class BundleBroker:
             ],
             consumeErrors=True,
         )
-        parts: dict[str, Grant] = {}
+        parts: dict[str, IssuedToken] = {}
         unavailable: dict[str, tuple[int, float]] = {}
         failures: list[Failure] = []
         for name, (succeeded, outcome) in zip(wanted, outcomes, strict=True):
@@ -149,7 +149,7 @@ class BundleBroker:
         wanted: WantedScopes,
         public_host: str,
         is_replaceable: bool,
-    ) -> Grant | None:
+    ) -> IssuedToken | None:
         """
         Return one upstream's token; None when it wants none.
 
@@ -163,14 +163,14 @@ class BundleBroker:
             if request.refresh_token:
                 request = replace(request, method="GET", refresh_token="")
         broker, upstream = self._brokers[name], self._upstreams[name]
-        rests, who = upstream.token_rests, _who(request)
+        circuits, who = upstream.token_rests, _who(request)
         if not is_replaceable:
             return await broker.token_if_issued(request, wanted, public_host)
-        if not rests.may_ask(who):
-            rest = rests.current(who)
+        if not circuits.may_ask(who):
+            rest = circuits.current(who)
             raise _Unavailable(rest.status, rest.remaining)
         what = f"[upstream {name}]'s token service"
-        attempt = Attempt(what, rests, who, broker.check, self._clock, self._now)
+        attempt = Attempt(what, circuits, who, broker.check, self._clock, self._now)
         asking = Deferred.fromCoroutine(
             broker.token_if_issued(request, wanted, public_host)
         )
@@ -192,7 +192,7 @@ class BundleBroker:
         else:
             attempt.answered()
             return grant
-        seconds = max(rests.current(who).remaining, FIRST_PAUSE_SECONDS)
+        seconds = max(circuits.current(who).remaining, FIRST_PAUSE_SECONDS)
         raise _Unavailable(failure.status, seconds)
 
     def _replaceable(self, request: TokenRequest, public_host: str) -> set[str]:
@@ -208,9 +208,9 @@ class BundleBroker:
     def _bundle(
         self,
         request: TokenRequest,
-        parts: Mapping[str, Grant],
+        parts: Mapping[str, IssuedToken],
         unavailable: Mapping[str, tuple[int, float]],
-    ) -> Grant:
+    ) -> IssuedToken:
         now = self._now()
         # One that lacks something is to be asked for again soon.
         life = MIN_LIFE_SECONDS if unavailable else EMPTY_LIFE_SECONDS
@@ -220,8 +220,10 @@ class BundleBroker:
         scopes = [grant.scope for grant in parts.values() if grant.scope is not None]
         text = " ".join(dict.fromkeys(" ".join(scopes).split()))
         first = parts.get(self._first)
-        return Grant(
-            self._bundles.write({n: g.token for n, g in parts.items()}, unavailable),
+        return IssuedToken(
+            self._composite_tokens.write(
+                {n: g.token for n, g in parts.items()}, unavailable
+            ),
             min(expires),
             text if scopes or request.method == "POST" else None,
             first.refresh_token if first is not None else "",

@@ -16,12 +16,12 @@ from regbroker.accounts.principals import Account
 from regbroker.accounts.signing import TokenSigner
 from regbroker.accounts.tokens import AccessToken, InvalidToken
 from regbroker.errors import ClientError, Unauthorized
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.protocol.challenges import format_challenge
 from regbroker.protocol.names import Action, check_name
 from regbroker.protocol.scopes import Scope, format_scopes
 from regbroker.protocol.token_exchange import (
-    Grant,
+    IssuedToken,
     TokenRequest,
     format_reply,
     parse_basic,
@@ -33,7 +33,7 @@ class WrongToken(Exception):
 
 
 @dataclass(frozen=True)
-class Visitor:
+class Principal:
     """
     Who a request is by, and what they may do.
 
@@ -69,7 +69,7 @@ class LocalBroker:
         checks: PasswordChecks,
         rules: AccessRules,
         signer: TokenSigner,
-        mapping: Mapping,
+        mapping: NameMapping,
         now: Callable[[], float],
     ) -> None:
         self._host = host
@@ -85,7 +85,7 @@ class LocalBroker:
 
     async def identify(
         self, authorization: str | None, public_host: str, address: str
-    ) -> Visitor | None:
+    ) -> Principal | None:
         """
         Return who brings this Authorization; None when the password is wrong.
 
@@ -139,12 +139,12 @@ class LocalBroker:
             account.user if account else "", service, tuple(granted), tuple(refused)
         )
         refresh_token = ""
-        if request.offline and account is not None and account.stamp:
+        if request.offline and account is not None and account.password_version:
             refresh_token = self._signer.issue_identity(
-                account.user, service, account.stamp, request.client_id
+                account.user, service, account.password_version, request.client_id
             )
         now = self._now()
-        grant = Grant(text, now + self._signer.access_life, None, refresh_token)
+        grant = IssuedToken(text, now + self._signer.access_life, None, refresh_token)
         scope_text = format_scopes(shown) if request.method == "POST" else None
         return format_reply(grant, scope_text, request.method, now)
 
@@ -169,21 +169,21 @@ class LocalBroker:
         except InvalidToken:
             raise _wrong_credentials(public_host) from None
         # Another stamp is another password, or another person.
-        account = await self._checks.look_up(token.user, token.stamp)
-        if account is None or not account.stamp:
+        account = await self._checks.look_up(token.user, token.password_version)
+        if account is None or not account.password_version:
             raise _wrong_credentials(public_host)
         return account
 
-    async def visible(self, visitor: Visitor) -> Callable[[str], bool]:
+    async def visible(self, principal: Principal) -> Callable[[str], bool]:
         """
         Return which canonical public names a visitor sees in the catalog.
 
         A token says that its user may list, not what; so the user is looked up.
         """
-        account = visitor.account
-        if account is None and visitor.user:
-            account = await self._checks.look_up(visitor.user)
-            account = account or Account(visitor.user)
+        account = principal.account
+        if account is None and principal.user:
+            account = await self._checks.look_up(principal.user)
+            account = account or Account(principal.user)
         return lambda name: self._rules.allows(account, CATALOG, name)
 
     def _canonical(self, scope: Scope, public_host: str) -> Scope | None:
@@ -201,8 +201,8 @@ class LocalBroker:
             return False
         return not self._rules.allows(account, "pull", scope.name)
 
-    def _visitor(self, account: Account | None) -> Visitor:
-        return Visitor(
+    def _visitor(self, account: Account | None) -> Principal:
+        return Principal(
             account.user if account else "",
             False,
             lambda action, name: self._rules.allows(account, action.value, name),
@@ -211,8 +211,8 @@ class LocalBroker:
         )
 
 
-def _bearer(token: AccessToken) -> Visitor:
-    return Visitor(
+def _bearer(token: AccessToken) -> Principal:
+    return Principal(
         token.user,
         True,
         lambda action, name: token.allows("repository", name, action.value),

@@ -18,13 +18,13 @@ from regbroker.accounts.principals import MAX_USER_LENGTH
 from regbroker.broker.mounts import AskedPulls, Name
 from regbroker.causes import Side
 from regbroker.errors import NameInvalid, NameUnknown, UpstreamRefused
-from regbroker.naming.mapping import Mapping, Route
-from regbroker.protocol.bodies import Wording, error_body
+from regbroker.naming.mapping import NameMapping, Route
+from regbroker.protocol.bodies import NameRewriter, error_body
 from regbroker.protocol.challenges import format_challenge
 from regbroker.protocol.headers import limit_headers, raw_headers
 from regbroker.protocol.names import check_name
 from regbroker.protocol.scopes import Scope, format_scopes, parse_scopes, public_scopes
-from regbroker.protocol.token_exchange import Grant, TokenRequest, format_reply
+from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, format_reply
 from regbroker.upstream.own_account import OwnAccount
 from regbroker.upstream.policy import CLIENTS_OWN, Policy
 from regbroker.upstream.token_service import TokenReply
@@ -83,7 +83,7 @@ class TokenUsers:
 
 
 def routed(
-    request: TokenRequest, mapping: Mapping, public_host: str
+    request: TokenRequest, mapping: NameMapping, public_host: str
 ) -> list[tuple[Scope, tuple[Route, ...]]]:
     """
     Return a request's scopes, those of repositories with where they lead.
@@ -126,7 +126,7 @@ class Broker:
         self,
         upstream: str,
         tokens: UpstreamTokens,
-        mapping: Mapping,
+        mapping: NameMapping,
         now: Callable[[], float],
         account: OwnAccount | None = None,
         policy: Policy = CLIENTS_OWN,
@@ -172,16 +172,16 @@ class Broker:
 
     async def token(
         self, request: TokenRequest, wanted: WantedScopes, public_host: str
-    ) -> Grant:
+    ) -> IssuedToken:
         """
         Return a token of this upstream's; its scope has public names.
 
         Raises `UpstreamRefused` with what the token service says, and other
         `UpstreamError`s.
         """
-        lent = self._policy.lend(wanted.scopes)
-        if request.is_anonymous and self._account is not None and lent:
-            ours = await self._account.grant(lent)
+        shared = self._policy.share(wanted.scopes)
+        if request.is_anonymous and self._account is not None and shared:
+            ours = await self._account.grant(shared)
             # Some token services send a refresh token unasked, or the one they
             # were given: that is our account itself, and stays here.
             grant = replace(ours, refresh_token="")
@@ -191,7 +191,7 @@ class Broker:
 
     async def token_if_issued(
         self, request: TokenRequest, wanted: WantedScopes, public_host: str
-    ) -> Grant | None:
+    ) -> IssuedToken | None:
         """Return the same; None from an upstream that has no token service."""
         if not await self._tokens.are_issued(wanted.scopes):
             return None
@@ -203,7 +203,7 @@ class Broker:
 
     async def _own_grant(
         self, request: TokenRequest, wanted: WantedScopes, public_host: str
-    ) -> Grant:
+    ) -> IssuedToken:
         # Who has no credentials has none that could be taken back.
         max_age = None if request.is_anonymous else REUSE_SECONDS
         try:
@@ -226,12 +226,12 @@ class Broker:
         if reply.status == 401:
             challenge = format_challenge("Basic", [("realm", public_host)])
             headers.append((b"WWW-Authenticate", challenge))
-        wording = Wording(wanted.names, self._to_public)
-        document = error_body(reply.status, reply.body, wording, who=Side.TOKENS)
+        rewriter = NameRewriter(wanted.names, self._to_public)
+        document = error_body(reply.status, reply.body, rewriter, who=Side.TOKENS)
         return UpstreamRefused(reply.status, document, headers)
 
     def _public_scope(
-        self, grant: Grant, request: TokenRequest, wanted: WantedScopes
+        self, grant: IssuedToken, request: TokenRequest, wanted: WantedScopes
     ) -> str | None:
         if grant.scope is None:
             # Required in replies to POST; without it, all was granted.

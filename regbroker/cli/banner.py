@@ -10,7 +10,7 @@ from regbroker.settings.config import Config, RegistryConfig
 _EXAMPLE = "alpine:3.20"
 
 
-def greeting(config: Config, urls: list[str]) -> str:
+def banner(config: Config, urls: list[str]) -> str:
     """
     Return what is served, and commands that try it.
 

@@ -25,8 +25,7 @@ Facts that shape this module:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from collections.abc import Mapping as Dictionary
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from regbroker.errors import NameUnknown
@@ -57,7 +56,7 @@ class Route:
     reason: str
 
 
-class Mapping:
+class NameMapping:
     """
     The rules of one registry.
 
@@ -71,7 +70,7 @@ class Mapping:
         self,
         rules: Iterable[Rule],
         listed: Iterable[str],
-        default_namespaces: Dictionary[str, str] | None = None,
+        default_namespaces: Mapping[str, str] | None = None,
     ) -> None:
         rules = tuple(rules)
         self._listed = tuple(listed)
@@ -91,7 +90,7 @@ class Mapping:
             self._check_invertible(name)
 
     def __repr__(self) -> str:
-        return f"<Mapping {'; '.join(map(str, self.rules))}>"
+        return f"<NameMapping {'; '.join(map(str, self.rules))}>"
 
     @property
     def namespaces(self) -> str:
@@ -144,7 +143,7 @@ class Mapping:
         """Return the namespace of an upstream's names without one, or ''."""
         return self._default_namespaces.get(upstream, "")
 
-    def choice(self, public: Pattern) -> Dictionary[str, Rule]:
+    def choice(self, public: Pattern) -> Mapping[str, Rule]:
         """Return the upstreams that a public pattern leads to, and by which rule."""
         return self._choices.get(public, {})
 

@@ -98,7 +98,7 @@ def catalog_names(body: bytes) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
-class Wording:
+class NameRewriter:
     """
     Replaces upstream names in text that people will read.
 
@@ -173,7 +173,7 @@ class Wording:
 def error_body(
     status: int,
     body: bytes,
-    wording: Wording,
+    rewriter: NameRewriter,
     endpoint: Endpoint | None = None,
     who: Side = Side.UPSTREAM,
 ) -> bytes:
@@ -186,7 +186,7 @@ def error_body(
     """
     try:
         document = parse_object(body)
-        document = wording.value(document)
+        document = rewriter.value(document)
     except (UpstreamMalformed, RecursionError):
         document = {}
     errors = document.get("errors")

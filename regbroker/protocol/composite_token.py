@@ -36,7 +36,7 @@ UNAVAILABLE_SECONDS = 60.0
 _TOKEN = re.compile("[!-~]+")
 
 
-class Bundles:
+class CompositeTokens:
     """
     Makes bundles, and reads them.
 
@@ -98,7 +98,7 @@ class Bundles:
         return hmac.digest(self._seal_key, text, hashlib.sha256).hex()
 
 
-def bundled_token(token: str, upstream: str) -> str | None:
+def token_for(token: str, upstream: str) -> str | None:
     """Return the token for an upstream out of a bundle, None if there is none."""
     document = _parse(token)
     tokens = document.get("t") if document else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from regbroker.protocol.header_table import Way, names_for
+from regbroker.protocol.header_table import Direction, names_for
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import parse_origin
 
@@ -24,8 +24,8 @@ ANY = "*"
 MAX_AGE_SECONDS = 7200
 
 #: What the registry API and its web front ends send, and what the API says in headers.
-REQUEST_HEADERS = names_for(Way.PAGE_SENDS)
-REPLY_HEADERS = names_for(Way.PAGE_SEES)
+REQUEST_HEADERS = names_for(Direction.PAGE_SENDS)
+REPLY_HEADERS = names_for(Direction.PAGE_SEES)
 
 #: Also on what allows nobody: a cache may not show it to those who are allowed.
 _VARY = (b"Vary", b"Origin")

@@ -19,7 +19,7 @@ MAX_REMEMBERED = 4096
 MAX_REMEMBERED_NAME = 64
 
 
-class Way(Flag):
+class Direction(Flag):
     """From whom to whom a header goes; and what a message is, where that counts."""
 
     NONE = 0
@@ -53,17 +53,17 @@ class Way(Flag):
     PAGE_SEES = auto()
 
 
-C = Way.CLIENT
-CO = C | Way.OURS
-COS = CO | Way.TO_STORAGE
-R = Way.REPLY
-RF = R | Way.FOLLOWED
-RS = R | Way.FROM_STORAGE
-RL = RF | Way.LIMITS
-SENDS, SEES = Way.PAGE_SENDS, Way.PAGE_SEES
+C = Direction.CLIENT
+CO = C | Direction.OURS
+COS = CO | Direction.TO_STORAGE
+R = Direction.REPLY
+RF = R | Direction.FOLLOWED
+RS = R | Direction.FROM_STORAGE
+RL = RF | Direction.LIMITS
+SENDS, SEES = Direction.PAGE_SENDS, Direction.PAGE_SEES
 
 #: Where also those headers go that are in no row.
-OPEN = R | Way.LIST | Way.UPLOAD | Way.OUR_BODY
+OPEN = R | Direction.LIST | Direction.UPLOAD | Direction.OUR_BODY
 
 
 @dataclass(frozen=True)
@@ -77,19 +77,19 @@ class Row:
     """
 
     name: str
-    passes: Way
+    passes: Direction
     why: str
-    anew: Way = Way.NONE
-    but: Way = Way.NONE
+    anew: Direction = Direction.NONE
+    but: Direction = Direction.NONE
 
-    def goes(self, way: Way) -> bool:
+    def goes(self, direction: Direction) -> bool:
         """Tell whether the header passes on one way."""
-        if way & (OPEN & ~R):
-            return not self.but & way
-        return bool(self.passes & way)
+        if direction & (OPEN & ~R):
+            return not self.but & direction
+        return bool(self.passes & direction)
 
 
-ENDS = Way.NONE
+ENDS = Direction.NONE
 
 HOP_BY_HOP = (
     Row("Connection", ENDS, "about one connection; what it names ends here, too"),
@@ -122,12 +122,12 @@ REQUESTS = (
         "Accept-Encoding",
         COS,
         "what is wanted; lists are read here, so they come unpacked",
-        anew=Way.LIST,
-        but=Way.LIST,
+        anew=Direction.LIST,
+        but=Direction.LIST,
     ),
     Row("Accept-Language", CO, "what is wanted"),
-    Row("Range", COS | SENDS, "what is wanted; lists come whole", but=Way.LIST),
-    Row("If-Range", COS, "belongs to Range", but=Way.LIST),
+    Row("Range", COS | SENDS, "what is wanted; lists come whole", but=Direction.LIST),
+    Row("If-Range", COS, "belongs to Range", but=Direction.LIST),
     Row("If-Match", COS | SENDS, "on what condition it is wanted"),
     Row("If-None-Match", COS | SENDS, "on what condition it is wanted"),
     Row("If-Modified-Since", COS | SENDS, "on what condition it is wanted"),
@@ -140,8 +140,8 @@ REQUESTS = (
         CO | SENDS,
         "what is sent; for uploads application/octet-stream, since some registries "
         "read names out of forms",
-        anew=Way.UPLOAD,
-        but=Way.UPLOAD,
+        anew=Direction.UPLOAD,
+        but=Direction.UPLOAD,
     ),
     Row("Content-Range", CO | SENDS, "which part of an upload is sent"),
     Row("Content-Location", ENDS, "a path that nobody has mapped"),
@@ -168,7 +168,7 @@ REQUESTS = (
     Row("Deploy-Token", C, "a credential at GitLab"),
     Row("X-JFrog-Art-Api", C, "a credential at Artifactory"),
     Row("X-Registry-Auth", C, "a credential, in docker's words"),
-    Row("Via", Way.TO_STORAGE, "the regbrokers on the way, for loops", anew=CO),
+    Row("Via", Direction.TO_STORAGE, "the regbrokers on the way, for loops", anew=CO),
     Row("X-Forwarded-For", ENDS, "the way, as far as it is believed", anew=CO),
     Row("X-Forwarded-Host", ENDS, "the host that the client has asked", anew=CO),
     Row("X-Forwarded-Proto", ENDS, "http or https", anew=CO),
@@ -206,18 +206,20 @@ REQUESTS = (
 )
 
 REPLIES = (
-    Row("Content-Type", RS, "about the body", but=Way.OUR_BODY),
-    Row("Content-Length", RS, "about the body", but=Way.OUR_BODY),
-    Row("Content-Encoding", RS, "about the body", but=Way.OUR_BODY),
+    Row("Content-Type", RS, "about the body", but=Direction.OUR_BODY),
+    Row("Content-Length", RS, "about the body", but=Direction.OUR_BODY),
+    Row("Content-Encoding", RS, "about the body", but=Direction.OUR_BODY),
     Row(
-        "Content-Range", RS | Way.NO_RANGE | SEES, "about the body, or what there is of"
+        "Content-Range",
+        RS | Direction.NO_RANGE | SEES,
+        "about the body, or what there is of",
     ),
-    Row("Accept-Ranges", RS | SEES, "about the body", but=Way.OUR_BODY),
-    Row("ETag", RS | SEES, "about the body", but=Way.OUR_BODY),
-    Row("Content-MD5", R, "about the body", but=Way.OUR_BODY),
-    Row("Content-Digest", R, "about the body", but=Way.OUR_BODY),
-    Row("Repr-Digest", R, "about the body", but=Way.OUR_BODY),
-    Row("Digest", R, "about the body", but=Way.OUR_BODY),
+    Row("Accept-Ranges", RS | SEES, "about the body", but=Direction.OUR_BODY),
+    Row("ETag", RS | SEES, "about the body", but=Direction.OUR_BODY),
+    Row("Content-MD5", R, "about the body", but=Direction.OUR_BODY),
+    Row("Content-Digest", R, "about the body", but=Direction.OUR_BODY),
+    Row("Repr-Digest", R, "about the body", but=Direction.OUR_BODY),
+    Row("Digest", R, "about the body", but=Direction.OUR_BODY),
     Row("Last-Modified", RS, "about the content"),
     Row("Cache-Control", RS, "about the content"),
     Row("Range", R | SEES, "how much of an upload has arrived"),
@@ -237,11 +239,15 @@ REPLIES = (
     Row("RateLimit-Remaining", RL | SEES, "how often a client may still ask"),
     Row("RateLimit-*", RL, "how often a client may still ask"),
     Row("X-RateLimit-*", RL, "how often a client may still ask"),
-    Row("Retry-After", R | Way.LIMITS | Way.BUSY | SEES, "when to come again"),
+    Row(
+        "Retry-After",
+        R | Direction.LIMITS | Direction.BUSY | SEES,
+        "when to come again",
+    ),
     Row("Location", SEES, "made ours, or refused", anew=R),
     Row("Link", SEES, "made ours", anew=R),
     Row("WWW-Authenticate", SEES, "our realm, public names", anew=R),
-    Row("Warning", Way.FOLLOWED | SEES, "with public names", anew=R),
+    Row("Warning", Direction.FOLLOWED | SEES, "with public names", anew=R),
     Row("Date", ENDS, "each server says its own", anew=R),
     Row("Server", ENDS, "each server says its own", anew=R),
     Row("Via", ENDS, "the way to an upstream is no client's affair"),
@@ -266,7 +272,7 @@ REPLIES = (
     Row("X-Reproxy-URL", ENDS, "orders for a server in front of us"),
 )
 
-_REQUEST_WAYS = COS | Way.LIST | Way.UPLOAD | SENDS
+_REQUEST_WAYS = COS | Direction.LIST | Direction.UPLOAD | SENDS
 
 
 class _Names:
@@ -302,29 +308,29 @@ def is_hop_by_hop(name: bytes) -> bool:
     return _hop_by_hop.has(name.lower())
 
 
-def passes(name: bytes, way: Way) -> bool:
+def passes(name: bytes, direction: Direction) -> bool:
     """Tell whether a header, in whatever case, goes on one way as it came."""
     if len(name) > MAX_REMEMBERED_NAME:
-        return _passes(name, way)
-    return _remembered(name, way)
+        return _passes(name, direction)
+    return _remembered(name, direction)
 
 
-def _passes(name: bytes, way: Way) -> bool:
+def _passes(name: bytes, direction: Direction) -> bool:
     lower = name.lower()
     if is_hop_by_hop(lower):
         return False
-    is_request = bool(way & _REQUEST_WAYS)
+    is_request = bool(direction & _REQUEST_WAYS)
     row = (_requests if is_request else _replies).find(lower)
     # Behind CGI and its kin, X_Real_IP is X-Real-IP: no client means such a name.
     if row is None or (is_request and b"_" in name):
-        return bool(way & OPEN)
-    return row.goes(way)
+        return bool(direction & OPEN)
+    return row.goes(direction)
 
 
 _remembered = lru_cache(MAX_REMEMBERED)(_passes)
 
 
-def names_for(way: Way) -> tuple[str, ...]:
+def names_for(direction: Direction) -> tuple[str, ...]:
     """Return the names of the rows that pass on one way, in order."""
-    rows = REQUESTS if way & _REQUEST_WAYS else REPLIES
-    return tuple(sorted(row.name for row in rows if row.goes(way)))
+    rows = REQUESTS if direction & _REQUEST_WAYS else REPLIES
+    return tuple(sorted(row.name for row in rows if row.goes(direction)))

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
-from regbroker.protocol.header_table import Way, is_hop_by_hop, passes
-from regbroker.protocol.mirrors import path_with_source
+from regbroker.protocol.header_table import Direction, is_hop_by_hop, passes
+from regbroker.protocol.mirrors import path_with_ns
 
 #: What this process calls itself in ``Via`` (RFC 9110, 7.6.3): its host may have many
 #: names, and other machines have the same.
@@ -36,14 +36,14 @@ def raw_headers(headers: Any) -> list[Header]:
     ]
 
 
-def passing(headers: Iterable[Header], way: Way) -> Iterator[Header]:
+def passing(headers: Iterable[Header], direction: Direction) -> Iterator[Header]:
     """Yield the headers that go on one way as they came, in order."""
-    return ((name, value) for name, value in headers if passes(name, way))
+    return ((name, value) for name, value in headers if passes(name, direction))
 
 
 def limit_headers(headers: Iterable[Header]) -> Iterator[Header]:
     """Yield what an upstream says of its limits, and when to come again."""
-    return passing(headers, Way.LIMITS)
+    return passing(headers, Direction.LIMITS)
 
 
 def connection_options(values: Iterable[bytes]) -> frozenset[bytes]:
@@ -67,15 +67,17 @@ def end_to_end(
 
 
 def request_headers(
-    headers: Iterable[Header], options: frozenset[bytes], way: Way = Way.CLIENT
+    headers: Iterable[Header],
+    options: frozenset[bytes],
+    direction: Direction = Direction.CLIENT,
 ) -> Iterator[Header]:
     """
     Yield what goes on from a client's request, before ours are added.
 
-    `way` is `Way.OURS` where regbroker itself is the client: nobody there knows the
-    client, so none of its credentials is for there, by whatever name.
+    `direction` is `Direction.OURS` where regbroker itself is the client: nobody there
+    knows the client, so none of its credentials is for there, by whatever name.
     """
-    return passing(end_to_end(headers, options), way)
+    return passing(end_to_end(headers, options), direction)
 
 
 def via(values: Iterable[bytes]) -> Header:
@@ -95,7 +97,7 @@ def came_from_here(values: Iterable[bytes]) -> bool:
 
 
 @dataclass(frozen=True)
-class ClientWay:
+class Forwarded:
     """
     How a request came to us.
 
@@ -117,7 +119,7 @@ class ClientWay:
 
         Token requests do not say for which source they are, so the path does.
         """
-        path = path_with_source(token_path, self.source)
+        path = path_with_ns(token_path, self.source)
         return f"{self.scheme}://{self.host}{path}"
 
     def headers(self) -> tuple[Header, ...]:
@@ -130,13 +132,13 @@ class ClientWay:
         )
 
 
-def client_way(
+def parse_forwarded(
     peer: str,
     secure: bool,
     host: str,
     claims: dict[str, str],
     trusted: Iterable[Network],
-) -> ClientWay:
+) -> Forwarded:
     """
     Decide what to believe about a request's way.
 
@@ -148,7 +150,7 @@ def client_way(
     networks = tuple(trusted)
     scheme = "https" if secure else "http"
     if not is_trusted(peer, networks):
-        return ClientWay(peer, peer, scheme, host)
+        return Forwarded(peer, peer, scheme, host)
     chain = [hop.strip() for hop in claims.get("x-forwarded-for", "").split(",")]
     # An entry that is no address was made up, and so was what is before it.
     believable: list[str] = []
@@ -161,7 +163,7 @@ def client_way(
             break
     client = believable[0] if believable else peer
     claimed_scheme = _first(claims.get("x-forwarded-proto", "")).lower()
-    return ClientWay(
+    return Forwarded(
         client,
         ", ".join([*believable, peer]),
         claimed_scheme if claimed_scheme in ("http", "https") else scheme,

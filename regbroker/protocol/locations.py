@@ -16,7 +16,7 @@ from urllib.parse import unquote, urljoin
 
 from regbroker.errors import ClientError, RedirectRefused, UpstreamMalformed
 from regbroker.protocol.addresses import is_public_host
-from regbroker.protocol.mirrors import with_source
+from regbroker.protocol.mirrors import with_ns
 from regbroker.protocol.names import Endpoint, Target, parse_path
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.queries import join_target, replaced, split_target, values
@@ -106,7 +106,7 @@ def upload_location(
         and is_plainly_outside(target, own)
     ):
         inner = inner_target(target.partition("#")[0], own)
-        return with_source(carry(inner), own.source)
+        return with_ns(carry(inner), own.source)
     raise UpstreamMalformed(
         "the upstream answered with a Location that is no path of its "
         "distribution API, which regbroker cannot carry"
@@ -284,4 +284,4 @@ def _public_target(target: str, own: OwnAddress, to_public: ToPublic) -> str | N
         if public is None:
             return None
         path = parsed.path_for(public)
-    return with_source(join_target(path, query), own.source)
+    return with_ns(join_target(path, query), own.source)

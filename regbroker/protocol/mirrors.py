@@ -19,7 +19,7 @@ from regbroker.protocol.queries import Query, join_target, split_target, values
 PARAMETER = "ns"
 
 
-def named_source(
+def mirrored_registry(
     query: str | Query, known: Collection[str], own: Collection[str]
 ) -> str | None:
     """
@@ -43,7 +43,7 @@ def named_source(
     )
 
 
-def with_source(target: str, source: str) -> str:
+def with_ns(target: str, source: str) -> str:
     """Return path and query with a source at the end, the rest byte for byte."""
     if not source:
         return target
@@ -52,7 +52,7 @@ def with_source(target: str, source: str) -> str:
     return join_target(path, f"{query}&{named}" if query else named)
 
 
-def path_with_source(path: str, source: str) -> str:
+def path_with_ns(path: str, source: str) -> str:
     """Return the path of a token service that tells which source is meant."""
     return f"{path}/{_quote(source)}" if source else path
 

@@ -180,7 +180,7 @@ def basic_authorization(request: TokenRequest) -> bytes:
 
 
 @dataclass(frozen=True)
-class Grant:
+class IssuedToken:
     """
     A token that a token service has given.
 
@@ -196,7 +196,7 @@ class Grant:
     received: float = 0.0
 
 
-def parse_reply(body: bytes, now: float) -> Grant:
+def parse_reply(body: bytes, now: float) -> IssuedToken:
     """
     Parse a token service's reply; `now` is the time in seconds since 1970.
 
@@ -215,7 +215,7 @@ def parse_reply(body: bytes, now: float) -> Grant:
     )
     scope = document.get("scope")
     refresh_token = document.get("refresh_token")
-    return Grant(
+    return IssuedToken(
         token,
         # A token service whose clock is behind would have all its tokens
         # expired on arrival.
@@ -239,7 +239,9 @@ def _issued(text: Any, now: float) -> float:
     return now
 
 
-def format_reply(grant: Grant, scope: str | None, method: str, now: float) -> bytes:
+def format_reply(
+    grant: IssuedToken, scope: str | None, method: str, now: float
+) -> bytes:
     """
     Return the reply for a client; `scope` holds public names.
 

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from regbroker.accounts.access import AccessRules
 from regbroker.accounts.ldap.url import LdapUrl
 from regbroker.accounts.tokens import ACCESS_LIFE
-from regbroker.naming.mapping import Mapping as NameMapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.protocol.headers import Network
 from regbroker.protocol.origins import Origin
 from regbroker.transport.listeners import CertificateFiles, Listener
@@ -109,7 +109,7 @@ class RegistryConfig:
     One ``[registry HOST]``; `host` is ``*`` for the default one.
 
     Without `accounts` they are those of the upstreams in `trusted_upstreams`,
-    to which clients' credentials are sent, and to no other. `lent_actions` are
+    to which clients' credentials are sent, and to no other. `shared_actions` are
     those that our own account at an upstream lends to clients that have no
     credentials for it. `hosts` are those that ``*`` stands for, also as
     ``*.DOMAIN``; all when empty. `extensions` are those of the API that
@@ -126,7 +126,7 @@ class RegistryConfig:
     basic_challenge: bool = False
     token_life: float = ACCESS_LIFE
     public_url: Origin | None = None
-    lent_actions: frozenset[str] = frozenset()
+    shared_actions: frozenset[str] = frozenset()
     redirects: str = "pass"
     writes: str = "allow"
     cors_origins: tuple[str, ...] = ()

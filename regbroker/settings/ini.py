@@ -17,7 +17,7 @@ from pathlib import PurePath
 from regbroker.accounts.access import AccessRules, unreachable
 from regbroker.errors import ConfigurationError
 from regbroker.naming.public_hosts import is_served
-from regbroker.protocol.mirrors import path_with_source
+from regbroker.protocol.mirrors import path_with_ns
 from regbroker.settings.config import AccountsConfig, Config, LdapConfig, RegistryConfig
 from regbroker.settings.options import homes
 from regbroker.settings.section import FileCheck, Section
@@ -267,7 +267,7 @@ def _hidden_token_paths(
 ) -> list[str]:
     """Return a problem for each token service that a source's would hide."""
     of_sources = {
-        path_with_source(entry.token_path, source): source
+        path_with_ns(entry.token_path, source): source
         for source, host in sources.items()
         for entry in registries
         if entry.host == host

@@ -169,7 +169,7 @@ def read_registry(section: Section, host: str, known: Known) -> RegistryConfig |
         section.get("challenge", values.one_of("bearer", "basic"), "bearer") == "basic",
         section.get("token-life", values.token_life, ACCESS_LIFE),
         section.get("public-url", values.public_url, None),
-        section.get("anonymous", values.lent_actions, frozenset()),
+        section.get("anonymous", values.shared_actions, frozenset()),
         section.get("redirects", values.one_of("pass", "follow"), "pass"),
         section.get("writes", values.one_of("allow", "deny"), "allow"),
         section.get("cors-origins", values.cors_origins, ()),
@@ -201,7 +201,7 @@ def _check_rights(section: Section, registry: RegistryConfig) -> None:
             "access",
             f"missing; write [access {registry.accounts}], or name another section",
         )
-    if registry.lent_actions:
+    if registry.shared_actions:
         section.problem(
             "anonymous",
             "needs 'accounts = upstream'; grant it in [access NAME] instead",

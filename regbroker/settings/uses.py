@@ -45,7 +45,7 @@ def useless_options(
                     "which serves it; take it out here"
                 )
         # With accounts of regbroker's own it is another mistake.
-        if entry.lent_actions and entry.accounts is None:
+        if entry.shared_actions and entry.accounts is None:
             lenders = [name for name in entry.upstreams if _account(given[name])]
             if not lenders:
                 yield (
@@ -63,7 +63,7 @@ def _useless(
 ) -> Iterator[tuple[str, str]]:
     """Yield those of an upstream's options that have no effect, and why."""
     account = _account(options)
-    if account and not any(entry.accounts or entry.lent_actions for entry in users):
+    if account and not any(entry.accounts or entry.shared_actions for entry in users):
         yield (
             account,
             "nobody uses it; write 'anonymous = shared' in the [registry ...] that "

@@ -8,12 +8,11 @@ right.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
-from collections.abc import Mapping as Dictionary
+from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import IPv6Address, ip_network
 
 from regbroker.accounts.ldap.url import LdapUrl, parse_ldap_url
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import InvalidRule, parse_rule
 from regbroker.protocol.headers import Network
 from regbroker.protocol.names import is_name
@@ -107,8 +106,8 @@ def mapping(
     text: str,
     listed: Iterable[str],
     known: Collection[str],
-    default_namespaces: Dictionary[str, str],
-) -> Mapping:
+    default_namespaces: Mapping[str, str],
+) -> NameMapping:
     """
     Parse ``namespaces``: one rule a line.
 
@@ -130,7 +129,7 @@ def mapping(
     if problems:
         raise InvalidValue("; ".join(problems))
     try:
-        return Mapping(rules, listed, default_namespaces)
+        return NameMapping(rules, listed, default_namespaces)
     except InvalidRule as error:
         raise InvalidValue(str(error)) from None
 
@@ -345,7 +344,7 @@ def sources(text: str) -> dict[str, str]:
     return table
 
 
-def lent_actions(text: str) -> frozenset[str]:
+def shared_actions(text: str) -> frozenset[str]:
     """Parse ``anonymous``: ``shared``, with actions after a colon."""
     match = re.fullmatch(r"shared(?:\s*:\s*(?P<actions>.+))?", text)
     if match is None:

@@ -188,7 +188,7 @@ class _ReadResponse:
         protocol.connectionLost(Failure(ResponseDone()))
 
 
-class Connections:
+class ConnectionPool:
     """
     The connections to one origin.
 

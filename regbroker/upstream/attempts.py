@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from regbroker.errors import HTTPError, TooManyRequests
-from regbroker.upstream.circuit_breaker import Rests, parse_retry_after
+from regbroker.upstream.circuit_breaker import CircuitBreakers, parse_retry_after
 
 _log = Logger()
 
@@ -25,23 +25,23 @@ class Attempt:
     """
     One request that is made now.
 
-    `what` is who is asked, for people; `rests` are its rests, and `who` the account
-    that it sees (`regbroker.upstream.circuit_breaker.Rests`). `check` asks the same
-    server for something of our own; raises `HTTPError` when that fails, too. `clock` is
-    the reactor; `now` returns seconds since 1970.
+    `what` is who is asked, for people; `circuits` are its rests, and `who` the account
+    that it sees (`regbroker.upstream.circuit_breaker.CircuitBreakers`). `check` asks
+    the same server for something of our own; raises `HTTPError` when that fails, too.
+    `clock` is the reactor; `now` returns seconds since 1970.
     """
 
     def __init__(
         self,
         what: str,
-        rests: Rests,
+        circuits: CircuitBreakers,
         who: str,
         check: Callable[[], Coroutine[Any, Any, object]],
         clock: Any,
         now: Callable[[], float],
     ) -> None:
         self._what = what
-        self._rests = rests
+        self._circuits = circuits
         self._who = who
         self._check = check
         self._clock = clock
@@ -50,12 +50,12 @@ class Attempt:
 
     def answered(self) -> None:
         """Note an answer, whatever it says."""
-        if self._rests.succeeded(self._who, self._started):
+        if self._circuits.succeeded(self._who, self._started):
             _log.info("{what}: answers again", what=self._what)
 
     def given_up(self) -> None:
         """Note that nobody will know how it ends: the client has left, say."""
-        self._rests.given_up(self._who, self._started)
+        self._circuits.given_up(self._who, self._started)
 
     def failed(self, failure: HTTPError, is_own: bool = False) -> None:
         """
@@ -88,7 +88,7 @@ class Attempt:
 
     def _note(self, failure: HTTPError, is_own: bool) -> None:
         told = parse_retry_after(failure.header(b"Retry-After"), self._now())
-        seconds = self._rests.failed(
+        seconds = self._circuits.failed(
             self._who, failure.status, told, self._started, is_own
         )
         if seconds is not None:

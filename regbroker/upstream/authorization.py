@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from regbroker.protocol.challenges import Challenge, find_bearer
 from regbroker.protocol.scopes import Scope, parse_scopes
-from regbroker.protocol.token_exchange import Grant
+from regbroker.protocol.token_exchange import IssuedToken
 from regbroker.upstream.credentials import Login
-from regbroker.upstream.policy import Speaker
+from regbroker.upstream.policy import CredentialOwner
 
 
 def _hold_nothing() -> None:
@@ -29,10 +29,10 @@ class Authorization:
     called, once or more often, when the registry has answered, or will not.
     """
 
-    speaker: Speaker
+    owner: CredentialOwner
     value: str | None = field(repr=False)
     login: Login | None = None
-    grant: Grant | None = None
+    grant: IssuedToken | None = None
     scopes: tuple[Scope, ...] = ()
     made: float = 0.0
     is_fresh: bool = False
@@ -43,7 +43,7 @@ class Authorization:
     @property
     def is_ours(self) -> bool:
         """Whether a refusal is our affair, and not the client's."""
-        return self.speaker is not Speaker.CLIENT
+        return self.owner is not CredentialOwner.CLIENT
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.bodies import MAX_ERROR_BYTES
-from regbroker.protocol.composite_token import bundled_token
+from regbroker.protocol.composite_token import token_for
 from regbroker.protocol.scopes import Scope
 from regbroker.transport.client import Reply
 from regbroker.transport.upload_bodies import gather_body
 from regbroker.upstream.authorization import Authorization, Refusal
 from regbroker.upstream.own_account import OwnAccount
-from regbroker.upstream.policy import Policy, Speaker
+from regbroker.upstream.policy import CredentialOwner, Policy
 from regbroker.upstream.registry import Upstream, proof_target
 from regbroker.upstream.tokens import UpstreamTokens
 
@@ -40,7 +40,7 @@ class Authorizer:
         self.policy = policy
         self._upstream = upstream
         self._tokens = tokens
-        self._accounts = {Speaker.OURS: ours, Speaker.NOBODY: nobodys}
+        self._accounts = {CredentialOwner.OURS: ours, CredentialOwner.NOBODY: nobodys}
         self._bundled = bundled
 
     async def authorize(
@@ -52,10 +52,10 @@ class Authorizer:
         `given` is what the client brought; `needed` is what the request needs, in
         upstream names. Raises as `OwnAccount.authorize`.
         """
-        speaker = self.policy.speaker(given, needed)
-        if speaker is Speaker.CLIENT:
-            return Authorization(speaker, self._clients(given))
-        return await self._accounts[speaker].authorize(needed)
+        owner = self.policy.owner(given, needed)
+        if owner is CredentialOwner.CLIENT:
+            return Authorization(owner, self._clients(given))
+        return await self._accounts[owner].authorize(needed)
 
     async def reconsider(
         self, said: Authorization, needed: tuple[Scope, ...], reply: Reply
@@ -65,7 +65,7 @@ class Authorizer:
 
         Raises as `OwnAccount.reconsider`; the reply is given up then.
         """
-        account = self._accounts.get(said.speaker)
+        account = self._accounts.get(said.owner)
         if reply.status not in (401, 403):
             if account is not None and reply.status < 500 and reply.status != 429:
                 account.answered(said)
@@ -97,7 +97,7 @@ class Authorizer:
         scheme, _, token = (given or "").partition(" ")
         if not self._bundled or scheme.lower() != "bearer":
             return given
-        own = bundled_token(token.strip(), self._upstream.name)
+        own = token_for(token.strip(), self._upstream.name)
         return None if own is None else f"Bearer {own}"
 
 

@@ -30,7 +30,7 @@ MAX_LIMITED = 1024
 _TOO_MANY_REQUESTS = 429
 
 
-class Rest:
+class CircuitBreaker:
     """
     One rest of an upstream.
 
@@ -90,8 +90,8 @@ class Rest:
         """
         if started < self._answered_since:
             return None
-        rests = self.remaining > 0 and not self._is_tried
-        if self._failures and (rests or started <= self._failed_at):
+        circuits = self.remaining > 0 and not self._is_tried
+        if self._failures and (circuits or started <= self._failed_at):
             # Many requests see one failure, and it is one still.
             return None
         self._failures += 1
@@ -127,7 +127,7 @@ class Rest:
         return True
 
 
-class Rests:
+class CircuitBreakers:
     """
     The rests of one upstream: from everybody, and from those who met a limit.
 
@@ -137,11 +137,11 @@ class Rests:
     def __init__(self, now: Callable[[], float], trial_seconds: float) -> None:
         self._now = now
         self._trial_seconds = trial_seconds
-        self._everybody = Rest(now, trial_seconds)
-        self._limited: OrderedDict[str, Rest] = OrderedDict()
+        self._everybody = CircuitBreaker(now, trial_seconds)
+        self._limited: OrderedDict[str, CircuitBreaker] = OrderedDict()
 
     def may_ask(self, who: str) -> bool:
-        """Tell whether to ask the upstream now; see `Rest.may_ask`."""
+        """Tell whether to ask the upstream now; see `CircuitBreaker.may_ask`."""
         limited = self._limited.get(who)
         if limited is not None and limited.remaining > 0:
             return False
@@ -149,7 +149,7 @@ class Rests:
             return False
         return limited is None or limited.may_ask()
 
-    def current(self, who: str) -> Rest:
+    def current(self, who: str) -> CircuitBreaker:
         """Return the rest that keeps `who` from asking."""
         limited = self._limited.get(who)
         return limited if limited and limited.remaining > 0 else self._everybody
@@ -163,26 +163,30 @@ class Rests:
         is_own: bool = False,
     ) -> float | None:
         """
-        Note a failure; see `Rest.failed`.
+        Note a failure; see `CircuitBreaker.failed`.
 
         With `is_own` it is about `who` alone, as a limit is.
         """
         rest = self._everybody
         if is_own or status == _TOO_MANY_REQUESTS:
-            rest = self._limited.setdefault(who, Rest(self._now, self._trial_seconds))
+            rest = self._limited.setdefault(
+                who, CircuitBreaker(self._now, self._trial_seconds)
+            )
             self._limited.move_to_end(who)
             if len(self._limited) > MAX_LIMITED:
                 self._limited.popitem(last=False)
         return rest.failed(status, told, started)
 
     def given_up(self, who: str, started: float) -> None:
-        """Note that a request ended without a verdict; see `Rest.given_up`."""
+        """
+        Note that a request ended without a verdict; see `CircuitBreaker.given_up`.
+        """
         self._everybody.given_up(started)
         if who in self._limited:
             self._limited[who].given_up(started)
 
     def succeeded(self, who: str, started: float) -> bool:
-        """Note an answer; see `Rest.succeeded`."""
+        """Note an answer; see `CircuitBreaker.succeeded`."""
         ended = self._everybody.succeeded(started)
         limited = self._limited.get(who)
         if limited is not None and limited.succeeded(started):

@@ -18,7 +18,7 @@ from regbroker.protocol.realms import Realm, RealmRefused, allowed_realm, parse_
 
 
 @dataclass(frozen=True)
-class Knowledge:
+class Discovered:
     """
     What an upstream has told, and the configuration about it.
 
@@ -68,7 +68,9 @@ class Discovery:
         self._ping = _Told()
         self._repository = _Told()
 
-    def pinged(self, challenges: tuple[Challenge, ...], problem: str = "") -> Knowledge:
+    def pinged(
+        self, challenges: tuple[Challenge, ...], problem: str = ""
+    ) -> Discovered:
         """Note what the ping is challenged with, nothing if it passes or has none."""
         self._challenges = challenges
         self._ping = self._told(challenges, "/v2/")
@@ -78,7 +80,7 @@ class Discovery:
 
     def challenged(
         self, challenges: tuple[Challenge, ...], proof: str, had_credentials: bool
-    ) -> Knowledge:
+    ) -> Discovered:
         """
         Note the challenges of another answer.
 
@@ -103,7 +105,7 @@ class Discovery:
         return self.known
 
     @property
-    def known(self) -> Knowledge:
+    def known(self) -> Discovered:
         """All that is known by now."""
         ping, repository = self._ping, self._repository
         challenges = self._challenges
@@ -114,9 +116,9 @@ class Discovery:
                 # What is written counts, whatever the ping says.
                 written = Challenge("bearer", _parameters(self._realm, service))
                 challenges = (written, *challenges)
-            return Knowledge(challenges, self._realm, service, "", proof)
+            return Discovered(challenges, self._realm, service, "", proof)
         source = ping if ping.realm or ping.problem else repository
-        return Knowledge(
+        return Discovered(
             challenges,
             source.realm,
             source.service,

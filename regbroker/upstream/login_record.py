@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
-from regbroker.upstream.circuit_breaker import Rest
+from regbroker.upstream.circuit_breaker import CircuitBreaker
 
 FIRST_PAUSE_SECONDS = 10.0
 LAST_PAUSE_SECONDS = 900.0
@@ -33,7 +33,9 @@ class LoginRecord:
 
     def __init__(self, now: Callable[[], float], trial_seconds: float) -> None:
         self._now = now
-        self._rest = Rest(now, trial_seconds, FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS)
+        self._rest = CircuitBreaker(
+            now, trial_seconds, FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS
+        )
         self._confirmed_at: float | None = None
         self._doubted: set[str] = set()
         self._suspected = _Names(now)

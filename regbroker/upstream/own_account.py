@@ -36,10 +36,14 @@ from regbroker.errors import (
 from regbroker.protocol.bodies import MAX_LIST_BYTES
 from regbroker.protocol.headers import via
 from regbroker.protocol.scopes import Scope
-from regbroker.protocol.token_exchange import Grant, TokenRequest, basic_authorization
+from regbroker.protocol.token_exchange import (
+    IssuedToken,
+    TokenRequest,
+    basic_authorization,
+)
 from regbroker.transport.upload_bodies import gather_body
 from regbroker.upstream.authorization import Authorization, Refusal, wider_scopes
-from regbroker.upstream.circuit_breaker import Rest
+from regbroker.upstream.circuit_breaker import CircuitBreaker
 from regbroker.upstream.credentials import Credentials, Login
 from regbroker.upstream.own_login import (
     NO_RIGHT,
@@ -49,7 +53,7 @@ from regbroker.upstream.own_login import (
     OwnLogin,
     Turn,
 )
-from regbroker.upstream.policy import Speaker
+from regbroker.upstream.policy import CredentialOwner
 from regbroker.upstream.registry import (
     USER_AGENT,
     Upstream,
@@ -92,8 +96,10 @@ class OwnAccount:
         self._login: OwnLogin | None = None
         if credentials is not None:
             self._login = OwnLogin(upstream.name, credentials, self._prove, clock)
-        self._speaker = Speaker.NOBODY if credentials is None else Speaker.OURS
-        self._renewals = Rest(
+        self._speaker = (
+            CredentialOwner.NOBODY if credentials is None else CredentialOwner.OURS
+        )
+        self._renewals = CircuitBreaker(
             clock.seconds, 0.0, FIRST_RENEWAL_SECONDS, LAST_RENEWAL_SECONDS
         )
         self._has_complained = False
@@ -110,14 +116,14 @@ class OwnAccount:
         `answered` and `reconsider` release it; who asks does so when there is no
         answer. Raises `UpstreamError`, `Denied` or `TooManyRequests`.
         """
-        known = await self._upstream.knowledge()
+        known = await self._upstream.discovered()
         if known.realm is not None:
             return await self._bearer(needed)
         if not known.proof or self._login is None:
             return Authorization(self._speaker, None)
         return await self._basic(self._login, needed)
 
-    async def grant(self, scopes: tuple[Scope, ...]) -> Grant:
+    async def grant(self, scopes: tuple[Scope, ...]) -> IssuedToken:
         """Return a token for these scopes, in upstream names; raises the same."""
         own = self._login
         if own is None:
@@ -130,7 +136,7 @@ class OwnAccount:
         if found is not None:
             return found
 
-        async def show(login: Login, _: Turn) -> Grant:
+        async def show(login: Login, _: Turn) -> IssuedToken:
             started = self._clock.seconds()
             try:
                 grant = await self._ask_for_token(login, scopes)
@@ -187,7 +193,7 @@ class OwnAccount:
         )
 
     async def _after_token(
-        self, said: Authorization, grant: Grant, refusal: Refusal
+        self, said: Authorization, grant: IssuedToken, refusal: Refusal
     ) -> Authorization | None:
         wider = wider_scopes(said.scopes, refusal.challenges)
         if refusal.status == 401 and wider != said.scopes:
@@ -205,7 +211,7 @@ class OwnAccount:
         login: Login | None,
         scopes: tuple[Scope, ...],
         max_age: float | None = None,
-    ) -> Grant:
+    ) -> IssuedToken:
         try:
             return await self._tokens.get(_token_request(login), scopes, max_age)
         except TokenRefused as refusal:
@@ -293,7 +299,7 @@ class OwnAccount:
 
     async def _prove(self, login: Login, about: frozenset[str]) -> None:
         """Log in for nothing else; see `regbroker.upstream.own_login.Prove`."""
-        known = await self._upstream.knowledge()
+        known = await self._upstream.discovered()
         if known.realm is not None:
             try:
                 await self._ask_for_token(login, (), max_age=0.0)

@@ -17,7 +17,7 @@ from regbroker.protocol.scopes import Scope
 _ALONG_WITH_PULL = frozenset({"metadata_read"})
 
 
-class Speaker(Enum):
+class CredentialOwner(Enum):
     """Who a request is made for, as the upstream sees it."""
 
     CLIENT = "client"
@@ -30,41 +30,43 @@ class Policy:
     """
     Who speaks at an upstream.
 
-    `clients` says that they have accounts there. `lent` are the actions that our
+    `clients` says that they have accounts there. `shared` are the actions that our
     account is lent for to who brings nothing, ``pull`` mostly; None for everything,
     to everybody who comes in.
     """
 
     clients: bool
-    lent: frozenset[str] | None = frozenset()
+    shared: frozenset[str] | None = frozenset()
 
     @property
-    def lends(self) -> bool:
+    def shares(self) -> bool:
         """Whether our account is lent for anything."""
-        return self.lent is None or bool(self.lent)
+        return self.shared is None or bool(self.shared)
 
-    def speaker(self, given: str | None, needed: tuple[Scope, ...]) -> Speaker:
+    def owner(self, given: str | None, needed: tuple[Scope, ...]) -> CredentialOwner:
         """
         Return who speaks for a request.
 
         `given` is the client's own Authorization, None without; `needed` are the
         scopes that the request needs. Nothing is lent in part.
         """
-        if self.lent is None:
-            return Speaker.OURS
+        if self.shared is None:
+            return CredentialOwner.OURS
         if self.clients and given is not None:
-            return Speaker.CLIENT
-        if self.lent and self.lend(needed) == needed:
-            return Speaker.OURS
-        return Speaker.CLIENT if self.clients else Speaker.NOBODY
+            return CredentialOwner.CLIENT
+        if self.shared and self.share(needed) == needed:
+            return CredentialOwner.OURS
+        return CredentialOwner.CLIENT if self.clients else CredentialOwner.NOBODY
 
-    def lend(self, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
+    def share(self, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
         """Return repository scopes cut down to what is lent, without empty ones."""
-        if self.lent is None:
+        if self.shared is None:
             return scopes
-        lent = self.lent | _ALONG_WITH_PULL if "pull" in self.lent else self.lent
+        shared = (
+            self.shared | _ALONG_WITH_PULL if "pull" in self.shared else self.shared
+        )
         cut = (
-            scope.with_actions(tuple(a for a in scope.actions if a in lent))
+            scope.with_actions(tuple(a for a in scope.actions if a in shared))
             for scope in scopes
             if scope.is_repository
         )
@@ -75,4 +77,4 @@ class Policy:
 CLIENTS_OWN = Policy(clients=True)
 
 #: Our account, for everybody: clients have theirs here.
-OURS = Policy(clients=False, lent=None)
+OURS = Policy(clients=False, shared=None)

@@ -39,15 +39,15 @@ from regbroker.protocol.own_redirects import check_leads_on
 from regbroker.protocol.scopes import Scope
 from regbroker.runtime.single_flight import Coalescer
 from regbroker.settings.config import UpstreamConfig
-from regbroker.transport.client import Connections, Reply
+from regbroker.transport.client import ConnectionPool, Reply
 from regbroker.transport.tls import Trust
 from regbroker.transport.upload_bodies import gather_body
 from regbroker.upstream.circuit_breaker import (
     LONGEST_REST_SECONDS,
-    Rests,
+    CircuitBreakers,
     parse_retry_after,
 )
-from regbroker.upstream.discovery import Discovery, Knowledge
+from regbroker.upstream.discovery import Discovered, Discovery
 from regbroker.upstream.storages import Storages
 
 #: Realms change when a registry moves, which happens in hours.
@@ -81,23 +81,23 @@ class Upstream:
 
     def __init__(self, config: UpstreamConfig, clock: Any) -> None:
         self.config = config
-        self.known: Knowledge | None = None
+        self.known: Discovered | None = None
         self._clock = clock
         self._trust = Trust(Path(config.ca_file) if config.ca_file else None)
         #: The servers that this upstream redirects to.
         self.storages = Storages(
             clock, self._trust, config.redirect_hosts, config.connect_timeout
         )
-        self._connections: Connections | None = None
+        self._connections: ConnectionPool | None = None
         self._origin: Origin | None = None
         self._discovery: Discovery | None = None
         #: When repositories were asked who have not said where tokens are.
         self._open: OrderedDict[str, float] = OrderedDict()
         #: The registry's and its token service's, for registries that have another
         #: upstream to ask meanwhile.
-        self.rests = Rests(clock.seconds, config.answer_timeout)
-        self.token_rests = Rests(clock.seconds, config.answer_timeout)
-        self._learning: Coalescer[Knowledge] = Coalescer(clock, PING_SECONDS)
+        self.circuits = CircuitBreakers(clock.seconds, config.answer_timeout)
+        self.token_rests = CircuitBreakers(clock.seconds, config.answer_timeout)
+        self._learning: Coalescer[Discovered] = Coalescer(clock, PING_SECONDS)
         self._timer: Any = None
         self._retry_seconds = FIRST_RETRY_SECONDS
 
@@ -123,7 +123,7 @@ class Upstream:
         endpoint = self._trust.endpoint(
             self._clock, origin, self.config.connect_timeout
         )
-        self._connections = Connections(
+        self._connections = ConnectionPool(
             self._clock, origin, endpoint, self.config.connect_timeout
         )
         self._learn_in_background()
@@ -172,7 +172,7 @@ class Upstream:
             method.encode(), target.encode("latin-1"), headers, body, on_continue
         )
 
-    async def knowledge(self) -> Knowledge:
+    async def discovered(self) -> Discovered:
         """
         Return what is known of the challenge, asking now if nothing is.
 
@@ -181,13 +181,13 @@ class Upstream:
         """
         return self.known or await self._learn()
 
-    async def token_service(self, scopes: tuple[Scope, ...]) -> Knowledge:
+    async def token_service(self, scopes: tuple[Scope, ...]) -> Discovered:
         """
         Return the same; where the ping passes, a repository is asked who is behind.
 
-        `scopes` are in upstream names. Raises as `knowledge`.
+        `scopes` are in upstream names. Raises as `discovered`.
         """
-        known = await self.knowledge()
+        known = await self.discovered()
         name = next((scope.name for scope in scopes if scope.is_repository), None)
         if known.realm is not None or known.challenges or name is None:
             return known
@@ -199,13 +199,13 @@ class Upstream:
             known = await self._told_at("DELETE", target, name)
         return known
 
-    async def _told_at(self, method: str, target: str, name: str) -> Knowledge:
+    async def _told_at(self, method: str, target: str, name: str) -> Discovered:
         """Return what is known when a target was asked who is behind, once a minute."""
         passed = self._clock.seconds() - self._open.get(target, -math.inf)
         if passed < OPEN_SECONDS and self.known is not None:
             return self.known
 
-        async def ask() -> Knowledge:
+        async def ask() -> Discovered:
             return await self._ask_at(method, target, name)
 
         try:
@@ -217,7 +217,7 @@ class Upstream:
         """
         Look whether the upstream answers at all, with a ping of our own.
 
-        Raises as `knowledge`, and when it takes longer than `answer_timeout`.
+        Raises as `discovered`, and when it takes longer than `answer_timeout`.
         """
         checking = Deferred.fromCoroutine(self._learn())
         try:
@@ -232,13 +232,13 @@ class Upstream:
         if self._discovery is not None and self.known is not None:
             self._note(self._discovery.challenged(challenges, proof, had_credentials))
 
-    async def _learn(self) -> Knowledge:
+    async def _learn(self) -> Discovered:
         try:
             return await self._learning.run("ping", self._ping)
         except TimeoutError as error:
             raise UpstreamTimeout("the upstream registry did not answer") from error
 
-    async def _ping(self) -> Knowledge:
+    async def _ping(self) -> Discovered:
         reply = await self.request("GET", "/v2/", [USER_AGENT, via(())])
         await gather_body(reply, MAX_ERROR_BYTES)
         check_answered(reply)
@@ -252,7 +252,7 @@ class Upstream:
         self._note(known)
         return known
 
-    async def _ask_at(self, method: str, target: str, name: str) -> Knowledge:
+    async def _ask_at(self, method: str, target: str, name: str) -> Discovered:
         reply = await self.request(method, target, [USER_AGENT, via(())])
         reply.abort()
         check_answered(reply)
@@ -273,7 +273,7 @@ class Upstream:
             return refused.why
         return ""
 
-    def _note(self, known: Knowledge) -> None:
+    def _note(self, known: Discovered) -> None:
         if known == self.known:
             return
         self.known = known
@@ -301,7 +301,7 @@ class Upstream:
             self._learn_again_later, self._retry_later
         )
 
-    def _learn_again_later(self, _: Knowledge) -> None:
+    def _learn_again_later(self, _: Discovered) -> None:
         self._retry_seconds = FIRST_RETRY_SECONDS
         self._timer = self._clock.callLater(RELEARN_SECONDS, self._learn_in_background)
 

@@ -35,7 +35,7 @@ from regbroker.errors import (
     UpstreamRefused,
     code_for_status,
 )
-from regbroker.naming.mapping import Mapping, Route
+from regbroker.naming.mapping import NameMapping, Route
 from regbroker.protocol.bodies import parse_object
 from regbroker.protocol.names import is_name
 from regbroker.protocol.queries import Query, values
@@ -68,7 +68,7 @@ Visible = Callable[[str], bool]
 
 
 @dataclass(frozen=True)
-class Asked:
+class SearchQuery:
     """
     What a client has asked for.
 
@@ -92,20 +92,20 @@ class Asked:
         return urlencode(kept, quote_via=quote)
 
 
-class Searches:
+class SearchRules:
     """
     The search of one registry, in one of its upstreams.
 
     `upstream` is the name of the upstream's section.
     """
 
-    def __init__(self, mapping: Mapping, upstream: str) -> None:
+    def __init__(self, mapping: NameMapping, upstream: str) -> None:
         self._mapping = mapping
         self._upstream = upstream
         namespace = mapping.default_namespace(upstream)
         self._namespace = f"{namespace}/" if namespace else ""
 
-    def asked(self, query: str | Query) -> Asked:
+    def asked(self, query: str | Query) -> SearchQuery:
         """Parse a client's query; raises `BadRequest`."""
         text = next(iter(values(query, "q")), "")
         try:
@@ -114,11 +114,11 @@ class Searches:
             raise BadRequest("q is a text in UTF-8") from None
         n, page = _number(query, "n"), _number(query, "page")
         if "/" not in text:
-            return Asked(text, text, False, n, page)
+            return SearchQuery(text, text, False, n, page)
         name = text if is_name(text) else text + _REST
         route = self._route(name)
         if route is None:
-            return Asked(text, None, False, n, page)
+            return SearchQuery(text, None, False, n, page)
         found = route.upstream_name
         if name != text:
             found = found.removesuffix(_REST)
@@ -128,9 +128,9 @@ class Searches:
             if not found and in_namespace:
                 # All of it: there is no better word for that.
                 found = self._namespace.rstrip("/")
-        return Asked(text, found, in_namespace, n, page)
+        return SearchQuery(text, found, in_namespace, n, page)
 
-    def results(self, body: bytes, asked: Asked, visible: Visible) -> bytes:
+    def results(self, body: bytes, asked: SearchQuery, visible: Visible) -> bytes:
         """
         Return the client's reply for the search service's.
 
@@ -158,7 +158,7 @@ class Searches:
         }
         return _dump(paging, asked, [result for result in shown if result is not None])
 
-    def nothing(self, asked: Asked) -> bytes:
+    def nothing(self, asked: SearchQuery) -> bytes:
         """Return the reply for a text that nothing here begins with."""
         paging = {
             "num_pages": 0,
@@ -169,7 +169,7 @@ class Searches:
         return _dump(paging, asked, [])
 
     def _shown(
-        self, result: Any, asked: Asked, visible: Visible
+        self, result: Any, asked: SearchQuery, visible: Visible
     ) -> dict[str, Any] | None:
         """Return a result as the client sees it, or None if it does not."""
         name = result.get("name") if isinstance(result, dict) else None
@@ -259,6 +259,8 @@ def _number(query: str | Query, name: str) -> str:
     return given
 
 
-def _dump(paging: dict[str, int], asked: Asked, results: list[dict[str, Any]]) -> bytes:
+def _dump(
+    paging: dict[str, int], asked: SearchQuery, results: list[dict[str, Any]]
+) -> bytes:
     document = {**paging, "query": asked.text, "results": results}
     return json.dumps(document).encode() + b"\n"

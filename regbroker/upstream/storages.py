@@ -21,7 +21,7 @@ from regbroker.protocol.addresses import is_public
 from regbroker.protocol.followed_redirects import Place
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
-from regbroker.transport.client import Connections, Reply
+from regbroker.transport.client import ConnectionPool, Reply
 from regbroker.transport.tls import Trust
 
 #: A registry's content lies in a few buckets or regions. Each origin has its
@@ -81,7 +81,7 @@ class Storages:
         self._trust = trust
         self._named_hosts = frozenset(named_hosts)
         self._connect_timeout = connect_timeout
-        self._pools: OrderedDict[Origin, Connections] = OrderedDict()
+        self._pools: OrderedDict[Origin, ConnectionPool] = OrderedDict()
 
     async def request(
         self, method: str, place: Place, headers: Iterable[Header]
@@ -90,7 +90,7 @@ class Storages:
         Ask for a place; return the reply when its headers are in.
 
         Raises `RedirectRefused` when the place has no address that may be
-        dialled, and otherwise as `Connections.request`.
+        dialled, and otherwise as `ConnectionPool.request`.
         """
         pool = self._pool(place.origin)
         return await pool.request(
@@ -102,7 +102,7 @@ class Storages:
         while self._pools:
             self._pools.popitem()[1].close()
 
-    def _pool(self, origin: Origin) -> Connections:
+    def _pool(self, origin: Origin) -> ConnectionPool:
         if origin not in self._pools:
             self._pools[origin] = self._new_pool(origin)
         self._pools.move_to_end(origin)
@@ -111,7 +111,7 @@ class Storages:
             self._pools.popitem(last=False)[1].close()
         return self._pools[origin]
 
-    def _new_pool(self, origin: Origin) -> Connections:
+    def _new_pool(self, origin: Origin) -> ConnectionPool:
         reactor = self._reactor
         if origin.host not in self._named_hosts:
             reactor = PublicOnly(reactor, origin.host)
@@ -119,6 +119,6 @@ class Storages:
             endpoint = self._trust.new_endpoint(reactor, origin, self._connect_timeout)
         except ValueError:
             raise RedirectRefused(f"no server can be called {origin.host}") from None
-        return Connections(
+        return ConnectionPool(
             self._reactor, origin, endpoint, self._connect_timeout, STORAGE
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-from regbroker.protocol.token_exchange import MIN_LIFE_SECONDS, Grant
+from regbroker.protocol.token_exchange import MIN_LIFE_SECONDS, IssuedToken
 
 #: Tokens kept, and their bytes: a token is 1 to 2 KiB, 16 KiB in some clouds.
 MAX_CACHED_TOKENS = 8192
@@ -22,14 +22,14 @@ class TokenCache:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._grants: OrderedDict[Hashable, Grant] = OrderedDict()
+        self._grants: OrderedDict[Hashable, IssuedToken] = OrderedDict()
         self._keys: dict[str, set[Hashable]] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._grants)
 
-    def get(self, key: Hashable, max_age: float | None = None) -> Grant | None:
+    def get(self, key: Hashable, max_age: float | None = None) -> IssuedToken | None:
         """
         Return a token that lives for another minute at least.
 
@@ -47,7 +47,7 @@ class TokenCache:
         self._grants.move_to_end(key)
         return grant
 
-    def put(self, key: Hashable, grant: Grant) -> None:
+    def put(self, key: Hashable, grant: IssuedToken) -> None:
         """Keep a token; one that comes with a refresh token is never kept."""
         if grant.refresh_token:
             return
@@ -74,5 +74,5 @@ class TokenCache:
             self.drop(key)
 
 
-def _size(grant: Grant) -> int:
+def _size(grant: IssuedToken) -> int:
     return len(grant.token) + len(grant.scope or "")

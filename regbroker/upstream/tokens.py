@@ -26,9 +26,9 @@ from regbroker.errors import (
     UpstreamUnavailable,
 )
 from regbroker.protocol.scopes import Scope
-from regbroker.protocol.token_exchange import Grant, TokenRequest, parse_reply
+from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, parse_reply
 from regbroker.runtime.single_flight import Coalescer
-from regbroker.upstream.discovery import Knowledge
+from regbroker.upstream.discovery import Discovered
 from regbroker.upstream.registry import Upstream
 from regbroker.upstream.token_cache import TokenCache
 from regbroker.upstream.token_service import TokenReply, TokenService
@@ -70,7 +70,7 @@ class UpstreamTokens:
             upstream.trust, upstream.config.connect_timeout, clock
         )
         self._cache = TokenCache(now)
-        self._exchanges: Coalescer[Grant] = Coalescer(clock, TOKEN_SECONDS)
+        self._exchanges: Coalescer[IssuedToken] = Coalescer(clock, TOKEN_SECONDS)
         self._key = secrets.token_bytes(32)
 
     def close(self) -> Deferred[Any]:
@@ -90,7 +90,7 @@ class UpstreamTokens:
 
     async def check(self) -> None:
         """Look whether the token service answers at all; raises `HTTPError` if not."""
-        known = await self._upstream.knowledge()
+        known = await self._upstream.discovered()
         if known.realm is None:
             return
         service = self._service.get(known.realm, TokenRequest("GET"), known.service, ())
@@ -106,7 +106,9 @@ class UpstreamTokens:
                 f"the token service answered with status {reply.status}"
             )
 
-    def cached(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> Grant | None:
+    def cached(
+        self, request: TokenRequest, scopes: tuple[Scope, ...]
+    ) -> IssuedToken | None:
         """Return the token that `get` would return without asking, or None."""
         known = self._upstream.known
         if known is None or known.realm is None:
@@ -118,7 +120,7 @@ class UpstreamTokens:
         request: TokenRequest,
         scopes: tuple[Scope, ...],
         max_age: float | None = None,
-    ) -> Grant:
+    ) -> IssuedToken:
         """
         Return a token for these scopes, in upstream names.
 
@@ -138,7 +140,7 @@ class UpstreamTokens:
         if grant is not None:
             return grant
 
-        async def work() -> Grant:
+        async def work() -> IssuedToken:
             grant = await self._exchange(request, known, scopes)
             self._cache.put(key, grant)
             return grant
@@ -152,8 +154,8 @@ class UpstreamTokens:
             ) from error
 
     async def _exchange(
-        self, request: TokenRequest, known: Knowledge, scopes: tuple[Scope, ...]
-    ) -> Grant:
+        self, request: TokenRequest, known: Discovered, scopes: tuple[Scope, ...]
+    ) -> IssuedToken:
         try:
             return await self._ask(request, known, scopes)
         except RedirectRefused as refused:
@@ -166,8 +168,8 @@ class UpstreamTokens:
             raise
 
     async def _ask(
-        self, request: TokenRequest, known: Knowledge, scopes: tuple[Scope, ...]
-    ) -> Grant:
+        self, request: TokenRequest, known: Discovered, scopes: tuple[Scope, ...]
+    ) -> IssuedToken:
         realm = known.realm
         assert realm is not None
         service = known.service or request.service
@@ -179,7 +181,7 @@ class UpstreamTokens:
                 return self._granted(reply)
         return self._granted(await self._service.get(realm, request, service, scopes))
 
-    def _granted(self, reply: TokenReply) -> Grant:
+    def _granted(self, reply: TokenReply) -> IssuedToken:
         if 200 <= reply.status < 300:
             try:
                 return parse_reply(reply.body, self.now())
@@ -194,7 +196,7 @@ class UpstreamTokens:
         raise TokenRefused(reply)
 
     def _cache_key(
-        self, request: TokenRequest, known: Knowledge, scopes: tuple[Scope, ...]
+        self, request: TokenRequest, known: Discovered, scopes: tuple[Scope, ...]
     ) -> Hashable:
         # Unlike a joined text, this cannot be cut at another place.
         credentials = repr(

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, TimeoutError
 
-from regbroker.broker.local_broker import LocalBroker, Visitor, WrongToken
+from regbroker.broker.local_broker import LocalBroker, Principal, WrongToken
 from regbroker.broker.mounts import Name, ToldMounts
 from regbroker.errors import Denied, HTTPError, Unauthorized
 from regbroker.protocol.challenges import Challenge, format_challenge
 from regbroker.protocol.names import Action, Endpoint
 from regbroker.protocol.scopes import format_scopes
-from regbroker.upstream.discovery import Knowledge
+from regbroker.upstream.discovery import Discovered
 from regbroker.web.exchange import Exchange
 from regbroker.web.failover import Candidate
 
@@ -24,14 +24,14 @@ from regbroker.web.failover import Candidate
 class Gate(Protocol):
     """Lets requests in, or raises `Unauthorized` or `Denied`."""
 
-    async def admit(self, exchange: Exchange) -> Visitor | None:
+    async def admit(self, exchange: Exchange) -> Principal | None:
         """
         Let a request in whose names are mapped.
 
         Returns who it is by; None when the upstream is to decide.
         """
 
-    async def visible(self, visitor: Visitor) -> Callable[[str], bool]:
+    async def visible(self, principal: Principal) -> Callable[[str], bool]:
         """Return which canonical public names a visitor sees in the catalog."""
 
 
@@ -57,7 +57,7 @@ class UpstreamGate:
         self._clock = clock
         self._user_of = user_of
 
-    async def admit(self, exchange: Exchange) -> Visitor | None:
+    async def admit(self, exchange: Exchange) -> Principal | None:
         """Answer the ping without credentials; let everything else in."""
         exchange.token_user = self._user_of(exchange.bearer_token)
         exchange.event.user = exchange.basic_user or exchange.token_user or ""
@@ -81,7 +81,7 @@ class UpstreamGate:
                 and known.challenges
                 # Without a token service, who brings nothing is lent our account,
                 # and would not come back after a challenge.
-                and not (candidate.policy.lends and known.realm is None)
+                and not (candidate.policy.shares and known.realm is None)
             ):
                 raise Unauthorized(
                     "authentication is required",
@@ -90,7 +90,7 @@ class UpstreamGate:
             if known is None and len(exchange.upstreams) > 1:
                 # Another upstream would let everybody in, and clients would take
                 # any password for a good one.
-                ours = Challenge("bearer", (("service", exchange.way.host),))
+                ours = Challenge("bearer", (("service", exchange.forwarded.host),))
                 raise Unauthorized(
                     "authentication is required",
                     headers=candidate.answering.challenges((ours,), exchange),
@@ -99,25 +99,25 @@ class UpstreamGate:
 
     async def _known(
         self, candidate: Candidate, exchange: Exchange
-    ) -> Knowledge | None:
+    ) -> Discovered | None:
         """Return what is known of an upstream's challenge, None if that is nothing."""
         upstream = candidate.upstream
         if upstream.known is not None or not (
-            candidate.policy.lends
+            candidate.policy.shares
             or len(exchange.upstreams) > 1
             or upstream.config.realm is not None
         ):
             return upstream.known
         # Relayed, the ping would be made with our account, or at another upstream, or
         # pass where a realm is written: the client would never be asked for its own.
-        learning = Deferred.fromCoroutine(upstream.knowledge())
+        learning = Deferred.fromCoroutine(upstream.discovered())
         learning.addTimeout(upstream.config.answer_timeout, self._clock)
         try:
             return await learning
         except (HTTPError, TimeoutError):
             return None
 
-    async def visible(self, visitor: Visitor) -> Callable[[str], bool]:
+    async def visible(self, principal: Principal) -> Callable[[str], bool]:
         """All of what the upstream shows."""
         return lambda name: True
 
@@ -137,65 +137,65 @@ class LocalGate:
         self._token_path = token_path
         self._basic = basic
 
-    async def admit(self, exchange: Exchange) -> Visitor | None:
+    async def admit(self, exchange: Exchange) -> Principal | None:
         """Let in who may do what the request does."""
-        way = exchange.way
+        forwarded = exchange.forwarded
         try:
-            visitor = await self._broker.identify(
-                exchange.authorization, way.host, way.address
+            principal = await self._broker.identify(
+                exchange.authorization, forwarded.host, forwarded.address
             )
         except WrongToken:
             raise self._unauthorized(exchange, "invalid_token") from None
-        if visitor is None:
+        if principal is None:
             raise self._unauthorized(exchange, None)
-        exchange.event.user = visitor.user
-        if not self._admits(visitor, exchange):
-            if visitor.is_anonymous:
+        exchange.event.user = principal.user
+        if not self._admits(principal, exchange):
+            if principal.is_anonymous:
                 raise self._unauthorized(exchange, None)
-            if visitor.has_token:
+            if principal.has_token:
                 raise self._unauthorized(exchange, "insufficient_scope")
-            raise _denied(visitor, exchange)
-        return visitor
+            raise _denied(principal, exchange)
+        return principal
 
-    async def visible(self, visitor: Visitor) -> Callable[[str], bool]:
+    async def visible(self, principal: Principal) -> Callable[[str], bool]:
         """Those for which the visitor has the ``catalog`` right."""
-        return await self._broker.visible(visitor)
+        return await self._broker.visible(principal)
 
-    def _admits(self, visitor: Visitor, exchange: Exchange) -> bool:
+    def _admits(self, principal: Principal, exchange: Exchange) -> bool:
         if exchange.target.endpoint is Endpoint.BASE:
             # Clients bring credentials later only if they were asked for here.
-            return not visitor.is_anonymous
+            return not principal.is_anonymous
         if exchange.target.endpoint is Endpoint.CATALOG:
-            return visitor.may_list
+            return principal.may_list
         if exchange.is_about_everything:
             # Nothing says who may change what is everybody's.
-            return visitor.may_list and exchange.action is Action.PULL
+            return principal.may_list and exchange.action is Action.PULL
         assert exchange.route is not None
-        if not visitor.may(exchange.action, exchange.route.public_name):
+        if not principal.may(exchange.action, exchange.route.public_name):
             return False
         source = exchange.mounted_from
         if source is not None:
-            can_widen = visitor.has_token and not visitor.was_refused(
+            can_widen = principal.has_token and not principal.was_refused(
                 source.public_name
             )
-            exchange.tries_mount(self._told, visitor.user, can_widen)
+            exchange.tries_mount(self._told, principal.user, can_widen)
             assert exchange.mount_attempt is not None
-            if not visitor.may(Action.PULL, source.public_name):
+            if not principal.may(Action.PULL, source.public_name):
                 if exchange.mount_attempt.tell():
                     raise self._unauthorized(exchange, "insufficient_scope")
                 exchange.mounts_nothing()
         return True
 
     def _unauthorized(self, exchange: Exchange, error: str | None) -> Unauthorized:
-        way = exchange.way
+        forwarded = exchange.forwarded
         if self._basic:
-            challenge = format_challenge("Basic", [("realm", way.host)])
+            challenge = format_challenge("Basic", [("realm", forwarded.host)])
         else:
             challenge = format_challenge(
                 "Bearer",
                 [
-                    ("realm", way.realm(self._token_path)),
-                    ("service", self._broker.service(way.host)),
+                    ("realm", forwarded.realm(self._token_path)),
+                    ("service", self._broker.service(forwarded.host)),
                     ("scope", format_scopes(exchange.wanted(of_upstream=False))),
                     ("error", error),
                 ],
@@ -205,12 +205,14 @@ class LocalGate:
         )
 
 
-def _denied(visitor: Visitor, exchange: Exchange) -> Denied:
+def _denied(principal: Principal, exchange: Exchange) -> Denied:
     if exchange.is_about_everything:
-        return Denied(f"{visitor.user} may not {exchange.action.value} for all of this")
+        return Denied(
+            f"{principal.user} may not {exchange.action.value} for all of this"
+        )
     if exchange.target.name is None:
-        return Denied(f"{visitor.user} may not list the repositories")
+        return Denied(f"{principal.user} may not list the repositories")
     return Denied(
-        f"{visitor.user} may not {exchange.action.value} here",
+        f"{principal.user} may not {exchange.action.value} here",
         detail={"name": exchange.target.name},
     )

@@ -20,10 +20,10 @@ from urllib.parse import quote
 from twisted.logger import Logger
 
 from regbroker.accounts.sealing import Sealing
-from regbroker.broker.local_broker import Visitor
+from regbroker.broker.local_broker import Principal
 from regbroker.errors import BadRequest, Denied, EndpointUnknown, HTTPError
-from regbroker.naming.mapping import Mapping, Route
-from regbroker.protocol.mirrors import with_source
+from regbroker.naming.mapping import NameMapping, Route
+from regbroker.protocol.mirrors import with_ns
 from regbroker.protocol.queries import Query, values
 from regbroker.transport.client import Reply
 from regbroker.transport.replies import send_json
@@ -62,7 +62,7 @@ class Catalog:
 
     def __init__(
         self,
-        mapping: Mapping,
+        mapping: NameMapping,
         gate: Gate,
         choosing: Choosing,
         mode: str,
@@ -84,14 +84,14 @@ class Catalog:
         if self._mode == "deny":
             raise EndpointUnknown("this registry does not list its repositories")
 
-    async def serve(self, exchange: Exchange, visitor: Visitor | None) -> None:
+    async def serve(self, exchange: Exchange, principal: Principal | None) -> None:
         """
         Answer with the page that the client's query wants.
 
         Raises `BadRequest` for a query that makes no sense, `NameUnknown` for a
         ``last`` that is not served here, and `UpstreamError`.
         """
-        visible = await self._visible(visitor)
+        visible = await self._visible(principal)
         wanted = _wanted(exchange.query)
         groups = list(self._mapping.groups)
         begin, places = self._begin(exchange.query, groups)
@@ -115,10 +115,10 @@ class Catalog:
                 if page.is_opaque or not names:
                     state = written_state(index, upstream, page.following)
                     sealed = self._seal.seal(self._purpose, json.dumps(state))
-                link = _link(names, wanted, sealed, exchange.way.source)
+                link = _link(names, wanted, sealed, exchange.forwarded.source)
                 break
             if len(names) == wanted and group != groups[-1]:
-                link = _link(names, wanted, "", exchange.way.source)
+                link = _link(names, wanted, "", exchange.forwarded.source)
                 break
         if len(refusals) == len(groups[begin:]):
             raise refusals[0]
@@ -126,10 +126,10 @@ class Catalog:
             exchange.request.setHeader(b"Link", link.encode())
         send_json(exchange.request, {"repositories": names})
 
-    async def _visible(self, visitor: Visitor | None) -> Callable[[str], bool]:
-        if visitor is None:
+    async def _visible(self, principal: Principal | None) -> Callable[[str], bool]:
+        if principal is None:
             return lambda name: True
-        return await self._gate.visible(visitor)
+        return await self._gate.visible(principal)
 
     def _begin(
         self, query: str | Query, groups: list[Group]
@@ -228,5 +228,5 @@ def _link(names: list[str], wanted: int | None, sealed: str, source: str) -> str
     given = [f"last={quote(names[-1], safe='')}"] if names else []
     given += [] if wanted is None else [f"n={wanted}"]
     given += [f"{PLACE}={sealed}"] if sealed else []
-    url = with_source(f"/v2/_catalog?{'&'.join(given)}", source)
+    url = with_ns(f"/v2/_catalog?{'&'.join(given)}", source)
     return f'<{url}>; rel="next"'

@@ -9,8 +9,8 @@ from twisted.web.server import Request
 from regbroker.broker.mounts import MountAttempt, ToldMounts
 from regbroker.errors import BadRequest
 from regbroker.events import Event
-from regbroker.naming.mapping import Mapping, Route
-from regbroker.protocol.headers import ClientWay, Header
+from regbroker.naming.mapping import NameMapping, Route
+from regbroker.protocol.headers import Forwarded, Header
 from regbroker.protocol.names import WANTED_ACTIONS, Action, Endpoint, Target
 from regbroker.protocol.queries import Query, parse_query
 from regbroker.protocol.query_table import FROM, MOUNT
@@ -44,14 +44,14 @@ class Exchange:
     def __init__(
         self,
         request: Request,
-        way: ClientWay,
+        forwarded: Forwarded,
         event: Event,
         target: Target,
         query: str | Query,
-        mapping: Mapping,
+        mapping: NameMapping,
     ) -> None:
         self.request = request
-        self.way = way
+        self.forwarded = forwarded
         self.event = event
         self.method = event.method
         self.target = target
@@ -112,7 +112,7 @@ class Exchange:
         assert self.route is not None and self.mounted_from is not None
         names = self.route.upstream_name, self.mounted_from.upstream_name
         mount = (self.upstream, *names, *self.query.values(MOUNT))
-        who = user or self.way.address
+        who = user or self.forwarded.address
         self.mount_attempt = told.attempt(who, mount, can_widen)
 
     @property

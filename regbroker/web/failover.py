@@ -29,12 +29,12 @@ from regbroker.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from regbroker.protocol.composite_token import Bundles, bundled_token
+from regbroker.protocol.composite_token import CompositeTokens, token_for
 from regbroker.protocol.headers import Header
 from regbroker.protocol.names import Endpoint
 from regbroker.transport.client import Reply
 from regbroker.upstream.attempts import Attempt
-from regbroker.upstream.circuit_breaker import Rest
+from regbroker.upstream.circuit_breaker import CircuitBreaker
 from regbroker.upstream.policy import CLIENTS_OWN, Policy
 from regbroker.upstream.registry import Upstream
 from regbroker.web.exchange import Exchange
@@ -79,7 +79,7 @@ class Candidate:
 
     def who(self, exchange: Exchange) -> str:
         """Return a text for the account that the upstream sees a request of."""
-        nobody = "ours" if self.policy.lends else ""
+        nobody = "ours" if self.policy.shares else ""
         if not self.policy.clients or exchange.authorization is None:
             return nobody
         if exchange.token_user is not None and exchange.token_user != "-":
@@ -88,7 +88,7 @@ class Candidate:
             return f"user {user}" if user else nobody
         # Nobody has looked at this, or not here: it stands for itself alone.
         token = exchange.bearer_token
-        own = bundled_token(token, self.upstream.name) or token
+        own = token_for(token, self.upstream.name) or token
         return f"hash {hash(own or exchange.authorization)}"
 
     async def ask(self, exchange: Exchange) -> Reply:
@@ -114,19 +114,19 @@ class Choosing:
     """
     Asks the upstreams of one registry.
 
-    `candidates` are they by name; `bundles` reads what clients hold; `clock` is
-    the reactor, `now` returns seconds since 1970.
+    `candidates` are they by name; `composite_tokens` reads what clients hold; `clock`
+    is the reactor, `now` returns seconds since 1970.
     """
 
     def __init__(
         self,
         candidates: Mapping[str, Candidate],
-        bundles: Bundles,
+        composite_tokens: CompositeTokens,
         clock: Any,
         now: Callable[[], float],
     ) -> None:
         self._candidates = candidates
-        self._bundles = bundles
+        self._composite_tokens = composite_tokens
         self._clock = clock
         self._now = now
 
@@ -180,7 +180,7 @@ class Choosing:
         resting: list[str] = []
         for index, name in enumerate(names):
             candidate = self._candidates[name]
-            in_turn = candidate.upstream.rests.may_ask(candidate.who(exchange))
+            in_turn = candidate.upstream.circuits.may_ask(candidate.who(exchange))
             if not in_turn and not (exchange.precedes_push and name == upstreams[0]):
                 resting.append(name)
                 continue
@@ -189,7 +189,7 @@ class Choosing:
                 return found
         for index, name in enumerate(resting):
             candidate = self._candidates[name]
-            rest = candidate.upstream.rests.current(candidate.who(exchange))
+            rest = candidate.upstream.circuits.current(candidate.who(exchange))
             if rest.was_told:
                 failures.append((name, _resting_error(rest)))
                 continue
@@ -221,7 +221,7 @@ class Choosing:
         upstream = candidate.upstream
         attempt = Attempt(
             f"[upstream {name}]",
-            upstream.rests,
+            upstream.circuits,
             candidate.who(exchange),
             upstream.check,
             self._clock,
@@ -269,7 +269,7 @@ class Choosing:
         """Tell whether one of these can be asked instead of one that is slow."""
         candidates = [self._candidates[name] for name in names]
         return any(
-            not candidate.upstream.rests.current(candidate.who(exchange)).was_told
+            not candidate.upstream.circuits.current(candidate.who(exchange)).was_told
             for candidate in candidates
         )
 
@@ -282,7 +282,9 @@ class Choosing:
         The client has no token for this upstream because its token service does
         not answer, and that is so still.
         """
-        why = self._bundles.unavailable(exchange.bearer_token, candidate.upstream.name)
+        why = self._composite_tokens.unavailable(
+            exchange.bearer_token, candidate.upstream.name
+        )
         if why is None:
             return
         status, seconds = why
@@ -295,7 +297,9 @@ class Choosing:
         token = exchange.bearer_token
         return sorted(
             upstreams,
-            key=lambda name: self._bundles.unavailable(token, name) is not None,
+            key=lambda name: (
+                self._composite_tokens.unavailable(token, name) is not None
+            ),
         )
 
     def _turn_to(self, exchange: Exchange, name: str) -> Candidate:
@@ -308,7 +312,7 @@ def is_no_answer(status: int, is_substitute: bool) -> bool:
     return status in FAILING_STATUSES or (is_substitute and status in _LACKING_STATUSES)
 
 
-def _resting_error(rest: Rest) -> HTTPError:
+def _resting_error(rest: CircuitBreaker) -> HTTPError:
     """Return the error for an upstream that has said when to come again."""
     if rest.status == 429:
         return TooManyRequests(

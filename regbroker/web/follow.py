@@ -31,7 +31,7 @@ from regbroker.protocol.followed_redirects import (
     check_wants_no_login,
     next_place,
 )
-from regbroker.protocol.header_table import Way
+from regbroker.protocol.header_table import Direction
 from regbroker.protocol.headers import Header, end_to_end, passing, raw_headers
 from regbroker.protocol.locations import (
     OwnAddress,
@@ -74,7 +74,7 @@ _REFUSALS = {
 _MISSING = {Endpoint.BLOB: "BLOB_UNKNOWN", Endpoint.MANIFEST: "MANIFEST_UNKNOWN"}
 
 #: Of a refusal's headers: when to come again, and what ranges there are.
-_REFUSED = {416: Way.NO_RANGE, 429: Way.BUSY, 503: Way.BUSY}
+_REFUSED = {416: Direction.NO_RANGE, 429: Direction.BUSY, 503: Direction.BUSY}
 
 _log = Logger()
 
@@ -118,13 +118,13 @@ class Following:
             exchange.event.upstream_seconds = sofar + waited
 
     async def _follow(self, exchange: Exchange, asked: Asked, reply: Reply) -> Reply:
-        own = self._upstream.own_address(exchange.way.host)
+        own = self._upstream.own_address(exchange.forwarded.host)
         place = Place(own.origin, own.base_path + asked.target)
         headers = asked.headers
         known: dict[bytes, list[Header]] = {}
         for _ in range(MAX_HOPS):
             if place.origin == own.origin:
-                known |= _by_name(passing(_end_to_end(reply), Way.FOLLOWED))
+                known |= _by_name(passing(_end_to_end(reply), Direction.FOLLOWED))
             location = (reply.header(b"Location") or b"").decode("latin-1")
             await self._read_off(reply)
             if not location:
@@ -133,7 +133,7 @@ class Following:
                 check_leads_on(location, own, inner_target(place.target, own))
             before, place = place, next_place(place, location, own)
             if place.origin != own.origin:
-                headers = tuple(passing(headers, Way.TO_STORAGE))
+                headers = tuple(passing(headers, Direction.TO_STORAGE))
                 exchange.is_redirected = True
             elif before.origin != own.origin:
                 # A stranger does not get to say what is asked of the upstream.
@@ -210,7 +210,7 @@ class Following:
     ) -> list[Header]:
         """Return a storage's headers about its content; raises `UpstreamError`."""
         if reply.status in _CONTENT:
-            return list(passing(_end_to_end(reply), Way.FROM_STORAGE))
+            return list(passing(_end_to_end(reply), Direction.FROM_STORAGE))
         await self._read_off(reply)
         check_wants_no_login(place, reply.status, reply.header(b"WWW-Authenticate"))
         if reply.status not in _REFUSALS:
@@ -225,7 +225,9 @@ class Following:
             reply.status,
             code,
             f"{STORAGE} {_REFUSALS[reply.status]}",
-            list(passing(_end_to_end(reply), _REFUSED.get(reply.status, Way.NONE))),
+            list(
+                passing(_end_to_end(reply), _REFUSED.get(reply.status, Direction.NONE))
+            ),
         )
 
     async def _read_off(self, reply: Reply) -> None:

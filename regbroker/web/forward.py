@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 
 from regbroker.errors import Denied, OwnAccountRefused, UpstreamTimeout
-from regbroker.protocol.header_table import Way
+from regbroker.protocol.header_table import Direction
 from regbroker.protocol.headers import (
     Header,
     connection_options,
@@ -57,8 +57,8 @@ class Asking:
     """
     Sends exchanges to one upstream.
 
-    Where clients have no accounts, of their headers only those go up that are
-    nobody's (`Way.OURS`). `uploads` knows where those lie that are outside the API.
+    Where clients have no accounts, of their headers only those go up that are nobody's
+    (`Direction.OURS`). `uploads` knows where those lie that are outside the API.
     """
 
     def __init__(
@@ -213,12 +213,12 @@ class Asking:
         options = connection_options(given.getRawHeaders(b"Connection", ()))
         is_list = exchange.target.endpoint in REWRITTEN
         is_upload = exchange.target.endpoint in UPLOADING
-        way = Way.OURS if in_our_name else Way.CLIENT
-        headers = request_headers(raw_headers(given), options, way)
+        forwarded = Direction.OURS if in_our_name else Direction.CLIENT
+        headers = request_headers(raw_headers(given), options, forwarded)
         if is_list:
-            headers = passing(headers, Way.LIST)
+            headers = passing(headers, Direction.LIST)
         if is_upload:
-            headers = passing(headers, Way.UPLOAD)
+            headers = passing(headers, Direction.UPLOAD)
         yield from headers
         if is_list:
             yield b"Accept-Encoding", b"identity"
@@ -226,7 +226,7 @@ class Asking:
             # distribution reads "mount" and "from" out of a form, too, before those
             # of the query: names that nobody has mapped or allowed.
             yield b"Content-Type", b"application/octet-stream"
-        yield from exchange.way.headers()
+        yield from exchange.forwarded.headers()
         yield via(given.getRawHeaders(b"Via", ()))
 
 

@@ -118,8 +118,8 @@ class Locations:
 
     def _own_address(self, exchange: Exchange) -> OwnAddress:
         return replace(
-            self._upstream.own_address(exchange.way.host),
-            source=exchange.way.source,
+            self._upstream.own_address(exchange.forwarded.host),
+            source=exchange.forwarded.source,
             show_address=self._upstream.config.show_address,
         )
 

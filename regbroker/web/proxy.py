@@ -10,8 +10,8 @@ from twisted.web.server import Request
 
 from regbroker.errors import BadRequest, ClientError, EndpointUnknown
 from regbroker.events import Event
-from regbroker.naming.mapping import Mapping
-from regbroker.protocol.headers import ClientWay
+from regbroker.naming.mapping import NameMapping
+from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.names import Endpoint, parse_path
 from regbroker.protocol.query_table import FROM, upstream_query
 from regbroker.transport.replies import send_json
@@ -28,7 +28,7 @@ class Proxy:
 
     def __init__(
         self,
-        mapping: Mapping,
+        mapping: NameMapping,
         gate: Gate,
         choosing: Choosing,
         catalog: Catalog,
@@ -42,7 +42,7 @@ class Proxy:
         self._catalog = catalog
         self._read_only = read_only
 
-    async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
+    async def serve(self, request: Request, forwarded: Forwarded, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
         # 1. What is asked for? Nothing that does not parse goes further.
         path, query = target_of(request)
@@ -58,19 +58,19 @@ class Proxy:
             # Nothing here reads it, and what is behind may take it for a request.
             raise BadRequest(f"{event.method} has no body here")
         query = upstream_query(target.endpoint, event.method, query)
-        exchange = Exchange(request, way, event, target, query, self._mapping)
+        exchange = Exchange(request, forwarded, event, target, query, self._mapping)
 
         # 2. Where does the name lead?
         self._map_names(exchange)
 
         # 3. Who asks, and may they? What can be answered here, is.
-        visitor = await self._gate.admit(exchange)
+        principal = await self._gate.admit(exchange)
 
         # 4. Ask the upstreams, and map back what one says.
-        if target.endpoint is Endpoint.BASE and visitor is not None:
+        if target.endpoint is Endpoint.BASE and principal is not None:
             send_json(request, {})
         elif target.endpoint is Endpoint.CATALOG:
-            await self._catalog.serve(exchange, visitor)
+            await self._catalog.serve(exchange, principal)
         else:
             await self._choosing.serve(exchange)
 

@@ -13,12 +13,12 @@ from regbroker.errors import UpstreamMalformed, UpstreamRefused
 from regbroker.protocol.bodies import (
     MAX_ERROR_BYTES,
     MAX_LIST_BYTES,
-    Wording,
+    NameRewriter,
     error_body,
     tags_list,
 )
 from regbroker.protocol.challenges import Challenge, format_challenge
-from regbroker.protocol.header_table import Way
+from regbroker.protocol.header_table import Direction
 from regbroker.protocol.headers import (
     Header,
     end_to_end,
@@ -95,7 +95,7 @@ class Answering:
         """
         headers = self._headers(exchange, reply)
         body = await self._error(exchange, reply)
-        kept = list(passing(headers, Way.OUR_BODY))
+        kept = list(passing(headers, Direction.OUR_BODY))
         return UpstreamRefused(reply.status, body, kept)
 
     def pass_on_limits(self, exchange: Exchange, reply: Reply) -> None:
@@ -112,7 +112,7 @@ class Answering:
         The realm is ours, the scopes have public names; service and error are
         the upstream's.
         """
-        way = exchange.way
+        forwarded = exchange.forwarded
         lines: dict[bytes, None] = {}
         for challenge in sorted(challenges, key=lambda c: c.scheme != "bearer"):
             if challenge.scheme == "bearer":
@@ -127,14 +127,14 @@ class Answering:
                 line = format_challenge(
                     "Bearer",
                     [
-                        ("realm", way.realm(self._token_path)),
+                        ("realm", forwarded.realm(self._token_path)),
                         ("service", challenge.get("service")),
                         ("scope", format_scopes(scopes)),
                         ("error", challenge.get("error")),
                     ],
                 )
             elif challenge.scheme == "basic":
-                line = format_challenge("Basic", [("realm", way.host)])
+                line = format_challenge("Basic", [("realm", forwarded.host)])
             else:
                 # Negotiate and its like are about the connection itself.
                 continue
@@ -154,12 +154,15 @@ class Answering:
 
     def _passed_on(self, reply: Reply) -> Iterator[Header]:
         return passing(
-            end_to_end(raw_headers(reply.headers), reply.connection_options), Way.REPLY
+            end_to_end(raw_headers(reply.headers), reply.connection_options),
+            Direction.REPLY,
         )
 
     def _mapped(self, exchange: Exchange, reply: Reply) -> Iterator[Header]:
-        way = exchange.way
-        own = replace(self._upstream.own_address(way.host), source=way.source)
+        forwarded = exchange.forwarded
+        own = replace(
+            self._upstream.own_address(forwarded.host), source=forwarded.source
+        )
         yield from self._challenged(exchange, reply)
         location = self._locations.location(exchange, reply)
         if location is not None:
@@ -174,9 +177,9 @@ class Answering:
         ):
             # Some registries leave it out, and the specification wants it.
             yield b"Docker-Content-Digest", digest.encode()
-        wording = self._wording(exchange)
+        rewriter = self._rewriter(exchange)
         for value in reply.headers.getRawHeaders(b"Warning", ()):
-            text = wording.text(value.decode("latin-1"))
+            text = rewriter.text(value.decode("latin-1"))
             yield b"Warning", text.encode("latin-1", "replace")
         for value in reply.headers.getRawHeaders(b"Link", ()):
             here = exchange.asked.target if exchange.asked is not None else ""
@@ -210,7 +213,7 @@ class Answering:
     ) -> None:
         """Set status and headers; `rewritten` says that the body is made here."""
         set_status(exchange.request, reply.status)
-        kept = passing(headers, Way.OUR_BODY) if rewritten else headers
+        kept = passing(headers, Direction.OUR_BODY) if rewritten else headers
         for name, value in kept:
             exchange.request.responseHeaders.addRawHeader(name, value)
 
@@ -247,10 +250,10 @@ class Answering:
         except UpstreamMalformed:
             body = b""
         endpoint = exchange.target.endpoint
-        return error_body(reply.status, body, self._wording(exchange), endpoint)
+        return error_body(reply.status, body, self._rewriter(exchange), endpoint)
 
-    def _wording(self, exchange: Exchange) -> Wording:
-        own = self._upstream.own_address(exchange.way.host)
-        hosts = {own.origin.netloc, own.origin.host, exchange.way.host}
-        known = {**exchange.names, **dict.fromkeys(hosts, exchange.way.host)}
-        return Wording(known, exchange.to_public)
+    def _rewriter(self, exchange: Exchange) -> NameRewriter:
+        own = self._upstream.own_address(exchange.forwarded.host)
+        hosts = {own.origin.netloc, own.origin.host, exchange.forwarded.host}
+        known = {**exchange.names, **dict.fromkeys(hosts, exchange.forwarded.host)}
+        return NameRewriter(known, exchange.to_public)

@@ -16,11 +16,11 @@ from regbroker.errors import (
 )
 from regbroker.events import Event
 from regbroker.protocol.challenges import format_challenge
-from regbroker.protocol.headers import ClientWay
+from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.queries import Query
 from regbroker.transport.replies import send_bytes
 from regbroker.upstream.documents import Document
-from regbroker.upstream.search_rules import Searches, Visible, ping, refused
+from regbroker.upstream.search_rules import SearchRules, Visible, ping, refused
 from regbroker.upstream.search_service import SearchService
 from regbroker.web.target import target_of
 
@@ -32,11 +32,13 @@ PATHS = ("/v1/search", _PING)
 _METHODS = "GET, HEAD"
 _STANDALONE = b"X-Docker-Registry-Standalone"
 
-Permission = Callable[[Request, ClientWay, Event], Awaitable[Visible]]
+Permission = Callable[[Request, Forwarded, Event], Awaitable[Visible]]
 """Says what a client may see; raises `Unauthorized` or `Denied` if it is nothing."""
 
 
-async def seen_by_everybody(request: Request, way: ClientWay, event: Event) -> Visible:
+async def seen_by_everybody(
+    request: Request, forwarded: Forwarded, event: Event
+) -> Visible:
     """Let everybody see all that is found: the search service shows it to all."""
     return lambda name: True
 
@@ -47,27 +49,31 @@ class SeenByAccounts:
     def __init__(self, broker: LocalBroker) -> None:
         self._broker = broker
 
-    async def __call__(self, request: Request, way: ClientWay, event: Event) -> Visible:
+    async def __call__(
+        self, request: Request, forwarded: Forwarded, event: Event
+    ) -> Visible:
         """Return what a client sees, by the credentials that it brings."""
         given = request.getHeader(b"Authorization")
         authorization = given.decode("latin-1") if given is not None else None
         try:
-            visitor = await self._broker.identify(authorization, way.host, way.address)
+            principal = await self._broker.identify(
+                authorization, forwarded.host, forwarded.address
+            )
         except WrongToken:
-            visitor = None
-        if visitor is None:
-            raise _unauthorized(way)
-        event.user = visitor.user
-        if not visitor.may_list:
-            if not visitor.user:
-                raise _unauthorized(way)
-            raise Denied(f"{visitor.user} may not list the repositories")
-        return await self._broker.visible(visitor)
+            principal = None
+        if principal is None:
+            raise _unauthorized(forwarded)
+        event.user = principal.user
+        if not principal.may_list:
+            if not principal.user:
+                raise _unauthorized(forwarded)
+            raise Denied(f"{principal.user} may not list the repositories")
+        return await self._broker.visible(principal)
 
 
-def _unauthorized(way: ClientWay) -> Unauthorized:
+def _unauthorized(forwarded: Forwarded) -> Unauthorized:
     # Search is older than tokens: docker sends a password or nothing.
-    challenge = format_challenge("Basic", [("realm", way.host)])
+    challenge = format_challenge("Basic", [("realm", forwarded.host)])
     return Unauthorized(
         "authentication is required", headers=[(b"WWW-Authenticate", challenge)]
     )
@@ -83,7 +89,7 @@ class Search:
     def __init__(
         self,
         upstream: str,
-        searches: Searches,
+        searches: SearchRules,
         service: SearchService,
         permission: Permission,
     ) -> None:
@@ -92,7 +98,7 @@ class Search:
         self._service = service
         self._permission = permission
 
-    async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
+    async def serve(self, request: Request, forwarded: Forwarded, event: Event) -> None:
         """Answer a request for one of `PATHS`; raises what the reply is made of."""
         path, query = target_of(request)
         if event.method not in ("GET", "HEAD"):
@@ -103,7 +109,7 @@ class Search:
         if path == _PING:
             await self._ping(request, event)
         else:
-            await self._search(request, query, way, event)
+            await self._search(request, query, forwarded, event)
 
     async def _ping(self, request: Request, event: Event) -> None:
         """Answer what comes before a search; docker brings no credentials to it."""
@@ -115,9 +121,9 @@ class Search:
         send_bytes(request, 200, b"application/json", body)
 
     async def _search(
-        self, request: Request, query: Query, way: ClientWay, event: Event
+        self, request: Request, query: Query, forwarded: Forwarded, event: Event
     ) -> None:
-        visible = await self._permission(request, way, event)
+        visible = await self._permission(request, forwarded, event)
         asked = self._searches.asked(query)
         if asked.upstream_text is None:
             body = self._searches.nothing(asked)

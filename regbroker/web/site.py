@@ -17,13 +17,13 @@ from regbroker.events import Event
 from regbroker.naming.public_hosts import is_served
 from regbroker.protocol.fields import problem_with_request
 from regbroker.protocol.headers import (
-    ClientWay,
+    Forwarded,
     Network,
     came_from_here,
-    client_way,
+    parse_forwarded,
     raw_headers,
 )
-from regbroker.protocol.mirrors import PARAMETER, named_source, path_with_source
+from regbroker.protocol.mirrors import PARAMETER, mirrored_registry, path_with_ns
 from regbroker.protocol.origins import Origin, parse_origin
 from regbroker.protocol.queries import split_target
 from regbroker.transport.server import StreamingRequest
@@ -66,27 +66,27 @@ class Registry:
         """Tell whether a host is one of those that this registry stands for."""
         return is_served(host, self._hosts)
 
-    async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
+    async def serve(self, request: Request, forwarded: Forwarded, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
         if self._public_url is not None:
             # Whatever the hop in front of us speaks, clients speak this.
             url = self._public_url
-            way = replace(way, scheme=url.scheme, host=url.netloc)
+            forwarded = replace(forwarded, scheme=url.scheme, host=url.netloc)
         path, _ = target_of(request)
-        token_path = path_with_source(self.token_path, way.source)
+        token_path = path_with_ns(self.token_path, forwarded.source)
         crossing = self._cross_origin
         if crossing is not None:
-            own = parse_origin(way.scheme, way.host)
+            own = parse_origin(forwarded.scheme, forwarded.host)
             if crossing.answer(request, path, token_path, own):
                 return
         if _is_api(path):
-            await self._proxy.serve(request, way, event)
+            await self._proxy.serve(request, forwarded, event)
         elif path.rstrip("/") == token_path:
-            await self._tokens.serve(request, way, event)
+            await self._tokens.serve(request, forwarded, event)
         elif path in SEARCH_PATHS:
             if self._search is None:
                 raise EndpointUnknown("this registry has no search")
-            await self._search.serve(request, way, event)
+            await self._search.serve(request, forwarded, event)
         else:
             raise EndpointUnknown(
                 "there is nothing here; the registry is at /v2/",
@@ -122,7 +122,7 @@ class VirtualHosts(Resource):
             source: self._registries[host] for source, host in sources.items()
         }
         self._token_paths = {
-            path_with_source(registry.token_path, source): source
+            path_with_ns(registry.token_path, source): source
             for source, registry in self._mirrors.items()
         }
         self._trusted = trusted_proxies
@@ -146,19 +146,19 @@ class VirtualHosts(Resource):
                 raise LoopDetected("an upstream or a redirect of it leads back to here")
             if _NOT_IN_A_TARGET.search(request.uri):
                 raise BadRequest("the target has a '#', or characters that no URL has")
-            way = self._way(request, peer)
-            event.client = way.address
+            forwarded = self._forwarded(request, peer)
+            event.client = forwarded.address
             # When that is refused, the log says what was asked for.
-            event.registry = _asked(request, way)
+            event.registry = _asked(request, forwarded)
             self._check_user_agent(request)
-            registry, way = self._picked(request, way)
-            event.registry = registry.host if registry.host != "*" else way.host
-            await registry.serve(request, way, event)
+            registry, forwarded = self._picked(request, forwarded)
+            event.registry = registry.host if registry.host != "*" else forwarded.host
+            await registry.serve(request, forwarded, event)
 
         serve(request, event, handle, self.under_way)
         return NOT_DONE_YET
 
-    def _way(self, request: Request, peer: str) -> ClientWay:
+    def _forwarded(self, request: Request, peer: str) -> Forwarded:
         hosts = request.requestHeaders.getRawHeaders(b"Host", [])
         if len(hosts) != 1:
             raise BadRequest("a request has one Host header")
@@ -167,7 +167,7 @@ class VirtualHosts(Resource):
             for name in ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host")
             if (values := request.requestHeaders.getRawHeaders(name.encode()))
         }
-        return client_way(
+        return parse_forwarded(
             peer,
             request.isSecure(),
             hosts[0].decode("latin-1").strip(),
@@ -183,27 +183,29 @@ class VirtualHosts(Resource):
                 "docker 1.6 is the first that it does"
             )
 
-    def _picked(self, request: Request, way: ClientWay) -> tuple[Registry, ClientWay]:
+    def _picked(
+        self, request: Request, forwarded: Forwarded
+    ) -> tuple[Registry, Forwarded]:
         """Return the registry that a request is for, and the way with its source."""
-        name = _host_name(way.host)
+        name = _host_name(forwarded.host)
         of_host = self._registries.get(name) or self._registries.get("*")
         if of_host is not None and not of_host.is_for(name):
             of_host = None
         path, query = target_of(request)
         source = self._token_paths.get(path.rstrip("/"))
         if _is_api(path):
-            own = [way.host, of_host.host] if of_host is not None else []
-            source = named_source(query, self._mirrors, own)
+            own = [forwarded.host, of_host.host] if of_host is not None else []
+            source = mirrored_registry(query, self._mirrors, own)
             if source is not None:
                 request.setHeader(b"OCI-Namespace", source.encode())
             # It is about us: the upstream is no mirror.
             retarget(request, path, query.without(PARAMETER))
         if source in self._mirrors:
             of_host = self._mirrors[source]
-            way = replace(way, source=source)
+            forwarded = replace(forwarded, source=source)
         if of_host is None or not of_host.is_for(name):
             raise HostUnknown("no registry of that name is served here")
-        return of_host, way
+        return of_host, forwarded
 
 
 def _host_name(host: str) -> str:
@@ -222,11 +224,11 @@ def _check_fields(request: Request) -> None:
             raise BadRequest(problem)
 
 
-def _asked(request: Request, way: ClientWay) -> str:
+def _asked(request: Request, forwarded: Forwarded) -> str:
     """Return what a request says that it is for: its sources, else its Host."""
     path, query = target_of(request)
     given = query.values(PARAMETER) if _is_api(path) else []
-    return ",".join(given) or way.host
+    return ",".join(given) or forwarded.host
 
 
 def _is_api(path: str) -> bool:

@@ -6,12 +6,12 @@ from typing import Protocol
 
 from twisted.web.server import Request
 
-from regbroker.broker.composite_broker import BundleBroker
+from regbroker.broker.composite_broker import CompositeBroker
 from regbroker.broker.local_broker import LocalBroker
 from regbroker.broker.upstream_broker import Broker
 from regbroker.errors import MethodNotAllowed
 from regbroker.events import Event
-from regbroker.protocol.headers import ClientWay
+from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.token_exchange import TokenRequest, parse_get, parse_post
 from regbroker.transport.replies import send_bytes
 from regbroker.transport.request_bodies import read_body
@@ -27,7 +27,7 @@ class Granting(Protocol):
     """Answers token requests, from wherever the tokens come."""
 
     async def __call__(
-        self, asked: TokenRequest, way: ClientWay, event: Event
+        self, asked: TokenRequest, forwarded: Forwarded, event: Event
     ) -> bytes:
         """Return the reply's body; raises what a refusal is to be made of."""
 
@@ -39,37 +39,37 @@ class UpstreamGranting:
         self._broker = broker
 
     async def __call__(
-        self, asked: TokenRequest, way: ClientWay, event: Event
+        self, asked: TokenRequest, forwarded: Forwarded, event: Event
     ) -> bytes:
         """Ask the upstream's token service."""
-        wanted = self._broker.wanted(asked, way.host)
+        wanted = self._broker.wanted(asked, forwarded.host)
         event.upstream = self._broker.upstream
         event.upstream_name = ",".join(scope.name for scope in wanted.scopes)
         before = event.seconds
         try:
-            return await self._broker.grant(asked, wanted, way.host)
+            return await self._broker.grant(asked, wanted, forwarded.host)
         finally:
             event.upstream_seconds = event.seconds - before
 
 
-class BundleGranting:
+class CompositeGranting:
     """The tokens of several upstreams, as one."""
 
-    def __init__(self, broker: BundleBroker) -> None:
+    def __init__(self, broker: CompositeBroker) -> None:
         self._broker = broker
 
     async def __call__(
-        self, asked: TokenRequest, way: ClientWay, event: Event
+        self, asked: TokenRequest, forwarded: Forwarded, event: Event
     ) -> bytes:
         """Ask the upstreams' token services."""
-        wanted = self._broker.wanted(asked, way.host)
+        wanted = self._broker.wanted(asked, forwarded.host)
         event.upstream = ",".join(wanted)
         event.upstream_name = ",".join(
             scope.name for one in wanted.values() for scope in one.scopes
         )
         before = event.seconds
         try:
-            return await self._broker.grant(asked, wanted, way.host)
+            return await self._broker.grant(asked, wanted, forwarded.host)
         finally:
             event.upstream_seconds = event.seconds - before
 
@@ -81,10 +81,10 @@ class LocalGranting:
         self._broker = broker
 
     async def __call__(
-        self, asked: TokenRequest, way: ClientWay, event: Event
+        self, asked: TokenRequest, forwarded: Forwarded, event: Event
     ) -> bytes:
         """Check the credentials and sign."""
-        return await self._broker.grant(asked, way.host, way.address)
+        return await self._broker.grant(asked, forwarded.host, forwarded.address)
 
 
 class TokenEndpoint:
@@ -93,7 +93,7 @@ class TokenEndpoint:
     def __init__(self, granting: Granting) -> None:
         self._granting = granting
 
-    async def serve(self, request: Request, way: ClientWay, event: Event) -> None:
+    async def serve(self, request: Request, forwarded: Forwarded, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
         method = request.method.decode("ascii", "replace")
         if method == "GET":
@@ -111,7 +111,7 @@ class TokenEndpoint:
             )
         event.user = asked.user
         event.public_name = ",".join(scope.name for scope in asked.scopes)
-        reply = await self._granting(asked, way, event)
+        reply = await self._granting(asked, forwarded, event)
         # Tokens are secrets of one client; RFC 6749, 5.1.
         request.setHeader(b"Cache-Control", b"no-store")
         send_bytes(request, 200, b"application/json", reply)

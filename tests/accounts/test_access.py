@@ -14,7 +14,7 @@ from regbroker.accounts.access import (
 )
 from regbroker.accounts.principals import Account
 from regbroker.errors import NameUnknown
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import InvalidRule, parse_rule
 from regbroker.protocol.scopes import parse_scope
 from tests.accounts.test_patterns import SMALL_NAMES, pattern_texts
@@ -35,11 +35,11 @@ def rules(**options: str) -> AccessRules:
     return parse_access(options or RULES)
 
 
-def mapping(*rules: str) -> Mapping:
-    return Mapping([parse_rule(rule) for rule in rules], ["up"])
+def mapping(*rules: str) -> NameMapping:
+    return NameMapping([parse_rule(rule) for rule in rules], ["up"])
 
 
-def is_canonical(names: Mapping, name: str) -> bool:
+def is_canonical(names: NameMapping, name: str) -> bool:
     """Tell whether a name is one that rights can be about."""
     try:
         return names.route(name).public_name == name
@@ -48,7 +48,7 @@ def is_canonical(names: Mapping, name: str) -> bool:
 
 
 @st.composite
-def mappings(draw: st.DrawFn) -> Mapping:
+def mappings(draw: st.DrawFn) -> NameMapping:
     """Small sets of namespace rules that do not contradict one another."""
     text = st.sampled_from(["", "a", "b", "a/", "b/", "a/a", "a/b", "a-", "b-", "aa"])
     lines = st.lists(st.tuples(text, text, st.sampled_from(["", "*"])), max_size=5)
@@ -251,7 +251,7 @@ class ParsingTests(SynchronousTestCase):
 
 
 class UnreachableTests(SynchronousTestCase):
-    def problems(self, names: Mapping, subject: str, *lines: str) -> list[str]:
+    def problems(self, names: NameMapping, subject: str, *lines: str) -> list[str]:
         return unreachable(parse_access({subject: "\n".join(lines)}), names)
 
     def test_outside(self) -> None:
@@ -298,7 +298,7 @@ class UnreachableTests(SynchronousTestCase):
 
     def test_short_names(self) -> None:
         """Names without a namespace are short for others: rights are about those."""
-        names = Mapping(
+        names = NameMapping(
             [parse_rule("hub/* = hub:*"), parse_rule("quay/* = quay:*")],
             [],
             {"hub": "library"},
@@ -314,10 +314,10 @@ class UnreachableTests(SynchronousTestCase):
             self.assertEqual(self.problems(names, "alice", f"{whole}: pull"), [])
         for pattern in ("hub/**", "quay/nginx", "quay/*", "hub/acme/*", "**", "*/x/*"):
             self.assertEqual(self.problems(names, "alice", f"{pattern}: pull"), [])
-        bare = Mapping([parse_rule("* = *")], ["hub"], {"hub": "library"})
+        bare = NameMapping([parse_rule("* = *")], ["hub"], {"hub": "library"})
         (problem,) = self.problems(bare, "alice", "nginx: pull")
         self.assertTrue(problem.endswith("write library/nginx"), problem)
-        exact = Mapping(
+        exact = NameMapping(
             [parse_rule("* = *"), parse_rule("nginx = web/nginx")],
             ["hub"],
             {"hub": "library"},
@@ -326,7 +326,9 @@ class UnreachableTests(SynchronousTestCase):
 
     def test_no_aliases(self) -> None:
         """What a rule that names its upstream makes is no alias."""
-        names = Mapping([parse_rule("hub/* = hub:*"), parse_rule("* = acme_*")], ["up"])
+        names = NameMapping(
+            [parse_rule("hub/* = hub:*"), parse_rule("* = acme_*")], ["up"]
+        )
         self.assertEqual(self.problems(names, "alice", "library/**: pull"), [])
 
     def test_upstream_names(self) -> None:
@@ -354,7 +356,7 @@ class UnreachableTests(SynchronousTestCase):
         self.assertEqual(self.problems(names, "alice", "xa/**: pull"), [])
 
     @given(mappings(), pattern_texts, st.sampled_from(["a", "a-b", "**"]))
-    def test_never_wrong(self, names: Mapping, text: str, user: str) -> None:
+    def test_never_wrong(self, names: NameMapping, text: str, user: str) -> None:
         """Nothing that matches a name is called unreachable."""
         subjects = {
             "authenticated": text,

@@ -310,7 +310,7 @@ class AccountsTestCase(SynchronousTestCase):
 
     def users(self, *names: str) -> list[str]:
         """Which of these there are."""
-        return [name for name in names if self.accounts.current_stamp(name)]
+        return [name for name in names if self.accounts.current_password_version(name)]
 
     def start(self, user: str, password: str) -> Deferred[Account | None]:
         """Begin to check a password."""
@@ -374,18 +374,22 @@ class AuthenticateTests(AccountsTestCase):
         self.assertIsNone(self.result(self.accounts.look_up("nobody")))
         account = self.result(self.accounts.look_up("alice"))
         assert account is not None
-        self.assertEqual(account.stamp, self.accounts.current_stamp("alice"))
+        self.assertEqual(
+            account.password_version, self.accounts.current_password_version("alice")
+        )
 
     def test_stamp(self) -> None:
         """The stamp is the same on every machine, and of this user and hash alone."""
         line = f"alice:{BCRYPT}".encode()
         expected = sha256(b"regbroker stamp\0" + line).hexdigest()[:32]
-        self.assertEqual(self.accounts.current_stamp("alice"), expected)
-        self.assertIsNone(self.accounts.current_stamp("nobody"))
+        self.assertEqual(self.accounts.current_password_version("alice"), expected)
+        self.assertIsNone(self.accounts.current_password_version("nobody"))
         self.write(f"alice:{OTHER}", f"bärbel:{OTHER}")
         self.look()
-        stamps = {self.accounts.current_stamp(user) for user in ("alice", "bärbel")}
-        self.assertEqual(len(stamps | {expected}), 3)
+        password_versions = {
+            self.accounts.current_password_version(user) for user in ("alice", "bärbel")
+        }
+        self.assertEqual(len(password_versions | {expected}), 3)
 
     def test_changed_meanwhile(self) -> None:
         """A password that was right for a hash that is gone is wrong."""

@@ -109,7 +109,7 @@ class SourcesTests(CheckingCase):
     def test_first_that_accepts(self) -> None:
         """The sources are asked in order, and the first that accepts decides."""
         self.source.accept()
-        self.second.accept(account=Account("alice", stamp="other"))
+        self.second.accept(account=Account("alice", password_version="other"))
         self.assertEqual(self.successResultOf(self.check()), ALICE)
         self.assertEqual(self.second.asked, [])
 
@@ -201,11 +201,13 @@ class LookUpTests(CheckingCase):
         super().setUp()
         self.second = FakeSource("second")
         self.make_checks([self.source, self.second])
-        self.other = Account("alice", stamp="stamp 2")
+        self.other = Account("alice", password_version="stamp 2")
         self.second.known = {"alice": self.other}
 
-    def look_up(self, user: str, stamp: str | None = None) -> Deferred[Account | None]:
-        return Deferred.fromCoroutine(self.checks.look_up(user, stamp))
+    def look_up(
+        self, user: str, password_version: str | None = None
+    ) -> Deferred[Account | None]:
+        return Deferred.fromCoroutine(self.checks.look_up(user, password_version))
 
     def test_in_order(self) -> None:
         """The first source that knows the user answers."""
@@ -308,7 +310,7 @@ class RememberingTests(CheckingCase):
     def test_stamp_changes(self) -> None:
         """Where it costs nothing, a changed password ends the old one at once."""
         self.make_cheap()
-        self.source.accept("new", Account("alice", stamp="stamp 2"))
+        self.source.accept("new", Account("alice", password_version="stamp 2"))
         self.assertIsNone(self.successResultOf(self.check()))
         self.assertEqual(len(self.source.asked), 2)
         self.assertEqual(self.throttle._pairs.count((HERE, "alice")), 1)

@@ -114,7 +114,7 @@ class TokenSignerTests(KeysCase):
         """An identity token carries the stamp, for thirty days."""
         text = self.signer.issue_identity("alice", HOST, "s1", "docker")
         token = self.signer.check_identity(text, HOST)
-        self.assertEqual((token.user, token.stamp), ("alice", "s1"))
+        self.assertEqual((token.user, token.password_version), ("alice", "s1"))
         self.assertEqual(token.client_id, "docker")
         self.assertEqual(token.expires - token.issued, 30 * 86400)
 

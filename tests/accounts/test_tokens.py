@@ -32,7 +32,7 @@ ACCESS = AccessToken(
         ["repository:team/app:pull,push", "repository(plugin):p:*", "registry:c:*"]
     ),
 )
-IDENTITY = IdentityToken(**COMMON, stamp="s1", client_id="docker")
+IDENTITY = IdentityToken(**COMMON, password_version="s1", client_id="docker")
 
 SCOPES = st.builds(
     lambda type, kind, name, actions: Scope(
@@ -92,10 +92,14 @@ class ClaimsTests(SynchronousTestCase):
         claims = json.loads(json.dumps(token.claims()))
         self.assertEqual(parse_token("JWT", claims), token)
 
-    @given(user=st.text(), stamp=st.text(), client_id=st.text())
-    def test_identity_round_trip(self, user: str, stamp: str, client_id: str) -> None:
+    @given(user=st.text(), password_version=st.text(), client_id=st.text())
+    def test_identity_round_trip(
+        self, user: str, password_version: str, client_id: str
+    ) -> None:
         """What an identity token says is read as it was meant, through JSON."""
-        token = replace(IDENTITY, user=user, stamp=stamp, client_id=client_id)
+        token = replace(
+            IDENTITY, user=user, password_version=password_version, client_id=client_id
+        )
         claims = json.loads(json.dumps(token.claims()))
         self.assertEqual(parse_token("identity+jwt", claims), token)
 

@@ -62,8 +62,8 @@ class SharedKeyTests(SynchronousTestCase):
         """A token is good on every machine that has its section and its key."""
         authorization = f"Bearer {self.token(self.broker('a.test'), 'a.test')}"
         identifying = self.broker("a.test").identify(authorization, "a.test", "")
-        visitor = self.successResultOf(Deferred.fromCoroutine(identifying))
-        self.assertTrue(visitor is not None and visitor.has_token)
+        principal = self.successResultOf(Deferred.fromCoroutine(identifying))
+        self.assertTrue(principal is not None and principal.has_token)
 
     def test_default_section(self) -> None:
         """The section for * signs for any host; that opens no other section."""

@@ -14,13 +14,13 @@ from regbroker.accounts.access import AccessRules, parse_access
 from regbroker.accounts.key_file import make_key
 from regbroker.accounts.principals import Account
 from regbroker.accounts.signing import SigningKeys, TokenSigner
-from regbroker.broker.local_broker import LocalBroker, Visitor, WrongToken
+from regbroker.broker.local_broker import LocalBroker, Principal, WrongToken
 from regbroker.errors import (
     AccountsUnavailable,
     BadRequest,
     Unauthorized,
 )
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.names import Action
 from regbroker.protocol.token_exchange import TokenRequest, parse_get, parse_post
@@ -45,7 +45,7 @@ class FakeChecks:
 
     def __init__(self) -> None:
         self.accounts = {
-            "alice": Account("alice", stamp="1"),
+            "alice": Account("alice", password_version="1"),
             "bob": Account("bob", frozenset({"staff"}), "1"),
             "stampless": Account("stampless"),
         }
@@ -59,11 +59,17 @@ class FakeChecks:
             raise AccountsUnavailable("down")
         return self.accounts[user] if self.passwords.get(user) == password else None
 
-    async def look_up(self, user: str, stamp: str | None = None) -> Account | None:
+    async def look_up(
+        self, user: str, password_version: str | None = None
+    ) -> Account | None:
         if self.down:
             raise AccountsUnavailable("down")
         found = self.accounts.get(user)
-        return found if found and stamp in (None, found.stamp) else None
+        return (
+            found
+            if found and password_version in (None, found.password_version)
+            else None
+        )
 
 
 class LocalBrokerTestCase(SynchronousTestCase):
@@ -86,7 +92,7 @@ class LocalBrokerTestCase(SynchronousTestCase):
             checks,
             rules or self.rules,
             self.signer,
-            Mapping([parse_rule(rule) for rule in given], ["up"]),
+            NameMapping([parse_rule(rule) for rule in given], ["up"]),
             lambda: self.now,
         )
 
@@ -113,15 +119,15 @@ class LocalBrokerTestCase(SynchronousTestCase):
         token = self.signer.check_access(document["token"], self.broker.service(HOST))
         return {scope.name: scope.actions for scope in token.access}
 
-    def visitor(self, authorization: str | None) -> Visitor | None:
+    def principal(self, authorization: str | None) -> Principal | None:
         """Who brings this."""
         return self.result(self.broker.identify(authorization, HOST, ADDRESS))
 
-    def some_visitor(self, authorization: str | None) -> Visitor:
+    def some_visitor(self, authorization: str | None) -> Principal:
         """Who brings this, which is good."""
-        visitor = self.visitor(authorization)
-        assert visitor is not None
-        return visitor
+        principal = self.principal(authorization)
+        assert principal is not None
+        return principal
 
     def assert_fails(self, work: Coroutine[Any, Any, object], kind: type[Any]) -> Any:
         """The work fails at once; the error."""
@@ -253,7 +259,7 @@ class IdentityTokenTests(LocalBrokerTestCase):
     def test_password_changed(self) -> None:
         """It dies with the password, and with the user."""
         alice, bob = self.identity(), self.identity(BOB)
-        self.checks.accounts["alice"] = Account("alice", stamp="2")
+        self.checks.accounts["alice"] = Account("alice", password_version="2")
         self.assert_refused(alice)
         self.renew(bob)
         del self.checks.accounts["bob"]
@@ -284,17 +290,17 @@ class IdentityTokenTests(LocalBrokerTestCase):
 class IdentifyTests(LocalBrokerTestCase):
     def test_nobody(self) -> None:
         """Without anything, one is anonymous, and may what everybody may."""
-        visitor = self.some_visitor(None)
-        self.assertTrue(visitor.is_anonymous)
-        self.assertTrue(visitor.may(Action.PULL, "lib/open"))
-        self.assertFalse(visitor.may(Action.PULL, APP))
-        self.assertFalse(visitor.may_list)
+        principal = self.some_visitor(None)
+        self.assertTrue(principal.is_anonymous)
+        self.assertTrue(principal.may(Action.PULL, "lib/open"))
+        self.assertFalse(principal.may(Action.PULL, APP))
+        self.assertFalse(principal.may_list)
 
     def test_empty_credentials(self) -> None:
         """Some clients write that they have nothing as Basic; nobody is asked."""
-        visitor = self.some_visitor("Basic Og==")
-        self.assertTrue(visitor.is_anonymous)
-        self.assertEqual(visitor.may_list, self.some_visitor(None).may_list)
+        principal = self.some_visitor("Basic Og==")
+        self.assertTrue(principal.is_anonymous)
+        self.assertEqual(principal.may_list, self.some_visitor(None).may_list)
         self.assertEqual(self.checks.addresses, [])
 
     def test_basic(self) -> None:
@@ -304,19 +310,19 @@ class IdentifyTests(LocalBrokerTestCase):
         self.assertTrue(alice.may(Action.PUSH, APP))
         self.assertFalse(alice.may(Action.DELETE, APP))
         self.assertTrue(self.some_visitor(BOB).may_list)
-        self.assertIsNone(self.visitor("Basic YWxpY2U6d3Jvbmc="))
+        self.assertIsNone(self.principal("Basic YWxpY2U6d3Jvbmc="))
         self.assertEqual(self.checks.addresses, [ADDRESS] * 3)
 
     def test_token(self) -> None:
         """What the token says, however much more the account may."""
         token = self.get(f"scope=repository:{APP}:pull")["token"]
         for scheme in ("Bearer", "bearer"):
-            visitor = self.some_visitor(f"{scheme} {token}")
-            self.assertEqual((visitor.user, visitor.has_token), ("alice", True))
-            self.assertTrue(visitor.may(Action.PULL, APP))
-            self.assertFalse(visitor.may(Action.PUSH, APP))
-            self.assertFalse(visitor.may(Action.PULL, "team/b"))
-            self.assertFalse(visitor.may_list)
+            principal = self.some_visitor(f"{scheme} {token}")
+            self.assertEqual((principal.user, principal.has_token), ("alice", True))
+            self.assertTrue(principal.may(Action.PULL, APP))
+            self.assertFalse(principal.may(Action.PUSH, APP))
+            self.assertFalse(principal.may(Action.PULL, "team/b"))
+            self.assertFalse(principal.may_list)
         nobody = self.some_visitor(f"Bearer {self.get('', None)['token']}")
         self.assertFalse(nobody.is_anonymous)
 
@@ -333,8 +339,8 @@ class IdentifyTests(LocalBrokerTestCase):
 
     def test_other_schemes(self) -> None:
         """They are as good as a wrong password; damaged ones are an error."""
-        self.assertIsNone(self.visitor("Negotiate abc"))
-        self.assertIsNone(self.visitor(""))
+        self.assertIsNone(self.principal("Negotiate abc"))
+        self.assertIsNone(self.principal(""))
         work = self.broker.identify("Basic !", HOST, ADDRESS)
         self.assert_fails(work, BadRequest)
 

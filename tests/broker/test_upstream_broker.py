@@ -22,10 +22,10 @@ from regbroker.errors import (
     UpstreamMalformed,
     UpstreamRefused,
 )
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.scopes import Scope, parse_scopes
-from regbroker.protocol.token_exchange import Grant, TokenRequest, parse_post
+from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, parse_post
 from regbroker.upstream.policy import Policy
 from tests.brokercase import ALICE, HOST, PULL, BrokerTestCase, granted
 from tests.scripted import response
@@ -413,9 +413,9 @@ class _Account:
     def __init__(self) -> None:
         self.asked: list[tuple[Scope, ...]] = []
 
-    async def grant(self, scopes: tuple[Scope, ...]) -> Grant:
+    async def grant(self, scopes: tuple[Scope, ...]) -> IssuedToken:
         self.asked.append(scopes)
-        return Grant("lent", 2000.0, None, "our-identity")
+        return IssuedToken("lent", 2000.0, None, "our-identity")
 
 
 class SharedAccountTests(SynchronousTestCase):
@@ -425,9 +425,9 @@ class SharedAccountTests(SynchronousTestCase):
         """Return the reply to an anonymous request."""
         self.account = _Account()
         account: Any = self.account
-        mapping = Mapping([parse_rule("team = acme_team")], ["up"])
+        mapping = NameMapping([parse_rule("team = acme_team")], ["up"])
         nobody: Any = None
-        policy = Policy(clients=True, lent=frozenset({"pull"}))
+        policy = Policy(clients=True, shared=frozenset({"pull"}))
         broker = Broker("up", nobody, mapping, lambda: 1000.0, account, policy)
         request = TokenRequest("GET", scopes=parse_scopes([scope]))
         wanted = broker.wanted(request, "localhost")

@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.cli.banner import greeting
+from regbroker.cli.banner import banner
 from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
 from regbroker.transport.listeners import CertificateFiles
@@ -34,7 +34,7 @@ class GreetingTests(SynchronousTestCase):
 
     def test_sandbox(self) -> None:
         """As shipped: the self-signed certificate, the sandbox's user."""
-        text = greeting(config(), ["https://127.0.0.1:8443"])
+        text = banner(config(), ["https://127.0.0.1:8443"])
         commands = [shlex.split(line) for line in text.splitlines() if "8443" in line]
         curl, token, skopeo, trust, login, tag, push = commands
         self.assertEqual(trust[-1], "/etc/docker/certs.d/localhost:8443/ca.crt")
@@ -60,7 +60,7 @@ class GreetingTests(SynchronousTestCase):
             named = config(
                 SANDBOX.replace("upstream =", f"hosts = {hosts}\nupstream =")
             )
-            text = greeting(named, ["https://127.0.0.1:8443"])
+            text = banner(named, ["https://127.0.0.1:8443"])
             self.assertIn(f"https://{host}", text)
             self.assertNotIn("localhost", text)
 
@@ -70,7 +70,7 @@ class GreetingTests(SynchronousTestCase):
         named = replace(
             named, certificates=(CertificateFiles("", PurePath("a"), PurePath("b")),)
         )
-        text = greeting(named, ["https://0.0.0.0:443"])
+        text = banner(named, ["https://0.0.0.0:443"])
         self.assertNotIn("self-signed", text)
         self.assertNotIn("/etc/docker/certs.d", text)
         self.assertIn("https://registry.example.com:443/v2/", text)
@@ -80,7 +80,7 @@ class GreetingTests(SynchronousTestCase):
         read_only = config(
             SANDBOX.replace("upstream = box", "upstream = box\nwrites=deny")
         )
-        text = greeting(read_only, ["https://127.0.0.1:8443"])
+        text = banner(read_only, ["https://127.0.0.1:8443"])
         commands = [shlex.split(line) for line in text.splitlines() if "8443" in line]
         _, _, skopeo, _, login, pull = commands
         self.assertEqual(
@@ -100,7 +100,7 @@ class GreetingTests(SynchronousTestCase):
         several = SANDBOX.replace("upstream = box", "upstream = box, other", 1)
         sources = "[regbroker]\nns =\n  docker.io = *\n  b.test:5000 = *\n"
         other = "[upstream other]\nurl = https://other.example/base/v2/\n"
-        text = greeting(config(sources + several + other), [])
+        text = banner(config(sources + several + other), [])
         for line in (
             "  [registry *] -> [upstream box] a sandbox, for trying out",
             "               -> [upstream other] https://other.example/base",
@@ -111,6 +111,6 @@ class GreetingTests(SynchronousTestCase):
 
     def test_plain_listener(self) -> None:
         """Without TLS there is nothing to paste: a balancer stands in front."""
-        text = greeting(config(), ["http://127.0.0.1:8080"])
+        text = banner(config(), ["http://127.0.0.1:8080"])
         self.assertNotIn("curl", text)
         self.assertIn("[registry *] -> [upstream box]", text)

@@ -59,10 +59,10 @@ class HabitsTestCase(AccountsTestCase):
         self.app = f"{self.host}/team/app:1"
         self.secret = f"{self.host}/team/secret:1"
 
-    def serve_own(self, habit: Habit, lent: str = "shared") -> None:
+    def serve_own(self, habit: Habit, shared: str = "shared") -> None:
         """The same, with our account, lent to whoever comes."""
         own = f"username = robot\npassword-file = {self.password_file}"
-        self.serve(habit, f"anonymous = {lent}", own)
+        self.serve(habit, f"anonymous = {shared}", own)
 
 
 class ContainerdTests(HabitsTestCase):

@@ -99,25 +99,25 @@ class HtpasswdTests(TestCase):
 
     async def test_changes(self) -> None:
         """Users come, go and change passwords while the file is in use."""
-        stamp = self.accounts.current_stamp
+        password_version = self.accounts.current_password_version
         self.accounts.open()
         self.add("alice", "first", "-B")
-        await self.soon(lambda: stamp("alice"))
+        await self.soon(lambda: password_version("alice"))
         self.assertTrue(await self.is_right("alice", "first"))
 
-        before = stamp("alice")
+        before = password_version("alice")
         self.add("alice", "second", "-B")
-        await self.soon(lambda: stamp("alice") != before)
+        await self.soon(lambda: password_version("alice") != before)
         self.assertFalse(await self.is_right("alice", "first"))
         self.assertTrue(await self.is_right("alice", "second"))
 
-        before = stamp("alice")
+        before = password_version("alice")
         self.add("bob", "hunter2", "-B")
-        await self.soon(lambda: stamp("bob"))
-        self.assertEqual(stamp("alice"), before)
+        await self.soon(lambda: password_version("bob"))
+        self.assertEqual(password_version("alice"), before)
         self.assertTrue(await self.is_right("bob", "hunter2"))
 
         self.htpasswd("-D", "alice")
-        await self.soon(lambda: not stamp("alice"))
+        await self.soon(lambda: not password_version("alice"))
         self.assertFalse(await self.is_right("alice", "second"))
         self.assertTrue(await self.is_right("bob", "hunter2"))

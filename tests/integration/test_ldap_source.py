@@ -329,8 +329,8 @@ class AccountTests(SlapdTestCase):
         accounts = self.open_accounts(slapd.tls_url)
         alice = await self.assert_in(accounts, "alice")
         bob = await self.assert_in(accounts, "bob")
-        self.assertRegex(alice.stamp, r"\A[0-9a-f]{16}\Z")
-        self.assertNotEqual(alice.stamp, bob.stamp)
+        self.assertRegex(alice.password_version, r"\A[0-9a-f]{16}\Z")
+        self.assertNotEqual(alice.password_version, bob.password_version)
         self.assertIsNone(await accounts.authenticate("alice", "wrong"))
         self.assertEqual(await self.assert_in(accounts, "alice"), alice)
         if slow:
@@ -340,7 +340,7 @@ class AccountTests(SlapdTestCase):
         slapd.set_password(ALICE, "another secret of alice")
         self.assertIsNone(await accounts.authenticate("alice", PASSWORDS["alice"]))
         changed = await self.assert_in(accounts, "alice", "another secret of alice")
-        self.assertNotEqual(changed.stamp, alice.stamp)
+        self.assertNotEqual(changed.password_version, alice.password_version)
         self.assertEqual(await accounts.look_up("alice"), changed)
         self.assertEqual(await self.assert_in(accounts, "bob"), bob)
         if slow:

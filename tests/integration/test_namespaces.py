@@ -316,14 +316,14 @@ class SharedAccountTests(NamespacesTestCase):
             self.assert_refused(pushed, DENIED)
         # what is not lent is asked for as anybody
         self.assertEqual(self.asked_by(self.quay), {"robot", ""})
-        lent = {
+        shared = {
             action
             for one in self.quay.token_server.requests()
             for scope in one.scopes
             if one.user == "robot"
             for action in scope.rpartition(":")[2].split(",")
         }
-        self.assertEqual(lent, {"pull"})
+        self.assertEqual(shared, {"pull"})
 
     def test_own_rights(self) -> None:
         """At the first, who logs in has rights of their own."""

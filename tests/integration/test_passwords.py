@@ -268,8 +268,8 @@ class CostTests(PasswordTestCase):
             return reply.status, headers, reply.body
 
         replies = {
-            way: [ask("alice"), ask("nobody"), ask("carol")]
-            for way, ask in {
+            forwarded: [ask("alice"), ask("nobody"), ask("carol")]
+            for forwarded, ask in {
                 "token": lambda user: self.ask_token(user, password=WRONG),
                 "basic": lambda user: self.get(TAGS, self.as_user(user, WRONG)),
                 "form": lambda user: self.post_token(
@@ -277,10 +277,10 @@ class CostTests(PasswordTestCase):
                 ),
             }.items()
         }
-        for way, found in replies.items():
-            self.assertEqual(found[0].status, 401, (way, found[0]))
+        for forwarded, found in replies.items():
+            self.assertEqual(found[0].status, 401, (forwarded, found[0]))
             first, *others = map(without_date, found)
-            self.assertEqual(others, [first, first], way)
+            self.assertEqual(others, [first, first], forwarded)
 
 
 class LoadTests(PasswordTestCase):

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import NameInvalid, NameUnknown
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import InvalidRule, Rule, parse_rule
 from regbroker.protocol.names import MAX_NAME_LENGTH, is_name
 from tests.grammar import EXAMPLES, names
 
 
-def mapping(*lines: str) -> Mapping:
+def mapping(*lines: str) -> NameMapping:
     """The mapping of these rules."""
-    return Mapping([parse_rule(line) for line in lines], ["up"])
+    return NameMapping([parse_rule(line) for line in lines], ["up"])
 
 
 def short_names(longest: int) -> list[str]:
@@ -329,7 +329,7 @@ class RuleSetTests(SynchronousTestCase):
         rules = mapping("* = acme_*", "team = acme_team", "a/* = b/*")
         self.assertEqual(rules.namespaces, "*, a/*, team")
         self.assertEqual(
-            repr(rules), "<Mapping team = acme_team; a/* = b/*; * = acme_*>"
+            repr(rules), "<NameMapping team = acme_team; a/* = b/*; * = acme_*>"
         )
 
 
@@ -338,7 +338,7 @@ def _sorted_sources(text: str) -> str:
 
 
 class RoundTripTests(SynchronousTestCase):
-    def check(self, rules: Mapping, tried: list[str]) -> None:
+    def check(self, rules: NameMapping, tried: list[str]) -> None:
         """
         What every accepted set of rules promises for every name:
 
@@ -388,7 +388,7 @@ class RoundTripTests(SynchronousTestCase):
         accepted = 0
         for rule in RULES:
             try:
-                rules = Mapping([rule], ["up"])
+                rules = NameMapping([rule], ["up"])
             except InvalidRule:
                 continue
             accepted += 1
@@ -400,7 +400,7 @@ class RoundTripTests(SynchronousTestCase):
     def test_sets(self, drawn: list[Rule]) -> None:
         """Rules that are made to meet: they are refused, or keep the promise."""
         try:
-            rules = Mapping(drawn, ["up"])
+            rules = NameMapping(drawn, ["up"])
         except InvalidRule as error:
             self.assertGreaterEqual(sum(f"'{rule}'" in str(error) for rule in drawn), 1)
             return

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import NameUnknown
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import InvalidRule, Rule, parse_rule
 from regbroker.protocol.names import is_name
 from tests.grammar import EXAMPLES
@@ -18,12 +18,12 @@ HUB = {"hub": "library"}
 
 def mapping(
     listed: str, *lines: str, namespaces: dict[str, str] | None = None
-) -> Mapping:
+) -> NameMapping:
     """The mapping of these rules, with the upstreams that the registry lists."""
-    return Mapping([parse_rule(line) for line in lines], listed.split(), namespaces)
+    return NameMapping([parse_rule(line) for line in lines], listed.split(), namespaces)
 
 
-def routes(rules: Mapping, name: str) -> list[tuple[str, str]]:
+def routes(rules: NameMapping, name: str) -> list[tuple[str, str]]:
     """Where a name leads: upstreams, and their names for it."""
     return [(route.upstream, route.upstream_name) for route in rules.routes(name)]
 
@@ -214,7 +214,7 @@ class PromiseTests(SynchronousTestCase):
         4. a name that is shown leads to the upstream name that it stands for.
         """
         try:
-            rules = Mapping(drawn, listed, namespaces)
+            rules = NameMapping(drawn, listed, namespaces)
         except InvalidRule as error:
             self.assertTrue(any(f"'{rule}'" in str(error) for rule in drawn), error)
             return

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import UpstreamMalformed
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.bodies import (
     MAX_WORDS,
-    Wording,
+    NameRewriter,
     catalog_names,
     decode_content,
     error_body,
@@ -34,11 +34,11 @@ def strict(body: bytes) -> Any:
     return json.loads(body, parse_constant=refuse)
 
 
-def wording(known: dict[str, str] | None = None, *rules: str) -> Wording:
+def rewriter(known: dict[str, str] | None = None, *rules: str) -> NameRewriter:
     """Words replaced by these rules, `team` and `lib` if none are given."""
     lines = rules or ("team = acme_team", "lib/* = hub/*")
-    mapping = Mapping([parse_rule(line) for line in lines], ["up"])
-    return Wording(known or {}, lambda name: mapping.to_public(name, "up"))
+    mapping = NameMapping([parse_rule(line) for line in lines], ["up"])
+    return NameRewriter(known or {}, lambda name: mapping.to_public(name, "up"))
 
 
 class DecodeTests(SynchronousTestCase):
@@ -166,14 +166,14 @@ class ListTests(SynchronousTestCase):
 
 
 class WordingTests(SynchronousTestCase):
-    def check(self, words: Wording, *texts: tuple[str, str]) -> None:
+    def check(self, words: NameRewriter, *texts: tuple[str, str]) -> None:
         for text, expected in texts:
             self.assertEqual(words.text(text), expected)
 
     def test_names(self) -> None:
         """Upstream names become public ones wherever they stand in a sentence."""
         self.check(
-            wording(),
+            rewriter(),
             ("acme_team/app", "team/app"),
             ("name acme_team/app not found", "name team/app not found"),
             ("'acme_team/app' is unknown.", "'team/app' is unknown."),
@@ -202,12 +202,12 @@ class WordingTests(SynchronousTestCase):
             "https://docs.example.com/errors#x",
             "naïve café ☃",
         ):
-            self.assertEqual(wording().text(text), text)
+            self.assertEqual(rewriter().text(text), text)
 
     def test_paths(self) -> None:
         """A path of the registry's API holds a name, too."""
         self.check(
-            wording({"registry.up.example": "public.example"}),
+            rewriter({"registry.up.example": "public.example"}),
             ("GET /v2/acme_team/app/manifests/1", "GET /v2/team/app/manifests/1"),
             (
                 "https://registry.up.example/v2/hub/a/tags/list: 404",
@@ -218,18 +218,18 @@ class WordingTests(SynchronousTestCase):
             ("/v2/", "/v2/"),
         )
         self.check(
-            wording({}, "* = acme_*"), ("/v2/acme_a/b/tags/list", "/v2/a/b/tags/list")
+            rewriter({}, "* = acme_*"), ("/v2/acme_a/b/tags/list", "/v2/a/b/tags/list")
         )
 
     def test_every_name(self) -> None:
         """Where the rules lead back from every word, words stay words."""
-        rules = Mapping([parse_rule("hub/* = up:*")], [], {"up": "library"})
+        rules = NameMapping([parse_rule("hub/* = up:*")], [], {"up": "library"})
         known = {
             "library/nginx": "hub/nginx",
             "up.example": "public.example",
             "public.example": "public.example",
         }
-        words = Wording(known, lambda name: rules.to_public(name, "up"))
+        words = NameRewriter(known, lambda name: rules.to_public(name, "up"))
         for text in (
             "see https://www.docker.com/increase-rate-limit",
             "media type application/vnd.oci.image.index.v1+json",
@@ -253,8 +253,8 @@ class WordingTests(SynchronousTestCase):
 
     def test_short_names(self) -> None:
         """A client reads the name that it has written, in paths, too."""
-        rules = Mapping([parse_rule("* = *")], ["up"], {"up": "library"})
-        words = Wording(
+        rules = NameMapping([parse_rule("* = *")], ["up"], {"up": "library"})
+        words = NameRewriter(
             {"library/nginx": "nginx"}, lambda name: rules.to_public(name, "up")
         )
         self.check(
@@ -267,7 +267,7 @@ class WordingTests(SynchronousTestCase):
 
     def test_many_prefixes(self) -> None:
         """However many parts of a path stand before what may be a name."""
-        words = wording({"up.example": "public.example"})
+        words = rewriter({"up.example": "public.example"})
         for before in ("v2/", "up.example/", "v2/up.example/"):
             for count in (20, 5000):
                 shown = words.text(before * count + "acme_team/app")
@@ -282,7 +282,7 @@ class WordingTests(SynchronousTestCase):
             asked.append(name)
             return f"public/{name}-x"
 
-        words = Wording({}, to_public)
+        words = NameRewriter({}, to_public)
         for text in ("a/b c/d " * 9000, "c/d"):
             shown = words.text(text)
             self.assertEqual(shown.count("public/c/d-x"), text.count("c/d"))
@@ -291,7 +291,7 @@ class WordingTests(SynchronousTestCase):
     def test_too_many_words(self) -> None:
         """A page of thousands of words is not looked through for ever."""
         asked: list[str] = []
-        words = Wording({"acme/x": "team/x"}, lambda name: asked.append(name))
+        words = NameRewriter({"acme/x": "team/x"}, lambda name: asked.append(name))
         text = " ".join(f"word/{number}" for number in range(5 * MAX_WORDS))
         self.assertEqual(words.text(text), text)
         self.assertEqual(len(asked), MAX_WORDS)
@@ -300,7 +300,7 @@ class WordingTests(SynchronousTestCase):
     def test_hosts(self) -> None:
         """The upstream's host becomes ours, alone or before a name."""
         self.check(
-            wording(
+            rewriter(
                 {
                     "registry.up.example": "public.example",
                     "up.example:5000": "public.example",
@@ -315,23 +315,23 @@ class WordingTests(SynchronousTestCase):
     def test_known(self) -> None:
         """Names of this request are told as the client wrote them."""
         self.check(
-            wording({"acme_team/app": "acme_team/app", "hub/x": "lib/x"}),
+            rewriter({"acme_team/app": "acme_team/app", "hub/x": "lib/x"}),
             ("acme_team/app, hub/x, acme_team/b", "acme_team/app, lib/x, team/b"),
         )
         self.check(
-            wording({"acme_team/app": "team/app"}),
+            rewriter({"acme_team/app": "team/app"}),
             ("/v2/acme_team/app/manifests/V1", "/v2/team/app/manifests/V1"),
             ("/v2/acme_team/apps/manifests/V1", "/v2/acme_team/apps/manifests/V1"),
         )
 
     def test_single_words(self) -> None:
         """Where names stay what they are, so do words."""
-        words = wording({}, "* = *")
+        words = rewriter({}, "* = *")
         text = "manifest unknown for library/alpine"
         self.assertEqual(words.text(text), text)
-        self.check(wording({}, "* = acme_*"), ("acme_app and app", "app and app"))
+        self.check(rewriter({}, "* = acme_*"), ("acme_app and app", "app and app"))
         # A rule that leads back from every word beginning with an x.
-        words = wording({}, "a/x* = x*")
+        words = rewriter({}, "a/x* = x*")
         self.check(words, ("xylophone x/y /v2/x/y", "xylophone x/y /v2/a/x/y"))
         self.assertEqual(
             words.value(
@@ -349,7 +349,7 @@ class WordingTests(SynchronousTestCase):
             {"name": 5},
         ]
         self.assertEqual(
-            wording().value(value),
+            rewriter().value(value),
             [
                 {"Type": "repository", "Name": "team/app", "Action": "pull", "n": 1},
                 {"name": "lib/a", "tag": "1", "more": ["team", None, True, 1.5]},
@@ -365,7 +365,7 @@ class WordingTests(SynchronousTestCase):
     )
     def test_no_upstream_name_left(self, name: str, sentence: str) -> None:
         """Whatever the name, and wherever it stands, the public one is told."""
-        words = wording({}, "* = acme--x/*")
+        words = rewriter({}, "* = acme--x/*")
         self.assertEqual(
             words.text(sentence.format(f"acme--x/{name}")), sentence.format(name)
         )
@@ -374,7 +374,7 @@ class WordingTests(SynchronousTestCase):
 class ErrorTests(SynchronousTestCase):
     def error(self, status: int, body: Any) -> Any:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return json.loads(error_body(status, raw, wording()))
+        return json.loads(error_body(status, raw, rewriter()))
 
     def test_document(self) -> None:
         """An OCI document stays one: code, message and details, names mapped."""
@@ -450,7 +450,7 @@ class ErrorTests(SynchronousTestCase):
     def test_no_numbers(self) -> None:
         """What only Python reads does not get into what is written."""
         body = b'{"errors":[{"code":"X","detail":{"a":NaN,"b":[-Infinity,Infinity]}}]}'
-        (error,) = strict(error_body(400, body, wording()))["errors"]
+        (error,) = strict(error_body(400, body, rewriter()))["errors"]
         self.assertEqual(error, {"code": "X", "detail": {"a": None, "b": [None, None]}})
 
     def test_sentences(self) -> None:
@@ -511,10 +511,10 @@ class ErrorTests(SynchronousTestCase):
                 b"[" * depth,
                 b"]" * depth,
             )
-            self.assertIn(b'"errors"', error_body(404, body, wording()), depth)
+            self.assertIn(b'"errors"', error_body(404, body, rewriter()), depth)
 
     def test_ascii(self) -> None:
         """What is written is ASCII, whatever was said."""
-        body = error_body(400, '{"message": "né\\ud800\\u0000"}'.encode(), wording())
+        body = error_body(400, '{"message": "né\\ud800\\u0000"}'.encode(), rewriter())
         self.assertTrue(body.isascii())
         self.assertEqual(json.loads(body)["errors"][0]["message"], "né\ud800\0")

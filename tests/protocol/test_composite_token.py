@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.protocol.composite_token import (
     UNAVAILABLE_SECONDS,
-    Bundles,
-    bundled_token,
+    CompositeTokens,
+    token_for,
 )
 
 NAMES = st.text("abc-.09", min_size=1, max_size=8)
@@ -35,33 +35,35 @@ def opened(text: str) -> dict[str, Any]:
 class BundleTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.now = 1000.0
-        self.bundles = Bundles(b"key", lambda: self.now)
+        self.composite_tokens = CompositeTokens(b"key", lambda: self.now)
 
     @given(st.dictionaries(NAMES, TOKENS), st.sets(NAMES))
     def test_round_trip(self, tokens: dict[str, str], unavailable: set[str]) -> None:
         """Each upstream gets its own out of it again, and no other."""
-        bundles = Bundles(b"key", lambda: 1000.0)
-        text = bundles.write(tokens, dict.fromkeys(unavailable, (503, 7.0)))
+        composite_tokens = CompositeTokens(b"key", lambda: 1000.0)
+        text = composite_tokens.write(tokens, dict.fromkeys(unavailable, (503, 7.0)))
         self.assertRegex(text, r"\A[A-Za-z0-9._-]+\Z")
         for name in {*tokens, *unavailable, "another"}:
-            self.assertEqual(bundled_token(text, name), tokens.get(name))
-            why = bundles.unavailable(text, name)
+            self.assertEqual(token_for(text, name), tokens.get(name))
+            why = composite_tokens.unavailable(text, name)
             self.assertEqual(why, (503, 7.0) if name in unavailable else None)
 
     def test_names_stay_here(self) -> None:
         """Clients do not read what the sections are called."""
         document = repr(
-            opened(self.bundles.write({"aliyun": "t"}, {"dockerhub": (503, 1.0)}))
+            opened(
+                self.composite_tokens.write({"aliyun": "t"}, {"dockerhub": (503, 1.0)})
+            )
         )
         self.assertNotIn("aliyun", document)
         self.assertNotIn("dockerhub", document)
 
     def test_seal(self) -> None:
         """Who was not there is our own word: nobody else's, and not for long."""
-        text = self.bundles.write({}, {"one": (429, 5.0)})
-        self.assertEqual(self.bundles.unavailable(text, "one"), (429, 5.0))
+        text = self.composite_tokens.write({}, {"one": (429, 5.0)})
+        self.assertEqual(self.composite_tokens.unavailable(text, "one"), (429, 5.0))
         seal, until, missing = opened(text)["u"]
-        other = opened(self.bundles.write({}, {"two": (429, 5.0)}))["u"][2]
+        other = opened(self.composite_tokens.write({}, {"two": (429, 5.0)}))["u"][2]
         forgeries: tuple[Any, ...] = (
             ["", until, missing],
             [seal, until + 1, missing],
@@ -78,17 +80,19 @@ class BundleTests(SynchronousTestCase):
         for forged in forgeries:
             forgery = bundled({"t": {}, "u": forged})
             for name in ("one", "two"):
-                self.assertIsNone(self.bundles.unavailable(forgery, name), forged)
-        elsewhere = Bundles(b"another key", lambda: self.now)
+                self.assertIsNone(
+                    self.composite_tokens.unavailable(forgery, name), forged
+                )
+        elsewhere = CompositeTokens(b"another key", lambda: self.now)
         self.assertIsNone(elsewhere.unavailable(text, "one"))
         self.now += 6
-        self.assertEqual(self.bundles.unavailable(text, "one"), (429, 0.0))
+        self.assertEqual(self.composite_tokens.unavailable(text, "one"), (429, 0.0))
         self.now += UNAVAILABLE_SECONDS
-        self.assertIsNone(self.bundles.unavailable(text, "one"))
+        self.assertIsNone(self.composite_tokens.unavailable(text, "one"))
 
     def test_none(self) -> None:
         """What is no bundle holds nothing, whatever it is."""
-        good = self.bundles.write({"a": "t"})
+        good = self.composite_tokens.write({"a": "t"})
         key = next(iter(opened(good)["t"]))
         for text in (
             "",
@@ -107,6 +111,6 @@ class BundleTests(SynchronousTestCase):
             bundled({"t": {key: "ä"}}),
             "rb1." + base64.urlsafe_b64encode(b"[" * 100_000).decode(),
         ):
-            self.assertIsNone(bundled_token(text, "a"), text[:80])
-            self.assertIsNone(self.bundles.unavailable(text, "a"), text[:80])
-        self.assertEqual(bundled_token(bundled({"t": {key: "t"}}), "a"), "t")
+            self.assertIsNone(token_for(text, "a"), text[:80])
+            self.assertIsNone(self.composite_tokens.unavailable(text, "a"), text[:80])
+        self.assertEqual(token_for(bundled({"t": {key: "t"}}), "a"), "t")

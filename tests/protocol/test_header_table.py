@@ -12,17 +12,23 @@ from regbroker.protocol.header_table import (
     OPEN,
     REPLIES,
     REQUESTS,
+    Direction,
     Row,
-    Way,
     is_hop_by_hop,
     passes,
 )
 from tests.grammar import EXAMPLES
 
-REQUEST_WAYS = (Way.CLIENT, Way.OURS, Way.TO_STORAGE)
+REQUEST_WAYS = (Direction.CLIENT, Direction.OURS, Direction.TO_STORAGE)
 REPLY_WAYS = (
-    *(Way.REPLY, Way.FOLLOWED, Way.FROM_STORAGE, Way.BUSY, Way.NO_RANGE),
-    *(Way.LIMITS, Way.OUR_BODY),
+    *(
+        Direction.REPLY,
+        Direction.FOLLOWED,
+        Direction.FROM_STORAGE,
+        Direction.BUSY,
+        Direction.NO_RANGE,
+    ),
+    *(Direction.LIMITS, Direction.OUR_BODY),
 )
 
 
@@ -71,40 +77,40 @@ OF_ACCOUNTS = words("""
 """)
 
 
-def going(names: list[str], way: Way) -> list[str]:
+def going(names: list[str], direction: Direction) -> list[str]:
     """Those of some headers that pass on one way."""
-    return [name for name in names if passes(name.encode(), way)]
+    return [name for name in names if passes(name.encode(), direction)]
 
 
 class RequestTests(SynchronousTestCase):
     def test_of_trust(self) -> None:
         """Headers of trust go nowhere, known or unknown."""
-        for way in (Way.CLIENT, Way.OURS):
-            self.assertEqual(going(OF_TRUST, way), [])
+        for direction in (Direction.CLIENT, Direction.OURS):
+            self.assertEqual(going(OF_TRUST, direction), [])
         # A storage may be a regbroker, too.
-        self.assertEqual(going(OF_TRUST, Way.TO_STORAGE), ["Via"])
+        self.assertEqual(going(OF_TRUST, Direction.TO_STORAGE), ["Via"])
 
     def test_of_browsers(self) -> None:
         """Nor does what is about a page, or for our host."""
-        for way in REQUEST_WAYS:
-            self.assertEqual(going(OF_BROWSERS, way), [])
+        for direction in REQUEST_WAYS:
+            self.assertEqual(going(OF_BROWSERS, direction), [])
 
     def test_of_clients(self) -> None:
         """What is wanted or sent goes up, whoever speaks."""
-        for way in (Way.CLIENT, Way.OURS):
-            self.assertEqual(going(OF_CLIENTS, way), OF_CLIENTS)
+        for direction in (Direction.CLIENT, Direction.OURS):
+            self.assertEqual(going(OF_CLIENTS, direction), OF_CLIENTS)
 
     def test_of_accounts(self) -> None:
         """What may be a credential goes where the client has its account."""
-        self.assertEqual(going(OF_ACCOUNTS, Way.CLIENT), OF_ACCOUNTS)
-        for way in (Way.OURS, Way.TO_STORAGE):
-            self.assertEqual(going(OF_ACCOUNTS, way), [])
+        self.assertEqual(going(OF_ACCOUNTS, Direction.CLIENT), OF_ACCOUNTS)
+        for direction in (Direction.OURS, Direction.TO_STORAGE):
+            self.assertEqual(going(OF_ACCOUNTS, direction), [])
 
     def test_said_anew(self) -> None:
         """What is said anew never passes beside it."""
         names = ["Host", "Content-Length", "Expect", "Authorization"]
-        for way in REQUEST_WAYS:
-            self.assertEqual(going(names, way), [])
+        for direction in REQUEST_WAYS:
+            self.assertEqual(going(names, direction), [])
 
     def test_to_storage(self) -> None:
         """Another server learns what is wanted, and not who wants it."""
@@ -114,20 +120,22 @@ class RequestTests(SynchronousTestCase):
             "User-Agent",
         ]
         others = [name for name in OF_CLIENTS if name.title() not in told]
-        self.assertEqual(going([*told, *others, "If_Match"], Way.TO_STORAGE), told)
+        self.assertEqual(
+            going([*told, *others, "If_Match"], Direction.TO_STORAGE), told
+        )
 
     def test_underscores(self) -> None:
         """A name that CGI takes for another one goes nowhere."""
         for name in OF_CLIENTS:
             written = name.replace("-", "_", 1)
             if written != name:
-                self.assertEqual(going([written], Way.CLIENT), [])
+                self.assertEqual(going([written], Direction.CLIENT), [])
 
     def test_of_lists_and_uploads(self) -> None:
         """Lists come whole and unpacked; an upload's type is ours."""
         names = ["Accept", "Accept-Encoding", "If-Range", "Range", "Content-Type"]
-        self.assertEqual(going(names, Way.LIST), ["Accept", "Content-Type"])
-        self.assertEqual(going(names, Way.UPLOAD), names[:-1])
+        self.assertEqual(going(names, Direction.LIST), ["Accept", "Content-Type"])
+        self.assertEqual(going(names, Direction.UPLOAD), names[:-1])
 
 
 class ReplyTests(SynchronousTestCase):
@@ -152,7 +160,7 @@ class ReplyTests(SynchronousTestCase):
         """What an upstream says reaches the client, known or unknown."""
         names = ["X-Github-Request-Id", "Docker-Upload-UUID", "Range", "Vary", "X-Any"]
         names += self.CONTENT
-        self.assertEqual(going(names, Way.REPLY), names)
+        self.assertEqual(going(names, Direction.REPLY), names)
 
     def test_not_to_client(self) -> None:
         """But not what is for another host, for a proxy, or said anew."""
@@ -164,25 +172,25 @@ class ReplyTests(SynchronousTestCase):
             X-Accel-Redirect X-Accel-Buffering X-Sendfile X-LIGHTTPD-send-file
             Proxy-Authenticate Proxy-Authentication-Info
         """
-        self.assertEqual(going(names.split(), Way.REPLY), [])
+        self.assertEqual(going(names.split(), Direction.REPLY), [])
 
     def test_storage(self) -> None:
         """A storage is believed about its bytes only."""
         names = [*self.CONTENT, *self.OTHERS, *self.OF_THE_REGISTRY]
-        self.assertEqual(going(names, Way.FROM_STORAGE), list(self.CONTENT))
+        self.assertEqual(going(names, Direction.FROM_STORAGE), list(self.CONTENT))
         names.append("Retry-After")
-        self.assertEqual(going(names, Way.BUSY), ["Retry-After"])
-        self.assertEqual(going(names, Way.NO_RANGE), ["Content-Range"])
+        self.assertEqual(going(names, Direction.BUSY), ["Retry-After"])
+        self.assertEqual(going(names, Direction.NO_RANGE), ["Content-Range"])
 
     def test_followed(self) -> None:
         """What a registry says with its redirect is about the content."""
         names = [*self.OF_THE_REGISTRY, *self.CONTENT, *self.OTHERS]
-        self.assertEqual(going(names, Way.FOLLOWED), list(self.OF_THE_REGISTRY))
+        self.assertEqual(going(names, Direction.FOLLOWED), list(self.OF_THE_REGISTRY))
 
     def test_limits(self) -> None:
         """Of a token service clients hear how often they may ask."""
         names = [*self.LIMITS, "Retry-After", *self.CONTENT, *self.OTHERS]
-        self.assertEqual(going(names, Way.LIMITS), [*self.LIMITS, "Retry-After"])
+        self.assertEqual(going(names, Direction.LIMITS), [*self.LIMITS, "Retry-After"])
 
     def test_our_body(self) -> None:
         """What is about the upstream's body is not said of ours."""
@@ -190,8 +198,10 @@ class ReplyTests(SynchronousTestCase):
             Content-Type Content-Length Content-Encoding Content-MD5 Content-Digest
             Repr-Digest Digest ETag Accept-Ranges
         """
-        self.assertEqual(going(about.split(), Way.OUR_BODY), [])
-        self.assertEqual(going(["Warning", "X-Other"], Way.OUR_BODY)[0], "Warning")
+        self.assertEqual(going(about.split(), Direction.OUR_BODY), [])
+        self.assertEqual(
+            going(["Warning", "X-Other"], Direction.OUR_BODY)[0], "Warning"
+        )
 
 
 class TableTests(SynchronousTestCase):
@@ -212,20 +222,23 @@ class TableTests(SynchronousTestCase):
         for row in HOP_BY_HOP:
             for name in (row.name.encode(), row.name.upper().encode()):
                 self.assertTrue(is_hop_by_hop(name))
-                for way in (*REQUEST_WAYS, *REPLY_WAYS):
-                    self.assertFalse(passes(name, way), name)
+                for direction in (*REQUEST_WAYS, *REPLY_WAYS):
+                    self.assertFalse(passes(name, direction), name)
         self.assertFalse(is_hop_by_hop(b"Connections"))
 
     def test_long_names(self) -> None:
         """Names that are not remembered are decided in the same way."""
         rest = b"x" * MAX_REMEMBERED_NAME
-        self.assertTrue(passes(b"OCI-" + rest, Way.CLIENT))
-        self.assertFalse(passes(b"X-" + rest, Way.CLIENT))
+        self.assertTrue(passes(b"OCI-" + rest, Direction.CLIENT))
+        self.assertFalse(passes(b"X-" + rest, Direction.CLIENT))
 
     @EXAMPLES
-    @given(st.text(alphabet="abcXYZ019!#$-_.", min_size=1), st.sampled_from(list(Way)))
-    def test_anything(self, name: str, way: Way) -> None:
+    @given(
+        st.text(alphabet="abcXYZ019!#$-_.", min_size=1),
+        st.sampled_from(list(Direction)),
+    )
+    def test_anything(self, name: str, direction: Direction) -> None:
         """A name without a row goes where what is unknown goes."""
         rows: tuple[Row, ...] = (*HOP_BY_HOP, *REQUESTS, *REPLIES)
         if not any(name.lower().startswith(r.name.lower().rstrip("*")) for r in rows):
-            self.assertEqual(passes(name.encode(), way), bool(way & OPEN))
+            self.assertEqual(passes(name.encode(), direction), bool(direction & OPEN))

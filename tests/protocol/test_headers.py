@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from regbroker.protocol.header_table import Way
+from regbroker.protocol.header_table import Direction
 from regbroker.protocol.headers import (
     PSEUDONYM,
-    ClientWay,
+    Forwarded,
     Header,
     came_from_here,
-    client_way,
     connection_options,
     end_to_end,
+    parse_forwarded,
     raw_headers,
     request_headers,
     via,
@@ -89,8 +89,8 @@ class CrossingTests(SynchronousTestCase):
             (b"OCI-Empty", b""),
         ]
         self.assertEqual(list(end_to_end(kept, NOBODY)), kept)
-        for way in (Way.CLIENT, Way.OURS):
-            self.assertEqual(list(request_headers(kept, NOBODY, way)), kept)
+        for forwarded in (Direction.CLIENT, Direction.OURS):
+            self.assertEqual(list(request_headers(kept, NOBODY, forwarded)), kept)
 
     def test_said_anew(self) -> None:
         """A request's host, length, expectation and credentials are said anew."""
@@ -143,7 +143,7 @@ class ViaTests(SynchronousTestCase):
 class ClientWayTests(SynchronousTestCase):
     TRUSTED = tuple(map(ip_network, ("10.0.0.0/8", "2001:db8:1::/48", "127.0.0.1")))
 
-    def way(
+    def forwarded(
         self,
         peer: str,
         secure: bool = False,
@@ -151,57 +151,64 @@ class ClientWayTests(SynchronousTestCase):
         chain: str = "",
         proto: str = "",
         host: str = "",
-    ) -> ClientWay:
+    ) -> Forwarded:
         claims = {
             "x-forwarded-for": chain,
             "x-forwarded-proto": proto,
             "x-forwarded-host": host,
         }
         given_claims = {name: value for name, value in claims.items() if value}
-        return client_way(peer, secure, "here:8443", given_claims, self.TRUSTED)
+        return parse_forwarded(peer, secure, "here:8443", given_claims, self.TRUSTED)
 
     def test_plain(self) -> None:
         """Without claims the connection says it all."""
         for secure, scheme in ((False, "http"), (True, "https")):
             self.assertEqual(
-                self.way("192.0.2.1", secure),
-                ClientWay("192.0.2.1", "192.0.2.1", scheme, "here:8443"),
+                self.forwarded("192.0.2.1", secure),
+                Forwarded("192.0.2.1", "192.0.2.1", scheme, "here:8443"),
             )
         self.assertEqual(
-            self.way("10.0.0.1"), ClientWay("10.0.0.1", "10.0.0.1", "http", "here:8443")
+            self.forwarded("10.0.0.1"),
+            Forwarded("10.0.0.1", "10.0.0.1", "http", "here:8443"),
         )
 
     def test_untrusted(self) -> None:
         """Claims of anybody else are as if they were not there."""
         for peer in ("192.0.2.1", "2001:db8:2::1", "::ffff:192.0.2.1", "::1", "-", ""):
-            way = self.way(
+            forwarded = self.forwarded(
                 peer, proto="https", host="evil", chain="10.0.0.9, 127.0.0.1"
             )
-            self.assertEqual(way, ClientWay(peer, peer, "http", "here:8443"))
+            self.assertEqual(forwarded, Forwarded(peer, peer, "http", "here:8443"))
 
     def test_nobody_trusted(self) -> None:
         """Nobody is trusted who is not named, not even the loopback."""
-        way = client_way("127.0.0.1", False, "here", {"x-forwarded-for": "1.2.3.4"}, ())
-        self.assertEqual(way.address, "127.0.0.1")
+        forwarded = parse_forwarded(
+            "127.0.0.1", False, "here", {"x-forwarded-for": "1.2.3.4"}, ()
+        )
+        self.assertEqual(forwarded.address, "127.0.0.1")
 
     def test_trusted(self) -> None:
         """A trusted proxy tells who the client is, and what it asked for."""
         for peer in ("10.1.2.3", "::ffff:10.1.2.3", "2001:db8:1::5", "127.0.0.1"):
-            way = self.way(
+            forwarded = self.forwarded(
                 peer, proto="HTTPS", host="registry.example.com", chain="192.0.2.1"
             )
             self.assertEqual(
-                way,
-                ClientWay(
+                forwarded,
+                Forwarded(
                     "192.0.2.1", f"192.0.2.1, {peer}", "https", "registry.example.com"
                 ),
             )
 
     def test_tls_ended_before(self) -> None:
         """A trusted proxy may also say that there was no TLS."""
-        self.assertEqual(self.way("10.0.0.1", secure=True, proto="http").scheme, "http")
+        self.assertEqual(
+            self.forwarded("10.0.0.1", secure=True, proto="http").scheme, "http"
+        )
         for nonsense in ("", "ftp", "https, http", "javascript:"):
-            self.assertEqual(self.way("10.0.0.1", True, proto=nonsense).scheme, "https")
+            self.assertEqual(
+                self.forwarded("10.0.0.1", True, proto=nonsense).scheme, "https"
+            )
 
     def test_first_hop(self) -> None:
         """Of several hops' words, that of the one nearest to the client counts."""
@@ -212,9 +219,13 @@ class ClientWayTests(SynchronousTestCase):
             (", https", "https"),
         ):
             secure = proto.startswith(",")
-            way = self.way("10.0.0.1", secure, proto=proto, host="a.test:5000, b.test")
-            self.assertEqual((way.scheme, way.host), (scheme, "a.test:5000"), proto)
-        self.assertEqual(self.way("10.0.0.1", host=" , b.test").host, "here:8443")
+            forwarded = self.forwarded(
+                "10.0.0.1", secure, proto=proto, host="a.test:5000, b.test"
+            )
+            self.assertEqual(
+                (forwarded.scheme, forwarded.host), (scheme, "a.test:5000"), proto
+            )
+        self.assertEqual(self.forwarded("10.0.0.1", host=" , b.test").host, "here:8443")
 
     def test_chain(self) -> None:
         """The client is the last of the chain that is no trusted proxy."""
@@ -234,9 +245,9 @@ class ClientWayTests(SynchronousTestCase):
             ("10.0.0.2, 10.0.0.3", "10.0.0.2", "10.0.0.2, 10.0.0.3"),
             (" , ,192.0.2.1,, ", "192.0.2.1", "192.0.2.1"),
         ):
-            way = self.way("10.0.0.1", chain=chain)
-            self.assertEqual(way.address, client, chain)
-            self.assertEqual(way.forwarded_for, f"{believed}, 10.0.0.1", chain)
+            forwarded = self.forwarded("10.0.0.1", chain=chain)
+            self.assertEqual(forwarded.address, client, chain)
+            self.assertEqual(forwarded.forwarded_for, f"{believed}, 10.0.0.1", chain)
 
     def test_made_up(self) -> None:
         """What is no address is made up, and so is all before it."""
@@ -254,14 +265,18 @@ class ClientWayTests(SynchronousTestCase):
             'fe80::1%a b"',
             "\xe9",
         ):
-            way = self.way("10.0.0.1", chain=f"192.0.2.1, {entry}, 10.0.0.2")
+            forwarded = self.forwarded(
+                "10.0.0.1", chain=f"192.0.2.1, {entry}, 10.0.0.2"
+            )
             self.assertEqual(
-                (way.address, way.forwarded_for),
+                (forwarded.address, forwarded.forwarded_for),
                 ("10.0.0.2", "10.0.0.2, 10.0.0.1"),
                 entry,
             )
-            way = self.way("10.0.0.1", chain=entry)
-            self.assertEqual((way.address, way.forwarded_for), ("10.0.0.1", "10.0.0.1"))
+            forwarded = self.forwarded("10.0.0.1", chain=entry)
+            self.assertEqual(
+                (forwarded.address, forwarded.forwarded_for), ("10.0.0.1", "10.0.0.1")
+            )
 
     def test_ipv6(self) -> None:
         """IPv6 clients, in brackets or not, and IPv4 ones written as IPv6."""
@@ -271,25 +286,29 @@ class ClientWayTests(SynchronousTestCase):
             ("2001:0DB8:2:0:0:0:0:1", "2001:db8:2::1"),
             ("::ffff:192.0.2.1", "192.0.2.1"),
         ):
-            way = self.way("10.0.0.1", chain=entry)
-            self.assertEqual(way.address, client)
-            self.assertEqual(way.forwarded_for, f"{client}, 10.0.0.1")
+            forwarded = self.forwarded("10.0.0.1", chain=entry)
+            self.assertEqual(forwarded.address, client)
+            self.assertEqual(forwarded.forwarded_for, f"{client}, 10.0.0.1")
         # A trusted proxy in the middle, written as IPv6.
-        way = self.way("10.0.0.1", chain="192.0.2.1, ::ffff:10.0.0.2, [2001:db8:1::9]")
-        self.assertEqual(way.address, "192.0.2.1")
+        forwarded = self.forwarded(
+            "10.0.0.1", chain="192.0.2.1, ::ffff:10.0.0.2, [2001:db8:1::9]"
+        )
+        self.assertEqual(forwarded.address, "192.0.2.1")
 
     def test_link_local_peer(self) -> None:
         """A peer with a zone is compared without it."""
         trusted = (ip_network("fe80::/10"),)
         claims = {"x-forwarded-for": "192.0.2.1"}
-        way = client_way("fe80::1%eth0", False, "here", claims, trusted)
-        self.assertEqual(way.address, "192.0.2.1")
+        forwarded = parse_forwarded("fe80::1%eth0", False, "here", claims, trusted)
+        self.assertEqual(forwarded.address, "192.0.2.1")
 
     def test_told_upstream(self) -> None:
         """The upstream gets the whole way, each header once."""
-        way = self.way("10.0.0.1", proto="https", host="a.example", chain="192.0.2.1")
+        forwarded = self.forwarded(
+            "10.0.0.1", proto="https", host="a.example", chain="192.0.2.1"
+        )
         self.assertEqual(
-            way.headers(),
+            forwarded.headers(),
             (
                 (b"X-Forwarded-For", b"192.0.2.1, 10.0.0.1"),
                 (b"X-Forwarded-Proto", b"https"),
@@ -300,24 +319,24 @@ class ClientWayTests(SynchronousTestCase):
 
     def test_realm(self) -> None:
         """The token service is where the client came; the path tells its source."""
-        way = self.way("10.0.0.1", True, host="a.example:8443")
-        self.assertEqual(way.realm("/auth"), "https://a.example:8443/auth")
+        forwarded = self.forwarded("10.0.0.1", True, host="a.example:8443")
+        self.assertEqual(forwarded.realm("/auth"), "https://a.example:8443/auth")
         for source, path in (
             ("docker.io", "/auth/docker.io"),
             ("localhost:5000", "/auth/localhost:5000"),
         ):
-            named = replace(way, source=source)
+            named = replace(forwarded, source=source)
             self.assertEqual(named.realm("/auth"), f"https://a.example:8443{path}")
-            self.assertEqual(named.headers(), way.headers())
+            self.assertEqual(named.headers(), forwarded.headers())
 
     @EXAMPLES
     @given(st.lists(st.one_of(st.ip_addresses().map(str), hostile), max_size=5))
     def test_any_chain(self, chain: list[str]) -> None:
         """Whatever is claimed, only addresses are told, the peer's last."""
-        way = self.way("10.0.0.1", chain=",".join(chain))
-        told = way.forwarded_for.split(", ")
+        forwarded = self.forwarded("10.0.0.1", chain=",".join(chain))
+        told = forwarded.forwarded_for.split(", ")
         self.assertEqual(told[-1], "10.0.0.1")
-        self.assertEqual(told[0], way.address)
+        self.assertEqual(told[0], forwarded.address)
         for address in told:
             self.assertRegex(address, r"\A[0-9a-f:.]+\Z")
         for proxy in map(ip_address, told[1:]):
@@ -332,5 +351,7 @@ class PortTests(SynchronousTestCase):
             ("[2001:db8::7]:4321", "2001:db8::7"),
         ):
             claims = {"x-forwarded-for": written}
-            way = client_way("10.0.0.1", True, "a", claims, [ip_network("10.0.0.0/8")])
-            self.assertEqual(way.address, address)
+            forwarded = parse_forwarded(
+                "10.0.0.1", True, "a", claims, [ip_network("10.0.0.0/8")]
+            )
+            self.assertEqual(forwarded.address, address)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import RedirectRefused, UpstreamMalformed
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.locations import (
     LINK,
@@ -20,7 +20,9 @@ from regbroker.protocol.locations import (
 from regbroker.protocol.origins import Origin, parse_origin
 from tests.grammar import EXAMPLES, hostile, names
 
-RULES = Mapping([parse_rule("team = acme_team"), parse_rule("lib/* = hub/*")], ["up"])
+RULES = NameMapping(
+    [parse_rule("team = acme_team"), parse_rule("lib/* = hub/*")], ["up"]
+)
 
 
 def to_public(name: str) -> str | None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import NameUnknown
-from regbroker.protocol.mirrors import named_source, path_with_source, with_source
+from regbroker.protocol.mirrors import mirrored_registry, path_with_ns, with_ns
 from regbroker.protocol.queries import split_target, values, without
 from tests.grammar import EXAMPLES, hostile
 
@@ -28,7 +28,7 @@ class NamedSourceTests(SynchronousTestCase):
             ("ns=docker.io&ns=docker.io", "docker.io"),
             ("ns=docker.io&x&ns=DOCKER.io", "docker.io"),
         ):
-            self.assertEqual(named_source(query, KNOWN, OWN), source)
+            self.assertEqual(mirrored_registry(query, KNOWN, OWN), source)
 
     def test_own(self) -> None:
         """What the registry is called itself is that registry."""
@@ -36,19 +36,21 @@ class NamedSourceTests(SynchronousTestCase):
             ("ns=mirror.example", "mirror.example"),
             ("ns=MIRROR.example:8443", "mirror.example:8443"),
         ):
-            self.assertEqual(named_source(query, KNOWN, OWN), source)
-            self.assertRaises(NameUnknown, named_source, query, KNOWN, ())
+            self.assertEqual(mirrored_registry(query, KNOWN, OWN), source)
+            self.assertRaises(NameUnknown, mirrored_registry, query, KNOWN, ())
 
     def test_none(self) -> None:
         """A query that names no source."""
         for query in ("", "a=1", "NS=docker.io", "nsx=docker.io", "a=ns=x"):
-            self.assertIsNone(named_source(query, KNOWN, OWN))
+            self.assertIsNone(mirrored_registry(query, KNOWN, OWN))
 
     def test_no_table(self) -> None:
         """Where there is no table, only the registry itself is known."""
         for query in ("ns=docker.io", "ns=", "ns=a&ns=b"):
-            self.assertRaises(NameUnknown, named_source, query, (), OWN)
-        self.assertEqual(named_source("ns=mirror.example", (), OWN), "mirror.example")
+            self.assertRaises(NameUnknown, mirrored_registry, query, (), OWN)
+        self.assertEqual(
+            mirrored_registry("ns=mirror.example", (), OWN), "mirror.example"
+        )
 
     def test_unknown(self) -> None:
         """Whatever else: it is told what is known, and not what it has said."""
@@ -69,7 +71,7 @@ class NamedSourceTests(SynchronousTestCase):
             "ns=*",
             "ns=mirror.example:1",
         ):
-            error = self.assertRaises(NameUnknown, named_source, query, KNOWN, OWN)
+            error = self.assertRaises(NameUnknown, mirrored_registry, query, KNOWN, OWN)
             self.assertEqual((error.status, error.code), (404, "NAME_UNKNOWN"))
             self.assertIn("docker.io, localhost:5000", error.message)
             self.assertNotIn(b"quay", error.body())
@@ -79,7 +81,7 @@ class NamedSourceTests(SynchronousTestCase):
     def test_anything(self, text: str) -> None:
         """What is named is in the table, one of our own names, or refused."""
         try:
-            source = named_source(f"ns={text}", KNOWN, OWN)
+            source = mirrored_registry(f"ns={text}", KNOWN, OWN)
         except NameUnknown:
             return
         self.assertIn(source, {*KNOWN, *(name.lower() for name in OWN)})
@@ -93,23 +95,23 @@ class WithSourceTests(SynchronousTestCase):
             ("/v2/x?_state=a%2f=&&", "/v2/x?_state=a%2f=&&&ns=docker.io"),
             ("/v2/x?", "/v2/x?ns=docker.io"),
         ):
-            self.assertEqual(with_source(target, "docker.io"), expected)
-            self.assertEqual(with_source(target, ""), target)
+            self.assertEqual(with_ns(target, "docker.io"), expected)
+            self.assertEqual(with_ns(target, ""), target)
 
     def test_there_and_back(self) -> None:
         """What is said is read the same, and taken out again it leaves no trace."""
         for source in KNOWN:
             for query in ("_state=a%2f+=&x", "a=", "a"):
-                _, changed = split_target(with_source(f"/v2/?{query}", source))
+                _, changed = split_target(with_ns(f"/v2/?{query}", source))
                 self.assertEqual(values(changed, "ns"), [source])
-                self.assertEqual(named_source(changed, KNOWN, ()), source)
+                self.assertEqual(mirrored_registry(changed, KNOWN, ()), source)
                 self.assertEqual(without(changed, "ns"), query)
 
     @EXAMPLES
     @given(hostile, st.sampled_from(KNOWN))
     def test_anything(self, target: str, source: str) -> None:
         """Nothing that was there is changed."""
-        changed = with_source(target, source)
+        changed = with_ns(target, source)
         self.assertTrue(changed.startswith(target.removesuffix("?")))
 
 
@@ -122,4 +124,4 @@ class PathTests(SynchronousTestCase):
             ("localhost:5000", "/auth/localhost:5000"),
             ("[::1]", "/auth/%5B::1%5D"),
         ):
-            self.assertEqual(path_with_source("/auth", source), path)
+            self.assertEqual(path_with_ns("/auth", source), path)

@@ -3,14 +3,14 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import RedirectRefused
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.locations import OwnAddress
 from regbroker.protocol.names import Endpoint
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.own_redirects import check_leads_on, is_followed, is_prefix
 
-RULES = Mapping([parse_rule("team = acme_team")], ["up"])
+RULES = NameMapping([parse_rule("team = acme_team")], ["up"])
 DIGEST = "sha256:" + "0a" * 32
 HERE = f"/v2/acme_team/app/blobs/{DIGEST}?a=b&c"
 

@@ -16,7 +16,7 @@ from regbroker.protocol.scopes import MAX_SCOPES, format_scopes, parse_scopes
 from regbroker.protocol.token_exchange import (
     MAX_REPLY_BYTES,
     MIN_LIFE_SECONDS,
-    Grant,
+    IssuedToken,
     TokenRequest,
     basic_authorization,
     format_reply,
@@ -222,7 +222,7 @@ class SecretTests(SynchronousTestCase):
     def test_not_shown(self) -> None:
         """What is secret does not show when a request or a grant is printed."""
         request = TokenRequest("POST", username="a", password="S1", refresh_token="S2")
-        grant = Grant("S3", NOW, refresh_token="S4")
+        grant = IssuedToken("S3", NOW, refresh_token="S4")
         for secret in ("S1", "S2", "S3", "S4"):
             self.assertNotIn(secret, repr(request) + repr(grant))
 
@@ -309,7 +309,7 @@ class AskTests(SynchronousTestCase):
 
 
 class ReplyTests(SynchronousTestCase):
-    def parsed(self, **document: Any) -> Grant:
+    def parsed(self, **document: Any) -> IssuedToken:
         return parse_reply(json.dumps({"token": "t", **document}).encode(), NOW)
 
     def test_token(self) -> None:
@@ -413,13 +413,17 @@ class ReplyTests(SynchronousTestCase):
 
 
 class FormatTests(SynchronousTestCase):
-    def formatted(self, grant: Grant, method: str = "GET", now: float = NOW) -> Any:
+    def formatted(
+        self, grant: IssuedToken, method: str = "GET", now: float = NOW
+    ) -> Any:
         return json.loads(format_reply(grant, "repository:team/app:pull", method, now))
 
     def test_whole(self) -> None:
         """The token under both names, its life from now, the public scope."""
         self.assertEqual(
-            self.formatted(Grant("t", NOW + 300, "repository:acme_team/app:pull", "r")),
+            self.formatted(
+                IssuedToken("t", NOW + 300, "repository:acme_team/app:pull", "r")
+            ),
             {
                 "token": "t",
                 "access_token": "t",
@@ -429,14 +433,16 @@ class FormatTests(SynchronousTestCase):
                 "refresh_token": "r",
             },
         )
-        document = json.loads(format_reply(Grant("t", NOW + 300), None, "GET", NOW))
+        document = json.loads(
+            format_reply(IssuedToken("t", NOW + 300), None, "GET", NOW)
+        )
         self.assertEqual(
             set(document), {"token", "access_token", "expires_in", "issued_at"}
         )
 
     def test_cached(self) -> None:
         """A token handed out later has less time; no client believes it longer."""
-        grant = Grant("t", NOW + 300.7)
+        grant = IssuedToken("t", NOW + 300.7)
         for later in (0, 0.3, 100, 239.9, 240.5):
             now = NOW + later
             document = self.formatted(grant, now=now)
@@ -452,11 +458,13 @@ class FormatTests(SynchronousTestCase):
     def test_never_below_a_minute(self) -> None:
         """Clients take a minute for the least, so less is never said."""
         for left in (60, 59.999, 30, 0, -10):
-            self.assertEqual(self.formatted(Grant("t", NOW + left))["expires_in"], 60)
+            self.assertEqual(
+                self.formatted(IssuedToken("t", NOW + left))["expires_in"], 60
+            )
 
     def test_size(self) -> None:
         """A large token stands once only, under the name that the method reads."""
-        grant = Grant("t" * (MAX_REPLY_BYTES // 2), NOW + 300)
+        grant = IssuedToken("t" * (MAX_REPLY_BYTES // 2), NOW + 300)
         for method, name, other in (
             ("GET", "token", "access_token"),
             ("POST", "access_token", "token"),
@@ -469,7 +477,7 @@ class FormatTests(SynchronousTestCase):
         self.assertRaises(
             UpstreamMalformed,
             format_reply,
-            Grant("t" * MAX_REPLY_BYTES, NOW + 300),
+            IssuedToken("t" * MAX_REPLY_BYTES, NOW + 300),
             None,
             "GET",
             NOW,

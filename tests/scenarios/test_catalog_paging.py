@@ -36,7 +36,7 @@ NAMES = st.sampled_from([f"{a}/{b}" for a in ("acme", "other") for b in "abcdefg
 LISTINGS = st.builds(
     Listing,
     names=st.lists(NAMES, max_size=16),
-    way=st.sampled_from(["last", "token", "own-last", "offset"]),
+    forwarded=st.sampled_from(["last", "token", "own-last", "offset"]),
     size=st.integers(1, 5),
     sizes=st.lists(st.integers(0, 3), max_size=6),
 )
@@ -116,7 +116,7 @@ class PropertyTests(PagesTestCase):
         self.setUp()
         with capturedLogs():
             found = self.walk(listing, wanted, by_name=True)
-        names = sorted(listing.names) if listing.way == "last" else listing.names
+        names = sorted(listing.names) if listing.forwarded == "last" else listing.names
         public = [n for n in map(to_public, names) if n is not None]
         self.assertEqual(found, list(dict.fromkeys(public)))
 
@@ -125,8 +125,8 @@ class WalksTests(PagesTestCase):
     def test_remembered(self) -> None:
         """A list in pages of one is read once in a minute."""
         names = [f"acme/{n:03}" for n in range(50)]
-        for way in ("token", "own-last"):
-            listing = Listing(names, way, size=10)
+        for forwarded in ("token", "own-last"):
+            listing = Listing(names, forwarded, size=10)
             self.setUp()
             self.assertEqual(len(self.walk(listing, 1, by_name=False)), 50)
             self.assertEqual(len(listing.asked), 5)
@@ -139,13 +139,13 @@ class WalksTests(PagesTestCase):
     def test_bare_last(self) -> None:
         """A client that makes its own `last` of the last name finds its place."""
         names = [f"acme/{n:03}" for n in range(30)]
-        for way in ("last", "token", "own-last", "offset"):
-            listing = Listing(names, way, size=7)
+        for forwarded in ("last", "token", "own-last", "offset"):
+            listing = Listing(names, forwarded, size=7)
             self.setUp()
             pages = self.pages(listing)
             reading = pages.read(3, Place(after="acme/019"))
             page = self.successResultOf(Deferred.fromCoroutine(reading))
-            self.assertEqual(page.names, ["020", "021", "022"], way)
+            self.assertEqual(page.names, ["020", "021", "022"], forwarded)
 
     def test_fewer_at_once(self) -> None:
         """An upstream that refuses so many is asked for less, or for no number."""
@@ -264,8 +264,8 @@ class SealedTests(ProxyTestCase):
     async def test_on_another_machine(self) -> None:
         """One with the same key goes on where the first has ended."""
         names = [f"acme/{n:03}" for n in range(130)]
-        for way in ("token", "own-last", "last"):
-            await self.serve_list(Listing(names, way, size=50))
+        for forwarded in ("token", "own-last", "last"):
+            await self.serve_list(Listing(names, forwarded, size=50))
             pages: list[list[str]] = []
             query = "?n=60"
             while query:
@@ -273,7 +273,7 @@ class SealedTests(ProxyTestCase):
                 self.client = await self.connect()
                 found, query = await self.next_page(query)
                 pages.append(found)
-            self.assertEqual([len(page) for page in pages], [60, 60, 10], way)
+            self.assertEqual([len(page) for page in pages], [60, 60, 10], forwarded)
             found = [name for page in pages for name in page]
             self.assertEqual(found, [n.removeprefix("acme/") for n in names])
 

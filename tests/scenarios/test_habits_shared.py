@@ -69,7 +69,7 @@ class KindsTestCase(HabitTestCase):
     """
     Registries of four kinds, by their hosts, before one upstream.
 
-    `own` has accounts of ours, `lent` and `more` lend our account to who brings
+    `own` has accounts of ours, `shared` and `more` lend our account to who brings
     nothing, and `two` has another upstream besides.
     """
 

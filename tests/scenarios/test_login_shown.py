@@ -22,11 +22,11 @@ from regbroker.errors import HTTPError, UpstreamTimeout
 from regbroker.protocol.challenges import parse_challenges
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.scopes import Scope, repository_scope
-from regbroker.protocol.token_exchange import Grant, TokenRequest, parse_basic
+from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, parse_basic
 from regbroker.transport.client import _ReadResponse
 from regbroker.upstream.authorization import Refusal
 from regbroker.upstream.credentials import Login
-from regbroker.upstream.discovery import Discovery, Knowledge
+from regbroker.upstream.discovery import Discovered, Discovery
 from regbroker.upstream.login_record import FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS
 from regbroker.upstream.own_account import OwnAccount
 from regbroker.upstream.token_service import TokenReply
@@ -63,11 +63,11 @@ class Upstream:
         self.refused: list[tuple[float, str]] = []
         self.granted = 0
         self.taken = 0
-        self.known: Knowledge = Discovery(Origin("https", "up.test", 443)).pinged(
+        self.known: Discovered = Discovery(Origin("https", "up.test", 443)).pinged(
             challenges
         )
 
-    async def knowledge(self) -> Knowledge:
+    async def discovered(self) -> Discovered:
         return self.known
 
     def judge(self, password: str) -> int:
@@ -98,12 +98,12 @@ class Upstream:
         request: TokenRequest,
         scopes: tuple[Scope, ...],
         max_age: float | None = None,
-    ) -> Grant:
+    ) -> IssuedToken:
         status = self.judge(request.password)
         if status != 200:
             raise TokenRefused(TokenReply(status, Headers(), b""))
         self.granted += 1
-        return Grant(f"token-{self.granted}", 1e9, received=self.now())
+        return IssuedToken(f"token-{self.granted}", 1e9, received=self.now())
 
     def drop(self, token: str) -> None:
         """Nothing is kept."""

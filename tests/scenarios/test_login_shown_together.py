@@ -23,10 +23,10 @@ from regbroker.errors import HTTPError, UpstreamTimeout
 from regbroker.protocol.challenges import parse_challenges
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.scopes import Scope, repository_scope
-from regbroker.protocol.token_exchange import Grant, TokenRequest, parse_basic
+from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, parse_basic
 from regbroker.upstream.authorization import Refusal
 from regbroker.upstream.credentials import Login
-from regbroker.upstream.discovery import Discovery, Knowledge
+from regbroker.upstream.discovery import Discovered, Discovery
 from regbroker.upstream.login_record import FIRST_PAUSE_SECONDS
 from regbroker.upstream.own_account import OwnAccount
 from regbroker.upstream.own_login import CONFIRMED_SECONDS, TURN_SECONDS
@@ -130,9 +130,9 @@ class SlowUpstream:
         self.taken_at: dict[str, float] = {}
         self.granted = 0
         discovery = Discovery(Origin("https", "up.test", 443))
-        self.known: Knowledge = discovery.pinged(challenges)
+        self.known: Discovered = discovery.pinged(challenges)
 
-    async def knowledge(self) -> Knowledge:
+    async def discovered(self) -> Discovered:
         return self.known
 
     async def judge(self, password: str) -> int:
@@ -203,12 +203,12 @@ class SlowUpstream:
         request: TokenRequest,
         scopes: tuple[Scope, ...],
         max_age: float | None = None,
-    ) -> Grant:
+    ) -> IssuedToken:
         status = await self.judge(request.password)
         if status != 200:
             raise TokenRefused(TokenReply(status, Headers(), b""))
         self.granted += 1
-        return Grant(f"token-{self.granted}", 1e9, received=self.now())
+        return IssuedToken(f"token-{self.granted}", 1e9, received=self.now())
 
     def drop(self, token: str) -> None:
         """Nothing is kept."""

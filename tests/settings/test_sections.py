@@ -87,7 +87,7 @@ class WholeTests(SynchronousTestCase):
     def test_shared(self) -> None:
         """What is lent to clients without credentials."""
         self.assertIsNone(self.open.accounts)
-        self.assertEqual(self.open.lent_actions, {"pull", "push"})
+        self.assertEqual(self.open.shared_actions, {"pull", "push"})
 
     def test_own_account(self) -> None:
         """A password file, or a helper."""

@@ -14,7 +14,6 @@ from regbroker.settings.values import (
     credential_server,
     extensions,
     helper_name,
-    lent_actions,
     path_prefixes,
     pattern,
     public_url,
@@ -22,6 +21,7 @@ from regbroker.settings.values import (
     search_url,
     seconds,
     service,
+    shared_actions,
     token_life,
     yes_or_no,
 )
@@ -42,10 +42,10 @@ class ValueTests(SynchronousTestCase):
 
     def test_lent_actions(self) -> None:
         """Pull alone, unless more is said."""
-        self.assertEqual(lent_actions("shared"), {"pull"})
-        self.assertEqual(lent_actions("shared: pull, push"), {"pull", "push"})
-        self.assertEqual(lent_actions("shared:delete"), {"delete"})
-        self.assert_refused(lent_actions, "", "yes", "shared:", "shared: *", "Shared")
+        self.assertEqual(shared_actions("shared"), {"pull"})
+        self.assertEqual(shared_actions("shared: pull, push"), {"pull", "push"})
+        self.assertEqual(shared_actions("shared:delete"), {"delete"})
+        self.assert_refused(shared_actions, "", "yes", "shared:", "shared: *", "Shared")
 
     def test_public_url(self) -> None:
         """A scheme and a host, and perhaps a port."""

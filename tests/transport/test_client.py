@@ -29,7 +29,7 @@ from regbroker.transport.client import (
     IDLE_SECONDS,
     IDLE_SECONDS_FOR_BODIES,
     MAX_IDLE_CONNECTIONS,
-    Connections,
+    ConnectionPool,
     converted_error,
 )
 from regbroker.transport.client_protocol import MAX_HEADER_BYTES, MAX_HEADER_LINE_BYTES
@@ -221,7 +221,7 @@ class FailureTests(ConnectionsTestCase):
         """A host that has no address."""
         origin = Origin("http", "nobody.invalid", 80)
         endpoint = Trust().endpoint(self.reactor, origin, 5)
-        self.connections = Connections(self.time, origin, endpoint, 5)
+        self.connections = ConnectionPool(self.time, origin, endpoint, 5)
         await self.assertFailure(self.ask(), UpstreamUnavailable)
 
     async def test_not_http(self) -> None:

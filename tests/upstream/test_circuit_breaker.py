@@ -9,8 +9,8 @@ from regbroker.upstream.circuit_breaker import (
     LAST_PAUSE_SECONDS,
     LONGEST_REST_SECONDS,
     MAX_LIMITED,
-    Rest,
-    Rests,
+    CircuitBreaker,
+    CircuitBreakers,
     parse_retry_after,
 )
 
@@ -20,7 +20,7 @@ TRIAL = 5.0
 class RestTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.now = 100.0
-        self.rest = Rest(lambda: self.now, TRIAL)
+        self.rest = CircuitBreaker(lambda: self.now, TRIAL)
 
     def fail_once(self, told: float | None = None, status: int = 503) -> float | None:
         """A request is made, and fails a moment later."""
@@ -111,55 +111,55 @@ class RestTests(RestTestCase):
 class RestsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.now = 100.0
-        self.rests = Rests(lambda: self.now, TRIAL)
+        self.circuits = CircuitBreakers(lambda: self.now, TRIAL)
 
     def fail_once(self, who: str, status: int, told: float | None = None) -> None:
         """A request of somebody fails a moment later."""
         started = self.now
         self.now += 0.25
-        self.rests.failed(who, status, told, started)
+        self.circuits.failed(who, status, told, started)
 
     def test_failure(self) -> None:
         """A failure is everybody's, and so is its end."""
         self.fail_once("alice", 503)
-        self.assertFalse(self.rests.may_ask("alice") or self.rests.may_ask(""))
-        self.assertEqual(self.rests.current("bob").status, 503)
+        self.assertFalse(self.circuits.may_ask("alice") or self.circuits.may_ask(""))
+        self.assertEqual(self.circuits.current("bob").status, 503)
         self.now += FIRST_PAUSE_SECONDS
-        self.assertTrue(self.rests.may_ask("bob"))
-        self.assertFalse(self.rests.may_ask("alice"))
-        self.assertTrue(self.rests.succeeded("bob", self.now))
-        self.assertTrue(self.rests.may_ask("alice"))
+        self.assertTrue(self.circuits.may_ask("bob"))
+        self.assertFalse(self.circuits.may_ask("alice"))
+        self.assertTrue(self.circuits.succeeded("bob", self.now))
+        self.assertTrue(self.circuits.may_ask("alice"))
 
     def test_limit(self) -> None:
         """A limit is theirs who have met it."""
         self.fail_once("alice", 429, 30.0)
-        self.assertFalse(self.rests.may_ask("alice"))
-        self.assertTrue(self.rests.may_ask("") and self.rests.may_ask("bob"))
-        self.assertEqual(self.rests.current("alice").status, 429)
-        self.assertFalse(self.rests.succeeded("bob", self.now + 1))
-        self.assertFalse(self.rests.may_ask("alice"))
+        self.assertFalse(self.circuits.may_ask("alice"))
+        self.assertTrue(self.circuits.may_ask("") and self.circuits.may_ask("bob"))
+        self.assertEqual(self.circuits.current("alice").status, 429)
+        self.assertFalse(self.circuits.succeeded("bob", self.now + 1))
+        self.assertFalse(self.circuits.may_ask("alice"))
         self.now += 30
-        self.assertTrue(self.rests.may_ask("alice"))
-        self.assertFalse(self.rests.may_ask("alice"))
-        self.assertTrue(self.rests.succeeded("alice", self.now))
-        self.assertTrue(self.rests.may_ask("alice"))
+        self.assertTrue(self.circuits.may_ask("alice"))
+        self.assertFalse(self.circuits.may_ask("alice"))
+        self.assertTrue(self.circuits.succeeded("alice", self.now))
+        self.assertTrue(self.circuits.may_ask("alice"))
 
     def test_both(self) -> None:
         """Whose limit is over waits for the others' failure still."""
         self.fail_once("alice", 429, 1.0)
         self.fail_once("bob", 503, 30.0)
         self.now += 2
-        self.assertFalse(self.rests.may_ask("alice"))
-        self.assertEqual(self.rests.current("alice").status, 503)
+        self.assertFalse(self.circuits.may_ask("alice"))
+        self.assertEqual(self.circuits.current("alice").status, 503)
         self.now += 30
-        self.assertTrue(self.rests.may_ask("alice"))
+        self.assertTrue(self.circuits.may_ask("alice"))
 
     def test_bounded(self) -> None:
         """Who met a limit long ago, with many after, is forgotten."""
         for number in range(MAX_LIMITED + 1):
             self.fail_once(f"user {number}", 429, 3600.0)
-        self.assertTrue(self.rests.may_ask("user 0"))
-        self.assertFalse(self.rests.may_ask("user 1"))
+        self.assertTrue(self.circuits.may_ask("user 0"))
+        self.assertFalse(self.circuits.may_ask("user 1"))
 
 
 class RetryAfterTests(SynchronousTestCase):

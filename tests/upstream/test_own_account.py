@@ -20,11 +20,11 @@ from regbroker.errors import (
 from regbroker.protocol.challenges import Challenge, parse_challenges
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.scopes import Scope, repository_scope
-from regbroker.protocol.token_exchange import Grant, TokenRequest
+from regbroker.protocol.token_exchange import IssuedToken, TokenRequest
 from regbroker.transport.client import _ReadResponse
 from regbroker.upstream.authorization import Authorization, Refusal
 from regbroker.upstream.credentials import Login
-from regbroker.upstream.discovery import Discovery, Knowledge
+from regbroker.upstream.discovery import Discovered, Discovery
 from regbroker.upstream.login_record import FIRST_PAUSE_SECONDS
 from regbroker.upstream.own_account import PROVED_SECONDS, OwnAccount
 from regbroker.upstream.own_login import TURN_SECONDS
@@ -66,13 +66,13 @@ class FakeUpstream:
 
     def __init__(self, challenges: tuple[Challenge, ...]) -> None:
         self.discovery = Discovery(Origin("https", "up.test", 443))
-        self.known: Knowledge = self.discovery.pinged(challenges)
+        self.known: Discovered = self.discovery.pinged(challenges)
         self.good: set[str] = {ROBOT_BASIC, NEW_BASIC}
         self.refusal = (401, b"")
         self.shown: list[str] = []
         self.waiting: list[Deferred[None]] | None = None
 
-    async def knowledge(self) -> Knowledge:
+    async def discovered(self) -> Discovered:
         return self.known
 
     def challenged(self, challenges: tuple[Challenge, ...]) -> None:
@@ -101,11 +101,13 @@ class FakeTokens:
         self.refusals = list(refusals)
         self.asked: list[tuple[TokenRequest, tuple[Scope, ...]]] = []
         self.dropped: list[str] = []
-        self.kept: dict[Any, Grant] = {}
+        self.kept: dict[Any, IssuedToken] = {}
         self.waiting: list[Deferred[None]] | None = None
         self.refuse_for: tuple[Scope, ...] = ()
 
-    def cached(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> Grant | None:
+    def cached(
+        self, request: TokenRequest, scopes: tuple[Scope, ...]
+    ) -> IssuedToken | None:
         return self.kept.get((request, scopes))
 
     async def get(
@@ -113,7 +115,7 @@ class FakeTokens:
         request: TokenRequest,
         scopes: tuple[Scope, ...],
         max_age: float | None = None,
-    ) -> Grant:
+    ) -> IssuedToken:
         self.asked.append((request, scopes))
         number = len(self.asked)
         if self.waiting is not None:
@@ -124,7 +126,7 @@ class FakeTokens:
             raise TokenRefused(reply(401))
         if self.refusals:
             raise TokenRefused(self.refusals.pop(0))
-        grant = Grant(f"token-{number}", 1e9, received=self.now())
+        grant = IssuedToken(f"token-{number}", 1e9, received=self.now())
         self.kept[request, scopes] = grant
         return grant
 

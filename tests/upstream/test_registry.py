@@ -13,7 +13,7 @@ from regbroker.protocol.headers import came_from_here
 from regbroker.protocol.origins import Origin
 from regbroker.settings.config import UpstreamConfig
 from regbroker.transport.tls import certificate_options
-from regbroker.upstream.discovery import Knowledge
+from regbroker.upstream.discovery import Discovered
 from regbroker.upstream.registry import (
     FIRST_RETRY_SECONDS,
     LAST_RETRY_SECONDS,
@@ -54,10 +54,10 @@ class UpstreamTestCase(SocketTestCase):
         made: Upstream = self.upstream
         return made
 
-    async def known(self, *values: str, **options: Any) -> Knowledge:
+    async def known(self, *values: str, **options: Any) -> Discovered:
         """What is known when the ping says this."""
         self.served.ping = challenge(*values)
-        return await self.make(**options).knowledge()
+        return await self.make(**options).discovered()
 
 
 class KnowledgeTests(UpstreamTestCase):
@@ -93,7 +93,7 @@ class KnowledgeTests(UpstreamTestCase):
     async def test_open(self) -> None:
         """An upstream that wants nothing."""
         self.served.ping = response(200)
-        self.assertEqual(await self.make().knowledge(), Knowledge(()))
+        self.assertEqual(await self.make().discovered(), Discovered(()))
 
     async def test_refused(self) -> None:
         """A realm that nobody allows is a problem, with its remedy."""
@@ -123,13 +123,13 @@ class KnowledgeTests(UpstreamTestCase):
         """All who want to know wait for the same ping; later it is known."""
         self.served.ping = b"never"
         upstream = self.make()
-        waiting = [Deferred.fromCoroutine(upstream.knowledge()) for _ in range(5)]
+        waiting = [Deferred.fromCoroutine(upstream.discovered()) for _ in range(5)]
         while not self.served.pings:
             await self.turn()
         self.served.pings[0].answer(challenge("Basic"))
         for one in waiting:
             await one
-        await upstream.knowledge()
+        await upstream.discovered()
         self.assertEqual(len(self.served.pings), 1)
 
     async def test_base_path(self) -> None:
@@ -186,14 +186,14 @@ class LearningTests(UpstreamTestCase):
 
     async def test_via(self) -> None:
         """A ping that comes back to where it was sent from would be known."""
-        await self.make().knowledge()
+        await self.make().discovered()
         via = self.served.pings[0].header(b"Via") or b""
         self.assertTrue(came_from_here([via]), via)
 
     async def test_too_many_requests(self) -> None:
         """429 says nothing about challenges."""
         self.served.ping = response(429, "Retry-After: 20")
-        asking = Deferred.fromCoroutine(self.make().knowledge())
+        asking = Deferred.fromCoroutine(self.make().discovered())
         error: Any = await self.assertFailure(asking, TooManyRequests)
         self.assertEqual(error.header(b"Retry-After"), "20")
         self.assertIsNone(self.upstream.known)
@@ -218,7 +218,7 @@ class CertificateTests(UpstreamTestCase):
         config = UpstreamConfig("up", origin, ca_file=ca_file)
         self.upstream = Upstream(config, self.time)
         self.upstream.open(origin)
-        return await self.upstream.knowledge()
+        return await self.upstream.discovered()
 
     async def test_good(self) -> None:
         """The right name, by an authority that is trusted: address or name."""

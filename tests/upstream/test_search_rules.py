@@ -11,24 +11,24 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import BadRequest, NameUnknown, UpstreamMalformed
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
-from regbroker.upstream.search_rules import Asked, Searches, ping, refused
+from regbroker.upstream.search_rules import SearchQuery, SearchRules, ping, refused
 from tests.grammar import EXAMPLES, hostile, names
 
 
-def mapping(*lines: str, namespace: str = "library") -> Mapping:
+def mapping(*lines: str, namespace: str = "library") -> NameMapping:
     """The mapping of these rules, with `hub` and `quay` for upstreams."""
-    return Mapping(
+    return NameMapping(
         [parse_rule(line) for line in lines],
         ["hub"],
         {"hub": namespace} if namespace else {},
     )
 
 
-def searches(*lines: str, namespace: str = "library") -> Searches:
+def searches(*lines: str, namespace: str = "library") -> SearchRules:
     """The search of these rules in `hub`."""
-    return Searches(mapping(*lines, namespace=namespace), "hub")
+    return SearchRules(mapping(*lines, namespace=namespace), "hub")
 
 
 #: Rules as operators write them.
@@ -448,4 +448,4 @@ class RefusedTests(SynchronousTestCase):
 class NothingAskedTests(SynchronousTestCase):
     def test_query(self) -> None:
         """A value without a text for the upstream asks for nothing."""
-        self.assertEqual(Asked("a/b", None, False, "", "").upstream_query, "q=")
+        self.assertEqual(SearchQuery("a/b", None, False, "", "").upstream_query, "q=")

@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.protocol.token_exchange import Grant
+from regbroker.protocol.token_exchange import IssuedToken
 from regbroker.upstream import token_cache
 from regbroker.upstream.token_cache import TokenCache
 
@@ -15,8 +15,8 @@ class TokenCacheTests(SynchronousTestCase):
 
     def put(
         self, key: str, life: float = 300, token: str = "t", scope: str | None = None
-    ) -> Grant:
-        grant = Grant(token, self.clock.seconds() + life, scope=scope)
+    ) -> IssuedToken:
+        grant = IssuedToken(token, self.clock.seconds() + life, scope=scope)
         self.cache.put(key, grant)
         return grant
 
@@ -44,7 +44,7 @@ class TokenCacheTests(SynchronousTestCase):
 
     def test_refresh_tokens(self) -> None:
         """A refresh token is one client's: nobody else is given it."""
-        self.cache.put("a", Grant("t", 300, refresh_token="r"))
+        self.cache.put("a", IssuedToken("t", 300, refresh_token="r"))
         self.assertIsNone(self.cache.get("a"))
         self.assertEqual(len(self.cache), 0)
 

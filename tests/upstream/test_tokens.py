@@ -174,7 +174,7 @@ class CacheTests(BrokerTestCase):
     async def test_keyed(self) -> None:
         """The hash says nothing to who has not the key of this process."""
         request = parse_get(PULL, ALICE)
-        known = await self.registry.knowledge()
+        known = await self.registry.discovered()
         other = UpstreamTokens(self.registry, self.time, lambda: self.now)
         keys = [
             tokens._cache_key(request, known, ()) for tokens in (self.tokens, other)

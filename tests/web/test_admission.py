@@ -10,26 +10,26 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
-from regbroker.broker.local_broker import Visitor, WrongToken
+from regbroker.broker.local_broker import Principal, WrongToken
 from regbroker.errors import Denied, Unauthorized, UpstreamUnavailable
 from regbroker.events import Event
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.challenges import Challenge, parse_challenges
-from regbroker.protocol.headers import ClientWay
+from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.names import Action, parse_path
 from regbroker.protocol.queries import Query
 from regbroker.protocol.realms import parse_realm
 from regbroker.settings.config import UpstreamConfig
-from regbroker.upstream.discovery import Knowledge
+from regbroker.upstream.discovery import Discovered
 from regbroker.upstream.policy import Policy
 from regbroker.web.admission import LocalGate, UpstreamGate
 from regbroker.web.exchange import Exchange
 from regbroker.web.failover import Candidate
 
 HOST = "registry.test"
-WAY = ClientWay("192.0.2.1", "192.0.2.1", "https", HOST)
-MAPPING = Mapping([parse_rule("team = acme_team")], ["up"])
+WAY = Forwarded("192.0.2.1", "192.0.2.1", "https", HOST)
+MAPPING = NameMapping([parse_rule("team = acme_team")], ["up"])
 REALM = parse_realm("https://up.test/token")
 
 MANIFEST = "/v2/team/app/manifests/1"
@@ -49,9 +49,9 @@ def exchange(method: str, path: str, authorization: str = "") -> Exchange:
     return made
 
 
-def visitor(user: str, *actions: Action, token: bool = False) -> Visitor:
+def principal(user: str, *actions: Action, token: bool = False) -> Principal:
     """Somebody who may do this to ``team/app``."""
-    return Visitor(
+    return Principal(
         user,
         token,
         lambda action, name: action in actions and name == "team/app",
@@ -62,21 +62,21 @@ def visitor(user: str, *actions: Action, token: bool = False) -> Visitor:
 class FakeBroker:
     """Lets in whom the test says."""
 
-    def __init__(self, answer: Visitor | Exception | None) -> None:
+    def __init__(self, answer: Principal | Exception | None) -> None:
         self.answer = answer
         self.asked: list[tuple[str | None, str, str]] = []
 
     def service(self, host: str) -> str:
         return f"service of {host}"
 
-    async def identify(self, *asked: Any) -> Visitor | None:
+    async def identify(self, *asked: Any) -> Principal | None:
         self.asked.append(asked)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
-    async def visible(self, visitor: Visitor) -> Any:
-        return visitor.user.__eq__
+    async def visible(self, principal: Principal) -> Any:
+        return principal.user.__eq__
 
 
 class GateTestCase(SynchronousTestCase):
@@ -97,7 +97,7 @@ class GateTestCase(SynchronousTestCase):
 
 class LocalGateTests(GateTestCase):
     def gate(
-        self, answer: Visitor | Exception | None, basic: bool = False
+        self, answer: Principal | Exception | None, basic: bool = False
     ) -> LocalGate:
         """A gate before a broker."""
         self.broker = FakeBroker(answer)
@@ -105,7 +105,7 @@ class LocalGateTests(GateTestCase):
         return LocalGate(broker, "/auth", basic)
 
     def refusal(
-        self, answer: Visitor | Exception | None, given: Exchange, basic: bool = False
+        self, answer: Principal | Exception | None, given: Exchange, basic: bool = False
     ) -> str:
         """The challenge that refuses somebody."""
         gate = self.gate(answer, basic)
@@ -113,7 +113,7 @@ class LocalGateTests(GateTestCase):
 
     def test_let_in(self) -> None:
         """Who may do it comes in, and the log hears who it was."""
-        alice = visitor("alice", Action.PULL)
+        alice = principal("alice", Action.PULL)
         given = exchange("GET", MANIFEST, "Bearer x")
         self.assertIs(self.result(self.gate(alice).admit(given)), alice)
         self.assertEqual(given.event.user, "alice")
@@ -122,16 +122,16 @@ class LocalGateTests(GateTestCase):
     def test_aliases(self) -> None:
         """What is asked is about the canonical name."""
         given = exchange("GET", "/v2/acme_team/app/manifests/1")
-        nobody = visitor("", Action.PULL)
+        nobody = principal("", Action.PULL)
         self.assertIs(self.result(self.gate(nobody).admit(given)), nobody)
 
     def test_ping(self) -> None:
         """It lets in who has anything, and asks for it who has nothing."""
-        for known in (visitor("alice"), visitor("", token=True)):
+        for known in (principal("alice"), principal("", token=True)):
             given = exchange("GET", "/v2/")
             self.assertIs(self.result(self.gate(known).admit(given)), known)
         self.assertEqual(
-            self.refusal(visitor("", Action.PULL), exchange("GET", "/v2/")),
+            self.refusal(principal("", Action.PULL), exchange("GET", "/v2/")),
             'Bearer realm="https://registry.test/auth",'
             'service="service of registry.test"',
         )
@@ -143,30 +143,30 @@ class LocalGateTests(GateTestCase):
             'service="service of registry.test",scope="repository:team/app:'
         )
         get, post = exchange("GET", MANIFEST), exchange("POST", UPLOADS)
-        self.assertEqual(self.refusal(visitor(""), get), f'{common}pull"')
-        self.assertEqual(self.refusal(visitor(""), post), f'{common}pull,push"')
+        self.assertEqual(self.refusal(principal(""), get), f'{common}pull"')
+        self.assertEqual(self.refusal(principal(""), post), f'{common}pull,push"')
         self.assertEqual(self.refusal(None, get), f'{common}pull"')
         self.assertEqual(
-            self.refusal(visitor("alice", Action.PULL, token=True), post),
+            self.refusal(principal("alice", Action.PULL, token=True), post),
             f'{common}pull,push",error="insufficient_scope"',
         )
         self.assertEqual(
             self.refusal(WrongToken(), get), f'{common}pull",error="invalid_token"'
         )
-        catalog = self.refusal(visitor(""), exchange("GET", "/v2/_catalog"))
+        catalog = self.refusal(principal(""), exchange("GET", "/v2/_catalog"))
         self.assertIn('scope="registry:catalog:*"', catalog)
 
     def test_basic(self) -> None:
         """For clients that know nothing else, there is nothing else."""
         basic = 'Basic realm="registry.test"'
-        answers = (visitor(""), None, WrongToken(), visitor("alice", token=True))
+        answers = (principal(""), None, WrongToken(), principal("alice", token=True))
         for answer in answers:
             given = exchange("GET", MANIFEST)
             self.assertEqual(self.refusal(answer, given, basic=True), basic)
 
     def test_denied(self) -> None:
         """Who has shown a password and may not is told so: 403, no challenge."""
-        bob = visitor("bob", Action.PULL)
+        bob = principal("bob", Action.PULL)
         error = self.error(self.gate(bob).admit(exchange("POST", UPLOADS)), Denied)
         self.assertEqual(error.headers, ())
         self.assertEqual(error.detail, {"name": "team/app"})
@@ -180,26 +180,28 @@ class LocalGateTests(GateTestCase):
             given = exchange("POST", UPLOADS)
             given.query = Query(f"mount=sha256:1&from={source}")
             given.mounts(MAPPING.route(source), source)
-            alice = visitor("alice", Action.PULL, Action.PUSH)
+            alice = principal("alice", Action.PULL, Action.PUSH)
             self.result(self.gate(alice).admit(given))
             self.assertEqual(given.mounted_from is not None, mounts)
             self.assertEqual("mount" in str(given.query), mounts)
 
     def test_visible(self) -> None:
         """The broker says what is seen."""
-        seen = self.result(self.gate(None).visible(visitor("x")))
+        seen = self.result(self.gate(None).visible(principal("x")))
         self.assertTrue(seen("x"))
 
 
 class FakeUpstream:
     """What is known of an upstream, and what it tells when it is asked."""
 
-    def __init__(self, known: Knowledge | None, told: Knowledge | None = None) -> None:
+    def __init__(
+        self, known: Discovered | None, told: Discovered | None = None
+    ) -> None:
         self.known = known
         self.told = told
         self.config = UpstreamConfig("up", None)
 
-    async def knowledge(self) -> Knowledge:
+    async def discovered(self) -> Discovered:
         if self.told is None:
             raise UpstreamUnavailable("down")
         return self.told
@@ -219,33 +221,33 @@ class TokenUsers:
         return {"t": "carol"}.get(token, "")
 
 
-BEARER = Knowledge(parse_challenges(['Bearer realm="https://up.test/token"']), REALM)
-BASIC = Knowledge(parse_challenges(['Basic realm="up"']))
+BEARER = Discovered(parse_challenges(['Bearer realm="https://up.test/token"']), REALM)
+BASIC = Discovered(parse_challenges(['Basic realm="up"']))
 
 
 class UpstreamGateTests(GateTestCase):
     def gate(
         self,
-        known: Knowledge | None,
-        lends: bool = False,
-        told: Knowledge | None = None,
+        known: Discovered | None,
+        shares: bool = False,
+        told: Discovered | None = None,
     ) -> UpstreamGate:
         """A gate before an upstream of which this is known."""
         upstream: Any = FakeUpstream(known, told)
         broker: Any = TokenUsers()
         answering: Any = FakeAnswering()
         asking: Any = None
-        lent = frozenset({"pull"} if lends else ())
+        shared = frozenset({"pull"} if shares else ())
         candidate = Candidate(
-            upstream, asking, answering, policy=Policy(clients=True, lent=lent)
+            upstream, asking, answering, policy=Policy(clients=True, shared=shared)
         )
         return UpstreamGate([candidate], broker.user_of, Clock())
 
     def test_ping(self) -> None:
         """It is answered here when it is known what the upstream will say."""
         given = exchange("GET", "/v2/")
-        for known, lends in ((BEARER, False), (BASIC, False), (BEARER, True)):
-            error = self.error(self.gate(known, lends).admit(given), Unauthorized)
+        for known, shares in ((BEARER, False), (BASIC, False), (BEARER, True)):
+            error = self.error(self.gate(known, shares).admit(given), Unauthorized)
             scheme = known.challenges[0].scheme
             self.assertEqual(self.challenge_of(error), scheme)
 
@@ -253,15 +255,15 @@ class UpstreamGateTests(GateTestCase):
         """What is lent does not open the ping before anything is known."""
         given = exchange("GET", "/v2/")
         self.error(self.gate(None, True, BEARER).admit(given), Unauthorized)
-        for told in (None, BASIC, Knowledge(())):
+        for told in (None, BASIC, Discovered(())):
             self.assertIsNone(self.result(self.gate(None, True, told).admit(given)))
         self.assertIsNone(self.result(self.gate(None, False, BEARER).admit(given)))
 
     def test_ping_for_the_upstream(self) -> None:
         """It is not when nothing is known or wanted, or Basic would be lent."""
         given = exchange("GET", "/v2/")
-        for known, lends in ((None, False), (Knowledge(()), False), (BASIC, True)):
-            self.assertIsNone(self.result(self.gate(known, lends).admit(given)))
+        for known, shares in ((None, False), (Discovered(()), False), (BASIC, True)):
+            self.assertIsNone(self.result(self.gate(known, shares).admit(given)))
         with_token = exchange("GET", "/v2/", "Bearer t")
         self.assertIsNone(self.result(self.gate(BEARER).admit(with_token)))
         self.assertEqual(with_token.event.user, "carol")
@@ -271,5 +273,5 @@ class UpstreamGateTests(GateTestCase):
         given = exchange("GET", MANIFEST, "Basic Ym9iOmI=")
         self.assertIsNone(self.result(self.gate(BEARER).admit(given)))
         self.assertEqual(given.event.user, "bob")
-        visible = self.result(self.gate(BEARER).visible(visitor("")))
+        visible = self.result(self.gate(BEARER).visible(principal("")))
         self.assertTrue(visible("anything"))

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.sealing import Seal
 from regbroker.errors import DigestInvalid, UploadUnknown, UpstreamMalformed
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.names import Endpoint, parse_path
 from regbroker.protocol.origins import Origin
@@ -16,7 +16,7 @@ DIGEST = "sha256:" + "0a" * 32
 SEAL = Seal(b"key")
 UPLOADS = CarriedUploads(SEAL, "registry.test")
 ORIGIN = Origin("https", "up.test", 443)
-RULES = Mapping([parse_rule("team = acme_team")], ["up"])
+RULES = NameMapping([parse_rule("team = acme_team")], ["up"])
 ROUTE = RULES.route("team/app")
 TARGET = "/artifacts-uploads/namespaces/acme/uploads/AF2C?_state=a%2Fb+c&x"
 

@@ -8,14 +8,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
 from regbroker.events import Event
-from regbroker.naming.mapping import Mapping
+from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
-from regbroker.protocol.headers import ClientWay
+from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.names import parse_path
 from regbroker.web.exchange import Exchange
 
-WAY = ClientWay("192.0.2.1", "192.0.2.1", "https", "registry.test")
-MAPPING = Mapping([parse_rule("team = acme_team")], ["up"])
+WAY = Forwarded("192.0.2.1", "192.0.2.1", "https", "registry.test")
+MAPPING = NameMapping([parse_rule("team = acme_team")], ["up"])
 
 
 def exchange(method: str, rest: str, authorization: str = "") -> Exchange:
@@ -43,7 +43,7 @@ class WantedTests(SynchronousTestCase):
 
     def test_as_written(self) -> None:
         """A client reads the name that it has written, whatever it is short for."""
-        rules = Mapping([parse_rule("* = *")], ["hub"], {"hub": "library"})
+        rules = NameMapping([parse_rule("* = *")], ["hub"], {"hub": "library"})
         target = parse_path("/v2/nginx/manifests/1")
         event = Event(lambda: 0.0, method="GET", path=target.path)
         request: Any = DummyRequest([])
@@ -56,7 +56,7 @@ class WantedTests(SynchronousTestCase):
 
     def test_turned(self) -> None:
         """Turned to another upstream, it is about that one's names alone."""
-        rules = Mapping(
+        rules = NameMapping(
             [parse_rule("* = acme_*"), parse_rule("* = two:cache/*")], ["one", "two"]
         )
         target = parse_path("/v2/app/manifests/1")

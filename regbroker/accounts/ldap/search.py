@@ -33,7 +33,7 @@ _SIZE_LIMIT_EXCEEDED = 4
 
 
 @dataclass(frozen=True)
-class Searches:
+class DirectorySearch:
     """
     Where users and groups are.
 
@@ -114,7 +114,7 @@ def _folded(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
-def stamp(entry: Entry) -> str:
+def password_version(entry: Entry) -> str:
     """Return what changes with the password; empty when nothing is readable."""
     for attribute in STAMP_ATTRIBUTES:
         values = entry.values(attribute)

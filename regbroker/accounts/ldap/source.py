@@ -38,7 +38,11 @@ from regbroker.accounts.ldap.connection import (
     in_vain,
     require_ldaptor,
 )
-from regbroker.accounts.ldap.search import Searches, account_name, stamp
+from regbroker.accounts.ldap.search import (
+    DirectorySearch,
+    account_name,
+    password_version,
+)
 from regbroker.accounts.ldap.url import LdapUrl, parse_group_filter, parse_name
 from regbroker.accounts.principals import Account
 from regbroker.errors import AccountsUnavailable, ConfigurationError
@@ -128,7 +132,7 @@ class LdapAccounts:
         if problems or groups is None:
             raise ConfigurationError(problems)
         self.name = f"ldap {url}"
-        self._searches = Searches(url, group_base, groups)
+        self._searches = DirectorySearch(url, group_base, groups)
         self._reactor = reactor
         self._start_tls = start_tls and url.scheme == "ldap"
         self._in_clear = not start_tls and url.scheme == "ldap"
@@ -238,7 +242,7 @@ class LdapAccounts:
         return Account(
             account_name(entry, self._searches.url.attribute, user),
             groups | self._searches.entry_groups(entry),
-            stamp(entry),
+            password_version(entry),
         )
 
     @property

@@ -12,9 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.accounts.ldap.connection import Connection, DirectoryError, Entry
 from regbroker.accounts.ldap.search import (
     STAMP_ATTRIBUTES,
-    Searches,
+    DirectorySearch,
     account_name,
-    stamp,
+    password_version,
 )
 from regbroker.accounts.ldap.url import parse_group_filter, parse_ldap_url
 
@@ -61,7 +61,7 @@ class FakeConnection:
 
 class SearchesTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.searches = Searches(URL, "ou=groups,dc=x", FILTER)
+        self.searches = DirectorySearch(URL, "ou=groups,dc=x", FILTER)
 
     def result(self, work: Coroutine[Any, Any, T]) -> T:
         """What comes out at once."""
@@ -130,7 +130,7 @@ class SearchesTests(SynchronousTestCase):
         """Nothing is searched when nothing is said of groups."""
         connection = FakeConnection()
         given = cast(Connection, connection)
-        searches = Searches(URL, "", FILTER)
+        searches = DirectorySearch(URL, "", FILTER)
         self.assertEqual(self.result(searches.groups(given, "a", b"b")), set())
         self.assertEqual(connection.asked, [])
 
@@ -146,7 +146,7 @@ class SearchesTests(SynchronousTestCase):
         )
         ours = {"Domain Users", "a,b"}
         self.assertEqual(self.searches.entry_groups(shown), ours)
-        anywhere = Searches(URL, "", FILTER)
+        anywhere = DirectorySearch(URL, "", FILTER)
         self.assertEqual(anywhere.entry_groups(shown), {*ours, "admins"})
 
 
@@ -170,23 +170,25 @@ class StampTests(SynchronousTestCase):
     def test_best_sign(self) -> None:
         """The password's own time counts before that of the entry."""
         all = dict.fromkeys(STAMP_ATTRIBUTES, "1")
-        first = stamp(entry(**all))
+        first = password_version(entry(**all))
         for attribute in STAMP_ATTRIBUTES[1:]:
-            self.assertEqual(stamp(entry(**{**all, attribute: "2"})), first)
-        self.assertNotEqual(stamp(entry(**{**all, STAMP_ATTRIBUTES[0]: "2"})), first)
+            self.assertEqual(password_version(entry(**{**all, attribute: "2"})), first)
+        self.assertNotEqual(
+            password_version(entry(**{**all, STAMP_ATTRIBUTES[0]: "2"})), first
+        )
 
     def test_all_differ(self) -> None:
         """Other attributes, values and users make other stamps."""
-        stamps = [
-            stamp(entry(dn, **{attribute: value}))
+        password_versions = [
+            password_version(entry(dn, **{attribute: value}))
             for dn in ("uid=a", "uid=b")
             for attribute in STAMP_ATTRIBUTES
             for value in ("1", "2")
         ]
-        self.assertEqual(len(set(stamps)), len(stamps))
-        for one in stamps:
+        self.assertEqual(len(set(password_versions)), len(password_versions))
+        for one in password_versions:
             self.assertRegex(one, r"\A[0-9a-f]{16}\Z")
 
     def test_none(self) -> None:
         """Who may read nothing of it has no stamp."""
-        self.assertEqual(stamp(entry(uid="alice", modifyTimestamp=[])), "")
+        self.assertEqual(password_version(entry(uid="alice", modifyTimestamp=[])), "")
