@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.tcp import Connection
@@ -16,7 +18,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
-from zope.interface import directlyProvides, providedBy
+from zope.interface import directlyProvides, implementer, providedBy
 
 from regbroker.service import RegbrokerService, build_service, listeners
 from regbroker.settings.ini import parse_config
@@ -36,14 +38,27 @@ UPLOAD = f"{UPLOADS}id"
 TOKENS = 'Bearer realm="{url}/token",service="registry.upstream.test"'
 
 
+@implementer(IReactorTime)
 class HeldTime:
     """The real reactor's sockets, with a clock that a test moves by hand."""
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.callLater = self.clock.callLater
-        self.seconds = self.clock.seconds
         directlyProvides(self, providedBy(reactor))
+
+    def seconds(self) -> float:
+        """Return the time of the clock."""
+        return self.clock.seconds()
+
+    def callLater(
+        self, delay: float, callable: Callable[..., object], *args: Any, **kwargs: Any
+    ) -> IDelayedCall:
+        """Call when the clock has come so far."""
+        return self.clock.callLater(delay, callable, *args, **kwargs)
+
+    def getDelayedCalls(self) -> Sequence[IDelayedCall]:
+        """Return what waits for the clock."""
+        return self.clock.getDelayedCalls()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(reactor, name)

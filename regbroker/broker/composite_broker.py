@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, TimeoutError
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from regbroker.broker.mounts import Name
@@ -64,7 +65,7 @@ class CompositeBroker:
         upstreams: Mapping[str, Upstream],
         mapping: NameMapping,
         composite_tokens: CompositeTokens,
-        clock: Any,
+        clock: IReactorTime,
         now: Callable[[], float],
     ) -> None:
         self._brokers = {broker.upstream: broker for broker in brokers}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 T = TypeVar("T")
 
@@ -19,7 +20,9 @@ class Coalescer(Generic[T]):
     Unless it `is_kept`, since others will want what comes of it.
     """
 
-    def __init__(self, clock: Any, timeout: float, is_kept: bool = False) -> None:
+    def __init__(
+        self, clock: IReactorTime, timeout: float, is_kept: bool = False
+    ) -> None:
         self._is_kept = is_kept
         self._clock = clock
         self._timeout = timeout

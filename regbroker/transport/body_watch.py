@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
+
 from regbroker.causes import Cause
 from regbroker.errors import BodyTooSlow
 from regbroker.transport.pace import Pace, Patience
@@ -21,7 +23,7 @@ class BodyWatch:
     """
 
     def __init__(
-        self, clock: Any, pace: Pace, give_up: Callable[[BodyTooSlow], None]
+        self, clock: IReactorTime, pace: Pace, give_up: Callable[[BodyTooSlow], None]
     ) -> None:
         self._clock = clock
         self._pace = pace

@@ -45,6 +45,7 @@ from twisted.internet.error import (
     UserError,
 )
 from twisted.internet.interfaces import (
+    IReactorTime,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory
@@ -198,7 +199,7 @@ class ConnectionPool:
 
     def __init__(
         self,
-        clock: Any,
+        clock: IReactorTime,
         origin: Origin,
         endpoint: IStreamClientEndpoint,
         connect_timeout: float,

@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.interfaces import IHandshakeListener, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web._newclient import HTTP11ClientProtocol
@@ -44,7 +44,7 @@ class UpstreamProtocol(HTTP11ClientProtocol):
         self,
         on_idle: Callable[[Any], None],
         on_spilling: Callable[[], None],
-        clock: Any,
+        clock: IReactorTime,
     ) -> None:
         super().__init__(on_idle)
         self._on_spilling = on_spilling

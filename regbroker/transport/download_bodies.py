@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
@@ -38,7 +38,7 @@ class _ReplyBody(Protocol):
     """Carries a reply's body from the upstream to the client."""
 
     def __init__(
-        self, request: Request, reply: Reply, clock: Any, seconds: float
+        self, request: Request, reply: Reply, clock: IReactorTime, seconds: float
     ) -> None:
         self.finished: Deferred[None] = Deferred(self._cancelled)
         self.is_paused = False
@@ -134,7 +134,7 @@ class _Watched:
 
 
 def relay_body(
-    request: Request, reply: Reply, clock: Any, seconds: float
+    request: Request, reply: Reply, clock: IReactorTime, seconds: float
 ) -> Deferred[None]:
     """
     Stream a reply's body to the client and finish the request.

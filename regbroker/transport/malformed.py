@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regbroker.causes import Cause
@@ -38,7 +39,7 @@ class MalformedRequests:
     `clock` is an `IReactorTime`.
     """
 
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._began = -math.inf
         #: Lines in this window by client, for those that have one.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IConsumer
+from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
@@ -46,7 +46,7 @@ class Stall:
     """
 
     def __init__(
-        self, clock: Any, seconds: float, on_stall: Callable[[], object]
+        self, clock: IReactorTime, seconds: float, on_stall: Callable[[], object]
     ) -> None:
         self._clock = clock
         self._seconds = seconds
@@ -85,7 +85,7 @@ class UploadBody:
     """
 
     def __init__(
-        self, body: Any, clock: Any, stall: Stall, wait_for_continue: bool
+        self, body: Any, clock: IReactorTime, stall: Stall, wait_for_continue: bool
     ) -> None:
         self.length = body.length
         self.bytes_sent = 0
@@ -214,7 +214,9 @@ class _Gathering(Protocol):
             self.finished.errback(UpstreamMalformed(message, cause=cause))
 
 
-async def gather_plain(reply: Reply, limit: int, clock: Any, seconds: float) -> bytes:
+async def gather_plain(
+    reply: Reply, limit: int, clock: IReactorTime, seconds: float
+) -> bytes:
     """
     Read a reply's whole body and undo its encoding.
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regbroker.errors import HTTPError, TooManyRequests
@@ -37,7 +38,7 @@ class Attempt:
         circuits: CircuitBreakers,
         who: str,
         check: Callable[[], Coroutine[Any, Any, object]],
-        clock: Any,
+        clock: IReactorTime,
         now: Callable[[], float],
     ) -> None:
         self._what = what

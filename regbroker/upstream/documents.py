@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web._newclient import HTTP11ClientProtocol, ResponseDone
@@ -69,7 +70,7 @@ class Documents:
         max_bytes: int,
         trust: Trust,
         connect_timeout: float,
-        clock: Any,
+        clock: IReactorTime,
     ) -> None:
         self._what = what
         self._max_bytes = max_bytes
@@ -229,7 +230,7 @@ class _Endpoints:
     """Gives the agent endpoints whose TLS options are made once."""
 
     def __init__(
-        self, what: str, trust: Trust, connect_timeout: float, clock: Any
+        self, what: str, trust: Trust, connect_timeout: float, clock: IReactorTime
     ) -> None:
         self._what = what
         self._trust = trust

@@ -19,9 +19,9 @@ How often the login itself is shown is `regbroker.upstream.own_login`'s affair.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regbroker.errors import (
@@ -88,7 +88,7 @@ class OwnAccount:
         upstream: Upstream,
         tokens: UpstreamTokens,
         credentials: Credentials | None,
-        clock: Any,
+        clock: IReactorTime,
     ) -> None:
         self._upstream = upstream
         self._tokens = tokens

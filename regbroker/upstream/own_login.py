@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -60,7 +61,7 @@ class OwnLogin:
     """
 
     def __init__(
-        self, upstream: str, credentials: Credentials, prove: Prove, clock: Any
+        self, upstream: str, credentials: Credentials, prove: Prove, clock: IReactorTime
     ) -> None:
         self._upstream = upstream
         self._credentials = credentials
@@ -292,7 +293,7 @@ class Turn:
     is there, or that none will be.
     """
 
-    def __init__(self, turns: _Turns, clock: Any) -> None:
+    def __init__(self, turns: _Turns, clock: IReactorTime) -> None:
         self._turns = turns
         self._clock = clock
         self._timer: Any = None

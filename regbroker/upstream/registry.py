@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
@@ -79,7 +80,7 @@ class Upstream:
     `clock` is the reactor. `open` must have been called before `request`.
     """
 
-    def __init__(self, config: UpstreamConfig, clock: Any) -> None:
+    def __init__(self, config: UpstreamConfig, clock: IReactorTime) -> None:
         self.config = config
         self.known: Discovered | None = None
         self._clock = clock

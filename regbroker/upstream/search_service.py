@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
 
 from regbroker.causes import Cause, Side
 from regbroker.errors import UpstreamTimeout
@@ -33,7 +34,7 @@ class SearchService:
     """
 
     def __init__(
-        self, url: str, trust: Trust, connect_timeout: float, clock: Any
+        self, url: str, trust: Trust, connect_timeout: float, clock: IReactorTime
     ) -> None:
         self._url = url
         self._documents = Documents(

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from regbroker.causes import Side
 from regbroker.errors import RedirectRefused
@@ -43,7 +44,9 @@ class TokenService:
     `clock` is the reactor; `connect_timeout` is in seconds.
     """
 
-    def __init__(self, trust: Trust, connect_timeout: float, clock: Any) -> None:
+    def __init__(
+        self, trust: Trust, connect_timeout: float, clock: IReactorTime
+    ) -> None:
         self._documents = Documents(
             Side.TOKENS.value,
             MAX_REPLY_BYTES,

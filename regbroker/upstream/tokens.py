@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regbroker.causes import Cause
@@ -60,7 +61,7 @@ class UpstreamTokens:
     """
 
     def __init__(
-        self, upstream: Upstream, clock: Any, now: Callable[[], float]
+        self, upstream: Upstream, clock: IReactorTime, now: Callable[[], float]
     ) -> None:
         self._upstream = upstream
         self._clock = clock

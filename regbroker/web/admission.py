@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
 
 from regbroker.broker.local_broker import LocalBroker, Principal, WrongToken
 from regbroker.broker.mounts import Name, ToldMounts
@@ -48,7 +49,7 @@ class UpstreamGate:
         self,
         trusted: Sequence[Candidate],
         user_of: Callable[[str], str | None],
-        clock: Any,
+        clock: IReactorTime,
         has_asked: Callable[[str, Name], bool] = lambda token, name: False,
     ) -> None:
         self._has_asked = has_asked

@@ -14,9 +14,9 @@ import json
 import re
 import secrets
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import quote
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regbroker.accounts.sealing import Sealing
@@ -68,7 +68,7 @@ class Catalog:
         mode: str,
         seal: Sealing,
         host: str,
-        clock: Any,
+        clock: IReactorTime,
     ) -> None:
         self._mapping = mapping
         self._gate = gate

@@ -13,6 +13,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
+
 from regbroker.runtime.single_flight import Coalescer
 
 #: A repository that was pushed a moment ago is in the list after this long at most.
@@ -67,7 +69,7 @@ Read = Callable[[], Coroutine[Any, Any, UpstreamPage]]
 class Walks:
     """Remembers walks by account; `clock` is the reactor."""
 
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._walks: OrderedDict[object, Walk] = OrderedDict()
         self._names = 0

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
 
 from regbroker.causes import Cause
 from regbroker.errors import (
@@ -122,7 +123,7 @@ class Choosing:
         self,
         candidates: Mapping[str, Candidate],
         composite_tokens: CompositeTokens,
-        clock: Any,
+        clock: IReactorTime,
         now: Callable[[], float],
     ) -> None:
         self._candidates = candidates

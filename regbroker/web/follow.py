@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regbroker.causes import Cause, Kind, cause_of
@@ -82,7 +83,7 @@ _log = Logger()
 class Following:
     """Follows the redirects of one upstream."""
 
-    def __init__(self, upstream: Upstream, clock: Any) -> None:
+    def __init__(self, upstream: Upstream, clock: IReactorTime) -> None:
         self._upstream = upstream
         self._clock = clock
 

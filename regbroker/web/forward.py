@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from regbroker.errors import Denied, OwnAccountRefused, UpstreamTimeout
 from regbroker.protocol.header_table import Direction
@@ -65,7 +65,7 @@ class Asking:
         self,
         upstream: Upstream,
         authorizer: Authorizer,
-        clock: Any,
+        clock: IReactorTime,
         uploads: CarriedUploads | None = None,
     ) -> None:
         self._upstream = upstream

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import UNKNOWN_LENGTH
 
@@ -55,7 +55,7 @@ class Answering:
         self,
         upstream: Upstream,
         token_path: str,
-        clock: Any,
+        clock: IReactorTime,
         uploads: CarriedUploads | None = None,
     ) -> None:
         self._upstream = upstream

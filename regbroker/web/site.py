@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
@@ -109,7 +110,7 @@ class VirtualHosts(Resource):
         registries: Iterable[Registry],
         trusted_proxies: tuple[Network, ...],
         denied_user_agents: re.Pattern[str] | None,
-        clock: Any,
+        clock: IReactorTime,
         sources: Mapping[str, str],
     ) -> None:
         super().__init__()
