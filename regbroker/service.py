@@ -56,7 +56,8 @@ def load_config(path: str | Path) -> Config:
     Read and check a configuration file.
 
     Raises `ConfigurationError` with every problem that can be found without
-    starting anything: certificates are read, too.
+    starting anything: certificates are read, too. What has no effect is no problem:
+    `regbroker.settings.warnings` says it of the result.
     """
     path = Path(path)
     try:
@@ -104,7 +105,7 @@ def _problems_with_state(config: Config) -> Iterator[str]:
     directory = Path(config.state_directory)
     if _makes_certificate(config) and not has_self_signed(directory, _hosts(config)):
         kept = "the self-signed certificate"
-    elif config.accounts and not config.signing_key and not has_key(directory):
+    elif config.in_use().accounts and not config.signing_key and not has_key(directory):
         kept = "the key that signs tokens"
     else:
         return
@@ -183,8 +184,10 @@ def build_service(
     checker.
 
     Nothing is opened before it is started, but the self-signed certificate is
-    made. Raises `ConfigurationError` or `StateError`.
+    made. Upstreams and accounts that no registry uses are left out. Raises
+    `ConfigurationError` or `StateError`.
     """
+    config = config.in_use()
     service = RegbrokerService()
     upstreams = {
         name: build_upstream(entry, config, reactor)
@@ -232,7 +235,7 @@ def _build_root(
         config.trusted_proxies,
         config.denied_user_agents,
         reactor,
-        config.sources,
+        config.mirrors,
     )
 
 

@@ -18,8 +18,8 @@ from regbroker import __version__
 from regbroker.cli.banner import banner
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.service import build_service, listeners, load_config
-from regbroker.settings.advice import warnings
 from regbroker.settings.config import Config
+from regbroker.settings.warnings import warnings
 
 _log = Logger()
 

@@ -50,7 +50,7 @@ class BrokerTestCase(SocketTestCase):
             challenge = challenge.partition(",")[0]
         self.upstream.ping = response(401, f"WWW-Authenticate: {challenge}")
         origin = Origin("http", "127.0.0.1", self.upstream.port)
-        self.registry = Upstream(UpstreamConfig("up", origin), self.time)
+        self.registry = Upstream(UpstreamConfig(name="up", origin=origin), self.time)
         self.registry.open(origin)
         mapping = NameMapping([parse_rule(rule) for rule in self.rules], ["up"])
         self.tokens = UpstreamTokens(self.registry, self.time, lambda: self.now)

@@ -9,9 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.principals import Account
 from regbroker.errors import NameUnknown
-from regbroker.settings.advice import warnings
 from regbroker.settings.config import Config, HtpasswdConfig, LdapConfig, RegistryConfig
 from regbroker.settings.ini import parse_config
+from regbroker.settings.warnings import warnings
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "etc" / "examples"
 
@@ -90,7 +90,7 @@ class ExampleTests(SynchronousTestCase):
             mirrors = [
                 entry.trusted_upstreams
                 for entry in config.registries
-                if entry.host in config.sources.values() and entry.accounts is None
+                if entry.host in config.mirrors.values() and entry.accounts is None
             ]
             if len(set(mirrors)) > 1:
                 told.append(path.stem)
@@ -105,7 +105,9 @@ class ExampleTests(SynchronousTestCase):
         (registry,) = config.registries
         self.assertEqual(registry.accounts, "staff")
         (source,) = config.accounts["staff"].sources
-        self.assertEqual(source, HtpasswdConfig(PurePath("/etc/regbroker/htpasswd")))
+        self.assertEqual(
+            source, HtpasswdConfig(path=PurePath("/etc/regbroker/htpasswd"))
+        )
         assert registry.access is not None
         self.assertTrue(registry.access.allows(None, "pull", "library/nginx"))
         self.assertFalse(registry.access.allows(None, "pull", "team/app"))
@@ -194,7 +196,7 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual(leads(quay, "org/app"), ["quay:org/app"])
         self.assertEqual((docker.writes, quay.writes), ("deny", "deny"))
         self.assertEqual(
-            config.sources,
+            config.mirrors,
             {"docker.io": docker.host, "quay.io": quay.host},
         )
 
@@ -202,7 +204,7 @@ class ExampleTests(SynchronousTestCase):
         """Two sources, read-only; the hub with our account for everybody."""
         config = load("containerd-mirror")
         self.assertEqual(
-            config.sources,
+            config.mirrors,
             {"docker.io": "hub.example.com", "ghcr.io": "github.example.com"},
         )
         hub, github = config.registries
@@ -222,5 +224,5 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual(url, f"https://{certificate.certificate.stem}")
         self.assertEqual(mirror, {"capabilities": ["pull", "resolve"]})
         text = (EXAMPLES / "containerd-hosts.toml").read_text()
-        for source in config.sources:
+        for source in config.mirrors:
             self.assertIn(f"/etc/containerd/certs.d/{source}/hosts.toml", text)

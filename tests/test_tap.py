@@ -168,6 +168,13 @@ class TwistdTests(SynchronousTestCase):
         self.assertIn("regbroker: ", twistd.text)
         self.assertNotIn("Traceback", twistd.text)
 
+    def test_warnings(self) -> None:
+        """What has no effect is logged once, and everything else is served."""
+        spare = "[upstream spare]\nurl = https://spare.test\n"
+        twistd = self.start("--config", self.write(CONFIG.format(port=0) + spare))
+        twistd.wait_for("regbroker serves")
+        self.assertEqual(twistd.text.count("[upstream spare]: no [registry HOST]"), 1)
+
     def test_hang_up(self) -> None:
         """SIGHUP ends nothing."""
         twistd = self.start("--config", self.write(CONFIG.format(port=0)))

@@ -29,16 +29,14 @@ Facts that shape this module:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from regbroker.accounts.patterns import (
-    InvalidPattern,
     NamePattern,
     has_only_aliases,
     is_component,
-    namespace_patterns,
     parse_pattern,
     whole_pattern,
 )
@@ -229,16 +227,6 @@ def parse_grant(subject: Subject, line: str) -> Grant:
                 f"'{action}' is no action; there are: {known}, or * for all of them"
             )
     parsed = tuple(parse_pattern(pattern) for pattern in patterns)
-    for pattern in parsed:
-        if not pattern.is_per_user:
-            continue
-        if subject.kind is Kind.ANONYMOUS:
-            raise InvalidPattern(f"'{pattern}' needs a user, and anonymous has no name")
-        if subject.kind is Kind.USER and not is_component(subject.name):
-            raise InvalidPattern(
-                f"'{pattern}' can never match: '{subject.name}' cannot be part of a "
-                "repository name"
-            )
     return Grant(subject, parsed, frozenset(ACTIONS if "*" in actions else actions))
 
 
@@ -246,36 +234,44 @@ def unreachable(
     rules: AccessRules, *mappings: NameMapping, has_groups: bool = True
 ) -> list[str]:
     """
-    Return what can never match, each a line that begins with the subject.
+    Return which rules have no effect, each a line that begins with the subject.
 
     `mappings` are those of the registries that the rules are for: a pattern is
-    unreachable when it matches no name that any of them maps. `has_groups` says
-    whether some source of accounts has groups. Nothing that can match is ever
-    called unreachable.
+    unreachable when it matches no name that any of them maps, as far as the beginnings
+    of both show it. `has_groups` says whether some source of accounts has groups.
+    Nothing that can match is ever called unreachable.
     """
-    served = [
-        (mapping, [p for r in mapping.rules for p in namespace_patterns(r.public)])
-        for mapping in mappings
-    ]
-    problems: list[str] = []
+    lines: list[str] = []
     for grant in rules.grants:
         subject = grant.subject
         if subject.kind is Kind.GROUP and not has_groups:
-            problems.append(f"{subject}: none of these accounts has groups")
+            lines.append(f"{subject}: none of these accounts has groups")
             continue
-        user = subject.name if subject.kind is Kind.USER else None
         for pattern in grant.patterns:
-            reached = [m for m, names in served if pattern.name_in(names, user)]
-            if not reached:
-                known = "; ".join(mapping.namespaces for mapping in mappings)
-                problem = (
-                    f"matches no name that is served here; namespaces here: {known}"
-                )
-            else:
-                problem = _never_asked_about(pattern, reached)
-            if problem:
-                problems.append(f"{subject}: '{pattern}' {problem}")
-    return list(dict.fromkeys(problems))
+            reason = _never_matches(pattern, subject, mappings)
+            if reason:
+                lines.append(f"{subject}: '{pattern}' {reason}")
+    return list(dict.fromkeys(lines))
+
+
+def _never_matches(
+    pattern: NamePattern, subject: Subject, mappings: Sequence[NameMapping]
+) -> str:
+    """Say why a subject's pattern matches no name that is served; '' if it may."""
+    if pattern.is_per_user and subject.kind is Kind.ANONYMOUS:
+        return "needs a user, and anonymous has no name"
+    user = subject.name if subject.kind is Kind.USER else None
+    if pattern.is_per_user and user is not None and not is_component(user):
+        return f"can never match: '{user}' cannot be part of a repository name"
+    reached = [
+        mapping
+        for mapping in mappings
+        if any(pattern.may_reach(rule.public, user) for rule in mapping.rules)
+    ]
+    if reached:
+        return _never_asked_about(pattern, reached)
+    known = "; ".join(mapping.namespaces for mapping in mappings)
+    return f"matches no name that is served here; namespaces here: {known}"
 
 
 def _never_asked_about(pattern: NamePattern, mappings: list[NameMapping]) -> str:

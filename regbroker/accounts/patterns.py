@@ -14,7 +14,6 @@ itself. One called ``**``, ``a/b`` or ``Alice`` is matched by no pattern with
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from regbroker.naming.mapping import NameMapping
@@ -25,15 +24,7 @@ USER = "${user}"
 
 _SEGMENT = re.compile(r"\*\*|(?:[a-z0-9._-]|\*(?!\*)|\$\{user\})+")
 
-#: How a component of a repository name goes on, after OCI's grammar: a letter
-#: or digit may follow anything, and after one (``a``) come these separators.
-_SEPARATORS = {
-    ("a", "."): ".",
-    ("a", "_"): "_",
-    ("_", "_"): "__",
-    ("a", "-"): "-",
-    ("-", "-"): "-",
-}
+_WILDCARD = re.compile(r"\*\*?|\$\{user\}")
 
 
 class InvalidPattern(ValueError):
@@ -42,12 +33,7 @@ class InvalidPattern(ValueError):
 
 @dataclass(frozen=True)
 class NamePattern:
-    """
-    A pattern; `str` gives it back as it is written.
-
-    `parse_pattern` makes them. In those that stand for a namespace, ``?`` is
-    one character.
-    """
+    """A pattern, which `parse_pattern` makes; `str` gives it back as it is written."""
 
     segments: tuple[str, ...]
 
@@ -66,34 +52,40 @@ class NamePattern:
             return False
         # The places in the pattern that the name's segments so far can lead to.
         places = _after_nothing({0}, segments)
-        for given in name.split("/"):
+        for component in name.split("/"):
             reached = set()
             for place in places:
                 if place == len(segments):
                     continue
                 if segments[place] == "**":
                     reached.add(place)
-                elif _segment_matches(segments[place], given):
+                elif _segment_matches(segments[place], component):
                     reached.add(place + 1)
             places = _after_nothing(reached, segments)
         return len(segments) in places
 
-    def name_in(self, others: Iterable[NamePattern], user: str | None) -> str | None:
+    def may_reach(self, namespace: Pattern, user: str | None = None) -> bool:
         """
-        Return a repository name that this pattern and one of the others match.
+        Tell whether the pattern may match a name of a namespace, by how both begin.
 
-        None when there is no such name, whatever its length. With a user it
-        is about that account; without, ``${user}`` is any text in a segment.
+        False is certain, True is not. With `user` it is about that account; without,
+        ``${user}`` is any text in a segment.
         """
-        segments = (
-            tuple(segment.replace(USER, "*") for segment in self.segments)
-            if user is None
-            else self._segments_for(user)
-        )
+        segments = self.segments if user is None else self._segments_for(user)
         if segments is None:
-            return None
-        names = (_common_name(segments, other.segments) for other in others)
-        return next((name for name in names if name is not None), None)
+            return False
+        text = "/".join(segments)
+        wildcard = _WILDCARD.search(text)
+        if wildcard is None:
+            return namespace.match(text) is not None
+        beginning, rest = text[: wildcard.start()], text[wildcard.start() :]
+        if namespace.text.startswith(beginning):
+            return True
+        candidates = [beginning]
+        if set(rest.split("/")) == {"**"}:
+            # ``team/**`` matches ``team``, too.
+            candidates.append(beginning.removesuffix("/"))
+        return any(namespace.match(name) is not None for name in candidates)
 
     def _segments_for(self, user: str | None) -> tuple[str, ...] | None:
         if not self.is_per_user:
@@ -108,10 +100,6 @@ def is_component(text: str) -> bool:
     return "/" not in text and is_name(text)
 
 
-#: Every repository name.
-EVERY_NAME = NamePattern(("**",))
-
-
 def parse_pattern(text: str) -> NamePattern:
     """Parse a pattern; raises `InvalidPattern`, also when no name can match."""
     pattern = _pattern(text)
@@ -123,23 +111,13 @@ def parse_pattern(text: str) -> NamePattern:
                 f"'{text}' is no pattern; write lower-case letters, digits, . _ - "
                 "and / as in a repository name, with *, ** or ${user} in it"
             )
-    if pattern.name_in([EVERY_NAME], None) is None:
+    # With a letter for each wildcard: no other text makes wrong separators right.
+    if not is_name(_WILDCARD.sub("w", text)):
         raise InvalidPattern(
             f"'{text}' matches no repository name: separators . _ - / stand one at "
             "a time, between letters and digits"
         )
     return pattern
-
-
-def namespace_patterns(namespace: Pattern) -> tuple[NamePattern, ...]:
-    """Return patterns that together match what a namespace rule is about."""
-    text = namespace.text
-    if not namespace.star:
-        return (_pattern(f"{text}/**"),)
-    if not text or text.endswith("/"):
-        return (_pattern(f"{text}*/**"),)
-    # The star of a namespace rule is some text, not none, and may begin with /.
-    return _pattern(f"{text}?*/**"), _pattern(f"{text}/*/**")
 
 
 def has_only_aliases(pattern: NamePattern, mapping: NameMapping) -> bool:
@@ -205,12 +183,12 @@ def _pattern(text: str) -> NamePattern:
 
 def _after_nothing(places: set[int], segments: tuple[str, ...]) -> set[int]:
     """Add the places behind every ``**`` that stands for no segment at all."""
-    found = set(places)
+    reached = set(places)
     for place in sorted(places):
         while place < len(segments) and segments[place] == "**":
             place += 1
-            found.add(place)
-    return found
+            reached.add(place)
+    return reached
 
 
 def _segment_matches(pattern: str, text: str) -> bool:
@@ -225,63 +203,8 @@ def _segment_matches(pattern: str, text: str) -> bool:
         return False
     start = len(first)
     for piece in middle:
-        found = text.find(piece, start, end)
-        if found < 0:
+        index = text.find(piece, start, end)
+        if index < 0:
             return False
-        start = found + len(piece)
+        start = index + len(piece)
     return True
-
-
-def _common_name(one: tuple[str, ...], other: tuple[str, ...]) -> str | None:
-    """Return a name that both lists of segments match."""
-    pending: list[tuple[int, int, tuple[str, ...]]] = [(0, 0, ())]
-    seen = set()
-    while pending:
-        i, j, name = pending.pop()
-        # Whether the name is still empty matters: no name is.
-        if (i, j, not name) in seen:
-            continue
-        seen.add((i, j, not name))
-        if i == len(one) and j == len(other) and name:
-            return "/".join(name)
-        mine, its = one[i : i + 1], other[j : j + 1]
-        if mine == ("**",):
-            pending.append((i + 1, j, name))
-        if its == ("**",):
-            pending.append((i, j + 1, name))
-        if mine and its:
-            component = _common_component(
-                "*" if mine == ("**",) else mine[0], "*" if its == ("**",) else its[0]
-            )
-            if component is not None:
-                i, j = i + (mine != ("**",)), j + (its != ("**",))
-                pending.append((i, j, (*name, component)))
-    return None
-
-
-def _common_component(one: str, other: str) -> str | None:
-    """Return a component of a repository name that both segments match."""
-    letters = {"w"} | {letter for letter in one + other if letter.isalnum()}
-    pending = [(0, 0, "", "")]
-    seen = set()
-    while pending:
-        i, j, before, text = pending.pop()
-        if (i, j, before) in seen:
-            continue
-        seen.add((i, j, before))
-        if i == len(one) and j == len(other) and before == "a":
-            return text
-        mine, its = one[i : i + 1], other[j : j + 1]
-        if mine == "*":
-            pending.append((i + 1, j, before, text))
-        if its == "*":
-            pending.append((i, j + 1, before, text))
-        if not (mine and its):
-            continue
-        i, j = i + (mine != "*"), j + (its != "*")
-        for letter in sorted({*letters, *"._-"}):
-            if mine in "*?" + letter and its in "*?" + letter:
-                after = "a" if letter in letters else _SEPARATORS.get((before, letter))
-                if after is not None:
-                    pending.append((i, j, after, text + letter))
-    return None

@@ -21,7 +21,7 @@ def banner(config: Config, urls: list[str]) -> str:
         lines += _where(config, registry)
         lines += [f"      {rule}" for rule in registry.mapping.rules]
     lines += [
-        f"  ns {source} -> [registry {host}]" for source, host in config.sources.items()
+        f"  ns {source} -> [registry {host}]" for source, host in config.mirrors.items()
     ]
     url = next((url for url in urls if url.startswith("https://")), None)
     if url is None:

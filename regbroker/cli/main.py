@@ -11,8 +11,8 @@ from regbroker import __version__
 from regbroker.errors import ConfigurationError, HTTPError
 from regbroker.naming.public_hosts import is_served
 from regbroker.service import load_config
-from regbroker.settings.advice import warnings
 from regbroker.settings.config import Config
+from regbroker.settings.warnings import warnings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +51,7 @@ def _explain(config: Config, image: str) -> int:
     bare_host = host.rsplit(":", 1)[0] if not host.endswith("]") else host
     found = {entry.host: entry for entry in config.registries}
     # What a mirror is asked for counts before the host that is asked.
-    mirror = config.sources.get(host)
+    mirror = config.mirrors.get(host)
     registry = found.get(mirror or bare_host) or found.get("*")
     if registry is None:
         print(f"{bare_host}: no [registry {bare_host}] section", file=sys.stderr)

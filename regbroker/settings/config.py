@@ -1,14 +1,16 @@
 """
-The configuration as a value: everything that serves is built from one `Config`.
+The configuration as values, with all defaults: everything that serves is built from
+one `Config`.
 
-`regbroker.settings.ini` makes it of a file. Who embeds regbroker may make it directly.
+`regbroker.settings.ini` makes it of a file. A program that embeds regbroker may make it
+directly.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 from regbroker.accounts.access import AccessRules
@@ -28,8 +30,19 @@ DEFAULT_CONNECT_TIMEOUT = 10.0
 #: docker gives a ping and a token 15 s, both sources together.
 DEFAULT_ANSWER_TIMEOUT = 6.0
 
+DEFAULT_LISTENER = Listener(
+    text="tls:8443:interface=127.0.0.1",
+    endpoint="tcp:8443:interface=127.0.0.1",
+    tls=True,
+)
 
-@dataclass(frozen=True)
+DEFAULT_STATE_DIRECTORY = PurePath("var")
+
+#: docker before 1.6 speaks another protocol, and says only "Go" in its ping.
+OLD_DOCKER = re.compile(r"docker/1\.(?:[0-4]|5(?!\.[0-9]-dev))\b|Go \d")
+
+
+@dataclass(frozen=True, kw_only=True)
 class UpstreamConfig:
     """
     One ``[upstream NAME]``.
@@ -39,12 +52,16 @@ class UpstreamConfig:
     can be asked instead. `realm` and `service`, when set, are used instead of
     what the upstream's own challenge says. Names without a namespace are in
     `default_namespace`. `redirect_hosts` may have addresses that are not public.
-    `search_url` is the URL before ``/search``. Our own account is `username` with the
-    password in `password_file` or the environment variable `password_env`, or what
-    `credential_helper` says of `credential_server`, empty for docker's name of it.
-    `redirect_paths` begin paths of the upstream's own host where redirects are
-    followed; `show_address`, one of `redirects.SHOW_ADDRESS`, says whether clients may
-    be told where it is.
+    `search_url` is the URL before ``/search``.
+
+    The account of regbroker itself is `username` with the password in `password_file`
+    or in the environment variable `password_env`; or it is what the program
+    `credential_helper` returns for `credential_server`, which is empty for the name
+    that docker would ask for.
+
+    `redirect_paths` are beginnings of paths on the upstream's own host where redirects
+    are followed. `show_address`, one of `regbroker.protocol.locations.SHOW_ADDRESS`,
+    tells whether clients may learn where the upstream is.
     """
 
     name: str
@@ -53,36 +70,41 @@ class UpstreamConfig:
     ca_file: PurePath | None = None
     timeout: float = DEFAULT_TIMEOUT
     connect_timeout: float = DEFAULT_CONNECT_TIMEOUT
+    answer_timeout: float = DEFAULT_ANSWER_TIMEOUT
     token_hosts: tuple[str, ...] = ()
     realm: str | None = None
     service: str | None = None
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
     username: str = ""
     password_file: PurePath | None = None
+    password_env: str = ""
     credential_helper: str = ""
-    answer_timeout: float = DEFAULT_ANSWER_TIMEOUT
+    credential_server: str = ""
     default_namespace: str = ""
     redirect_hosts: tuple[str, ...] = ()
-    search_url: str | None = None
-    password_env: str = ""
-    credential_server: str = ""
     redirect_paths: tuple[str, ...] = ()
     show_address: str = "if-public"
+    search_url: str | None = None
 
     @property
     def url(self) -> str:
         """Where it is, base path included, as the ini file has it."""
         return f"{self.origin}{self.base_path}" if self.origin else "sandbox:"
 
+    @property
+    def has_account(self) -> bool:
+        """Whether regbroker has an account of its own there."""
+        return bool(self.username or self.credential_helper)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class HtpasswdConfig:
     """A file that `htpasswd` writes."""
 
     path: PurePath
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LdapConfig:
     """A directory; see `regbroker.accounts.ldap.source` for what the options mean."""
 
@@ -95,7 +117,7 @@ class LdapConfig:
     group_filter: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AccountsConfig:
     """One ``[accounts NAME]``: sources, asked in this order."""
 
@@ -103,16 +125,16 @@ class AccountsConfig:
     sources: tuple[HtpasswdConfig | LdapConfig, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RegistryConfig:
     """
     One ``[registry HOST]``; `host` is ``*`` for the default one.
 
-    Without `accounts` they are those of the upstreams in `trusted_upstreams`,
-    to which clients' credentials are sent, and to no other. `shared_actions` are
-    those that our own account at an upstream lends to clients that have no
-    credentials for it. `hosts` are those that ``*`` stands for, also as
-    ``*.DOMAIN``; all when empty. `extensions` are those of the API that
+    Without `accounts`, clients use the accounts of the upstreams in
+    `trusted_upstreams`: their credentials are sent to these and to no other.
+    `shared_actions` are the actions that regbroker's own account at an upstream lends
+    to clients that have no credentials for it. `hosts` are those that ``*`` stands for,
+    also as ``*.DOMAIN``; all when empty. `extensions` are those of the API that
     are relayed, each with the ``_`` that it begins with.
     """
 
@@ -139,26 +161,41 @@ class RegistryConfig:
         return self.mapping.upstreams
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """
     Everything that serves is built from one of these.
 
-    `sources` leads from the registries that mirrors stand for (the ``ns`` of a
-    request) to the `host` of one of `registries`. Limits for connections that are
-    None come from what the process may open.
+    `upstreams`, `accounts` and `access` are the sections of these kinds by name;
+    a registry has the rules of its access section themselves. `mirrors` leads from the
+    registry that a mirror stands for (the ``ns`` of a request) to the `host` of one of
+    `registries`. Limits for connections that are None follow from how many files the
+    process may open. `file_warnings` are about lines of the file that none of these
+    values holds.
     """
 
-    listen: tuple[Listener, ...]
-    state_directory: PurePath
-    trusted_proxies: tuple[Network, ...]
-    certificates: tuple[CertificateFiles, ...]
     registries: tuple[RegistryConfig, ...]
     upstreams: Mapping[str, UpstreamConfig]
     accounts: Mapping[str, AccountsConfig] = field(default_factory=dict)
+    access: Mapping[str, AccessRules] = field(default_factory=dict)
+    certificates: tuple[CertificateFiles, ...] = ()
+    listen: tuple[Listener, ...] = (DEFAULT_LISTENER,)
+    state_directory: PurePath = DEFAULT_STATE_DIRECTORY
+    trusted_proxies: tuple[Network, ...] = ()
     signing_key: PurePath | None = None
-    denied_user_agents: re.Pattern[str] | None = None
-    sources: Mapping[str, str] = field(default_factory=dict)
+    denied_user_agents: re.Pattern[str] | None = OLD_DOCKER
+    mirrors: Mapping[str, str] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
     max_connections: int | None = None
     max_connections_per_address: int | None = None
+    file_warnings: tuple[str, ...] = ()
+
+    def in_use(self) -> Config:
+        """Return the same without the upstreams and accounts that no registry uses."""
+        upstreams = {name for entry in self.registries for name in entry.upstreams}
+        accounts = {entry.accounts for entry in self.registries}
+        return replace(
+            self,
+            upstreams={k: v for k, v in self.upstreams.items() if k in upstreams},
+            accounts={k: v for k, v in self.accounts.items() if k in accounts},
+        )

@@ -1,7 +1,7 @@
 """
-The ini file: read into a `Config`, with everything that is wrong said at once.
+The ini file: text in, a `Config` or every problem out.
 
-Nothing here touches the file system: `parse_config` is given the text, the
+Nothing here touches the file system: `parse_config` takes the text, the
 directory that relative paths start from, and a function that says what is wrong
 with a file. A problem is a line
 ``[section] option: what is wrong, what would be right``.
@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import configparser
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 
-from regbroker.accounts.access import AccessRules, unreachable
 from regbroker.errors import ConfigurationError
 from regbroker.naming.public_hosts import is_served
 from regbroker.protocol.mirrors import path_with_ns
-from regbroker.settings.config import AccountsConfig, Config, LdapConfig, RegistryConfig
-from regbroker.settings.options import homes
-from regbroker.settings.section import FileCheck, Section
+from regbroker.settings.config import Config, RegistryConfig
+from regbroker.settings.section import FileCheck, FileReport, Section
 from regbroker.settings.sections import (
-    Known,
+    NamedSections,
     read_access,
     read_accounts,
     read_main,
@@ -30,8 +29,6 @@ from regbroker.settings.sections import (
     read_tls,
     read_upstream,
 )
-from regbroker.settings.uses import useless_options
-from regbroker.transport.listeners import CertificateFiles
 
 #: The kinds of sections that need a name, and how that is written.
 _NAMED = {
@@ -58,10 +55,20 @@ def parse_config(
     Parse the text of an ini file.
 
     Relative paths start from `directory`. `check_config` looks at what could be
-    read, however little it is. Raises `ConfigurationError` with every problem.
+    read, however little it is. Raises `ConfigurationError` with every problem. What
+    `regbroker.settings.warnings` says about the result keeps nothing from being served.
     """
+    report = FileReport(directory, check_file)
+    config = _read(_parse(text, report.problems), report)
+    report.problems += check_config(config)
+    if report.problems:
+        raise ConfigurationError(report.problems)
+    return config
+
+
+def _parse(text: str, problems: list[str]) -> configparser.RawConfigParser:
+    """Parse the syntax; raises `ConfigurationError` when nothing can be read."""
     parser = _new_parser(strict=True)
-    problems: list[str] = []
     try:
         parser.read_string(text)
     except (
@@ -78,11 +85,7 @@ def parse_config(
             raise ConfigurationError(problems) from more
     except configparser.Error as error:
         raise ConfigurationError([_syntax_problem(error)]) from error
-    config = _read(parser, directory, check_file, problems)
-    problems += check_config(config)
-    if problems:
-        raise ConfigurationError(problems)
-    return config
+    return parser
 
 
 def _new_parser(strict: bool) -> configparser.RawConfigParser:
@@ -113,215 +116,132 @@ def _syntax_problem(error: configparser.Error) -> str:
     return str(error)
 
 
-def _read(
-    parser: configparser.RawConfigParser,
-    directory: PurePath,
-    check_file: FileCheck,
-    problems: list[str],
-) -> Config:
-    """Return what can be read; the rest is added to `problems`."""
+@dataclass(frozen=True)
+class _Title:
+    """The title of a section: ``[registry a.example]`` is of the kind ``registry``."""
 
-    def section(title: str) -> Section:
-        options = dict(parser.items(title)) if parser.has_section(title) else {}
-        return Section(title, options, problems, directory, check_file, homes())
+    text: str
+    kind: str
+    name: str
 
-    titles = [(title, *_split_title(title)) for title in parser.sections()]
-    accounts = {
-        name: read_accounts(section(title), name)
-        for title, kind, name in titles
-        if kind == "accounts" and name
-    }
-    access = {
-        name: read_access(section(title))
-        for title, kind, name in titles
-        if kind == "access" and name
-    }
-    upstreams = {
-        name: read_upstream(section(title), name)
-        for title, kind, name in titles
-        if kind == "upstream" and name
-    }
-    default_namespaces = {
-        name: upstream.default_namespace for name, upstream in upstreams.items()
-    }
-    known = Known(tuple(upstreams), default_namespaces, accounts, access)
-    certificates: list[CertificateFiles | None] = []
-    registries: list[RegistryConfig | None] = []
-    main = read_main(section("regbroker"))
-    for title, kind, name in titles:
-        if kind == "tls":
-            certificates.append(read_tls(section(title), name))
-        elif kind in _NAMED and not name:
-            problems.append(f"[{kind}]: the section needs a name; write {_NAMED[kind]}")
-            if kind == "registry":
-                registries.append(None)
-        elif kind == "registry":
-            registries.append(read_registry(section(title), name, known))
-        elif title != "regbroker" and kind not in _NAMED:
-            problems.append(
-                f"[{title}]: unknown section; there are [regbroker], [tls], "
-                "[tls NAME], [registry HOST], [upstream NAME], [accounts NAME] and "
-                "[access NAME]"
-            )
-    problems += _problems_of_the_whole(parser, titles)
-    problems += _unused_upstreams(titles, registries)
-    problems += _unknown_sources(main.sources, titles)
-    problems += _hidden_token_paths(main.sources, list(filter(None, registries)))
-    problems += _refused_public_urls(list(filter(None, registries)))
-    problems += _unreachable_rules(list(filter(None, registries)), accounts, access)
-    # What a registry that is wrong would use is known only in part.
-    if not any(problem.startswith("[registry") for problem in problems):
-        given = {
-            name: parser.options(title)
-            for title, kind, name in titles
-            if kind == "upstream" and name
-        }
-        problems += useless_options(list(filter(None, registries)), given)
-    return Config(
-        main.listen,
-        main.state_directory,
-        main.trusted_proxies,
-        tuple(filter(None, certificates)),
-        tuple(filter(None, registries)),
-        upstreams,
-        accounts,
-        main.signing_key,
-        main.denied_user_agents,
-        main.sources,
-        main.pace,
-        main.max_connections,
-        main.max_connections_per_address,
+
+def _parse_title(text: str) -> _Title:
+    match = _TITLE.fullmatch(text)
+    return (
+        _Title(text, match["kind"], match["name"] or "")
+        if match
+        else _Title(text, text, "")
     )
 
 
-def _problems_of_the_whole(
-    parser: configparser.RawConfigParser, titles: list[tuple[str, str, str]]
-) -> list[str]:
-    hosts = [name for _, kind, name in titles if kind == "registry"]
-    if not hosts:
-        return ["no [registry HOST] section; write one for each name that clients use"]
-    kinds = [(kind, name) for _, kind, name in titles]
-    problems = [
-        f"[{f'{kind} {name}'.strip()}]: this section stands twice; once is right"
-        for kind, name in sorted({each for each in kinds if kinds.count(each) > 1})
+def _read(parser: configparser.RawConfigParser, report: FileReport) -> Config:
+    """Return what can be read; problems and warnings go to `report`."""
+    titles = [_parse_title(text) for text in parser.sections()]
+
+    def section(title: str) -> Section:
+        texts = dict(parser.items(title)) if parser.has_section(title) else {}
+        return Section(title, texts, report)
+
+    def named(kind: str) -> dict[str, Section]:
+        return {t.name: section(t.text) for t in titles if t.kind == kind and t.name}
+
+    main = read_main(section("regbroker"))
+    accounts = {name: read_accounts(s, name) for name, s in named("accounts").items()}
+    access = {name: read_access(s) for name, s in named("access").items()}
+    upstreams = {name: read_upstream(s, name) for name, s in named("upstream").items()}
+    sections = NamedSections(
+        upstreams=tuple(upstreams),
+        default_namespaces={n: u.default_namespace for n, u in upstreams.items()},
+        accounts=accounts,
+        access=access,
+    )
+    certificates = [
+        read_tls(section(t.text), t.name) for t in titles if t.kind == "tls"
     ]
-    for kind in ("accounts", "access"):
-        problems += _unused(parser, titles, kind)
-    return problems
-
-
-def _unused(
-    parser: configparser.RawConfigParser,
-    titles: list[tuple[str, str, str]],
-    wanted: str,
-) -> list[str]:
-    """Return a problem for each section of a kind that no registry names."""
-    registries = [title for title, kind, _ in titles if kind == "registry"]
-    options = (wanted, "accounts") if wanted == "access" else (wanted,)
-    used = {
-        parser.get(title, option, fallback="").strip()
-        for title in registries
-        for option in options
-    }
-    return [
-        f"[{wanted} {name}]: no [registry HOST] uses it; name it there as "
-        f"'{wanted} = {name}' or take it out"
-        for _, kind, name in titles
-        if kind == wanted and name and name not in used
+    registries = [
+        registry
+        for host, registry_section in named("registry").items()
+        if (registry := read_registry(registry_section, host, sections)) is not None
     ]
+    mirrors = main.get("mirrors", {})
+    report.problems += _problems_with_titles(titles)
+    report.problems += _problems_with_mirrors(mirrors, titles)
+    report.problems += _hidden_token_paths(mirrors, registries)
+    report.problems += _refused_public_urls(registries)
+    return Config(
+        registries=tuple(registries),
+        upstreams=upstreams,
+        accounts=accounts,
+        access=access,
+        certificates=tuple(filter(None, certificates)),
+        file_warnings=tuple(report.warnings),
+        **main,
+    )
 
 
-def _unused_upstreams(
-    titles: list[tuple[str, str, str]], registries: list[RegistryConfig | None]
-) -> list[str]:
-    """Return a problem for each upstream that no name leads to."""
-    if None in registries:
-        # What a registry that is wrong would lead to is known only in part.
-        return []
-    used = {name for entry in registries if entry for name in entry.upstreams}
-    return [
-        f"[upstream {name}]: no [registry HOST] uses it; name it there as "
-        f"'upstream = {name}' or take it out"
-        for _, kind, name in titles
-        if kind == "upstream" and name and name not in used
-    ]
+def _problems_with_titles(titles: list[_Title]) -> Iterator[str]:
+    for title in titles:
+        if title.kind in _NAMED and not title.name:
+            yield (
+                f"[{title.kind}]: the section needs a name; write {_NAMED[title.kind]}"
+            )
+        elif title.text != "regbroker" and title.kind not in ("tls", *_NAMED):
+            yield (
+                f"[{title.text}]: unknown section; there are [regbroker], [tls], "
+                "[tls NAME], [registry HOST], [upstream NAME], [accounts NAME] and "
+                "[access NAME]"
+            )
+    if all(title.kind != "registry" for title in titles):
+        yield "no [registry HOST] section; write one for each name that clients use"
+        return
+    # Two titles may differ in their spaces alone.
+    kinds = [(title.kind, title.name) for title in titles]
+    for kind, name in sorted({each for each in kinds if kinds.count(each) > 1}):
+        yield f"[{f'{kind} {name}'.strip()}]: this section stands twice; once is right"
 
 
-def _unknown_sources(
-    sources: Mapping[str, str], titles: list[tuple[str, str, str]]
-) -> list[str]:
-    hosts = [name for _, kind, name in titles if kind == "registry"]
+def _problems_with_mirrors(
+    mirrors: Mapping[str, str], titles: list[_Title]
+) -> Iterator[str]:
+    hosts = [title.name for title in titles if title.kind == "registry"]
     if "" in hosts:
         # The one without a name may be meant.
-        return []
-    return [
-        f"[regbroker] ns: '{source} = {host}': there is no [registry {host}] section; "
-        f"there are: {', '.join(hosts)}"
-        for source, host in sources.items()
-        if host not in hosts
-    ]
+        return
+    for source, host in mirrors.items():
+        if host not in hosts:
+            yield (
+                f"[regbroker] ns: '{source} = {host}': there is no [registry {host}] "
+                f"section; there are: {', '.join(hosts)}"
+            )
 
 
 def _hidden_token_paths(
-    sources: Mapping[str, str], registries: list[RegistryConfig]
-) -> list[str]:
-    """Return a problem for each token service that a source's would hide."""
-    of_sources = {
+    mirrors: Mapping[str, str], registries: list[RegistryConfig]
+) -> Iterator[str]:
+    """Yield a problem for each token service that one of a mirror would hide."""
+    sources = {
         path_with_ns(entry.token_path, source): source
-        for source, host in sources.items()
+        for source, host in mirrors.items()
         for entry in registries
         if entry.host == host
     }
-    return [
-        f"[registry {entry.host}] token-path: {entry.token_path} is where clients of "
-        f"the source {of_sources[entry.token_path]} get their tokens; write another"
-        for entry in registries
-        if entry.token_path in of_sources
-    ]
+    for entry in registries:
+        if entry.token_path in sources:
+            yield (
+                f"[registry {entry.host}] token-path: {entry.token_path} is where "
+                f"clients of the source {sources[entry.token_path]} get their tokens; "
+                "write another"
+            )
 
 
-def _refused_public_urls(registries: list[RegistryConfig]) -> list[str]:
-    """Return a problem for each ``public-url`` that ``hosts`` would answer with 421."""
+def _refused_public_urls(registries: list[RegistryConfig]) -> Iterator[str]:
+    """Yield a problem for each ``public-url`` that ``hosts`` would answer with 421."""
     hosts = {entry.host for entry in registries}
-    problems = []
     for entry in registries:
         host = entry.public_url.bare_netloc if entry.public_url else None
         if host and host not in hosts and not is_served(host, entry.hosts):
-            problems.append(
+            yield (
                 f"[registry {entry.host}] hosts: {host}, the host of public-url, is "
                 "missing: clients are sent there for tokens, and would be refused; "
                 f"write 'hosts = {', '.join([*entry.hosts, host])}'"
             )
-    return problems
-
-
-def _unreachable_rules(
-    registries: list[RegistryConfig],
-    accounts: Mapping[str, AccountsConfig],
-    access: Mapping[str, AccessRules],
-) -> list[str]:
-    problems = []
-    for name, rules in access.items():
-        users = [
-            entry
-            for entry in registries
-            # A registry whose accounts are wrong has been told of already.
-            if entry.access is rules and entry.accounts in accounts
-        ]
-        if not users:
-            continue
-        has_groups = any(
-            isinstance(source, LdapConfig)
-            for entry in users
-            for source in accounts[entry.accounts or ""].sources
-        )
-        mappings = [entry.mapping for entry in users]
-        for problem in unreachable(rules, *mappings, has_groups=has_groups):
-            subject, _, text = problem.partition(": ")
-            problems.append(f"[access {name}] {subject}: {text}")
-    return problems
-
-
-def _split_title(title: str) -> tuple[str, str]:
-    match = _TITLE.fullmatch(title)
-    return (match["kind"], match["name"] or "") if match else (title, "")

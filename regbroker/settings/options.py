@@ -1,47 +1,514 @@
 """
-Which options there are, and in which kinds of sections.
+The options of the ini file: one table for each kind of section.
 
-The readers know it: they are given sections with nothing in them, and the
-sections note what they are asked for.
+Of these tables come the reading of a file (`regbroker.settings.section`), what is said
+about unknown options, and `docs/configuration.md`. Defaults are those of the values in
+`regbroker.settings.config`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
-from pathlib import PurePath
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
 
-from regbroker.settings.section import Section
-from regbroker.settings.sections import (
-    Known,
-    read_accounts,
-    read_main,
-    read_registry,
-    read_tls,
-    read_upstream,
+from regbroker.protocol.locations import SHOW_ADDRESS
+from regbroker.settings import addresses, values
+from regbroker.settings.config import (
+    AccountsConfig,
+    Config,
+    LdapConfig,
+    RegistryConfig,
+    UpstreamConfig,
+)
+from regbroker.transport.listeners import CertificateFiles
+from regbroker.transport.pace import Pace
+
+
+class Option:
+    """
+    One option.
+
+    `parse` returns its value, or raises `regbroker.settings.values.InvalidValue`. The
+    value becomes `field` of the configuration, by default the one of the same name.
+    `meaning` is for people, and so is `default` where the field's own default does not
+    say it. `required` tells what to write when the option is missing. With `is_file`
+    the value is the path, or a tuple of paths, of files that must be readable.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        parse: Callable[[str], Any],
+        meaning: str,
+        *,
+        field: str = "",
+        default: str = "",
+        required: str = "",
+        is_file: bool = False,
+    ) -> None:
+        self.name = name
+        self.parse = parse
+        self.meaning = meaning
+        self.field = field or name.replace("-", "_")
+        self.default = default
+        self.required = required
+        self.is_file = is_file
+
+
+@dataclass(frozen=True)
+class Table:
+    """Options, and the class of the values whose fields they become."""
+
+    value_class: type
+    options: tuple[Option, ...]
+
+    def default(self, option: Option) -> str:
+        """Return an option's default as it is written; '' when there is none."""
+        if option.default:
+            return option.default
+        value = next(
+            (f.default for f in fields(self.value_class) if f.name == option.field),
+            MISSING,
+        )
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, float):
+            return f"{value:g}"
+        return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of section: how its title is written, and what it is about."""
+
+    title: str
+    meaning: str
+    tables: tuple[Table, ...]
+
+
+REGBROKER = Table(
+    Config,
+    (
+        Option(
+            "listen",
+            addresses.listeners,
+            "Where to listen, one endpoint a line: `tls:PORT`, `tcp:PORT`, "
+            "`tls:PORT:interface=ADDRESS`, `unix:PATH`, `tls:systemd:domain=INET:"
+            "index=0`. With `proxy:` in front, connections begin with a PROXY line.",
+            default=Config.listen[0].text,
+        ),
+        Option(
+            "state-directory",
+            values.path,
+            "The directory for what outlives a restart: the self-signed certificate, "
+            "the signing key, the images of the sandbox.",
+            default=str(Config.state_directory),
+        ),
+        Option(
+            "trusted-proxies",
+            addresses.networks,
+            "Addresses or networks whose `X-Forwarded-*` headers and PROXY lines are "
+            "believed.",
+        ),
+        Option(
+            "signing-key",
+            values.path,
+            "A file with keys (P-256, PEM) that several machines share. The first key "
+            "signs, all keys verify.",
+            default="a key in the state directory",
+            is_file=True,
+        ),
+        Option(
+            "deny-user-agents",
+            values.pattern,
+            "Regular expressions, one a line, matched at the beginning of "
+            "`User-Agent`: these clients get 404. Empty: no client is refused.",
+            field="denied_user_agents",
+            default="docker before 1.6",
+        ),
+        Option(
+            "ns",
+            addresses.mirrors,
+            "`SOURCE = HOST`, one a line: requests with `ns=SOURCE` are served by "
+            "`[registry HOST]`, for mirrors of containerd.",
+            field="mirrors",
+        ),
+        Option(
+            "max-connections",
+            values.count,
+            "Client connections at the same time.",
+            default="from the number of files that the process may open",
+        ),
+        Option(
+            "max-connections-per-address",
+            values.count,
+            "Client connections at the same time from one address (IPv6: one /64).",
+            default="from the number of files that the process may open",
+        ),
+    ),
 )
 
+PACE = Table(
+    Pace,
+    (
+        Option(
+            "client-timeout",
+            values.seconds,
+            "Seconds without a byte from a client after which its request ends with "
+            "408, or its idle connection is closed.",
+            field="silence",
+        ),
+        Option(
+            "body-timeout",
+            values.seconds,
+            "Seconds for a body that is read whole, such as a form.",
+            field="whole",
+        ),
+        Option(
+            "min-upload-rate",
+            values.rate,
+            "Bytes per second below which an upload ends; 0 for no limit.",
+            field="rate",
+        ),
+    ),
+)
 
-@cache
-def homes() -> Mapping[str, str]:
-    """Return, by option, the section that it belongs in, as it is written."""
-    main, tls, upstream = _empty("regbroker"), _empty("tls"), _empty("upstream NAME")
-    # Some are asked for only where another one stands.
-    registry = _empty("registry HOST", "upstream")
-    accounts = _empty("accounts NAME", "ldap")
-    read_main(main)
-    read_tls(tls, "")
-    read_upstream(upstream, "NAME")
-    read_registry(registry, "*", Known((), {}, (), {}))
-    read_accounts(accounts, "NAME")
-    return {
-        option: f"[{section.title}]"
-        for section in (main, tls, upstream, registry, accounts)
-        for option in section.known
-    }
+TLS = Table(
+    CertificateFiles,
+    (
+        Option(
+            "certificate",
+            values.path,
+            "A file with the certificate and its chain, PEM.",
+            is_file=True,
+        ),
+        Option(
+            "key", values.path, "A file with the certificate's key, PEM.", is_file=True
+        ),
+    ),
+)
+
+# What names other sections stays text here: `regbroker.settings.references` reads it,
+# when these sections are known.
+REGISTRY = Table(
+    RegistryConfig,
+    (
+        Option(
+            "upstream",
+            str,
+            "The `[upstream NAME]` that holds the images, or several with commas, in "
+            "the order in which they are asked.",
+            default="those that the rules name",
+        ),
+        Option(
+            "namespaces",
+            str,
+            "The rules between public and upstream names, one a line: `team = "
+            "acme_team`, `* = acme_*`, `quay/* = quay:*`.",
+            field="mapping",
+            required="write 'team = acme_team', or '* = *' to leave every name as it "
+            "is",
+        ),
+        Option(
+            "accounts",
+            str,
+            "Who may log in: `upstream` for the accounts of the first upstream, "
+            "`upstream: NAME, NAME` for those of several, or the name of an "
+            "`[accounts NAME]` section.",
+            default="upstream",
+        ),
+        Option(
+            "access",
+            str,
+            "The `[access NAME]` section with the rights of the accounts.",
+            default="the section with the name of `accounts`",
+        ),
+        Option(
+            "token-path",
+            addresses.token_path,
+            "Where the token service answers that clients are sent to.",
+        ),
+        Option(
+            "token-life",
+            values.token_life,
+            "Seconds that regbroker's own tokens are valid. Needs `accounts = NAME`.",
+        ),
+        Option(
+            "challenge",
+            values.is_basic,
+            "What clients are asked for: `bearer` for tokens, `basic` for a password "
+            "with each request. Needs `accounts = NAME`.",
+            field="basic_challenge",
+            default="bearer",
+        ),
+        Option(
+            "anonymous",
+            values.shared_actions,
+            "`shared` lends regbroker's own account at the upstream to clients without "
+            "credentials, for pulls; `shared: pull, push` for more. Needs `accounts = "
+            "upstream`.",
+            field="shared_actions",
+        ),
+        Option(
+            "public-url",
+            addresses.public_url,
+            "The URL by which clients reach this registry, where a proxy in front "
+            "hides it.",
+        ),
+        Option(
+            "hosts",
+            addresses.public_hosts,
+            "In `[registry *]`: the hosts that it serves, also as `*.DOMAIN`. Other "
+            "hosts get 421.",
+            default="every host",
+        ),
+        Option(
+            "redirects",
+            values.one_of("pass", "follow"),
+            "`pass` hands redirects of pulls on to the client, `follow` fetches what "
+            "they lead to.",
+        ),
+        Option(
+            "catalog",
+            values.one_of("filter", "deny"),
+            "`filter`: `_catalog` lists what is served here. `deny`: it is 404.",
+        ),
+        Option(
+            "writes",
+            values.one_of("allow", "deny"),
+            "`deny`: pushes and deletes get 405 and never reach the upstream.",
+        ),
+        Option(
+            "cors-origins",
+            addresses.cors_origins,
+            "Origins of web pages that may use this registry from a browser, or `*` "
+            "for every page, then without credentials.",
+        ),
+        Option(
+            "extensions",
+            values.extensions,
+            "Extensions of the API that are relayed, such as `_oci`. Others are 404.",
+        ),
+    ),
+)
+
+UPSTREAM = Table(
+    UpstreamConfig,
+    (
+        Option(
+            "url",
+            addresses.upstream_url,
+            "`https://HOST`, with a port and a path if need be; `http://HOST` in a "
+            "network of your own; `sandbox:` for a small registry inside regbroker.",
+            field="origin",
+            required="write https://HOST, or sandbox: to try things out",
+        ),
+        Option(
+            "users",
+            values.users,
+            "The accounts of the sandbox, one `name:password` a line.",
+        ),
+        Option(
+            "username",
+            values.username,
+            "The user of regbroker's own account at the upstream.",
+        ),
+        Option(
+            "password-file",
+            values.path,
+            "A file that holds the password of `username`, and nothing else. It is "
+            "read again when it changes.",
+            is_file=True,
+        ),
+        Option(
+            "password-env",
+            values.variable,
+            "An environment variable that holds the password, instead of a file.",
+        ),
+        Option(
+            "credential-helper",
+            values.helper_name,
+            "NAME of a program `docker-credential-NAME` that returns user and "
+            "password, instead of `username`.",
+        ),
+        Option(
+            "credential-server",
+            addresses.credential_server,
+            "What the helper is asked for: a host or a URL.",
+            default="what docker asks for",
+        ),
+        Option(
+            "ca-file",
+            values.path,
+            "The certificates that the upstream's certificate is checked against.",
+            default="those of the system",
+            is_file=True,
+        ),
+        Option(
+            "timeout",
+            values.seconds,
+            "Seconds without a byte in either direction after which a request ends.",
+        ),
+        Option("connect-timeout", values.seconds, "Seconds to connect in."),
+        Option(
+            "answer-timeout",
+            values.seconds,
+            "Seconds until an answer begins, where another upstream can be asked "
+            "instead.",
+        ),
+        Option(
+            "default-namespace",
+            values.namespace,
+            "The namespace of names without one: `library` at Docker Hub.",
+        ),
+        Option(
+            "redirect-hosts",
+            addresses.hosts,
+            "With `redirects = follow`: hosts that the upstream may redirect to though "
+            "their addresses are not public.",
+        ),
+        Option(
+            "redirect-paths",
+            addresses.path_prefixes,
+            "With `redirects = follow`: beginnings of paths on the upstream's own "
+            "host, outside /v2, that it may redirect to.",
+        ),
+        Option(
+            "show-address",
+            values.one_of(*SHOW_ADDRESS),
+            "Whether a redirect may show clients where the upstream is: `if-public`, "
+            "`yes` or `no`.",
+        ),
+        Option(
+            "token-hosts",
+            addresses.hosts,
+            "Hosts of the upstream's token service, when they are neither the "
+            "upstream's own nor in the same registered domain.",
+        ),
+        Option(
+            "realm",
+            addresses.realm,
+            "The URL of the token service, whatever the upstream names.",
+            default="what the upstream names",
+        ),
+        Option(
+            "service",
+            values.service,
+            "The name by which that token service knows the registry. Needs `realm`.",
+            default="what the upstream names",
+        ),
+        Option(
+            "search-url",
+            addresses.search_url,
+            "Where searches are answered from; `https://index.docker.io` for Docker "
+            "Hub.",
+        ),
+    ),
+)
+
+ACCOUNTS = Table(
+    AccountsConfig,
+    (
+        Option(
+            "htpasswd",
+            values.paths,
+            "Files that htpasswd writes, one a line.",
+            field="sources",
+            is_file=True,
+        ),
+    ),
+)
+
+LDAP = Table(
+    LdapConfig,
+    (
+        Option(
+            "ldap",
+            addresses.ldap_url,
+            "A directory (RFC 4516): host, base, the attribute that is the user's "
+            "name, scope, filter.",
+            field="url",
+        ),
+        Option(
+            "ldap-start-tls",
+            values.yes_or_no,
+            "Whether `ldap://` is upgraded with StartTLS. `no` sends passwords in the "
+            "clear.",
+            field="start_tls",
+        ),
+        Option(
+            "ldap-ca-file",
+            values.path,
+            "The certificates that the directory's certificate is checked against.",
+            field="ca_file",
+            default="those of the system",
+            is_file=True,
+        ),
+        Option(
+            "ldap-bind-dn",
+            str,
+            "Who searches, when the directory does not let everybody search.",
+            field="bind_dn",
+        ),
+        Option(
+            "ldap-bind-password-file",
+            values.path,
+            "A file that holds the password of `ldap-bind-dn`.",
+            field="bind_password_file",
+            is_file=True,
+        ),
+        Option(
+            "ldap-group-base",
+            str,
+            "Where groups are. Without it, users have no groups.",
+            field="group_base",
+        ),
+        Option(
+            "ldap-group-filter",
+            str,
+            "Which groups are the user's, with `${dn}` and `${user}`.",
+            field="group_filter",
+            default="members by DN or by name",
+        ),
+    ),
+)
+
+#: The kinds of sections. In ``[access NAME]``, the options are users and groups.
+KINDS = {
+    "regbroker": Kind("[regbroker]", "What is one for all.", (REGBROKER, PACE)),
+    "tls": Kind(
+        "[tls]",
+        "A certificate. `[tls HOST]` and `[tls *.DOMAIN]` hold more of them, picked by "
+        "the host that the client asks for. Without any, regbroker makes a self-signed "
+        "one.",
+        (TLS,),
+    ),
+    "registry": Kind(
+        "[registry HOST]",
+        "One for each host that clients write before an image's name, without port. "
+        "`[registry *]` serves every host that has no section of its own.",
+        (REGISTRY,),
+    ),
+    "upstream": Kind(
+        "[upstream NAME]", "A registry that holds the images.", (UPSTREAM,)
+    ),
+    "accounts": Kind(
+        "[accounts NAME]",
+        "Accounts of regbroker's own, asked in the order in which they are written.",
+        (ACCOUNTS, LDAP),
+    ),
+}
 
 
-def _empty(title: str, *given: str) -> Section:
-    """Return a section without values; what is wrong with that nobody reads."""
-    options = dict.fromkeys(given, "")
-    return Section(title, options, [], PurePath(), lambda path: None, {})
+def names(kind: str) -> list[str]:
+    """Return the names of the options that a kind of section has."""
+    return [option.name for table in KINDS[kind].tables for option in table.options]
+
+
+def section_of(option: str) -> str | None:
+    """Return the section that an option belongs in, as it is written."""
+    for name, kind in KINDS.items():
+        if option in names(name):
+            return kind.title
+    return None

@@ -1,17 +1,19 @@
 """
-A section of the ini file, and what is wrong with it.
+A section of the ini file, read by the tables of `regbroker.settings.options`.
 
-Its options are asked for one by one. What is wrong is noted, with section and
-option, and the default is given instead; what nobody has asked for is unknown.
+Problems are collected, each with section and option; an option with a problem is left
+out, as if it were not there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from regbroker.settings import values
+from regbroker.settings.options import Option, Table, names, section_of
+from regbroker.settings.values import InvalidValue
 
 T = TypeVar("T")
 
@@ -19,107 +21,107 @@ T = TypeVar("T")
 FileCheck = Callable[[PurePath], str | None]
 
 
-class Section:
-    """Reads one section's options, and notes what is wrong or left over."""
+@dataclass
+class FileReport:
+    """Where a file's relative paths start, and what is said about the file."""
 
-    def __init__(
-        self,
-        title: str,
-        options: Mapping[str, str],
-        problems: list[str],
-        directory: PurePath,
-        check_file: FileCheck,
-        homes: Mapping[str, str],
-    ) -> None:
-        """`homes` has, by option, the section that it belongs in."""
+    directory: PurePath
+    check_file: FileCheck
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+class Section:
+    """One section: `title` is what stands in brackets, `texts` its options."""
+
+    def __init__(self, title: str, texts: Mapping[str, str], report: FileReport):
         self.title = title
-        self._homes = homes
-        self._problems = problems
-        self._options = dict(options)
-        self._given = frozenset(options)
-        #: The options that somebody has asked for.
-        self.known: list[str] = []
+        self.texts = dict(texts)
+        self._report = report
         self._wrong: set[str] = set()
-        self._directory = directory
-        self._check_file = check_file
+
+    def __contains__(self, option: str) -> bool:
+        """Tell whether an option stands in the section, right or wrong."""
+        return option in self.texts
+
+    def is_wrong(self, option: str) -> bool:
+        """Tell whether an option has a problem."""
+        return option in self._wrong
 
     def wrong(self, text: str) -> None:
-        """Note what is wrong with the section as a whole."""
-        self._problems.append(f"[{self.title}]: {_one_line(text)}")
+        """Add a problem with the section as a whole."""
+        self._report.problems.append(f"[{self.title}]: {_one_line(text)}")
 
     def problem(self, option: str, text: str) -> None:
-        """Note what is wrong with one option."""
+        """Add a problem with one option."""
         self._wrong.add(option)
-        self._problems.append(f"[{self.title}] {option}: {_one_line(text)}")
+        self._report.problems.append(f"[{self.title}] {option}: {_one_line(text)}")
 
-    def get(self, option: str, parse: Callable[[str], T], default: T) -> T:
-        """Return an option's value; the default when it is wrong or not there."""
-        self.known.append(option)
-        text = self._options.pop(option, None)
-        if text is None:
+    def warn(self, option: str, text: str) -> None:
+        """Add a warning about one option."""
+        self._report.warnings.append(f"[{self.title}] {option}: {_one_line(text)}")
+
+    def read(self, table: Table) -> dict[str, Any]:
+        """
+        Return the values of a table's options by the fields that they set.
+
+        Options that are missing or wrong are left out: their fields have defaults.
+        A required option that is missing is a problem.
+        """
+        values: dict[str, Any] = {}
+        for option in table.options:
+            if option.name in self.texts:
+                value = self.parse(option.name, self._parser(option), None)
+                if not self.is_wrong(option.name):
+                    values[option.field] = value
+            elif option.required:
+                self.problem(option.name, f"missing; {option.required}")
+        return values
+
+    def parse(self, option: str, parse: Callable[[str], T], default: T) -> T:
+        """Return an option's value, and `default` when it is missing or wrong."""
+        if option not in self.texts:
             return default
         try:
-            return parse(text.strip())
-        except values.InvalidValue as error:
+            return parse(self.texts[option].strip())
+        except InvalidValue as error:
             self.problem(option, str(error))
             return default
 
-    def require(self, option: str, parse: Callable[[str], T], hint: str) -> T | None:
-        """Return an option's value; that it is missing is a problem."""
-        if option not in self._options:
-            self.known.append(option)
-            self.problem(option, f"missing; {hint}")
-            return None
-        return self.get(option, lambda text: parse(text), None)
+    def path(self, path: PurePath) -> PurePath:
+        """Return a path that starts from the file's directory if it is relative."""
+        return self._report.directory / path
 
-    def path(self, text: str) -> PurePath:
-        """Parse a path; relative ones start from the ini file's directory."""
-        if not text:
-            raise values.InvalidValue("empty; write a path")
-        return self._directory / text
-
-    def file(self, text: str) -> PurePath | None:
-        """Parse the path of a file that must be readable."""
-        path = self.path(text)
-        problem = self._check_file(path)
-        if problem is not None:
-            raise values.InvalidValue(problem)
-        return path
-
-    def files(self, text: str) -> tuple[PurePath, ...]:
-        """Parse the paths of files that must be readable, one a line."""
-        paths = map(self.file, values.lines(text))
-        return tuple(path for path in paths if path is not None)
-
-    def options(self) -> tuple[str, ...]:
-        """Return the options that nobody has read yet, in their order."""
-        return tuple(self._options)
-
-    def has(self, option: str) -> bool:
-        """Tell whether an option is given and has not been read yet."""
-        return option in self._options
-
-    def gave(self, option: str) -> bool:
-        """Tell whether an option stands in the section, read or not."""
-        return option in self._given
-
-    def is_wrong(self, option: str) -> bool:
-        """Tell whether something has been wrong with an option."""
-        return option in self._wrong
-
-    def rest(self) -> dict[str, str]:
-        """Return the options that nobody has read, and take them out."""
-        rest, self._options = self._options, {}
-        return rest
-
-    def close(self) -> None:
-        """Note the options that nobody knows."""
-        for option in self._options:
-            if option in self._homes:
-                text = f"unknown option here; it belongs in {self._homes[option]}"
+    def check_names(self, kind: str) -> None:
+        """Add a problem for each option that this kind of section does not have."""
+        known = names(kind)
+        for option in self.texts:
+            if option in known:
+                continue
+            section = section_of(option)
+            if section is not None:
+                text = f"unknown option here; it belongs in {section}"
             else:
-                text = f"unknown option; known here: {', '.join(self.known)}"
+                text = f"unknown option; known here: {', '.join(known)}"
             self.problem(option, text)
+
+    def _parser(self, option: Option) -> Callable[[str], Any]:
+        def parse(text: str) -> Any:
+            value = option.parse(text)
+            if isinstance(value, PurePath):
+                return self._located(value, option)
+            if option.is_file:
+                return tuple(self._located(path, option) for path in value)
+            return value
+
+        return parse
+
+    def _located(self, path: PurePath, option: Option) -> PurePath:
+        path = self.path(path)
+        problem = self._report.check_file(path) if option.is_file else None
+        if problem is not None:
+            raise InvalidValue(problem)
+        return path
 
 
 def _one_line(text: str) -> str:

@@ -222,8 +222,6 @@ class ParsingTests(SynchronousTestCase):
                 "bob": "",
                 "@": "a: pull",
                 "a:b": "a: pull",
-                "anonymous": "${user}: pull",
-                "Carol": "${user}/**: pull",
                 "dave": ": pull\na:",
                 "good": "${user}/**: *",
             }
@@ -235,8 +233,6 @@ class ParsingTests(SynchronousTestCase):
             ("bob", "empty"),
             ("@", "group's name"),
             ("a:b", "this is nobody"),
-            ("anonymous", "'${user}' needs a user"),
-            ("Carol", "'${user}/**' can never match: 'Carol'"),
             ("dave", "is not 'patterns: actions'"),
             ("dave", "is not 'patterns: actions'"),
         ]
@@ -279,6 +275,20 @@ class UnreachableTests(SynchronousTestCase):
         self.assertEqual(self.problems(names, "alice", "${user}/**: pull"), [])
         self.assertEqual(len(self.problems(names, "bob", "${user}/**: pull")), 1)
         self.assertEqual(self.problems(names, "bob", "home/${user}: pull"), [])
+
+    def test_nobodys_names(self) -> None:
+        """Who has no name, or one that is no part of a name, has no namespace."""
+        names = mapping("* = *")
+        for subject, pattern, expected in (
+            ("anonymous", "${user}", "'${user}' needs a user"),
+            ("Carol", "${user}/**", "'${user}/**' can never match: 'Carol'"),
+        ):
+            (line,) = self.problems(names, subject, f"{pattern}: pull")
+            self.assertTrue(line.startswith(f"{subject}: {expected}"), line)
+            rules = parse_access({subject: f"{pattern}: pull"})
+            account = None if subject == "anonymous" else Account(subject)
+            for name in ("carol", "Carol", "a/b"):
+                self.assertFalse(rules.allows(account, "pull", name))
 
     def test_groups(self) -> None:
         """A group is unreachable when nobody can be in one."""

@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.patterns import (
-    EVERY_NAME,
     InvalidPattern,
     NamePattern,
-    namespace_patterns,
     parse_pattern,
 )
 from regbroker.naming.rules import Pattern
@@ -137,54 +135,51 @@ class ParsingTests(SynchronousTestCase):
             self.assertIn(f"'{text}'", str(caught.exception))
 
 
-class CommonNameTests(SynchronousTestCase):
-    @given(pattern_texts, pattern_texts)
-    def test_exact(self, one: str, other: str) -> None:
-        """A common name is one, and none is found only where there is none."""
-        mine, its = pattern_of(one), pattern_of(other)
-        name = mine.name_in([its], None)
-        if name is not None:
-            self.assertTrue(mine.matches(name), name)
-            self.assertTrue(its.matches(name), name)
-        else:
-            both = [n for n in SMALL_NAMES if mine.matches(n) and its.matches(n)]
-            self.assertEqual(both, [])
+class ReachTests(SynchronousTestCase):
+    @given(
+        pattern_texts,
+        st.text("ab-/", max_size=3),
+        st.booleans(),
+        st.sampled_from([None, "a", "a-b", "**"]),
+    )
+    def test_never_wrong(
+        self, text: str, namespace: str, star: bool, user: str | None
+    ) -> None:
+        """No pattern matches a name of a namespace that it does not reach."""
+        for pattern in (pattern_of(text), pattern_of("${user}/" + text)):
+            if pattern.may_reach(Pattern(namespace, star), user):
+                continue
+            for name in SMALL_NAMES:
+                if Pattern(namespace, star).match(name) is not None:
+                    self.assertFalse(pattern.matches(name, user), (pattern, name))
 
     def test_user(self) -> None:
         """For an account it is about its own names; in general about anybody's."""
         pattern = parse_pattern("${user}/app")
-        bobs = [parse_pattern("bob/**")]
-        self.assertEqual(pattern.name_in(bobs, None), "bob/app")
-        self.assertEqual(pattern.name_in(bobs, "bob"), "bob/app")
-        self.assertIsNone(pattern.name_in(bobs, "alice"))
-        self.assertIsNone(pattern.name_in([EVERY_NAME], "**"))
+        bobs = Pattern("bob", star=False)
+        self.assertTrue(pattern.may_reach(bobs))
+        self.assertTrue(pattern.may_reach(bobs, "bob"))
+        self.assertFalse(pattern.may_reach(bobs, "alice"))
+        self.assertFalse(pattern.may_reach(Pattern("", star=True), "**"))
 
-    def test_grammar(self) -> None:
-        """The common name has to be a name."""
-        self.assertIsNone(parse_pattern("a-*").name_in([pattern_of("*-.b")], None))
-        found = pattern_of("?_*").name_in([pattern_of("a*?b")], None)
-        self.assertTrue(found and found.startswith("a_") and found.endswith("b"))
-        self.assertIsNone(parse_pattern("a_*").name_in([pattern_of("?-b")], None))
-
-
-class NamespaceTests(SynchronousTestCase):
-    @given(st.text("ab-/", max_size=3), st.booleans(), st.sampled_from(SMALL_NAMES))
-    def test_same_names(self, text: str, star: bool, name: str) -> None:
-        """A namespace's patterns match what its rule is about."""
-        namespace = Pattern(text, star)
-        if not is_name(text + "a" if star else text):
-            return
-        self.assertEqual(
-            any(pattern.matches(name) for pattern in _plain(namespace)),
-            namespace.match(name) is not None,
-        )
-
-
-def _plain(namespace: Pattern) -> list[NamePattern]:
-    """Return a namespace's patterns with each ? written out."""
-    patterns = []
-    for pattern in namespace_patterns(namespace):
-        text = str(pattern)
-        letters = "ab-" if "?" in text else " "
-        patterns += [pattern_of(text.replace("?", letter)) for letter in letters]
-    return patterns
+    def test_beginnings(self) -> None:
+        """How both begin decides, up to the first wildcard."""
+        for text, namespace, reached in (
+            ("team/**", "team", True),
+            ("team/**", "team/a", True),
+            ("team/**", "teams", False),
+            ("team/**/**", "tea", False),
+            ("team/*", "team", True),
+            ("tea*", "team", True),
+            ("team-*", "team", False),
+            ("team", "team/a", False),
+            ("*/b", "a", True),
+        ):
+            pattern = parse_pattern(text)
+            self.assertIs(
+                pattern.may_reach(Pattern(namespace, star=False)), reached, text
+            )
+        two = parse_pattern("team/**/**")
+        self.assertTrue(two.matches("team"))
+        self.assertTrue(two.may_reach(Pattern("team", star=False)))
+        self.assertTrue(two.may_reach(Pattern("tea", star=True)))

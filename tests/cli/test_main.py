@@ -105,7 +105,6 @@ class CommandTests(SynchronousTestCase):
             "username = a\npassword-env = PATH\npassword-file = x",
             "username = a:b\npassword-env = PATH",
             "username = a",
-            "credential-server = x",
             "credential-helper = h\ncredential-server = x y",
         ):
             self.assertIn("[upstream up] ", self.refused(wrong))
@@ -143,6 +142,24 @@ class CommandTests(SynchronousTestCase):
             self.assertIn("can be served", out)
             said = "warning: [registry *] challenge: with 'challenge = basic' docker"
             self.assertEqual(err.startswith(said), warned, err)
+
+    def test_check_without_effect(self) -> None:
+        """What nothing uses is a warning each, and the exit status is 0."""
+        path = self.with_account(
+            "credential-server = x\n[upstream spare]\nurl = sandbox:"
+        )
+        status, out, err = self.run_command("check", "-c", path)
+        self.assertEqual(status, 0)
+        self.assertIn("can be served", out)
+        self.assertEqual(
+            [line.partition(": ")[2].partition(": ")[0] for line in err.splitlines()],
+            [
+                "[registry *] anonymous",
+                "[upstream up] credential-server",
+                "[upstream spare]",
+            ],
+        )
+        self.assertEqual(err.count("warning: "), 3)
 
     def test_check_state_directory(self) -> None:
         """What cannot be kept there is said, as when serving; nothing is made."""

@@ -9,6 +9,7 @@ from regbroker.errors import ConfigurationError
 from regbroker.protocol.origins import Origin
 from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
+from regbroker.settings.warnings import warnings
 from regbroker.transport.listeners import CertificateFiles, Listener
 
 WHOLE = """
@@ -72,6 +73,11 @@ def problems(text: str, missing: tuple[str, ...] = ()) -> list[str]:
     except ConfigurationError as error:
         return list(error.problems)
     return []
+
+
+def warned(text: str) -> list[str]:
+    """Return the warnings about a text that has no problems."""
+    return list(warnings(parse(text), lambda program: program))
 
 
 class WholeTests(SynchronousTestCase):
@@ -167,6 +173,24 @@ class WholeTests(SynchronousTestCase):
             self.assertEqual(parse(text).upstreams["aliyun"].base_path, path)
 
 
+class WarningTests(SynchronousTestCase):
+    def test_right(self) -> None:
+        """The whole file has no warnings."""
+        self.assertEqual(warned(WHOLE), [])
+
+    def test_no_effect(self) -> None:
+        """An option without effect is a warning, with the option that has it."""
+        for section, line, expected in (
+            ("upstream aliyun", "service = x", "needs a realm"),
+            ("upstream aliyun", "users = a:b", "belongs to 'url = sandbox:' only"),
+            ("upstream box", "ca-file = ca.pem", "needs an https url"),
+        ):
+            title, option = f"    [{section}]\n", line.partition(" =")[0]
+            (warning,) = warned(WHOLE.replace(title, f"{title}    {line}\n"))
+            self.assertTrue(warning.startswith(f"[{section}] {option}: "), warning)
+            self.assertIn(expected, warning)
+
+
 class ProblemTests(SynchronousTestCase):
     """What is wrong is said with section, option, and what would be right."""
 
@@ -237,10 +261,8 @@ class ProblemTests(SynchronousTestCase):
             ("upstream aliyun", "url = https://user@host", "write https://HOST"),
             ("upstream aliyun", "token-hosts = https://a.example", "no host name"),
             ("upstream aliyun", "realm = /token", "the URL of the token service"),
-            ("upstream aliyun", "service = x", "needs a realm"),
-            ("upstream aliyun", "users = a:b", "belongs to 'url = sandbox:' only"),
             ("upstream box", "users = alice", "name:password"),
-            ("upstream box", "ca-file = ca.pem", "needs an https url"),
+            ("upstream box", "realm = https://a.example/t", "means nothing to"),
             ("tls", "key =", "empty"),
         ]:
             option = line.partition(" =")[0]
@@ -290,10 +312,12 @@ class ProblemTests(SynchronousTestCase):
             self.assertNotIn("\n", found)
 
     def test_unused_upstream(self) -> None:
-        """An upstream that no registry leads to is a mistake somewhere."""
+        """An upstream that no registry leads to is a warning, and no problem."""
         more = WHOLE + "\n    [upstream more]\n    url = https://more.example\n"
-        (found,) = problems(more)
-        self.assertTrue(found.startswith("[upstream more]: no [registry HOST] uses it"))
+        (warning,) = warned(more)
+        self.assertTrue(
+            warning.startswith("[upstream more]: no [registry HOST] uses it")
+        )
         # Where rules or upstreams cannot be read, it may be meant there.
         for line, wrong in (
             ("namespaces = * = *", "namespaces = * = more:*x"),
@@ -412,14 +436,14 @@ class SourceTests(SynchronousTestCase):
             "Docker.IO = registry.example.com", "localhost:5000 = *", "[::1]:5000=*"
         )
         self.assertEqual(
-            parse(text).sources,
+            parse(text).mirrors,
             {
                 "docker.io": "registry.example.com",
                 "localhost:5000": "*",
                 "[::1]:5000": "*",
             },
         )
-        self.assertEqual(parse(WHOLE).sources, {})
+        self.assertEqual(parse(WHOLE).mirrors, {})
 
     def test_wrong(self) -> None:
         """It is said what would be right."""

@@ -1,22 +1,44 @@
-"""Which options there are, and what is said of one in the wrong place."""
+"""The tables of options: complete, described, and said where one is misplaced."""
 
 import re
+from dataclasses import fields
 from pathlib import PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.settings.ini import parse_config
-from regbroker.settings.options import homes
+from regbroker.settings.options import KINDS, names, section_of
 from tests.settings.test_ini import WHOLE, problems
 from tests.test_examples import EXAMPLES
 
 SHIPPED = EXAMPLES.parent / "regbroker.ini"
 
+#: What the tables say in words, since no option's text says it.
+IN_WORDS = {
+    "deny-user-agents",
+    "max-connections",
+    "max-connections-per-address",
+    "signing-key",
+    "upstream",
+    "accounts",
+    "access",
+    "hosts",
+    "credential-server",
+    "ca-file",
+    "realm",
+    "service",
+    "ldap-ca-file",
+    "ldap-group-filter",
+    # a path that starts from the file
+    "state-directory",
+    # a word for a switch
+    "challenge",
+}
 
-class HomesTests(SynchronousTestCase):
-    def test_homes(self) -> None:
+
+class TableTests(SynchronousTestCase):
+    def test_one_section(self) -> None:
         """Each option has one kind of section."""
-        found = homes()
         for option, section in {
             "ns": "[regbroker]",
             "certificate": "[tls]",
@@ -26,21 +48,57 @@ class HomesTests(SynchronousTestCase):
             "htpasswd": "[accounts NAME]",
             "ldap-group-filter": "[accounts NAME]",
         }.items():
-            self.assertEqual(found[option], section)
+            self.assertEqual(section_of(option), section)
+        self.assertIsNone(section_of("colour"))
+        options = [option for kind in KINDS for option in names(kind)]
+        self.assertEqual(len(options), len(set(options)))
 
-    def test_shipped(self) -> None:
-        """What the shipped files say, commented out or not, has one."""
-        options: set[str] = set()
-        for path in (SHIPPED, *EXAMPLES.glob("*.ini")):
-            text = path.read_text()
-            # Users and groups are options, too, but nobody's.
-            text = re.sub(r"(?ms)^(?:; )?\[access.*?(?=^\S*\[|\Z)", "", text)
-            options |= set(re.findall(r"(?m)^(?:; )?([a-z-]+) =(?: |$)", text))
-        self.assertEqual(options - set(homes()), set())
-        self.assertLess(30, len(options))
+    def test_fields(self) -> None:
+        """Each option sets a field that there is, except where it names a section."""
+        for kind in KINDS.values():
+            for table in kind.tables:
+                known = {field.name for field in fields(table.value_class)}
+                missing = {
+                    option.name for option in table.options if option.field not in known
+                }
+                self.assertEqual(missing - {"upstream"}, set())
+
+    def test_defaults(self) -> None:
+        """What is said of a default is what the field has without the option."""
+        told = 0
+        for kind in KINDS.values():
+            for table in kind.tables:
+                defaults = {f.name: f.default for f in fields(table.value_class)}
+                for option in table.options:
+                    text = table.default(option)
+                    if text and option.name not in IN_WORDS:
+                        value = option.parse(text)
+                        self.assertEqual(value, defaults[option.field], option.name)
+                        told += 1
+        self.assertLess(12, told)
+
+    def test_meanings(self) -> None:
+        """Each option has a sentence for people."""
+        for kind in KINDS.values():
+            for table in kind.tables:
+                for option in table.options:
+                    self.assertRegex(option.meaning, r"^[A-Z`].*[.]$", option.name)
 
 
 class ShippedTests(SynchronousTestCase):
+    def test_complete(self) -> None:
+        """The shipped files describe every option, and no others."""
+        described: set[str] = set()
+        for path in (SHIPPED, *EXAMPLES.glob("*.ini")):
+            text = path.read_text()
+            # Users and groups are options, too, but nobody's.
+            text = re.sub(
+                r"(?ms)^(?:; )?\[access \w+\]$.*?(?=^(?:; )?\[[^\n]*\]$|\Z)", "", text
+            )
+            described |= set(re.findall(r"(?m)^(?:; )?([a-z-]+) =(?: |$)", text))
+        options = {option for kind in KINDS for option in names(kind)}
+        self.assertEqual(described, options)
+
     def test_listen(self) -> None:
         """What it says of the default is so: nothing else is listened on without."""
         shipped = SHIPPED.read_text(encoding="utf-8")
@@ -66,9 +124,9 @@ class ElsewhereTests(SynchronousTestCase):
             ("regbroker", "certificate = a.pem", "[tls]"),
         ):
             title = f"    [{section}]\n"
-            (found,) = problems(WHOLE.replace(title, f"{title}    {line}\n"))
+            (problem,) = problems(WHOLE.replace(title, f"{title}    {line}\n"))
             option = line.partition(" ")[0]
             self.assertEqual(
-                found,
+                problem,
                 f"[{section}] {option}: unknown option here; it belongs in {home}",
             )

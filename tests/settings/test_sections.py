@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.settings.config import HtpasswdConfig, LdapConfig
 from regbroker.transport.pace import Pace
-from tests.settings.test_ini import parse, problems
+from tests.settings.test_ini import parse, problems, warned
 
 WHOLE = """
     [regbroker]
@@ -58,6 +58,12 @@ WHOLE = """
 """
 
 
+RIGHTS = """
+    [access rights]
+    Alice = team/**: pull
+"""
+
+
 class WholeTests(SynchronousTestCase):
     """A file that uses everything."""
 
@@ -72,8 +78,8 @@ class WholeTests(SynchronousTestCase):
         self.assertFalse(ldap.start_tls)
         self.assertEqual(ldap.bind_dn, "cn=reader")
         self.assertEqual(ldap.bind_password_file, PurePath("/etc/regbroker/reader"))
-        self.assertEqual(one, HtpasswdConfig(PurePath("/etc/regbroker/one")))
-        self.assertEqual(two, HtpasswdConfig(PurePath("/etc/regbroker/two")))
+        self.assertEqual(one, HtpasswdConfig(path=PurePath("/etc/regbroker/one")))
+        self.assertEqual(two, HtpasswdConfig(path=PurePath("/etc/regbroker/two")))
 
     def test_registry(self) -> None:
         """A registry of local accounts, its rights and its tokens."""
@@ -118,20 +124,14 @@ class ProblemTests(SynchronousTestCase):
             ("= https://registry", "= registry", "public-url: write https://HOST"),
             ("shared: pull, push", "lent", "anonymous: write shared"),
             ("shared: pull, push", "shared: steal", "the actions are pull, push"),
-            ("anonymous = shared: pull, push", "challenge = basic", "needs 'accounts"),
+            ("anonymous = shared: pull, push", "access = rights", "needs 'accounts"),
             ("username = regbroker\n", "\n", "username: missing"),
             ("password-file = password\n", "\n", "password-file: missing"),
             ("ecr-login", "../ecr", "credential-helper: write NAME"),
             ("ecr-login", "a\n    username = b\n    password-file = c", "keep one"),
             ("ldap-bind-dn = cn=reader\n", "\n", "ldap-bind-dn: missing"),
-            (
-                "ldap-group-base = ou=groups,dc=example,dc=com",
-                "ldap-group-filter = (member=${dn})",
-                "ldap-group-filter: needs ldap-group-base",
-            ),
             ("ldap-start-tls = no", "ldap-start-tls = perhaps", "write yes or no"),
             ("ldap = ldap://dir.example.com/", "ldap = http://x/", "accounts staff] l"),
-            ("Alice = team/**", "Alice = other/**", "matches no name that is served"),
             ("Alice = team/**: pull", "Alice = team/**: steal", "is no action"),
             ("listen = tcp:8080", "listen = proxy:tcp:8080", "needs trusted-proxies"),
             ("deny-user-agents =", "deny-user-agents = (", "no regular expression"),
@@ -142,12 +142,31 @@ class ProblemTests(SynchronousTestCase):
             ("min-upload-rate = 0", "min-upload-rate = nan", "bytes per second"),
             ("max-connections = 500", "max-connections = 0", "from 1 to 9999999"),
             ("max-connections = 500", "max-connections = 1e3", "from 1 to 9999999"),
-            ("max-connections = 500", "max-connections = 499", "which is 499"),
         ]:
             self.assertIn(before, WHOLE)
             found = problems(WHOLE.replace(before, after))
             self.assertEqual(
                 len([p for p in found if expected in p]), 1, (after, found)
+            )
+
+    def test_no_effect(self) -> None:
+        """What has no effect is a warning."""
+        self.assertEqual(warned(WHOLE), [])
+        for before, after, expected in (
+            ("anonymous = shared: pull, push", "challenge = basic", "needs 'accounts"),
+            ("anonymous = shared: pull, push", "token-life = 90", "needs 'accounts"),
+            (
+                "ldap-group-base = ou=groups,dc=example,dc=com",
+                "ldap-group-filter = (member=${dn})",
+                "ldap-group-filter: needs ldap-group-base",
+            ),
+            ("Alice = team/**", "Alice = other/**", "matches no name that is served"),
+            ("max-connections = 500", "max-connections = 499", "which is 499"),
+        ):
+            self.assertIn(before, WHOLE)
+            lines = warned(WHOLE.replace(before, after))
+            self.assertEqual(
+                len([line for line in lines if expected in line]), 1, (after, lines)
             )
 
     def test_accounts(self) -> None:
@@ -184,8 +203,8 @@ class ProblemTests(SynchronousTestCase):
 
     def test_local_accounts_lend_nothing(self) -> None:
         """What anonymous may do is granted in [access NAME] there."""
-        (found,) = problems(WHOLE.replace("token-life = 120", "anonymous = shared"))
-        self.assertIn("anonymous: needs 'accounts = upstream'", found)
+        (warning,) = warned(WHOLE.replace("token-life = 120", "anonymous = shared"))
+        self.assertIn("anonymous: needs 'accounts = upstream'", warning)
 
     def test_no_access(self) -> None:
         """Accounts without rights could do nothing."""
@@ -194,7 +213,8 @@ class ProblemTests(SynchronousTestCase):
         self.assertTrue(
             any("access: missing; write [access staff]" in p for p in found)
         )
-        self.assertTrue(any("[access rights]: no [registry HOST]" in p for p in found))
+        (warning,) = warned(text.replace("[access rights]", "[access staff]") + RIGHTS)
+        self.assertTrue(warning.startswith("[access rights]: no [registry HOST] uses"))
 
     def test_no_source(self) -> None:
         """An [accounts NAME] section has a source, and options that belong to it."""
@@ -202,24 +222,36 @@ class ProblemTests(SynchronousTestCase):
         end = WHOLE.index("    [access rights]")
         for lines, expected in [
             ("", "no source of accounts"),
-            ("    ldap-start-tls = no\n    htpasswd = one\n", "needs an ldap option"),
             ("    htpasswd = one\n    colour = blue\n", "colour: unknown option"),
         ]:
             found = problems(WHOLE[:start] + lines + WHOLE[end:])
             self.assertTrue(any(expected in problem for problem in found), found)
+        lines = (
+            "    ldap-start-tls = no\n    ldap-group-base = ou=g\n    htpasswd = one\n"
+        )
+        for_groups, *for_ldap = sorted(warned(WHOLE[:start] + lines + WHOLE[end:]))
+        self.assertIn("none of these accounts has groups", for_groups)
+        self.assertEqual(
+            for_ldap,
+            [
+                f"[accounts staff] {option}: needs an ldap option beside it"
+                for option in ("ldap-group-base", "ldap-start-tls")
+            ],
+        )
 
     def test_groups_without_groups(self) -> None:
         """A rule for a group needs accounts that have groups."""
         start = WHOLE.index("    ldap = ldap:")
         text = WHOLE[:start] + WHOLE[WHOLE.index("    htpasswd =") :]
-        (found,) = problems(text)
-        self.assertIn("[access rights] @ops: none of these accounts has groups", found)
+        (warning,) = warned(text)
+        self.assertEqual(
+            warning, "[access rights] @ops: none of these accounts has groups"
+        )
 
     def test_unused(self) -> None:
-        """Accounts that no registry names are a mistake somewhere."""
-        found = problems(WHOLE + "\n    [accounts more]\n    htpasswd = three\n")
-        self.assertEqual(len(found), 1, found)
-        self.assertIn("[accounts more]: no [registry HOST] uses it", found[0])
+        """Accounts that no registry names are a warning."""
+        (warning,) = warned(WHOLE + "\n    [accounts more]\n    htpasswd = three\n")
+        self.assertIn("[accounts more]: no [registry HOST] uses it", warning)
 
     def test_reserved_name(self) -> None:
         """``upstream`` is taken: it means the upstream's own accounts."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-from pathlib import PurePath
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -14,7 +13,7 @@ from regbroker.settings.config import Config
 from regbroker.transport.connection_limits import MIN_RESERVE, connection_limits
 from regbroker.transport.entrance import MAX_TOLD, Entrance, build_entrance
 
-CONFIG = Config((), PurePath(), (), (), (), {})
+CONFIG = Config(registries=(), upstreams={})
 
 
 class LimitsTests(SynchronousTestCase):

@@ -49,7 +49,9 @@ class UpstreamTestCase(SocketTestCase):
         if self.upstream is not None:
             self.upstream.close()
         origin = Origin("http", "127.0.0.1", self.served.port)
-        self.upstream = Upstream(UpstreamConfig("up", origin, **options), self.time)
+        self.upstream = Upstream(
+            UpstreamConfig(name="up", origin=origin, **options), self.time
+        )
         self.upstream.open(origin)
         made: Upstream = self.upstream
         return made
@@ -215,7 +217,7 @@ class CertificateTests(UpstreamTestCase):
         ca_file = Path(self.mktemp())
         ca_file.write_bytes(authority().certificate)
         origin = Origin("https", host, self.served.port)
-        config = UpstreamConfig("up", origin, ca_file=ca_file)
+        config = UpstreamConfig(name="up", origin=origin, ca_file=ca_file)
         self.upstream = Upstream(config, self.time)
         self.upstream.open(origin)
         return await self.upstream.discovered()

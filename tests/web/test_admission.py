@@ -199,7 +199,7 @@ class FakeUpstream:
     ) -> None:
         self.known = known
         self.told = told
-        self.config = UpstreamConfig("up", None)
+        self.config = UpstreamConfig(name="up", origin=None)
 
     async def discovered(self) -> Discovered:
         if self.told is None:

@@ -1,0 +1,235 @@
+"""
+Hosts, URLs, networks and paths that options may hold: text in, value out.
+
+Each function raises `regbroker.settings.values.InvalidValue` with a sentence that says
+what would be right.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address, ip_network
+
+from regbroker.accounts.ldap.url import LdapUrl, parse_ldap_url
+from regbroker.protocol.headers import Network
+from regbroker.protocol.origins import Origin, parse_origin
+from regbroker.protocol.own_redirects import is_prefix
+from regbroker.protocol.realms import RealmRefused, parse_realm
+from regbroker.settings.values import InvalidValue, lines
+from regbroker.transport.listeners import Listener
+
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?")
+
+
+def is_host(text: str) -> bool:
+    """Tell whether a text is a host: lower case, no port, IPv6 in brackets."""
+    if text.startswith("["):
+        try:
+            return text == f"[{IPv6Address(text[1:-1]).compressed}]"
+        except ValueError:
+            return False
+    return len(text) <= 253 and all(map(_LABEL.fullmatch, text.split(".")))
+
+
+def listeners(text: str) -> tuple[Listener, ...]:
+    """Parse ``listen``: one endpoint a line."""
+    endpoints = lines(text)
+    if not endpoints:
+        raise InvalidValue("empty; write for example tls:443 or tcp:8080")
+    repeated = sorted({line for line in endpoints if endpoints.count(line) > 1})
+    if repeated:
+        raise InvalidValue(f"'{repeated[0]}' stands twice; once is right")
+    return tuple(listener(line) for line in endpoints)
+
+
+def listener(line: str) -> Listener:
+    """Parse one line of ``listen``."""
+    text, proxy_protocol = line, line.startswith("proxy:")
+    line = line.removeprefix("proxy:")
+    kind, _, rest = line.partition(":")
+    tls = kind == "tls"
+    if tls:
+        kind, _, arguments = rest.partition(":")
+        endpoint = rest if kind in ("systemd", "tcp", "unix") else f"tcp:{rest}"
+    else:
+        arguments = rest
+        endpoint = line
+    if endpoint.startswith("tcp:"):
+        port = endpoint.split(":")[1]
+        if not (re.fullmatch("[0-9]{1,5}", port) and int(port) < 65536):
+            raise InvalidValue(
+                f"'{line}' has no port from 0 to 65535; write for example tls:443 or "
+                "tls:8443:interface=127.0.0.1"
+            )
+    elif not endpoint.startswith(("systemd:", "unix:")) or not arguments:
+        raise InvalidValue(
+            f"'{line}' is not understood; write tls:PORT, tcp:PORT, or "
+            "tls:systemd:domain=INET:index=0"
+        )
+    return Listener(text, endpoint, tls, proxy_protocol)
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Parse addresses and networks, separated by spaces or commas."""
+    networks = []
+    for word in text.replace(",", " ").split():
+        try:
+            networks.append(ip_network(word))
+        except ValueError:
+            raise InvalidValue(
+                f"'{word}' is no address or network such as 10.0.0.0/8"
+            ) from None
+    return tuple(networks)
+
+
+def token_path(text: str) -> str:
+    """Parse the path of the token service."""
+    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)+", text) or re.match(
+        r"/v[12](?:/|$)", text
+    ):
+        raise InvalidValue("write a path such as /auth, outside /v1 and /v2")
+    return text
+
+
+def upstream_url(text: str) -> tuple[Origin | None, str]:
+    """Parse an upstream's URL into origin and base path; no origin: sandbox."""
+    if text == "sandbox:":
+        return None, ""
+    match = re.fullmatch(r"(https?)://([^/?#]+)(/[^?#]*)?", text)
+    origin = match and parse_origin(match[1], match[2])
+    if not match or origin is None or not is_host(origin.bare_netloc):
+        raise InvalidValue("write https://HOST, https://HOST:PORT, or sandbox:")
+    path = (match[3] or "").rstrip("/").removesuffix("/v2")
+    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*", path):
+        raise InvalidValue(f"the path '{path}' is not one that a registry can have")
+    return origin, path
+
+
+def realm(text: str) -> str:
+    """Check a realm that the operator has written."""
+    try:
+        parse_realm(text)
+    except RealmRefused:
+        raise InvalidValue(
+            "write the URL of the token service, https://HOST/PATH"
+        ) from None
+    return text
+
+
+def public_url(text: str) -> Origin:
+    """Parse the URL by which clients reach a registry."""
+    match = re.fullmatch(r"(https?)://([^/?#]+)/?", text)
+    origin = match and parse_origin(match[1], match[2])
+    if origin is None:
+        raise InvalidValue("write https://HOST, or https://HOST:PORT, without a path")
+    return origin
+
+
+def search_url(text: str) -> str:
+    """Parse the URL of a search service, with ``/v1`` at its end or without."""
+    match = re.fullmatch(r"(https?)://([^/?#]+)((?:/[A-Za-z0-9._~-]+)*)/?", text)
+    origin = match and parse_origin(match[1], match[2])
+    if match is None or origin is None:
+        raise InvalidValue("write https://HOST, for Docker Hub https://index.docker.io")
+    path, slash, last = match[3].rpartition("/")
+    if slash and last == "search":
+        raise InvalidValue(f"write it without /search: {origin}{path}")
+    return f"{origin}{match[3].removesuffix('/v1')}/v1"
+
+
+def cors_origins(text: str) -> tuple[str, ...]:
+    """Parse the origins of web pages, ``scheme://host[:port]``, or ``*``."""
+    origins = tuple(text.replace(",", " ").split())
+    if origins == ("*",):
+        return origins
+    parsed = []
+    for word in origins:
+        match = re.fullmatch(r"(https?)://([^/?#]+)", word)
+        origin = match and parse_origin(match[1], match[2])
+        if origin is None:
+            raise InvalidValue(
+                f"'{word}' is no origin; write https://HOST, https://HOST:PORT, or * "
+                "alone"
+            )
+        parsed.append(str(origin))
+    return tuple(parsed)
+
+
+def mirrors(text: str) -> dict[str, str]:
+    """Parse ``ns``: one ``SOURCE = HOST`` a line."""
+    table: dict[str, str] = {}
+    for line in lines(text):
+        source, equals, host = (part.strip() for part in line.partition("="))
+        origin = parse_origin("https", source)
+        if not (equals and host) or origin is None or " " in host:
+            raise InvalidValue(
+                f"'{line}' is not 'SOURCE = HOST'; write for example "
+                "docker.io = docker.example.com"
+            )
+        if source.lower() in table:
+            raise InvalidValue(f"'{source}' stands twice; once is right")
+        table[source.lower()] = host
+    return table
+
+
+def ldap_url(text: str) -> LdapUrl:
+    """Parse an LDAP URL."""
+    try:
+        return parse_ldap_url(text)
+    except ValueError as error:
+        raise InvalidValue(str(error)) from None
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Parse host names, separated by spaces or commas."""
+    hosts = tuple(text.lower().replace(",", " ").split())
+    for host in hosts:
+        if not is_host(host):
+            raise InvalidValue(
+                f"'{host}' is no host name; write it without scheme or port"
+            )
+    return tuple(host.strip("[]") for host in hosts)
+
+
+def public_hosts(text: str) -> tuple[str, ...]:
+    """Parse hosts that clients use, ``*.DOMAIN`` among them."""
+    hosts = tuple(text.lower().replace(",", " ").split())
+    if not hosts:
+        raise InvalidValue("names no host; take it out to serve every host")
+    for host in hosts:
+        if not is_host(host.removeprefix("*.")):
+            raise InvalidValue(
+                f"'{host}' is no host name; write HOST or *.DOMAIN, without scheme or "
+                "port"
+            )
+    return hosts
+
+
+def path_prefixes(text: str) -> tuple[str, ...]:
+    """Parse the beginnings of paths, separated by spaces or commas."""
+    prefixes = tuple(text.replace(",", " ").split())
+    for prefix in prefixes:
+        if not is_prefix(prefix):
+            raise InvalidValue(
+                f"'{prefix}' is not the beginning of a path outside /v2; write for "
+                "example /artifacts-downloads/"
+            )
+    return prefixes
+
+
+def credential_server(text: str) -> str:
+    """Parse what a credential helper is asked for."""
+    match = re.fullmatch(
+        r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?(?P<authority>[^/?#]+)(?:/[!-~]*)?", text
+    )
+    # The log names it, and user names, passwords and queries are no part of it.
+    if match is None or "?" in text or "#" in text:
+        origin = None
+    else:
+        origin = parse_origin("https", match["authority"])
+    if origin is None:
+        raise InvalidValue(
+            "write what 'docker-credential-NAME list' shows: HOST, HOST:PORT or "
+            "https://HOST/PATH, without a user, a password or a query"
+        )
+    return text

@@ -1,0 +1,127 @@
+"""
+Options of ``[registry HOST]`` that name other sections: text in, value out.
+
+Each function raises `regbroker.settings.values.InvalidValue` with a sentence that says
+what would be right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from regbroker.naming.mapping import NameMapping
+from regbroker.naming.rules import InvalidRule, parse_rule
+from regbroker.settings.values import InvalidValue, lines
+
+
+def mapping(
+    text: str,
+    listed: Iterable[str],
+    upstreams: Collection[str],
+    default_namespaces: Mapping[str, str],
+) -> NameMapping:
+    """
+    Parse ``namespaces``: one rule a line.
+
+    `listed` are the registry's upstreams, `upstreams` all that there are.
+    """
+    rule_lines = lines(text)
+    if not rule_lines:
+        raise InvalidValue("empty; write 'team = acme_team', or '* = *' for all names")
+    rules, problems = [], []
+    for line in rule_lines:
+        try:
+            rule = parse_rule(line)
+        except InvalidRule as error:
+            problems.append(_about_line(line, str(error)))
+            continue
+        if rule.section and rule.section not in upstreams:
+            missing = _no_section("upstream", rule.section, upstreams)
+            problems.append(f"'{rule}': {missing}")
+        rules.append(rule)
+    if problems:
+        raise InvalidValue("; ".join(problems))
+    try:
+        return NameMapping(rules, listed, default_namespaces)
+    except InvalidRule as error:
+        raise InvalidValue(str(error)) from None
+
+
+def _about_line(line: str, problem: str) -> str:
+    """Begin a problem with the line that it is about, unless it names it itself."""
+    written = " = ".join(side.strip() for side in line.split("="))
+    quoted = f"'{written}'"
+    return problem if quoted in problem else f"{quoted}: {problem}"
+
+
+def one_of_sections(kind: str, names: Collection[str]) -> Callable[[str], str]:
+    """Return a parser that takes the name of a section of one kind."""
+
+    def parse(text: str) -> str:
+        if not text:
+            raise InvalidValue(f"empty; name an [{kind} NAME] section")
+        if text not in names:
+            raise InvalidValue(_no_section(kind, text, names))
+        return text
+
+    return parse
+
+
+def some_sections(
+    kind: str, names: Collection[str]
+) -> Callable[[str], tuple[str, ...]]:
+    """Return a parser that takes the names of sections of one kind, in order."""
+    parse_one = one_of_sections(kind, names)
+
+    def parse(text: str) -> tuple[str, ...]:
+        listed = text.replace(",", " ").split()
+        if not listed:
+            raise InvalidValue(f"empty; name an [{kind} NAME] section")
+        repeated = sorted({name for name in listed if listed.count(name) > 1})
+        if repeated:
+            raise InvalidValue(f"'{repeated[0]}' stands twice; once is right")
+        return tuple(map(parse_one, listed))
+
+    return parse
+
+
+def registry_accounts(
+    names: Collection[str], upstreams: Collection[str], served: Collection[str]
+) -> Callable[[str], tuple[str, tuple[str, ...]]]:
+    """
+    Return a parser of a registry's ``accounts``.
+
+    It takes the name of an ``[accounts NAME]`` section, or ``upstream``, or
+    ``upstream: NAME, NAME`` with those upstreams that clients have accounts at:
+    of all `upstreams`, those `served` that the registry's rules lead to.
+    """
+    right = "write upstream, upstream: NAME, or the name of an [accounts NAME] section"
+    if names:
+        right += f"; there are: {', '.join(sorted(names))}"
+    parse_upstreams = some_sections("upstream", upstreams)
+
+    def parse(text: str) -> tuple[str, tuple[str, ...]]:
+        kind, colon, rest = text.partition(":")
+        if not text:
+            raise InvalidValue(f"empty; {right}")
+        if text == "upstream" or text in names:
+            return text, ()
+        if not (colon and kind.strip() == "upstream"):
+            raise InvalidValue(f"there is no [accounts {text}] section; {right}")
+        trusted = parse_upstreams(rest)
+        for name in trusted:
+            if name not in served:
+                raise InvalidValue(no_rule(name))
+        return "upstream", trusted
+
+    return parse
+
+
+def no_rule(upstream: str) -> str:
+    """Say that no rule of a registry leads to one of its upstreams."""
+    return f"no rule leads to '{upstream}'; take it out, or name it in a rule"
+
+
+def _no_section(kind: str, name: str, names: Collection[str]) -> str:
+    known = ", ".join(sorted(names)) or "none yet"
+    return f"there is no [{kind} {name}] section; there are: {known}"
