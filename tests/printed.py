@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from regbroker.accounts.access import ACTIONS
 from regbroker.protocol.header_table import (
     HOP_BY_HOP,
     OPEN,
@@ -20,6 +21,7 @@ from regbroker.protocol.header_table import (
 from regbroker.protocol.names import METHODS
 from regbroker.protocol.queries import MAX_PIECES
 from regbroker.protocol.query_table import TABLE
+from regbroker.settings.options import KINDS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -78,6 +80,39 @@ or `from` stands behind it.
 Requests to a token service and to a search service are made here, of what is known:
 `service`, `scope` (may repeat), `account`, `client_id`, `offline_token`, and in a form
 `grant_type`, `access_type`, `username`, `password`, `refresh_token`; `q`, `n`, `page`.
+"""
+
+CONFIGURATION = """\
+# The configuration file
+
+Printed by `make docs` from `regbroker/settings/options.py`, from which files are read.
+[`etc/regbroker.ini`](../etc/regbroker.ini) is the configuration as shipped, with a
+comment for each option; [`etc/examples/`](../etc/examples) has whole files for common
+tasks.
+
+A file has sections, and sections have lines `option = value`. Where a value has "one a
+line", these lines are indented. A line that begins with `;` or `#` is a comment, and so
+is what follows ` ;` in a line. Relative paths start from the directory of the file.
+Numbers are written in digits. Seconds may have a fraction.
+
+`regbroker check --config FILE` prints everything that is wrong with a file, and exits
+with status 1: unknown sections and options, wrong values, and what is ambiguous or
+unsafe. It prints warnings about what has no effect: an option, a section or an access
+rule that nothing uses. With warnings alone it exits with status 0. twistd starts with
+warnings, and logs each once.
+
+{sections}
+
+## `[access NAME]`
+
+The rights of the accounts of regbroker's own. Each option is a user, an `@group`,
+`authenticated` (every user who has logged in) or `anonymous` (everybody). Each of its
+lines is `PATTERNS: ACTIONS`, such as `team/**, tools/*: pull, push`.
+
+Patterns are about public repository names: `*` is any text between two slashes, `**`
+any number of parts, `${{user}}` the name of the user. Actions are
+{actions}, or `*` for all. Rules only grant, and their
+grants add up. A push needs `pull`, too.
 """
 
 #: Kinds of messages: their columns say where a header goes after all not.
@@ -174,7 +209,36 @@ def headers_page() -> str:
     )
 
 
+def configuration_page() -> str:
+    """What goes into ``configuration.md``."""
+    sections = []
+    for kind in KINDS.values():
+        rows = [
+            [
+                f"`{option.name}`",
+                option.meaning,
+                "required" if option.required else _default(options.default(option)),
+            ]
+            for options in kind.tables
+            for option in options.options
+        ]
+        sections.append(
+            f"## `{kind.title}`\n\n{kind.meaning}\n\n"
+            + table(["option", "meaning", "default"], rows)
+        )
+    return CONFIGURATION.format(
+        sections="\n\n".join(sections),
+        actions=", ".join(f"`{action}`" for action in ACTIONS),
+    )
+
+
+def _default(text: str) -> str:
+    """A default: in words, or as it is written."""
+    return f"`{text}`" if text and " " not in text else text
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "configuration.md": configuration_page,
     "headers.md": headers_page,
     "queries.md": queries_page,
 }

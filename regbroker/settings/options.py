@@ -476,7 +476,11 @@ LDAP = Table(
 
 #: The kinds of sections. In ``[access NAME]``, the options are users and groups.
 KINDS = {
-    "regbroker": Kind("[regbroker]", "What is one for all.", (REGBROKER, PACE)),
+    "regbroker": Kind(
+        "[regbroker]",
+        "The process as a whole: where it listens, what it keeps, whom it believes.",
+        (REGBROKER, PACE),
+    ),
     "tls": Kind(
         "[tls]",
         "A certificate. `[tls HOST]` and `[tls *.DOMAIN]` hold more of them, picked by "
@@ -486,7 +490,7 @@ KINDS = {
     ),
     "registry": Kind(
         "[registry HOST]",
-        "One for each host that clients write before an image's name, without port. "
+        "A host that clients write before an image's name, without its port. "
         "`[registry *]` serves every host that has no section of its own.",
         (REGISTRY,),
     ),
