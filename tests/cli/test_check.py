@@ -1,0 +1,250 @@
+"""``regbroker check``."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from regbroker.transport.tls import self_signed
+from tests.cli.case import CommandCase
+
+SHIPPED = Path(__file__).resolve().parents[2] / "etc" / "regbroker.ini"
+
+CONFIG = """
+[registry registry.example.com]
+upstream = aliyun
+namespaces =
+    team = acme_team
+[upstream aliyun]
+url = https://registry.cn-shenzhen.aliyuncs.com
+"""
+
+
+class CheckTests(CommandCase):
+    """What is said of a configuration, and the exit status."""
+
+    def test_shipped(self) -> None:
+        """The configuration as shipped can be served."""
+        status, out, err = self.run_command("check", "-c", str(SHIPPED))
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("can be served", out)
+
+    def test_problems(self) -> None:
+        """Every problem is a line of its own, on the error stream."""
+        path = self.write("[regbroker]\nlisten = x\n[tls]\ncertificate = none.pem\n")
+        status, out, err = self.run_command("check", "-c", path)
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("[regbroker] listen: ", err)
+        self.assertIn("none.pem cannot be read: No such file or directory", err)
+
+    def test_passwords(self) -> None:
+        """What cannot be a password is said at once, and not told."""
+        password = Path(self.mktemp())
+        for contents, problem in (
+            (b"", ": empty; "),
+            (b"s3cret\0", ": no text: "),
+            (b"s3cret\xff", ": not UTF-8"),
+            (b"x" * 100_000, ": larger than"),
+        ):
+            password.write_bytes(contents)
+            err = self.refused(f"username = a\npassword-file = {password.absolute()}")
+            self.assertIn(f"[upstream up] password-file: {password.absolute()}", err)
+            self.assertIn(problem, err)
+            self.assertNotIn("s3cret", err)
+        password.unlink()
+        os.mkfifo(password)
+        err = self.refused(f"username = a\npassword-file = {password.absolute()}")
+        self.assertIn("no regular file", err)
+        password.unlink()
+        password.write_bytes(b'{\n  "type": "service_account"\n}\n')
+        status, _, err = self.run_command(
+            "check",
+            "-c",
+            self.with_account(
+                f"username = _json_key\npassword-file = {password.absolute()}"
+            ),
+        )
+        self.assertEqual((status, err), (0, ""))
+
+    def test_environment(self) -> None:
+        """A variable that is not there is said at once."""
+        err = self.refused("username = a\npassword-env = NO_SUCH_VARIABLE_HERE")
+        self.assertIn("[upstream up] password-env: the environment has no NO_", err)
+        for wrong in (
+            "username = a\npassword-env = NOT-A-NAME",
+            "password-env = PATH",
+            "username = a\npassword-env = PATH\npassword-file = x",
+            "username = a:b\npassword-env = PATH",
+            "username = a",
+            "credential-helper = h\ncredential-server = x y",
+        ):
+            self.assertIn("[upstream up] ", self.refused(wrong))
+
+    def with_account(self, options: str) -> str:
+        """A configuration with an account of our own."""
+        return self.write(
+            "[regbroker]\nlisten = tcp:0\n[registry *]\nupstream = up\n"
+            f"namespaces = * = *\nanonymous = shared\n[upstream up]\nurl = https://up.test\n{options}\n"
+        )
+
+    def refused(self, options: str) -> str:
+        """What is said of a wrong account."""
+        status, _, err = self.run_command("check", "-c", self.with_account(options))
+        self.assertEqual(status, 1)
+        return err
+
+    def test_warns(self) -> None:
+        """What can be served and may not be meant is said, and is no failure."""
+        text = (
+            "[regbroker]\nlisten = tcp:0\n[registry *]\nupstream = up\n"
+            "namespaces = * = *\naccounts = own\nchallenge = {challenge}\n"
+            "[accounts own]\nhtpasswd = users\n[access own]\n{who} = **: pull\n"
+            "[upstream up]\nurl = https://up.test\n"
+        )
+        for challenge, who, warned in (
+            ("basic", "anonymous", True),
+            ("basic", "users", False),
+            ("bearer", "anonymous", False),
+        ):
+            path = self.write(text.format(challenge=challenge, who=who))
+            Path(path).with_name("users").write_text("")
+            status, out, err = self.run_command("check", "-c", path)
+            self.assertEqual(status, 0, err)
+            self.assertIn("can be served", out)
+            said = "warning: [registry *] challenge: with 'challenge = basic' docker"
+            self.assertEqual(err.startswith(said), warned, err)
+
+    def test_without_effect(self) -> None:
+        """What nothing uses is a warning each, and the exit status is 0."""
+        path = self.with_account(
+            "credential-server = x\n[upstream spare]\nurl = sandbox:"
+        )
+        status, out, err = self.run_command("check", "-c", path)
+        self.assertEqual(status, 0)
+        self.assertIn("can be served", out)
+        self.assertEqual(
+            [line.partition(": ")[2].partition(": ")[0] for line in err.splitlines()],
+            [
+                "[registry *] anonymous",
+                "[upstream up] credential-server",
+                "[upstream spare]",
+            ],
+        )
+        self.assertEqual(err.count("warning: "), 3)
+
+    def test_state_directory(self) -> None:
+        """What cannot be kept there is said, as when serving; nothing is made."""
+        directory = Path(self.mktemp()).resolve()
+        directory.mkdir()
+        (directory / "file").write_text("")
+        (directory / "link").symlink_to(directory / "nowhere")
+        accounts = (
+            "accounts = own\n[accounts own]\nhtpasswd = file\n"
+            "[access own]\nusers = **: pull\n"
+        )
+        certificate, key = "the self-signed certificate", "the key that signs tokens"
+        for state, listen, more, kept in (
+            ("file", "tls:0", "", certificate),
+            ("file/state", "tls:0", "", certificate),
+            ("link", "tls:0", "", certificate),
+            ("file", "tcp:0", accounts, key),
+            ("file", "tcp:0", "", ""),
+            ("not/made/yet", "tls:0", accounts, ""),
+            (".", "tls:0", accounts, ""),
+        ):
+            path = directory / "regbroker.ini"
+            path.write_text(
+                f"[regbroker]\nlisten = {listen}\nstate-directory = {state}\n"
+                "[upstream up]\nurl = https://up.test\n"
+                f"[registry *]\nupstream = up\nnamespaces = * = *\n{more}"
+            )
+            status, _, err = self.run_command("check", "-c", str(path))
+            self.assertEqual(status, 1 if kept else 0, (state, err))
+            if kept:
+                start = f"[regbroker] state-directory: {directory / state}: "
+                (line,) = err.splitlines()
+                self.assertTrue(line.startswith(start), line)
+                self.assertTrue(line.endswith(f"; {kept} is kept there"), line)
+            self.assertEqual(
+                {each.name for each in directory.iterdir()},
+                {"file", "link", "regbroker.ini"},
+            )
+
+    def test_state_that_is_there(self) -> None:
+        """Where nothing has to be made, the directory may be read-only."""
+        directory = Path(self.mktemp()).resolve()
+        directory.mkdir()
+        path = directory / "regbroker.ini"
+        path.write_text(
+            "[regbroker]\nlisten = tls:0\nstate-directory = .\n"
+            "[upstream up]\nurl = https://up.test\n"
+            "[registry a.test]\nupstream = up\nnamespaces = * = *\n"
+        )
+        made: list[object] = []
+
+        def mkdtemp(**_: object) -> str:
+            made.append(None)
+            raise PermissionError(13, "Permission denied")
+
+        self.patch(tempfile, "mkdtemp", mkdtemp)
+        status, _, err = self.run_command("check", "-c", str(path))
+        self.assertEqual((status, len(made)), (1, 1))
+        self.assertIn(f"state-directory: {directory}: Permission denied; ", err)
+        self_signed(directory, ["a.test"])
+        status, _, err = self.run_command("check", "-c", str(path))
+        self.assertEqual((status, err, len(made)), (0, "", 1))
+
+    def test_signing_key(self) -> None:
+        """A file that is no key is not read to its end, nor waited for."""
+        key = Path(self.mktemp()).absolute()
+        text = (
+            f"[regbroker]\nlisten = tcp:0\nsigning-key = {key}\n"
+            "[upstream up]\nurl = https://up.test\n"
+            "[registry *]\nupstream = up\nnamespaces = * = *\n"
+        )
+        path = self.write(text)
+        key.write_bytes(b"\n" * 100_000)
+        _, _, err = self.run_command("check", "-c", path)
+        self.assertEqual(
+            err, f"[regbroker] signing-key: {key}: larger than 65536 bytes\n"
+        )
+        key.unlink()
+        os.mkfifo(key)
+        _, _, err = self.run_command("check", "-c", path)
+        self.assertEqual(err, f"[regbroker] signing-key: {key}: no regular file\n")
+
+    def test_what_only_serving_would_find(self) -> None:
+        """Endpoints and CA files are tried, not only read."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        (directory / "ca.pem").write_text("no certificate")
+        path = directory / "regbroker.ini"
+        text = CONFIG + "ca-file = ca.pem\n[regbroker]\nlisten = tcp:0:interfce=x\n"
+        # As some editors save it.
+        path.write_text(text, encoding="utf-8-sig")
+        status, _, err = self.run_command("check", "-c", str(path))
+        self.assertEqual(status, 1)
+        self.assertIn("[regbroker] listen: 'tcp:0:interfce=x' is not understood", err)
+        self.assertIn("[upstream aliyun] ca-file: ", err)
+        self.assertIn("holds no certificate in PEM form", err)
+
+    def test_says_all_at_once(self) -> None:
+        """What a file holds is told beside what the ini file says."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        (directory / "a.pem").write_text("no certificate")
+        path = directory / "regbroker.ini"
+        path.write_text(
+            "[regbroker]\nlisten = x\nsigning-key = a.pem\n"
+            "[tls]\ncertificate = a.pem\nkey = a.pem\nkey = a.pem\n"
+        )
+        status, _, err = self.run_command("check", "-c", str(path))
+        self.assertEqual(status, 1)
+        for beginning in (
+            "[tls] key: line 7: given twice",
+            "[regbroker] listen: ",
+            "[regbroker] signing-key: ",
+            "[tls] certificate: ",
+            "no [registry HOST] section",
+        ):
+            told = [line for line in err.splitlines() if line.startswith(beginning)]
+            self.assertEqual(len(told), 1, (beginning, err))

@@ -1,0 +1,128 @@
+"""``regbroker explain``."""
+
+from tests.cli.case import CommandCase
+
+SEVERAL = """\
+[registry *]
+upstream = hub, mirror
+namespaces =
+    * = *
+    * = mirror:hub/*
+[upstream hub]
+url = https://registry-1.docker.io
+default-namespace = library
+[upstream mirror]
+url = http://mirror.example.com:8080/base/
+"""
+
+CONFIG = """
+[registry registry.example.com]
+upstream = aliyun
+namespaces =
+    team = acme_team
+[upstream aliyun]
+url = https://registry.cn-shenzhen.aliyuncs.com
+"""
+
+
+class ExplainTests(CommandCase):
+    """Where a name leads, and why."""
+
+    def test_rule(self) -> None:
+        """A name's way is told with the rule that decides; ports do not matter."""
+        path = self.write(CONFIG)
+        for image in (
+            "registry.example.com/team/app",
+            "registry.example.com:8443/acme_team/app",
+            "registry.example.com/team/app:1.0",
+            "registry.example.com/team/app:1.0@sha256:" + "a" * 64,
+        ):
+            status, out, _ = self.run_command("explain", "-c", path, image)
+            self.assertEqual(status, 0)
+            self.assertIn("[registry registry.example.com] team/app\n", out)
+            self.assertIn("registry.cn-shenzhen.aliyuncs.com acme_team/app\n", out)
+            self.assertIn("'team = acme_team'", out)
+
+    def test_several(self) -> None:
+        """All upstreams that have a name are told, in the order they are asked."""
+        path = self.write(SEVERAL)
+        status, out, _ = self.run_command("explain", "-c", path, "localhost/nginx:1")
+        self.assertEqual(status, 0)
+        self.assertEqual(
+            out.splitlines(),
+            [
+                "[registry *] library/nginx",
+                "  -> [upstream hub] https://registry-1.docker.io library/nginx",
+                "     'nginx' is short for 'library/nginx', by '* = *'",
+                "  -> [upstream mirror] http://mirror.example.com:8080/base "
+                "hub/library/nginx",
+                "     'nginx' is short for 'library/nginx', by '* = mirror:hub/*'",
+            ],
+        )
+
+    def test_source(self) -> None:
+        """What clients of a mirror name it by leads where the table says."""
+        table = (
+            "[regbroker]\nns =\n  docker.io = registry.example.com\n  b.test:5000 = *\n"
+        )
+        path = self.write(table + CONFIG + SEVERAL)
+        for image in ("docker.io/team/app", "Docker.IO/team/app:1.0"):
+            status, out, _ = self.run_command("explain", "-c", path, image)
+            self.assertEqual(status, 0)
+            self.assertEqual(
+                out.splitlines()[:2],
+                [
+                    "[regbroker] ns: docker.io is served by "
+                    "[registry registry.example.com]",
+                    "[registry registry.example.com] team/app",
+                ],
+            )
+        # A source is known by its port, too.
+        _, out, _ = self.run_command("explain", "-c", path, "b.test:5000/team/app")
+        self.assertIn("[regbroker] ns: b.test:5000 is served by [registry *]\n", out)
+        for other in ("b.test", "docker.io:443"):
+            _, out, _ = self.run_command("explain", "-c", path, f"{other}/team/app")
+            self.assertNotIn("ns:", out)
+
+    def test_hosts(self) -> None:
+        """A host that [registry *] does not name is not served."""
+        several = SEVERAL.replace("[registry *]", "[registry *]\nhosts = *.b.test")
+        self.assertNotEqual(several, SEVERAL)
+        table = "[regbroker]\nns = docker.io = *\n"
+        path = self.write(table + CONFIG + several)
+        for image, expected in (
+            ("a.b.test:5000/nginx", 0),
+            ("docker.io/nginx", 0),
+            ("c.test/nginx", 1),
+            ("b.test/nginx", 1),
+        ):
+            status, _, error = self.run_command("explain", "-c", path, image)
+            self.assertEqual(status, expected, image)
+            if expected:
+                self.assertIn("not among the hosts of [registry *]", error)
+
+    def test_any_case(self) -> None:
+        """Hosts are the same in whatever case."""
+        path = self.write(CONFIG + SEVERAL)
+        _, out, _ = self.run_command(
+            "explain", "-c", path, "Registry.Example.COM:8443/team/app"
+        )
+        self.assertIn("[registry registry.example.com] team/app\n", out)
+
+    def test_refused(self) -> None:
+        """A name that is not served is told as the client would be told."""
+        path = self.write(CONFIG)
+        status, _, err = self.run_command(
+            "explain", "-c", path, "registry.example.com/other/app"
+        )
+        self.assertEqual(status, 1)
+        self.assertIn("404 NAME_UNKNOWN", err)
+        self.assertIn("namespaces here: team", err)
+
+    def test_unknown_host(self) -> None:
+        """A host without a registry is named."""
+        status, _, err = self.run_command(
+            "explain", "-c", self.write(CONFIG), "elsewhere.example/team/app"
+        )
+        self.assertEqual(status, 1)
+        self.assertIn("no [registry elsewhere.example] section", err)
