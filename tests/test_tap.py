@@ -170,10 +170,12 @@ class TwistdTests(SynchronousTestCase):
 
     def test_warnings(self) -> None:
         """What has no effect is logged once, and everything else is served."""
-        spare = "[upstream spare]\nurl = https://spare.test\n"
+        spare = "[upstream spare]\nurl = sandbox:\n"
         twistd = self.start("--config", self.write(CONFIG.format(port=0) + spare))
         twistd.wait_for("regbroker serves")
         self.assertEqual(twistd.text.count("[upstream spare]: no [registry HOST]"), 1)
+        # What nothing uses is not started.
+        self.assertEqual(twistd.text.count("for trying out only"), 1)
 
     def test_hang_up(self) -> None:
         """SIGHUP ends nothing."""

@@ -78,7 +78,11 @@ AUTHENTICATED = Subject(Kind.AUTHENTICATED)
 
 @dataclass(frozen=True)
 class Grant:
-    """One line: what a subject may do to the names that a pattern matches."""
+    """
+    One line: what a subject may do to the names that a pattern matches.
+
+    A subject without lines has one grant without patterns and actions.
+    """
 
     subject: Subject
     patterns: tuple[NamePattern, ...]
@@ -107,7 +111,7 @@ class AccessRules:
     )
 
     def __post_init__(self) -> None:
-        for grant in self.grants:
+        for grant in filter(lambda grant: grant.patterns, self.grants):
             self._by_subject.setdefault(grant.subject, []).append(grant)
 
     @property
@@ -169,12 +173,11 @@ def parse_access(options: Mapping[str, str]) -> AccessRules:
     """
     Parse a section: subjects, as they are written, and their grants.
 
-    Raises `InvalidAccess` with every problem.
+    A subject may have no grants, and a section no subjects: all lines may be comments
+    for a while. Raises `InvalidAccess` with every problem.
     """
     problems: list[str] = []
     grants: list[Grant] = []
-    if not options:
-        problems.append("empty; write for example 'alice = team/**: pull, push'")
     for text, value in options.items():
         try:
             subject = parse_subject(text)
@@ -183,7 +186,7 @@ def parse_access(options: Mapping[str, str]) -> AccessRules:
             continue
         lines = [line.strip() for line in value.splitlines() if line.strip()]
         if not lines:
-            problems.append(f"{text}: empty; write for example team/**: pull, push")
+            grants.append(Grant(subject, (), frozenset()))
         for line in lines:
             try:
                 grants.append(parse_grant(subject, line))
@@ -244,6 +247,12 @@ def unreachable(
     lines: list[str] = []
     for grant in rules.grants:
         subject = grant.subject
+        if not grant.patterns:
+            lines.append(
+                f"{subject}: empty, so it grants nothing; write for example team/**: "
+                "pull, push"
+            )
+            continue
         if subject.kind is Kind.GROUP and not has_groups:
             lines.append(f"{subject}: none of these accounts has groups")
             continue

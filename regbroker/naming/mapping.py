@@ -85,7 +85,8 @@ class NameMapping:
         self._choices = {rule.public: self._choice(rule.public) for rule in self.rules}
         for rule in self.rules:
             self._check_upstream(rule)
-            self._check_reachable(rule)
+            if rule not in self.unused_rules:
+                self._check_reachable(rule)
         for name in self._probes():
             self._check_invertible(name)
 
@@ -103,6 +104,17 @@ class NameMapping:
         groups = {tuple(choice) for choice in self._choices.values()}
         place = self.upstreams.index
         return tuple(sorted(groups, key=lambda group: [place(name) for name in group]))
+
+    @property
+    def unused_rules(self) -> tuple[Rule, ...]:
+        """The rules for all upstreams where each upstream has a rule of its own."""
+        return tuple(
+            rule
+            for rule in self.rules
+            if self._listed
+            and not rule.section
+            and all(chosen.section for chosen in self._choices[rule.public].values())
+        )
 
     def group(self, name: str) -> tuple[str, ...]:
         """Return which of `groups` a name leads to."""

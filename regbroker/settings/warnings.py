@@ -75,7 +75,13 @@ def _main(config: Config) -> Iterator[str]:
 def _registry(
     entry: RegistryConfig, hosts: Collection[str], config: Config
 ) -> Iterator[tuple[str, str]]:
-    """Yield options of a registry, and what is to be said of them."""
+    """Yield options of a registry, each with its warning."""
+    for rule in entry.mapping.unused_rules:
+        yield (
+            "namespaces",
+            f"'{rule}' never applies: each upstream has a rule of its own for "
+            f"'{rule.public}'; take it out",
+        )
     for host in entry.hosts:
         if host in hosts:
             yield (
@@ -115,7 +121,7 @@ def _registry(
 def _upstream(
     upstream: UpstreamConfig, users: Sequence[RegistryConfig], config: Config
 ) -> Iterator[tuple[str, str]]:
-    """Yield options of an upstream, and what is to be said of them."""
+    """Yield options of an upstream, each with its warning."""
     if upstream.users and upstream.origin is not None:
         yield "users", "belongs to 'url = sandbox:' only; take it out"
     if upstream.ca_file and (not upstream.origin or upstream.origin.scheme == "http"):
@@ -171,7 +177,7 @@ def _own_account(
     users: Sequence[RegistryConfig],
     find_program: Callable[[str], str | None],
 ) -> Iterator[tuple[str, str]]:
-    """Yield options of regbroker's own account, and what is to be said of them."""
+    """Yield options of regbroker's own account, each with its warning."""
     helper = upstream.credential_helper
     if upstream.credential_server and not helper:
         yield "credential-server", "needs a credential-helper beside it"
@@ -222,6 +228,11 @@ def _access(config: Config) -> Iterator[str]:
             if entry.accounts is not None
             for source in config.accounts[entry.accounts].sources
         )
+        if not rules.grants:
+            yield (
+                f"[access {name}]: empty, so everything is refused; write for example "
+                "'alice = team/**: pull, push'"
+            )
         mappings = [entry.mapping for entry in users]
         for line in unreachable(rules, *mappings, has_groups=has_groups):
             yield f"[access {name}] {line}"

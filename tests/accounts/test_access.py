@@ -219,7 +219,6 @@ class ParsingTests(SynchronousTestCase):
         problems = self.problems(
             {
                 "alice": "team/**: pull, write\nTeam: pull\nteam/**",
-                "bob": "",
                 "@": "a: pull",
                 "a:b": "a: pull",
                 "dave": ": pull\na:",
@@ -230,7 +229,6 @@ class ParsingTests(SynchronousTestCase):
             ("alice", "'write' is no action; there are: pull, push, delete, catalog"),
             ("alice", "'Team' is no pattern"),
             ("alice", "'team/**' is not 'patterns: actions'"),
-            ("bob", "empty"),
             ("@", "group's name"),
             ("a:b", "this is nobody"),
             ("dave", "is not 'patterns: actions'"),
@@ -242,8 +240,12 @@ class ParsingTests(SynchronousTestCase):
             self.assertIn(text, problem)
 
     def test_nothing(self) -> None:
-        """A section without rules says what to write."""
-        self.assertIn("alice = team/**: pull, push", self.problems({})[0])
+        """Without rules, or without lines in them, nothing is granted."""
+        for options in ({}, {"alice": "", "anonymous": "\n"}):
+            nothing = parse_access(options)
+            self.assertFalse(nothing.anonymous_may_anything)
+            self.assertFalse(nothing.allows_catalog(ALICE))
+            self.assertFalse(nothing.allows(ALICE, "pull", "team/app"))
 
 
 class UnreachableTests(SynchronousTestCase):
@@ -259,6 +261,12 @@ class UnreachableTests(SynchronousTestCase):
             (problem,) = self.problems(names, "alice", f"{pattern}: pull")
             self.assertIn(f"alice: '{pattern}' matches no name", problem)
             self.assertIn("lib*, team", problem)
+
+    def test_empty(self) -> None:
+        """A subject without lines says what to write."""
+        (line,) = self.problems(mapping("* = *"), "bob", "")
+        self.assertTrue(line.startswith("bob: empty, so it grants nothing; "), line)
+        self.assertIn("team/**: pull, push", line)
 
     def test_each_pattern(self) -> None:
         """Every pattern has to reach something, not only one of a line."""

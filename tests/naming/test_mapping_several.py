@@ -98,7 +98,6 @@ class SeveralTests(SynchronousTestCase):
             ("", ("a = one:x", "b = one:x")),
             ("one two", ("* = *", "a/* = two:*")),
             ("", ("a = one:x", "a = one:y")),
-            ("one", ("a = x", "a = one:y")),
             ("one", ("team = acme_team", "acme_team = two:x")),
         ):
             error = self.assertRaises(InvalidRule, mapping, listed, *lines)
@@ -111,6 +110,18 @@ class SeveralTests(SynchronousTestCase):
         error = self.assertRaises(InvalidRule, mapping, "a b", *lines)
         told = "'* = b:d/*' can never apply: '* = b:c/*' decides about all its names"
         self.assertEqual(str(error), told)
+
+    def test_unused_rules(self) -> None:
+        """A rule for all upstreams is of no use where each has its own."""
+        rules = mapping("one", "* = acme_*", "* = one:cache/*", "team = x")
+        self.assertEqual([str(rule) for rule in rules.unused_rules], ["* = acme_*"])
+        self.assertEqual(routes(rules, "a"), [("one", "cache/a")])
+        self.assertEqual(rules.to_public("cache/a", "one"), "a")
+        self.assertIsNone(rules.to_public("acme_a", "one"))
+        rules = mapping("one two", "* = acme_*", "* = one:cache/*")
+        self.assertEqual(rules.unused_rules, ())
+        rules = mapping("one", "a = x", "a = one:y")
+        self.assertEqual([str(rule) for rule in rules.unused_rules], ["a = x"])
 
     def test_no_upstream(self) -> None:
         """A rule that leads nowhere says what to write."""

@@ -1,4 +1,4 @@
-"""What has no effect, or may not be meant, is said and served."""
+"""Warnings about what has no effect, or may not be meant."""
 
 from dataclasses import replace
 
@@ -23,8 +23,8 @@ TEXT = """
 """
 
 
-class WarningTests(SynchronousTestCase):
-    def said(
+class AdviceTests(SynchronousTestCase):
+    def advice(
         self,
         *,
         listen: str = "tls:443",
@@ -32,7 +32,7 @@ class WarningTests(SynchronousTestCase):
         upstream: str = "",
         programs: tuple[str, ...] = (),
     ) -> list[str]:
-        """What is said, with these programs in PATH."""
+        """The warnings, with these programs in PATH."""
         text = TEXT.format(listen=listen, tls=tls, upstream=upstream)
         if "credential-helper" in upstream:
             text = text.replace("username = u", "").replace("password-file = p", "")
@@ -41,8 +41,8 @@ class WarningTests(SynchronousTestCase):
         )
 
     def test_nothing(self) -> None:
-        """Nothing is said where nothing is to be said."""
-        self.assertEqual(self.said(), [])
+        """A configuration without anything in vain has no warnings."""
+        self.assertEqual(self.advice(), [])
 
     def test_tls(self) -> None:
         """A certificate that no listener shows has no effect."""
@@ -50,20 +50,20 @@ class WarningTests(SynchronousTestCase):
             tls = f"[{title}]\n    certificate = a\n    key = b"
             for listen in ("tcp:80", "unix:/s", "proxy:tcp:1"):
                 with_proxies = f"{listen}\n    trusted-proxies = 10.0.0.1"
-                (warning,) = self.said(listen=with_proxies, tls=tls)
+                (warning,) = self.advice(listen=with_proxies, tls=tls)
                 start = f"[{title}] certificate: nothing listens with TLS, "
                 self.assertTrue(warning.startswith(start), warning)
-            self.assertEqual(self.said(listen="tls:443", tls=tls), [])
-        self.assertEqual(self.said(listen="tcp:80"), [])
+            self.assertEqual(self.advice(listen="tls:443", tls=tls), [])
+        self.assertEqual(self.advice(listen="tcp:80"), [])
 
     def test_token_hosts(self) -> None:
         """Beside a realm they have no effect."""
         hosts, realm = "token-hosts = a.example", "realm = https://a.example/token"
-        (warning,) = self.said(upstream=f"{hosts}\n    {realm}")
+        (warning,) = self.advice(upstream=f"{hosts}\n    {realm}")
         start = "[upstream up] token-hosts: has no effect beside realm, "
         self.assertTrue(warning.startswith(start), warning)
         for alone in (hosts, realm):
-            self.assertEqual(self.said(upstream=alone), [])
+            self.assertEqual(self.advice(upstream=alone), [])
 
     def test_credential_helper(self) -> None:
         """A program that is not there is said, and what its name may be."""
@@ -81,7 +81,9 @@ class WarningTests(SynchronousTestCase):
                 None,
             ),
         ):
-            lines = self.said(upstream=f"credential-helper = {name}", programs=programs)
+            lines = self.advice(
+                upstream=f"credential-helper = {name}", programs=programs
+            )
             expected = (
                 "[upstream up] credential-helper: there is no program "
                 f"docker-credential-{name} in PATH; {right}"
@@ -132,7 +134,7 @@ namespaces = * = *
 """
 
 
-class UselessTestCase(SynchronousTestCase):
+class SeveralCase(SynchronousTestCase):
     def warned(
         self,
         registry: str = "upstream = one, two",
@@ -148,7 +150,41 @@ class UselessTestCase(SynchronousTestCase):
         self.assertEqual(self.warned(), [])
 
 
-class HostsTests(UselessTestCase):
+class RuleTests(SeveralCase):
+    """Rules of [registry HOST] and [access NAME]."""
+
+    def test_namespaces(self) -> None:
+        """A rule for all upstreams, where each has its own."""
+        text = SEVERAL.replace("{registry}\nnamespaces = * = *", "{registry}")
+        rules = "namespaces =\n  * = *\n  * = one:a/*\n  team = b"
+        (warning,) = warned(
+            text.format(
+                registry=f"upstream = one\n{rules}",
+                one="",
+                two="",
+                staff="upstream = mine, two",
+            )
+        )
+        self.assertEqual(
+            warning,
+            "[registry a.example] namespaces: '* = *' never applies: each upstream has "
+            "a rule of its own for '*'; take it out",
+        )
+
+    def test_access(self) -> None:
+        """Sections and users whose lines are all comments grant nothing."""
+        for line, start in (
+            ("; alice = **: pull", "[access staff]: empty, so everything is refused; "),
+            ("alice =\n  ; **: pull", "[access staff] alice: empty, so it grants "),
+        ):
+            text = SEVERAL.replace("alice = **: pull", line).format(
+                registry="upstream = one, two", one="", two="", staff="upstream = mine"
+            )
+            (warning,) = warned(text)
+            self.assertTrue(warning.startswith(start), warning)
+
+
+class HostsTests(SeveralCase):
     def test_sections_of_their_own(self) -> None:
         """A host that has a section is served by that."""
         text = SEVERAL.replace("[registry a.example]", "[registry *]")
@@ -169,7 +205,7 @@ class HostsTests(UselessTestCase):
         )
 
 
-class AccountTests(UselessTestCase):
+class AccountTests(SeveralCase):
     """Our own account at an upstream, and who uses it."""
 
     def test_unused(self) -> None:
@@ -219,7 +255,7 @@ class AccountTests(UselessTestCase):
             self.assertEqual(len(lines), 1, lines)
 
 
-class OptionTests(UselessTestCase):
+class OptionTests(SeveralCase):
     """Options that need something elsewhere."""
 
     def test_redirects(self) -> None:
