@@ -84,7 +84,7 @@ class ExampleTests(SynchronousTestCase):
 
         docs/operating.md has it as "Mirrors without logins".
         """
-        told = []
+        names = []
         for path in EXAMPLES.glob("*.ini"):
             config = load(path.stem)
             mirrors = [
@@ -93,11 +93,11 @@ class ExampleTests(SynchronousTestCase):
                 if entry.host in config.mirrors.values() and entry.accounts is None
             ]
             if len(set(mirrors)) > 1:
-                told.append(path.stem)
+                names.append(path.stem)
                 text = " ".join(path.read_text().split())
                 self.assertIn("without logins", text, path.stem)
                 self.assertIn('("accounts = NAME")', text, path.stem)
-        self.assertEqual(sorted(told), ["containerd-mirror", "many-registries"])
+        self.assertEqual(sorted(names), ["containerd-mirror", "many-registries"])
 
     def test_htpasswd_registry(self) -> None:
         """Local accounts from a file; rights of users, of all, of anybody."""

@@ -219,18 +219,18 @@ def _hidden_token_paths(
     mirrors: Mapping[str, str], registries: list[RegistryConfig]
 ) -> Iterator[str]:
     """Yield a problem for each token service that one of a mirror would hide."""
-    sources = {
+    of_mirrors = {
         path_with_ns(entry.token_path, source): source
         for source, host in mirrors.items()
         for entry in registries
         if entry.host == host
     }
     for entry in registries:
-        if entry.token_path in sources:
+        if entry.token_path in of_mirrors:
             yield (
                 f"[registry {entry.host}] token-path: {entry.token_path} is where "
-                f"clients of the source {sources[entry.token_path]} get their tokens; "
-                "write another"
+                f"clients of the source {of_mirrors[entry.token_path]} get their "
+                "tokens; write another"
             )
 
 

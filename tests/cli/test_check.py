@@ -20,7 +20,7 @@ url = https://registry.cn-shenzhen.aliyuncs.com
 
 
 class CheckTests(CommandCase):
-    """What is said of a configuration, and the exit status."""
+    """The problems and warnings, and the exit status."""
 
     def test_shipped(self) -> None:
         """The configuration as shipped can be served."""
@@ -37,7 +37,7 @@ class CheckTests(CommandCase):
         self.assertIn("none.pem cannot be read: No such file or directory", err)
 
     def test_passwords(self) -> None:
-        """What cannot be a password is said at once, and not told."""
+        """A wrong password file is a problem, and its contents are not shown."""
         password = Path(self.mktemp())
         for contents, problem in (
             (b"", ": empty; "),
@@ -66,7 +66,7 @@ class CheckTests(CommandCase):
         self.assertEqual((status, err), (0, ""))
 
     def test_environment(self) -> None:
-        """A variable that is not there is said at once."""
+        """A variable that is not there is a problem."""
         err = self.refused("username = a\npassword-env = NO_SUCH_VARIABLE_HERE")
         self.assertIn("[upstream up] password-env: the environment has no NO_", err)
         for wrong in (
@@ -87,25 +87,25 @@ class CheckTests(CommandCase):
         )
 
     def refused(self, options: str) -> str:
-        """What is said of a wrong account."""
+        """The problems with a wrong account."""
         status, _, err = self.run_command("check", "-c", self.with_account(options))
         self.assertEqual(status, 1)
         return err
 
     def test_warns(self) -> None:
-        """What can be served and may not be meant is said, and is no failure."""
+        """What may not be meant is a warning, and the exit status is 0."""
         text = (
             "[regbroker]\nlisten = tcp:0\n[registry *]\nupstream = up\n"
             "namespaces = * = *\naccounts = own\nchallenge = {challenge}\n"
-            "[accounts own]\nhtpasswd = users\n[access own]\n{who} = **: pull\n"
+            "[accounts own]\nhtpasswd = users\n[access own]\n{subject} = **: pull\n"
             "[upstream up]\nurl = https://up.test\n"
         )
-        for challenge, who, warned in (
+        for challenge, subject, warned in (
             ("basic", "anonymous", True),
             ("basic", "users", False),
             ("bearer", "anonymous", False),
         ):
-            path = self.write(text.format(challenge=challenge, who=who))
+            path = self.write(text.format(challenge=challenge, subject=subject))
             Path(path).with_name("users").write_text("")
             status, out, err = self.run_command("check", "-c", path)
             self.assertEqual(status, 0, err)
@@ -114,7 +114,7 @@ class CheckTests(CommandCase):
             self.assertEqual(err.startswith(said), warned, err)
 
     def test_without_effect(self) -> None:
-        """What nothing uses is a warning each, and the exit status is 0."""
+        """Each thing that nothing uses has a warning, and the exit status is 0."""
         path = self.with_account(
             "credential-server = x\n[upstream spare]\nurl = sandbox:"
         )
@@ -132,7 +132,7 @@ class CheckTests(CommandCase):
         self.assertEqual(err.count("warning: "), 3)
 
     def test_state_directory(self) -> None:
-        """What cannot be kept there is said, as when serving; nothing is made."""
+        """A directory that cannot keep files is a problem; nothing is made in it."""
         directory = Path(self.mktemp()).resolve()
         directory.mkdir()
         (directory / "file").write_text("")
@@ -228,7 +228,7 @@ class CheckTests(CommandCase):
         self.assertIn("holds no certificate in PEM form", err)
 
     def test_says_all_at_once(self) -> None:
-        """What a file holds is told beside what the ini file says."""
+        """Problems in other files are printed beside those of the ini file."""
         directory = Path(self.mktemp())
         directory.mkdir()
         (directory / "a.pem").write_text("no certificate")
@@ -246,5 +246,5 @@ class CheckTests(CommandCase):
             "[tls] certificate: ",
             "no [registry HOST] section",
         ):
-            told = [line for line in err.splitlines() if line.startswith(beginning)]
-            self.assertEqual(len(told), 1, (beginning, err))
+            lines = [line for line in err.splitlines() if line.startswith(beginning)]
+            self.assertEqual(len(lines), 1, (beginning, err))

@@ -196,7 +196,7 @@ class ProblemTests(SynchronousTestCase):
 
     def test_all_at_once(self) -> None:
         """Every problem of a file is told in one go."""
-        found = problems(
+        lines = problems(
             """
             [regbroker]
             listen = 443
@@ -225,11 +225,11 @@ class ProblemTests(SynchronousTestCase):
             "[users]: unknown section",
         ):
             self.assertEqual(
-                len([line for line in found if line.startswith(beginning)]),
+                len([line for line in lines if line.startswith(beginning)]),
                 1,
-                (beginning, found),
+                (beginning, lines),
             )
-        self.assertEqual(len(found), 10, found)
+        self.assertEqual(len(lines), 10, lines)
 
     def test_one_wrong_value(self) -> None:
         """Wrong values, each with the option that has it."""
@@ -283,16 +283,16 @@ class ProblemTests(SynchronousTestCase):
                 if not skipping:
                     kept.append(existing)
             text = "\n".join([*lines[: start + 1], line, *kept])
-            found = problems(text)
-            self.assertEqual(len(found), 1, (line, found))
-            self.assertTrue(found[0].startswith(f"[{section}] {option}: "), found)
-            self.assertIn(expected, found[0])
+            reported = problems(text)
+            self.assertEqual(len(reported), 1, (line, reported))
+            self.assertTrue(reported[0].startswith(f"[{section}] {option}: "), reported)
+            self.assertIn(expected, reported[0])
 
     def test_wrong_realm_with_a_service(self) -> None:
         """That the realm is wrong is no want of one."""
         text = WHOLE.replace("timeout = 30", "realm = token\n    service = a.example")
-        (found,) = problems(text)
-        self.assertTrue(found.startswith("[upstream aliyun] realm: write "), found)
+        (problem,) = problems(text)
+        self.assertTrue(problem.startswith("[upstream aliyun] realm: write "), problem)
 
     def test_one_line(self) -> None:
         """A value of several lines is told on one."""
@@ -307,9 +307,9 @@ class ProblemTests(SynchronousTestCase):
             ),
         ):
             text = WHOLE.replace("timeout = 30", line)
-            (found,) = problems(text)
-            self.assertTrue(found.startswith(expected), found)
-            self.assertNotIn("\n", found)
+            (problem,) = problems(text)
+            self.assertTrue(problem.startswith(expected), problem)
+            self.assertNotIn("\n", problem)
 
     def test_unused_upstream(self) -> None:
         """An upstream that no registry leads to is a warning, and no problem."""
@@ -324,8 +324,8 @@ class ProblemTests(SynchronousTestCase):
             ("namespaces = * = *", "catalog = filter"),
             ("upstream = box", "upstream = mroe"),
         ):
-            (found,) = problems(more.replace(line, wrong))
-            self.assertTrue(found.startswith("[registry *] "), found)
+            (reported,) = problems(more.replace(line, wrong))
+            self.assertTrue(reported.startswith("[registry *] "), reported)
 
     def test_rules_are_quoted(self) -> None:
         """What is wrong with a rule is told with the whole line, once."""
@@ -336,16 +336,16 @@ class ProblemTests(SynchronousTestCase):
             ("a = b = c", "'a = b = c' is not 'public = upstream'"),
             ("a", "'a' is not 'public = upstream'"),
         ):
-            (found,) = problems(
+            (problem,) = problems(
                 WHOLE.replace("namespaces = * = *", f"namespaces = {line}")
             )
             self.assertTrue(
-                found.startswith(f"[registry *] namespaces: {expected}"), found
+                problem.startswith(f"[registry *] namespaces: {expected}"), problem
             )
 
     def test_rules_that_contradict(self) -> None:
         """Rules that cannot be told apart on the way back are both named."""
-        (found,) = problems(
+        (problem,) = problems(
             """
             [registry a.example]
             upstream = b
@@ -356,7 +356,7 @@ class ProblemTests(SynchronousTestCase):
             url = sandbox:
             """
         )
-        self.assertIn("'one = shared' and 'two = shared'", found)
+        self.assertIn("'one = shared' and 'two = shared'", problem)
 
     def test_syntax(self) -> None:
         """What is no ini file is told with its line, without a traceback."""
@@ -370,9 +370,9 @@ class ProblemTests(SynchronousTestCase):
 
     def test_twice_in_other_words(self) -> None:
         """Two sections for one thing are found however they are spaced."""
-        (found,) = problems(WHOLE + "\n    [upstream  box]\n    url = sandbox:\n")
+        (problem,) = problems(WHOLE + "\n    [upstream  box]\n    url = sandbox:\n")
         self.assertEqual(
-            found, "[upstream box]: this section stands twice; once is right"
+            problem, "[upstream box]: this section stands twice; once is right"
         )
 
     def test_hosts(self) -> None:
@@ -388,13 +388,13 @@ class ProblemTests(SynchronousTestCase):
             ("-a.example", False),
         ]:
             text = WHOLE.replace("registry.example.com]", f"{host}]")
-            found = [line for line in problems(text) if "is no host name" in line]
-            self.assertEqual(found == [], good, (host, found))
+            lines = [line for line in problems(text) if "is no host name" in line]
+            self.assertEqual(lines == [], good, (host, lines))
 
     def test_nothing_to_serve(self) -> None:
         """A file without a registry says what is missing."""
-        (found,) = problems("[regbroker]\n")
-        self.assertIn("no [registry HOST] section", found)
+        (problem,) = problems("[regbroker]\n")
+        self.assertIn("no [registry HOST] section", problem)
 
     def test_nameless(self) -> None:
         """Sections that others name need a name; nothing else is said of them."""
@@ -404,35 +404,35 @@ class ProblemTests(SynchronousTestCase):
             ("accounts", "[accounts NAME]"),
             ("access", "[access NAME]"),
         ):
-            (found,) = problems(WHOLE + f"\n    [{title}]\n    a = b\n")
+            (problem,) = problems(WHOLE + f"\n    [{title}]\n    a = b\n")
             self.assertEqual(
-                found, f"[{title}]: the section needs a name; write {right}"
+                problem, f"[{title}]: the section needs a name; write {right}"
             )
         whole = WHOLE.replace(
             "[tls]", "ns = a.test = registry.example.com\n\n    [tls]"
         )
-        (found,) = problems(
+        (problem,) = problems(
             whole.replace("[registry registry.example.com]", "[registry]")
         )
-        self.assertIn("[registry]: the section needs a name", found)
+        self.assertIn("[registry]: the section needs a name", problem)
 
     def test_named_certificate_needs_one(self) -> None:
         """A [tls NAME] without a certificate would serve nothing."""
-        (found,) = problems(WHOLE + "\n    [tls hub.example.com]\n")
-        self.assertIn("[tls hub.example.com] certificate: missing", found)
+        (problem,) = problems(WHOLE + "\n    [tls hub.example.com]\n")
+        self.assertIn("[tls hub.example.com] certificate: missing", problem)
 
 
-class SourceTests(SynchronousTestCase):
+class MirrorTests(SynchronousTestCase):
     """Which registries those here are mirrors of."""
 
-    def with_sources(self, *lines: str) -> str:
-        """The whole file with these sources."""
+    def with_mirrors(self, *lines: str) -> str:
+        """The whole file with these lines of ``ns``."""
         table = "".join(f"\n        {line}" for line in lines)
         return WHOLE.replace("    [tls]\n", f"    ns ={table}\n\n    [tls]\n", 1)
 
-    def test_sources(self) -> None:
+    def test_mirrors(self) -> None:
         """Each leads to a registry; its name is in lower case."""
-        text = self.with_sources(
+        text = self.with_mirrors(
             "Docker.IO = registry.example.com", "localhost:5000 = *", "[::1]:5000=*"
         )
         self.assertEqual(
@@ -454,18 +454,18 @@ class SourceTests(SynchronousTestCase):
             ("docker.io = a b", "SOURCE = HOST"),
             ("= *", "SOURCE = HOST"),
         ):
-            (found,) = problems(self.with_sources(line))
-            self.assertIn("[regbroker] ns: ", found)
-            self.assertIn(expected, found)
-        (found,) = problems(self.with_sources("a.test = *", "A.test = *"))
-        self.assertIn("stands twice", found)
+            (problem,) = problems(self.with_mirrors(line))
+            self.assertIn("[regbroker] ns: ", problem)
+            self.assertIn(expected, problem)
+        (problem,) = problems(self.with_mirrors("a.test = *", "A.test = *"))
+        self.assertIn("stands twice", problem)
 
     def test_token_paths(self) -> None:
         """No token service is hidden by that of a source."""
-        text = self.with_sources("docker.io = registry.example.com").replace(
+        text = self.with_mirrors("docker.io = registry.example.com").replace(
             "    upstream = box\n", "    upstream = box\n    token-path = {}\n"
         )
-        (found,) = problems(text.format("/token/docker.io"))
-        self.assertIn("[registry *] token-path: /token/docker.io is where", found)
+        (problem,) = problems(text.format("/token/docker.io"))
+        self.assertIn("[registry *] token-path: /token/docker.io is where", problem)
         for path in ("/token", "/token/quay.io", "/auth/docker.io"):
             self.assertEqual(problems(text.format(path)), [])

@@ -65,7 +65,7 @@ class TableTests(SynchronousTestCase):
 
     def test_defaults(self) -> None:
         """What is said of a default is what the field has without the option."""
-        told = 0
+        compared = 0
         for kind in KINDS.values():
             for table in kind.tables:
                 defaults = {f.name: f.default for f in fields(table.value_class)}
@@ -74,8 +74,8 @@ class TableTests(SynchronousTestCase):
                     if text and option.name not in IN_WORDS:
                         value = option.parse(text)
                         self.assertEqual(value, defaults[option.field], option.name)
-                        told += 1
-        self.assertLess(12, told)
+                        compared += 1
+        self.assertLess(12, compared)
 
     def test_meanings(self) -> None:
         """Each option has a sentence for people."""
@@ -113,8 +113,8 @@ class ShippedTests(SynchronousTestCase):
 
 
 class ElsewhereTests(SynchronousTestCase):
-    def test_told(self) -> None:
-        """An option in the wrong section is told where it belongs."""
+    def test_other_section(self) -> None:
+        """For an option in the wrong section, the problem names the right one."""
         for section, line, home in (
             ("registry *", "default-namespace = library", "[upstream NAME]"),
             ("registry *", "ns = docker.io = *", "[regbroker]"),

@@ -144,9 +144,9 @@ class ProblemTests(SynchronousTestCase):
             ("max-connections = 500", "max-connections = 1e3", "from 1 to 9999999"),
         ]:
             self.assertIn(before, WHOLE)
-            found = problems(WHOLE.replace(before, after))
+            lines = problems(WHOLE.replace(before, after))
             self.assertEqual(
-                len([p for p in found if expected in p]), 1, (after, found)
+                len([p for p in lines if expected in p]), 1, (after, lines)
             )
 
     def test_no_effect(self) -> None:
@@ -175,19 +175,21 @@ class ProblemTests(SynchronousTestCase):
             "write upstream, upstream: NAME, or the name of an [accounts NAME] "
             "section; there are: staff"
         )
-        for given, expected in (
+        for accounts, expected in (
             ("nobody", f"there is no [accounts nobody] section; {right}"),
             ("upsteam: bare", f"there is no [accounts upsteam: bare] section; {right}"),
             ("", f"empty; {right}"),
             ("upstream:", "empty; name an [upstream NAME] section"),
         ):
-            found = problems(WHOLE.replace("accounts = staff", f"accounts = {given}"))
-            told = [line for line in found if line.startswith("[registry ")]
+            lines = problems(
+                WHOLE.replace("accounts = staff", f"accounts = {accounts}")
+            )
+            lines = [line for line in lines if line.startswith("[registry ")]
             start = "[registry registry.example.com] accounts: "
-            self.assertEqual(told, [start + expected])
-        found = problems(WHOLE.replace("access = rights", "access ="))
+            self.assertEqual(lines, [start + expected])
+        lines = problems(WHOLE.replace("access = rights", "access ="))
         self.assertEqual(
-            [line for line in found if line.startswith("[registry ")],
+            [line for line in lines if line.startswith("[registry ")],
             [
                 "[registry registry.example.com] access: empty; name an [access NAME] "
                 "section"
@@ -196,10 +198,10 @@ class ProblemTests(SynchronousTestCase):
 
     def test_missing_files(self) -> None:
         """Every file that is named must be readable."""
-        found = problems(WHOLE, ("one", "two", "password", "key.pem"))
-        self.assertEqual(len(found), 3, found)
+        lines = problems(WHOLE, ("one", "two", "password", "key.pem"))
+        self.assertEqual(len(lines), 3, lines)
         for name in ("one", "password", "key.pem"):
-            self.assertTrue(any(f"{name} cannot be read" in p for p in found), found)
+            self.assertTrue(any(f"{name} cannot be read" in p for p in lines), lines)
 
     def test_local_accounts_lend_nothing(self) -> None:
         """What anonymous may do is granted in [access NAME] there."""
@@ -209,9 +211,9 @@ class ProblemTests(SynchronousTestCase):
     def test_no_access(self) -> None:
         """Accounts without rights could do nothing."""
         text = WHOLE.replace("    access = rights\n", "")
-        found = problems(text)
+        lines = problems(text)
         self.assertTrue(
-            any("access: missing; write [access staff]" in p for p in found)
+            any("access: missing; write [access staff]" in p for p in lines)
         )
         (warning,) = warned(text.replace("[access rights]", "[access staff]") + RIGHTS)
         self.assertTrue(warning.startswith("[access rights]: no [registry HOST] uses"))
@@ -224,8 +226,8 @@ class ProblemTests(SynchronousTestCase):
             ("", "no source of accounts"),
             ("    htpasswd = one\n    colour = blue\n", "colour: unknown option"),
         ]:
-            found = problems(WHOLE[:start] + lines + WHOLE[end:])
-            self.assertTrue(any(expected in problem for problem in found), found)
+            reported = problems(WHOLE[:start] + lines + WHOLE[end:])
+            self.assertTrue(any(expected in problem for problem in reported), reported)
         lines = (
             "    ldap-start-tls = no\n    ldap-group-base = ou=g\n    htpasswd = one\n"
         )
@@ -255,8 +257,8 @@ class ProblemTests(SynchronousTestCase):
 
     def test_reserved_name(self) -> None:
         """``upstream`` is taken: it means the upstream's own accounts."""
-        found = problems(WHOLE + "\n    [accounts upstream]\n    htpasswd = three\n")
-        self.assertTrue(any("choose another name" in p for p in found), found)
+        lines = problems(WHOLE + "\n    [accounts upstream]\n    htpasswd = three\n")
+        self.assertTrue(any("choose another name" in p for p in lines), lines)
 
 
 class ShortNamesTests(SynchronousTestCase):
@@ -311,19 +313,19 @@ class LeadsTests(SynchronousTestCase):
         url = https://harbor.example
     """
 
-    def found(self, listed: str = "", accounts: str = "") -> list[str]:
+    def problems(self, listed: str = "", accounts: str = "") -> list[str]:
         return problems(self.TEXT.format(listed=listed, accounts=accounts))
 
     def test_listed(self) -> None:
         """One that is listed and no rule leads to would be sent passwords."""
-        self.assertEqual(self.found(), [])
-        self.assertEqual(self.found("upstream = harbor"), [])
-        told = (
+        self.assertEqual(self.problems(), [])
+        self.assertEqual(self.problems("upstream = harbor"), [])
+        expected = (
             "[registry registry.example.com] upstream: no rule leads to 'own'; take "
             "it out, or name it in a rule"
         )
         for listed in ("own", "own, harbor", "harbor, own"):
-            self.assertEqual(self.found(f"upstream = {listed}"), [told])
+            self.assertEqual(self.problems(f"upstream = {listed}"), [expected])
 
     def test_trusted(self) -> None:
         """So would one that accounts names."""
@@ -333,9 +335,9 @@ class LeadsTests(SynchronousTestCase):
             ("harbor, own", "no rule leads to 'own'; take it out, or name it in a"),
             ("none", "there is no [upstream none] section; there are: harbor, own"),
         ):
-            found = self.found(accounts=f"accounts = upstream: {accounts}")
-            self.assertEqual(len(found), 0 if expected is None else 1, found)
-            for problem in found:
+            lines = self.problems(accounts=f"accounts = upstream: {accounts}")
+            self.assertEqual(len(lines), 0 if expected is None else 1, lines)
+            for problem in lines:
                 start = f"[registry registry.example.com] accounts: {expected}"
                 self.assertTrue(problem.startswith(start), problem)
 
@@ -376,9 +378,9 @@ class HostsTests(SynchronousTestCase):
             ("a.test", "b.test", "belongs in [registry *]; this one is for a.test"),
         ):
             text = self.TEXT.format(host=host, hosts=f"hosts = {value}")
-            (found,) = problems(text)
+            (line,) = problems(text)
             self.assertTrue(
-                found.startswith(f"[registry {host}] hosts: {problem}"), found
+                line.startswith(f"[registry {host}] hosts: {problem}"), line
             )
 
     def test_public_url(self) -> None:

@@ -265,18 +265,18 @@ class OptionTests(SeveralCase):
             ("redirect-hosts", "minio.internal"),
             ("redirect-paths", "/downloads/"),
         ):
-            given = f"{option} = {value}"
-            (warning,) = self.warned(two=given)
+            line = f"{option} = {value}"
+            (warning,) = self.warned(two=line)
             self.assertEqual(
                 warning,
                 f"[upstream two] {option}: no [registry ...] that leads here follows "
                 "redirects; write 'redirects = follow' there, or take it out",
             )
             self.assertEqual(
-                self.warned(f"upstream = one, two\n{follow}", two=given), []
+                self.warned(f"upstream = one, two\n{follow}", two=line), []
             )
             staff = f"upstream = mine, two\n{follow}"
-            self.assertEqual(self.warned(two=given, staff=staff), [])
+            self.assertEqual(self.warned(two=line, staff=staff), [])
 
     def test_answer_timeout(self) -> None:
         """Who waits for an answer may ask another upstream instead."""
