@@ -41,7 +41,7 @@ class Options(usage.Options):
         sys.exit(0)
 
     def postOptions(self) -> None:
-        """Read the configuration; what is wrong with it is said all at once."""
+        """Read the configuration; exits with all its problems, if it has any."""
         path: str | None = self["config"]
         if path is None:
             raise usage.UsageError("--config FILE is missing")

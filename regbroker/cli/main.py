@@ -1,4 +1,4 @@
-"""``regbroker``: what an operator asks without starting anything."""
+"""The ``regbroker`` command: answers about a configuration, without starting it."""
 
 from __future__ import annotations
 
@@ -34,8 +34,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
-    checking = commands.add_parser("check", help="say everything that is wrong")
-    explaining = commands.add_parser("explain", help="say where a name leads, and why")
+    checking = commands.add_parser(
+        "check", help="print everything that is wrong, and warnings"
+    )
+    explaining = commands.add_parser(
+        "explain", help="print where a name leads, and why"
+    )
     for command in (checking, explaining):
         command.add_argument("--config", "-c", required=True, metavar="FILE")
     explaining.add_argument("image", metavar="HOST/NAME[:TAG]")

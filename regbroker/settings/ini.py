@@ -127,11 +127,9 @@ class _Title:
 
 def _parse_title(text: str) -> _Title:
     match = _TITLE.fullmatch(text)
-    return (
-        _Title(text, match["kind"], match["name"] or "")
-        if match
-        else _Title(text, text, "")
-    )
+    if match is None:
+        return _Title(text, text, "")
+    return _Title(text, match["kind"], match["name"] or "")
 
 
 def _read(parser: configparser.RawConfigParser, report: FileReport) -> Config:

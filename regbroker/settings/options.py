@@ -9,7 +9,7 @@ about unknown options, and `docs/configuration.md`. Defaults are those of the va
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import KW_ONLY, MISSING, dataclass, fields
 from typing import Any
 
 from regbroker.protocol.locations import SHOW_ADDRESS
@@ -25,35 +25,33 @@ from regbroker.transport.listeners import CertificateFiles
 from regbroker.transport.pace import Pace
 
 
+@dataclass(frozen=True)
 class Option:
     """
-    One option.
+    One option; `meaning` is for people.
 
-    `parse` returns its value, or raises `regbroker.settings.values.InvalidValue`. The
-    value becomes `field` of the configuration, by default the one of the same name.
-    `meaning` is for people, and so is `default` where the field's own default does not
-    say it. `required` tells what to write when the option is missing. With `is_file`
-    the value is the path, or a tuple of paths, of files that must be readable.
+    `parse` returns its value, or raises `regbroker.settings.values.InvalidValue`; it is
+    None where the value names other sections (`regbroker.settings.references`). The
+    value becomes the `field` of the configuration that `sets` names, by default the one
+    with the option's own name. `default` is for people, where the default of the field
+    does not say it. `required` tells what to write when the option is missing. With
+    `is_file` the value is the path of a file that must be readable, or a tuple of such
+    paths.
     """
 
-    def __init__(
-        self,
-        name: str,
-        parse: Callable[[str], Any],
-        meaning: str,
-        *,
-        field: str = "",
-        default: str = "",
-        required: str = "",
-        is_file: bool = False,
-    ) -> None:
-        self.name = name
-        self.parse = parse
-        self.meaning = meaning
-        self.field = field or name.replace("-", "_")
-        self.default = default
-        self.required = required
-        self.is_file = is_file
+    name: str
+    parse: Callable[[str], Any] | None
+    meaning: str
+    _: KW_ONLY
+    sets: str = ""
+    default: str = ""
+    required: str = ""
+    is_file: bool = False
+
+    @property
+    def field(self) -> str:
+        """The field that the option sets."""
+        return self.sets or self.name.replace("-", "_")
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ REGBROKER = Table(
             values.pattern,
             "Regular expressions, one a line, matched at the beginning of "
             "`User-Agent`: these clients get 404. Empty: no client is refused.",
-            field="denied_user_agents",
+            sets="denied_user_agents",
             default="docker before 1.6",
         ),
         Option(
@@ -132,7 +130,7 @@ REGBROKER = Table(
             addresses.mirrors,
             "`SOURCE = HOST`, one a line: requests with `ns=SOURCE` are served by "
             "`[registry HOST]`, for mirrors of containerd.",
-            field="mirrors",
+            sets="mirrors",
         ),
         Option(
             "max-connections",
@@ -157,19 +155,19 @@ PACE = Table(
             values.seconds,
             "Seconds without a byte from a client after which its request ends with "
             "408, or its idle connection is closed.",
-            field="silence",
+            sets="silence",
         ),
         Option(
             "body-timeout",
             values.seconds,
             "Seconds for a body that is read whole, such as a form.",
-            field="whole",
+            sets="whole",
         ),
         Option(
             "min-upload-rate",
             values.rate,
             "Bytes per second below which an upload ends; 0 for no limit.",
-            field="rate",
+            sets="rate",
         ),
     ),
 )
@@ -189,30 +187,28 @@ TLS = Table(
     ),
 )
 
-# What names other sections stays text here: `regbroker.settings.references` reads it,
-# when these sections are known.
 REGISTRY = Table(
     RegistryConfig,
     (
         Option(
             "upstream",
-            str,
+            None,
             "The `[upstream NAME]` that holds the images, or several with commas, in "
             "the order in which they are asked.",
             default="those that the rules name",
         ),
         Option(
             "namespaces",
-            str,
+            None,
             "The rules between public and upstream names, one a line: `team = "
             "acme_team`, `* = acme_*`, `quay/* = quay:*`.",
-            field="mapping",
+            sets="mapping",
             required="write 'team = acme_team', or '* = *' to leave every name as it "
             "is",
         ),
         Option(
             "accounts",
-            str,
+            None,
             "Who may log in: `upstream` for the accounts of the first upstream, "
             "`upstream: NAME, NAME` for those of several, or the name of an "
             "`[accounts NAME]` section.",
@@ -220,7 +216,7 @@ REGISTRY = Table(
         ),
         Option(
             "access",
-            str,
+            None,
             "The `[access NAME]` section with the rights of the accounts.",
             default="the section with the name of `accounts`",
         ),
@@ -239,7 +235,7 @@ REGISTRY = Table(
             values.is_basic,
             "What clients are asked for: `bearer` for tokens, `basic` for a password "
             "with each request. Needs `accounts = NAME`.",
-            field="basic_challenge",
+            sets="basic_challenge",
             default="bearer",
         ),
         Option(
@@ -248,7 +244,7 @@ REGISTRY = Table(
             "`shared` lends regbroker's own account at the upstream to clients without "
             "credentials, for pulls; `shared: pull, push` for more. Needs `accounts = "
             "upstream`.",
-            field="shared_actions",
+            sets="shared_actions",
         ),
         Option(
             "public-url",
@@ -301,7 +297,7 @@ UPSTREAM = Table(
             addresses.upstream_url,
             "`https://HOST`, with a port and a path if need be; `http://HOST` in a "
             "network of your own; `sandbox:` for a small registry inside regbroker.",
-            field="origin",
+            sets="origin",
             required="write https://HOST, or sandbox: to try things out",
         ),
         Option(
@@ -414,7 +410,7 @@ ACCOUNTS = Table(
             "htpasswd",
             values.paths,
             "Files that htpasswd writes, one a line.",
-            field="sources",
+            sets="sources",
             is_file=True,
         ),
     ),
@@ -428,20 +424,20 @@ LDAP = Table(
             addresses.ldap_url,
             "A directory (RFC 4516): host, base, the attribute that is the user's "
             "name, scope, filter.",
-            field="url",
+            sets="url",
         ),
         Option(
             "ldap-start-tls",
             values.yes_or_no,
             "Whether `ldap://` is upgraded with StartTLS. `no` sends passwords in the "
             "clear.",
-            field="start_tls",
+            sets="start_tls",
         ),
         Option(
             "ldap-ca-file",
             values.path,
             "The certificates that the directory's certificate is checked against.",
-            field="ca_file",
+            sets="ca_file",
             default="those of the system",
             is_file=True,
         ),
@@ -449,26 +445,26 @@ LDAP = Table(
             "ldap-bind-dn",
             str,
             "Who searches, when the directory does not let everybody search.",
-            field="bind_dn",
+            sets="bind_dn",
         ),
         Option(
             "ldap-bind-password-file",
             values.path,
             "A file that holds the password of `ldap-bind-dn`.",
-            field="bind_password_file",
+            sets="bind_password_file",
             is_file=True,
         ),
         Option(
             "ldap-group-base",
             str,
             "Where groups are. Without it, users have no groups.",
-            field="group_base",
+            sets="group_base",
         ),
         Option(
             "ldap-group-filter",
             str,
             "Which groups are the user's, with `${dn}` and `${user}`.",
-            field="group_filter",
+            sets="group_filter",
             default="members by DN or by name",
         ),
     ),

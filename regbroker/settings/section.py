@@ -23,7 +23,7 @@ FileCheck = Callable[[PurePath], str | None]
 
 @dataclass
 class FileReport:
-    """Where a file's relative paths start, and what is said about the file."""
+    """The problems of a file and its warnings; relative paths start in `directory`."""
 
     directory: PurePath
     check_file: FileCheck
@@ -32,9 +32,15 @@ class FileReport:
 
 
 class Section:
-    """One section: `title` is what stands in brackets, `texts` its options."""
+    """
+    One section.
 
-    def __init__(self, title: str, texts: Mapping[str, str], report: FileReport):
+    `title` is what stands in brackets, `texts` has the options as they are written.
+    """
+
+    def __init__(
+        self, title: str, texts: Mapping[str, str], report: FileReport
+    ) -> None:
         self.title = title
         self.texts = dict(texts)
         self._report = report
@@ -65,17 +71,21 @@ class Section:
         """
         Return the values of a table's options by the fields that they set.
 
-        Options that are missing or wrong are left out: their fields have defaults.
-        A required option that is missing is a problem.
+        Options that are missing or wrong are left out: their fields have defaults. So
+        are those that name other sections. A required option that is missing is a
+        problem.
         """
         values: dict[str, Any] = {}
         for option in table.options:
-            if option.name in self.texts:
-                value = self.parse(option.name, self._parser(option), None)
+            if option.name not in self.texts:
+                if option.required:
+                    self.problem(option.name, f"missing; {option.required}")
+            elif option.parse is not None:
+                value = self.parse(
+                    option.name, self._parser(option, option.parse), None
+                )
                 if not self.is_wrong(option.name):
                     values[option.field] = value
-            elif option.required:
-                self.problem(option.name, f"missing; {option.required}")
         return values
 
     def parse(self, option: str, parse: Callable[[str], T], default: T) -> T:
@@ -105,16 +115,20 @@ class Section:
                 text = f"unknown option; known here: {', '.join(known)}"
             self.problem(option, text)
 
-    def _parser(self, option: Option) -> Callable[[str], Any]:
-        def parse(text: str) -> Any:
-            value = option.parse(text)
+    def _parser(
+        self, option: Option, parse: Callable[[str], Any]
+    ) -> Callable[[str], Any]:
+        """Return `parse` for values that may be paths, which start from the file."""
+
+        def parse_and_locate(text: str) -> Any:
+            value = parse(text)
             if isinstance(value, PurePath):
                 return self._located(value, option)
             if option.is_file:
                 return tuple(self._located(path, option) for path in value)
             return value
 
-        return parse
+        return parse_and_locate
 
     def _located(self, path: PurePath, option: Option) -> PurePath:
         path = self.path(path)

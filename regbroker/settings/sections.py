@@ -91,8 +91,6 @@ def read_registry(
         )
     section.check_names("registry")
     fields = section.read(REGISTRY)
-    for reference in ("upstream", "mapping", "accounts", "access"):
-        fields.pop(reference, None)
     no_names: tuple[str, ...] = ()
     listed = section.parse(
         "upstream", references.some_sections("upstream", sections.upstreams), no_names

@@ -19,9 +19,6 @@ IN_WORDS = {
     "max-connections",
     "max-connections-per-address",
     "signing-key",
-    "upstream",
-    "accounts",
-    "access",
     "hosts",
     "credential-server",
     "ca-file",
@@ -71,7 +68,7 @@ class TableTests(SynchronousTestCase):
                 defaults = {f.name: f.default for f in fields(table.value_class)}
                 for option in table.options:
                     text = table.default(option)
-                    if text and option.name not in IN_WORDS:
+                    if text and option.parse and option.name not in IN_WORDS:
                         value = option.parse(text)
                         self.assertEqual(value, defaults[option.field], option.name)
                         compared += 1

@@ -24,10 +24,11 @@ TABLE = Table(
     Value,
     (
         Option("pause", count, "A pause."),
-        Option("key-file", path, "A key.", field="key", is_file=True),
+        Option("key-file", path, "A key.", sets="key", is_file=True),
         Option("lists", paths, "Lists.", is_file=True),
         Option("place", path, "A place."),
         Option("name", str, "A name.", required="write a name"),
+        Option("other", None, "The name of another section."),
     ),
 )
 
@@ -46,7 +47,9 @@ class SectionTests(SynchronousTestCase):
 
     def test_values(self) -> None:
         """Options become values by the names of their fields; defaults are left out."""
-        section = self.section(name="a", pause=" 2 ", key_file="k", lists="l\n/m")
+        section = self.section(
+            name="a", other="b", pause=" 2 ", key_file="k", lists="l\n/m"
+        )
         self.assertEqual(
             section.read(TABLE),
             {
