@@ -111,8 +111,9 @@ class AccessRules:
     )
 
     def __post_init__(self) -> None:
-        for grant in filter(lambda grant: grant.patterns, self.grants):
-            self._by_subject.setdefault(grant.subject, []).append(grant)
+        for grant in self.grants:
+            if grant.patterns:
+                self._by_subject.setdefault(grant.subject, []).append(grant)
 
     @property
     def anonymous_may_anything(self) -> bool:

@@ -156,13 +156,15 @@ def _read(parser: configparser.RawConfigParser, report: FileReport) -> Config:
     certificates = [
         read_tls(section(t.text), t.name) for t in titles if t.kind == "tls"
     ]
+    hosts = named("registry")
     registries = [
         registry
-        for host, registry_section in named("registry").items()
+        for host, registry_section in hosts.items()
         if (registry := read_registry(registry_section, host, sections)) is not None
     ]
     mirrors = main.get("mirrors", {})
     report.problems += _problems_with_titles(titles)
+    report.problems += _missing_accounts(hosts, accounts)
     report.problems += _problems_with_mirrors(mirrors, titles)
     report.problems += _hidden_token_paths(mirrors, registries)
     report.problems += _refused_public_urls(registries)
@@ -196,6 +198,25 @@ def _problems_with_titles(titles: list[_Title]) -> Iterator[str]:
     kinds = [(title.kind, title.name) for title in titles]
     for kind, name in sorted({each for each in kinds if kinds.count(each) > 1}):
         yield f"[{f'{kind} {name}'.strip()}]: this section stands twice; once is right"
+
+
+def _missing_accounts(
+    registries: Mapping[str, Section], accounts: Iterable[str]
+) -> Iterator[str]:
+    """Yield a problem for each registry that may be meant to have unused accounts."""
+    sections = registries.values()
+    if any(section.is_wrong("accounts") for section in sections):
+        return
+    # Without the line, an upstream that asks nobody for a password would be open.
+    named = {section.texts.get("accounts", "").strip() for section in sections}
+    unused = [name for name in accounts if name not in named]
+    for host, section in registries.items():
+        if unused and "accounts" not in section and "access" not in section:
+            yield (
+                f"[registry {host}] accounts: missing, and no [registry HOST] uses "
+                f"[accounts {unused[0]}]; write 'accounts = {unused[0]}', or "
+                "'accounts = upstream' for those of the upstream"
+            )
 
 
 def _problems_with_mirrors(

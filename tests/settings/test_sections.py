@@ -251,8 +251,25 @@ class ProblemTests(SynchronousTestCase):
         )
 
     def test_unused(self) -> None:
-        """Accounts that no registry names are a warning."""
-        (warning,) = warned(WHOLE + "\n    [accounts more]\n    htpasswd = three\n")
+        """
+        Accounts that no registry names are a warning.
+
+        They are a problem where a registry does not say whose accounts it has: without
+        its line, an upstream that asks nobody would be open.
+        """
+        more = WHOLE + "\n    [accounts more]\n    htpasswd = three\n"
+        self.assertEqual(
+            problems(more),
+            [
+                "[registry open.example.com] accounts: missing, and no [registry HOST] "
+                "uses [accounts more]; write 'accounts = more', or 'accounts = "
+                "upstream' for those of the upstream"
+            ],
+        )
+        said = more.replace(
+            "upstream = cloud", "upstream = cloud\n    accounts = upstream"
+        )
+        (warning,) = warned(said)
         self.assertIn("[accounts more]: no [registry HOST] uses it", warning)
 
     def test_reserved_name(self) -> None:
