@@ -1,9 +1,7 @@
 """The examples are complete and can be read."""
 
 import re
-from importlib import import_module
 from pathlib import Path, PurePath
-from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,6 +10,7 @@ from regbroker.errors import NameUnknown
 from regbroker.settings.config import Config, HtpasswdConfig, LdapConfig, RegistryConfig
 from regbroker.settings.ini import parse_config
 from regbroker.settings.warnings import warnings
+from tests.toml_file import load_toml
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "etc" / "examples"
 
@@ -26,17 +25,6 @@ def leads(registry: RegistryConfig, name: str) -> list[str]:
     """Where a name leads, in the order in which it is asked for there."""
     routes = registry.mapping.routes(name)
     return [f"{route.upstream}:{route.upstream_name}" for route in routes]
-
-
-def load_toml(name: str) -> dict[str, Any]:
-    """Read an example that is for another program."""
-    try:
-        toml = import_module("tomllib")
-    except ModuleNotFoundError:
-        # Python 3.10 has none, and coverage brings this one instead
-        toml = import_module("tomli")
-    document: dict[str, Any] = toml.loads((EXAMPLES / f"{name}.toml").read_text())
-    return document
 
 
 def readme() -> list[str]:
@@ -216,7 +204,7 @@ class ExampleTests(SynchronousTestCase):
 
     def test_containerd_hosts(self) -> None:
         """It leads to the mirror by its certificate's name, and pushes nothing."""
-        hosts = load_toml("containerd-hosts")
+        hosts = load_toml(EXAMPLES / "containerd-hosts.toml")
         config = load("containerd-mirror")
         self.assertEqual(hosts["server"], str(config.upstreams["hub"].origin))
         ((url, mirror),) = hosts["host"].items()
