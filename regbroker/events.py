@@ -25,6 +25,12 @@ class Event:
     Times are seconds on `clock`. `path` is without the query, which may hold
     secrets. `cause` is why it ended, and `outcome` says it for people: both
     are ``done`` when the client has got its reply.
+
+    The last five are for counting, and not in the line: the ``[registry HOST]`` that
+    serves (empty where none does), the endpoint (that of the API in lower case,
+    ``token`` or ``search``; empty for what is none), what the client shows
+    (``password``, ``token``, ``other`` or nothing), and for an error its OCI code and
+    its sentence.
     """
 
     clock: Callable[[], float]
@@ -42,6 +48,11 @@ class Event:
     upstream_seconds: float | None = None
     cause: Cause = Cause.DONE
     outcome: str = "done"
+    section: str = ""
+    endpoint: str = ""
+    credentials: str = ""
+    code: str = ""
+    refusal: str = ""
     started: float = field(init=False)
 
     def __post_init__(self) -> None:

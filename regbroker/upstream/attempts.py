@@ -93,6 +93,7 @@ class Attempt:
             self._who, failure.status, told, self._started, is_own
         )
         if seconds is not None:
+            self._circuits.tripped(failure.message)
             _log.warn(
                 "{what}: {status}, {problem}; resting for {seconds:g} s",
                 what=self._what,

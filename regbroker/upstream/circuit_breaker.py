@@ -66,6 +66,14 @@ class CircuitBreaker:
         return max(self._until - self._now(), 0.0) if self._failures else 0.0
 
     @property
+    def state(self) -> str:
+        """``closed``, ``open``, or ``half-open`` when one request may try it now."""
+        if not self._failures:
+            return "closed"
+        is_open = self.remaining > 0 and not self._is_tried
+        return "open" if is_open else "half-open"
+
+    @property
     def was_told(self) -> bool:
         """Whether it rests, and has said itself for how long."""
         return self._told and self.remaining > 0
@@ -139,6 +147,19 @@ class CircuitBreakers:
         self._trial_seconds = trial_seconds
         self._everybody = CircuitBreaker(now, trial_seconds)
         self._limited: OrderedDict[str, CircuitBreaker] = OrderedDict()
+        #: How often a circuit has opened, and what the last failure was, for people.
+        self.trips = 0
+        self.last_failure = ""
+
+    @property
+    def state(self) -> str:
+        """The state of the circuit of everybody; see `CircuitBreaker.state`."""
+        return self._everybody.state
+
+    @property
+    def limited(self) -> int:
+        """How many accounts have met a limit and may not ask yet."""
+        return sum(one.remaining > 0 for one in self._limited.values())
 
     def may_ask(self, who: str) -> bool:
         """Tell whether to ask the upstream now; see `CircuitBreaker.may_ask`."""
@@ -176,6 +197,11 @@ class CircuitBreakers:
             if len(self._limited) > MAX_LIMITED:
                 self._limited.popitem(last=False)
         return rest.failed(status, told, started)
+
+    def tripped(self, why: str) -> None:
+        """Count that a circuit has opened; `why` is a sentence for people."""
+        self.trips += 1
+        self.last_failure = why
 
     def given_up(self, who: str, started: float) -> None:
         """

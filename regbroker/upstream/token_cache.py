@@ -25,9 +25,16 @@ class TokenCache:
         self._grants: OrderedDict[Hashable, IssuedToken] = OrderedDict()
         self._keys: dict[str, set[Hashable]] = {}
         self._bytes = 0
+        #: How often `get` has found a token, and how often none.
+        self.hits = 0
+        self.misses = 0
 
     def __len__(self) -> int:
         return len(self._grants)
+
+    def __contains__(self, key: Hashable) -> bool:
+        """Tell whether `get` would find a token; nothing is counted."""
+        return self._good(key, None) is not None
 
     def get(self, key: Hashable, max_age: float | None = None) -> IssuedToken | None:
         """
@@ -36,6 +43,15 @@ class TokenCache:
         Clients take any token to live that long, whatever they are told. With
         `max_age`, one that was received longer ago, in seconds, is not returned.
         """
+        grant = self._good(key, max_age)
+        if grant is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._grants.move_to_end(key)
+        return grant
+
+    def _good(self, key: Hashable, max_age: float | None) -> IssuedToken | None:
         grant = self._grants.get(key)
         if grant is None:
             return None
@@ -44,7 +60,6 @@ class TokenCache:
         if grant.expires - self._now() < MIN_LIFE_SECONDS:
             self.drop(key)
             return None
-        self._grants.move_to_end(key)
         return grant
 
     def put(self, key: Hashable, grant: IssuedToken) -> None:

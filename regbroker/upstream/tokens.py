@@ -70,7 +70,7 @@ class UpstreamTokens:
         self._service = TokenService(
             upstream.trust, upstream.config.connect_timeout, clock
         )
-        self._cache = TokenCache(now)
+        self.cache = TokenCache(now)
         self._exchanges: Coalescer[IssuedToken] = Coalescer(clock, TOKEN_SECONDS)
         self._key = secrets.token_bytes(32)
 
@@ -81,7 +81,7 @@ class UpstreamTokens:
 
     def drop(self, token: str) -> None:
         """Forget a token: the registry has just refused it."""
-        self._cache.drop_token(token)
+        self.cache.drop_token(token)
 
     async def are_issued(self, scopes: tuple[Scope, ...] = ()) -> bool:
         """Tell whether the upstream sends clients to a token service."""
@@ -114,7 +114,9 @@ class UpstreamTokens:
         known = self._upstream.known
         if known is None or known.realm is None:
             return None
-        return self._cache.get(self._cache_key(request, known, scopes))
+        key = self._cache_key(request, known, scopes)
+        # Who finds none calls `get`, which counts that.
+        return self.cache.get(key) if key in self.cache else None
 
     async def get(
         self,
@@ -137,13 +139,13 @@ class UpstreamTokens:
                 else "the upstream registry issues no tokens"
             )
         key = self._cache_key(request, known, scopes)
-        grant = self._cache.get(key, max_age)
+        grant = self.cache.get(key, max_age)
         if grant is not None:
             return grant
 
         async def work() -> IssuedToken:
             grant = await self._exchange(request, known, scopes)
-            self._cache.put(key, grant)
+            self.cache.put(key, grant)
             return grant
 
         try:

@@ -47,6 +47,7 @@ class Proxy:
         # 1. What is asked for? Nothing that does not parse goes further.
         path, query = target_of(request)
         target = parse_path(path, extensions=True)
+        event.endpoint = target.endpoint.name.lower()
         if target.endpoint is Endpoint.EXTENSION and (
             target.reference not in self._extensions
         ):

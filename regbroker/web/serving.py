@@ -5,6 +5,7 @@ Around every request: its event, its errors, its client that may go away.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -13,7 +14,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from regbroker.causes import Cause
-from regbroker.errors import HTTPError, Stopping
+from regbroker.errors import HTTPError, Stopping, UpstreamRefused, code_for_status
 from regbroker.events import Event, emit
 from regbroker.transport.download_bodies import TransferBroken, abort_client
 from regbroker.transport.replies import send_error
@@ -22,11 +23,28 @@ from regbroker.transport.request_bodies import ClientGone
 _log = Logger()
 
 
+@dataclass(frozen=True)
+class Progress:
+    """
+    How far a request has come: bytes of its body and of its reply.
+
+    Lengths are in bytes, and None where nobody knows them.
+    """
+
+    event: Event
+    bytes_in: int
+    length_in: int | None
+    bytes_out: int
+    length_out: int | None
+
+
 class UnderWay:
     """The requests that are being answered, so that they can be ended."""
 
     def __init__(self) -> None:
         self._requests: set[_Serving] = set()
+        #: Called with the event of each request that is over, after its log line.
+        self.observers: list[Callable[[Event], None]] = []
 
     def add(self, serving: _Serving) -> None:
         """Note that a request has begun."""
@@ -35,6 +53,17 @@ class UnderWay:
     def remove(self, serving: _Serving) -> None:
         """Note that it is over."""
         self._requests.discard(serving)
+
+    def ended(self, event: Event) -> None:
+        """Tell about a request that is over."""
+        emit(event)
+        for observer in self.observers:
+            observer(event)
+
+    def progress(self) -> list[Progress]:
+        """Return how far each request has come, the oldest first."""
+        found = [serving.progress() for serving in self._requests]
+        return sorted(found, key=lambda one: one.event.started)
 
     def stop(self) -> None:
         """
@@ -77,6 +106,17 @@ class _Serving:
         self._ended_with = error
         self._work.cancel()
 
+    def progress(self) -> Progress:
+        """Return how far the request has come."""
+        body: Any = getattr(self._request, "body", None)
+        return Progress(
+            self._event,
+            body.bytes_received if body is not None else 0,
+            _length(body.length) if body is not None else None,
+            self._request.sentLength,
+            _length(self._request.responseHeaders.getRawHeaders(b"Content-Length")),
+        )
+
     def _client_gone(self, reason: Failure) -> None:
         error: Any = reason.value
         self._gone(error if isinstance(error, ClientGone) else ClientGone())
@@ -106,6 +146,11 @@ class _Serving:
             )
         if error.cause is not Cause.DONE:
             event.ended(error.cause, error.message)
+        event.refusal = error.message
+        event.code = error.code
+        if isinstance(error, UpstreamRefused):
+            # Its own code is in the upstream's document, in whatever words.
+            event.code = code_for_status(error.status)
         if request.startedWriting:
             event.ended(Cause.FAILED, "broken off")
             abort_client(request)
@@ -126,7 +171,14 @@ class _Serving:
         body: Any = getattr(request, "body", None)
         if body is not None:
             event.bytes_in = body.bytes_received
-        emit(event)
+        self._under_way.ended(event)
+
+
+def _length(length: Any) -> int | None:
+    """Return a length, or a Content-Length, as a number."""
+    if isinstance(length, list):
+        length = int(length[0])
+    return length if isinstance(length, int) else None
 
 
 def serve(

@@ -87,6 +87,7 @@ class Registry:
         elif path in SEARCH_PATHS:
             if self._search is None:
                 raise EndpointUnknown("this registry has no search")
+            event.endpoint = "search"
             await self._search.serve(request, forwarded, event)
         else:
             raise EndpointUnknown(
@@ -149,10 +150,12 @@ class VirtualHosts(Resource):
                 raise BadRequest("the target has a '#', or characters that no URL has")
             forwarded = self._forwarded(request, peer)
             event.client = forwarded.address
+            event.credentials = _credentials(request)
             # When that is refused, the log says what was asked for.
             event.registry = _asked(request, forwarded)
             self._check_user_agent(request)
             registry, forwarded = self._picked(request, forwarded)
+            event.section = registry.host
             event.registry = registry.host if registry.host != "*" else forwarded.host
             await registry.serve(request, forwarded, event)
 
@@ -230,6 +233,12 @@ def _asked(request: Request, forwarded: Forwarded) -> str:
     path, query = target_of(request)
     given = query.values(PARAMETER) if _is_api(path) else []
     return ",".join(given) or forwarded.host
+
+
+def _credentials(request: Request) -> str:
+    """Return what kind of credentials a request's Authorization brings."""
+    scheme = (request.getHeader(b"Authorization") or b"").partition(b" ")[0].lower()
+    return {b"": "", b"basic": "password", b"bearer": "token"}.get(scheme, "other")
 
 
 def _is_api(path: str) -> bool:

@@ -95,6 +95,7 @@ class TokenEndpoint:
 
     async def serve(self, request: Request, forwarded: Forwarded, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
+        event.endpoint = "token"
         method = request.method.decode("ascii", "replace")
         if method == "GET":
             _, query = target_of(request)
@@ -110,6 +111,10 @@ class TokenEndpoint:
                 headers=[(b"Allow", _METHODS.encode())],
             )
         event.user = asked.user
+        if asked.refresh_token:
+            event.credentials = "token"
+        elif asked.password:
+            event.credentials = "password"
         event.public_name = ",".join(scope.name for scope in asked.scopes)
         reply = await self._granting(asked, forwarded, event)
         # Tokens are secrets of one client; RFC 6749, 5.1.

@@ -41,6 +41,19 @@ class RestTests(RestTestCase):
         self.assertEqual((self.rest.remaining, self.rest.status), (0.0, 0))
         self.assertFalse(self.rest.succeeded(self.now))
 
+    def test_states(self) -> None:
+        """Closed, open while it rests, half-open when one may try; closed again."""
+        states = [self.rest.state]
+        self.fail_once()
+        states.append(self.rest.state)
+        self.now += self.rest.remaining
+        states.append(self.rest.state)
+        self.assertTrue(self.rest.may_ask())
+        states.append(self.rest.state)
+        self.rest.succeeded(self.now)
+        states.append(self.rest.state)
+        self.assertEqual(states, ["closed", "open", "half-open", "half-open", "closed"])
+
     def test_pauses(self) -> None:
         """They double, up to a minute; an answer begins anew."""
         pauses = []

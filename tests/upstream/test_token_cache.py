@@ -35,6 +35,18 @@ class TokenCacheTests(SynchronousTestCase):
         self.assertIsNone(self.cache.get("a"))
         self.assertEqual(len(self.cache), 0)
 
+    def test_counted(self) -> None:
+        """What is found and what is not is counted; a look alone is not."""
+        self.put("a", life=90)
+        self.cache.get("a")
+        self.cache.get("b")
+        self.assertTrue("a" in self.cache)
+        self.assertEqual((self.cache.hits, self.cache.misses), (1, 1))
+        self.clock.advance(60)
+        self.cache.get("a")
+        self.assertFalse("a" in self.cache)
+        self.assertEqual((self.cache.hits, self.cache.misses), (1, 2))
+
     def test_replaced(self) -> None:
         """A newer token takes the place of the older one."""
         self.put("a")

@@ -103,7 +103,7 @@ class CacheTests(BrokerTestCase):
                 f"scope=repository:team/{n}{'a' * 200}:pull" for n in range(count)
             )
             await self.token("&".join(scopes))
-        sizes = {len(repr(key)) // 100 for key in self.tokens._cache._grants}
+        sizes = {len(repr(key)) // 100 for key in self.tokens.cache._grants}
         self.assertEqual(len(self.tokens._cache), 3)
         self.assertLess(max(sizes), 4)
 
@@ -168,7 +168,7 @@ class CacheTests(BrokerTestCase):
             if isinstance(thing, tuple | list | dict) and holds(thing, password)
         ]
         self.assertEqual(kept, [])
-        (key,) = self.tokens._cache._grants
+        (key,) = self.tokens.cache._grants
         self.assertNotIn(password, repr(key))
 
     async def test_keyed(self) -> None:

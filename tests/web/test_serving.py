@@ -7,11 +7,11 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 
 from regbroker.causes import Cause
-from regbroker.errors import NameUnknown
+from regbroker.errors import NameUnknown, UpstreamRefused
 from regbroker.events import Event
 from regbroker.transport.download_bodies import TransferBroken
 from regbroker.transport.replies import send_json
-from regbroker.web.serving import serve
+from regbroker.web.serving import Progress, UnderWay, serve
 from tests.proxycase import SiteTestCase
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -61,6 +61,54 @@ class ServingTests(SiteTestCase):
         self.assertNotIn(b"secret", reply.body)
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
         self.assertEqual(event.status, 500)
+
+    async def test_refusal(self) -> None:
+        """What the client is told is kept, and handed to the observers."""
+
+        async def handler(request: Any) -> None:
+            raise NameUnknown("not here")
+
+        seen: list[Event] = []
+        under_way = UnderWay()
+        under_way.observers.append(seen.append)
+        request = await self.received(GET)
+        event = Event(self.time.seconds, method="GET", path="/")
+        serve(request, event, lambda: handler(request), under_way)
+        self.assertEqual(seen, [event])
+        self.assertEqual((event.code, event.refusal), ("NAME_UNKNOWN", "not here"))
+
+    async def test_upstreams_refusal(self) -> None:
+        """The code of an upstream's refusal is that of its status."""
+
+        async def handler(request: Any) -> None:
+            raise UpstreamRefused(403, b"{}")
+
+        _, event = await self.served(handler)
+        self.assertEqual(event.code, "DENIED")
+
+    async def test_progress(self) -> None:
+        """How far the requests are that have not ended, the oldest first."""
+        under_way = UnderWay()
+
+        async def handler(request: Any) -> None:
+            request.setHeader("Content-Length", "10")
+            request.write(b"begun")
+            await Deferred()
+
+        put = await self.received(
+            b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc"
+        )
+        first = Event(self.time.seconds, method="PUT", path="/")
+        serve(put, first, lambda: handler(put), under_way)
+        self.time.clock.advance(1)
+        self.client = await self.connect()
+        get = await self.received(GET)
+        second = Event(self.time.seconds, method="GET", path="/")
+        serve(get, second, lambda: handler(get), under_way)
+        self.assertEqual(
+            under_way.progress(),
+            [Progress(first, 3, 5, 5, 10), Progress(second, 0, 0, 5, 10)],
+        )
 
     async def test_error_after_beginning(self) -> None:
         """A reply that has begun cannot become another one: it breaks off."""

@@ -54,6 +54,27 @@ class HostTests(ProxyTestCase):
             await self.asked("Host: hub.test"), "/v2/hub_team/app/manifests/1.0"
         )
 
+    async def test_counted_by(self) -> None:
+        """The event has section, endpoint and kind of credentials, for counting."""
+        for authorization, kind in (
+            ("Basic YTpi", "password"),
+            ("bearer t", "token"),
+            ("Digest x", "other"),
+        ):
+            told = self.event()
+            await self.asked("Host: a.test:5000", f"Authorization: {authorization}")
+            event = (await told)["event"]
+            self.assertEqual(
+                (event.section, event.endpoint, event.credentials),
+                ("a.test", "manifest", kind),
+            )
+        told = self.event()
+        await self.asked("Host: b.test")
+        event = (await told)["event"]
+        self.assertEqual(
+            (event.section, event.endpoint, event.credentials), ("", "", "")
+        )
+
     async def test_picked_by_target(self) -> None:
         """A whole URL for a target picks, whatever the Host is."""
         for host in ("Host: a.test", "Host: b.test"):

@@ -35,6 +35,7 @@ class TokenTests(ProxyTestCase):
 
     async def test_post(self) -> None:
         """A form, in pieces; `scope` may be repeated."""
+        told = self.event()
         body = (
             b"grant_type=password&username=alice&password=w&service=x&client_id=c"
             b"&scope=repository%3Ateam%2Fapp%3Apull&scope=repository:team/b:push"
@@ -53,6 +54,8 @@ class TokenTests(ProxyTestCase):
         self.assertEqual(
             reply.json()["scope"], "repository:team/app:pull repository:team/b:push"
         )
+        event = (await told)["event"]
+        self.assertEqual((event.endpoint, event.credentials), ("token", "password"))
 
     async def test_large_authorization(self) -> None:
         """Cloud registries' passwords are long."""
