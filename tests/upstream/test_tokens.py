@@ -104,7 +104,7 @@ class CacheTests(BrokerTestCase):
             )
             await self.token("&".join(scopes))
         sizes = {len(repr(key)) // 100 for key in self.tokens.cache._grants}
-        self.assertEqual(len(self.tokens._cache), 3)
+        self.assertEqual(len(self.tokens.cache), 3)
         self.assertLess(max(sizes), 4)
 
     async def test_order_of_scopes(self) -> None:
