@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from unittest import SkipTest
 
 START_SECONDS = 30.0
@@ -129,30 +130,60 @@ def run(
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-class Daemon:
-    """A server process of our own whose output goes to a file."""
+class Process(Protocol):
+    """What `Daemon` needs of `subprocess.Popen`."""
 
-    def __init__(
-        self,
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return the exit status; None while the process runs."""
+
+    def wait(self, timeout: float) -> int:
+        """Wait for the end; raises `subprocess.TimeoutExpired`."""
+
+    def terminate(self) -> None:
+        """Send SIGTERM; harmless when the process has ended."""
+
+    def kill(self) -> None:
+        """Send SIGKILL; harmless when the process has ended."""
+
+
+class Daemon:
+    """A server process of our own whose output goes to a file.
+
+    `start` starts it, and is told where its output belongs.
+    """
+
+    def __init__(self, name: str, log: Path, start: Callable[[Path], Process]) -> None:
+        self.name = name
+        self.log = log
+        self._seen = log.stat().st_size if log.exists() else 0
+        self._process = start(log)
+        self.pid = self._process.pid
+
+    @classmethod
+    def of_command(
+        cls,
         command: Sequence[str | Path],
         log: Path,
         environment: Mapping[str, str],
         pass_fds: Sequence[int] = (),
-    ) -> None:
-        self.name = Path(str(command[0])).name
-        self.log = log
-        self._seen = log.stat().st_size if log.exists() else 0
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [str(word) for word in command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=dict(environment),
-                cwd=log.parent,
-                pass_fds=pass_fds,
-            )
-        self.pid = self._process.pid
+    ) -> Daemon:
+        """Start a command in the directory of its log."""
+
+        def start(log: Path) -> Process:
+            with log.open("ab") as output:
+                return subprocess.Popen(
+                    [str(word) for word in command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=dict(environment),
+                    cwd=log.parent,
+                    pass_fds=pass_fds,
+                )
+
+        return cls(Path(str(command[0])).name, log, start)
 
     def wait_for(self, pattern: str, seconds: float = START_SECONDS) -> re.Match[str]:
         """The first match in what this process has printed; its early end fails."""

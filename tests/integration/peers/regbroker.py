@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from .certificates import Authority
+from .nursery import environment, nursery
 from .processes import Daemon
-
-REPOSITORY = Path(__file__).resolve().parents[3]
-
-TWISTD = "from twisted.scripts.twistd import run; run()"
 
 BASE_CONFIGURATION = """\
 [regbroker]
@@ -75,13 +70,14 @@ class Regbroker:
 
     def start(self) -> None:
         """Start it and wait until it listens."""
+        options = ["-n", "--pidfile=", "regbroker", "--config"]
+        variables = environment() | self._added_environment
         self._daemon = Daemon(
-            [
-                *(sys.executable, "-c", TWISTD),
-                *("-n", "--pidfile=", "regbroker", "--config", self._configuration),
-            ],
+            "twistd",
             self.directory / "regbroker.log",
-            _environment() | self._added_environment,
+            lambda log: nursery().start(
+                [*options, str(self._configuration)], log, variables
+            ),
         )
         match = self._daemon.wait_for(r"listening on https?://127\.0\.0\.1:(\d+)")
         self.port = int(match[1])
@@ -99,8 +95,3 @@ class Regbroker:
         if self._daemon is None:
             raise AssertionError("regbroker was not started")
         return self._daemon
-
-
-def _environment() -> dict[str, str]:
-    """Ours, so that coverage measures it, with the checkout that the tests are in."""
-    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
