@@ -11,8 +11,8 @@ from shutil import copy, copytree
 from .case import PeersTestCase
 from .peers.container import Buildah, Container
 from .peers.https_client import HttpsClient
+from .peers.nursery import REPOSITORY
 from .peers.processes import require_programs, run
-from .peers.regbroker import REPOSITORY
 
 CONTAINERFILE = REPOSITORY / "etc" / "container" / "Containerfile"
 

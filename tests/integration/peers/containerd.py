@@ -55,7 +55,7 @@ class Containerd:
         self._address = directory / "containerd.sock"
         configuration = directory / "config.toml"
         configuration.write_text(CONFIGURATION.format(directory=directory))
-        self._daemon = Daemon.of_command(
+        self._daemon = Daemon(
             ["containerd", "--config", configuration],
             directory / "containerd.log",
             self._environment,

@@ -156,7 +156,7 @@ class DockerRegistry:
         """Start it, on the port it had before if it had one, and wait for it."""
         configuration = self.directory / "config.yml"
         configuration.write_text(self._text.format(port=self.port, **self._values))
-        self._daemon = Daemon.of_command(
+        self._daemon = Daemon(
             ["docker-registry", "serve", configuration],
             self.directory / "registry.log",
             base_environment(self.directory / "home"),

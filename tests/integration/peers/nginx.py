@@ -111,7 +111,7 @@ class Nginx:
     def start(self) -> None:
         """Start it, and wait for it."""
         descriptor = self._listening.fileno()
-        self._daemon = Daemon.of_command(
+        self._daemon = Daemon(
             ["nginx", "-e", "stderr", "-p", self.directory, "-c", self._configuration],
             self.directory / "nginx.log",
             {**base_environment(self.directory / "home"), "NGINX": f"{descriptor};"},

@@ -131,7 +131,7 @@ def run(
 
 
 class Process(Protocol):
-    """What `Daemon` needs of `subprocess.Popen`."""
+    """What `Server` needs of `subprocess.Popen`."""
 
     pid: int
 
@@ -148,7 +148,7 @@ class Process(Protocol):
         """Send SIGKILL; harmless when the process has ended."""
 
 
-class Daemon:
+class Server:
     """A server process of our own whose output goes to a file.
 
     `start` starts it, and is told where its output belongs.
@@ -160,30 +160,6 @@ class Daemon:
         self._seen = log.stat().st_size if log.exists() else 0
         self._process = start(log)
         self.pid = self._process.pid
-
-    @classmethod
-    def of_command(
-        cls,
-        command: Sequence[str | Path],
-        log: Path,
-        environment: Mapping[str, str],
-        pass_fds: Sequence[int] = (),
-    ) -> Daemon:
-        """Start a command in the directory of its log."""
-
-        def start(log: Path) -> Process:
-            with log.open("ab") as output:
-                return subprocess.Popen(
-                    [str(word) for word in command],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    env=dict(environment),
-                    cwd=log.parent,
-                    pass_fds=pass_fds,
-                )
-
-        return cls(Path(str(command[0])).name, log, start)
 
     def wait_for(self, pattern: str, seconds: float = START_SECONDS) -> re.Match[str]:
         """The first match in what this process has printed; its early end fails."""
@@ -222,3 +198,28 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(STOP_SECONDS)
+
+
+class Daemon(Server):
+    """A server that is a command, started in the directory of its log."""
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        log: Path,
+        environment: Mapping[str, str],
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        def start(log: Path) -> Process:
+            with log.open("ab") as output:
+                return subprocess.Popen(
+                    [str(word) for word in command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=dict(environment),
+                    cwd=log.parent,
+                    pass_fds=pass_fds,
+                )
+
+        super().__init__(Path(str(command[0])).name, log, start)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .certificates import Authority
 from .nursery import environment, nursery
-from .processes import Daemon
+from .processes import Server
 
 BASE_CONFIGURATION = """\
 [regbroker]
@@ -44,7 +44,7 @@ class Regbroker:
         self.directory = directory
         self._added_environment = dict(environment or {})
         self.port = 0
-        self._daemon: Daemon | None = None
+        self._daemon: Server | None = None
         certificate, key = authority.issue("localhost", "127.0.0.1").write(
             directory, "server"
         )
@@ -72,7 +72,7 @@ class Regbroker:
         """Start it and wait until it listens."""
         options = ["-n", "--pidfile=", "regbroker", "--config"]
         variables = environment() | self._added_environment
-        self._daemon = Daemon(
+        self._daemon = Server(
             "twistd",
             self.directory / "regbroker.log",
             lambda log: nursery().start(
@@ -91,7 +91,7 @@ class Regbroker:
         """Everything that it has printed."""
         return self._running().output()
 
-    def _running(self) -> Daemon:
+    def _running(self) -> Server:
         if self._daemon is None:
             raise AssertionError("regbroker was not started")
         return self._daemon

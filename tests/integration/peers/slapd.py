@@ -254,7 +254,7 @@ class Slapd:
         raise AssertionError("no free ports for slapd")
 
     def _start(self) -> None:
-        self._daemon = Daemon.of_command(
+        self._daemon = Daemon(
             [
                 *(self._program, "-d", "stats", "-f", self._configuration),
                 *("-h", f"{self.url}/ {self.tls_url}/"),
