@@ -17,7 +17,7 @@ help:
 	@echo 'make test   everything: peers, lint, types, tests, coverage'
 	@echo 'make lint   ruff and mypy'
 	@echo 'make unit   the quick tests'
-	@echo 'make docs   write the pages of docs/ that are printed from tables'
+	@echo 'make docs   print the pages that come from tables, and make the site in build/docs'
 	@echo 'make clean  remove what the others made (but var/: keys live there)'
 
 run: $(VENV)/installed
@@ -41,6 +41,8 @@ unit: $(VENV)/installed-test
 
 docs: $(VENV)/installed-test
 	$(BIN)/python -m tests.printed
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet \
+		-b html docs build/docs
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info _trial_temp* .coverage* \

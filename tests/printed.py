@@ -87,7 +87,7 @@ CONFIGURATION = """\
 
 Printed by `make docs` from `regbroker/settings/options.py`, from which files are read.
 [`etc/regbroker.ini`](../etc/regbroker.ini) is the configuration as shipped, with a
-comment for each option; [`etc/examples/`](../etc/examples) has whole files for common
+comment for each option; `etc/examples/` has whole files for common
 tasks.
 
 A file has sections, and sections have lines `option = value`. Where a value has "one a

@@ -165,6 +165,17 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual(config.upstreams["hub"].username, "")
         self.assertEqual(config.upstreams["harbor"].username, "robot$pull")
 
+    def test_renamed_namespaces(self) -> None:
+        """Public namespaces have the company's prefix upstream; passwords go there."""
+        config = load("renamed-namespaces")
+        (registry,) = config.registries
+        self.assertEqual(leads(registry, "team/app"), ["aliyun:acme_team/app"])
+        self.assertEqual(
+            registry.mapping.to_public("acme_team/app", "aliyun"), "team/app"
+        )
+        self.assertEqual(registry.trusted_upstreams, ("aliyun",))
+        self.assertEqual(registry.token_path, "/auth")
+
     def test_many_registries(self) -> None:
         """Each namespace leads to one registry, and each host; passwords to one."""
         config = load("many-registries")
