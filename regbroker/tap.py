@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from twisted.application.service import MultiService
-from twisted.internet import reactor
+from twisted.internet import reactor as _reactor
 from twisted.logger import Logger
 from twisted.python import usage
 
 from regbroker import __version__
 from regbroker.cli.banner import banner
 from regbroker.errors import ConfigurationError, StateError
+from regbroker.runtime.notify import Watchdog, take_notifier, take_watchdog_seconds
+from regbroker.runtime.signals import on_signal
 from regbroker.service import build_service, listeners, load_config
 from regbroker.settings.config import Config
 from regbroker.settings.warnings import warnings
+
+reactor: Any = _reactor
 
 _log = Logger()
 
@@ -61,6 +65,7 @@ class TwistdService(MultiService):
         super().__init__()
         self._config = options.config
         self._twistd: Any = options.parent or {}
+        self._is_told_to_stop = False
 
     def privilegedStartService(self) -> None:
         """Listen; a port that is taken is one line and exit status 1."""
@@ -71,20 +76,46 @@ class TwistdService(MultiService):
 
     def startService(self) -> None:
         """Start, and say what can be tried when somebody is looking."""
+        # Here, and not before: to become a daemon is to become another process.
+        self._notifier = take_notifier(os.environ)
+        seconds = take_watchdog_seconds(os.environ)
+        self._watchdog = Watchdog(self._notifier, seconds, reactor)
         try:
             super().startService()
         except StateError as error:
             self._give_up(error)
         for warning in warnings(self._config, shutil.which):
             _log.warn("{warning}", warning=warning)
-        # The default would end the process, and every transfer with it.
-        signal.signal(signal.SIGHUP, self._hung_up)
+        urls = [child.url for child in listeners(next(iter(self)))]
         if self._twistd.get("nodaemon") and sys.__stdout__ is not None:
-            urls = [child.url for child in listeners(next(iter(self)))]
             # Around the log, which would put a time before each line.
             print(banner(self._config, urls), file=sys.__stdout__, flush=True)
+        # The default would end the process, and every transfer with it.
+        on_signal(reactor, signal.SIGHUP, self._hung_up)
+        # Not before: the reactor has handlers of its own for these, and twistd kills
+        # itself in the end with a signal that those have seen.
+        reactor.callWhenRunning(self._running, ", ".join(urls))
 
-    def _hung_up(self, *_: object) -> None:
+    def stopService(self) -> Any:
+        """Stop, and tell systemd; fires when it is over."""
+        self._watchdog.stop()
+        self._notifier.stopping(0, "stopping")
+        return super().stopService()
+
+    def _running(self, urls: str) -> None:
+        """Tell that clients are served: the reactor runs."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            on_signal(reactor, number, self._told_to_stop)
+        self._notifier.ready(f"serving {urls}")
+        self._watchdog.start()
+
+    def _told_to_stop(self) -> None:
+        if not self._is_told_to_stop:
+            self._is_told_to_stop = True
+            _log.info("stopping")
+            reactor.stop()
+
+    def _hung_up(self) -> None:
         _log.info("SIGHUP: nothing is read again; restart for a new configuration")
 
     def _give_up(self, error: StateError) -> NoReturn:

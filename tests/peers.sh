@@ -10,7 +10,8 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin
 # PACKAGE, or PACKAGE:PROGRAM where the two are called differently
 missing() {
     for peer in docker-registry skopeo podman containerd slapd \
-        ldap-utils:ldapmodify apache2-utils:htpasswd nginx buildah; do
+        ldap-utils:ldapmodify apache2-utils:htpasswd nginx buildah \
+        systemd:systemd-analyze; do
         command -v "${peer#*:}" >/dev/null || printf '%s ' "${peer%%:*}"
     done
 }

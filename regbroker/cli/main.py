@@ -1,4 +1,4 @@
-"""The ``regbroker`` command: answers about a configuration, without starting it."""
+"""The ``regbroker`` command: serves a configuration, or answers about it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ from regbroker.service import load_config
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
+    if options.command == "serve":
+        # Only here: Twisted's reactor is nothing for the other commands.
+        from regbroker.cli.serve import serve
+
+        return serve(options.config)
     try:
         config = load_config(options.config)
     except ConfigurationError as error:
@@ -29,18 +34,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="regbroker",
-        description="Check a configuration, or explain what it does with a name.",
-        epilog="To serve: twistd regbroker --config FILE",
+        description="Serve a configuration, check it, or explain what it does with a "
+        "name.",
+        epilog="In the background: twistd regbroker --config FILE",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
+    serving = commands.add_parser(
+        "serve", help="serve in the foreground, for systemd and containers"
+    )
     checking = commands.add_parser(
         "check", help="print everything that is wrong, and warnings"
     )
     explaining = commands.add_parser(
         "explain", help="print where a name leads, and why"
     )
-    for command in (checking, explaining):
+    for command in (serving, checking, explaining):
         command.add_argument("--config", "-c", required=True, metavar="FILE")
     explaining.add_argument("image", metavar="HOST/NAME[:TAG]")
     return parser

@@ -14,6 +14,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
+from twisted.plugins.twisted_core import systemdEndpointParser
 from twisted.protocols.haproxy import proxyEndpoint
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -97,7 +98,7 @@ class ListeningService(Service):
     def _listen(self) -> None:
         failures: list[Failure] = []
         try:
-            endpoint = serverFromString(self._reactor, self._listener.endpoint)
+            endpoint = server_endpoint(self._reactor, self._listener.endpoint)
             if self._listener.proxy_protocol:
                 # The PROXY line comes before everything, TLS included.
                 endpoint = proxyEndpoint(
@@ -120,6 +121,32 @@ class ListeningService(Service):
     def _opened(self, port: IListeningPort) -> None:
         self.port = port
         _log.info("listening on {url}", url=self.url)
+
+
+def server_endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
+    """
+    Return the endpoint that a text describes, as `serverFromString` does.
+
+    A socket of systemd's is taken without a look for plugins, which would write a
+    cache beside them. Raises `ValueError` for one that systemd has not handed over.
+    """
+    kind, _, rest = text.partition(":")
+    endpoint: IStreamServerEndpoint
+    if kind != "systemd":
+        endpoint = serverFromString(reactor, text)
+        return endpoint
+    arguments = dict(word.partition("=")[::2] for word in rest.split(":"))
+    try:
+        endpoint = systemdEndpointParser.parseStreamServer(reactor, **arguments)
+    except LookupError:
+        wanted = " ".join(
+            f"{key} {arguments[key]}" for key in ("index", "name") if key in arguments
+        )
+        raise ValueError(
+            f"systemd has handed over no socket with the {wanted}; is the socket "
+            "unit started, and does its FileDescriptorName fit?"
+        ) from None
+    return endpoint
 
 
 def _with_tls(listener: Listener, options: Any, site: StreamingSite) -> Any:

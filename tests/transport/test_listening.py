@@ -50,6 +50,17 @@ class ListeningTests(SynchronousTestCase):
                 f"[regbroker] listen: cannot listen on {line}: Address already in use",
             )
 
+    def test_not_handed_over(self) -> None:
+        """A socket that systemd has not handed over is named, with what to look at."""
+        for words in ("name=https", "index=7"):
+            service = self.make(MemoryReactor(), f"systemd:domain=INET:{words}")
+            error = self.assertRaises(StateError, service.startService)
+            self.assertIn(
+                "systemd has handed over no socket with the " + words.replace("=", " "),
+                str(error),
+            )
+            self.assertIn("FileDescriptorName", str(error))
+
     def test_url(self) -> None:
         """IPv6 stands in brackets; the scheme is what clients speak there."""
         service = self.make(MemoryReactor(), "tcp:8080:interface=\\:\\:1")
