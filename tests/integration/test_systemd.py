@@ -13,12 +13,13 @@ import sys
 from pathlib import Path
 
 from .case import PeersTestCase
+from .peers.nursery import REPOSITORY
 from .peers.processes import Daemon, base_environment, require_programs, run
-from .peers.regbroker import REPOSITORY, TWISTD
 from .peers.systemd import NotifySocket, activated, serve_command
 
 UNITS = REPOSITORY / "etc" / "systemd"
 NOBODY = 65534
+TWISTD = "from twisted.scripts.twistd import run; run()"
 
 EXPOSURE = "15"
 """1.5, as `systemd-analyze security --threshold` counts."""
