@@ -47,6 +47,7 @@ from regbroker.transport.tls import (
     load_certificates,
     self_signed,
 )
+from regbroker.web.health import Health
 from regbroker.web.serving import UnderWay
 from regbroker.web.site import VirtualHosts
 
@@ -161,6 +162,10 @@ class RegbrokerService(MultiService):
     under_way: UnderWay
     entrance: Entrance | None = None
 
+    #: Whether regbroker is about to stop: balancers and probes are told to send new
+    #: clients elsewhere.
+    draining = False
+
     def stopService(self) -> Any:
         """End what is being answered, then everything else; fires when it is over."""
         # The services would take the upstreams away from under the requests, which
@@ -199,7 +204,10 @@ def build_service(
     if config.accounts:
         local = LocalParts(config, reactor, account_sources or {})
         local.setServiceParent(service)
-    root = _build_root(config, upstreams, local, reactor)
+    health = None
+    if config.health_path:
+        health = Health(config.health_path, lambda: service.draining)
+    root = _build_root(config, upstreams, local, reactor, health)
     service.root, service.under_way = root, root.under_way
     site = StreamingSite(service.root, config.pace, reactor)
     service.entrance = entrance = build_entrance(
@@ -224,6 +232,7 @@ def _build_root(
     upstreams: Mapping[str, UpstreamService],
     local: LocalParts | None,
     reactor: Any,
+    health: Health | None,
 ) -> VirtualHosts:
     seal = build_seal(config, reactor)
     registries = [
@@ -236,6 +245,7 @@ def _build_root(
         config.denied_user_agents,
         reactor,
         config.mirrors,
+        health,
     )
 
 

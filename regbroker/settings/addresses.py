@@ -84,10 +84,19 @@ def networks(text: str) -> tuple[Network, ...]:
 
 def token_path(text: str) -> str:
     """Parse the path of the token service."""
+    return _path(text, "/auth")
+
+
+def health_path(text: str) -> str:
+    """Parse the path of health checks."""
+    return _path(text, "/healthz")
+
+
+def _path(text: str, example: str) -> str:
     if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)+", text) or re.match(
         r"/v[12](?:/|$)", text
     ):
-        raise InvalidValue("write a path such as /auth, outside /v1 and /v2")
+        raise InvalidValue(f"write a path such as {example}, outside /v1 and /v2")
     return text
 
 

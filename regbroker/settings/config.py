@@ -170,7 +170,8 @@ class Config:
     a registry has the rules of its access section themselves. `mirrors` leads from the
     registry that a mirror stands for (the ``ns`` of a request) to the `host` of one of
     `registries`. Limits for connections that are None follow from how many files the
-    process may open. `file_warnings` are about lines of the file that none of these
+    process may open. Health checks are answered at `health_path`, if it is not empty.
+    `file_warnings` are about lines of the file that none of these
     values holds.
     """
 
@@ -188,6 +189,7 @@ class Config:
     pace: Pace = field(default_factory=Pace)
     max_connections: int | None = None
     max_connections_per_address: int | None = None
+    health_path: str = ""
     file_warnings: tuple[str, ...] = ()
 
     def in_use(self) -> Config:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 from regbroker.errors import ConfigurationError
 from regbroker.naming.public_hosts import is_served
@@ -167,6 +168,7 @@ def _read(parser: configparser.RawConfigParser, report: FileReport) -> Config:
     report.problems += _missing_accounts(hosts, accounts)
     report.problems += _problems_with_mirrors(mirrors, titles)
     report.problems += _hidden_token_paths(mirrors, registries)
+    report.problems += _hidden_by_health(main, mirrors, registries)
     report.problems += _refused_public_urls(registries)
     return Config(
         registries=tuple(registries),
@@ -250,6 +252,22 @@ def _hidden_token_paths(
                 f"[registry {entry.host}] token-path: {entry.token_path} is where "
                 f"clients of the source {of_mirrors[entry.token_path]} get their "
                 "tokens; write another"
+            )
+
+
+def _hidden_by_health(
+    main: Mapping[str, Any],
+    mirrors: Mapping[str, str],
+    registries: list[RegistryConfig],
+) -> Iterator[str]:
+    """Yield a problem where health checks are answered instead of token requests."""
+    path = main.get("health_path")
+    for entry in registries:
+        of_mirror = {path_with_ns(entry.token_path, source) for source in mirrors}
+        if path == entry.token_path or path in of_mirror:
+            yield (
+                f"[regbroker] health-path: {path} is where clients of [registry "
+                f"{entry.host}] get their tokens; write another"
             )
 
 

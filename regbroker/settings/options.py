@@ -144,6 +144,13 @@ REGBROKER = Table(
             "Client connections at the same time from one address (IPv6: one /64).",
             default="from the number of files that the process may open",
         ),
+        Option(
+            "health-path",
+            addresses.health_path,
+            "A path such as `/healthz` on every listener where balancers ask whether "
+            "to send clients here: 200, and 503 while regbroker drains. Whatever the "
+            "Host, without accounts, and not in the log.",
+        ),
     ),
 )
 

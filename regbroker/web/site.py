@@ -29,6 +29,7 @@ from regbroker.protocol.origins import Origin, parse_origin
 from regbroker.protocol.queries import split_target
 from regbroker.transport.server import StreamingRequest
 from regbroker.web.cross_origin import CrossOrigin
+from regbroker.web.health import Health
 from regbroker.web.proxy import Proxy
 from regbroker.web.search import PATHS as SEARCH_PATHS
 from regbroker.web.search import Search
@@ -101,7 +102,8 @@ class VirtualHosts(Resource):
 
     `clock` is the reactor. A registry for ``*`` serves all other hosts, or those
     that it names. A source that a request names counts before its Host: `sources`
-    leads to the `host` of the registry that is its mirror.
+    leads to the `host` of the registry that is its mirror. `health` answers before all
+    of them.
     """
 
     isLeaf = True
@@ -113,8 +115,10 @@ class VirtualHosts(Resource):
         denied_user_agents: re.Pattern[str] | None,
         clock: IReactorTime,
         sources: Mapping[str, str],
+        health: Health | None = None,
     ) -> None:
         super().__init__()
+        self._health = health
         #: What is being answered; to be stopped with the service.
         self.under_way = UnderWay()
         self._registries: Mapping[str, Registry] = {
@@ -133,6 +137,8 @@ class VirtualHosts(Resource):
 
     def render(self, request: Any) -> int:
         """Serve any method; errors, too, are JSON."""
+        if self._health is not None and self._health.answer(request):
+            return NOT_DONE_YET
         path, _ = split_target(request.uri.decode("latin-1"))
         peer = getattr(request.getClientAddress(), "host", "-")
         event = Event(

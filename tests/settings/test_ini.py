@@ -247,6 +247,9 @@ class ProblemTests(SynchronousTestCase):
             ("regbroker", "state-directory =", "empty"),
             ("regbroker", "trusted-proxies = everybody", "is no address or network"),
             ("registry registry.example.com", "token-path = auth", "a path such as"),
+            ("regbroker", "health-path = healthz", "a path such as /healthz"),
+            ("regbroker", "health-path = /v2/", "a path such as /healthz"),
+            ("regbroker", "health-path = /token", "get their tokens; write another"),
             ("registry registry.example.com", "token-path = /v2/x", "outside /v1"),
             (
                 "registry registry.example.com",
