@@ -55,6 +55,7 @@ PURE = [
     "accounts.tokens",
     "accounts.sealing",
     "accounts.ldap.url",
+    "runtime.bounded_memory",
     "transport.connection_limits",
     "transport.pace",
     "transport.listeners",

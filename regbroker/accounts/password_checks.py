@@ -19,7 +19,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ from regbroker.accounts.principals import Account, AccountSource
 from regbroker.accounts.throttle import Throttle
 from regbroker.errors import AccountsUnavailable, TooManyRequests
 from regbroker.protocol.addresses import place_of
+from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.single_flight import Coalescer
 
 #: `curl -u` in a loop costs one hash a minute; a changed password of an LDAP
@@ -77,7 +78,6 @@ class _Remembered:
     digest: bytes
     source: AccountSource
     account: Account
-    until: float
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,11 @@ class PasswordChecks:
     ) -> None:
         self._sources = tuple(sources)
         self._clock = clock
-        self._now = now
         self._throttle = throttle
         self._key = secrets.token_bytes(32)
-        self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
+        self._remembered: BoundedMemory[str, _Remembered] = BoundedMemory(
+            MAX_REMEMBERED, now=now, max_age=REMEMBER_SECONDS
+        )
         self._turns = DeferredSemaphore(parallel)
         self._checks = _Room(MAX_CHECKS, MAX_CHECKS_OF_ADDRESS)
         self._good_turns = DeferredSemaphore(GOOD_PARALLEL)
@@ -145,7 +146,7 @@ class PasswordChecks:
         """
         await self._admit(user, address)
         digest = self._digest(user, password)
-        remembered = self._recall(user)
+        remembered = self._remembered.get(user)
         if remembered is not None and hmac.compare_digest(remembered.digest, digest):
             account = await self._confirm(user, remembered)
             if account is not None:
@@ -209,13 +210,6 @@ class PasswordChecks:
         message = len(parts[0]).to_bytes(8, "big") + b"".join(parts)
         return hmac.digest(self._key, message, "sha256")
 
-    def _recall(self, user: str) -> _Remembered | None:
-        remembered = self._remembered.get(user)
-        if remembered is not None and remembered.until <= self._now():
-            del self._remembered[user]
-            return None
-        return remembered
-
     async def _confirm(self, user: str, remembered: _Remembered) -> Account | None:
         """Return the account that is remembered, unless it has changed since."""
         if not remembered.source.cheap_look_up:
@@ -228,7 +222,7 @@ class PasswordChecks:
             account is None
             or account.password_version != remembered.account.password_version
         ):
-            self._remembered.pop(user, None)
+            self._remembered.pop(user)
             return None
         return account
 
@@ -266,11 +260,7 @@ class PasswordChecks:
                 unavailable = unavailable or error
                 continue
             if account is not None:
-                until = self._now() + REMEMBER_SECONDS
-                self._remembered[user] = _Remembered(digest, source, account, until)
-                self._remembered.move_to_end(user)
-                if len(self._remembered) > MAX_REMEMBERED:
-                    self._remembered.popitem(last=False)
+                self._remembered.put(user, _Remembered(digest, source, account))
                 return _Answer(account)
             refused = True
         return _Answer(None, refused, unavailable)

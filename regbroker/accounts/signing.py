@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +38,7 @@ from regbroker.accounts.tokens import (
 )
 from regbroker.errors import BadRequest, StateError
 from regbroker.protocol.scopes import Scope
+from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.watched_file import WatchedFile
 
 #: A token has to fit into a request's headers and, once, into a token reply,
@@ -166,8 +166,12 @@ class TokenSigner:
         self._now = now
         self.access_life = access_life
         self.identity_life = identity_life
-        self._remembered: OrderedDict[bytes, tuple[str, Token, int]] = OrderedDict()
-        self._remembered_bytes = 0
+        # The key's id, the token, and the length of its text.
+        self._verified: BoundedMemory[bytes, tuple[str, Token, int]] = BoundedMemory(
+            MAX_REMEMBERED,
+            weigh=lambda verified: verified[2],
+            max_weight=MAX_REMEMBERED_BYTES,
+        )
 
     def issue_access(
         self,
@@ -227,7 +231,7 @@ class TokenSigner:
         if token is None:
             kid, token = self._verify(text)
             token.check(self._issuer, audience, self._now())
-            self._remember(digest, kid, token, len(text))
+            self._verified.put(digest, (kid, token, len(text)))
         else:
             token.check(self._issuer, audience, self._now())
         if not isinstance(token, kind):
@@ -245,24 +249,11 @@ class TokenSigner:
         return kid, parse_token(type, claims)
 
     def _recall(self, digest: bytes) -> Token | None:
-        known = self._remembered.get(digest)
+        known = self._verified.use(digest)
         if known is None:
             return None
         kid, token, _ = known
         if self._now() >= token.expires + LEEWAY or self._keys.find(kid) is None:
-            self._forget(digest)
+            self._verified.pop(digest)
             return None
-        self._remembered.move_to_end(digest)
         return token
-
-    def _remember(self, digest: bytes, kid: str, token: Token, size: int) -> None:
-        self._remembered[digest] = kid, token, size
-        self._remembered_bytes += size
-        while (
-            len(self._remembered) > MAX_REMEMBERED
-            or self._remembered_bytes > MAX_REMEMBERED_BYTES
-        ):
-            self._forget(next(iter(self._remembered)))
-
-    def _forget(self, digest: bytes) -> None:
-        self._remembered_bytes -= self._remembered.pop(digest)[2]

@@ -26,15 +26,12 @@ kept in memory, bounded, and a restart forgets it.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from regbroker.accounts.principals import MAX_USER_LENGTH
 from regbroker.protocol.addresses import place_of
-
-T = TypeVar("T")
+from regbroker.runtime.bounded_memory import BoundedMemory
 
 #: Failures count half after five minutes: nobody waits much longer for a
 #: mistake, and a limit of N lets N * ln 2 / 300 s = N / 433 s through for ever.
@@ -103,9 +100,11 @@ class Throttle:
         self._addresses = _Failures(now)
         self._users = _Failures(now)
         #: By user, or by pair for good ones: when the next check may begin.
-        self._slots: _Recent[float] = _Recent()
-        #: When a pair has last succeeded.
-        self._good: _Recent[float] = _Recent()
+        self._slots: BoundedMemory[Hashable, float] = BoundedMemory(MAX_ENTRIES)
+        #: Pairs that have succeeded lately.
+        self._good: BoundedMemory[Hashable, bool] = BoundedMemory(
+            MAX_ENTRIES, now=now, max_age=GOOD_SECONDS
+        )
 
     def before(self, address: str, user: str) -> Verdict:
         """Decide about an attempt; call it once for each."""
@@ -155,7 +154,7 @@ class Throttle:
         Failures stay counted: otherwise anybody with an account could clear his
         address by logging in between guesses.
         """
-        self._good.put((place_of(address), _same_user(user)), self._now())
+        self._good.put((place_of(address), _same_user(user)), True)
 
     def _count(self, address: str, user: str, number: int) -> None:
         place, user = place_of(address), _same_user(user)
@@ -177,8 +176,7 @@ class Throttle:
         return max((wait for wait in waits if wait is not None), default=None)
 
     def _is_good(self, pair: Hashable) -> bool:
-        since = self._good.get(pair)
-        return since is not None and self._now() - since < GOOD_SECONDS
+        return self._good.get(pair) is not None
 
     def _next_slot(self, key: Hashable, spacing: float) -> Verdict:
         now = self._now()
@@ -202,29 +200,15 @@ def _wait(failures: float, limit: float) -> int | None:
     return max(1, math.ceil(HALF_LIFE * math.log2(failures / limit)))
 
 
-class _Recent(Generic[T]):
-    """Values by key; what was written longest ago leaves when it is full."""
-
-    def __init__(self) -> None:
-        self._values: OrderedDict[Hashable, T] = OrderedDict()
-
-    def get(self, key: Hashable) -> T | None:
-        return self._values.get(key)
-
-    def put(self, key: Hashable, value: T) -> None:
-        self._values[key] = value
-        self._values.move_to_end(key)
-        if len(self._values) > MAX_ENTRIES:
-            self._values.popitem(last=False)
-
-
 class _Failures:
     """Failures by key, which lose half of their weight every `HALF_LIFE`."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         #: The weight at a time, and that time.
-        self._counted: _Recent[tuple[float, float]] = _Recent()
+        self._counted: BoundedMemory[Hashable, tuple[float, float]] = BoundedMemory(
+            MAX_ENTRIES
+        )
 
     def count(self, key: Hashable) -> float:
         weight, since = self._counted.get(key) or (0.0, self._now())

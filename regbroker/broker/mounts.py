@@ -18,8 +18,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
+
+from regbroker.runtime.bounded_memory import BoundedMemory
 
 #: Tokens of which it is remembered what they were asked for, and names in all.
 MAX_TOKENS = 16384
@@ -38,27 +39,22 @@ class AskedPulls:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        self._asked: OrderedDict[bytes, frozenset[Name]] = OrderedDict()
-        self._names = 0
+        self._asked: BoundedMemory[bytes, frozenset[Name]] = BoundedMemory(
+            MAX_TOKENS, weigh=len, max_weight=MAX_NAMES
+        )
 
     def remember(self, token: str, names: Iterable[Name]) -> None:
         """Note what a token was asked for; one name is no mount, and is not kept."""
         asked = frozenset(names)
         digest = self._digest(token)
         # Some token services give everybody the same token, whatever is asked for.
-        before = self._asked.pop(digest, frozenset[Name]())
-        self._names -= len(before)
-        asked |= before
-        if len(asked) < 2:
-            return
-        self._asked[digest] = asked
-        self._names += len(asked)
-        while len(self._asked) > MAX_TOKENS or self._names > MAX_NAMES:
-            self._names -= len(self._asked.popitem(last=False)[1])
+        asked |= self._asked.pop(digest) or frozenset()
+        if len(asked) > 1:
+            self._asked.put(digest, asked)
 
     def has(self, token: str, name: Name) -> bool:
         """Tell whether a token is known to have been asked for with a name."""
-        return bool(token) and name in self._asked.get(self._digest(token), ())
+        return bool(token) and name in (self._asked.get(self._digest(token)) or ())
 
     def _digest(self, token: str) -> bytes:
         return hmac.digest(self._key, token.encode("utf-8", "replace"), hashlib.sha256)
@@ -68,8 +64,9 @@ class ToldMounts:
     """Who was told to come with a wider token; `now` returns seconds."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._told: OrderedDict[int, float] = OrderedDict()
+        self._told: BoundedMemory[int, bool] = BoundedMemory(
+            MAX_TOLD, now=now, max_age=TOLD_SECONDS
+        )
 
     def attempt(self, who: Hashable, mount: Hashable, can_widen: bool) -> MountAttempt:
         """
@@ -83,19 +80,15 @@ class ToldMounts:
 
     def note(self, key: int) -> None:
         """Note that somebody was told."""
-        self._told[key] = self._now()
-        self._told.move_to_end(key)
-        if len(self._told) > MAX_TOLD:
-            self._told.popitem(last=False)
+        self._told.put(key, True)
 
     def forget(self, key: int) -> None:
         """Note that it has helped."""
-        self._told.pop(key, None)
+        self._told.pop(key)
 
     def is_noted(self, key: int) -> bool:
         """Tell whether somebody was told lately."""
-        told = self._told.get(key)
-        return told is not None and self._now() - told < TOLD_SECONDS
+        return self._told.get(key) is not None
 
 
 class MountAttempt:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -25,6 +24,7 @@ from regbroker.protocol.headers import limit_headers, raw_headers
 from regbroker.protocol.names import check_name
 from regbroker.protocol.scopes import Scope, format_scopes, parse_scopes, public_scopes
 from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, format_reply
+from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.upstream.own_account import OwnAccount
 from regbroker.upstream.policy import CLIENTS_OWN, Policy
 from regbroker.upstream.token_service import TokenReply
@@ -66,13 +66,11 @@ class TokenUsers:
     def __init__(self) -> None:
         self.asked = AskedPulls()
         self._key = secrets.token_bytes(32)
-        self._users: OrderedDict[bytes, str] = OrderedDict()
+        self._users: BoundedMemory[bytes, str] = BoundedMemory(MAX_REMEMBERED_USERS)
 
     def remember(self, token: str, user: str) -> None:
         """Note who was given a token; empty for somebody without credentials."""
-        self._users[self._hash(token)] = user[:MAX_USER_LENGTH]
-        if len(self._users) > MAX_REMEMBERED_USERS:
-            self._users.popitem(last=False)
+        self._users.put(self._hash(token), user[:MAX_USER_LENGTH])
 
     def find(self, token: str) -> str | None:
         """Return who was given a token; None when that is not known."""

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timezone
 from email.utils import parsedate_to_datetime
+
+from regbroker.runtime.bounded_memory import BoundedMemory
 
 FIRST_PAUSE_SECONDS = 1.0
 LAST_PAUSE_SECONDS = 60.0
@@ -146,7 +147,7 @@ class CircuitBreakers:
         self._now = now
         self._trial_seconds = trial_seconds
         self._everybody = CircuitBreaker(now, trial_seconds)
-        self._limited: OrderedDict[str, CircuitBreaker] = OrderedDict()
+        self._limited: BoundedMemory[str, CircuitBreaker] = BoundedMemory(MAX_LIMITED)
         #: How often a circuit has opened, and what the last failure was, for people.
         self.trips = 0
         self.last_failure = ""
@@ -190,12 +191,11 @@ class CircuitBreakers:
         """
         rest = self._everybody
         if is_own or status == _TOO_MANY_REQUESTS:
-            rest = self._limited.setdefault(
-                who, CircuitBreaker(self._now, self._trial_seconds)
-            )
-            self._limited.move_to_end(who)
-            if len(self._limited) > MAX_LIMITED:
-                self._limited.popitem(last=False)
+            limited = self._limited.get(who)
+            if limited is None:
+                limited = CircuitBreaker(self._now, self._trial_seconds)
+            rest = limited
+            self._limited.put(who, limited)
         return rest.failed(status, told, started)
 
     def tripped(self, why: str) -> None:
@@ -208,15 +208,16 @@ class CircuitBreakers:
         Note that a request ended without a verdict; see `CircuitBreaker.given_up`.
         """
         self._everybody.given_up(started)
-        if who in self._limited:
-            self._limited[who].given_up(started)
+        limited = self._limited.get(who)
+        if limited is not None:
+            limited.given_up(started)
 
     def succeeded(self, who: str, started: float) -> bool:
         """Note an answer; see `CircuitBreaker.succeeded`."""
         ended = self._everybody.succeeded(started)
         limited = self._limited.get(who)
         if limited is not None and limited.succeeded(started):
-            del self._limited[who]
+            self._limited.pop(who)
             return True
         return ended
 

@@ -9,9 +9,9 @@ that name.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
+from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.upstream.circuit_breaker import CircuitBreaker
 
 FIRST_PAUSE_SECONDS = 10.0
@@ -38,8 +38,8 @@ class LoginRecord:
         )
         self._confirmed_at: float | None = None
         self._doubted: set[str] = set()
-        self._suspected = _Names(now)
-        self._lacking = _Names(now)
+        self._suspected = _names(now)
+        self._lacking = _names(now)
         #: Whether it was refused, and not taken since.
         self.is_refused = False
 
@@ -69,7 +69,7 @@ class LoginRecord:
             return False
         was_refused, self.is_refused = self.is_refused, False
         self._confirmed_at = self._now()
-        self._suspected.add(self._doubted)
+        _put(self._suspected, self._doubted)
         self._doubted.clear()
         return was_refused
 
@@ -84,8 +84,8 @@ class LoginRecord:
         no news (what was asked later was taken), and when it is about a name.
         """
         about = frozenset(about)
-        if not self.is_refused and about & self._suspected.current(about):
-            self._lacking.add(about)
+        if not self.is_refused and any(map(self._suspected.get, about)):
+            _put(self._lacking, about)
             return None
         seconds = self._rest.failed(status, None, started)
         self.is_refused = self.is_refused or seconds is not None
@@ -99,25 +99,13 @@ class LoginRecord:
 
     def is_lacking(self, about: Iterable[str]) -> bool:
         """Tell whether it is good, but has no right to one of these repositories."""
-        return bool(self._lacking.current(about))
+        return any(map(self._lacking.get, about))
 
 
-class _Names:
-    """Names that are remembered for `LACKING_SECONDS`, the last of very many."""
+def _names(now: Callable[[], float]) -> BoundedMemory[str, bool]:
+    return BoundedMemory(MAX_LACKING, now=now, max_age=LACKING_SECONDS)
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._until: OrderedDict[str, float] = OrderedDict()
 
-    def add(self, names: Iterable[str]) -> None:
-        """Remember names from now on."""
-        for name in names:
-            self._until[name] = self._now() + LACKING_SECONDS
-            self._until.move_to_end(name)
-        while len(self._until) > MAX_LACKING:
-            self._until.popitem(last=False)
-
-    def current(self, names: Iterable[str]) -> frozenset[str]:
-        """Return those of some names that are remembered still."""
-        now = self._now()
-        return frozenset(name for name in names if self._until.get(name, 0.0) > now)
+def _put(memory: BoundedMemory[str, bool], names: Iterable[str]) -> None:
+    for name in names:
+        memory.put(name, True)

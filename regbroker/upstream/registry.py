@@ -9,9 +9,7 @@ asked until it answers.
 
 from __future__ import annotations
 
-import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -38,6 +36,7 @@ from regbroker.protocol.locations import OwnAddress
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.own_redirects import check_leads_on
 from regbroker.protocol.scopes import Scope
+from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.single_flight import Coalescer
 from regbroker.settings.config import UpstreamConfig
 from regbroker.transport.client import ConnectionPool, Reply
@@ -93,7 +92,9 @@ class Upstream:
         self._origin: Origin | None = None
         self._discovery: Discovery | None = None
         #: When repositories were asked who have not said where tokens are.
-        self._open: OrderedDict[str, float] = OrderedDict()
+        self._open: BoundedMemory[str, bool] = BoundedMemory(
+            MAX_OPEN, now=clock.seconds, max_age=OPEN_SECONDS
+        )
         #: The registry's and its token service's, for registries that have another
         #: upstream to ask meanwhile.
         self.circuits = CircuitBreakers(clock.seconds, config.answer_timeout)
@@ -202,8 +203,7 @@ class Upstream:
 
     async def _told_at(self, method: str, target: str, name: str) -> Discovered:
         """Return what is known when a target was asked who is behind, once a minute."""
-        passed = self._clock.seconds() - self._open.get(target, -math.inf)
-        if passed < OPEN_SECONDS and self.known is not None:
+        if self._open.get(target) and self.known is not None:
             return self.known
 
         async def ask() -> Discovered:
@@ -259,10 +259,7 @@ class Upstream:
         check_answered(reply)
         if reply.status == 401:
             self.learn(reply.challenges, proof_target(name), had_credentials=False)
-        self._open[target] = self._clock.seconds()
-        self._open.move_to_end(target)
-        if len(self._open) > MAX_OPEN:
-            self._open.popitem(last=False)
+        self._open.put(target, True)
         assert self.known is not None
         return self.known
 

@@ -8,7 +8,6 @@ it is dialled, after everything that could still change it.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +20,7 @@ from regbroker.protocol.addresses import is_public
 from regbroker.protocol.followed_redirects import Place
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
+from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.transport.client import ConnectionPool, Reply
 from regbroker.transport.tls import Trust
 
@@ -81,7 +81,11 @@ class Storages:
         self._trust = trust
         self._named_hosts = frozenset(named_hosts)
         self._connect_timeout = connect_timeout
-        self._pools: OrderedDict[Origin, ConnectionPool] = OrderedDict()
+        # What is in use at one that leaves ends by itself, as any connection that is
+        # idle.
+        self._pools: BoundedMemory[Origin, ConnectionPool] = BoundedMemory(
+            MAX_ORIGINS, on_leave=lambda _, pool: pool.close()
+        )
 
     async def request(
         self, method: str, place: Place, headers: Iterable[Header]
@@ -99,17 +103,14 @@ class Storages:
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
-        while self._pools:
-            self._pools.popitem()[1].close()
+        self._pools.clear()
 
     def _pool(self, origin: Origin) -> ConnectionPool:
-        if origin not in self._pools:
-            self._pools[origin] = self._new_pool(origin)
-        self._pools.move_to_end(origin)
-        if len(self._pools) > MAX_ORIGINS:
-            # What is in use there ends by itself, as any connection that is idle.
-            self._pools.popitem(last=False)[1].close()
-        return self._pools[origin]
+        pool = self._pools.use(origin)
+        if pool is None:
+            pool = self._new_pool(origin)
+            self._pools.put(origin, pool)
+        return pool
 
     def _new_pool(self, origin: Origin) -> ConnectionPool:
         reactor = self._reactor

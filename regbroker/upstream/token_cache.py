@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 from regbroker.protocol.token_exchange import MIN_LIFE_SECONDS, IssuedToken
+from regbroker.runtime.bounded_memory import BoundedMemory
 
 #: Tokens kept, and their bytes: a token is 1 to 2 KiB, 16 KiB in some clouds.
 MAX_CACHED_TOKENS = 8192
@@ -22,9 +22,13 @@ class TokenCache:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._grants: OrderedDict[Hashable, IssuedToken] = OrderedDict()
+        self._grants: BoundedMemory[Hashable, IssuedToken] = BoundedMemory(
+            MAX_CACHED_TOKENS,
+            weigh=_size,
+            max_weight=MAX_CACHED_BYTES,
+            on_leave=self._forget_key,
+        )
         self._keys: dict[str, set[Hashable]] = {}
-        self._bytes = 0
         #: How often `get` has found a token, and how often none.
         self.hits = 0
         self.misses = 0
@@ -48,8 +52,7 @@ class TokenCache:
             self.misses += 1
             return None
         self.hits += 1
-        self._grants.move_to_end(key)
-        return grant
+        return self._grants.use(key)
 
     def _good(self, key: Hashable, max_age: float | None) -> IssuedToken | None:
         grant = self._grants.get(key)
@@ -66,27 +69,25 @@ class TokenCache:
         """Keep a token; one that comes with a refresh token is never kept."""
         if grant.refresh_token:
             return
+        # The old token under this key leaves before the new one is noted.
         self.drop(key)
-        self._grants[key] = grant
         self._keys.setdefault(grant.token, set()).add(key)
-        self._bytes += _size(grant)
-        while len(self._grants) > MAX_CACHED_TOKENS or self._bytes > MAX_CACHED_BYTES:
-            self.drop(next(iter(self._grants)))
+        self._grants.put(key, grant)
 
     def drop(self, key: Hashable) -> None:
         """Forget a token."""
-        grant = self._grants.pop(key, None)
-        if grant is not None:
-            self._bytes -= _size(grant)
-            keys = self._keys[grant.token]
-            keys.discard(key)
-            if not keys:
-                del self._keys[grant.token]
+        self._grants.pop(key)
 
     def drop_token(self, token: str) -> None:
         """Forget a token, whoever may have it."""
         for key in tuple(self._keys.get(token, ())):
             self.drop(key)
+
+    def _forget_key(self, key: Hashable, grant: IssuedToken) -> None:
+        keys = self._keys[grant.token]
+        keys.discard(key)
+        if not keys:
+            del self._keys[grant.token]
 
 
 def _size(grant: IssuedToken) -> int:

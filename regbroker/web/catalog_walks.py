@@ -8,13 +8,13 @@ a moment ago, or is being read, gets that. What one account sees is shown to no 
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
+from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.single_flight import Coalescer
 
 #: A repository that was pushed a moment ago is in the list after this long at most.
@@ -44,7 +44,6 @@ class Walk:
     `before` leads from a page's query to that of the page before it.
     """
 
-    begun: float
     pages: dict[str, UpstreamPage] = field(default_factory=dict)
     before: dict[str, str] = field(default_factory=dict)
 
@@ -70,26 +69,24 @@ class Walks:
     """Remembers walks by account; `clock` is the reactor."""
 
     def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._walks: OrderedDict[object, Walk] = OrderedDict()
+        self._walks: BoundedMemory[Hashable, Walk] = BoundedMemory(
+            MAX_WALKS,
+            now=clock.seconds,
+            max_age=REMEMBERED_SECONDS,
+            on_leave=self._forget_names,
+        )
         self._names = 0
         self._reading: Coalescer[UpstreamPage] = Coalescer(clock, PAGE_SECONDS)
 
-    def walk(self, key: object) -> Walk:
+    def walk(self, key: Hashable) -> Walk:
         """Return an account's walk, as far as it is remembered."""
-        now = self._clock.seconds()
-        while self._walks:
-            oldest, walk = next(iter(self._walks.items()))
-            if now - walk.begun < REMEMBERED_SECONDS:
-                break
-            self._forget(oldest)
-        if key not in self._walks:
-            self._walks[key] = Walk(now)
-            if len(self._walks) > MAX_WALKS:
-                self._forget(next(iter(self._walks)))
-        return self._walks[key]
+        walk = self._walks.get(key)
+        if walk is None:
+            walk = Walk()
+            self._walks.put(key, walk)
+        return walk
 
-    async def page(self, key: object, query: str, read: Read) -> UpstreamPage:
+    async def page(self, key: Hashable, query: str, read: Read) -> UpstreamPage:
         """Return a page that is remembered, is being read, or that `read` reads."""
         walk = self.walk(key)
         if query not in walk.pages:
@@ -98,10 +95,9 @@ class Walks:
                 walk.pages[query] = page
                 self._names += len(page.names)
             while self._names > MAX_NAMES and len(self._walks) > 1:
-                self._forget(next(iter(self._walks)))
+                self._walks.pop_oldest()
             return page
         return walk.pages[query]
 
-    def _forget(self, key: object) -> None:
-        walk = self._walks.pop(key)
+    def _forget_names(self, _: Hashable, walk: Walk) -> None:
         self._names -= sum(len(page.names) for page in walk.pages.values())

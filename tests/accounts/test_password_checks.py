@@ -292,6 +292,7 @@ class RememberingTests(CheckingCase):
     def test_bounded(self) -> None:
         """Who was checked longest ago is forgotten first."""
         self.patch(password_checks, "MAX_REMEMBERED", 2)
+        self.make_checks([self.source])
         for user in ("a", "b", "c"):
             self.source.accept(account=Account(user))
             self.successResultOf(self.check(user=user))

@@ -353,11 +353,12 @@ class RememberingTests(KeysCase):
         self.clock.advance(ACCESS_LIFE + LEEWAY)
         for text in (expired, forged, "a.b.c"):
             self.assertIsNotNone(self.refused(text))
-        self.assertEqual(len(self.signer._remembered), 0)
+        self.assertEqual(len(self.signer._verified), 0)
 
     def test_bounded(self) -> None:
         """What has been asked for longest ago is forgotten first."""
         self.patch(signing, "MAX_REMEMBERED", 2)
+        self.signer = self.process()
         one, two, three = self.issue(), self.issue(), self.issue()
         for text in (one, two, one, three, one):
             self.assertIsNone(self.refused(text))
@@ -368,9 +369,10 @@ class RememberingTests(KeysCase):
     def test_bounded_in_bytes(self) -> None:
         """Long tokens are not remembered by the thousand."""
         self.patch(signing, "MAX_REMEMBERED_BYTES", int(2.5 * len(self.issue())))
+        self.signer = self.process()
         for _ in range(5):
             self.assertIsNone(self.refused(self.issue()))
-        self.assertEqual(len(self.signer._remembered), 2)
+        self.assertEqual(len(self.signer._verified), 2)
 
     def test_forgotten_when_expired(self) -> None:
         """An expired token leaves when it is shown."""
@@ -378,8 +380,8 @@ class RememberingTests(KeysCase):
         self.refused(text)
         self.clock.advance(ACCESS_LIFE + LEEWAY)
         self.refused(text)
-        self.assertEqual(len(self.signer._remembered), 0)
-        self.assertEqual(self.signer._remembered_bytes, 0)
+        self.assertEqual(len(self.signer._verified), 0)
+        self.assertEqual(self.signer._verified._weight, 0)
 
 
 class RotationTests(KeysCase):

@@ -1,7 +1,7 @@
 """Who tries wrong passwords is slowed and refused; everybody else is not."""
 
 import random
-from collections.abc import Sized
+from collections.abc import Hashable
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -269,16 +269,17 @@ class MemoryTests(ThrottleCase):
     def test_bounded(self) -> None:
         """However many addresses and users come, the memory is bounded."""
         self.patch(throttle, "MAX_ENTRIES", 10)
+        self.throttle = Throttle(lambda: self.time)
         for number in range(100):
             self.fail_at(f"10.0.0.{number}", f"user{number}" + "x" * 10**5)
             self.throttle.succeeded(f"10.0.0.{number}", f"user{number}")
             self.flood(f"user{number}", 20)
-        kept: list[Sized] = [
-            self.throttle._pairs._counted._values,
-            self.throttle._addresses._counted._values,
-            self.throttle._users._counted._values,
-            self.throttle._slots._values,
-            self.throttle._good._values,
+        kept: list[list[Hashable]] = [
+            list(self.throttle._pairs._counted),
+            list(self.throttle._addresses._counted),
+            list(self.throttle._users._counted),
+            list(self.throttle._slots),
+            list(self.throttle._good),
         ]
         self.assertEqual([len(each) for each in kept], [10] * 5)
         self.assertNotIn("x" * 300, repr(kept))

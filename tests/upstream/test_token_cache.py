@@ -63,6 +63,7 @@ class TokenCacheTests(SynchronousTestCase):
     def test_bounded_number(self) -> None:
         """The token that was not asked for the longest leaves first."""
         self.patch(token_cache, "MAX_CACHED_TOKENS", 3)
+        self.cache = TokenCache(self.clock.seconds)
         for key in "abc":
             self.put(key)
         self.cache.get("a")
@@ -74,6 +75,7 @@ class TokenCacheTests(SynchronousTestCase):
     def test_bounded_bytes(self) -> None:
         """Large tokens leave room for fewer, whatever happened before."""
         self.patch(token_cache, "MAX_CACHED_BYTES", 100)
+        self.cache = TokenCache(self.clock.seconds)
         for _ in range(50):
             self.put("a", token="x" * 40)
         self.put("b", token="x" * 40)
@@ -89,6 +91,7 @@ class TokenCacheTests(SynchronousTestCase):
     def test_bounded_scopes(self) -> None:
         """What a token is good for takes its room, too, and gives it back."""
         self.patch(token_cache, "MAX_CACHED_BYTES", 100)
+        self.cache = TokenCache(self.clock.seconds)
         for _ in range(50):
             self.put("a", token="x" * 10, scope="s" * 30)
         self.put("b", token="x" * 10, scope="s" * 30)
@@ -101,6 +104,7 @@ class TokenCacheTests(SynchronousTestCase):
     def test_too_large(self) -> None:
         """A token beyond the bound is not kept, and does no harm."""
         self.patch(token_cache, "MAX_CACHED_BYTES", 100)
+        self.cache = TokenCache(self.clock.seconds)
         self.put("a", token="x" * 101)
         self.assertEqual(len(self.cache), 0)
         self.put("b", token="x" * 100)
