@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -19,9 +18,13 @@ from regbroker.cli.banner import banner
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.runtime.notify import Watchdog, take_notifier, take_watchdog_seconds
 from regbroker.runtime.signals import on_signal
-from regbroker.service import build_service, listeners, load_config
+from regbroker.service import (
+    build_service,
+    listeners,
+    load_config,
+    warnings_about,
+)
 from regbroker.settings.config import Config
-from regbroker.settings.warnings import warnings
 
 reactor: Any = _reactor
 
@@ -84,7 +87,7 @@ class TwistdService(MultiService):
             super().startService()
         except StateError as error:
             self._give_up(error)
-        for warning in warnings(self._config, shutil.which):
+        for warning in warnings_about(self._config):
             _log.warn("{warning}", warning=warning)
         urls = [child.url for child in listeners(next(iter(self)))]
         if self._twistd.get("nodaemon") and sys.__stdout__ is not None:

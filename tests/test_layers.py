@@ -59,6 +59,8 @@ PURE = [
     "transport.connection_limits",
     "transport.pace",
     "transport.listeners",
+    "transport.pem_files",
+    "transport.certificate_rules",
     "upstream.discovery",
     "upstream.policy",
     "upstream.login_record",

@@ -1,26 +1,29 @@
 """
 Accounts in a file that `htpasswd` writes, as Apache and nginx read it.
 
-libpass knows the hashes; here are the file, which may change at any time, and
-the threads, since hashing is meant to take long.
+`regbroker.accounts.htpasswd_file` knows its lines; here are the file, which may change
+at any time, and the threads, since hashing is meant to take long.
 """
 
 from __future__ import annotations
 
-import logging
-from codecs import BOM_UTF8
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from passlib.context import CryptContext  # type: ignore[import-untyped]
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
+from regbroker.accounts.htpasswd_file import (
+    Contents,
+    StoredHash,
+    get_ready,
+    lines,
+    parse,
+    read,
+)
 from regbroker.accounts.principals import Account
 from regbroker.errors import AccountsUnavailable
 
@@ -34,145 +37,11 @@ LOOK_SECONDS = 0.5
 #: one by one, is read as it is after this many.
 MOST_LOOKS = 4
 
-#: Reading stops the reactor, about 15 us for each line: this is 0.7 s for
-#: 50,000 users with bcrypt.
-MAX_FILE_BYTES = 4 * 1024 * 1024
-
 #: `htpasswd` itself takes 255. What is longer is wrong, and costs nothing.
 MAX_PASSWORD_BYTES = 1024
 
 #: Hashing is what wrong passwords cost; it is not to take the whole machine.
 MAX_THREADS = 4
-
-#: What `htpasswd` writes, and what crypt(3) reads besides. Not `plaintext`,
-#: which is in libpass's own context for such files.
-_CONTEXT = CryptContext(
-    "bcrypt, apr_md5_crypt, ldap_sha1, sha512_crypt, sha256_crypt, md5_crypt, des_crypt"
-)
-
-
-def _is_worth_telling(record: logging.LogRecord) -> bool:
-    """Tell whether passlib's word is about more than how bcrypt says its version."""
-    return "error reading bcrypt version" not in str(record.msg)
-
-
-# passlib 1.7, which ldaptor brings, looks for a version where bcrypt has none since
-# 4.1, and logs a traceback before it goes on.
-logging.getLogger("passlib.handlers.bcrypt").addFilter(_is_worth_telling)
-
-
-@dataclass(frozen=True)
-class StoredHash:
-    """
-    The hash of a password, and what checking it costs.
-
-    Those of one `kind`, the scheme with its rounds if any, take the same time.
-    """
-
-    text: str = field(repr=False)
-    kind: str
-
-    @classmethod
-    def parse(cls, text: str) -> StoredHash | None:
-        """
-        Return the hash; None for what is none, as plain text.
-
-        Raises `ValueError` for a damaged one.
-        """
-        scheme = _CONTEXT.identify(text)
-        if scheme is None:
-            return None
-        parsed = _CONTEXT.handler(scheme).from_string(text)
-        if not parsed.checksum:
-            raise ValueError("cut off after the salt")
-        return cls(text, f"{scheme} {getattr(parsed, 'rounds', '')}".strip())
-
-    def matches(self, password: bytes) -> bool:
-        """Whether it is the password's. Takes its time: not for the reactor."""
-        scheme = _CONTEXT.handler(self.kind.partition(" ")[0])
-        # bcrypt sees 72 bytes, and the bcrypt package refuses to be given more.
-        right: bool = scheme.verify(password[: scheme.truncate_size], self.text)
-        return right
-
-
-@dataclass(frozen=True)
-class Contents:
-    """
-    What a file says: the hashes by user, and one specimen of each kind.
-
-    `refused` are the numbers of lines with something else than a hash; their
-    users can never log in.
-    """
-
-    hashes: Mapping[str, StoredHash] = field(default_factory=dict)
-    specimens: tuple[StoredHash, ...] = ()
-    refused: tuple[int, ...] = ()
-
-    def check(self, stored: StoredHash | None, password: bytes) -> bool:
-        """
-        Whether the password is right; never for no stored hash.
-
-        No costs one check of every kind in the file, whoever is asked for, so
-        that time does not tell who is in it. Not for the reactor.
-        """
-        if stored is not None and stored.matches(password):
-            return True
-        for specimen in self.specimens:
-            if stored is None or specimen.kind != stored.kind:
-                specimen.matches(password)
-        return False
-
-
-def parse(data: bytes) -> Contents:
-    """
-    Return what a file says.
-
-    Lines are ``user:hash``, with ``:comment`` behind as nginx has it. A user's
-    first line counts, as in Apache. Raises `ValueError` that names damaged lines.
-    """
-    hashes: dict[str, StoredHash | None] = {}
-    refused: list[int] = []
-    damaged: list[int] = []
-    # Editors of Windows write a byte order mark, which no user has in his name.
-    for number, line in enumerate(data.removeprefix(BOM_UTF8).splitlines(), 1):
-        line = line.strip()
-        if not line or line.startswith(b"#"):
-            continue
-        name, colon, rest = line.partition(b":")
-        try:
-            user = name.decode()
-            stored = StoredHash.parse(
-                rest.partition(b":")[0].decode("utf-8", "replace")
-            )
-            if not user or not colon:
-                raise ValueError("no user, or nothing else")
-        except ValueError:
-            damaged.append(number)
-            continue
-        if stored is None:
-            refused.append(number)
-        hashes.setdefault(user, stored)
-    if damaged:
-        raise ValueError(f"{_lines(damaged)} cannot be understood")
-    known = {user: stored for user, stored in hashes.items() if stored is not None}
-    specimens = {stored.kind: stored for stored in known.values()}
-    return Contents(known, tuple(specimens.values()), tuple(refused))
-
-
-def _lines(numbers: Sequence[int]) -> str:
-    shown = ", ".join(map(str, numbers[:10])) + (", ..." if numbers[10:] else "")
-    return f"line {shown}" if len(numbers) == 1 else f"lines {shown}"
-
-
-def _read(path: Path) -> bytes:
-    # A pipe would stop the reactor until somebody writes to it.
-    if path.exists() and not path.is_file():
-        raise ValueError("it is no regular file")
-    with path.open("rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise ValueError(f"it has more than {MAX_FILE_BYTES} bytes")
-    return data
 
 
 def _signature(path: Path) -> tuple[int, ...] | None:
@@ -215,8 +84,7 @@ class HtpasswdAccounts:
 
     def open(self) -> None:
         """Read the file, and begin to look for changes."""
-        # libpass finds its bcrypt at the first use; here no threads race for it.
-        _CONTEXT.handler("bcrypt").get_backend()
+        get_ready()
         self._is_open = True
         self._pool.start()
         self._seen = _signature(self._path)
@@ -292,7 +160,7 @@ class HtpasswdAccounts:
         # What changes from now on has another signature.
         self._taken = signature
         try:
-            contents = parse(_read(self._path))
+            contents = parse(read(self._path))
         except OSError as error:
             self._taken = None
             self._note(error.strerror or type(error).__name__)
@@ -301,7 +169,7 @@ class HtpasswdAccounts:
         else:
             self._contents, self._problem = contents, ""
             self._meanwhile = "what it said before stays good"
-            but = _lines(contents.refused) + ": no hash, never matches"
+            but = lines(contents.refused_lines) + ": no hash, never matches"
             (_log.warn if contents.refused else _log.info)(
                 "{name}: read; accounts: {count}{but}",
                 name=self.name,

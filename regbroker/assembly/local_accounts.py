@@ -20,6 +20,7 @@ from regbroker.accounts.principals import AccountSource
 from regbroker.accounts.signing import SigningKeys, TokenSigner
 from regbroker.accounts.throttle import Throttle
 from regbroker.accounts.tokens import ACCESS_LIFE, LEEWAY
+from regbroker.assembly.htpasswd_report import htpasswd_problems
 from regbroker.broker.local_broker import LocalBroker
 from regbroker.errors import ConfigurationError
 from regbroker.runtime.watched_file import WatchedFile
@@ -129,7 +130,10 @@ def problems_with_accounts(config: Config) -> Iterator[str]:
             except ConfigurationError as error:
                 for problem in error.problems:
                     yield f"[accounts {name}] {problem}"
-            if isinstance(source, LdapConfig) and source.bind_password_file:
+            if isinstance(source, HtpasswdConfig):
+                for problem in htpasswd_problems(Path(source.path)):
+                    yield f"[accounts {name}] htpasswd: {problem}"
+            elif source.bind_password_file:
                 wrong = password_problem(Path(source.bind_password_file))
                 if wrong is not None:
                     yield f"[accounts {name}] ldap-bind-password-file: {wrong}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from regbroker.cli.summary import served
 from regbroker.naming.public_hosts import host_to_try
-from regbroker.settings.config import Config, RegistryConfig
+from regbroker.settings.config import Config
 
 _EXAMPLE = "alpine:3.20"
 
@@ -18,8 +19,7 @@ def banner(config: Config, urls: list[str]) -> str:
     """
     lines = ["", "regbroker serves", ""]
     for registry in config.registries:
-        lines += _where(config, registry)
-        lines += [f"      {rule}" for rule in registry.mapping.rules]
+        lines += served(config, registry)
     lines += [
         f"  ns {source} -> [registry {host}]" for source, host in config.mirrors.items()
     ]
@@ -75,17 +75,6 @@ def banner(config: Config, urls: list[str]) -> str:
         *(f"  {command}" for command in docker),
     ]
     return "\n".join([*lines, ""])
-
-
-def _where(config: Config, registry: RegistryConfig) -> list[str]:
-    lines = []
-    start = f"  [registry {registry.host}]"
-    for name in registry.upstreams:
-        upstream = config.upstreams[name]
-        where = upstream.url if upstream.origin else "a sandbox, for trying out"
-        lines.append(f"{start} -> [upstream {name}] {where}")
-        start = " " * len(start)
-    return lines
 
 
 def _name_to_try(config: Config) -> str:

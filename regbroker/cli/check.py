@@ -1,17 +1,70 @@
-"""``regbroker check``: the warnings about a configuration that has no problems."""
+"""
+``regbroker check``: all that is wrong with a configuration, and what it would serve.
+
+Errors keep a configuration from being served; warnings do not. Both are what twistd
+says of the same file when it starts.
+"""
 
 from __future__ import annotations
 
-import shutil
-import sys
+from collections.abc import Sequence
+from typing import Any
 
+from regbroker.cli.findings import Finding
+from regbroker.cli.printing import complain, say, say_json
+from regbroker.cli.summary import summary
+from regbroker.errors import ConfigurationError
+from regbroker.service import load_config, warnings_about
 from regbroker.settings.config import Config
-from regbroker.settings.warnings import warnings
 
 
-def check(config: Config, path: str) -> int:
-    """Print the warnings about `config`, read from `path`; returns the exit status."""
-    for warning in warnings(config, shutil.which):
-        print(f"warning: {warning}", file=sys.stderr)
-    print(f"{path} can be served")
-    return 0
+def check(path: str, *, strict: bool = False, as_json: bool = False) -> int:
+    """
+    Print what is wrong with the file at `path`; returns the exit status.
+
+    That is 1 when there are errors, and for warnings, too, when it is `strict`.
+    """
+    config: Config | None = None
+    errors: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    try:
+        config = load_config(path)
+    except ConfigurationError as error:
+        errors = error.problems
+    else:
+        warnings = tuple(warnings_about(config))
+    failed = bool(errors or (strict and warnings))
+    if as_json:
+        say_json(_document(path, config, errors, warnings, failed))
+        return int(failed)
+    for text in errors:
+        complain(f"error: {text}")
+    for text in warnings:
+        complain(f"warning: {text}")
+    if config is None:
+        complain(f"{path} cannot be served: {_count(len(errors), 'error')}")
+    else:
+        counted = f" ({_count(len(warnings), 'warning')})" if warnings else ""
+        say("\n".join([f"{path} can be served{counted}", *summary(config)]))
+    return int(failed)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _document(
+    path: str,
+    config: Config | None,
+    errors: Sequence[str],
+    warnings: Sequence[str],
+    failed: bool,
+) -> dict[str, Any]:
+    return {
+        "file": path,
+        "ok": not failed,
+        "can_be_served": config is not None,
+        "errors": [Finding.parse(text)._asdict() for text in errors],
+        "warnings": [Finding.parse(text)._asdict() for text in warnings],
+        "summary": [] if config is None else summary(config),
+    }

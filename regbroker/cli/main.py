@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from regbroker import __version__
 from regbroker.cli.check import check
 from regbroker.cli.explain import explain
+from regbroker.cli.printing import complain
 from regbroker.errors import ConfigurationError
 from regbroker.service import load_config
 
@@ -21,13 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from regbroker.cli.serve import serve
 
         return serve(options.config)
+    if options.command == "check":
+        return check(options.config, strict=options.strict, as_json=options.json)
     try:
         config = load_config(options.config)
     except ConfigurationError as error:
-        print("\n".join(error.problems), file=sys.stderr)
+        complain("\n".join(f"error: {problem}" for problem in error.problems))
         return 1
-    if options.command == "check":
-        return check(config, options.config)
     return explain(config, options.image)
 
 
@@ -48,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     explaining = commands.add_parser(
         "explain", help="print where a name leads, and why"
+    )
+    checking.add_argument(
+        "--strict", action="store_true", help="exit with status 1 for warnings, too"
+    )
+    checking.add_argument(
+        "--json", action="store_true", help="print JSON, for programs"
     )
     for command in (serving, checking, explaining):
         command.add_argument("--config", "-c", required=True, metavar="FILE")

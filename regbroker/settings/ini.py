@@ -30,6 +30,7 @@ from regbroker.settings.sections import (
     read_tls,
     read_upstream,
 )
+from regbroker.settings.suggestions import suggestion
 
 #: The kinds of sections that need a name, and how that is written.
 _NAMED = {
@@ -38,6 +39,9 @@ _NAMED = {
     "accounts": "[accounts NAME]",
     "access": "[access NAME]",
 }
+
+#: Line numbers that one problem names.
+_MAX_LINES = 10
 
 _TITLE = re.compile(r"(?P<kind>\S+)(?:\s+(?P<name>.*\S))?\s*")
 
@@ -112,7 +116,10 @@ def _syntax_problem(error: configparser.Error) -> str:
     if isinstance(error, configparser.MissingSectionHeaderError):
         return f"{where}an option stands before the first [section]"
     if isinstance(error, configparser.ParsingError):
-        lines = ", ".join(str(number) for number, _ in error.errors)
+        numbers = [str(number) for number, _ in error.errors]
+        lines = ", ".join(numbers[:_MAX_LINES]) + (
+            ", ..." if numbers[_MAX_LINES:] else ""
+        )
         return f"line {lines}: neither '[section]' nor 'option = value'"
     return str(error)
 
@@ -188,8 +195,9 @@ def _problems_with_titles(titles: list[_Title]) -> Iterator[str]:
                 f"[{title.kind}]: the section needs a name; write {_NAMED[title.kind]}"
             )
         elif title.text != "regbroker" and title.kind not in ("tls", *_NAMED):
+            hint = suggestion(title.kind, ("regbroker", "tls", *_NAMED))
             yield (
-                f"[{title.text}]: unknown section; there are [regbroker], [tls], "
+                f"[{title.text}]: unknown section; {hint}there are [regbroker], [tls], "
                 "[tls NAME], [registry HOST], [upstream NAME], [accounts NAME] and "
                 "[access NAME]"
             )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import InvalidRule, parse_rule
+from regbroker.settings.suggestions import suggestion
 from regbroker.settings.values import InvalidValue, lines
 
 
@@ -124,4 +125,5 @@ def no_rule(upstream: str) -> str:
 
 def _no_section(kind: str, name: str, names: Collection[str]) -> str:
     known = ", ".join(sorted(names)) or "none yet"
-    return f"there is no [{kind} {name}] section; there are: {known}"
+    hint = suggestion(name, names)
+    return f"there is no [{kind} {name}] section; {hint}there are: {known}"

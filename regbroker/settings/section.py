@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any, TypeVar
 
 from regbroker.settings.options import Option, Table, names, section_of
+from regbroker.settings.suggestions import suggestion
 from regbroker.settings.values import InvalidValue
 
 T = TypeVar("T")
@@ -112,7 +113,8 @@ class Section:
             if section is not None:
                 text = f"unknown option here; it belongs in {section}"
             else:
-                text = f"unknown option; known here: {', '.join(known)}"
+                hint = suggestion(option, known)
+                text = f"unknown option; {hint}known here: {', '.join(known)}"
             self.problem(option, text)
 
     def _parser(

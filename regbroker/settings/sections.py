@@ -34,6 +34,7 @@ from regbroker.settings.options import (
     TLS,
     UPSTREAM,
 )
+from regbroker.settings.same_ports import clashes
 from regbroker.settings.section import Section
 from regbroker.transport.listeners import CertificateFiles
 from regbroker.transport.pace import Pace
@@ -46,6 +47,8 @@ def read_main(section: Section) -> dict[str, Any]:
     fields["pace"] = Pace(**section.read(PACE))
     fields.setdefault("state_directory", section.path(Config.state_directory))
     listen = fields.get("listen", ())
+    for clash in clashes(listen):
+        section.problem("listen", clash)
     if any(each.proxy_protocol for each in listen) and not (
         fields.get("trusted_proxies") or section.is_wrong("trusted-proxies")
     ):

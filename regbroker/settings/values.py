@@ -8,6 +8,7 @@ Each function raises `InvalidValue` with a sentence that says what would be righ
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import PurePath
 
@@ -98,16 +99,23 @@ def shared_actions(text: str) -> frozenset[str]:
 def pattern(text: str) -> re.Pattern[str] | None:
     """Parse regular expressions, one a line; None for no line."""
     expressions = lines(text)
-    try:
-        for expression in expressions:
-            re.compile(expression)
-    except re.error as error:
-        raise InvalidValue(
-            f"'{expression}' is no regular expression: {error}"
-        ) from None
+    for expression in expressions:
+        _compile(expression, expression)
     if not expressions:
         return None
-    return re.compile("|".join(f"(?:{expression})" for expression in expressions))
+    # Each may be right alone, and not beside the others: groups have names.
+    return _compile(
+        "|".join(f"(?:{expression})" for expression in expressions), expressions[-1]
+    )
+
+
+def _compile(expression: str, shown: str) -> re.Pattern[str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return re.compile(expression)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise InvalidValue(f"'{shown}' is no regular expression: {error}") from None
 
 
 def is_basic(text: str) -> bool:

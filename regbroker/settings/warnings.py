@@ -23,12 +23,15 @@ HELPER_PREFIX = "docker-credential-"
 
 
 def warnings(
-    config: Config, find_program: Callable[[str], str | None]
+    config: Config,
+    find_program: Callable[[str], str | None],
+    find_file: Callable[[str], str | None] = lambda name: None,
 ) -> Iterator[str]:
     """
     Yield the warnings, each a line that names section and option.
 
-    `find_program` returns the path of a program in ``PATH``, or None.
+    `find_program` returns the path of a program in ``PATH``, or None. `find_file`
+    returns that of a file there that may not be a program.
     """
     yield from config.file_warnings
     yield from _main(config)
@@ -43,7 +46,7 @@ def warnings(
             continue
         for option, text in [
             *_upstream(upstream, users, config),
-            *_own_account(upstream, users, find_program),
+            *_own_account(upstream, users, find_program, find_file),
         ]:
             yield f"[upstream {upstream.name}] {option}: {text}"
     yield from _accounts(config)
@@ -176,6 +179,7 @@ def _own_account(
     upstream: UpstreamConfig,
     users: Sequence[RegistryConfig],
     find_program: Callable[[str], str | None],
+    find_file: Callable[[str], str | None],
 ) -> Iterator[tuple[str, str]]:
     """Yield options of regbroker's own account, each with its warning."""
     helper = upstream.credential_helper
@@ -190,6 +194,13 @@ def _own_account(
             "leads here, or give that accounts of its own",
         )
     if helper and find_program(HELPER_PREFIX + helper) is None:
+        file = find_file(HELPER_PREFIX + helper)
+        if file is not None:
+            yield (
+                "credential-helper",
+                f"{file} cannot be run; write 'chmod +x {file}' in a shell",
+            )
+            return
         advice = "install it there"
         short = helper.removeprefix(HELPER_PREFIX)
         if short and short != helper:

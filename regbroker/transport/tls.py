@@ -47,6 +47,12 @@ from zope.interface import implementer
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.protocol.origins import Origin
 from regbroker.transport.listeners import CertificateFiles
+from regbroker.transport.pem_files import (
+    WrongCertificate,
+    WrongKey,
+    load_chain,
+    load_pair,
+)
 
 #: TLS 1.2 suites with ephemeral keys and authenticated encryption. Those of
 #: TLS 1.3 are all like that and are OpenSSL's own affair.
@@ -59,10 +65,6 @@ _RENEW_BEFORE = timedelta(days=30)
 _log = Logger()
 
 
-class WrongKey(ValueError):
-    """The key cannot be used, or not with its certificate."""
-
-
 def read_pem(path: Path) -> bytes:
     """Return what a PEM file holds, without a byte order mark; raises `OSError`."""
     return path.read_bytes().removeprefix(BOM_UTF8)
@@ -72,27 +74,18 @@ def certificate_options(
     certificate_pem: bytes,
     key_pem: bytes,
     others: Mapping[str, SSL.Context] | None = None,
+    names: tuple[str, str] = ("FILE", "FILE"),
 ) -> CertificateOptions:
     """
     Return server options for a certificate with its chain, and its key.
 
-    `others` are contexts for further server names, ``*.`` wildcards included.
+    `others` are contexts for further server names, ``*.`` wildcards included; `names`
+    are those of the files.
     Raises `ValueError` that says what is wrong with the files' contents.
     """
-    try:
-        chain = x509.load_pem_x509_certificates(certificate_pem)
-    except ValueError:
-        raise ValueError("the certificate is no PEM file") from None
-    try:
-        key = serialization.load_pem_private_key(key_pem, None)
-    except TypeError:
-        raise WrongKey("the key is encrypted; give one without passphrase") from None
-    except ValueError:
-        raise WrongKey("the key is no PEM file") from None
-    if _public_bytes(key.public_key()) != _public_bytes(chain[0].public_key()):
-        raise WrongKey("the key does not belong to the certificate")
-    return CertificateOptions(
-        privateKey=crypto.PKey.from_cryptography_key(key),  # type: ignore[arg-type]
+    chain, key = load_pair(certificate_pem, key_pem, names)
+    options = CertificateOptions(
+        privateKey=crypto.PKey.from_cryptography_key(key),
         certificate=crypto.X509.from_cryptography(chain[0]),
         extraCertChain=[crypto.X509.from_cryptography(c) for c in chain[1:]],
         raiseMinimumTo=TLSVersion.TLSv1_2,
@@ -100,6 +93,22 @@ def certificate_options(
         acceptableProtocols=_PROTOCOLS,
         contextForServerName=_chooser(others or {}),
     )
+    try:
+        options.getContext()
+    except SSL.Error as error:
+        raise WrongCertificate(f"OpenSSL refuses it: {_reason(error)}") from None
+    return options
+
+
+def _reason(error: SSL.Error) -> str:
+    """Return OpenSSL's own words for an error, and what to do about usual ones."""
+    queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    reason = ", ".join(str(entry[-1]) for entry in queue) or "it does not say why"
+    if "too small" in reason:
+        return f"{reason}; make a new one, P-256 or RSA with 2048 bits"
+    if "md too weak" in reason:
+        return f"{reason}; have one issued with SHA-256"
+    return reason
 
 
 def _chooser(others: Mapping[str, SSL.Context]) -> Any:
@@ -108,13 +117,6 @@ def _chooser(others: Mapping[str, SSL.Context]) -> Any:
         return others.get(name) or others.get("*." + name.partition(".")[2])
 
     return choose if others else None
-
-
-def _public_bytes(key: Any) -> bytes:
-    encoded: bytes = key.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return encoded
 
 
 def load_certificates(
@@ -133,7 +135,8 @@ def load_certificates(
     for entry in files:
         try:
             pair = read_pem(Path(entry.certificate)), read_pem(Path(entry.key))
-            options = certificate_options(*pair)
+            names = str(entry.certificate), str(entry.key)
+            options = certificate_options(*pair, names=names)
         except (OSError, ValueError) as error:
             section = f"tls {entry.host}".strip()
             wrong_key = isinstance(error, WrongKey)
@@ -318,10 +321,7 @@ def trust_root(ca_file: Path | None) -> Any:
     """
     if ca_file is None:
         return platformTrust()
-    try:
-        loaded = x509.load_pem_x509_certificates(read_pem(ca_file))
-    except ValueError:
-        raise ValueError("no PEM file with certificates") from None
+    loaded = load_chain(read_pem(ca_file), str(ca_file))
     ders = [c.public_bytes(serialization.Encoding.DER) for c in loaded]
     return trustRootFromCertificates([Certificate.load(der) for der in ders])
 

@@ -1,15 +1,12 @@
-"""Accounts in a file: what its lines say, when they count, and what checks cost."""
+"""Accounts in a file: when its lines count, and what checks cost."""
 
 from __future__ import annotations
 
-from codecs import BOM_UTF8
 from collections.abc import Callable, Coroutine, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs, formatEvent
@@ -19,214 +16,17 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from regbroker.accounts.htpasswd import (
     LOOK_SECONDS,
-    MAX_FILE_BYTES,
     MAX_PASSWORD_BYTES,
     MAX_THREADS,
     MOST_LOOKS,
-    Contents,
     HtpasswdAccounts,
-    StoredHash,
-    parse,
 )
+from regbroker.accounts.htpasswd_file import MAX_FILE_BYTES
 from regbroker.accounts.principals import Account, AccountSource
 from regbroker.errors import AccountsUnavailable
+from tests.accounts.hashes import APR1, BCRYPT, OTHER, SHA512
 
 T = TypeVar("T")
-
-BCRYPT = "$2y$05$cUntG5m5RoIuxL2wswIsAu97ckbxYhxRFEwnRtCnw2EuPkg3/1fNO"
-APR1 = "$apr1$KYTQvIAN$a.c9NQOV91NsPleuLYq.E1"
-SHA1 = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="
-CRYPT = "JwR84T0Vk9MKo"
-SHA256 = "$5$0WG5styBzEtgJblK$Wf5tgYPs6HWOJpzU3RDp2KlANNsOEVFC12Yg1VyNNDA"
-SHA512 = (
-    "$6$Y/YkLdL/KEzd0ubu$KkX/75IQRlFqSrxqN8xwypxYrwaFHCgxC/J2qOrtb7RCBYomza4Bvf4L"
-    "suASxiVS/ucZgEKESumeJo2XJCPMV1"
-)
-MD5 = "$1$ab$dslkcXxVH.x8LwW1W/oAB/"
-"""All of `secret`."""
-
-OTHER = "$2y$04$5BJqKfqMQvV7nS.yUguNcueVirQqDBGaLXSqj.rs.pZPlNR0UX/HK"
-"""Of `test`."""
-
-HASHES = [BCRYPT, APR1, SHA1, CRYPT, SHA256, SHA512, MD5, OTHER]
-
-
-class ParseTests(SynchronousTestCase):
-    """What a file says."""
-
-    def test_byte_order_mark(self) -> None:
-        """What editors write before the first line is no part of a name."""
-        contents = parse(BOM_UTF8 + f"alice:{BCRYPT}\nbob:{SHA1}\n".encode())
-        self.assertEqual(set(contents.hashes), {"alice", "bob"})
-
-    def test_every_kind(self) -> None:
-        """What htpasswd and crypt(3) write matches its password and no other."""
-        for text in HASHES[:-1]:
-            contents = parse(f"alice:{text}\n".encode())
-            stored = contents.hashes["alice"]
-            self.assertTrue(contents.check(stored, b"secret"), text)
-            self.assertFalse(contents.check(stored, b"secreT"), text)
-            self.assertFalse(contents.check(stored, b""), text)
-            self.assertFalse(contents.check(None, b"secret"), text)
-
-    def test_kinds(self) -> None:
-        """A kind is a scheme and its rounds: what a check costs."""
-        kinds = [cast(StoredHash, StoredHash.parse(text)).kind for text in HASHES]
-        self.assertEqual(
-            kinds,
-            [
-                "bcrypt 5",
-                "apr_md5_crypt",
-                "ldap_sha1",
-                "des_crypt",
-                "sha256_crypt 5000",
-                "sha512_crypt 5000",
-                "md5_crypt",
-                "bcrypt 4",
-            ],
-        )
-
-    def test_lines(self) -> None:
-        """Comments, blank lines, white space, CR LF, a third field as in nginx."""
-        contents = parse(
-            f"# staff\r\n\r\n  alice:{BCRYPT}:on holiday: again\r\n"
-            f"\tbärbel:{APR1}  \n #bob:{SHA1}\ncarol:{SHA1}".encode()
-        )
-        self.assertEqual(list(contents.hashes), ["alice", "bärbel", "carol"])
-        self.assertEqual(contents.hashes["alice"].text, BCRYPT)
-        self.assertEqual(contents.hashes["bärbel"].text, APR1)
-        self.assertEqual(parse(b""), Contents())
-
-    def test_first_line_counts(self) -> None:
-        """Of a user's lines the first, be it one that never matches."""
-        contents = parse(f"a:{BCRYPT}\na:{APR1}\nb:!\nb:{APR1}".encode())
-        self.assertEqual(contents.hashes["a"].text, BCRYPT)
-        self.assertEqual(list(contents.hashes), ["a"])
-
-    def test_no_hash(self) -> None:
-        """Plain text, locked users and foreign schemes never match, and are told."""
-        contents = parse(
-            f"a:secret\nb:\nc:!{BCRYPT}\nd:{{PLAIN}}secret\n"
-            f"e:$y$j9T$x$y\nf:gehörtsich\ng:{BCRYPT}\n".encode()
-        )
-        self.assertEqual(contents.refused, (1, 2, 3, 4, 5, 6))
-        self.assertEqual(list(contents.hashes), ["g"])
-
-    def test_plain_text_that_looks_like_crypt(self) -> None:
-        """13 letters may be a hash, and are taken as one."""
-        contents = parse(b"alice:wonderland123")
-        stored = contents.hashes["alice"]
-        self.assertFalse(contents.check(stored, b"wonderland123"))
-
-    def test_damaged(self) -> None:
-        """Damaged lines are told by their numbers, and by nothing else."""
-        for line in (
-            b"alice",
-            f":{BCRYPT}".encode(),
-            b"b\xe4rbel:" + BCRYPT.encode(),
-            f"alice:{BCRYPT[:-1]}".encode(),
-            f"alice:{BCRYPT[:29]}".encode(),
-            f"alice:{BCRYPT.replace('05', '99')}".encode(),
-            f"alice:{APR1[:-5]}".encode(),
-            f"alice:{SHA512[:-5]}".encode(),
-            b"alice:$6$salt",
-        ):
-            with self.assertRaises(ValueError) as caught:
-                parse(b"\n".join([f"a:{BCRYPT}".encode(), line, b"", line]))
-            self.assertEqual(str(caught.exception), "lines 2, 4 cannot be understood")
-        with self.assertRaises(ValueError) as caught:
-            parse(b"x\n" * 11)
-        self.assertIn("9, 10, ... cannot", str(caught.exception))
-
-    @given(
-        st.lists(
-            st.one_of(
-                st.binary(max_size=40),
-                st.builds(
-                    lambda text, at, new: f"u:{text[:at]}".encode() + new,
-                    st.sampled_from(HASHES),
-                    st.integers(0, 60),
-                    st.binary(max_size=3),
-                ),
-            ),
-            max_size=4,
-        ).map(b"\n".join)
-    )
-    def test_anything(self, data: bytes) -> None:
-        """Whatever the bytes, there are contents or an error that tells none."""
-        try:
-            contents = parse(data)
-        except ValueError as error:
-            self.assertRegex(str(error), r"^lines? \d+(, \d+)* cannot be understood$")
-        else:
-            for stored in contents.hashes.values():
-                contents.check(stored, b"x")
-
-    def test_hashes_are_not_shown(self) -> None:
-        """What might end in a log shows no hash."""
-        shown = repr(parse(f"alice:{BCRYPT}".encode()))
-        self.assertIn("bcrypt 5", shown)
-        self.assertNotIn(BCRYPT[8:], shown)
-
-    def test_long_passwords(self) -> None:
-        """bcrypt sees 72 bytes, as in htpasswd; crypt sees 8; others see all."""
-        long = b"x" * 72
-        stored = StoredHash.parse(
-            "$2y$04$idsdu.800Mun7ZwzMqN2XuzPSPbYBRbuvTG1jQ5X2NEMaJ9eHbkce"
-        )
-        assert stored is not None
-        self.assertTrue(stored.matches(long))
-        self.assertTrue(stored.matches(long + b"y" * 1000))
-        self.assertFalse(stored.matches(long[1:]))
-        crypt = StoredHash.parse(CRYPT)
-        assert crypt is not None
-        self.assertFalse(crypt.matches(b"secret" + long))
-
-
-class Counted:
-    """A stored hash that counts its checks."""
-
-    def __init__(self, kind: str, right: bool = False) -> None:
-        self.kind = kind
-        self.right = right
-        self.checks = 0
-
-    def matches(self, password: bytes) -> bool:
-        self.checks += 1
-        return self.right
-
-
-class CostTests(SynchronousTestCase):
-    """Time does not tell who is in the file."""
-
-    def checks(self, stored: Counted | None) -> dict[str, int]:
-        """How many hashes of each kind a check makes."""
-        specimens = [Counted("bcrypt 5"), Counted("bcrypt 12"), Counted("ldap_sha1")]
-        contents = Contents({}, cast("tuple[StoredHash, ...]", tuple(specimens)))
-        contents.check(cast("StoredHash | None", stored), b"wrong")
-        counts = {specimen.kind: specimen.checks for specimen in specimens}
-        if stored is not None:
-            counts[stored.kind] += stored.checks
-        return counts
-
-    def test_no_costs_the_same(self) -> None:
-        """One hash of each kind, for unknown users and for wrong passwords."""
-        unknown = self.checks(None)
-        self.assertEqual(unknown, {"bcrypt 5": 1, "bcrypt 12": 1, "ldap_sha1": 1})
-        for kind in unknown:
-            self.assertEqual(self.checks(Counted(kind)), unknown)
-
-    def test_yes_costs_one(self) -> None:
-        """The right password costs its own hash."""
-        checks = self.checks(Counted("ldap_sha1", right=True))
-        self.assertEqual(checks, {"bcrypt 5": 0, "bcrypt 12": 0, "ldap_sha1": 1})
-
-    def test_specimens(self) -> None:
-        """A file has one specimen for each kind."""
-        contents = parse("".join(f"u{n}:{h}\n" for n, h in enumerate(HASHES)).encode())
-        again = parse("".join(f"u{n}:{BCRYPT}\n" for n in range(9)).encode())
-        self.assertEqual(len(contents.specimens), len(HASHES))
-        self.assertEqual([one.kind for one in again.specimens], ["bcrypt 5"])
 
 
 class ReactorClock(Clock):

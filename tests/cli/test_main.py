@@ -13,12 +13,20 @@ class CommandLineTests(CommandCase):
         """A file that is not there is named."""
         status, _, err = self.run_command("check", "-c", "/nowhere/regbroker.ini")
         self.assertEqual(status, 1)
-        self.assertEqual(err, "/nowhere/regbroker.ini: No such file or directory\n")
+        self.assertEqual(
+            err.splitlines(),
+            [
+                "error: /nowhere/regbroker.ini: No such file or directory",
+                "/nowhere/regbroker.ini cannot be served: 1 error",
+            ],
+        )
         status, _, err = self.run_command(
             "explain", "-c", "/nowhere/regbroker.ini", "localhost/a"
         )
         self.assertEqual(status, 1)
-        self.assertEqual(err, "/nowhere/regbroker.ini: No such file or directory\n")
+        self.assertEqual(
+            err, "error: /nowhere/regbroker.ini: No such file or directory\n"
+        )
 
     def test_version(self) -> None:
         """It says which regbroker this is."""

@@ -1,0 +1,76 @@
+"""
+A file becomes a `Config`, with all that can be known of it before it is served.
+
+twistd, ``regbroker check`` and the other commands all read it here, so that they say
+the same of the same file.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+
+from regbroker.assembly.file_warnings import file_warnings
+from regbroker.assembly.problems import problem_with_file, problems_with_parts
+from regbroker.errors import ConfigurationError
+from regbroker.settings.config import Config
+from regbroker.settings.ini import parse_config
+from regbroker.settings.warnings import warnings
+
+#: A thousand registries have less; what is larger is some other file.
+MAX_BYTES = 4 * 1024 * 1024
+
+
+def load_config(path: str | Path) -> Config:
+    """
+    Read and check a configuration file.
+
+    Raises `ConfigurationError` with every problem that can be found without
+    starting anything: certificates are read, too. `warnings_about` has what does not
+    keep the result from being served.
+    """
+    path = Path(path)
+    text = _read(path)
+    directory = PurePath(path.absolute().parent)
+    return parse_config(text, directory, problem_with_file, problems_with_parts)
+
+
+def warnings_about(config: Config) -> Iterator[str]:
+    """Yield the warnings about a configuration that `load_config` has returned."""
+    yield from warnings(config, shutil.which, _file_in_path)
+    yield from file_warnings(config)
+
+
+def _file_in_path(name: str) -> str | None:
+    return shutil.which(name, mode=os.F_OK)
+
+
+def _read(path: Path) -> str:
+    """Return a configuration file's text; raises `ConfigurationError`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError([f"{path}: {error.strerror}"]) from error
+    except ValueError as error:
+        shown = os.fspath(path).replace("\0", "\\0")
+        raise ConfigurationError(
+            [f"{shown}: the path has a NUL character; no file has such a name"]
+        ) from error
+    if len(data) > MAX_BYTES:
+        problem = f"more than {MAX_BYTES} bytes; is this a configuration?"
+    elif data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        problem = "UTF-16 text; save it as UTF-8"
+    elif b"\0" in data:
+        line = data[: data.index(b"\0")].count(b"\n") + 1
+        problem = f"line {line}: a NUL character; a configuration is text"
+    else:
+        try:
+            return data.removeprefix(BOM_UTF8).decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = data[: error.start].count(b"\n") + 1
+            problem = f"line {line}: not UTF-8 text; save it as UTF-8"
+    raise ConfigurationError([f"{path}: {problem}"])

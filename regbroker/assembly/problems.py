@@ -1,0 +1,128 @@
+"""
+What is wrong with a configuration beyond its file: what it names is opened, and tried.
+
+Nothing is started, and nothing that is made stays.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+
+from twisted.internet.endpoints import serverFromString
+
+from regbroker.accounts.key_file import has_key
+from regbroker.assembly.local_accounts import problems_with_accounts
+from regbroker.assembly.upstreams import problems_with_credentials
+from regbroker.errors import ConfigurationError
+from regbroker.settings.config import Config
+from regbroker.transport.tls import Trust, has_self_signed, load_certificates
+
+
+def problems_with_parts(config: Config) -> Iterator[str]:
+    """Try what serving will need, as far as that can be done without starting."""
+    yield from _problems_with_endpoints(config)
+    yield from _problems_with_state(config)
+    yield from _problems_with_ca_files(config)
+    yield from problems_with_credentials(config)
+    yield from problems_with_accounts(config)
+    if config.certificates:
+        try:
+            load_certificates(config.certificates, None)
+        except ConfigurationError as error:
+            yield from error.problems
+
+
+def _problems_with_endpoints(config: Config) -> Iterator[str]:
+    for listener in config.listen:
+        # What systemd has to hand over is known only where it has started us.
+        if listener.endpoint.startswith("systemd:"):
+            continue
+        try:
+            serverFromString(None, listener.endpoint)
+        except (TypeError, ValueError, LookupError) as error:
+            yield (
+                f"[regbroker] listen: '{listener.text}' is not understood ({error}); "
+                "write for example tls:8443:interface=127.0.0.1"
+            )
+
+
+def _problems_with_state(config: Config) -> Iterator[str]:
+    """Try whether what is made at the start can be kept."""
+    directory = Path(config.state_directory)
+    if _makes_certificate(config) and not has_self_signed(
+        directory, certificate_hosts(config)
+    ):
+        kept = "the self-signed certificate"
+    elif config.in_use().accounts and not config.signing_key and not has_key(directory):
+        kept = "the key that signs tokens"
+    else:
+        return
+    problem = state_problem(directory)
+    if problem is not None:
+        yield (
+            f"[regbroker] state-directory: {directory}: {problem}; {kept} is kept there"
+        )
+
+
+def state_problem(directory: Path) -> str | None:
+    """
+    Say why nothing could be kept in a directory, which may be missing; None if it can.
+
+    Nothing of the trial stays.
+    """
+    try:
+        # Where twistd would begin to make directories.
+        there = directory
+        while not os.path.lexists(there):
+            there = there.parent
+        os.rmdir(tempfile.mkdtemp(prefix=".regbroker-", dir=there))
+    except OSError as error:
+        return error.strerror
+    except ValueError:
+        return "the path has a NUL character; no file has such a name"
+    return None
+
+
+def _problems_with_ca_files(config: Config) -> Iterator[str]:
+    for entry in config.upstreams.values():
+        try:
+            Trust(Path(entry.ca_file) if entry.ca_file else None)
+        except OSError:
+            # That the file cannot be read has been said already.
+            pass
+        except ValueError as error:
+            yield (
+                f"[upstream {entry.name}] ca-file: {entry.ca_file} holds no "
+                f"certificate in PEM form: {error}"
+            )
+
+
+def problem_with_file(path: PurePath) -> str | None:
+    """Say why a file cannot be read; None when it can be."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            file.read(1)
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    except ValueError:
+        return "the path has a NUL character; no file has such a name"
+    return None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # To open a pipe is to wait for its writer, otherwise.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def certificate_hosts(config: Config) -> list[str]:
+    """Return the hosts that a self-signed certificate is for."""
+    hosts = [entry.host for entry in config.registries if entry.host != "*"]
+    return hosts + [host for entry in config.registries for host in entry.hosts]
+
+
+def _makes_certificate(config: Config) -> bool:
+    is_tls = any(listener.tls for listener in config.listen)
+    return is_tls and not config.certificates

@@ -1,0 +1,76 @@
+"""What a configuration serves, in a few lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from regbroker.settings.config import (
+    AccountsConfig,
+    Config,
+    HtpasswdConfig,
+    RegistryConfig,
+)
+
+
+def summary(config: Config) -> list[str]:
+    """Return lines: what is served under which names, to whom, and where."""
+    lines = ["listens on"]
+    lines += [f"  {listener.text}" for listener in config.listen]
+    if any(listener.tls for listener in config.listen):
+        lines += ["shows the certificate", *_certificates(config)]
+    lines.append("serves")
+    for registry in config.registries:
+        lines += served(config, registry)
+        lines.append(f"      {_who(config, registry)}")
+        lines += [f"      {trait}" for trait in _traits(registry)]
+    lines += [
+        f"  ns {source} -> [registry {host}]" for source, host in config.mirrors.items()
+    ]
+    return lines
+
+
+def served(config: Config, registry: RegistryConfig) -> list[str]:
+    """Return lines: a registry's upstreams, and the rules of its names."""
+    lines = []
+    start = f"  [registry {registry.host}]"
+    for name in registry.upstreams:
+        upstream = config.upstreams[name]
+        where = upstream.url if upstream.origin else "a sandbox, for trying out"
+        lines.append(f"{start} -> [upstream {name}] {where}")
+        start = " " * len(start)
+    return lines + [f"      {rule}" for rule in registry.mapping.rules]
+
+
+def _certificates(config: Config) -> Iterator[str]:
+    if not config.certificates:
+        yield f"  self-signed, in {config.state_directory}"
+    for entry in config.certificates:
+        yield f"  {entry.host or 'for every other host'}: {entry.certificate}"
+
+
+def _who(config: Config, registry: RegistryConfig) -> str:
+    if registry.accounts is not None:
+        return f"accounts: {_sources(config.accounts[registry.accounts])}"
+    trusted = ", ".join(f"[upstream {name}]" for name in registry.trusted_upstreams)
+    text = f"accounts: those of {trusted}"
+    if registry.shared_actions:
+        actions = ", ".join(sorted(registry.shared_actions))
+        text += f"; who brings none may {actions} with regbroker's own"
+    return text
+
+
+def _sources(accounts: AccountsConfig) -> str:
+    shown = [
+        f"htpasswd {source.path}"
+        if isinstance(source, HtpasswdConfig)
+        else f"the directory {source.url.host or 'of the URL'}"
+        for source in accounts.sources
+    ]
+    return f"[accounts {accounts.name}]: {', '.join(shown)}"
+
+
+def _traits(registry: RegistryConfig) -> Iterator[str]:
+    if registry.writes == "deny":
+        yield "read-only"
+    if registry.redirects == "follow":
+        yield "redirects are followed here"

@@ -1,0 +1,22 @@
+"""What somebody may have meant who has written a name that is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+#: How alike two names are, from 0 to 1: two letters that changed places, a letter too
+#: many, a plural.
+_LIKENESS = 0.75
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return ``did you mean 'NAME'? ``, or an empty text when nothing is near."""
+    # What is long is no slip of the pen, and takes long to compare.
+    if len(name) > 64:
+        return ""
+    by_lower_case = {each.lower(): each for each in known}
+    near = get_close_matches(
+        name.lower().replace("_", "-"), by_lower_case, 1, _LIKENESS
+    )
+    return f"did you mean '{by_lower_case[near[0]]}'? " if near else ""
