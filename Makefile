@@ -9,14 +9,16 @@ METADATA = setup.cfg pyproject.toml
 # what runs in seconds: neither whole pulls nor a wheel in a fresh environment
 UNIT = $(filter-out tests/integration/% tests/test_packaging.py, \
 	$(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))
+PROPERTIES = $(shell grep -rl --include='test_*.py' '@given' tests)
 
-.PHONY: help run test lint unit docs clean
+.PHONY: help run test lint unit fuzz docs clean
 
 help:
 	@echo 'make run    serve etc/regbroker.ini: a sandbox registry on loopback'
 	@echo 'make test   everything: peers, lint, types, tests, coverage'
 	@echo 'make lint   ruff and mypy'
 	@echo 'make unit   the quick tests'
+	@echo 'make fuzz   the property tests, with many random examples'
 	@echo 'make docs   print the pages that come from tables, and make the site in build/docs'
 	@echo 'make clean  remove what the others made (but var/: keys live there)'
 
@@ -38,6 +40,10 @@ lint: $(VENV)/installed-test
 
 unit: $(VENV)/installed-test
 	$(BIN)/trial $(subst /,.,$(basename $(UNIT)))
+
+# Failures are kept in .hypothesis, and come first the next time.
+fuzz: $(VENV)/installed-test
+	HYPOTHESIS_PROFILE=random $(BIN)/trial $(subst /,.,$(basename $(PROPERTIES)))
 
 docs: $(VENV)/installed-test
 	$(BIN)/python -m tests.printed

@@ -153,4 +153,10 @@ def listeners(service: IService) -> list[ListeningService]:
     return [child for child in service if isinstance(child, ListeningService)]
 
 
-__all__ = ["build_service", "listeners", "load_config", "warnings_about"]
+__all__ = [
+    "RegbrokerService",
+    "build_service",
+    "listeners",
+    "load_config",
+    "warnings_about",
+]

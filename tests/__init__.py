@@ -1,5 +1,7 @@
 """The tests: one file for each module, and tests/integration for whole pulls."""
 
+import os
+
 from hypothesis import HealthCheck, settings
 
 # The same examples on every run, nothing left behind, and nothing that depends on
@@ -11,4 +13,13 @@ settings.register_profile(
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("tests")
+# Other examples on every run, and many (`make fuzz`).
+settings.register_profile(
+    "random",
+    deadline=None,
+    derandomize=False,
+    max_examples=2000,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
