@@ -56,6 +56,7 @@ PURE = [
     "accounts.sealing",
     "accounts.ldap.url",
     "runtime.bounded_memory",
+    "runtime.keyed_hash",
     "transport.connection_limits",
     "transport.pace",
     "transport.listeners",

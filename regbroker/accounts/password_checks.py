@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hmac
 import re
-import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ from regbroker.accounts.throttle import Throttle
 from regbroker.errors import AccountsUnavailable, TooManyRequests
 from regbroker.protocol.addresses import place_of
 from regbroker.runtime.bounded_memory import BoundedMemory
+from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.runtime.single_flight import Coalescer
 
 #: `curl -u` in a loop costs one hash a minute; a changed password of an LDAP
@@ -109,7 +109,7 @@ class PasswordChecks:
         self._sources = tuple(sources)
         self._clock = clock
         self._throttle = throttle
-        self._key = secrets.token_bytes(32)
+        self._hash = KeyedHash()
         self._remembered: BoundedMemory[str, _Remembered] = BoundedMemory(
             MAX_REMEMBERED, now=now, max_age=REMEMBER_SECONDS
         )
@@ -145,7 +145,7 @@ class PasswordChecks:
         `AccountsUnavailable` when a source that could know is down.
         """
         await self._admit(user, address)
-        digest = self._digest(user, password)
+        digest = self._hash.digest(user, password)
         remembered = self._remembered.get(user)
         if remembered is not None and hmac.compare_digest(remembered.digest, digest):
             account = await self._confirm(user, remembered)
@@ -204,11 +204,6 @@ class PasswordChecks:
             retry_after = self._throttle.refusal(address, user)
         if retry_after is not None:
             raise _too_many("too many wrong passwords; wait before trying", retry_after)
-
-    def _digest(self, user: str, password: str) -> bytes:
-        parts = [text.encode("utf-8", "surrogatepass") for text in (user, password)]
-        message = len(parts[0]).to_bytes(8, "big") + b"".join(parts)
-        return hmac.digest(self._key, message, "sha256")
 
     async def _confirm(self, user: str, remembered: _Remembered) -> Account | None:
         """Return the account that is remembered, unless it has changed since."""

@@ -15,12 +15,10 @@ say it themselves. On another machine, or after a restart, the worst is one 401 
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 from collections.abc import Callable, Hashable, Iterable
 
 from regbroker.runtime.bounded_memory import BoundedMemory
+from regbroker.runtime.keyed_hash import KeyedHash
 
 #: Tokens of which it is remembered what they were asked for, and names in all.
 MAX_TOKENS = 16384
@@ -38,7 +36,7 @@ class AskedPulls:
     """Which repositories tokens were asked for to pull from; bounded, oldest first."""
 
     def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+        self._hash = KeyedHash()
         self._asked: BoundedMemory[bytes, frozenset[Name]] = BoundedMemory(
             MAX_TOKENS, weigh=len, max_weight=MAX_NAMES
         )
@@ -46,7 +44,7 @@ class AskedPulls:
     def remember(self, token: str, names: Iterable[Name]) -> None:
         """Note what a token was asked for; one name is no mount, and is not kept."""
         asked = frozenset(names)
-        digest = self._digest(token)
+        digest = self._hash.digest(token)
         # Some token services give everybody the same token, whatever is asked for.
         asked |= self._asked.pop(digest) or frozenset()
         if len(asked) > 1:
@@ -54,10 +52,7 @@ class AskedPulls:
 
     def has(self, token: str, name: Name) -> bool:
         """Tell whether a token is known to have been asked for with a name."""
-        return bool(token) and name in (self._asked.get(self._digest(token)) or ())
-
-    def _digest(self, token: str) -> bytes:
-        return hmac.digest(self._key, token.encode("utf-8", "replace"), hashlib.sha256)
+        return bool(token) and name in (self._asked.get(self._hash.digest(token)) or ())
 
 
 class ToldMounts:

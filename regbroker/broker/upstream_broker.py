@@ -7,9 +7,6 @@ reply, and a refusal, come back with public ones.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -25,6 +22,7 @@ from regbroker.protocol.names import check_name
 from regbroker.protocol.scopes import Scope, format_scopes, parse_scopes, public_scopes
 from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, format_reply
 from regbroker.runtime.bounded_memory import BoundedMemory
+from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.upstream.own_account import OwnAccount
 from regbroker.upstream.policy import CLIENTS_OWN, Policy
 from regbroker.upstream.token_service import TokenReply
@@ -65,19 +63,16 @@ class TokenUsers:
 
     def __init__(self) -> None:
         self.asked = AskedPulls()
-        self._key = secrets.token_bytes(32)
+        self._hash = KeyedHash()
         self._users: BoundedMemory[bytes, str] = BoundedMemory(MAX_REMEMBERED_USERS)
 
     def remember(self, token: str, user: str) -> None:
         """Note who was given a token; empty for somebody without credentials."""
-        self._users.put(self._hash(token), user[:MAX_USER_LENGTH])
+        self._users.put(self._hash.digest(token), user[:MAX_USER_LENGTH])
 
     def find(self, token: str) -> str | None:
         """Return who was given a token; None when that is not known."""
-        return self._users.get(self._hash(token)) if token else None
-
-    def _hash(self, token: str) -> bytes:
-        return hmac.digest(self._key, token.encode("utf-8", "replace"), hashlib.sha256)
+        return self._users.get(self._hash.digest(token)) if token else None
 
 
 def routed(

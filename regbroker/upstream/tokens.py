@@ -9,9 +9,6 @@ with a key that lives as long as the process.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -28,6 +25,7 @@ from regbroker.errors import (
 )
 from regbroker.protocol.scopes import Scope
 from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, parse_reply
+from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.runtime.single_flight import Coalescer
 from regbroker.upstream.discovery import Discovered
 from regbroker.upstream.registry import Upstream
@@ -72,7 +70,7 @@ class UpstreamTokens:
         )
         self.cache = TokenCache(now)
         self._exchanges: Coalescer[IssuedToken] = Coalescer(clock, TOKEN_SECONDS)
-        self._key = secrets.token_bytes(32)
+        self._hash = KeyedHash()
 
     def close(self) -> Deferred[Any]:
         """End the exchanges under way; fires when no connection is kept."""
@@ -202,7 +200,8 @@ class UpstreamTokens:
         self, request: TokenRequest, known: Discovered, scopes: tuple[Scope, ...]
     ) -> Hashable:
         # Unlike a joined text, this cannot be cut at another place.
-        credentials = repr(
+        # Unlike a joined text, this cannot be cut at another place.
+        key = repr(
             (
                 request.method,
                 request.username,
@@ -216,5 +215,5 @@ class UpstreamTokens:
                 str(known.realm),
                 request.offline,
             )
-        ).encode("utf-8", "backslashreplace")
-        return hmac.digest(self._key, credentials, hashlib.sha256)
+        )
+        return self._hash.digest(key)

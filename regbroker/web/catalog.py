@@ -8,11 +8,8 @@ turn as for anything else.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
-import secrets
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -25,6 +22,7 @@ from regbroker.errors import BadRequest, Denied, EndpointUnknown, HTTPError
 from regbroker.naming.mapping import NameMapping, Route
 from regbroker.protocol.mirrors import with_ns
 from regbroker.protocol.queries import Query, values
+from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.transport.client import Reply
 from regbroker.transport.replies import send_json
 from regbroker.web.admission import Gate
@@ -77,7 +75,7 @@ class Catalog:
         self._seal = seal
         self._purpose = f"catalog of {host}"
         self._walks = Walks(clock)
-        self._key = secrets.token_bytes(32)
+        self._hash = KeyedHash()
 
     def check(self) -> None:
         """Raise `EndpointUnknown` where there is no catalog, whoever asks."""
@@ -212,7 +210,7 @@ class Catalog:
         given = exchange.authorization or ""
         if not candidate.policy.clients:
             given = "ours"
-        return hmac.digest(self._key, given.encode("utf-8", "replace"), hashlib.sha256)
+        return self._hash.digest(given)
 
 
 def _wanted(query: str | Query) -> int | None:
