@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred, succeed
 
 from regbroker.causes import Cause
 from regbroker.errors import UpstreamUnavailable
-from regbroker.protocol.retry_after import retry_after
 
 
 class Slot:
@@ -54,7 +53,7 @@ class Slots:
         if len(self._waiting) >= self._max_waiting:
             raise UpstreamUnavailable(
                 f"{self._what} is asked for more than it answers; come again later",
-                headers=[retry_after(1)],
+                headers=[(b"Retry-After", b"1")],
                 cause=Cause.BOUND_REACHED,
             )
         waiting: Deferred[Slot] = Deferred(self._waiting.remove)

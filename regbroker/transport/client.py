@@ -19,9 +19,6 @@ on `Agent` itself, for what a relay must know and `Agent` does not tell:
 - The request target is written byte for byte.
 - A header with a control character is no header (RFC 9110, 5.5): some client behind
   us would see two in it.
-
-`HTTP11ClientProtocol` and its `Request` are imported from a private module of
-Twisted; `tests/transport/test_client.py` holds what is relied upon.
 """
 
 from __future__ import annotations
@@ -51,16 +48,12 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web._newclient import (
-    Request,
+from twisted.web.client import (
     RequestGenerationFailed,
-    RequestNotSent,
     RequestTransmissionFailed,
     ResponseDone,
     ResponseNeverReceived,
-    _WrapperException,
 )
-from twisted.web.http import _MalformedChunkedDataError
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 
@@ -77,6 +70,12 @@ from regbroker.protocol.origins import Origin
 from regbroker.runtime.slots import Slot, Slots
 from regbroker.transport.client_protocol import UpstreamProtocol
 from regbroker.transport.reply_headers import UnsoundHeader, check_as_they_come
+from regbroker.transport.twisted_private import (
+    ClientRequest,
+    MalformedChunks,
+    RequestNotSent,
+    wrapped_errors,
+)
 
 #: Requests that are under way at once, and those that wait for that. More would only
 #: wait in the upstream.
@@ -165,15 +164,15 @@ class Reply:
         if self._connection.too_large:
             return Cause.BOUND_REACHED, f": it sent {self._connection.too_large}"
         assert reason.value is not None
-        reasons = _reasons(reason.value)
-        if any(isinstance(each, _MalformedChunkedDataError) for each in reasons):
+        reasons = wrapped_errors(reason.value)
+        if any(isinstance(each, MalformedChunks) for each in reasons):
             return cause_of(self.what, Kind.MALFORMED), ": what it sent is not HTTP"
         return cause_of(self.what, Kind.BROKE_OFF), ""
 
     def abort(self) -> None:
         """Close the connection at once; the rest of the body is not wanted."""
         # A connection whose reply is complete may be another request's by now.
-        if self._connection._parser is self._parser:
+        if self._connection.parser is self._parser:
             self._connection.transport.abortConnection()
 
 
@@ -234,7 +233,7 @@ class ConnectionPool:
         wire_headers.addRawHeader(b"Host", self._origin.netloc.encode())
         for name, value in headers:
             wire_headers.addRawHeader(name, value)
-        request = Request(method, target, wire_headers, body, persistent=True)
+        request = ClientRequest(method, target, wire_headers, body, persistent=True)
         max_idle = IDLE_SECONDS if body is None else IDLE_SECONDS_FOR_BODIES
         slot = await self._slots.take()
         try:
@@ -331,14 +330,14 @@ _NEVER_ANSWERED = (RequestNotSent, RequestTransmissionFailed, ResponseNeverRecei
 
 async def _send(
     connection: UpstreamProtocol,
-    request: Request,
+    request: ClientRequest,
     on_continue: Callable[[], None] | None,
     slot: Slot,
     what: str,
 ) -> Reply:
     connection.begin(on_continue, slot)
     answered = connection.request(request)
-    parser: Any = connection._parser
+    parser: Any = connection.parser
     connection.bound_headers()
     if parser is not None:
         check_as_they_come(parser)
@@ -353,21 +352,10 @@ async def _send(
     return Reply(response, connection, parser, what)
 
 
-def _reasons(error: BaseException) -> list[BaseException]:
-    """Return the errors that Twisted's client has wrapped into `error`."""
-    if not isinstance(error, _WrapperException):
-        return [error]
-    return [
-        inner
-        for failure in error.reasons
-        for inner in _reasons(getattr(failure, "value", failure))
-    ]
-
-
 def was_cancelled(error: BaseException) -> bool:
     """Tell whether a request ended because nobody wanted its answer any more."""
     cancelled = CancelledError | ConnectingCancelledError
-    return any(isinstance(reason, cancelled) for reason in _reasons(error))
+    return any(isinstance(reason, cancelled) for reason in wrapped_errors(error))
 
 
 def _in_words(reason: BaseException, host: str) -> str:
@@ -401,7 +389,7 @@ def converted_error(
     sentence. What is no failure of the upstream's (a cancellation, a client that
     went away) comes back as it is.
     """
-    reasons = _reasons(error)
+    reasons = wrapped_errors(error)
     first = reasons[0] if reasons else error
     if isinstance(error, UpstreamError | CancelledError) or was_cancelled(error):
         return error if isinstance(error, UpstreamError) else CancelledError()

@@ -1,8 +1,5 @@
 """
 One connection to an upstream: `twisted.web.client`'s protocol, and what a relay needs.
-
-`HTTP11ClientProtocol` is imported from a private module of Twisted;
-`tests/transport/test_client.py` holds what is relied upon.
 """
 
 from __future__ import annotations
@@ -16,11 +13,11 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web._newclient import HTTP11ClientProtocol
 from zope.interface import implementer
 
 from regbroker.runtime.slots import Slot
 from regbroker.transport.strict_channel import MAX_HEADERS_BYTES
+from regbroker.transport.twisted_private import ClientInternals, is_between_messages
 
 #: An early reply is an error document. It is read while the request's body is
 #: still on its way, without anybody to hold it back.
@@ -35,7 +32,7 @@ MAX_HEADER_LINE_BYTES = MAX_HEADERS_BYTES
 
 
 @implementer(IHandshakeListener)
-class UpstreamProtocol(HTTP11ClientProtocol):
+class UpstreamProtocol(ClientInternals):
     """One connection to an upstream."""
 
     transport: Any
@@ -75,7 +72,7 @@ class UpstreamProtocol(HTTP11ClientProtocol):
             on_continue, self.on_continue = self.on_continue, None
             if data.startswith(b"HTTP/1.1 100"):
                 on_continue()
-        parser: Any = self._parser
+        parser = self.parser
         if parser is None or self._is_left_over(data):
             # Between requests nothing may arrive; what does would be taken as
             # the answer to the next request.
@@ -83,7 +80,7 @@ class UpstreamProtocol(HTTP11ClientProtocol):
             self.transport.abortConnection()
             return
         super().dataReceived(data)
-        parser = self._parser
+        parser = self.parser
         if parser is not None and parser.state in ("STATUS", "HEADER"):
             self.header_bytes += len(data)
             if self.header_bytes > MAX_HEADER_BYTES:
@@ -113,7 +110,7 @@ class UpstreamProtocol(HTTP11ClientProtocol):
 
     def bound_headers(self) -> None:
         """Let a line of the reply's headers be as long as one of a client's."""
-        parser: Any = self._parser
+        parser: Any = self.parser
         if parser is not None:
             parser.MAX_LENGTH = MAX_HEADER_LINE_BYTES
             parser.lineLengthExceeded = self._line_too_long
@@ -132,20 +129,21 @@ class UpstreamProtocol(HTTP11ClientProtocol):
 
     def _is_left_over(self, data: bytes) -> bool:
         """Tell whether these bytes belong to the reply before, to a HEAD mostly."""
-        parser: Any = self._parser
-        begins = parser.state == "STATUS" and not parser._buffer
+        parser = self.parser
+        if not self.was_bodiless or parser is None:
+            return False
         head = b"HTTP/1."
-        return self.was_bodiless and begins and not data.startswith(head[: len(data)])
+        return is_between_messages(parser) and not data.startswith(head[: len(data)])
 
-    def _finishResponse(self, rest: bytes) -> None:
-        parser: Any = self._parser
+    def reply_complete(self, rest: bytes) -> None:
+        """Note whether the reply was one without a body, and what came after it."""
+        parser = self.parser
         if parser is not None:
             code = getattr(parser.response, "code", 0)
             is_head = parser.request.method == b"HEAD"
             self.was_bodiless = is_head or code in (204, 304)
         if rest:
             self._spill()
-        super()._finishResponse(rest)
 
     def _spill(self) -> None:
         self.spills = True
@@ -157,12 +155,13 @@ class UpstreamProtocol(HTTP11ClientProtocol):
         self.free()
         if not self.secured.called:
             self.secured.errback(reason)
-        parser: Any = self._parser
-        if self.state == "TRANSMITTING" and parser.bodyDecoder is not None:
+        parser = self.parser
+        if (
+            self.state == "TRANSMITTING"
+            and parser is not None
+            and parser.bodyDecoder is not None
+        ):
             # The reply has begun, and that the upstream has said it counts for
             # more than that it did not wait for the rest of the request.
-            this: Any = self
-            this._state = "WAITING"
-            this._currentRequest.stopWriting()
-            this._responseDeferred.chainDeferred(this._finishedRequest)
+            self.prefer_reply()
         super().connectionLost(reason)

@@ -18,7 +18,6 @@ from twisted.web.server import NOT_DONE_YET, Request
 from regbroker.errors import TooManyConnections
 from regbroker.protocol.addresses import place_of
 from regbroker.protocol.headers import Network, is_trusted
-from regbroker.protocol.retry_after import retry_after
 from regbroker.transport.connection_limits import (
     ConnectionLimits,
     Occupancy,
@@ -38,9 +37,6 @@ MAX_TOLD = 32
 #: They have this long, in seconds, for the handshake, and again for a request.
 TOLD_SECONDS = 5.0
 
-#: Most connections end within seconds.
-COME_AGAIN_SECONDS = 10
-
 #: How often the log tells of refusals.
 TELL_SECONDS = 60.0
 
@@ -53,9 +49,7 @@ class _Refusing(Resource):
     isLeaf = True
 
     def render(self, request: Request) -> int:
-        message = "too many connections; come again soon"
-        error = TooManyConnections(message, [retry_after(COME_AGAIN_SECONDS)])
-        send_error(request, error)
+        send_error(request, TooManyConnections("too many connections; come again soon"))
         return NOT_DONE_YET
 
 

@@ -75,7 +75,7 @@ class StreamingRequest(Request):
         if not self.body.complete:
             self.body.expects_continue = expect.lower() == b"100-continue"
             self.channel.watch(self.body)
-            self._begin(*self.channel.request_line())
+            self._begin(*self.channel.request_line)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take the next bytes of the body."""
@@ -173,14 +173,10 @@ class StreamingChannel(StrictChannel):
     def resumeProducing(self) -> None:
         """Go on writing: the client has read, and may ask for something else."""
         super().resumeProducing()
-        if self.timeOut is not None and not self._handlingRequest:
+        if self.timeOut is not None and not self.is_handling_request:
             self.setTimeout(cast(Any, self).factory.pace.silence)
 
     # What bodies ask for.
-
-    def request_line(self) -> tuple[bytes, bytes, bytes]:
-        """Return method, target and version of the request being read."""
-        return self._command, self._path, self._version
 
     def watch(self, body: StreamedBody) -> None:
         """See to it that a body does not take for ever; in place of the timeout."""
@@ -237,15 +233,16 @@ class StreamingChannel(StrictChannel):
     def _go_on(self, request: StreamingRequest) -> None:
         # While a body comes it is watched, and the timeout is off: it is to be on
         # again, for the next request must come in time.
-        self._savedTimeOut = cast(Any, self).factory.pace.silence
-        if self._waitingForTransport:
-            self._savedTimeOut *= READING_SILENCES
+        silence: float = cast(Any, self).factory.pace.silence
+        self.set_next_timeout(
+            silence * READING_SILENCES if self.waits_for_client else silence
+        )
         super().requestDone(request)
-        if self._waitingForTransport and not self._handlingRequest:
+        if self.waits_for_client and not self.is_handling_request:
             # Twisted stops reading only when a reply does not fit while none is
             # being made; pipelined requests that are answered at once would
             # fill the memory of a client's connection that is not read.
-            self._networkProducer.pauseProducing()
+            self.pause_transport()
 
     def body_finished(self, request: StreamingRequest) -> None:
         """Go on, if the reply to `request` went out before its body was in."""

@@ -22,13 +22,13 @@ from typing import Any, cast
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
 
 from regbroker.errors import BadRequest, HeadersTooLarge, HTTPError
 from regbroker.protocol.fields import is_sound, problem_with_request, shown
 from regbroker.protocol.headers import raw_headers
 from regbroker.transport.chunks import StrictChunks
 from regbroker.transport.lingering import LingeringClose
+from regbroker.transport.twisted_private import ChannelInternals
 
 #: Request line and headers together. Cloud registries issue bearer tokens of
 #: 16 KiB, and a token request may name dozens of scopes in its query.
@@ -41,7 +41,7 @@ MAX_HEADERS = 100
 MAX_LENGTH_DIGITS = 18
 
 
-class StrictChannel(HTTPChannel):
+class StrictChannel(ChannelInternals):
     """
     Twisted's channel with bounds that fit registries, and refusals as OCI JSON.
 
@@ -73,7 +73,7 @@ class StrictChannel(HTTPChannel):
         """Send the end of the stream after what is written; close a little later."""
         if self._closing is None and self.transport is not None:
             self.setTimeout(None)
-            cast(Any, self)._networkProducer.unregisterProducer()
+            self.unregister_from_transport()
             self._closing = LingeringClose(self.transport, self.callLater)
 
     def hang_up(self, reason: str) -> None:
@@ -108,36 +108,40 @@ class StrictChannel(HTTPChannel):
         """Take the request line or a header; one that is folded is refused."""
         if self._closing is not None:
             return
-        if not hasattr(self, "_command"):
+        if self.request_line is None:
             self._wrong = "the request line is not 'METHOD TARGET HTTP/1.1'"
         elif line[:1] in (b" ", b"\t"):
             self._wrong = "a header is folded into several lines"
-            self._respondToBadRequestAndDisconnect()
+            self.refuse_malformed()
             return
         elif not is_sound(line):
             name = shown(line.partition(b":")[0])
             self._wrong = f"the header {name} has a control character"
-            self._respondToBadRequestAndDisconnect()
+            self.refuse_malformed()
             return
         else:
             self._wrong = "a header is not 'NAME: VALUE'"
         super().lineReceived(line)
 
-    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+    def is_framing_accepted(self, name: bytes, value: bytes) -> bool:
+        """Decide whether this header may say where the body ends."""
         self._wrong = "its headers do not agree on where the body ends"
-        if header == b"Transfer-Encoding":
-            # RFC 9112, 6.1: before HTTP/1.1 nobody knows it, and "identity" is no more.
-            if data.lower() != b"chunked" or self._version != b"HTTP/1.1":
-                return bool(self._failChooseTransferDecoder())
-        elif header == b"Content-Length" and len(data) > MAX_LENGTH_DIGITS:
+        if name == b"Content-Length":
             # Python refuses to make numbers of thousands of digits.
-            return bool(self._failChooseTransferDecoder())
-        good = bool(super()._maybeChooseTransferDecoder(header, data))
-        if good and header == b"Transfer-Encoding":
-            self._transferDecoder = StrictChunks(
-                self.requests[-1].handleContentChunk, self._finishRequestBody
-            )
-        return good
+            return len(value) <= MAX_LENGTH_DIGITS
+        # RFC 9112, 6.1: before HTTP/1.1 nobody knows it, and "identity" is no more.
+        line = self.request_line
+        return (
+            value.lower() == b"chunked"
+            and line is not None
+            and (line[2] == b"HTTP/1.1")
+        )
+
+    def chunked_decoder(
+        self, on_data: Callable[[bytes], None], on_end: Callable[[bytes], None]
+    ) -> StrictChunks:
+        """Return a decoder that checks trailers, too."""
+        return StrictChunks(on_data, on_end)
 
     def allHeadersReceived(self) -> None:
         """Begin a request whose headers make sense together."""
@@ -158,11 +162,9 @@ class StrictChannel(HTTPChannel):
         """Refuse a request line or header that does not fit."""
         self._refuse(HeadersTooLarge(_too_large_message()))
 
-    def _respondToBadRequestAndDisconnect(self) -> None:
-        if (
-            self._receivedHeaderSize > self.totalHeadersSize
-            or self._receivedHeaderCount > self.maxHeaders
-        ):
+    def refuse_malformed(self) -> None:
+        """Answer 431 for what is too large, 400 for what is no HTTP/1.1."""
+        if self.are_headers_too_large:
             self._refuse(HeadersTooLarge(_too_large_message()))
         else:
             self._refuse(BadRequest(f"this is no well-formed request: {self._wrong}"))
@@ -193,16 +195,16 @@ class StrictChannel(HTTPChannel):
             b"Connection: close\r\n"
             b"Content-Length: %d\r\n\r\n" % len(body)
         )
-        asked = getattr(self, "_command", b"")
-        transport.write(head if asked == b"HEAD" else head + body)
+        is_head = self.request_line is not None and self.request_line[0] == b"HEAD"
+        transport.write(head if is_head else head + body)
         self.setRawMode()
         self.loseConnection()
 
     def _tell(self, reason: str, status: int = 0) -> None:
         """Tell the operator of what never becomes a request."""
         peer = getattr(cast(Any, self.transport).getPeer(), "host", "-")
-        method = getattr(self, "_command", b"").decode("latin-1")
-        target = getattr(self, "_path", b"").decode("latin-1")
+        line = self.request_line or (b"", b"", b"")
+        method, target = (part.decode("latin-1") for part in line[:2])
         # A whole URL may have a password in it.
         path = target.partition("?")[0] if target.startswith("/") else ""
         cast(Any, self).factory.malformed.tell(peer, reason, status, method, path)

@@ -17,8 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regbroker.errors import HTTPError, TooManyRequests
-from regbroker.protocol.retry_after import wait_told
-from regbroker.upstream.circuit_breaker import CircuitBreakers
+from regbroker.upstream.circuit_breaker import CircuitBreakers, parse_retry_after
 
 _log = Logger()
 
@@ -89,7 +88,7 @@ class Attempt:
             self.answered()
 
     def _note(self, failure: HTTPError, is_own: bool) -> None:
-        told = wait_told(failure, self._now())
+        told = parse_retry_after(failure.header(b"Retry-After"), self._now())
         seconds = self._circuits.failed(
             self._who, failure.status, told, self._started, is_own
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from treq.client import HTTPClient
@@ -18,12 +18,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web._newclient import HTTP11ClientProtocol, ResponseDone
 from twisted.web.client import (
     Agent,
     HTTPConnectionPool,
+    ResponseDone,
     ResponseNeverReceived,
-    _HTTP11ClientFactory,
 )
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
@@ -38,6 +37,7 @@ from regbroker.runtime.slots import Slots
 from regbroker.transport.client import converted_error, was_cancelled
 from regbroker.transport.reply_headers import check_headers
 from regbroker.transport.tls import Trust
+from regbroker.transport.twisted_private import ClientInternals, use_connections
 from regbroker.upstream.registry import USER_AGENT
 
 #: Questions to one server that are under way at once, and those that wait for that.
@@ -75,7 +75,7 @@ class Documents:
         self._what = what
         self._max_bytes = max_bytes
         pool = HTTPConnectionPool(clock)
-        pool._factory = _Factory
+        use_connections(pool, _Connection)
         pool.maxPersistentPerHost = 8
         pool.cachedConnectionTimeout = 30
         endpoints = _Endpoints(what, trust, connect_timeout, clock)
@@ -182,24 +182,14 @@ class _Body(Protocol):
             transport.loseConnection()
 
 
-class _Connection(HTTP11ClientProtocol):
+class _Connection(ClientInternals):
     """A connection that ends with a reply after which there are other bytes."""
 
-    def _finishResponse(self, rest: bytes) -> None:
+    def reply_complete(self, rest: bytes) -> None:
+        """End the connection, if bytes came that are no part of the reply."""
         if rest:
             # They would be read as the answer to the next question.
-            cast(Any, self)._currentRequest.persistent = False
-        super()._finishResponse(rest)
-
-
-class _Factory(_HTTP11ClientFactory):
-    """Twisted's own, which would log two lines for each connection."""
-
-    noisy = False
-
-    def buildProtocol(self, addr: Any) -> HTTP11ClientProtocol:
-        """Return a connection."""
-        return _Connection(self._quiescentCallback)
+            self.end_after_reply()
 
 
 @implementer(IAgent)

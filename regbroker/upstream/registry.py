@@ -35,7 +35,6 @@ from regbroker.protocol.headers import Header, via
 from regbroker.protocol.locations import OwnAddress
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.own_redirects import check_leads_on
-from regbroker.protocol.retry_after import passed_on, wait_told
 from regbroker.protocol.scopes import Scope
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.single_flight import Coalescer
@@ -46,6 +45,7 @@ from regbroker.transport.upload_bodies import gather_body
 from regbroker.upstream.circuit_breaker import (
     LONGEST_REST_SECONDS,
     CircuitBreakers,
+    parse_retry_after,
 )
 from regbroker.upstream.discovery import Discovered, Discovery
 from regbroker.upstream.storages import Storages
@@ -308,9 +308,10 @@ class Upstream:
             return
         seconds = self._retry_seconds
         error: Any = failure.value
-        told = isinstance(error, HTTPError) and wait_told(error, time.time())
+        told = isinstance(error, HTTPError) and error.header(b"Retry-After")
         if told:
-            seconds = max(seconds, min(told, LONGEST_REST_SECONDS))
+            asked = parse_retry_after(told, time.time()) or 0.0
+            seconds = max(seconds, min(asked, LONGEST_REST_SECONDS))
         _log.warn(
             "[upstream {name}]: {problem}; asking again in {seconds:g} s",
             name=self.name,
@@ -325,7 +326,8 @@ def check_answered(reply: Reply) -> None:
     """Raise `TooManyRequests` or `UpstreamUnavailable` for what is no answer."""
     if reply.status < 500 and reply.status != 429:
         return
-    headers = passed_on(reply.header(b"Retry-After"))
+    told = reply.header(b"Retry-After")
+    headers = [(b"Retry-After", told)] if told is not None else []
     message = f"the upstream registry answered with status {reply.status}"
     if reply.status == 429:
         raise TooManyRequests(message, headers=headers)

@@ -31,8 +31,8 @@ from regbroker.errors import (
     UpstreamUnavailable,
 )
 from regbroker.protocol.composite_token import CompositeTokens, token_for
+from regbroker.protocol.headers import Header
 from regbroker.protocol.names import Endpoint
-from regbroker.protocol.retry_after import retry_after
 from regbroker.transport.client import Reply
 from regbroker.upstream.attempts import Attempt
 from regbroker.upstream.circuit_breaker import CircuitBreaker
@@ -291,7 +291,7 @@ class Choosing:
         status, seconds = why
         if seconds > 0:
             reply.abort()
-            raise TokensUnavailable(status, [retry_after(seconds)])
+            raise TokensUnavailable(status, _come_again(seconds))
 
     def _in_order(self, exchange: Exchange, upstreams: Sequence[str]) -> list[str]:
         """Return them, at the end those that the client could get no token for."""
@@ -318,14 +318,18 @@ def _resting_error(rest: CircuitBreaker) -> HTTPError:
     if rest.status == 429:
         return TooManyRequests(
             "the upstream registry takes no more requests now",
-            headers=[retry_after(rest.remaining)],
+            headers=_come_again(rest.remaining),
             cause=Cause.UPSTREAM_RESTING,
         )
     return UpstreamUnavailable(
         "the upstream registry does not answer now",
-        headers=[retry_after(rest.remaining)],
+        headers=_come_again(rest.remaining),
         cause=Cause.UPSTREAM_RESTING,
     )
+
+
+def _come_again(seconds: float) -> list[Header]:
+    return [(b"Retry-After", b"%d" % max(round(seconds), 1))]
 
 
 def _usefulness(error: HTTPError) -> int:

@@ -19,7 +19,6 @@ from regbroker.protocol.headers import (
 )
 from regbroker.protocol.names import Endpoint
 from regbroker.protocol.queries import Query, join_target
-from regbroker.protocol.retry_after import retry_after
 from regbroker.transport.client import Reply
 from regbroker.transport.request_bodies import request_body
 from regbroker.transport.server import StreamingRequest
@@ -140,7 +139,7 @@ class Asking:
                 if not repeatable:
                     raise OwnAccountRefused(
                         "regbroker has logged in anew; send the request again",
-                        headers=[retry_after(1)],
+                        headers=[(b"Retry-After", b"1")],
                     )
             raise Denied(NO_RIGHT)
         finally:

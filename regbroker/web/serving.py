@@ -19,6 +19,7 @@ from regbroker.events import Event, emit
 from regbroker.transport.download_bodies import TransferBroken, abort_client
 from regbroker.transport.replies import send_error
 from regbroker.transport.request_bodies import ClientGone
+from regbroker.transport.twisted_private import is_disconnected
 
 _log = Logger()
 
@@ -133,7 +134,7 @@ class _Serving:
         if isinstance(error, TransferBroken):
             event.ended(error.cause, str(error))
             return
-        if isinstance(error, CancelledError | ClientGone) or request._disconnected:
+        if isinstance(error, CancelledError | ClientGone) or is_disconnected(request):
             self._gone(error if isinstance(error, ClientGone) else ClientGone())
             return
         if not isinstance(error, HTTPError):

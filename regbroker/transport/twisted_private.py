@@ -1,0 +1,210 @@
+"""
+What regbroker uses of Twisted though it is private there.
+
+This is the only module that touches private modules and names of Twisted. Here they
+get public names, so that the rest of regbroker does not depend on how Twisted calls
+them. Any release of Twisted may change them: setup.cfg has the upper bound, and
+`tests/transport/test_twisted_private.py` shows for each name what regbroker relies on.
+
+Twisted's `Agent` hides what a relay must know (see `regbroker.transport.client`), and
+`HTTPChannel` has no public way to refuse a request in the form of an OCI document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.web import http
+from twisted.web._newclient import (
+    HTTP11ClientProtocol,
+    HTTPClientParser,
+    RequestNotSent,
+    _WrapperException,
+)
+from twisted.web._newclient import Request as ClientRequest
+from twisted.web.client import HTTPConnectionPool, _HTTP11ClientFactory
+from twisted.web.http import HTTPChannel
+from twisted.web.server import Request
+
+__all__ = [
+    "ChannelInternals",
+    "ChunkedDecoder",
+    "ClientInternals",
+    "ClientRequest",
+    "HTTPClientParser",
+    "MalformedChunks",
+    "RequestNotSent",
+    "is_between_messages",
+    "is_disconnected",
+    "use_connections",
+    "wrapped_errors",
+]
+
+#: What a decoder of chunked bodies raises.
+MalformedChunks: type[Exception] = http._MalformedChunkedDataError
+
+
+def is_disconnected(request: Request) -> bool:
+    """Tell whether the client of a request has closed its connection."""
+    return bool(request._disconnected)
+
+
+def wrapped_errors(error: BaseException) -> list[BaseException]:
+    """Return the errors that Twisted's client has wrapped into `error`, or itself."""
+    if not isinstance(error, _WrapperException):
+        return [error]
+    return [
+        inner
+        for failure in error.reasons
+        for inner in wrapped_errors(getattr(failure, "value", failure))
+    ]
+
+
+class ChunkedDecoder(http._ChunkedTransferDecoder):
+    """Twisted's decoder of a chunked body, which gives each trailer to a method."""
+
+    def trailer_received(self, line: bytes) -> None:
+        """Take one line of the trailer section, without its end."""
+
+    def _dataReceived_TRAILER(self) -> bool:
+        more = super()._dataReceived_TRAILER()
+        while self._trailerHeaders:
+            self.trailer_received(bytes(self._trailerHeaders.pop()))
+        return more
+
+
+class ChannelInternals(HTTPChannel):
+    """The server's side of one connection, with names for what is private in it."""
+
+    # What Twisted knows of the connection.
+
+    @property
+    def request_line(self) -> tuple[bytes, bytes, bytes] | None:
+        """Method, target and version of the request being read; None before them."""
+        if not hasattr(self, "_command"):
+            return None
+        return self._command, self._path, self._version
+
+    @property
+    def are_headers_too_large(self) -> bool:
+        """Whether request line and headers exceed a bound, in bytes or in number."""
+        return (
+            self._receivedHeaderSize > self.totalHeadersSize
+            or self._receivedHeaderCount > self.maxHeaders
+        )
+
+    @property
+    def is_handling_request(self) -> bool:
+        """Whether a whole request is being answered: no other one is parsed."""
+        return self._handlingRequest
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether the client has not read yet what was written to it."""
+        return self._waitingForTransport
+
+    # What can be done with it.
+
+    def set_next_timeout(self, seconds: float) -> None:
+        """Set how long the client may be idle once the current reply is out."""
+        self._savedTimeOut = seconds
+
+    def pause_transport(self) -> None:
+        """Read nothing from the client until the channel resumes by itself."""
+        self._networkProducer.pauseProducing()
+
+    def unregister_from_transport(self) -> None:
+        """Hear no more of whether the client reads."""
+        transport: Any = self._networkProducer
+        transport.unregisterProducer()
+
+    # What subclasses decide.
+
+    def is_framing_accepted(self, name: bytes, value: bytes) -> bool:
+        """Decide about ``Content-Length`` and ``Transfer-Encoding`` as they come."""
+        return True
+
+    def chunked_decoder(
+        self, on_data: Callable[[bytes], None], on_end: Callable[[bytes], None]
+    ) -> ChunkedDecoder:
+        """Return the decoder of a chunked body."""
+        return ChunkedDecoder(on_data, on_end)
+
+    def refuse_malformed(self) -> None:
+        """Answer what is no HTTP/1.1, and end the connection."""
+        super()._respondToBadRequestAndDisconnect()
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        if header in (b"Content-Length", b"Transfer-Encoding") and (
+            not self.is_framing_accepted(header, data)
+        ):
+            return self._failChooseTransferDecoder()
+        accepted = bool(super()._maybeChooseTransferDecoder(header, data))
+        if accepted and header == b"Transfer-Encoding":
+            self._transferDecoder = self.chunked_decoder(
+                self.requests[-1].handleContentChunk, self._finishRequestBody
+            )
+        return accepted
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        self.refuse_malformed()
+
+
+class ClientInternals(HTTP11ClientProtocol):
+    """One connection to a server, with names for what is private in it."""
+
+    @property
+    def parser(self) -> HTTPClientParser | None:
+        """The parser of the reply that is awaited or arriving; None between them."""
+        return self._parser
+
+    def reply_complete(self, rest: bytes) -> None:
+        """Note that a reply is complete; `rest` came after it in the same bytes."""
+
+    def end_after_reply(self) -> None:
+        """Close the connection when the reply that is arriving is complete."""
+        if self._currentRequest is not None:
+            self._currentRequest.persistent = False
+
+    def prefer_reply(self) -> None:
+        """
+        Let the reply that has begun be the outcome of the request being sent.
+
+        For `connectionLost`: Twisted would fail the request, since not all of it was
+        sent, and the reply that says why would be lost.
+        """
+        assert self._currentRequest is not None
+        assert self._responseDeferred is not None
+        assert self._finishedRequest is not None
+        self._state = "WAITING"
+        self._currentRequest.stopWriting()
+        self._responseDeferred.chainDeferred(self._finishedRequest)
+
+    def _finishResponse(self, rest: bytes) -> None:
+        self.reply_complete(rest)
+        super()._finishResponse(rest)
+
+
+def is_between_messages(parser: HTTPClientParser) -> bool:
+    """Tell whether a parser has seen no byte of the next status line."""
+    return bool(parser.state == "STATUS" and not parser._buffer)
+
+
+def use_connections(
+    pool: HTTPConnectionPool, protocol: Callable[[Any], ClientInternals]
+) -> None:
+    """
+    Make the connections of an agent's pool with `protocol`.
+
+    `protocol` is called with what its connection calls when it is idle.
+    """
+
+    class QuietFactory(_HTTP11ClientFactory):
+        # Twisted's own logs two lines for each connection.
+        noisy = False
+
+        def buildProtocol(self, addr: Any) -> HTTP11ClientProtocol:
+            return protocol(self._quiescentCallback)
+
+    pool._factory = QuietFactory

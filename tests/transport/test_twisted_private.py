@@ -1,0 +1,512 @@
+"""What regbroker uses of Twisted though it is private: where, and what it does."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import HTTPConnectionPool, ResponseNeverReceived
+from twisted.web.http import HTTPFactory, Request
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IResponse
+
+from regbroker.transport.twisted_private import (
+    ChannelInternals,
+    ChunkedDecoder,
+    ClientInternals,
+    ClientRequest,
+    MalformedChunks,
+    RequestNotSent,
+    is_between_messages,
+    is_disconnected,
+    use_connections,
+    wrapped_errors,
+)
+from tests.connectionscase import BodyByHand
+
+ROOT = Path(__file__).resolve().parents[2] / "regbroker"
+ALONE = "regbroker.transport.twisted_private"
+#: Public in spite of its spelling: methods of named tuples.
+PUBLIC = {"_asdict", "_fields", "_make", "_replace"}
+BY_NAME = ("getattr", "setattr", "hasattr", "delattr")
+
+
+def is_private(name: str) -> bool:
+    """Tell whether a name is private by its spelling."""
+    return name[:1] == "_" and name[:2] != "__" and name not in PUBLIC
+
+
+def private_imports(tree: ast.AST) -> Iterator[str]:
+    """What a module imports from other projects though it is private there."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            first, *others = name.split(".")
+            known = first == "regbroker" or first in sys.stdlib_module_names
+            if not known and any(map(is_private, others)):
+                yield f"imports {name}"
+
+
+def private_names(tree: ast.AST) -> Iterator[tuple[str, bool, int]]:
+    """Private attributes and methods: name, whether of ``self``, and line."""
+    for node in ast.walk(tree):
+        owner, name, line = None, "", 0
+        if isinstance(node, ast.Attribute):
+            owner, name, line = node.value, node.attr, node.lineno
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in BY_NAME
+            and isinstance(node.args[1], ast.Constant)
+        ):
+            owner, name, line = node.args[0], str(node.args[1].value), node.lineno
+        elif isinstance(node, ast.ClassDef):
+            for inner in node.body:
+                if isinstance(inner, ast.FunctionDef) and is_private(inner.name):
+                    yield inner.name, True, inner.lineno
+        if is_private(name):
+            own = isinstance(owner, ast.Name) and owner.id in ("self", "cls")
+            yield name, own, line
+
+
+def defined(tree: ast.AST) -> set[str]:
+    """The names that classes and functions of a module define."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if isinstance(node.value, ast.Name) and node.value.id == "self":
+                names.add(node.attr)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return names
+
+
+@cache
+def private_in(module: str) -> frozenset[str]:
+    """The private attributes and methods of the classes of one Twisted module."""
+    tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    return frozenset(name for name, own, _ in private_names(tree) if own)
+
+
+def private_in_bases(cls: type) -> set[str]:
+    """What is private in the Twisted classes that a class inherits from."""
+    modules = {base.__module__ for base in cls.__mro__}
+    return {n for m in modules if m.startswith("twisted.") for n in private_in(m)}
+
+
+def leanings(source: str, find_class: Callable[[str], type | None]) -> list[str]:
+    """Where a module's source uses what is private in Twisted."""
+    tree = ast.parse(source)
+    found = list(private_imports(tree))
+    own_names = defined(tree)
+    for name, own, line in private_names(tree):
+        if not own and name not in own_names:
+            found.append(f"line {line}: {name} of another object")
+    for node in ast.walk(tree):
+        cls = find_class(node.name) if isinstance(node, ast.ClassDef) else None
+        inherited = private_in_bases(cls) if cls is not None else set()
+        for name, own, line in private_names(node) if inherited else ():
+            if own and name in inherited:
+                found.append(f"line {line}: {name} of a base class")
+    return found
+
+
+class OneModuleTests(SynchronousTestCase):
+    def test_alone(self) -> None:
+        """No other module uses what is private in Twisted, or has the same names."""
+        for path in sorted(ROOT.rglob("*.py")):
+            parts = path.relative_to(ROOT.parent).with_suffix("").parts
+            name = ".".join(parts).removesuffix(".__init__")
+            if name in (ALONE, "regbroker.__main__"):
+                continue
+            module = importlib.import_module(name)
+
+            def find_class(name: str, module: Any = module) -> type | None:
+                return getattr(module, name, None)
+
+            self.assertEqual(leanings(path.read_text(), find_class), [], name)
+
+    def test_seen(self) -> None:
+        """Each way to use what is private is seen."""
+        for source, seen in (
+            ("from twisted.web._newclient import Request", "imports twisted.web._new"),
+            ("import twisted.web._newclient", "imports twisted.web._newclient"),
+            ("from twisted.web.http import _DataLoss", "imports twisted.web.http._D"),
+            ("request._disconnected", "line 1: _disconnected of another object"),
+            ("getattr(request, '_disconnected')", "line 1: _disconnected of another"),
+            ("class C:\n def f(self): self._parser", "line 2: _parser of a base class"),
+            ("class C:\n def _giveUp(self): 1", "line 2: _giveUp of a base class"),
+            ("class C:\n def f(self): hasattr(self, '_parser')", "line 2: _parser of"),
+        ):
+            (line,) = leanings(source, lambda _: ClientInternals)
+            self.assertTrue(line.startswith(seen), line)
+        own = "class C:\n def f(self, other): self._mine = other._mine"
+        self.assertEqual(leanings(own, lambda _: ClientInternals), [])
+
+    def test_bound(self) -> None:
+        """setup.cfg names the first release of Twisted that nobody has looked at."""
+        text = (ROOT.parent / "setup.cfg").read_text()
+        self.assertRegex(text, r"\n    twisted\[tls\]>=[0-9.]+,<[0-9.]+\n")
+
+
+class KeptRequest(Request):
+    """A request that the test answers."""
+
+    def process(self) -> None:
+        """Leave it to the test."""
+
+
+class ChannelTests(SynchronousTestCase):
+    protocol: type[ChannelInternals] = ChannelInternals
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.channel = self.made(self.protocol)
+
+    def made(self, protocol: Any) -> Any:
+        """A channel on a transport that is a string."""
+        factory = HTTPFactory(timeout=60, reactor=self.clock)
+        factory.protocol = protocol  # type: ignore[method-assign]
+        channel: Any = factory.buildProtocol(None)
+        channel.requestFactory = KeptRequest
+        self.transport = StringTransport()
+        channel.makeConnection(self.transport)
+        return channel
+
+    def send(self, data: bytes) -> None:
+        """Have the client send something."""
+        self.channel.dataReceived(data)
+
+    def test_is_disconnected(self) -> None:
+        """A request knows that its client has gone."""
+        self.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        (request,) = self.channel.requests
+        self.assertFalse(is_disconnected(request))
+        request.notifyFinish().addErrback(lambda _: None)
+        self.channel.connectionLost(Failure(ConnectionDone()))
+        self.assertTrue(is_disconnected(request))
+
+    def test_request_line(self) -> None:
+        """It is known from its end to the end of the request."""
+        self.assertIsNone(self.channel.request_line)
+        self.send(b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+        self.assertEqual(self.channel.request_line, (b"PUT", b"/a", b"HTTP/1.1"))
+        self.send(b"1")
+        self.assertIsNone(self.channel.request_line)
+
+    def test_too_large(self) -> None:
+        """Too many bytes or headers are no other mistake."""
+        refused: list[bool] = []
+
+        class Refusing(ChannelInternals):
+            totalHeadersSize = 200
+            maxHeaders = 3
+
+            def refuse_malformed(self) -> None:
+                refused.append(self.are_headers_too_large)
+
+        for headers, too_large in (
+            (b"A: " + b"b" * 200 + b"\r\n", True),
+            (b"A: b\r\n" * 4 + b"\r\n", True),
+            (b"no header\r\n\r\n", False),
+        ):
+            refused.clear()
+            self.channel = self.made(Refusing)
+            self.send(b"GET / HTTP/1.1\r\n" + headers)
+            self.assertEqual(refused[:1], [too_large], headers[:20])
+
+    def test_is_handling_request(self) -> None:
+        """From the end of a request to the end of its reply."""
+        self.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+        self.assertFalse(self.channel.is_handling_request)
+        self.send(b"1")
+        self.assertTrue(self.channel.is_handling_request)
+        self.channel.requests[0].finish()
+        self.assertFalse(self.channel.is_handling_request)
+
+    def test_waits_for_client(self) -> None:
+        """While the transport takes no more."""
+        self.assertFalse(self.channel.waits_for_client)
+        self.channel.pauseProducing()
+        self.assertTrue(self.channel.waits_for_client)
+        self.channel.resumeProducing()
+        self.assertFalse(self.channel.waits_for_client)
+
+    def test_set_next_timeout(self) -> None:
+        """It begins when the reply is out."""
+        self.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.channel.set_next_timeout(7.0)
+        self.assertIsNone(self.channel.timeOut)
+        self.channel.requests[0].finish()
+        self.assertEqual(self.channel.timeOut, 7.0)
+        self.clock.advance(6.9)
+        self.assertFalse(self.transport.disconnecting)
+        self.clock.advance(0.2)
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_transport(self) -> None:
+        """The channel is a producer of its transport, and can pause it."""
+        self.channel.pause_transport()
+        self.assertEqual(self.transport.producerState, "paused")
+        self.assertIs(self.transport.producer, self.channel)
+        self.channel.unregister_from_transport()
+        self.assertIsNone(self.transport.producer)
+
+    def test_refuse_malformed(self) -> None:
+        """What is no HTTP comes to one method, whose default is Twisted's answer."""
+        self.send(b"GET\r\n\r\n")
+        self.assertTrue(self.transport.value().startswith(b"HTTP/1.1 400 "))
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_framing(self) -> None:
+        """Each header about the body's end is put to a method, the others are not."""
+        asked: list[tuple[bytes, bytes]] = []
+
+        class Asking(ChannelInternals):
+            def is_framing_accepted(self, name: bytes, value: bytes) -> bool:
+                asked.append((name, value))
+                return value != b"7"
+
+        self.channel = self.made(Asking)
+        self.send(b"PUT / HTTP/1.1\r\nHost: a\r\ncontent-length: 1\r\n\r\n1")
+        self.assertEqual(asked, [(b"Content-Length", b"1")])
+        self.assertEqual(self.transport.value(), b"")
+        self.channel = self.made(Asking)
+        self.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n")
+        self.assertTrue(self.transport.value().startswith(b"HTTP/1.1 400 "))
+        self.channel = self.made(Asking)
+        self.send(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        self.assertEqual(asked[-1], (b"Transfer-Encoding", b"chunked"))
+
+    def test_chunked_decoder(self) -> None:
+        """The decoder that a method returns is the one that is used."""
+        lines: list[bytes] = []
+
+        class Noting(ChunkedDecoder):
+            def trailer_received(self, line: bytes) -> None:
+                lines.append(line)
+
+        class Chunked(ChannelInternals):
+            def chunked_decoder(self, on_data: Any, on_end: Any) -> ChunkedDecoder:
+                return Noting(on_data, on_end)
+
+        self.channel = self.made(Chunked)
+        self.send(
+            b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\nabc\r\n0\r\nA: b\r\n\r\n"
+        )
+        self.assertEqual(self.channel.requests[0].content.read(), b"abc")
+        self.assertEqual(lines, [b"A: b"])
+
+
+class ChunkedDecoderTests(SynchronousTestCase):
+    def test_malformed(self) -> None:
+        """What is no chunk raises `MalformedChunks`."""
+        decoder = ChunkedDecoder(lambda _: None, lambda _: None)
+        with self.assertRaises(MalformedChunks):
+            decoder.dataReceived(b"x\r\n")
+
+    def test_trailers(self) -> None:
+        """Each trailer is given away once, and none is kept."""
+        lines: list[bytes] = []
+        rest: list[bytes] = []
+
+        class Noting(ChunkedDecoder):
+            def trailer_received(self, line: bytes) -> None:
+                lines.append(line)
+
+        decoder = Noting(lambda _: None, rest.append)
+        for data in (b"0\r\nA: b\r\nC:", b" d\r\n", b"\r\nrest"):
+            decoder.dataReceived(data)
+        self.assertEqual(sorted(lines), [b"A: b", b"C: d"])
+        self.assertEqual(rest, [b"rest"])
+
+
+class Connection(ClientInternals):
+    """Notes what came after replies."""
+
+    def __init__(self, on_idle: Any = lambda _: None) -> None:
+        super().__init__(on_idle)
+        self.rests: list[bytes] = []
+
+    def reply_complete(self, rest: bytes) -> None:
+        self.rests.append(rest)
+
+
+class ClientTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.idle: list[Any] = []
+        self.connection = Connection(self.idle.append)
+        self.transport = StringTransport()
+        self.transport.abortConnection = (  # type: ignore[method-assign]
+            self.transport.loseConnection
+        )
+        self.connection.makeConnection(self.transport)
+
+    def ask(self, body: Any = None, method: bytes = b"GET") -> Deferred[IResponse]:
+        """Send a request."""
+        headers = Headers({b"Host": [b"a"], b"X": [b"1", b"2"]})
+        return self.connection.request(
+            ClientRequest(method, b"/a%2f;?b|", headers, body, persistent=True)
+        )
+
+    def test_request(self) -> None:
+        """The target goes out byte for byte, and no header is added but Connection."""
+        self.ask()
+        head = self.transport.value()
+        self.assertTrue(head.startswith(b"GET /a%2f;?b| HTTP/1.1\r\n"), head)
+        self.assertEqual(
+            sorted(head.lower().split(b"\r\n")[1:]),
+            [b"", b"", b"host: a", b"x: 1", b"x: 2"],
+        )
+
+    def test_one_at_a_time(self) -> None:
+        """A request while another one is under way fails, and writes nothing."""
+        self.ask()
+        before = self.transport.value()
+        self.failureResultOf(self.ask(), RequestNotSent)
+        self.assertEqual(self.transport.value(), before)
+
+    def test_parser(self) -> None:
+        """It is there from the request to the end of the reply."""
+        self.assertIsNone(self.connection.parser)
+        asking = self.ask()
+        parser = self.connection.parser
+        assert parser is not None
+        self.assertEqual(parser.state, "STATUS")
+        self.assertEqual(parser.request.method, b"GET")
+        self.assertIsNone(parser.bodyDecoder)
+        self.connection.dataReceived(b"HTTP/1.1 200 OK\r\nConnection: x\r\n")
+        self.assertEqual(parser.state, "HEADER")
+        self.connection.dataReceived(b"Content-Length: 2\r\n\r\n1")
+        self.assertIsNotNone(parser.bodyDecoder)
+        self.assertIs(self.connection.parser, parser)
+        self.assertEqual(parser.connHeaders.getRawHeaders(b"Connection"), [b"x"])
+        self.successResultOf(asking).deliverBody(Protocol())
+        self.connection.dataReceived(b"2")
+        self.assertIsNone(self.connection.parser)
+        self.assertEqual(self.connection.state, "QUIESCENT")
+        self.assertEqual(self.idle, [self.connection])
+
+    def test_parser_methods(self) -> None:
+        """Its lines, and lines that are too long, can be caught on the instance."""
+        self.ask()
+        parser: Any = self.connection.parser
+        lines: list[bytes] = []
+        long: list[bytes] = []
+        take = parser.lineReceived
+
+        def line_received(line: bytes) -> None:
+            lines.append(line)
+            take(line)
+
+        parser.lineReceived = line_received
+        parser.MAX_LENGTH = 30
+        parser.lineLengthExceeded = long.append
+        self.connection.dataReceived(b"HTTP/1.1 200 OK\r\nA: b\r\n")
+        self.assertEqual(
+            [line.rstrip() for line in lines], [b"HTTP/1.1 200 OK", b"A: b"]
+        )
+        self.connection.dataReceived(b"B: " + b"c" * 40)
+        self.assertEqual(len(long), 1)
+
+    def test_is_between_messages(self) -> None:
+        """A parser without a byte of the status line."""
+        self.ask()
+        parser = self.connection.parser
+        assert parser is not None
+        self.assertTrue(is_between_messages(parser))
+        self.connection.dataReceived(b"HTT")
+        self.assertFalse(is_between_messages(parser))
+        self.connection.dataReceived(b"P/1.1 200 OK\r\n")
+        self.assertFalse(is_between_messages(parser))
+
+    def test_reply_complete(self) -> None:
+        """It is told with what came after the reply, while the parser is there."""
+        self.ask()
+        self.connection.dataReceived(b"HTTP/1.1 204 No\r\n\r\nrest")
+        self.assertEqual(self.connection.rests, [b"rest"])
+
+    def test_end_after_reply(self) -> None:
+        """The connection is closed instead of kept."""
+        self.connection.end_after_reply()
+        self.ask()
+        self.connection.end_after_reply()
+        self.connection.dataReceived(b"HTTP/1.1 204 No\r\n\r\n")
+        self.assertTrue(self.transport.disconnecting)
+        self.assertEqual(self.idle, [])
+
+    def test_prefer_reply(self) -> None:
+        """A reply that has begun is the outcome of a request that is not all sent."""
+        for is_preferred in (True, False):
+            self.setUp()
+            body = BodyByHand(10)
+            asking = self.ask(body, b"PUT")
+            self.connection.dataReceived(
+                b"HTTP/1.1 413 Large\r\nContent-Length: 9\r\n\r\n1"
+            )
+            self.assertEqual(self.connection.state, "TRANSMITTING")
+            self.assertNoResult(asking)
+            if is_preferred:
+                self.connection.prefer_reply()
+            self.connection.connectionLost(Failure(ConnectionDone()))
+            if is_preferred:
+                self.assertEqual(self.successResultOf(asking).code, 413)
+            else:
+                self.failureResultOf(asking)
+
+    def test_wrapped_errors(self) -> None:
+        """What Twisted has wrapped comes out; another error stays what it is."""
+        asking = self.ask()
+        self.connection.connectionLost(Failure(ConnectionDone()))
+        error = self.failureResultOf(asking, ResponseNeverReceived).value
+        assert error is not None
+        (inner,) = wrapped_errors(error)
+        self.assertIsInstance(inner, ConnectionDone)
+        other = ValueError()
+        self.assertEqual(wrapped_errors(other), [other])
+
+
+class PoolTests(SynchronousTestCase):
+    def test_use_connections(self) -> None:
+        """A pool makes the connections that it is told to, and logs nothing of them."""
+        clock: Any = Clock()
+        pool = HTTPConnectionPool(clock)
+        use_connections(pool, Connection)
+        transport = StringTransport()
+
+        class Endpoint:
+            def connect(self, factory: Any) -> Deferred[Any]:
+                made = factory.buildProtocol(None)
+                self.is_noisy = factory.noisy
+                made.makeConnection(transport)
+                done: Deferred[Any] = Deferred()
+                done.callback(made)
+                return done
+
+        endpoint: Any = Endpoint()
+        connection = self.successResultOf(
+            pool.getConnection(("http", "a", 1), endpoint)
+        )
+        self.assertIsInstance(connection, Connection)
+        self.assertFalse(endpoint.is_noisy)
