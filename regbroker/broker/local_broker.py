@@ -17,7 +17,7 @@ from regbroker.accounts.signing import TokenSigner
 from regbroker.accounts.tokens import AccessToken, InvalidToken
 from regbroker.errors import ClientError, Unauthorized
 from regbroker.naming.mapping import NameMapping
-from regbroker.protocol.challenges import format_challenge
+from regbroker.protocol.challenges import basic_challenge, unauthorized
 from regbroker.protocol.names import Action, check_name
 from regbroker.protocol.scopes import Scope, format_scopes
 from regbroker.protocol.token_exchange import (
@@ -222,8 +222,6 @@ def _bearer(token: AccessToken) -> Principal:
 
 
 def _wrong_credentials(public_host: str) -> Unauthorized:
-    challenge = format_challenge("Basic", [("realm", public_host)])
-    return Unauthorized(
-        "the user name or the password is wrong",
-        headers=[(b"WWW-Authenticate", challenge)],
+    return unauthorized(
+        [basic_challenge(public_host)], "the user name or the password is wrong"
     )

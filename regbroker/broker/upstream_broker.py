@@ -16,7 +16,7 @@ from regbroker.causes import Side
 from regbroker.errors import NameInvalid, NameUnknown, UpstreamRefused
 from regbroker.naming.mapping import NameMapping, Route
 from regbroker.protocol.bodies import NameRewriter, error_body
-from regbroker.protocol.challenges import format_challenge
+from regbroker.protocol.challenges import basic_challenge, challenge_headers
 from regbroker.protocol.headers import limit_headers, raw_headers
 from regbroker.protocol.names import check_name
 from regbroker.protocol.scopes import Scope, format_scopes, parse_scopes, public_scopes
@@ -217,8 +217,7 @@ class Broker:
     ) -> UpstreamRefused:
         headers = list(limit_headers(raw_headers(reply.headers)))
         if reply.status == 401:
-            challenge = format_challenge("Basic", [("realm", public_host)])
-            headers.append((b"WWW-Authenticate", challenge))
+            headers += challenge_headers([basic_challenge(public_host)])
         rewriter = NameRewriter(wanted.names, self._to_public)
         document = error_body(reply.status, reply.body, rewriter, who=Side.TOKENS)
         return UpstreamRefused(reply.status, document, headers)

@@ -11,6 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+from regbroker.errors import Unauthorized
+from regbroker.protocol.headers import Header
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PARAMETER = re.compile(
@@ -96,6 +100,36 @@ def format_challenge(
     quoted = ((name, _quote(value or "")) for name, value in parameters)
     written = ",".join(f'{name}="{value}"' for name, value in quoted if value)
     return f"{scheme} {written}".rstrip().encode()
+
+
+def basic_challenge(realm: str) -> bytes:
+    """Write a challenge for a user name and a password."""
+    return format_challenge("Basic", [("realm", realm)])
+
+
+def bearer_challenge(
+    realm: str, service: str | None, scope: str = "", error: str | None = None
+) -> bytes:
+    """Write a challenge for a token; `realm` is the URL of the token service."""
+    return format_challenge(
+        "Bearer",
+        [("realm", realm), ("service", service), ("scope", scope), ("error", error)],
+    )
+
+
+def challenge_headers(challenges: Iterable[bytes]) -> list[Header]:
+    """Return the headers of challenges, one for each."""
+    return [(b"WWW-Authenticate", challenge) for challenge in challenges]
+
+
+def unauthorized(
+    challenges: Iterable[bytes],
+    message: str = "authentication is required",
+    detail: Any = None,
+) -> Unauthorized:
+    """Return the error that asks a client for credentials, in one of these ways."""
+    headers = challenge_headers(challenges)
+    return Unauthorized(message, detail=detail, headers=headers)
 
 
 def _quote(value: str) -> str:

@@ -25,7 +25,7 @@ from regbroker.errors import (
     TagInvalid,
     Unauthorized,
 )
-from regbroker.protocol.challenges import format_challenge
+from regbroker.protocol.challenges import bearer_challenge, unauthorized
 from regbroker.protocol.names import (
     Action,
     Endpoint,
@@ -176,18 +176,8 @@ class RegistryEndpoints:
     def _unauthorized(
         self, scopes: list[str], error: str | None, message: str
     ) -> Unauthorized:
-        challenge = format_challenge(
-            "Bearer",
-            [
-                ("realm", self._realm()),
-                ("service", SERVICE),
-                ("scope", " ".join(scopes)),
-                ("error", error),
-            ],
-        )
-        return Unauthorized(
-            message, detail=scopes or None, headers=[(b"WWW-Authenticate", challenge)]
-        )
+        challenge = bearer_challenge(self._realm(), SERVICE, " ".join(scopes), error)
+        return unauthorized([challenge], message, detail=scopes or None)
 
     # Lists.
 

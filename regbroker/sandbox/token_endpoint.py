@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 from twisted.web.server import Request
 
 from regbroker.errors import BadRequest, MethodNotAllowed, Unauthorized
+from regbroker.protocol.challenges import basic_challenge, unauthorized
 from regbroker.protocol.scopes import format_scopes, parse_scopes
 from regbroker.sandbox.tokens import LIFETIME, Tokens, Users
 from regbroker.transport.replies import send_json
@@ -26,8 +27,6 @@ SERVICE = "regbroker-sandbox"
 
 #: A form holds credentials and scopes: what also fits a request line.
 MAX_FORM_BYTES = 64 * 1024
-
-_CHALLENGE = (b"WWW-Authenticate", f'Basic realm="{SERVICE}"'.encode())
 
 Form = dict[str, list[str]]
 
@@ -124,4 +123,4 @@ def first(form: Form, name: str) -> str:
 
 
 def _unauthorized(message: str = "user or password is wrong") -> Unauthorized:
-    return Unauthorized(message, headers=[_CHALLENGE])
+    return unauthorized([basic_challenge(SERVICE)], message)

@@ -14,7 +14,12 @@ from twisted.internet.interfaces import IReactorTime
 from regbroker.broker.local_broker import LocalBroker, Principal, WrongToken
 from regbroker.broker.mounts import Name, ToldMounts
 from regbroker.errors import Denied, HTTPError, Unauthorized
-from regbroker.protocol.challenges import Challenge, format_challenge
+from regbroker.protocol.challenges import (
+    Challenge,
+    basic_challenge,
+    bearer_challenge,
+    unauthorized,
+)
 from regbroker.protocol.names import Action, Endpoint
 from regbroker.protocol.scopes import format_scopes
 from regbroker.upstream.discovery import Discovered
@@ -84,18 +89,14 @@ class UpstreamGate:
                 # and would not come back after a challenge.
                 and not (candidate.policy.shares and known.realm is None)
             ):
-                raise Unauthorized(
-                    "authentication is required",
-                    headers=candidate.answering.challenges(known.challenges, exchange),
+                raise unauthorized(
+                    candidate.answering.challenges(known.challenges, exchange)
                 )
             if known is None and len(exchange.upstreams) > 1:
                 # Another upstream would let everybody in, and clients would take
                 # any password for a good one.
                 ours = Challenge("bearer", (("service", exchange.forwarded.host),))
-                raise Unauthorized(
-                    "authentication is required",
-                    headers=candidate.answering.challenges((ours,), exchange),
-                )
+                raise unauthorized(candidate.answering.challenges((ours,), exchange))
         return None
 
     async def _known(
@@ -190,20 +191,14 @@ class LocalGate:
     def _unauthorized(self, exchange: Exchange, error: str | None) -> Unauthorized:
         forwarded = exchange.forwarded
         if self._basic:
-            challenge = format_challenge("Basic", [("realm", forwarded.host)])
-        else:
-            challenge = format_challenge(
-                "Bearer",
-                [
-                    ("realm", forwarded.realm(self._token_path)),
-                    ("service", self._broker.service(forwarded.host)),
-                    ("scope", format_scopes(exchange.wanted(of_upstream=False))),
-                    ("error", error),
-                ],
-            )
-        return Unauthorized(
-            "authentication is required", headers=[(b"WWW-Authenticate", challenge)]
+            return unauthorized([basic_challenge(forwarded.host)])
+        challenge = bearer_challenge(
+            forwarded.realm(self._token_path),
+            self._broker.service(forwarded.host),
+            format_scopes(exchange.wanted(of_upstream=False)),
+            error,
         )
+        return unauthorized([challenge])
 
 
 def _denied(principal: Principal, exchange: Exchange) -> Denied:

@@ -17,7 +17,12 @@ from regbroker.protocol.bodies import (
     error_body,
     tags_list,
 )
-from regbroker.protocol.challenges import Challenge, format_challenge
+from regbroker.protocol.challenges import (
+    Challenge,
+    basic_challenge,
+    bearer_challenge,
+    challenge_headers,
+)
 from regbroker.protocol.header_table import Direction
 from regbroker.protocol.headers import (
     Header,
@@ -105,7 +110,7 @@ class Answering:
 
     def challenges(
         self, challenges: tuple[Challenge, ...], exchange: Exchange
-    ) -> list[Header]:
+    ) -> list[bytes]:
         """
         Return an upstream's challenges as ours: one a line, Bearer first.
 
@@ -124,22 +129,19 @@ class Answering:
                     # The client asks for what it is told here, and no more.
                     needed = exchange.wanted(of_upstream=False)
                     scopes = completed_scopes(scopes, needed)
-                line = format_challenge(
-                    "Bearer",
-                    [
-                        ("realm", forwarded.realm(self._token_path)),
-                        ("service", challenge.get("service")),
-                        ("scope", format_scopes(scopes)),
-                        ("error", challenge.get("error")),
-                    ],
+                line = bearer_challenge(
+                    forwarded.realm(self._token_path),
+                    challenge.get("service"),
+                    format_scopes(scopes),
+                    challenge.get("error"),
                 )
             elif challenge.scheme == "basic":
-                line = format_challenge("Basic", [("realm", forwarded.host)])
+                line = basic_challenge(forwarded.host)
             else:
                 # Negotiate and its like are about the connection itself.
                 continue
             lines[line] = None
-        return [(b"WWW-Authenticate", line) for line in lines]
+        return list(lines)
 
     def _headers(self, exchange: Exchange, reply: Reply) -> list[Header]:
         try:
@@ -206,7 +208,7 @@ class Answering:
             known = self._upstream.known
             if not given and reply.status == 401 and known is not None:
                 given = self.challenges(known.challenges, exchange)
-            yield from given
+            yield from challenge_headers(given)
 
     def _begin(
         self, exchange: Exchange, reply: Reply, headers: list[Header], rewritten: bool

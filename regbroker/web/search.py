@@ -15,7 +15,7 @@ from regbroker.errors import (
     UpstreamMalformed,
 )
 from regbroker.events import Event
-from regbroker.protocol.challenges import format_challenge
+from regbroker.protocol.challenges import basic_challenge, unauthorized
 from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.queries import Query
 from regbroker.transport.replies import send_bytes
@@ -73,10 +73,7 @@ class SeenByAccounts:
 
 def _unauthorized(forwarded: Forwarded) -> Unauthorized:
     # Search is older than tokens: docker sends a password or nothing.
-    challenge = format_challenge("Basic", [("realm", forwarded.host)])
-    return Unauthorized(
-        "authentication is required", headers=[(b"WWW-Authenticate", challenge)]
-    )
+    return unauthorized([basic_challenge(forwarded.host)])
 
 
 class Search:

@@ -8,9 +8,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.protocol.challenges import (
     Challenge,
+    basic_challenge,
+    bearer_challenge,
     find_bearer,
     format_challenge,
     parse_challenges,
+    unauthorized,
 )
 from tests.grammar import EXAMPLES, hostile
 
@@ -162,6 +165,36 @@ class FindTests(SynchronousTestCase):
         self.assertEqual((bearer.realm, bearer.get("scope")), ("b", None))
         self.assertIsNone(find_bearer(found[:3]))
         self.assertIsNone(find_bearer(()))
+
+
+class OursTests(SynchronousTestCase):
+    """What is said here to clients without credentials."""
+
+    def test_bearer(self) -> None:
+        """The four parameters in their order; what there is nothing of is left out."""
+        self.assertEqual(
+            bearer_challenge("https://a.test/auth", "up", "registry:catalog:*", "e"),
+            b'Bearer realm="https://a.test/auth",service="up",'
+            b'scope="registry:catalog:*",error="e"',
+        )
+        self.assertEqual(
+            bearer_challenge("https://a.test/auth", None),
+            b'Bearer realm="https://a.test/auth"',
+        )
+
+    def test_unauthorized(self) -> None:
+        """The error is 401 and has one header for each way to log in."""
+        challenges = [bearer_challenge("r", "s"), basic_challenge("a.test")]
+        error = unauthorized(challenges, "who are you?", detail=["x"])
+        self.assertEqual((error.status, error.message), (401, "who are you?"))
+        self.assertEqual(error.detail, ["x"])
+        self.assertEqual(
+            error.headers,
+            (
+                (b"WWW-Authenticate", b'Bearer realm="r",service="s"'),
+                (b"WWW-Authenticate", b'Basic realm="a.test"'),
+            ),
+        )
 
 
 class FormatTests(SynchronousTestCase):

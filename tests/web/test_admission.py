@@ -211,7 +211,7 @@ class FakeAnswering:
     """Writes challenges anew."""
 
     def challenges(self, given: tuple[Challenge, ...], _: Exchange) -> Any:
-        return [(b"WWW-Authenticate", challenge.scheme.encode()) for challenge in given]
+        return [challenge.scheme.encode() for challenge in given]
 
 
 class TokenUsers:
