@@ -1,10 +1,13 @@
 """
-One event per request, from which everything that is told about it is made.
+The record of a request: the access log and everything that is counted come from it.
+
+Nothing else does: what is decided about a request is decided by other values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from twisted.logger import Logger
@@ -62,6 +65,20 @@ class Event:
     def seconds(self) -> float:
         """How long the request has taken so far."""
         return self.clock() - self.started
+
+    @contextmanager
+    def upstream_time(self, more: bool = False) -> Iterator[None]:
+        """
+        Note in `upstream_seconds` how long the block takes.
+
+        With `more`, the time is added to what was noted before.
+        """
+        started = self.clock()
+        try:
+            yield
+        finally:
+            before = (self.upstream_seconds or 0.0) if more else 0.0
+            self.upstream_seconds = before + self.clock() - started
 
     def ended(self, cause: Cause, outcome: str) -> None:
         """Note why the request ended; what comes of that later changes nothing."""

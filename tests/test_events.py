@@ -112,6 +112,15 @@ class EventTests(SynchronousTestCase):
             "cause=done outcome=done",
         )
 
+    def test_upstream_time(self) -> None:
+        """The last time that an upstream took, or the sum; also of what fails."""
+        event = Event(self.clock.seconds)
+        for seconds, more, noted in ((2, False, 2), (3, False, 3), (1.5, True, 4.5)):
+            with self.assertRaises(KeyError), event.upstream_time(more):
+                self.clock.advance(seconds)
+                raise KeyError
+            self.assertEqual(event.upstream_seconds, noted)
+
     def test_outcome(self) -> None:
         """Who broke off is told in a sentence that can be read."""
         event = Event(self.clock.seconds, outcome="the client closed the connection")

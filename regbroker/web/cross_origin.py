@@ -14,12 +14,13 @@ from regbroker.protocol.cors import (
     reply_headers,
 )
 from regbroker.protocol.headers import Header
-from regbroker.protocol.origins import Origin
+from regbroker.protocol.origins import parse_origin
 from regbroker.transport.replies import set_status
+from regbroker.web.client_request import ClientRequest
 from regbroker.web.search import PATHS as SEARCH_PATHS
 
 #: Methods that change nothing.
-_WITHOUT_EFFECT = (b"GET", b"HEAD", b"OPTIONS")
+_WITHOUT_EFFECT = ("GET", "HEAD", "OPTIONS")
 
 _READING = "GET, HEAD"
 _WRITING = "GET, HEAD, POST, PUT, PATCH, DELETE"
@@ -38,47 +39,43 @@ class CrossOrigin:
         self._origins = origins
         self._api_methods = _READING if read_only else _WRITING
 
-    def answer(
-        self, request: Request, path: str, token_path: str, own: Origin | None
-    ) -> bool:
+    def answer(self, request: ClientRequest, token_path: str) -> bool:
         """
         Mark the reply to come; True when it was a preflight and is answered.
 
-        `token_path` is where the token service is for this request, `own` where the
-        request came to. Raises `Denied` when a page that may not use the registry
-        wants to change something: a browser sends a form, credentials and all,
-        without asking first.
+        `token_path` is where the token service is for this request. Raises `Denied`
+        when a page that may not use the registry wants to change something: a browser
+        sends a form, credentials and all, without asking first.
         """
-        headers = request.requestHeaders
+        http = request.http
         given = [
-            value.decode("latin-1") for value in headers.getRawHeaders(b"Origin", [])
+            value.decode("latin-1")
+            for value in http.requestHeaders.getRawHeaders(b"Origin", [])
         ]
         origin = allowed_origin(self._origins, given)
-        # An upstream with rules of its own may refuse pages that it does not
-        # know. It is not asked by one: we are.
-        headers.removeHeader(b"Origin")
         if origin is None and given and request.method not in _WITHOUT_EFFECT:
+            own = parse_origin(request.forwarded.scheme, request.forwarded.host)
             ours = () if own is None else (str(own),)
             if allowed_origin(ours, given) is None:
-                _add(request, reply_headers(None))
+                _add(http, reply_headers(None))
                 raise Denied("pages of this origin may not use this registry")
-        methods = self._methods(path, token_path)
-        wanted = request.getHeader("Access-Control-Request-Method")
-        asks = is_preflight(request.method.decode("latin-1"), wanted)
+        methods = self._methods(request, token_path)
+        wanted = http.getHeader("Access-Control-Request-Method")
+        asks = is_preflight(request.method, wanted)
         if origin is None or methods is None or not asks:
-            _add(request, reply_headers(origin))
+            _add(http, reply_headers(origin))
             return False
-        _add(request, preflight_headers(origin, methods))
-        set_status(request, 204)
-        request.finish()
+        _add(http, preflight_headers(origin, methods))
+        set_status(http, 204)
+        http.finish()
         return True
 
-    def _methods(self, path: str, token_path: str) -> str | None:
-        if path == "/v2" or path.startswith("/v2/"):
+    def _methods(self, request: ClientRequest, token_path: str) -> str | None:
+        if request.is_for_api:
             return self._api_methods
-        if path.rstrip("/") == token_path:
+        if request.path.rstrip("/") == token_path:
             return _TOKENS
-        return _READING if path in SEARCH_PATHS else None
+        return _READING if request.path in SEARCH_PATHS else None
 
 
 def _add(request: Request, headers: Iterable[Header]) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from twisted.web.server import Request
-
 from regbroker.broker.mounts import MountAttempt, ToldMounts
 from regbroker.errors import BadRequest
 from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping, Route
-from regbroker.protocol.headers import Forwarded, Header
+from regbroker.protocol.headers import Header
 from regbroker.protocol.names import WANTED_ACTIONS, Action, Endpoint, Target
 from regbroker.protocol.queries import Query, parse_query
 from regbroker.protocol.query_table import FROM, MOUNT
 from regbroker.protocol.scopes import CATALOG_SCOPE, Scope, repository_scope
 from regbroker.protocol.token_exchange import parse_basic
+from regbroker.web.client_request import ClientRequest
 
 
 @dataclass(frozen=True)
@@ -43,17 +42,16 @@ class Exchange:
 
     def __init__(
         self,
-        request: Request,
-        forwarded: Forwarded,
+        request: ClientRequest,
         event: Event,
         target: Target,
         query: str | Query,
         mapping: NameMapping,
     ) -> None:
-        self.request = request
-        self.forwarded = forwarded
+        self.request = request.http
+        self.forwarded = request.forwarded
         self.event = event
-        self.method = event.method
+        self.method = request.method
         self.target = target
         self.query = parse_query(query)
         self.mapping = mapping
@@ -70,8 +68,7 @@ class Exchange:
         self.token_user: str | None = None
         #: Whether the upstream has answered, and a storage is waited for.
         self.is_redirected = False
-        given = request.getHeader(b"Authorization")
-        self.authorization = given.decode("latin-1") if given is not None else None
+        self.authorization = request.authorization
 
     def leads_to(self, routes: tuple[Route, ...]) -> None:
         """Note where the name leads, and turn to the first choice."""

@@ -103,9 +103,9 @@ class Following:
             or exchange.target.endpoint in UPLOADING
         ):
             return reply
-        before = exchange.event.seconds
         try:
-            return await self._follow(exchange, asked, reply)
+            with exchange.event.upstream_time(more=True):
+                return await self._follow(exchange, asked, reply)
         except RedirectRefused as refused:
             _log.warn(
                 "[upstream {name}]: a redirect is not followed: {why}",
@@ -113,10 +113,6 @@ class Following:
                 why=refused.why,
             )
             raise
-        finally:
-            waited = exchange.event.seconds - before
-            sofar = exchange.event.upstream_seconds or 0.0
-            exchange.event.upstream_seconds = sofar + waited
 
     async def _follow(self, exchange: Exchange, asked: Asked, reply: Reply) -> Reply:
         own = self._upstream.own_address(exchange.forwarded.host)

@@ -162,7 +162,6 @@ class Asking:
             headers.append((b"Expect", b"100-continue"))
         asked = Asked(target, tuple(headers), said.is_ours)
         exchange.asked = asked
-        before = event.seconds
         asking: Deferred[Reply]
         stalled = False
 
@@ -175,7 +174,7 @@ class Asking:
         upload = body and UploadBody(body, self._clock, stall, expects)
         asking = Deferred.fromCoroutine(
             self._upstream.request(
-                event.method,
+                exchange.method,
                 asked.target,
                 asked.headers,
                 upload,
@@ -183,7 +182,8 @@ class Asking:
             )
         )
         try:
-            return await asking
+            with event.upstream_time():
+                return await asking
         except CancelledError:
             if not stalled:
                 raise
@@ -192,7 +192,6 @@ class Asking:
             raise UpstreamTimeout("the upstream registry did not answer") from None
         finally:
             stall.stop()
-            event.upstream_seconds = event.seconds - before
             if upload:
                 event.bytes_in = upload.bytes_sent
 

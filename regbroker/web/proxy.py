@@ -6,21 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from twisted.web.server import Request
-
 from regbroker.errors import BadRequest, ClientError, EndpointUnknown
 from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping
-from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.names import Endpoint, parse_path
 from regbroker.protocol.query_table import FROM, upstream_query
 from regbroker.transport.replies import send_json
 from regbroker.transport.request_bodies import request_body
 from regbroker.web.admission import Gate
 from regbroker.web.catalog import Catalog
+from regbroker.web.client_request import ClientRequest
 from regbroker.web.exchange import Exchange
 from regbroker.web.failover import Choosing
-from regbroker.web.target import target_of
 
 
 class Proxy:
@@ -42,24 +39,23 @@ class Proxy:
         self._catalog = catalog
         self._read_only = read_only
 
-    async def serve(self, request: Request, forwarded: Forwarded, event: Event) -> None:
+    async def serve(self, request: ClientRequest, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
         # 1. What is asked for? Nothing that does not parse goes further.
-        path, query = target_of(request)
-        target = parse_path(path, extensions=True)
+        target = parse_path(request.path, extensions=True)
         event.endpoint = target.endpoint.name.lower()
         if target.endpoint is Endpoint.EXTENSION and (
             target.reference not in self._extensions
         ):
             raise EndpointUnknown("this registry has no such extension")
-        target.check_method(event.method, self._read_only)
+        target.check_method(request.method, self._read_only)
         if target.endpoint is Endpoint.CATALOG:
             self._catalog.check()
-        if event.method in ("GET", "HEAD") and request_body(request) is not None:
+        if request.method in ("GET", "HEAD") and request_body(request.http) is not None:
             # Nothing here reads it, and what is behind may take it for a request.
-            raise BadRequest(f"{event.method} has no body here")
-        query = upstream_query(target.endpoint, event.method, query)
-        exchange = Exchange(request, forwarded, event, target, query, self._mapping)
+            raise BadRequest(f"{request.method} has no body here")
+        query = upstream_query(target.endpoint, request.method, request.query)
+        exchange = Exchange(request, event, target, query, self._mapping)
 
         # 2. Where does the name lead?
         self._map_names(exchange)
@@ -69,7 +65,7 @@ class Proxy:
 
         # 4. Ask the upstreams, and map back what one says.
         if target.endpoint is Endpoint.BASE and principal is not None:
-            send_json(request, {})
+            send_json(request.http, {})
         elif target.endpoint is Endpoint.CATALOG:
             await self._catalog.serve(exchange, principal)
         else:

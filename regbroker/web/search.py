@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from twisted.web.server import Request
-
 from regbroker.broker.local_broker import LocalBroker, WrongToken
 from regbroker.causes import Cause
 from regbroker.errors import (
@@ -17,12 +15,11 @@ from regbroker.errors import (
 from regbroker.events import Event
 from regbroker.protocol.challenges import basic_challenge, unauthorized
 from regbroker.protocol.headers import Forwarded
-from regbroker.protocol.queries import Query
 from regbroker.transport.replies import send_bytes
 from regbroker.upstream.documents import Document
 from regbroker.upstream.search_rules import SearchRules, Visible, ping, refused
 from regbroker.upstream.search_service import SearchService
-from regbroker.web.target import target_of
+from regbroker.web.client_request import ClientRequest
 
 _PING = "/v1/_ping"
 
@@ -32,13 +29,11 @@ PATHS = ("/v1/search", _PING)
 _METHODS = "GET, HEAD"
 _STANDALONE = b"X-Docker-Registry-Standalone"
 
-Permission = Callable[[Request, Forwarded, Event], Awaitable[Visible]]
+Permission = Callable[[ClientRequest, Event], Awaitable[Visible]]
 """Says what a client may see; raises `Unauthorized` or `Denied` if it is nothing."""
 
 
-async def seen_by_everybody(
-    request: Request, forwarded: Forwarded, event: Event
-) -> Visible:
+async def seen_by_everybody(request: ClientRequest, event: Event) -> Visible:
     """Let everybody see all that is found: the search service shows it to all."""
     return lambda name: True
 
@@ -49,15 +44,12 @@ class SeenByAccounts:
     def __init__(self, broker: LocalBroker) -> None:
         self._broker = broker
 
-    async def __call__(
-        self, request: Request, forwarded: Forwarded, event: Event
-    ) -> Visible:
+    async def __call__(self, request: ClientRequest, event: Event) -> Visible:
         """Return what a client sees, by the credentials that it brings."""
-        given = request.getHeader(b"Authorization")
-        authorization = given.decode("latin-1") if given is not None else None
+        forwarded = request.forwarded
         try:
             principal = await self._broker.identify(
-                authorization, forwarded.host, forwarded.address
+                request.authorization, forwarded.host, forwarded.address
             )
         except WrongToken:
             principal = None
@@ -95,33 +87,31 @@ class Search:
         self._service = service
         self._permission = permission
 
-    async def serve(self, request: Request, forwarded: Forwarded, event: Event) -> None:
+    async def serve(self, request: ClientRequest, event: Event) -> None:
         """Answer a request for one of `PATHS`; raises what the reply is made of."""
-        path, query = target_of(request)
-        if event.method not in ("GET", "HEAD"):
+        event.endpoint = "search"
+        if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(
                 f"the search takes {_METHODS}",
                 headers=[(b"Allow", _METHODS.encode())],
             )
-        if path == _PING:
+        if request.path == _PING:
             await self._ping(request, event)
         else:
-            await self._search(request, query, forwarded, event)
+            await self._search(request, event)
 
-    async def _ping(self, request: Request, event: Event) -> None:
+    async def _ping(self, request: ClientRequest, event: Event) -> None:
         """Answer what comes before a search; docker brings no credentials to it."""
         document = await self._ask(self._service.ping(), event)
         body = ping(document.body)
         standalone = document.headers.getRawHeaders(_STANDALONE)
         if standalone:
-            request.setHeader(_STANDALONE, standalone[0])
-        send_bytes(request, 200, b"application/json", body)
+            request.http.setHeader(_STANDALONE, standalone[0])
+        send_bytes(request.http, 200, b"application/json", body)
 
-    async def _search(
-        self, request: Request, query: Query, forwarded: Forwarded, event: Event
-    ) -> None:
-        visible = await self._permission(request, forwarded, event)
-        asked = self._searches.asked(query)
+    async def _search(self, request: ClientRequest, event: Event) -> None:
+        visible = await self._permission(request, event)
+        asked = self._searches.asked(request.query)
         if asked.upstream_text is None:
             body = self._searches.nothing(asked)
         else:
@@ -129,16 +119,13 @@ class Search:
                 self._service.search(asked.upstream_query), event
             )
             body = self._searches.results(document.body, asked, visible)
-        send_bytes(request, 200, b"application/json", body)
+        send_bytes(request.http, 200, b"application/json", body)
 
     async def _ask(self, asking: Awaitable[Document], event: Event) -> Document:
         """Return what the search service answers, if that is 200."""
         event.upstream = self._upstream
-        before = event.seconds
-        try:
+        with event.upstream_time():
             document = await asking
-        finally:
-            event.upstream_seconds = event.seconds - before
         if document.status >= 400:
             retry_after = document.headers.getRawHeaders(b"Retry-After", [b""])[0]
             raise refused(document.status, retry_after)

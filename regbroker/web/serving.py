@@ -4,7 +4,7 @@ Around every request: its event, its errors, its client that may go away.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,23 +79,21 @@ class UnderWay:
 class _Serving:
     """One request while it is answered."""
 
-    def __init__(self, request: Request, event: Event, under_way: UnderWay) -> None:
+    def __init__(
+        self,
+        request: Request,
+        event: Event,
+        answering: Coroutine[Any, Any, None],
+        under_way: UnderWay,
+    ) -> None:
         self._request = request
         self._event = event
         self._under_way = under_way
         #: Why regbroker itself has ended it.
         self._ended_with: HTTPError | None = None
-        self._work: Deferred[None]
-
-    def begin(self, answer: Callable[[], Awaitable[None]]) -> None:
-        """Run what is to finish the request, and tell about it in the end."""
-
-        async def run() -> None:
-            await answer()
-
-        finished = self._request.notifyFinish()
-        self._under_way.add(self)
-        self._work = Deferred.fromCoroutine(run())
+        finished = request.notifyFinish()
+        under_way.add(self)
+        self._work = Deferred.fromCoroutine(answering)
         finished.addErrback(self._client_gone)
         self._work.addErrback(self._render)
         self._work.addErrback(self._last_resort)
@@ -185,13 +183,13 @@ def _length(length: Any) -> int | None:
 def serve(
     request: Request,
     event: Event,
-    answer: Callable[[], Awaitable[None]],
+    answering: Coroutine[Any, Any, None],
     under_way: UnderWay | None = None,
 ) -> None:
     """
-    Run `answer`, which is to finish `request`, and tell about it in the end.
+    Run `answering`, which is to finish `request`, and write the record in the end.
 
     What it raises becomes the reply. When the client goes away it is cancelled, and
     when `under_way` is stopped.
     """
-    _Serving(request, event, under_way or UnderWay()).begin(answer)
+    _Serving(request, event, answering, under_way or UnderWay())

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import Resource
@@ -28,17 +28,24 @@ from regbroker.protocol.mirrors import PARAMETER, mirrored_registry, path_with_n
 from regbroker.protocol.origins import Origin, parse_origin
 from regbroker.protocol.queries import split_target
 from regbroker.transport.server import StreamingRequest
+from regbroker.web.client_request import ClientRequest, parse_request
 from regbroker.web.cross_origin import CrossOrigin
 from regbroker.web.health import Health
 from regbroker.web.proxy import Proxy
 from regbroker.web.search import PATHS as SEARCH_PATHS
 from regbroker.web.search import Search
 from regbroker.web.serving import UnderWay, serve
-from regbroker.web.target import retarget, target_of
 from regbroker.web.token_endpoint import TokenEndpoint
 
 #: A fragment stays with the client; behind one a server may see another query.
 _NOT_IN_A_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
+
+
+class Endpoint(Protocol):
+    """What answers the requests for some paths of a registry."""
+
+    async def serve(self, request: ClientRequest, event: Event) -> None:
+        """Answer one request; raises what the reply is to be made of."""
 
 
 class Registry:
@@ -68,32 +75,39 @@ class Registry:
         """Tell whether a host is one of those that this registry stands for."""
         return is_served(host, self._hosts)
 
-    async def serve(self, request: Request, forwarded: Forwarded, event: Event) -> None:
-        """Answer one request; raises what the reply is to be made of."""
-        if self._public_url is not None:
-            # Whatever the hop in front of us speaks, clients speak this.
-            url = self._public_url
-            forwarded = replace(forwarded, scheme=url.scheme, host=url.netloc)
-        path, _ = target_of(request)
-        token_path = path_with_ns(self.token_path, forwarded.source)
-        crossing = self._cross_origin
-        if crossing is not None:
-            own = parse_origin(forwarded.scheme, forwarded.host)
-            if crossing.answer(request, path, token_path, own):
-                return
-        if _is_api(path):
-            await self._proxy.serve(request, forwarded, event)
-        elif path.rstrip("/") == token_path:
-            await self._tokens.serve(request, forwarded, event)
-        elif path in SEARCH_PATHS:
-            if self._search is None:
-                raise EndpointUnknown("this registry has no search")
-            event.endpoint = "search"
-            await self._search.serve(request, forwarded, event)
-        else:
-            raise EndpointUnknown(
-                "there is nothing here; the registry is at /v2/",
-            )
+    def as_clients_see(self, request: ClientRequest) -> ClientRequest:
+        """Return a request with the scheme and the host that clients use here."""
+        if self._public_url is None:
+            return request
+        url = self._public_url
+        forwarded = replace(request.forwarded, scheme=url.scheme, host=url.netloc)
+        return replace(request, forwarded=forwarded)
+
+    def answers_preflight(self, request: ClientRequest) -> bool:
+        """
+        Answer a CORS preflight; return False, and mark the reply, for other requests.
+
+        Raises `Denied` for what a web page may not do here.
+        """
+        token_path = self._token_path_for(request)
+        return self._cross_origin is not None and self._cross_origin.answer(
+            request, token_path
+        )
+
+    def endpoint(self, request: ClientRequest) -> Endpoint:
+        """Return what answers a request; raises `EndpointUnknown`."""
+        if request.is_for_api:
+            return self._proxy
+        if request.path.rstrip("/") == self._token_path_for(request):
+            return self._tokens
+        if request.path not in SEARCH_PATHS:
+            raise EndpointUnknown("there is nothing here; the registry is at /v2/")
+        if self._search is None:
+            raise EndpointUnknown("this registry has no search")
+        return self._search
+
+    def _token_path_for(self, request: ClientRequest) -> str:
+        return path_with_ns(self.token_path, request.forwarded.source)
 
 
 class VirtualHosts(Resource):
@@ -148,25 +162,30 @@ class VirtualHosts(Resource):
             path=path,
         )
 
-        async def handle() -> None:
-            _check_fields(request)
-            if came_from_here(request.requestHeaders.getRawHeaders(b"Via", ())):
-                raise LoopDetected("an upstream or a redirect of it leads back to here")
-            if _NOT_IN_A_TARGET.search(request.uri):
-                raise BadRequest("the target has a '#', or characters that no URL has")
-            forwarded = self._forwarded(request, peer)
-            event.client = forwarded.address
-            event.credentials = _credentials(request)
-            # When that is refused, the log says what was asked for.
-            event.registry = _asked(request, forwarded)
-            self._check_user_agent(request)
-            registry, forwarded = self._picked(request, forwarded)
-            event.section = registry.host
-            event.registry = registry.host if registry.host != "*" else forwarded.host
-            await registry.serve(request, forwarded, event)
-
-        serve(request, event, handle, self.under_way)
+        serve(request, event, self._answer(request, peer, event), self.under_way)
         return NOT_DONE_YET
+
+    async def _answer(self, http: Request, peer: str, event: Event) -> None:
+        """Parse a request, find the registry and the endpoint, and have it answered."""
+        _check_fields(http)
+        if came_from_here(http.requestHeaders.getRawHeaders(b"Via", ())):
+            raise LoopDetected("an upstream or a redirect of it leads back to here")
+        if _NOT_IN_A_TARGET.search(http.uri):
+            raise BadRequest("the target has a '#', or characters that no URL has")
+        forwarded = self._forwarded(http, peer)
+        event.client = forwarded.address
+        event.credentials = _credentials(http)
+        request = parse_request(http, forwarded)
+        # When the request is refused, the log says what was asked for.
+        event.registry = _asked_registry(request)
+        self._check_user_agent(http)
+        registry, request = self._picked(request)
+        event.section = registry.host
+        host = request.forwarded.host
+        event.registry = registry.host if registry.host != "*" else host
+        request = registry.as_clients_see(request)
+        if not registry.answers_preflight(request):
+            await registry.endpoint(request).serve(request, event)
 
     def _forwarded(self, request: Request, peer: str) -> Forwarded:
         hosts = request.requestHeaders.getRawHeaders(b"Host", [])
@@ -193,29 +212,32 @@ class VirtualHosts(Resource):
                 "docker 1.6 is the first that it does"
             )
 
-    def _picked(
-        self, request: Request, forwarded: Forwarded
-    ) -> tuple[Registry, Forwarded]:
-        """Return the registry that a request is for, and the way with its source."""
+    def _picked(self, request: ClientRequest) -> tuple[Registry, ClientRequest]:
+        """
+        Return the registry that a request is for, and the request with its source.
+
+        The query that is returned has no parameter ``ns``: what it says is in the
+        source, and the upstream is no mirror.
+        """
+        forwarded = request.forwarded
         name = _host_name(forwarded.host)
         of_host = self._registries.get(name) or self._registries.get("*")
         if of_host is not None and not of_host.is_for(name):
             of_host = None
-        path, query = target_of(request)
-        source = self._token_paths.get(path.rstrip("/"))
-        if _is_api(path):
+        query = request.query
+        source = self._token_paths.get(request.path.rstrip("/"))
+        if request.is_for_api:
             own = [forwarded.host, of_host.host] if of_host is not None else []
             source = mirrored_registry(query, self._mirrors, own)
             if source is not None:
-                request.setHeader(b"OCI-Namespace", source.encode())
-            # It is about us: the upstream is no mirror.
-            retarget(request, path, query.without(PARAMETER))
+                request.http.setHeader(b"OCI-Namespace", source.encode())
+            query = query.without(PARAMETER)
         if source in self._mirrors:
             of_host = self._mirrors[source]
             forwarded = replace(forwarded, source=source)
         if of_host is None or not of_host.is_for(name):
             raise HostUnknown("no registry of that name is served here")
-        return of_host, forwarded
+        return of_host, replace(request, forwarded=forwarded, query=query)
 
 
 def _host_name(host: str) -> str:
@@ -234,18 +256,13 @@ def _check_fields(request: Request) -> None:
             raise BadRequest(problem)
 
 
-def _asked(request: Request, forwarded: Forwarded) -> str:
+def _asked_registry(request: ClientRequest) -> str:
     """Return what a request says that it is for: its sources, else its Host."""
-    path, query = target_of(request)
-    given = query.values(PARAMETER) if _is_api(path) else []
-    return ",".join(given) or forwarded.host
+    sources = request.query.values(PARAMETER) if request.is_for_api else []
+    return ",".join(sources) or request.forwarded.host
 
 
 def _credentials(request: Request) -> str:
     """Return what kind of credentials a request's Authorization brings."""
     scheme = (request.getHeader(b"Authorization") or b"").partition(b" ")[0].lower()
     return {b"": "", b"basic": "password", b"bearer": "token"}.get(scheme, "other")
-
-
-def _is_api(path: str) -> bool:
-    return path == "/v2" or path.startswith("/v2/")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from twisted.web.server import Request
-
 from regbroker.broker.composite_broker import CompositeBroker
 from regbroker.broker.local_broker import LocalBroker
 from regbroker.broker.upstream_broker import Broker
@@ -15,7 +13,7 @@ from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.token_exchange import TokenRequest, parse_get, parse_post
 from regbroker.transport.replies import send_bytes
 from regbroker.transport.request_bodies import read_body
-from regbroker.web.target import target_of
+from regbroker.web.client_request import ClientRequest
 
 #: A form holds a refresh token (16 KiB in some clouds) and scopes.
 MAX_FORM_BYTES = 64 * 1024
@@ -45,11 +43,8 @@ class UpstreamGranting:
         wanted = self._broker.wanted(asked, forwarded.host)
         event.upstream = self._broker.upstream
         event.upstream_name = ",".join(scope.name for scope in wanted.scopes)
-        before = event.seconds
-        try:
+        with event.upstream_time():
             return await self._broker.grant(asked, wanted, forwarded.host)
-        finally:
-            event.upstream_seconds = event.seconds - before
 
 
 class CompositeGranting:
@@ -67,11 +62,8 @@ class CompositeGranting:
         event.upstream_name = ",".join(
             scope.name for one in wanted.values() for scope in one.scopes
         )
-        before = event.seconds
-        try:
+        with event.upstream_time():
             return await self._broker.grant(asked, wanted, forwarded.host)
-        finally:
-            event.upstream_seconds = event.seconds - before
 
 
 class LocalGranting:
@@ -93,18 +85,13 @@ class TokenEndpoint:
     def __init__(self, granting: Granting) -> None:
         self._granting = granting
 
-    async def serve(self, request: Request, forwarded: Forwarded, event: Event) -> None:
+    async def serve(self, request: ClientRequest, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
         event.endpoint = "token"
-        method = request.method.decode("ascii", "replace")
-        if method == "GET":
-            _, query = target_of(request)
-            authorization = request.getHeader(b"Authorization")
-            asked = parse_get(
-                query, authorization.decode("latin-1") if authorization else None
-            )
-        elif method == "POST":
-            asked = parse_post(await read_body(request, MAX_FORM_BYTES))
+        if request.method == "GET":
+            asked = parse_get(request.query, request.authorization)
+        elif request.method == "POST":
+            asked = parse_post(await read_body(request.http, MAX_FORM_BYTES))
         else:
             raise MethodNotAllowed(
                 f"the token service takes {_METHODS}",
@@ -116,7 +103,7 @@ class TokenEndpoint:
         elif asked.password:
             event.credentials = "password"
         event.public_name = ",".join(scope.name for scope in asked.scopes)
-        reply = await self._granting(asked, forwarded, event)
+        reply = await self._granting(asked, request.forwarded, event)
         # Tokens are secrets of one client; RFC 6749, 5.1.
-        request.setHeader(b"Cache-Control", b"no-store")
-        send_bytes(request, 200, b"application/json", reply)
+        request.http.setHeader(b"Cache-Control", b"no-store")
+        send_bytes(request.http, 200, b"application/json", reply)

@@ -24,6 +24,7 @@ from regbroker.settings.config import UpstreamConfig
 from regbroker.upstream.discovery import Discovered
 from regbroker.upstream.policy import Policy
 from regbroker.web.admission import LocalGate, UpstreamGate
+from regbroker.web.client_request import ClientRequest
 from regbroker.web.exchange import Exchange
 from regbroker.web.failover import Candidate
 
@@ -38,12 +39,11 @@ UPLOADS = "/v2/team/app/blobs/uploads/"
 
 def exchange(method: str, path: str, authorization: str = "") -> Exchange:
     """A request whose names are mapped."""
-    request: Any = DummyRequest([])
-    if authorization:
-        request.requestHeaders.setRawHeaders("Authorization", [authorization])
+    http: Any = DummyRequest([])
+    request = ClientRequest(http, WAY, method, path, Query(""), authorization or None)
     target = parse_path(path)
     event = Event(lambda: 0.0, method=method, path=path)
-    made = Exchange(request, WAY, event, target, "", MAPPING)
+    made = Exchange(request, event, target, "", MAPPING)
     if target.name is not None:
         made.leads_to(MAPPING.routes(target.name))
     return made

@@ -12,20 +12,27 @@ from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.names import parse_path
+from regbroker.protocol.queries import Query
+from regbroker.web.client_request import ClientRequest
 from regbroker.web.exchange import Exchange
 
 WAY = Forwarded("192.0.2.1", "192.0.2.1", "https", "registry.test")
 MAPPING = NameMapping([parse_rule("team = acme_team")], ["up"])
 
 
+def request(method: str, path: str, authorization: str = "") -> ClientRequest:
+    """A request as it comes in."""
+    http: Any = DummyRequest([])
+    return ClientRequest(http, WAY, method, path, Query(""), authorization or None)
+
+
 def exchange(method: str, rest: str, authorization: str = "") -> Exchange:
     """A request for ``team/app``."""
-    request: Any = DummyRequest([])
-    if authorization:
-        request.requestHeaders.setRawHeaders("Authorization", [authorization])
     target = parse_path(f"/v2/team/app/{rest}")
     event = Event(lambda: 0.0, method=method, path=target.path)
-    made = Exchange(request, WAY, event, target, "", MAPPING)
+    made = Exchange(
+        request(method, target.path, authorization), event, target, "", MAPPING
+    )
     made.leads_to(MAPPING.routes("team/app"))
     return made
 
@@ -46,8 +53,7 @@ class WantedTests(SynchronousTestCase):
         rules = NameMapping([parse_rule("* = *")], ["hub"], {"hub": "library"})
         target = parse_path("/v2/nginx/manifests/1")
         event = Event(lambda: 0.0, method="GET", path=target.path)
-        request: Any = DummyRequest([])
-        given = Exchange(request, WAY, event, target, "", rules)
+        given = Exchange(request("GET", target.path), event, target, "", rules)
         given.leads_to(rules.routes("nginx"))
         self.assertEqual(self.wanted(given, False), "repository:nginx:pull")
         self.assertEqual(self.wanted(given, True), "repository:library/nginx:pull")
@@ -61,8 +67,7 @@ class WantedTests(SynchronousTestCase):
         )
         target = parse_path("/v2/app/manifests/1")
         event = Event(lambda: 0.0, method="GET", path=target.path)
-        request: Any = DummyRequest([])
-        given = Exchange(request, WAY, event, target, "", rules)
+        given = Exchange(request("GET", target.path), event, target, "", rules)
         given.leads_to(rules.routes("app"))
         self.assertEqual((given.upstream, given.names), ("one", {"acme_app": "app"}))
         given.turn_to("two")

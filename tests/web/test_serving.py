@@ -22,7 +22,7 @@ class ServingTests(SiteTestCase):
         """Serve a request with this handler."""
         request = await self.received(GET)
         event = Event(self.time.seconds, method="GET", path="/")
-        serve(request, event, lambda: handler(request))
+        serve(request, event, handler(request))
         return request, event
 
     async def test_done(self) -> None:
@@ -73,7 +73,7 @@ class ServingTests(SiteTestCase):
         under_way.observers.append(seen.append)
         request = await self.received(GET)
         event = Event(self.time.seconds, method="GET", path="/")
-        serve(request, event, lambda: handler(request), under_way)
+        serve(request, event, handler(request), under_way)
         self.assertEqual(seen, [event])
         self.assertEqual((event.code, event.refusal), ("NAME_UNKNOWN", "not here"))
 
@@ -99,12 +99,12 @@ class ServingTests(SiteTestCase):
             b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc"
         )
         first = Event(self.time.seconds, method="PUT", path="/")
-        serve(put, first, lambda: handler(put), under_way)
+        serve(put, first, handler(put), under_way)
         self.time.clock.advance(1)
         self.client = await self.connect()
         get = await self.received(GET)
         second = Event(self.time.seconds, method="GET", path="/")
-        serve(get, second, lambda: handler(get), under_way)
+        serve(get, second, handler(get), under_way)
         self.assertEqual(
             under_way.progress(),
             [Progress(first, 3, 5, 5, 10), Progress(second, 0, 0, 5, 10)],

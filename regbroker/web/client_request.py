@@ -1,0 +1,52 @@
+"""A request as the client sent it, parsed once for all endpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from twisted.web.server import Request
+
+from regbroker.protocol.headers import Forwarded
+from regbroker.protocol.queries import Query, parse_query, split_target
+
+
+@dataclass(frozen=True)
+class ClientRequest:
+    """
+    One request as it came in.
+
+    `path` is as the client wrote it, `query` too. `forwarded` says how the request
+    came here, `authorization` is the value of that header, None without one. `http` is
+    what the channel knows of the request: its headers and its body are read there, and
+    the reply is written to it.
+    """
+
+    http: Request = field(repr=False)
+    forwarded: Forwarded
+    method: str
+    path: str
+    query: Query
+    authorization: str | None = field(repr=False)
+
+    @property
+    def is_for_api(self) -> bool:
+        """Whether the path is one of the distribution API's."""
+        return self.path == "/v2" or self.path.startswith("/v2/")
+
+
+def parse_request(http: Request, forwarded: Forwarded) -> ClientRequest:
+    """
+    Return a request as a value.
+
+    Raises `BadRequest` for a query of too many parameters.
+    """
+    path, text = split_target(http.uri.decode("latin-1"))
+    authorization = http.getHeader(b"Authorization")
+    return ClientRequest(
+        http,
+        forwarded,
+        http.method.decode("latin-1"),
+        path,
+        parse_query(text),
+        None if authorization is None else authorization.decode("latin-1"),
+    )

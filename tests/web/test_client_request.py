@@ -1,0 +1,72 @@
+"""A request as the client sent it, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.test.requesthelper import DummyRequest
+
+from regbroker.errors import BadRequest
+from regbroker.protocol.headers import Forwarded
+from regbroker.protocol.queries import MAX_PIECES
+from regbroker.web.client_request import ClientRequest, parse_request
+
+FORWARDED = Forwarded("192.0.2.1", "192.0.2.1", "https", "registry.test")
+
+
+def parsed(uri: bytes, authorization: bytes | None = None) -> ClientRequest:
+    """A GET of a target."""
+    http: Any = DummyRequest([])
+    http.method, http.uri = b"GET", uri
+    if authorization is not None:
+        http.requestHeaders.setRawHeaders(b"Authorization", [authorization])
+    return parse_request(http, FORWARDED)
+
+
+class ParseTests(SynchronousTestCase):
+    def test_target(self) -> None:
+        """Path and query, each as it was written."""
+        for uri, path, query in (
+            (b"/v2/", "/v2/", ""),
+            (b"/v2/a%2Fb?x=%41&&x", "/v2/a%2Fb", "x=%41&&x"),
+            (b"/auth?a?b", "/auth", "a?b"),
+            (b"/\xff?\xfe", "/\xff", "\xfe"),
+        ):
+            request = parsed(uri)
+            self.assertEqual((request.path, str(request.query)), (path, query))
+            self.assertEqual(request.http.uri, uri)
+
+    def test_authorization(self) -> None:
+        """None where there is none, which is not the same as an empty one."""
+        for header, authorization in ((None, None), (b"", ""), (b"Basic x", "Basic x")):
+            self.assertEqual(parsed(b"/", header).authorization, authorization)
+
+    def test_too_many_parameters(self) -> None:
+        """A query that costs too much is refused before it is taken apart."""
+        with self.assertRaises(BadRequest):
+            parsed(b"/v2/?" + b"&" * MAX_PIECES)
+
+    def test_paths_of_the_api(self) -> None:
+        """Those below ``/v2``, and no path that only begins with it."""
+        for uri, is_for_api in (
+            (b"/v2", True),
+            (b"/v2/", True),
+            (b"/v2/x", True),
+            (b"/v2x", False),
+            (b"/V2/", False),
+            (b"/v1/search", False),
+        ):
+            self.assertEqual(parsed(uri).is_for_api, is_for_api, uri)
+
+    def test_frozen(self) -> None:
+        """Nothing on the way changes what was asked."""
+        name: Any = "path"
+        with self.assertRaises(FrozenInstanceError):
+            setattr(parsed(b"/v2/"), name, "/")
+
+    def test_shown(self) -> None:
+        """What is shown of it has neither credentials nor the query."""
+        text = repr(parsed(b"/v2/?token=s3cret", b"Bearer s3cret"))
+        self.assertNotIn("s3cret", text)
