@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
-# most tests wait for other programs
-JOBS ?= $(shell nproc)
+# many tests wait for other programs, and for times that these keep
+JOBS ?= $(shell expr $$(nproc) \* 3 / 2)
 METADATA = setup.cfg pyproject.toml
 # what runs in seconds: neither whole pulls nor a wheel in a fresh environment
 UNIT = $(filter-out tests/integration/% tests/test_packaging.py, \

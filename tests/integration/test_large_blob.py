@@ -1,4 +1,4 @@
-"""A blob of 1 GiB costs what a small one does, however slow the other side is."""
+"""A large blob costs what a small one does, however slow the other side is."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from .peers.slow_registry import (
     throttled,
 )
 
-BLOB_SIZE = 1 << 30
-GROWTH_LIMIT = 48 << 20
+BLOB_SIZE = 256 << 20
+"""Twenty times the limit, and long enough for two stalls."""
+
+GROWTH_LIMIT = 12 << 20
 REPLY_SECONDS = 120.0
 
 
