@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from twisted.application.service import ServiceMaker
-from twisted.scripts._twistd_unix import ServerOptions
-from twisted.scripts.twistd import runApp
+from twisted.scripts.twistd import ServerOptions, runApp  # type: ignore[attr-defined]
 
 _regbroker = ServiceMaker("regbroker", "regbroker.tap", "", "regbroker")
 
