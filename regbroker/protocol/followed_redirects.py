@@ -8,7 +8,6 @@ origin is left (`regbroker.protocol.header_table`).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote, urljoin
 
 from regbroker.errors import ClientError, RedirectRefused
@@ -16,6 +15,7 @@ from regbroker.protocol.locations import OwnAddress
 from regbroker.protocol.names import parse_path
 from regbroker.protocol.origins import Origin, parse_origin
 from regbroker.protocol.queries import split_target
+from regbroker.protocol.urls import Url
 
 #: Statuses that say where else to ask. 300 leaves the choice to people.
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -39,15 +39,7 @@ _ANY_HOST = "http://host"
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
-@dataclass(frozen=True)
-class Place:
-    """A URL to ask: a server, and a path with its query, which may be secret."""
-
-    origin: Origin
-    target: str
-
-
-def next_place(here: Place, location: str, own: OwnAddress) -> Place:
+def next_url(here: Url, location: str, own: OwnAddress) -> Url:
     """
     Return where a Location leads from `here`.
 
@@ -71,7 +63,7 @@ def next_place(here: Place, location: str, own: OwnAddress) -> Place:
         raise RedirectRefused(f"it leads from https to {origin}")
     if not target.startswith("/"):
         raise RedirectRefused("its Location leads to no path")
-    return Place(origin, quote(target, safe=_PRINTABLE, encoding="latin-1"))
+    return Url(origin, quote(target, safe=_PRINTABLE, encoding="latin-1"))
 
 
 def _origin(scheme: str, authority: str, own: OwnAddress) -> Origin:
@@ -94,14 +86,14 @@ def _resolved(here: str, reference: str) -> str:
     return urljoin(_ANY_HOST + path, reference).removeprefix(_ANY_HOST)
 
 
-def check_wants_no_login(place: Place, status: int, challenge: bytes | None) -> None:
+def check_wants_no_login(url: Url, status: int, challenge: bytes | None) -> None:
     """
     Raise `RedirectRefused` where another server is a registry that wants a login.
 
     `cr.l5d.io` and `lscr.io` redirect to one with tokens of its own. What is a
     storage has its access in the URL.
     """
-    path, _ = split_target(place.target)
+    path = url.path
     if not path.startswith("/v2/") or not (
         status == 401 or (status == 403 and challenge)
     ):
@@ -111,10 +103,10 @@ def check_wants_no_login(place: Place, status: int, challenge: bytes | None) -> 
     except ClientError:
         name = None
     raise RedirectRefused(
-        f"it leads to another registry, {place.origin}, which wants a login of its "
+        f"it leads to another registry, {url.origin}, which wants a login of its "
         "own"
         + (f" for {name}" if name else "")
-        + f"; write an [upstream] with 'url = {place.origin}', and a namespace rule "
+        + f"; write an [upstream] with 'url = {url.origin}', and a namespace rule "
         "that leads there instead",
         "the upstream redirects to another registry, which wants a login of its own; "
         "it has to be configured as an [upstream] instead",

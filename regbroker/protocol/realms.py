@@ -8,43 +8,29 @@ that belongs to the upstream, or that the configuration allows, is believed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 
 from publicsuffixlist import PublicSuffixList
 
-from regbroker.protocol.origins import Origin, parse_origin
+from regbroker.protocol.origins import Origin
+from regbroker.protocol.urls import Url, parse_url
 
 
 class RealmRefused(ValueError):
     """The realm is no URL of a token service, or not one that is allowed."""
 
 
-@dataclass(frozen=True)
-class Realm:
-    """A token service: where to connect, and the target to ask there."""
-
-    origin: Origin
-    target: str
-
-    def __str__(self) -> str:
-        return f"{self.origin}{self.target}"
-
-
-def parse_realm(url: str) -> Realm:
+def parse_realm(url: str) -> Url:
     """Parse a realm; raises `RealmRefused`."""
-    match = re.fullmatch(r"((?i:https?))://([^/?#]+)([/?][!\"$-~]*)?", url)
-    origin = match and parse_origin(match[1], match[2])
-    if match is None or origin is None:
+    realm = parse_url(url)
+    if realm is None:
         raise RealmRefused("the realm is no http or https URL")
-    target = match[3] or "/"
-    return Realm(origin, target if target.startswith("/") else "/" + target)
+    return realm
 
 
-def allowed_realm(url: str, upstream: Origin, token_hosts: Iterable[str]) -> Realm:
+def allowed_realm(url: str, upstream: Origin, token_hosts: Iterable[str]) -> Url:
     """
     Return the realm that `upstream` has named; raises `RealmRefused`.
 

@@ -14,7 +14,7 @@ from regbroker.accounts.ldap.url import LdapUrl, parse_ldap_url
 from regbroker.protocol.headers import Network
 from regbroker.protocol.origins import Origin, parse_origin
 from regbroker.protocol.own_redirects import is_prefix
-from regbroker.protocol.realms import RealmRefused, parse_realm
+from regbroker.protocol.urls import parse_url
 from regbroker.settings.values import InvalidValue, lines
 from regbroker.transport.listeners import Listener
 
@@ -108,6 +108,7 @@ def upstream_url(text: str) -> tuple[Origin | None, str]:
     origin = match and parse_origin(match[1], match[2])
     if not match or origin is None or not is_host(origin.bare_netloc):
         raise InvalidValue("write https://HOST, https://HOST:PORT, or sandbox:")
+    # Any text so far, so that the problem can name it.
     path = (match[3] or "").rstrip("/").removesuffix("/v2")
     if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*", path):
         raise InvalidValue(f"the path '{path}' is not one that a registry can have")
@@ -116,34 +117,29 @@ def upstream_url(text: str) -> tuple[Origin | None, str]:
 
 def realm(text: str) -> str:
     """Check a realm that the operator has written."""
-    try:
-        parse_realm(text)
-    except RealmRefused:
-        raise InvalidValue(
-            "write the URL of the token service, https://HOST/PATH"
-        ) from None
+    if parse_url(text) is None:
+        raise InvalidValue("write the URL of the token service, https://HOST/PATH")
     return text
 
 
 def public_url(text: str) -> Origin:
     """Parse the URL by which clients reach a registry."""
-    match = re.fullmatch(r"(https?)://([^/?#]+)/?", text)
-    origin = match and parse_origin(match[1], match[2])
-    if origin is None:
+    url = parse_url(text)
+    if url is None or url.target != "/":
         raise InvalidValue("write https://HOST, or https://HOST:PORT, without a path")
-    return origin
+    return url.origin
 
 
 def search_url(text: str) -> str:
     """Parse the URL of a search service, with ``/v1`` at its end or without."""
-    match = re.fullmatch(r"(https?)://([^/?#]+)((?:/[A-Za-z0-9._~-]+)*)/?", text)
-    origin = match and parse_origin(match[1], match[2])
-    if match is None or origin is None:
+    url = parse_url(text)
+    if url is None or not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*/?", url.target):
         raise InvalidValue("write https://HOST, for Docker Hub https://index.docker.io")
-    path, slash, last = match[3].rpartition("/")
+    path = url.path.removesuffix("/")
+    before, slash, last = path.rpartition("/")
     if slash and last == "search":
-        raise InvalidValue(f"write it without /search: {origin}{path}")
-    return f"{origin}{match[3].removesuffix('/v1')}/v1"
+        raise InvalidValue(f"write it without /search: {url.origin}{before}")
+    return f"{url.origin}{path.removesuffix('/v1')}/v1"
 
 
 def cors_origins(text: str) -> tuple[str, ...]:
@@ -153,14 +149,14 @@ def cors_origins(text: str) -> tuple[str, ...]:
         return origins
     parsed = []
     for word in origins:
-        match = re.fullmatch(r"(https?)://([^/?#]+)", word)
-        origin = match and parse_origin(match[1], match[2])
-        if origin is None:
+        url = parse_url(word)
+        # An origin has not even a slash at its end.
+        if url is None or url.target != "/" or word.endswith("/"):
             raise InvalidValue(
                 f"'{word}' is no origin; write https://HOST, https://HOST:PORT, or * "
                 "alone"
             )
-        parsed.append(str(origin))
+        parsed.append(str(url.origin))
     return tuple(parsed)
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 from regbroker.protocol.challenges import Challenge, find_bearer
 from regbroker.protocol.origins import Origin
-from regbroker.protocol.realms import Realm, RealmRefused, allowed_realm, parse_realm
+from regbroker.protocol.realms import RealmRefused, allowed_realm, parse_realm
+from regbroker.protocol.urls import Url
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Discovered:
     """
 
     challenges: tuple[Challenge, ...] = ()
-    realm: Realm | None = None
+    realm: Url | None = None
     service: str = ""
     problem: str = ""
     proof: str = ""
@@ -39,7 +40,7 @@ class Discovered:
 class _Told:
     """What one answer has told: its Bearer challenge, judged, and Basic."""
 
-    realm: Realm | None = None
+    realm: Url | None = None
     service: str = ""
     problem: str = ""
     proof: str = ""
@@ -140,6 +141,6 @@ class Discovery:
         return _Told(realm, service, "", proof)
 
 
-def _parameters(realm: Realm, service: str) -> tuple[tuple[str, str], ...]:
+def _parameters(realm: Url, service: str) -> tuple[tuple[str, str], ...]:
     given = (("realm", str(realm)), ("service", service))
     return tuple((name, value) for name, value in given if value)

@@ -17,9 +17,9 @@ from zope.interface import directlyProvides
 from regbroker.causes import Side
 from regbroker.errors import RedirectRefused
 from regbroker.protocol.addresses import is_public
-from regbroker.protocol.followed_redirects import Place
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
+from regbroker.protocol.urls import Url
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.transport.client import ConnectionPool, Reply
 from regbroker.transport.tls import Trust
@@ -87,19 +87,15 @@ class Storages:
             MAX_ORIGINS, on_leave=lambda _, pool: pool.close()
         )
 
-    async def request(
-        self, method: str, place: Place, headers: Iterable[Header]
-    ) -> Reply:
+    async def request(self, method: str, url: Url, headers: Iterable[Header]) -> Reply:
         """
-        Ask for a place; return the reply when its headers are in.
+        Ask for a URL; return the reply when its headers are in.
 
-        Raises `RedirectRefused` when the place has no address that may be
+        Raises `RedirectRefused` when its host has no address that may be
         dialled, and otherwise as `ConnectionPool.request`.
         """
-        pool = self._pool(place.origin)
-        return await pool.request(
-            method.encode(), place.target.encode("ascii"), headers
-        )
+        pool = self._pool(url.origin)
+        return await pool.request(method.encode(), url.target.encode("ascii"), headers)
 
     def close(self) -> None:
         """Close the connections that nobody uses."""

@@ -17,7 +17,6 @@ from twisted.internet.interfaces import IReactorTime
 
 from regbroker.causes import Side
 from regbroker.errors import RedirectRefused
-from regbroker.protocol.realms import Realm, RealmRefused, parse_realm
 from regbroker.protocol.scopes import Scope
 from regbroker.protocol.token_exchange import (
     MAX_REPLY_BYTES,
@@ -26,6 +25,7 @@ from regbroker.protocol.token_exchange import (
     get_query,
     post_form,
 )
+from regbroker.protocol.urls import Url, parse_url
 from regbroker.transport.tls import Trust
 from regbroker.upstream.documents import Document, Documents
 
@@ -61,7 +61,7 @@ class TokenService:
 
     async def get(
         self,
-        realm: Realm,
+        realm: Url,
         request: TokenRequest,
         service: str,
         scopes: tuple[Scope, ...],
@@ -77,7 +77,7 @@ class TokenService:
 
     async def post(
         self,
-        realm: Realm,
+        realm: Url,
         request: TokenRequest,
         service: str,
         scopes: tuple[Scope, ...],
@@ -90,7 +90,7 @@ class TokenService:
     async def _ask(
         self,
         method: str,
-        realm: Realm,
+        realm: Url,
         url: str,
         headers: Mapping[bytes, list[bytes]],
         form: bytes | None = None,
@@ -108,20 +108,19 @@ class TokenService:
         )
 
 
-def _next_url(realm: Realm, url: str, location: str) -> str:
+def _next_url(realm: Url, url: str, location: str) -> str:
     """Return where a redirect leads; raises `RedirectRefused`."""
     found = urljoin(url, location.strip()).partition("#")[0]
-    try:
-        place = parse_realm(found)
-    except RealmRefused:
+    next_one = parse_url(found)
+    if next_one is None:
         raise RedirectRefused(
             "it leads to no http or https URL; write 'realm = ' with that of the token "
             "service"
-        ) from None
-    if place.origin != realm.origin:
-        path = place.target.partition("?")[0]
+        )
+    if next_one.origin != realm.origin:
+        there = f"{next_one.origin}{next_one.path}"
         raise RedirectRefused(
-            f"it leads from {realm.origin} to {place.origin}; if the token service is "
-            f"there, write 'realm = {place.origin}{path}'"
+            f"it leads from {realm.origin} to {next_one.origin}; if the token service "
+            f"is there, write 'realm = {there}'"
         )
     return found

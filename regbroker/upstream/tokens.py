@@ -200,7 +200,6 @@ class UpstreamTokens:
         self, request: TokenRequest, known: Discovered, scopes: tuple[Scope, ...]
     ) -> Hashable:
         # Unlike a joined text, this cannot be cut at another place.
-        # Unlike a joined text, this cannot be cut at another place.
         key = repr(
             (
                 request.method,

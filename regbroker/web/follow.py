@@ -28,9 +28,8 @@ from regbroker.errors import (
 from regbroker.protocol.followed_redirects import (
     MAX_HOPS,
     REDIRECTS,
-    Place,
     check_wants_no_login,
-    next_place,
+    next_url,
 )
 from regbroker.protocol.header_table import Direction
 from regbroker.protocol.headers import Header, end_to_end, passing, raw_headers
@@ -44,6 +43,7 @@ from regbroker.protocol.names import Endpoint
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.own_redirects import check_leads_on, is_followed
 from regbroker.protocol.queries import split_target
+from regbroker.protocol.urls import Url
 from regbroker.transport.client import UPSTREAM, Reply
 from regbroker.transport.upload_bodies import Stall, gather_body
 from regbroker.upstream.registry import Upstream
@@ -116,7 +116,7 @@ class Following:
 
     async def _follow(self, exchange: Exchange, asked: Asked, reply: Reply) -> Reply:
         own = self._upstream.own_address(exchange.forwarded.host)
-        place = Place(own.origin, own.base_path + asked.target)
+        place = Url(own.origin, own.base_path + asked.target)
         headers = asked.headers
         known: dict[bytes, list[Header]] = {}
         for _ in range(MAX_HOPS):
@@ -128,7 +128,7 @@ class Following:
                 raise UpstreamMalformed("the upstream redirects without saying where")
             if place.origin == own.origin:
                 check_leads_on(location, own, inner_target(place.target, own))
-            before, place = place, next_place(place, location, own)
+            before, place = place, next_url(place, location, own)
             if place.origin != own.origin:
                 headers = tuple(passing(headers, Direction.TO_STORAGE))
                 exchange.is_redirected = True
@@ -155,7 +155,7 @@ class Following:
         given = _by_name(_end_to_end(reply))
         return reply.with_headers(_flat(known | given))
 
-    def _own_place(self, exchange: Exchange, place: Place, own: OwnAddress) -> Place:
+    def _own_place(self, exchange: Exchange, place: Url, own: OwnAddress) -> Url:
         """Return a place of the upstream's own host, which must be one to ask for."""
         target, endpoint = place.target, exchange.target.endpoint
         prefixes = self._upstream.config.redirect_paths
@@ -173,10 +173,10 @@ class Following:
         if is_api(target, own):
             # Its own proxy may have taken the base path away.
             target = own.base_path + inner_target(target, own)
-        return Place(place.origin, target)
+        return Url(place.origin, target)
 
     async def _ask(
-        self, method: str, place: Place, headers: Iterable[Header], own: Origin
+        self, method: str, place: Url, headers: Iterable[Header], own: Origin
     ) -> Reply:
         if place.origin == own:
             request = self._upstream.request_whole(method, place.target, headers)
@@ -203,7 +203,7 @@ class Following:
             ) from None
 
     async def _content(
-        self, exchange: Exchange, reply: Reply, place: Place
+        self, exchange: Exchange, reply: Reply, place: Url
     ) -> list[Header]:
         """Return a storage's headers about its content; raises `UpstreamError`."""
         if reply.status in _CONTENT:

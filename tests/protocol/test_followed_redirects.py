@@ -5,16 +5,17 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import RedirectRefused
-from regbroker.protocol.followed_redirects import REDIRECTS, Place, next_place
+from regbroker.protocol.followed_redirects import REDIRECTS, next_url
 from regbroker.protocol.locations import OwnAddress
 from regbroker.protocol.origins import Origin
+from regbroker.protocol.urls import Url
 from tests.grammar import EXAMPLES, hostile
 
 UP = Origin("https", "registry.up.example", 443)
 PLAIN = Origin("http", "10.0.0.5", 5000)
 STORE = Origin("https", "store.example", 443)
 OWN = OwnAddress(UP, "public.example:8443")
-HERE = Place(UP, "/v2/acme/app/blobs/sha256:0?a=b")
+HERE = Url(UP, "/v2/acme/app/blobs/sha256:0?a=b")
 
 printable = st.text(alphabet="ab1:/.;=[]%@?&\xe9", max_size=30)
 
@@ -22,9 +23,9 @@ printable = st.text(alphabet="ab1:/.;=[]%@?&\xe9", max_size=30)
 SIGNED = "X-Amz-Signature=0a%2Fb+c%20d&se=2026-01-01T00%3A00%3A00Z&x&=;~'()*"
 
 
-def led(location: str, here: Place = HERE, own: OwnAddress = OWN) -> tuple[Origin, str]:
+def led(location: str, here: Url = HERE, own: OwnAddress = OWN) -> tuple[Origin, str]:
     """Where a Location leads."""
-    place = next_place(here, location, own)
+    place = next_url(here, location, own)
     return place.origin, place.target
 
 
@@ -57,7 +58,7 @@ class NextPlaceTests(SynchronousTestCase):
             ("", HERE.target),
         ):
             self.assertEqual(led(location), (UP, target), location)
-        self.assertEqual(led("/x", Place(STORE, "/b/key")), (STORE, "/x"))
+        self.assertEqual(led("/x", Url(STORE, "/b/key")), (STORE, "/x"))
 
     def test_port(self) -> None:
         """Another port of the same host is another server."""
@@ -86,11 +87,11 @@ class NextPlaceTests(SynchronousTestCase):
         ):
             self.assertRaises(RedirectRefused, led, location)
         own = OwnAddress(PLAIN, "public.example")
-        here = Place(PLAIN, "/v2/x")
+        here = Url(PLAIN, "/v2/x")
         self.assertEqual(led("http://a.example/b", here, own)[0].scheme, "http")
         self.assertEqual(led("https://store.example/b", here, own), (STORE, "/b"))
         for location in ("http://10.0.0.5:5000/x", "https://public.example/x"):
-            self.assertRaises(RedirectRefused, led, location, Place(STORE, "/b"), own)
+            self.assertRaises(RedirectRefused, led, location, Url(STORE, "/b"), own)
 
     def test_no_url(self) -> None:
         """Other schemes, credentials and what is no host are refused."""
@@ -149,7 +150,7 @@ class NextPlaceTests(SynchronousTestCase):
             ("//evil.example/x/z", "../y", "/evil.example/y"),
             ("//evil.example", "?y", "//evil.example?y"),
         ):
-            self.assertEqual(led(location, Place(UP, target)), (UP, expected))
+            self.assertEqual(led(location, Url(UP, target)), (UP, expected))
 
     @EXAMPLES
     @given(printable, printable)
@@ -157,7 +158,7 @@ class NextPlaceTests(SynchronousTestCase):
         """Nor does it matter where the one before has led."""
         try:
             there = led(f"https://store.example/{before}")
-            _, target = led(text, Place(*there))
+            _, target = led(text, Url(*there))
         except RedirectRefused:
             return
         self.assertRegex(target, r"\A/[!-~]*\Z")

@@ -8,8 +8,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from regbroker.errors import RedirectRefused, UpstreamError, UpstreamUnavailable
-from regbroker.protocol.followed_redirects import Place
 from regbroker.protocol.origins import Origin
+from regbroker.protocol.urls import Url
 from regbroker.transport.client import IDLE_SECONDS, Reply
 from regbroker.transport.tls import Trust, certificate_options
 from regbroker.transport.upload_bodies import gather_body
@@ -67,7 +67,7 @@ class StoragesTestCase(SocketTestCase):
         self, host: str = "store.test", target: str = "/b?sig=1"
     ) -> Deferred[Reply]:
         """Ask a host, at the storage's port."""
-        place = Place(Origin(self.scheme, host, self.storage.port), target)
+        place = Url(Origin(self.scheme, host, self.storage.port), target)
         headers = [(b"Range", b"bytes=0-1")]
         return Deferred.fromCoroutine(self.storages.request("GET", place, headers))
 
