@@ -22,6 +22,10 @@ from regbroker.errors import (
     code_for_status,
 )
 
+#: The endpoint by which clients learn whether, and how, they have to log in.
+PING_PATH = "/v2/"
+CATALOG_PATH = "/v2/_catalog"
+
 #: distribution refuses longer names; so do most registries' databases.
 MAX_NAME_LENGTH = 255
 
@@ -189,9 +193,9 @@ def parse_path(path: str, extensions: bool = False) -> Target:
     Raises `NameInvalid`, `TagInvalid`, `DigestInvalid`, `BadRequest` or
     `EndpointUnknown`. Nothing that raises may be sent to an upstream.
     """
-    if path in ("/v2", "/v2/"):
+    if path in ("/v2", PING_PATH):
         return Target(Endpoint.BASE, path)
-    if path == "/v2/_catalog":
+    if path == CATALOG_PATH:
         return Target(Endpoint.CATALOG, path)
     match = _REPOSITORY_PATH.fullmatch(path)
     if extensions and (match is None or "/_" in f"/{match['name']}"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.bodies import MAX_ERROR_BYTES
 from regbroker.protocol.composite_token import token_for
+from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.scopes import Scope
 from regbroker.transport.client import Reply
 from regbroker.transport.upload_bodies import gather_body
@@ -73,7 +74,7 @@ class Authorizer:
         challenges = reply.challenges
         if challenges:
             name = next((scope.name for scope in needed if scope.is_repository), None)
-            proof = proof_target(name) if name else "/v2/"
+            proof = proof_target(name) if name else PING_PATH
             self._upstream.learn(challenges, proof, said.value is not None)
         if account is None:
             scheme, _, token = (said.value or "").partition(" ")

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from regbroker.protocol.challenges import Challenge, find_bearer
+from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.realms import RealmRefused, allowed_realm, parse_realm
 from regbroker.protocol.urls import Url
@@ -74,7 +75,7 @@ class Discovery:
     ) -> Discovered:
         """Note what the ping is challenged with, nothing if it passes or has none."""
         self._challenges = challenges
-        self._ping = self._told(challenges, "/v2/")
+        self._ping = self._told(challenges, PING_PATH)
         if problem:
             self._ping = _Told(problem=problem)
         return self.known

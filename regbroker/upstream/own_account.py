@@ -35,6 +35,7 @@ from regbroker.errors import (
 )
 from regbroker.protocol.bodies import MAX_LIST_BYTES
 from regbroker.protocol.headers import via
+from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.scopes import Scope
 from regbroker.protocol.token_exchange import (
     IssuedToken,
@@ -307,7 +308,7 @@ class OwnAccount:
                 raise LoginRefused(403) from error
         elif known.proof and not login.identity_token:
             # Where the ping passes, what is needed says more than what was once.
-            is_ping = known.proof == "/v2/" or not about
+            is_ping = known.proof == PING_PATH or not about
             target = known.proof if is_ping else proof_target(min(about))
             proving = Deferred.fromCoroutine(self._prove_at(target, login))
             try:

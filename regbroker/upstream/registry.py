@@ -33,6 +33,7 @@ from regbroker.protocol.bodies import MAX_ERROR_BYTES
 from regbroker.protocol.challenges import Challenge
 from regbroker.protocol.headers import Header, via
 from regbroker.protocol.locations import OwnAddress
+from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.own_redirects import check_leads_on
 from regbroker.protocol.scopes import Scope
@@ -240,7 +241,7 @@ class Upstream:
             raise UpstreamTimeout("the upstream registry did not answer") from error
 
     async def _ping(self) -> Discovered:
-        reply = await self.request("GET", "/v2/", [USER_AGENT, via(())])
+        reply = await self.request("GET", PING_PATH, [USER_AGENT, via(())])
         await gather_body(reply, MAX_ERROR_BYTES)
         check_answered(reply)
         assert self._discovery is not None
@@ -266,7 +267,7 @@ class Upstream:
     def _redirect_problem(self, reply: Reply) -> str:
         location = (reply.header(b"Location") or b"").decode("latin-1")
         try:
-            check_leads_on(location, self.own_address(""), "/v2/")
+            check_leads_on(location, self.own_address(""), PING_PATH)
         except RedirectRefused as refused:
             return refused.why
         return ""

@@ -21,6 +21,7 @@ from regbroker.broker.local_broker import Principal
 from regbroker.errors import BadRequest, Denied, EndpointUnknown, HTTPError
 from regbroker.naming.mapping import NameMapping, Route
 from regbroker.protocol.mirrors import with_ns
+from regbroker.protocol.names import CATALOG_PATH
 from regbroker.protocol.queries import Query, values
 from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.transport.client import Reply
@@ -226,5 +227,5 @@ def _link(names: list[str], wanted: int | None, sealed: str, source: str) -> str
     given = [f"last={quote(names[-1], safe='')}"] if names else []
     given += [] if wanted is None else [f"n={wanted}"]
     given += [f"{PLACE}={sealed}"] if sealed else []
-    url = with_ns(f"/v2/_catalog?{'&'.join(given)}", source)
+    url = with_ns(f"{CATALOG_PATH}?{'&'.join(given)}", source)
     return f'<{url}>; rel="next"'

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from twisted.logger import Logger
 
 from regbroker.protocol.bodies import catalog_names
+from regbroker.protocol.names import CATALOG_PATH
 from regbroker.protocol.next_links import LinkRefused, next_query, pages_by_name
 from regbroker.transport.client import Reply
 from regbroker.web.catalog_walks import UpstreamPage, Walk, Walks
@@ -32,7 +33,6 @@ MAX_PAGES = 100
 #: name several times, so that one such page says nothing.
 MAX_PAGES_WITHOUT_NEWS = 20
 
-CATALOG = "/v2/_catalog"
 
 Ask = Callable[[str], Awaitable[Reply]]
 Gather = Callable[[Reply], Awaitable[bytes]]
@@ -204,7 +204,7 @@ class CatalogPages:
         links = reply.headers.getRawHeaders(b"Link", ())
         try:
             following = next_query(
-                (value.decode("latin-1") for value in links), CATALOG
+                (value.decode("latin-1") for value in links), CATALOG_PATH
             )
         except LinkRefused as refused:
             self._warn(f"ends here, since the link to more cannot be used: {refused}")
