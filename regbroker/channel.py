@@ -6,6 +6,7 @@ The implementation is `regbroker.transport.server`.
 
 from __future__ import annotations
 
-from regbroker.transport.server import StreamingRequest, StreamingSite
+from regbroker.transport.server import StreamingSite
+from regbroker.transport.streaming_request import StreamingRequest
 
 __all__ = ["StreamingRequest", "StreamingSite"]

@@ -30,10 +30,11 @@ from regbroker.assembly.registries import build_registry
 from regbroker.assembly.seal import build_seal
 from regbroker.assembly.upstreams import UpstreamService, build_upstream
 from regbroker.settings.config import Config
+from regbroker.transport.certificates import load_certificates
 from regbroker.transport.entrance import Entrance, build_entrance
 from regbroker.transport.listening import ListeningService
+from regbroker.transport.self_signed import self_signed
 from regbroker.transport.server import StreamingSite
-from regbroker.transport.tls import load_certificates, self_signed
 from regbroker.web.health import Health
 from regbroker.web.serving import UnderWay
 from regbroker.web.site import VirtualHosts

@@ -10,11 +10,9 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
 from regbroker.protocol.origins import Origin
-from regbroker.transport.client import (
-    ConnectionPool,
-    Reply,
-)
-from regbroker.transport.tls import Trust
+from regbroker.transport.client import ConnectionPool
+from regbroker.transport.client_reply import Reply
+from regbroker.transport.trust import Trust
 from tests.proxycase import HeldTime, SocketTestCase
 from tests.scripted import ScriptedUpstream
 

@@ -21,8 +21,8 @@ from regbroker.transport.certificate_rules import (
     is_for,
     validity_warnings,
 )
+from regbroker.transport.certificates import read_pem
 from regbroker.transport.pem_files import load_chain
-from regbroker.transport.tls import read_pem
 
 
 def file_warnings(config: Config) -> Iterator[str]:

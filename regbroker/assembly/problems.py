@@ -18,7 +18,9 @@ from regbroker.assembly.local_accounts import problems_with_accounts
 from regbroker.assembly.upstreams import problems_with_credentials
 from regbroker.errors import ConfigurationError
 from regbroker.settings.config import Config
-from regbroker.transport.tls import Trust, has_self_signed, load_certificates
+from regbroker.transport.certificates import load_certificates
+from regbroker.transport.self_signed import has_self_signed
+from regbroker.transport.trust import Trust
 
 
 def problems_with_parts(config: Config) -> Iterator[str]:

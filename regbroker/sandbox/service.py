@@ -19,7 +19,8 @@ from regbroker.sandbox.token_endpoint import TokenEndpoint
 from regbroker.sandbox.tokens import Tokens, Users
 from regbroker.sandbox.uploads import Uploads
 from regbroker.transport.pace import Pace
-from regbroker.transport.server import StreamingChannel, StreamingSite
+from regbroker.transport.server import StreamingSite
+from regbroker.transport.streaming_channel import StreamingChannel
 
 #: The content type of a TLS record that holds a ClientHello (RFC 8446, 5.1).
 

@@ -19,7 +19,7 @@ from zope.interface import alsoProvides
 
 from regbroker.transport.connection_limits import Refusal
 from regbroker.transport.entrance import MAX_TOLD, Entrance
-from regbroker.transport.server import StreamingChannel
+from regbroker.transport.streaming_channel import StreamingChannel
 
 #: How long clients have to take what they are told when regbroker is stopped.
 STOP_SECONDS = 2.0

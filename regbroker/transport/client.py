@@ -24,58 +24,28 @@ on `Agent` itself, for what a relay must know and `Agent` does not tell:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from copy import copy
 from typing import Any
 
-from OpenSSL import SSL
-from twisted.internet.defer import CancelledError
-from twisted.internet.defer import TimeoutError as HandshakeTimeout
-from twisted.internet.error import (
-    ConnectError,
-    ConnectingCancelledError,
-    ConnectionAborted,
-    ConnectionDone,
-    ConnectionLost,
-    ConnectionRefusedError,
-    DNSLookupError,
-    TimeoutError,
-    UserError,
-)
 from twisted.internet.interfaces import (
     IReactorTime,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
-from twisted.python.failure import Failure
-from twisted.web.client import (
-    RequestGenerationFailed,
-    RequestTransmissionFailed,
-    ResponseDone,
-    ResponseNeverReceived,
-)
+from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IBodyProducer, IResponse
+from twisted.web.iweb import IBodyProducer
 
-from regbroker.causes import Cause, Kind, Side, cause_of
-from regbroker.errors import (
-    UpstreamError,
-    UpstreamMalformed,
-    UpstreamTimeout,
-    UpstreamUnavailable,
-)
-from regbroker.protocol.challenges import Challenge, parse_challenges
-from regbroker.protocol.headers import Header, connection_options
+from regbroker.causes import Cause
+from regbroker.errors import UpstreamMalformed
+from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
 from regbroker.runtime.slots import Slot, Slots
+from regbroker.transport.client_errors import UPSTREAM, converted_error, was_cancelled
 from regbroker.transport.client_protocol import UpstreamProtocol
-from regbroker.transport.reply_headers import UnsoundHeader, check_as_they_come
-from regbroker.transport.twisted_private import (
-    ClientRequest,
-    MalformedChunks,
-    RequestNotSent,
-    wrapped_errors,
-)
+from regbroker.transport.client_reply import Reply
+from regbroker.transport.reply_headers import check_as_they_come
+from regbroker.transport.twisted_private import ClientRequest, RequestNotSent
 
 #: Requests that are under way at once, and those that wait for that. More would only
 #: wait in the upstream.
@@ -91,101 +61,11 @@ IDLE_SECONDS = 50.0
 #: Servers close idle connections after 5 s at the earliest.
 IDLE_SECONDS_FOR_BODIES = 4.0
 
-#: Who is asked, mostly, in the words of an error.
-UPSTREAM = Side.UPSTREAM.value
-
 _log = Logger()
 
 
 class _UpstreamFactory(Factory):
     noisy = False
-
-
-class Reply:
-    """An upstream's reply whose headers are in; the body is still to come."""
-
-    def __init__(
-        self,
-        response: IResponse,
-        connection: UpstreamProtocol,
-        parser: Any,
-        what: str,
-    ) -> None:
-        #: Who sends it, for people.
-        self.what = what
-        self.status: int = response.code
-        self.headers: Headers = response.headers
-        options = parser.connHeaders.getRawHeaders(b"Connection", ())
-        #: What its ``Connection`` header names.
-        self.connection_options = connection_options(options)
-        #: The body's length in bytes, or `twisted.web.iweb.UNKNOWN_LENGTH`.
-        self.length = response.length
-        self._response: Any = response
-        self._connection = connection
-        self._parser = parser
-
-    def with_headers(self, headers: Iterable[Header]) -> Reply:
-        """Return the same reply under other headers, all of them end to end."""
-        changed = copy(self)
-        changed.headers = Headers()
-        for name, value in headers:
-            changed.headers.addRawHeader(name, value)
-        changed.connection_options = frozenset()
-        return changed
-
-    def with_body(self, body: bytes) -> Reply:
-        """Return the same reply, whose body has been read, to be read again."""
-        changed = copy(self)
-        changed._response = _ReadResponse(body)
-        return changed
-
-    def deliver(self, protocol: Any) -> None:
-        """Send the body to a protocol, as `IResponse.deliverBody` does."""
-        self._response.deliverBody(protocol)
-
-    def header(self, name: bytes) -> bytes | None:
-        """Return the first value of a header, or None."""
-        values = self.headers.getRawHeaders(name)
-        return values[0] if values else None
-
-    @property
-    def challenges(self) -> tuple[Challenge, ...]:
-        """The challenges of its ``WWW-Authenticate`` headers."""
-        found = self.headers.getRawHeaders(b"WWW-Authenticate", ())
-        return parse_challenges(value.decode("latin-1") for value in found)
-
-    @property
-    def closed_in_order(self) -> bool:
-        """Whether the connection, now gone, was closed as it should be."""
-        return self._connection.closed_in_order
-
-    def why_broken(self, reason: Failure) -> tuple[Cause, str]:
-        """Return the cause of an end before its time, and what to add for people."""
-        if self._connection.too_large:
-            return Cause.BOUND_REACHED, f": it sent {self._connection.too_large}"
-        assert reason.value is not None
-        reasons = wrapped_errors(reason.value)
-        if any(isinstance(each, MalformedChunks) for each in reasons):
-            return cause_of(self.what, Kind.MALFORMED), ": what it sent is not HTTP"
-        return cause_of(self.what, Kind.BROKE_OFF), ""
-
-    def abort(self) -> None:
-        """Close the connection at once; the rest of the body is not wanted."""
-        # A connection whose reply is complete may be another request's by now.
-        if self._connection.parser is self._parser:
-            self._connection.transport.abortConnection()
-
-
-class _ReadResponse:
-    """Delivers a body that has been read already."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def deliverBody(self, protocol: Any) -> None:
-        if self._body:
-            protocol.dataReceived(self._body)
-        protocol.connectionLost(Failure(ResponseDone()))
 
 
 class ConnectionPool:
@@ -350,79 +230,3 @@ async def _send(
             f"{what} sent {connection.too_large}", cause=Cause.BOUND_REACHED
         ) from error
     return Reply(response, connection, parser, what)
-
-
-def was_cancelled(error: BaseException) -> bool:
-    """Tell whether a request ended because nobody wanted its answer any more."""
-    cancelled = CancelledError | ConnectingCancelledError
-    return any(isinstance(reason, cancelled) for reason in wrapped_errors(error))
-
-
-def _in_words(reason: BaseException, host: str) -> str:
-    """Return what has happened, for the log; what is rare keeps Twisted's words."""
-    if isinstance(reason, ConnectionDone):
-        return "it closed the connection before its answer was complete"
-    if isinstance(reason, ConnectionLost | ConnectionAborted):
-        return "the connection broke off before the answer was complete"
-    if isinstance(reason, DNSLookupError):
-        return f"no address for {host} is found"
-    if isinstance(reason, ConnectionRefusedError):
-        return "it refuses connections"
-    if isinstance(reason, TimeoutError):
-        return "no connection in time"
-    if isinstance(reason, HandshakeTimeout):
-        return "no TLS handshake in time"
-    if isinstance(reason, SSL.Error):
-        stack = reason.args[0] if reason.args else ()
-        told = [str(entry[-1]) for entry in stack if isinstance(entry, tuple)]
-        return f"no trusted TLS connection: {', '.join(told) or 'TLS ended early'}"
-    return f"{type(reason).__name__}: {reason}"
-
-
-def converted_error(
-    error: Exception, origin: Origin, what: str = UPSTREAM
-) -> Exception:
-    """
-    Return what a failed request becomes: an `UpstreamError`, mostly.
-
-    `what` is who was asked, for people. The log gets the details, the client a
-    sentence. What is no failure of the upstream's (a cancellation, a client that
-    went away) comes back as it is.
-    """
-    reasons = wrapped_errors(error)
-    first = reasons[0] if reasons else error
-    if isinstance(error, UpstreamError | CancelledError) or was_cancelled(error):
-        return error if isinstance(error, UpstreamError) else CancelledError()
-    if isinstance(error, RequestGenerationFailed):
-        return first if isinstance(first, Exception) else error
-    # Of a failed connection there may be several, one for each address.
-    words = dict.fromkeys(_in_words(reason, origin.host) for reason in reasons)
-    _log.warn(
-        "{what}, {origin}: {reason}",
-        what=what,
-        origin=str(origin),
-        reason=", ".join(words),
-    )
-    if any(isinstance(reason, UnsoundHeader) for reason in reasons):
-        return UpstreamMalformed(
-            f"what {what} answered has a control character in a header",
-            cause=cause_of(what, Kind.MALFORMED),
-        )
-    unreachable, idle = cause_of(what, Kind.UNREACHABLE), cause_of(what, Kind.IDLE)
-    if any(isinstance(reason, SSL.Error) for reason in reasons):
-        return UpstreamUnavailable(
-            f"no trusted TLS connection to {what} can be made", cause=unreachable
-        )
-    if any(isinstance(reason, TimeoutError | HandshakeTimeout) for reason in reasons):
-        return UpstreamTimeout(f"{what} cannot be reached in time", cause=idle)
-    if isinstance(error, ConnectError | DNSLookupError | UserError | OSError):
-        return UpstreamUnavailable(f"{what} cannot be reached", cause=unreachable)
-    ended = ConnectionLost | ConnectionDone | ConnectionAborted
-    if any(isinstance(reason, ended) for reason in reasons):
-        return UpstreamUnavailable(
-            f"{what} closed the connection without an answer",
-            cause=cause_of(what, Kind.BROKE_OFF),
-        )
-    return UpstreamMalformed(
-        f"what {what} answered is not HTTP", cause=cause_of(what, Kind.MALFORMED)
-    )

@@ -19,7 +19,7 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from regbroker.causes import Cause, Kind, Side, cause_of
-from regbroker.transport.client import Reply
+from regbroker.transport.client_reply import Reply
 from regbroker.transport.upload_bodies import Stall
 
 #: A reply's sender in the log, where a shorter word than an error's will do.

@@ -27,7 +27,7 @@ from regbroker.errors import (
     UpstreamTimeout,
 )
 from regbroker.protocol.bodies import decode_content
-from regbroker.transport.client import Reply
+from regbroker.transport.client_reply import Reply
 
 #: How long an upstream that does not know ``Expect`` keeps the client waiting;
 #: curl itself gives up waiting after a second.

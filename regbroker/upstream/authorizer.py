@@ -12,7 +12,7 @@ from regbroker.protocol.bodies import MAX_ERROR_BYTES
 from regbroker.protocol.composite_token import token_for
 from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.scopes import Scope
-from regbroker.transport.client import Reply
+from regbroker.transport.client_reply import Reply
 from regbroker.transport.upload_bodies import gather_body
 from regbroker.upstream.authorization import Authorization, Refusal
 from regbroker.upstream.own_account import OwnAccount

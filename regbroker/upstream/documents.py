@@ -34,9 +34,9 @@ from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.bodies import decode_content
 from regbroker.protocol.origins import Origin, parse_origin
 from regbroker.runtime.slots import Slots
-from regbroker.transport.client import converted_error, was_cancelled
+from regbroker.transport.client_errors import converted_error, was_cancelled
 from regbroker.transport.reply_headers import check_headers
-from regbroker.transport.tls import Trust
+from regbroker.transport.trust import Trust
 from regbroker.transport.twisted_private import ClientInternals, use_connections
 from regbroker.upstream.registry import USER_AGENT
 

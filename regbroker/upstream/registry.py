@@ -40,8 +40,9 @@ from regbroker.protocol.scopes import Scope
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.single_flight import Coalescer
 from regbroker.settings.config import UpstreamConfig
-from regbroker.transport.client import ConnectionPool, Reply
-from regbroker.transport.tls import Trust
+from regbroker.transport.client import ConnectionPool
+from regbroker.transport.client_reply import Reply
+from regbroker.transport.trust import Trust
 from regbroker.transport.upload_bodies import gather_body
 from regbroker.upstream.circuit_breaker import (
     LONGEST_REST_SECONDS,

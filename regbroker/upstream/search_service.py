@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from regbroker.causes import Cause, Side
 from regbroker.errors import UpstreamTimeout
 from regbroker.runtime.single_flight import Coalescer
-from regbroker.transport.tls import Trust
+from regbroker.transport.trust import Trust
 from regbroker.upstream.documents import Document, Documents
 from regbroker.upstream.search_rules import MAX_SEARCH_BYTES
 

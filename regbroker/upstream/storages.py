@@ -21,8 +21,9 @@ from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import Url
 from regbroker.runtime.bounded_memory import BoundedMemory
-from regbroker.transport.client import ConnectionPool, Reply
-from regbroker.transport.tls import Trust
+from regbroker.transport.client import ConnectionPool
+from regbroker.transport.client_reply import Reply
+from regbroker.transport.trust import Trust
 
 #: A registry's content lies in a few buckets or regions. Each origin has its
 #: TLS options and its warm connections.

@@ -26,7 +26,7 @@ from regbroker.protocol.token_exchange import (
     post_form,
 )
 from regbroker.protocol.urls import Url, parse_url
-from regbroker.transport.tls import Trust
+from regbroker.transport.trust import Trust
 from regbroker.upstream.documents import Document, Documents
 
 #: What a token service has answered; its body is at most `MAX_REPLY_BYTES`.

@@ -33,7 +33,7 @@ from regbroker.errors import (
 from regbroker.protocol.composite_token import CompositeTokens, token_for
 from regbroker.protocol.headers import Header
 from regbroker.protocol.names import Endpoint
-from regbroker.transport.client import Reply
+from regbroker.transport.client_reply import Reply
 from regbroker.upstream.attempts import Attempt
 from regbroker.upstream.circuit_breaker import CircuitBreaker
 from regbroker.upstream.policy import CLIENTS_OWN, Policy

@@ -44,7 +44,8 @@ from regbroker.protocol.origins import Origin
 from regbroker.protocol.own_redirects import check_leads_on, is_followed
 from regbroker.protocol.queries import split_target
 from regbroker.protocol.urls import Url
-from regbroker.transport.client import UPSTREAM, Reply
+from regbroker.transport.client_errors import UPSTREAM
+from regbroker.transport.client_reply import Reply
 from regbroker.transport.upload_bodies import Stall, gather_body
 from regbroker.upstream.registry import Upstream
 from regbroker.upstream.storages import STORAGE

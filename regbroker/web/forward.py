@@ -19,9 +19,9 @@ from regbroker.protocol.headers import (
 )
 from regbroker.protocol.names import Endpoint
 from regbroker.protocol.queries import Query, join_target
-from regbroker.transport.client import Reply
+from regbroker.transport.client_reply import Reply
 from regbroker.transport.request_bodies import request_body
-from regbroker.transport.server import StreamingRequest
+from regbroker.transport.streaming_request import StreamingRequest
 from regbroker.transport.upload_bodies import Stall, UploadBody
 from regbroker.upstream.authorization import Authorization
 from regbroker.upstream.authorizer import Authorizer

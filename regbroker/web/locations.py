@@ -16,7 +16,7 @@ from regbroker.protocol.locations import (
 from regbroker.protocol.names import Endpoint
 from regbroker.protocol.own_redirects import check_leads_on
 from regbroker.protocol.queries import split_target
-from regbroker.transport.client import Reply
+from regbroker.transport.client_reply import Reply
 from regbroker.upstream.registry import Upstream
 from regbroker.web.carried_uploads import CarriedUploads
 from regbroker.web.exchange import Exchange

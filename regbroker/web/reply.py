@@ -40,7 +40,7 @@ from regbroker.protocol.scopes import (
     offered_scopes,
     public_scopes,
 )
-from regbroker.transport.client import Reply
+from regbroker.transport.client_reply import Reply
 from regbroker.transport.download_bodies import relay_body
 from regbroker.transport.replies import send_bytes, set_status
 from regbroker.transport.upload_bodies import gather_plain

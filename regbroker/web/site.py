@@ -27,7 +27,7 @@ from regbroker.protocol.headers import (
 from regbroker.protocol.mirrors import PARAMETER, mirrored_registry, path_with_ns
 from regbroker.protocol.origins import Origin, parse_origin
 from regbroker.protocol.queries import split_target
-from regbroker.transport.server import StreamingRequest
+from regbroker.transport.streaming_request import StreamingRequest
 from regbroker.web.client_request import ClientRequest, parse_request
 from regbroker.web.cross_origin import CrossOrigin
 from regbroker.web.health import Health

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from regbroker.transport.tls import self_signed
+from regbroker.transport.self_signed import self_signed
 from tests.cli.case import CommandCase
 
 SHIPPED = Path(__file__).resolve().parents[2] / "etc" / "regbroker.ini"

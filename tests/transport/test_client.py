@@ -30,10 +30,10 @@ from regbroker.transport.client import (
     IDLE_SECONDS_FOR_BODIES,
     MAX_IDLE_CONNECTIONS,
     ConnectionPool,
-    converted_error,
 )
+from regbroker.transport.client_errors import converted_error
 from regbroker.transport.client_protocol import MAX_HEADER_BYTES, MAX_HEADER_LINE_BYTES
-from regbroker.transport.tls import Trust
+from regbroker.transport.trust import Trust
 from regbroker.transport.upload_bodies import gather_body
 from tests.connectionscase import ConnectionsTestCase
 from tests.scripted import Call, response

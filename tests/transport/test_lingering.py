@@ -10,11 +10,11 @@ from twisted.internet.tcp import Server
 from twisted.protocols.haproxy import proxyEndpoint
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from regbroker.transport.certificates import certificate_options
 from regbroker.transport.lingering import LINGER_SECONDS, MAX_LINGER_BYTES
 from regbroker.transport.replies import send_bytes
 from regbroker.transport.server import StreamingSite
 from regbroker.transport.strict_channel import MAX_HEADERS, MAX_HEADERS_BYTES
-from regbroker.transport.tls import certificate_options
 from tests.certificates import issued
 from tests.halfclosed import PatientClient, PatientTLSClient, connected
 from tests.proxycase import SiteTestCase

@@ -9,6 +9,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from regbroker.transport.certificates import certificate_options
 from regbroker.transport.lingering import (
     CLOSE_SECONDS,
     LINGER_SECONDS,
@@ -16,11 +17,11 @@ from regbroker.transport.lingering import (
 )
 from regbroker.transport.replies import send_bytes
 from regbroker.transport.request_bodies import ClientGone, read_body
-from regbroker.transport.server import (
+from regbroker.transport.server import StreamingSite
+from regbroker.transport.streaming_channel import (
     DRAIN_SECONDS,
     HEADER_SECONDS,
     MAX_DRAIN_BYTES,
-    StreamingSite,
 )
 from regbroker.transport.strict_channel import (
     MAX_HEADERS,
@@ -28,7 +29,6 @@ from regbroker.transport.strict_channel import (
     MAX_LENGTH_DIGITS,
     reason_phrase,
 )
-from regbroker.transport.tls import certificate_options
 from tests.certificates import Looking, issued
 from tests.proxycase import SiteTestCase
 from tests.wire import Message, RawClient

@@ -16,7 +16,8 @@ from regbroker.errors import (
     UpstreamUnavailable,
 )
 from regbroker.runtime.slots import Slots
-from regbroker.transport.tls import Trust, certificate_options
+from regbroker.transport.certificates import certificate_options
+from regbroker.transport.trust import Trust
 from regbroker.upstream.documents import Document, Documents
 from regbroker.upstream.registry import USER_AGENT
 from tests.certificates import authority, issued

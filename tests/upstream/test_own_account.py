@@ -21,7 +21,7 @@ from regbroker.protocol.challenges import Challenge, parse_challenges
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.scopes import Scope, repository_scope
 from regbroker.protocol.token_exchange import IssuedToken, TokenRequest
-from regbroker.transport.client import _ReadResponse
+from regbroker.transport.client_reply import _ReadResponse
 from regbroker.upstream.authorization import Authorization, Refusal
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.discovery import Discovered, Discovery

@@ -12,7 +12,7 @@ from regbroker.errors import TooManyRequests, UpstreamUnavailable
 from regbroker.protocol.headers import came_from_here
 from regbroker.protocol.origins import Origin
 from regbroker.settings.config import UpstreamConfig
-from regbroker.transport.tls import certificate_options
+from regbroker.transport.certificates import certificate_options
 from regbroker.upstream.discovery import Discovered
 from regbroker.upstream.registry import (
     FIRST_RETRY_SECONDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 
 from regbroker.errors import UpstreamTimeout
-from regbroker.transport.tls import Trust
+from regbroker.transport.trust import Trust
 from regbroker.upstream.documents import Document
 from regbroker.upstream.search_service import SEARCH_SECONDS, SearchService
 from tests.proxycase import HeldTime, SocketTestCase

@@ -10,8 +10,10 @@ from twisted.internet.defer import Deferred
 from regbroker.errors import RedirectRefused, UpstreamError, UpstreamUnavailable
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import Url
-from regbroker.transport.client import IDLE_SECONDS, Reply
-from regbroker.transport.tls import Trust, certificate_options
+from regbroker.transport.certificates import certificate_options
+from regbroker.transport.client import IDLE_SECONDS
+from regbroker.transport.client_reply import Reply
+from regbroker.transport.trust import Trust
 from regbroker.transport.upload_bodies import gather_body
 from regbroker.upstream.storages import MAX_ORIGINS, Storages
 from tests.certificates import authority, issued

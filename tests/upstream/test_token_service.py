@@ -10,7 +10,7 @@ from regbroker.errors import UpstreamError, UpstreamMalformed
 from regbroker.protocol.realms import parse_realm
 from regbroker.protocol.scopes import parse_scopes
 from regbroker.protocol.token_exchange import MAX_REPLY_BYTES, TokenRequest
-from regbroker.transport.tls import Trust
+from regbroker.transport.trust import Trust
 from regbroker.upstream.token_service import TokenReply, TokenService
 from tests.proxycase import HeldTime, SocketTestCase
 from tests.scripted import Call, ScriptedUpstream, response

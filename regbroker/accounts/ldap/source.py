@@ -46,7 +46,7 @@ from regbroker.accounts.ldap.search import (
 from regbroker.accounts.ldap.url import LdapUrl, parse_group_filter, parse_name
 from regbroker.accounts.principals import Account
 from regbroker.errors import AccountsUnavailable, ConfigurationError
-from regbroker.transport.tls import client_options, trust_root
+from regbroker.transport.trust import client_options, trust_root
 
 __all__ = ["GROUP_FILTER", "MAX_CHECKS", "LdapAccounts", "require_ldaptor"]
 

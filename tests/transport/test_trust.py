@@ -19,13 +19,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.protocol.origins import Origin
+from regbroker.transport.certificates import certificate_options, load_certificates
 from regbroker.transport.listeners import CertificateFiles
-from regbroker.transport.tls import (
-    Trust,
-    certificate_options,
-    load_certificates,
-    self_signed,
-)
+from regbroker.transport.self_signed import self_signed
+from regbroker.transport.trust import Trust
 from tests.certificates import Looking, Pair, authority, issued, pem_of
 from tests.proxycase import SocketTestCase
 from tests.wire import Ended, Wire

@@ -1,0 +1,122 @@
+"""
+Our certificates towards clients, picked by SNI.
+
+TLS 1.2 at least, forward secrecy only, HTTP/1.1 alone in ALPN.
+"""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from OpenSSL import SSL, crypto
+from twisted.internet.ssl import AcceptableCiphers, CertificateOptions, TLSVersion
+
+from regbroker.errors import ConfigurationError
+from regbroker.transport.listeners import CertificateFiles
+from regbroker.transport.pem_files import (
+    WrongCertificate,
+    WrongKey,
+    load_pair,
+)
+
+#: TLS 1.2 suites with ephemeral keys and authenticated encryption. Those of
+#: TLS 1.3 are all like that and are OpenSSL's own affair.
+_CIPHERS = AcceptableCiphers.fromOpenSSLCipherString("ECDHE+AESGCM:ECDHE+CHACHA20")
+
+#: What ALPN offers, on both sides.
+PROTOCOLS = [b"http/1.1"]
+
+
+def read_pem(path: Path) -> bytes:
+    """Return what a PEM file holds, without a byte order mark; raises `OSError`."""
+    return path.read_bytes().removeprefix(BOM_UTF8)
+
+
+def certificate_options(
+    certificate_pem: bytes,
+    key_pem: bytes,
+    others: Mapping[str, SSL.Context] | None = None,
+    names: tuple[str, str] = ("FILE", "FILE"),
+) -> CertificateOptions:
+    """
+    Return server options for a certificate with its chain, and its key.
+
+    `others` are contexts for further server names, ``*.`` wildcards included; `names`
+    are those of the files.
+    Raises `ValueError` that says what is wrong with the files' contents.
+    """
+    chain, key = load_pair(certificate_pem, key_pem, names)
+    options = CertificateOptions(
+        privateKey=crypto.PKey.from_cryptography_key(key),
+        certificate=crypto.X509.from_cryptography(chain[0]),
+        extraCertChain=[crypto.X509.from_cryptography(c) for c in chain[1:]],
+        raiseMinimumTo=TLSVersion.TLSv1_2,
+        acceptableCiphers=_CIPHERS,
+        acceptableProtocols=PROTOCOLS,
+        contextForServerName=_chooser(others or {}),
+    )
+    try:
+        options.getContext()
+    except SSL.Error as error:
+        raise WrongCertificate(f"OpenSSL refuses it: {_reason(error)}") from None
+    return options
+
+
+def _reason(error: SSL.Error) -> str:
+    """Return OpenSSL's own words for an error, and what to do about usual ones."""
+    queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    reason = ", ".join(str(entry[-1]) for entry in queue) or "it does not say why"
+    if "too small" in reason:
+        return f"{reason}; make a new one, P-256 or RSA with 2048 bits"
+    if "md too weak" in reason:
+        return f"{reason}; have one issued with SHA-256"
+    return reason
+
+
+def _chooser(others: Mapping[str, SSL.Context]) -> Any:
+    def choose(server_name: bytes | None) -> SSL.Context | None:
+        name = (server_name or b"").decode("ascii", "replace").lower()
+        return others.get(name) or others.get("*." + name.partition(".")[2])
+
+    return choose if others else None
+
+
+def load_certificates(
+    files: Iterable[CertificateFiles], fallback: tuple[Path, Path] | None
+) -> CertificateOptions:
+    """
+    Return the server options for all configured certificates.
+
+    `fallback` are the certificate and key served to names that have none, when
+    there is no ``[tls]`` section; without it the first one serves. Raises
+    `ConfigurationError` with every file that cannot be used.
+    """
+    problems: list[str] = []
+    others: dict[str, SSL.Context] = {}
+    default: tuple[bytes, bytes] | None = None
+    for entry in files:
+        try:
+            pair = read_pem(Path(entry.certificate)), read_pem(Path(entry.key))
+            names = str(entry.certificate), str(entry.key)
+            options = certificate_options(*pair, names=names)
+        except (OSError, ValueError) as error:
+            section = f"tls {entry.host}".strip()
+            wrong_key = isinstance(error, WrongKey)
+            option, path = (
+                ("key", entry.key) if wrong_key else ("certificate", entry.certificate)
+            )
+            problems.append(f"[{section}] {option}: {path}: {error}")
+            continue
+        if entry.host:
+            others[entry.host] = options.getContext()
+        if not entry.host or (default is None and fallback is None):
+            default = pair
+    if problems:
+        raise ConfigurationError(problems)
+    if default is None and fallback is not None:
+        default = fallback[0].read_bytes(), fallback[1].read_bytes()
+    assert default is not None
+    return certificate_options(*default, others)

@@ -1,0 +1,203 @@
+"""
+One connection of a client's, whose requests are handed over with their headers.
+
+Facts that shape this module (RFC 9110, RFC 9112):
+
+- A client that sent ``Expect: 100-continue`` holds its body back until it sees
+  100 or a final status (9110, 10.1.1).
+- A reply may be finished before the request's body has arrived. What is left
+  of the body must then be read and thrown away, or the connection closed; a
+  close with unread bytes makes the kernel reset the connection, and the
+  client may lose the reply (9112, 9.6). So: read on, within bounds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+from twisted.web.server import Request
+
+from regbroker.errors import BodyTooSlow
+from regbroker.protocol.headers import connection_options
+from regbroker.transport.body_watch import BodyWatch
+from regbroker.transport.request_bodies import StreamedBody
+from regbroker.transport.streaming_request import StreamingRequest
+from regbroker.transport.strict_channel import StrictChannel
+
+#: What is read and thrown away of a body that nobody wanted, so that the
+#: connection can be kept for the next request.
+MAX_DRAIN_BYTES = 1024 * 1024
+DRAIN_SECONDS = 5.0
+
+#: A reply that is made here is written at once. A client that is slow to read the
+#: rest is not idle: it has so many times as long.
+READING_SILENCES = 15
+
+#: A client that sends a byte now and then is not waited for longer than this.
+HEADER_SECONDS = 60.0
+
+_TLS_HANDSHAKE = b"\x16\x03"
+
+
+class StreamingChannel(StrictChannel):
+    """
+    The server's side of one connection: HTTP/1.1 and nothing else.
+
+    Adds to `StrictChannel` patience with bodies that nobody wanted.
+    """
+
+    requests: list[StreamingRequest]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first_bytes = True
+        self._headers_since: float | None = None
+        self._unfinished: StreamingRequest | None = None
+        self._draining: IDelayedCall | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        """Parse; hang up on a client that speaks TLS where there is none."""
+        if self._first_bytes:
+            self._first_bytes = False
+            if data.startswith(_TLS_HANDSHAKE) and not self.isSecure():
+                # It has no line end, and both sides would wait for ever:
+                # podman and skopeo try TLS first, also when told not to.
+                self.hang_up("TLS, on a port that has none")
+                return
+        if self.line_mode and not self.is_ending and self._headers_take_too_long():
+            self.hang_up(f"the headers have no end after {HEADER_SECONDS:g} s")
+            return
+        super().dataReceived(data)
+
+    def _headers_take_too_long(self) -> bool:
+        now = cast(Any, self).factory.reactor.seconds()
+        if self._headers_since is None:
+            self._headers_since = now
+        return bool(now - self._headers_since > HEADER_SECONDS)
+
+    def allHeadersReceived(self) -> None:
+        """Hand the request over; its headers came in time."""
+        self._headers_since = None
+        super().allHeadersReceived()
+
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        """Tell whether the client wants to go on: all of its headers are read."""
+        given = request.requestHeaders.getRawHeaders(b"Connection", ())
+        if version == b"HTTP/1.1" and b"close" not in connection_options(given):
+            return True
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
+
+    def resumeProducing(self) -> None:
+        """Go on writing: the client has read, and may ask for something else."""
+        super().resumeProducing()
+        if self.timeOut is not None and not self.is_handling_request:
+            self.setTimeout(cast(Any, self).factory.pace.silence)
+
+    # What bodies ask for.
+
+    def watch(self, body: StreamedBody) -> None:
+        """See to it that a body does not take for ever; in place of the timeout."""
+        self.setTimeout(None)
+        site = cast(Any, self).factory
+
+        def give_up(error: BodyTooSlow) -> None:
+            self.persistent = 0
+            body.failed(Failure(error))
+
+        body.watch = BodyWatch(site.reactor, site.pace, give_up)
+        body.start_watching()
+
+    def pause_reading(self) -> None:
+        """Stop reading; a client is not timed out while we do not read."""
+        cast(IPushProducer, self.transport).pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        cast(IPushProducer, self.transport).resumeProducing()
+
+    def send_continue(self) -> None:
+        """Write the interim reply that asks for the body."""
+        cast(Any, self.transport).write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    # Replies that are out before the body is in.
+
+    def writeHeaders(
+        self, version: bytes, code: bytes, reason: bytes, headers: Headers
+    ) -> None:
+        """Announce the end of the connection when the body is too much to drain."""
+        if self.requests and not self._can_drain(self.requests[0].body):
+            self.persistent = 0
+            headers.setRawHeaders(b"Connection", [b"close"])
+        elif b"close" in connection_options(headers.getRawHeaders(b"Connection", ())):
+            # Who has said so in a reply does so.
+            self.persistent = 0
+        super().writeHeaders(version, code, reason, headers)
+
+    def requestDone(self, request: StreamingRequest) -> None:
+        """Go on to the next request once this one's body is out of the way."""
+        if request.body.complete:
+            self._go_on(request)
+            return
+        request.body.discard()
+        if not self.persistent:
+            # As the reply has announced.
+            self.loseConnection()
+            return
+        self._unfinished = request
+        self._drained = 0
+        self._draining = self.callLater(DRAIN_SECONDS, self._end_draining)
+
+    def _go_on(self, request: StreamingRequest) -> None:
+        # While a body comes it is watched, and the timeout is off: it is to be on
+        # again, for the next request must come in time.
+        silence: float = cast(Any, self).factory.pace.silence
+        self.set_next_timeout(
+            silence * READING_SILENCES if self.waits_for_client else silence
+        )
+        super().requestDone(request)
+        if self.waits_for_client and not self.is_handling_request:
+            # Twisted stops reading only when a reply does not fit while none is
+            # being made; pipelined requests that are answered at once would
+            # fill the memory of a client's connection that is not read.
+            self.pause_transport()
+
+    def body_finished(self, request: StreamingRequest) -> None:
+        """Go on, if the reply to `request` went out before its body was in."""
+        if self._unfinished is request:
+            self._unfinished = None
+            self._stop_draining()
+            self._go_on(request)
+
+    def _can_drain(self, body: StreamedBody) -> bool:
+        missing = body.bytes_missing
+        if body.expects_continue:
+            # The client may now send the body or not, and nobody can tell.
+            return missing == 0
+        return missing is not None and missing <= MAX_DRAIN_BYTES
+
+    def _end_draining(self) -> None:
+        self._draining = None
+        self.loseConnection()
+
+    def _stop_draining(self) -> None:
+        if self._draining is not None:
+            self._draining.cancel()
+            self._draining = None
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Count what is being drained."""
+        if self._draining is not None:
+            self._drained += len(data)
+            if self._drained > MAX_DRAIN_BYTES:
+                self._stop_draining()
+                self.loseConnection()
+        super().rawDataReceived(data)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """Tell the requests, and forget the timers."""
+        self._stop_draining()
+        super().connectionLost(reason)

@@ -1,0 +1,174 @@
+"""
+Trust towards the servers that regbroker connects to.
+
+TLS 1.2 at least, HTTP/1.1 alone in ALPN. There is no switch that turns verification
+off.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from OpenSSL import SSL
+from service_identity.hazmat import (
+    DNS_ID,
+    IPAddress_ID,
+    ServiceID,
+    verify_service_identity,
+)
+from service_identity.pyopenssl import extract_patterns
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IStreamClientEndpoint,
+)
+from twisted.internet.ssl import (
+    Certificate,
+    TLSVersion,
+    optionsForClientTLS,
+    platformTrust,
+    trustRootFromCertificates,
+)
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from regbroker.protocol.origins import Origin
+from regbroker.transport.certificates import PROTOCOLS, read_pem
+from regbroker.transport.pem_files import (
+    load_chain,
+)
+
+_log = Logger()
+
+#: Why OpenSSL refuses a certificate, for operators; X509_V_ERR_*.
+_VERIFY_ERRORS = {
+    9: "it is not valid yet",
+    10: "it has expired",
+    18: "it is signed by itself; if it is right, name it in ca-file",
+    19: "the CA above it is not known here; if it is right, name it in ca-file",
+    20: "who issued it is not known here; name the CA in ca-file",
+    21: "who issued it is not known here; name the CA in ca-file",
+}
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Strict:
+    """
+    Twisted's client options, with a check of the name that fails closed.
+
+    Twisted 26.10 only logs what service-identity cannot make sense of, and goes
+    on: a certificate without any subjectAltName would be good for every host.
+    """
+
+    def __init__(self, options: Any, host: str) -> None:
+        self._options = options
+        self._host = host
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        """Return a connection that believes in its peer's name, or ends."""
+        connection: SSL.Connection = self._options.clientConnectionForTLS(tlsProtocol)
+        connection.set_verify(
+            SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._check
+        )
+        return connection
+
+    def _check(
+        self, connection: Any, certificate: Any, error: int, depth: int, ok: int
+    ) -> bool:
+        if not ok:
+            _log.warn(
+                "the certificate of {host} is refused: {reason} "
+                "(certificate {depth} of its chain)",
+                host=self._host,
+                reason=_VERIFY_ERRORS.get(error, f"OpenSSL's error {error}"),
+                depth=depth,
+            )
+            return False
+        if depth:
+            return True
+        try:
+            verify_service_identity(
+                extract_patterns(certificate), [_service_id(self._host)], []
+            )
+        except Exception as problem:
+            _log.warn(
+                "the certificate of {host} is not to be trusted: {problem!r}",
+                host=self._host,
+                problem=problem,
+            )
+            return False
+        return True
+
+
+def _service_id(host: str) -> ServiceID:
+    try:
+        ip_address(host)
+    except ValueError:
+        return DNS_ID(host)
+    return IPAddress_ID(host)
+
+
+def trust_root(ca_file: Path | None) -> Any:
+    """
+    Return whom to trust: the certificates in a file, or the system's store.
+
+    Raises `OSError`, and `ValueError` for a file without certificates.
+    """
+    if ca_file is None:
+        return platformTrust()
+    loaded = load_chain(read_pem(ca_file), str(ca_file))
+    ders = [c.public_bytes(serialization.Encoding.DER) for c in loaded]
+    return trustRootFromCertificates([Certificate.load(der) for der in ders])
+
+
+def client_options(
+    host: str, root: Any, protocols: list[bytes] | None = None
+) -> IOpenSSLClientConnectionCreator:
+    """Return TLS options for dialling a host; `root` is from `trust_root`."""
+    options = optionsForClientTLS(
+        host,
+        root,
+        acceptableProtocols=protocols,
+        extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2},
+    )
+    strict: IOpenSSLClientConnectionCreator = _Strict(options, host)
+    return strict
+
+
+class Trust:
+    """
+    Whom to believe when dialling: the system's store, or one CA file.
+
+    The TLS options of an origin are made once and kept: making them costs more
+    than a request.
+    """
+
+    def __init__(self, ca_file: Path | None = None) -> None:
+        self._root = trust_root(ca_file)
+        # Bounded: an origin is an upstream's own or its token service's.
+        self._endpoints: dict[Origin, IStreamClientEndpoint] = {}
+
+    def endpoint(
+        self, reactor: Any, origin: Origin, connect_timeout: float
+    ) -> IStreamClientEndpoint:
+        """Return the endpoint that dials `origin`, kept; TLS when it is https."""
+        if origin not in self._endpoints:
+            self._endpoints[origin] = self.new_endpoint(
+                reactor, origin, connect_timeout
+            )
+        return self._endpoints[origin]
+
+    def new_endpoint(
+        self, reactor: Any, origin: Origin, connect_timeout: float
+    ) -> IStreamClientEndpoint:
+        """Return an endpoint that dials `origin`, for the caller to keep."""
+        endpoint: IStreamClientEndpoint = HostnameEndpoint(
+            reactor, origin.host, origin.port, connect_timeout
+        )
+        if origin.scheme == "https":
+            options = client_options(origin.host, self._root, PROTOCOLS)
+            endpoint = wrapClientTLS(options, endpoint)
+        return endpoint
