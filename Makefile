@@ -11,7 +11,7 @@ UNIT = $(filter-out tests/integration/% tests/test_packaging.py, \
 	$(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))
 PROPERTIES = $(shell grep -rl --include='test_*.py' '@given' tests)
 
-.PHONY: help run test lint unit fuzz docs clean
+.PHONY: help run test lint unit fuzz docs bench clean
 
 help:
 	@echo 'make run    serve etc/regbroker.ini: a sandbox registry on loopback'
@@ -20,6 +20,7 @@ help:
 	@echo 'make unit   the quick tests'
 	@echo 'make fuzz   the property tests, with many random examples'
 	@echo 'make docs   print the pages that come from tables, and make the site in build/docs'
+	@echo 'make bench  compare with nginx, HAProxy and Caddy (half an hour, on an idle machine)'
 	@echo 'make clean  remove what the others made (but var/: keys live there)'
 
 run: $(VENV)/installed
@@ -49,6 +50,12 @@ docs: $(VENV)/installed-test
 	$(BIN)/python -m tests.printed
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet \
 		-b html docs build/docs
+
+# BENCH takes options: make bench BENCH='--rounds 1 --scenarios ping,token'
+bench: $(VENV)/installed-test
+	tests/peers.sh bench
+	mkdir -p build
+	$(BIN)/python -m bench --json build/bench.json --svg build/bench.svg $(BENCH)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info _trial_temp* .coverage* \

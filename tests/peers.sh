@@ -1,5 +1,6 @@
 #!/bin/sh
-# The real clients and servers that the integration tests work with.
+# The real clients and servers that the integration tests work with. With the argument
+# `bench`: those that the benchmark compares and measures with.
 # Root on Debian: installs what is missing. Otherwise: says what is missing, and the
 # tests that need it are skipped; with CI=true that is an error.
 set -eu
@@ -8,10 +9,14 @@ set -eu
 PATH=$PATH:/usr/local/sbin:/usr/sbin
 
 # PACKAGE, or PACKAGE:PROGRAM where the two are called differently
+peers='docker-registry skopeo podman containerd slapd ldap-utils:ldapmodify
+    apache2-utils:htpasswd nginx buildah systemd:systemd-analyze'
+if [ "${1:-}" = bench ]; then
+    peers='nginx haproxy caddy wrk curl'
+fi
+
 missing() {
-    for peer in docker-registry skopeo podman containerd slapd \
-        ldap-utils:ldapmodify apache2-utils:htpasswd nginx buildah \
-        systemd:systemd-analyze; do
+    for peer in $peers; do
         command -v "${peer#*:}" >/dev/null || printf '%s ' "${peer%%:*}"
     done
 }
@@ -30,7 +35,7 @@ install_quietly() {
     apt-get update -qq || return
     DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "$@" >/dev/null || return
-    for service in docker-registry containerd slapd nginx; do
+    for service in docker-registry containerd slapd nginx haproxy caddy; do
         case " $* " in *" $service "*)
             stop "$service" || echo "peers: could not disable $service" >&2 ;;
         esac

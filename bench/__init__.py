@@ -1,0 +1,1 @@
+"""regbroker beside nginx, HAProxy and Caddy: `make bench`."""
