@@ -29,6 +29,7 @@ from regbroker.assembly.problems import certificate_hosts
 from regbroker.assembly.registries import build_registry
 from regbroker.assembly.seal import build_seal
 from regbroker.assembly.upstreams import UpstreamService, build_upstream
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.settings.config import Config
 from regbroker.transport.certificates import load_certificates
 from regbroker.transport.entrance import Entrance, build_entrance
@@ -70,7 +71,7 @@ class RegbrokerService(MultiService):
 
 def build_service(
     config: Config,
-    reactor: Any,
+    reactor: INetworkReactor,
     account_sources: Mapping[str, Sequence[AccountSource]] | None = None,
 ) -> RegbrokerService:
     """
@@ -123,7 +124,7 @@ def _build_root(
     config: Config,
     upstreams: Mapping[str, UpstreamService],
     local: LocalParts | None,
-    reactor: Any,
+    reactor: INetworkReactor,
     health: Health | None,
 ) -> VirtualHosts:
     seal = build_seal(config, reactor)

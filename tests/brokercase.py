@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 
@@ -41,7 +41,7 @@ class BrokerTestCase(SocketTestCase):
 
     async def set_up(self) -> None:
         await super().set_up()
-        self.time = HeldTime()
+        self.time: Any = HeldTime()
         self.now = 1_000_000.0
         self.upstream = ScriptedUpstream()
         self.upstream.start()
@@ -50,10 +50,14 @@ class BrokerTestCase(SocketTestCase):
             challenge = challenge.partition(",")[0]
         self.upstream.ping = response(401, f"WWW-Authenticate: {challenge}")
         origin = Origin("http", "127.0.0.1", self.upstream.port)
-        self.registry = Upstream(UpstreamConfig(name="up", origin=origin), self.time)
+        self.registry = Upstream(
+            UpstreamConfig(name="up", origin=origin), cast(Any, self.time)
+        )
         self.registry.open(origin)
         mapping = NameMapping([parse_rule(rule) for rule in self.rules], ["up"])
-        self.tokens = UpstreamTokens(self.registry, self.time, lambda: self.now)
+        self.tokens = UpstreamTokens(
+            self.registry, cast(Any, self.time), lambda: self.now
+        )
         self.broker = Broker("up", self.tokens, mapping, lambda: self.now)
         await self.registry.discovered()
 

@@ -174,7 +174,7 @@ class ProxyTestCase(SocketTestCase):
 
     async def set_up(self) -> None:
         await super().set_up()
-        self.time = self.make_time()
+        self.time: Any = self.make_time()
         self.services: list[RegbrokerService] = []
         self.upstream = self.make_upstream()
         self.upstream.start()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
@@ -26,6 +25,7 @@ from regbroker.accounts.htpasswd_file import (
 )
 from regbroker.accounts.principals import Account
 from regbroker.errors import AccountsUnavailable
+from regbroker.runtime.reactor import INetworkReactor
 
 _log = Logger()
 
@@ -66,7 +66,7 @@ class HtpasswdAccounts:
     cheap_look_up = True
 
     def __init__(
-        self, path: Path, reactor: Any, pool: ThreadPool | None = None
+        self, path: Path, reactor: INetworkReactor, pool: ThreadPool | None = None
     ) -> None:
         self.name = f"htpasswd {path}"
         self._path = path

@@ -7,9 +7,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
 from regbroker.accounts.access import AccessRules
@@ -23,6 +24,7 @@ from regbroker.accounts.tokens import ACCESS_LIFE, LEEWAY
 from regbroker.assembly.htpasswd_report import htpasswd_problems
 from regbroker.broker.local_broker import LocalBroker
 from regbroker.errors import ConfigurationError
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.watched_file import WatchedFile
 from regbroker.settings.config import Config, HtpasswdConfig, LdapConfig, RegistryConfig
 from regbroker.upstream.credentials import parse_password, password_problem
@@ -40,7 +42,7 @@ class LocalParts(Service):
     def __init__(
         self,
         config: Config,
-        reactor: Any,
+        reactor: INetworkReactor,
         more_sources: Mapping[str, Sequence[AccountSource]],
     ) -> None:
         self.setName("accounts")
@@ -94,7 +96,9 @@ class LocalParts(Service):
         )
 
 
-def _build_source(source: HtpasswdConfig | LdapConfig, reactor: Any) -> AccountSource:
+def _build_source(
+    source: HtpasswdConfig | LdapConfig, reactor: INetworkReactor
+) -> AccountSource:
     if isinstance(source, HtpasswdConfig):
         return HtpasswdAccounts(Path(source.path), reactor)
     # ldaptor is an extra: imported only where somebody asks for it.
@@ -113,7 +117,7 @@ def _build_source(source: HtpasswdConfig | LdapConfig, reactor: Any) -> AccountS
     )
 
 
-def _password_of(source: LdapConfig, reactor: Any) -> Callable[[], str]:
+def _password_of(source: LdapConfig, reactor: IReactorTime) -> Callable[[], str]:
     if source.bind_password_file is None:
         return lambda: ""
     path = Path(source.bind_password_file)
@@ -126,7 +130,7 @@ def problems_with_accounts(config: Config) -> Iterator[str]:
     for name, entry in config.accounts.items():
         for source in entry.sources:
             try:
-                _build_source(source, Clock())
+                _build_source(source, cast(INetworkReactor, Clock()))
             except ConfigurationError as error:
                 for problem in error.problems:
                     yield f"[accounts {name}] {problem}"

@@ -8,7 +8,8 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
 
 from regbroker.accounts.sealing import Sealing
 from regbroker.assembly.local_accounts import LocalParts
@@ -49,7 +50,7 @@ def build_registry(
     entry: RegistryConfig,
     upstreams: Mapping[str, UpstreamService],
     local: LocalParts | None,
-    reactor: Any,
+    reactor: IReactorTime,
     seal: Sealing,
 ) -> Registry:
     """
@@ -111,7 +112,9 @@ class _Accounts:
     permission: Permission
 
 
-def _own_accounts(entry: RegistryConfig, local: LocalParts, reactor: Any) -> _Accounts:
+def _own_accounts(
+    entry: RegistryConfig, local: LocalParts, reactor: IReactorTime
+) -> _Accounts:
     broker = local.broker(entry)
     return _Accounts(
         LocalGate(broker, entry.token_path, entry.basic_challenge, reactor.seconds),
@@ -125,7 +128,7 @@ def _upstream_accounts(
     services: Mapping[str, UpstreamService],
     candidates: Mapping[str, Candidate],
     composite_tokens: CompositeTokens,
-    reactor: Any,
+    reactor: IReactorTime,
 ) -> _Accounts:
     brokers = [
         Broker(
@@ -166,7 +169,7 @@ def _search(
 def _candidate(
     entry: RegistryConfig,
     service: UpstreamService,
-    reactor: Any,
+    reactor: IReactorTime,
     uploads: CarriedUploads,
 ) -> Candidate:
     upstream = service.upstream

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regbroker.accounts.key_file import make_key
@@ -21,7 +21,7 @@ from regbroker.settings.config import Config
 _log = Logger()
 
 
-def build_seal(config: Config, reactor: Any) -> Sealing:
+def build_seal(config: Config, reactor: IReactorTime) -> Sealing:
     """
     Return the seal of all registries; the key is made when there is none.
 

@@ -13,6 +13,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 
 from regbroker.protocol.origins import parse_origin
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.sandbox import SandboxService
 from regbroker.settings.config import Config, UpstreamConfig
 from regbroker.upstream.credential_helper import CredentialHelper
@@ -75,7 +76,7 @@ class UpstreamService(Service):
 
 
 def build_upstream(
-    entry: UpstreamConfig, config: Config, reactor: Any
+    entry: UpstreamConfig, config: Config, reactor: INetworkReactor
 ) -> UpstreamService:
     """Return the service of one ``[upstream NAME]``."""
     sandbox = None
@@ -95,7 +96,9 @@ def build_upstream(
     )
 
 
-def _build_search_service(upstream: Upstream, reactor: Any) -> SearchService | None:
+def _build_search_service(
+    upstream: Upstream, reactor: INetworkReactor
+) -> SearchService | None:
     entry = upstream.config
     if entry.search_url is None:
         return None
@@ -104,7 +107,9 @@ def _build_search_service(upstream: Upstream, reactor: Any) -> SearchService | N
     )
 
 
-def _build_credentials(entry: UpstreamConfig, reactor: Any) -> Credentials | None:
+def _build_credentials(
+    entry: UpstreamConfig, reactor: INetworkReactor
+) -> Credentials | None:
     if entry.password_file is not None:
         path = Path(entry.password_file)
         return PasswordFile(entry.username, path, reactor.seconds)

@@ -10,8 +10,8 @@ import os
 import socket
 import time
 from collections.abc import MutableMapping
-from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -98,7 +98,9 @@ def take_watchdog_seconds(environment: MutableMapping[str, str]) -> float | None
 class Watchdog:
     """Tells a notifier every `seconds` that the reactor turns; never, if None."""
 
-    def __init__(self, notifier: Notifier, seconds: float | None, clock: Any) -> None:
+    def __init__(
+        self, notifier: Notifier, seconds: float | None, clock: IReactorTime
+    ) -> None:
         self._seconds = seconds
         self._telling = LoopingCall(notifier.alive)
         self._telling.clock = clock

@@ -6,8 +6,12 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IReactorFromThreads
 
-def on_signal(reactor: Any, number: signal.Signals, call: Callable[[], Any]) -> None:
+
+def on_signal(
+    reactor: IReactorFromThreads, number: signal.Signals, call: Callable[[], Any]
+) -> None:
     """
     Have `call` called in the reactor whenever the process gets a signal.
 

@@ -9,10 +9,12 @@ from typing import Any, cast
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from regbroker.errors import StateError
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.sandbox.registry import OnRequest, RegistryEndpoints, SandboxResource
 from regbroker.sandbox.storage import Storage
 from regbroker.sandbox.token_endpoint import TokenEndpoint
@@ -46,7 +48,7 @@ class SandboxService(Service):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: INetworkReactor,
         directory: Path,
         users: Mapping[str, str],
         *,
@@ -78,7 +80,7 @@ class SandboxService(Service):
         )
         self._site = SandboxSite(resource, reactor=self._reactor)
         port: IListeningPort = self._reactor.listenTCP(
-            0, self._site, interface="127.0.0.1"
+            0, cast(ServerFactory, self._site), interface="127.0.0.1"
         )
         self._port = port
         self.url = f"http://127.0.0.1:{cast(Any, port.getHost()).port}"
@@ -126,7 +128,7 @@ class SandboxSite(StreamingSite):
     protocol = _Channel
     noisy = False
 
-    def __init__(self, resource: SandboxResource, *, reactor: Any) -> None:
+    def __init__(self, resource: SandboxResource, *, reactor: INetworkReactor) -> None:
         super().__init__(resource, PACE, reactor)
         self.channels: set[_Channel] = set()
         self._ended: Deferred[None] | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
@@ -36,7 +36,7 @@ class _Hangup(Protocol):
 class _Waiting(Protocol):
     """In the place of a client's protocol until a proxy has said who the client is."""
 
-    def __init__(self, reactor: Any, seconds: float) -> None:
+    def __init__(self, reactor: IReactorTime, seconds: float) -> None:
         self._timer = reactor.callLater(seconds, self._too_late)
 
     def stop(self) -> None:

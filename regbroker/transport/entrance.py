@@ -11,6 +11,7 @@ import resource
 from collections.abc import Iterable
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -65,7 +66,7 @@ class Entrance:
         self,
         limits: ConnectionLimits,
         trusted: Iterable[Network],
-        reactor: Any,
+        reactor: IReactorTime,
         silence: float = DEFAULT_CLIENT_TIMEOUT,
     ) -> None:
         self.occupancy = Occupancy(limits)
@@ -115,7 +116,7 @@ class Entrance:
 
 
 def build_entrance(
-    reactor: Any,
+    reactor: IReactorTime,
     trusted: Iterable[Network],
     silence: float,
     total: int | None = None,

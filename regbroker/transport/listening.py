@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from regbroker.errors import StateError
 from regbroker.protocol.headers import Network, is_trusted
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.accepting import AcceptingFactory
 from regbroker.transport.entrance import Entrance
 from regbroker.transport.listeners import Listener
@@ -41,7 +42,7 @@ class ListeningService(Service):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: INetworkReactor,
         listener: Listener,
         site: StreamingSite,
         options: Any,
@@ -123,7 +124,7 @@ class ListeningService(Service):
         _log.info("listening on {url}", url=self.url)
 
 
-def server_endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
+def server_endpoint(reactor: INetworkReactor, text: str) -> IStreamServerEndpoint:
     """
     Return the endpoint that a text describes, as `serverFromString` does.
 

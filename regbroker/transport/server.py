@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Site
 
 from regbroker.transport.malformed import MalformedRequests
@@ -35,7 +36,7 @@ class StreamingSite(Site):
         self,
         resource: Any,
         pace: Pace = DEFAULT_PACE,
-        reactor: Any = None,
+        reactor: IReactorTime | None = None,
     ) -> None:
         super().__init__(resource, timeout=pace.silence, reactor=reactor)
         self.pace = pace

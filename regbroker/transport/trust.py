@@ -36,6 +36,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from regbroker.protocol.origins import Origin
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.certificates import PROTOCOLS, read_pem
 from regbroker.transport.pem_files import (
     load_chain,
@@ -152,7 +153,7 @@ class Trust:
         self._endpoints: dict[Origin, IStreamClientEndpoint] = {}
 
     def endpoint(
-        self, reactor: Any, origin: Origin, connect_timeout: float
+        self, reactor: INetworkReactor, origin: Origin, connect_timeout: float
     ) -> IStreamClientEndpoint:
         """Return the endpoint that dials `origin`, kept; TLS when it is https."""
         if origin not in self._endpoints:
@@ -162,7 +163,7 @@ class Trust:
         return self._endpoints[origin]
 
     def new_endpoint(
-        self, reactor: Any, origin: Origin, connect_timeout: float
+        self, reactor: INetworkReactor, origin: Origin, connect_timeout: float
     ) -> IStreamClientEndpoint:
         """Return an endpoint that dials `origin`, for the caller to keep."""
         endpoint: IStreamClientEndpoint = HostnameEndpoint(

@@ -17,7 +17,6 @@ import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
@@ -25,6 +24,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.single_flight import Coalescer
 from regbroker.upstream.credentials import Login, unavailable, without_newline
 
@@ -73,7 +73,7 @@ class CredentialHelper:
         self,
         name: str,
         server: str,
-        reactor: Any,
+        reactor: INetworkReactor,
         *,
         timeout: float = TIMEOUT,
         environment: Mapping[str, str] | None = None,

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import (
@@ -33,6 +32,7 @@ from regbroker.causes import Cause, Kind, cause_of
 from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.bodies import decode_content
 from regbroker.protocol.origins import Origin, parse_origin
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.slots import Slots
 from regbroker.transport.client_errors import converted_error, was_cancelled
 from regbroker.transport.reply_headers import check_headers
@@ -70,7 +70,7 @@ class Documents:
         max_bytes: int,
         trust: Trust,
         connect_timeout: float,
-        clock: IReactorTime,
+        clock: INetworkReactor,
     ) -> None:
         self._what = what
         self._max_bytes = max_bytes
@@ -220,7 +220,7 @@ class _Endpoints:
     """Gives the agent endpoints whose TLS options are made once."""
 
     def __init__(
-        self, what: str, trust: Trust, connect_timeout: float, clock: IReactorTime
+        self, what: str, trust: Trust, connect_timeout: float, clock: INetworkReactor
     ) -> None:
         self._what = what
         self._trust = trust

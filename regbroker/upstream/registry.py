@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
@@ -38,6 +37,7 @@ from regbroker.protocol.origins import Origin
 from regbroker.protocol.own_redirects import check_leads_on
 from regbroker.protocol.scopes import Scope
 from regbroker.runtime.bounded_memory import BoundedMemory
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.single_flight import Coalescer
 from regbroker.settings.config import UpstreamConfig
 from regbroker.transport.client import ConnectionPool
@@ -81,7 +81,7 @@ class Upstream:
     `clock` is the reactor. `open` must have been called before `request`.
     """
 
-    def __init__(self, config: UpstreamConfig, clock: IReactorTime) -> None:
+    def __init__(self, config: UpstreamConfig, clock: INetworkReactor) -> None:
         self.config = config
         self.known: Discovered | None = None
         self._clock = clock

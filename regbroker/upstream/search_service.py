@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.interfaces import IReactorTime
 
 from regbroker.causes import Cause, Side
 from regbroker.errors import UpstreamTimeout
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.single_flight import Coalescer
 from regbroker.transport.trust import Trust
 from regbroker.upstream.documents import Document, Documents
@@ -34,7 +34,7 @@ class SearchService:
     """
 
     def __init__(
-        self, url: str, trust: Trust, connect_timeout: float, clock: IReactorTime
+        self, url: str, trust: Trust, connect_timeout: float, clock: INetworkReactor
     ) -> None:
         self._url = url
         self._documents = Documents(

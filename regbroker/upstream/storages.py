@@ -9,7 +9,7 @@ it is dialled, after everything that could still change it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.interfaces import IReactorPluggableNameResolver
 from zope.interface import directlyProvides
@@ -21,6 +21,7 @@ from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import Url
 from regbroker.runtime.bounded_memory import BoundedMemory
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.client import ConnectionPool
 from regbroker.transport.client_reply import Reply
 from regbroker.transport.trust import Trust
@@ -41,7 +42,7 @@ class PublicOnly:
     not public.
     """
 
-    def __init__(self, reactor: Any, host: str) -> None:
+    def __init__(self, reactor: INetworkReactor, host: str) -> None:
         self._reactor = reactor
         self._host = host
         self.callLater = reactor.callLater
@@ -73,7 +74,7 @@ class Storages:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: INetworkReactor,
         trust: Trust,
         named_hosts: Iterable[str],
         connect_timeout: float,
@@ -112,7 +113,7 @@ class Storages:
     def _new_pool(self, origin: Origin) -> ConnectionPool:
         reactor = self._reactor
         if origin.host not in self._named_hosts:
-            reactor = PublicOnly(reactor, origin.host)
+            reactor = cast(INetworkReactor, PublicOnly(reactor, origin.host))
         try:
             endpoint = self._trust.new_endpoint(reactor, origin, self._connect_timeout)
         except ValueError:

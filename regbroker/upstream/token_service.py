@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urljoin
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 
 from regbroker.causes import Side
 from regbroker.errors import RedirectRefused
@@ -26,6 +25,7 @@ from regbroker.protocol.token_exchange import (
     post_form,
 )
 from regbroker.protocol.urls import Url, parse_url
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.trust import Trust
 from regbroker.upstream.documents import Document, Documents
 
@@ -45,7 +45,7 @@ class TokenService:
     """
 
     def __init__(
-        self, trust: Trust, connect_timeout: float, clock: IReactorTime
+        self, trust: Trust, connect_timeout: float, clock: INetworkReactor
     ) -> None:
         self._documents = Documents(
             Side.TOKENS.value,

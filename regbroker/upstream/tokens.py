@@ -13,7 +13,6 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regbroker.causes import Cause
@@ -26,6 +25,7 @@ from regbroker.errors import (
 from regbroker.protocol.scopes import Scope
 from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, parse_reply
 from regbroker.runtime.keyed_hash import KeyedHash
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.single_flight import Coalescer
 from regbroker.upstream.discovery import Discovered
 from regbroker.upstream.registry import Upstream
@@ -59,7 +59,7 @@ class UpstreamTokens:
     """
 
     def __init__(
-        self, upstream: Upstream, clock: IReactorTime, now: Callable[[], float]
+        self, upstream: Upstream, clock: INetworkReactor, now: Callable[[], float]
     ) -> None:
         self._upstream = upstream
         self._clock = clock

@@ -94,7 +94,7 @@ class AccountsTestCase(SynchronousTestCase):
         self.clock = ReactorClock()
         self.pool = HeldPool()
         self.accounts = HtpasswdAccounts(
-            self.path, self.clock, cast(ThreadPool, self.pool)
+            self.path, cast(Any, self.clock), cast(ThreadPool, self.pool)
         )
         self.addCleanup(self.accounts.close)
 
@@ -224,7 +224,7 @@ class AuthenticateTests(AccountsTestCase):
 
     def test_not_open(self) -> None:
         """Before it is open nothing can be told."""
-        accounts = HtpasswdAccounts(self.path, self.clock)
+        accounts = HtpasswdAccounts(self.path, cast(Any, self.clock))
         coroutine = accounts.authenticate("alice", "secret")
         self.failureResultOf(Deferred.fromCoroutine(coroutine), AccountsUnavailable)
         accounts.close()
@@ -379,7 +379,7 @@ class ThreadsTests(TestCase):
         path = Path(self.mktemp())
         path.write_text(f"alice:{BCRYPT}\nbob:{SHA512}\n")
         pool = ThreadPool(0, MAX_THREADS, "htpasswd")
-        accounts = HtpasswdAccounts(path, reactor, pool)
+        accounts = HtpasswdAccounts(path, cast(Any, reactor), pool)
         accounts.open()
         self.addCleanup(accounts.close)
         checks = [

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path, PurePath
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -49,7 +50,7 @@ class SharedKeyTests(SynchronousTestCase):
     def broker(self, host: str) -> LocalBroker:
         """Return the token service of a machine of its own."""
         config = self.config(host)
-        return LocalParts(config, Clock(), {}).broker(config.registries[0])
+        return LocalParts(config, cast(Any, Clock()), {}).broker(config.registries[0])
 
     def token(self, broker: LocalBroker, public_host: str) -> str:
         """Return what a client without credentials is granted under a host."""

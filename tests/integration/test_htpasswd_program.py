@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
@@ -36,7 +37,7 @@ class HtpasswdTests(TestCase):
         self.directory = Path(tempfile.mkdtemp(prefix="peers-"))
         self.addCleanup(shutil.rmtree, self.directory)
         self.path = self.directory / "htpasswd"
-        self.accounts = HtpasswdAccounts(self.path, reactor)
+        self.accounts = HtpasswdAccounts(self.path, cast(Any, reactor))
         self.addCleanup(self.accounts.close)
 
     def htpasswd(self, *words: str, password: str = "") -> None:

@@ -90,7 +90,7 @@ class SlapdTestCase(TestCase):
             "group_base": GROUPS,
         }
         accounts = LdapAccounts(
-            parse_ldap_url(base + search), reactor, **(given | options)
+            parse_ldap_url(base + search), cast(Any, reactor), **(given | options)
         )
         self.addCleanup(accounts.close)
         accounts.open()

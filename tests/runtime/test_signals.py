@@ -2,6 +2,7 @@
 
 import os
 import signal
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -18,6 +19,6 @@ class SignalTests(TestCase):
         before = signal.getsignal(signal.SIGUSR2)
         self.addCleanup(signal.signal, signal.SIGUSR2, before)
         called: Deferred[None] = Deferred()
-        on_signal(reactor, signal.SIGUSR2, lambda: called.callback(None))
+        on_signal(cast(Any, reactor), signal.SIGUSR2, lambda: called.callback(None))
         os.kill(os.getpid(), signal.SIGUSR2)
         return called.addTimeout(30, reactor)

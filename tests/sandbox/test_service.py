@@ -7,7 +7,7 @@ from base64 import b64encode
 from datetime import datetime
 from hashlib import sha256, sha512
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 import treq
@@ -69,7 +69,7 @@ class SandboxTestCase(TestCase):
 
     def start(self) -> None:
         self.service = SandboxService(
-            reactor,
+            cast(Any, reactor),
             self.directory,
             {"alice": "wonderland"},
             anonymous_pull=self.anonymous_pull,
@@ -775,7 +775,7 @@ class ServiceTests(SandboxTestCase):
         """A directory that cannot be made is said in one line."""
         file = Path(self.mktemp())
         file.touch()
-        service = SandboxService(reactor, file, {})
+        service = SandboxService(cast(Any, reactor), file, {})
         with self.assertRaises(StateError):
             service.startService()
 

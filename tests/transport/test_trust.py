@@ -8,7 +8,7 @@ from codecs import BOM_UTF8
 from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -300,9 +300,11 @@ class TrustTests(SynchronousTestCase):
         """An origin's endpoint, and its TLS options with it, is made once."""
         trust = Trust()
         origin = Origin("https", "registry.test", 443)
-        endpoint = trust.endpoint(object(), origin, 1)
-        self.assertIs(trust.endpoint(object(), origin, 1), endpoint)
-        other = trust.endpoint(object(), Origin("http", "registry.test", 80), 1)
+        endpoint = trust.endpoint(cast(Any, object()), origin, 1)
+        self.assertIs(trust.endpoint(cast(Any, object()), origin, 1), endpoint)
+        other = trust.endpoint(
+            cast(Any, object()), Origin("http", "registry.test", 80), 1
+        )
         self.assertIsNot(other, endpoint)
 
     def test_ca_file(self) -> None:

@@ -110,7 +110,7 @@ def private_in(module: str) -> frozenset[str]:
 
 def private_in_bases(cls: type) -> set[str]:
     """What is private in the Twisted classes that a class inherits from."""
-    modules = {base.__module__ for base in cls.__mro__}
+    modules = {base.__module__ for base in getattr(cls, "__mro__", ())}
     return {n for m in modules if m.startswith("twisted.") for n in private_in(m)}
 
 

@@ -6,7 +6,7 @@ import shlex
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,7 +75,7 @@ class ParseAnswerTests(SynchronousTestCase):
     def test_names(self) -> None:
         """A helper's name is part of a program's name, and nothing else."""
         for name in ("ecr-login", "gcr", "pass", "a.b_C-1"):
-            CredentialHelper(name, SERVER, Clock())
+            CredentialHelper(name, SERVER, cast(Any, Clock()))
         for name in ("", "a/b", "../x", "a b", "a;b", "a\n", "é", "$(id)"):
             self.assertRaises(ValueError, CredentialHelper, name, SERVER, Clock())
 
@@ -88,7 +88,7 @@ class CredentialHelperTests(TestCase):
         self.helper: Credentials = CredentialHelper(
             "cloud",
             SERVER,
-            self.clock,
+            cast(Any, self.clock),
             environment={"PATH": f"{self.directory}:/usr/bin:/bin", "HINT": "h1"},
         )
         captured = capturedLogs()

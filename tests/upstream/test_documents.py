@@ -30,7 +30,7 @@ MAX_BYTES = 1000
 class DocumentsTestCase(SocketTestCase):
     async def set_up(self) -> None:
         await super().set_up()
-        self.time = HeldTime()
+        self.time: Any = HeldTime()
         self.upstream = self.make_upstream()
         self.upstream.start()
         self.documents = self.make_documents()

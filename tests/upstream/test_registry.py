@@ -33,7 +33,7 @@ def challenge(*values: str) -> bytes:
 class UpstreamTestCase(SocketTestCase):
     async def set_up(self) -> None:
         await super().set_up()
-        self.time = HeldTime()
+        self.time: Any = HeldTime()
         self.served = ScriptedUpstream()
         self.served.start()
         self.upstream: Any = None

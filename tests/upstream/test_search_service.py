@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from twisted.internet.defer import CancelledError, Deferred
 
 from regbroker.errors import UpstreamTimeout
@@ -15,10 +17,12 @@ from tests.scripted import ScriptedUpstream
 class SearchServiceTests(SocketTestCase):
     async def set_up(self) -> None:
         await super().set_up()
-        self.time = HeldTime()
+        self.time: Any = HeldTime()
         self.index = ScriptedUpstream()
         self.index.start()
-        self.service = SearchService(f"{self.index.url}/v1", Trust(), 5, self.time)
+        self.service = SearchService(
+            f"{self.index.url}/v1", Trust(), 5, cast(Any, self.time)
+        )
 
     async def tear_down(self) -> None:
         await self.service.close()

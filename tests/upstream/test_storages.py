@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 
@@ -59,7 +59,7 @@ class StoragesTestCase(SocketTestCase):
 
     def made(self, *named_hosts: str) -> Storages:
         """Storages with some hosts that may be anywhere."""
-        return Storages(self.time, self.trust, named_hosts, 5)
+        return Storages(cast(Any, self.time), self.trust, named_hosts, 5)
 
     async def tear_down(self) -> None:
         self.storages.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 
@@ -21,10 +21,10 @@ ALICE = TokenRequest("GET", username="alice", password="w\u00e9:1")
 class TokenServiceTests(SocketTestCase):
     async def set_up(self) -> None:
         await super().set_up()
-        self.time = HeldTime()
+        self.time: Any = HeldTime()
         self.upstream = ScriptedUpstream()
         self.upstream.start()
-        self.service = TokenService(Trust(), 5, self.time)
+        self.service = TokenService(Trust(), 5, cast(Any, self.time))
 
     async def tear_down(self) -> None:
         await self.service.close()

@@ -15,6 +15,7 @@ from math import ceil
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -91,7 +92,10 @@ class Connection(Protocol):
     """
 
     def __init__(
-        self, reactor: Any, timeout: float, on_lost: Callable[[Connection], None]
+        self,
+        reactor: IReactorTime,
+        timeout: float,
+        on_lost: Callable[[Connection], None],
     ) -> None:
         self._reactor = reactor
         self._timeout = timeout

@@ -46,6 +46,7 @@ from regbroker.accounts.ldap.search import (
 from regbroker.accounts.ldap.url import LdapUrl, parse_group_filter, parse_name
 from regbroker.accounts.principals import Account
 from regbroker.errors import AccountsUnavailable, ConfigurationError
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.trust import client_options, trust_root
 
 __all__ = ["GROUP_FILTER", "MAX_CHECKS", "LdapAccounts", "require_ldaptor"]
@@ -103,7 +104,7 @@ class LdapAccounts:
     def __init__(
         self,
         url: LdapUrl,
-        reactor: Any,
+        reactor: INetworkReactor,
         *,
         trust_root_file: Path | None = None,
         start_tls: bool = True,

@@ -109,7 +109,7 @@ class ScriptedTestCase(TestCase):
     def open_accounts(self, **options: Any) -> LdapAccounts:
         """Accounts in this directory, in clear."""
         given: dict[str, Any] = {"start_tls": False}
-        accounts = LdapAccounts(self.url, reactor, **(given | options))
+        accounts = LdapAccounts(self.url, cast(Any, reactor), **(given | options))
         self.addCleanup(accounts.close)
         accounts.open()
         return accounts
@@ -149,7 +149,7 @@ class CheckTests(ScriptedTestCase):
     async def test_unknown_users_take_as_long(self) -> None:
         """What the directory's hash takes is waited for where there is none."""
         held = HeldTime()
-        accounts = LdapAccounts(self.url, held, start_tls=False)
+        accounts = LdapAccounts(self.url, cast(Any, held), start_tls=False)
         self.addCleanup(accounts.close)
         accounts.open()
 
@@ -241,7 +241,7 @@ class CheckTests(ScriptedTestCase):
 
     async def test_not_open(self) -> None:
         """Before it is opened and after it is closed nothing is asked."""
-        accounts = LdapAccounts(self.url, reactor, start_tls=False)
+        accounts = LdapAccounts(self.url, cast(Any, reactor), start_tls=False)
         for _ in range(2):
             with self.assertRaises(AccountsUnavailable):
                 await accounts.look_up("alice")
@@ -282,7 +282,7 @@ class ConfigurationTests(SynchronousTestCase):
 
     def test_plain(self) -> None:
         """A URL is enough; the name has all of it."""
-        accounts: AccountSource = LdapAccounts(self.url, reactor)
+        accounts: AccountSource = LdapAccounts(self.url, cast(Any, reactor))
         self.assertTrue(accounts.has_groups)
         self.assertEqual(
             accounts.name,
@@ -296,7 +296,7 @@ class ConfigurationTests(SynchronousTestCase):
         with self.assertRaises(ConfigurationError) as caught:
             LdapAccounts(
                 self.url,
-                reactor,
+                cast(Any, reactor),
                 trust_root_file=path,
                 group_base="groups",
                 group_filter="(cn=x)",
@@ -306,10 +306,12 @@ class ConfigurationTests(SynchronousTestCase):
             options, ["ldap-ca-file", "ldap-group-base", "ldap-group-filter"]
         )
         with self.assertRaisesRegex(ConfigurationError, "No such file"):
-            LdapAccounts(self.url, reactor, trust_root_file=path.with_name("no file"))
+            LdapAccounts(
+                self.url, cast(Any, reactor), trust_root_file=path.with_name("no file")
+            )
 
     def test_without_ldaptor(self) -> None:
         """The extra is missing."""
         self.patch(connection, "pureldap", None)
         with self.assertRaisesRegex(ConfigurationError, r"regbroker\[ldap\]"):
-            LdapAccounts(self.url, reactor)
+            LdapAccounts(self.url, cast(Any, reactor))
