@@ -23,6 +23,8 @@ from twisted.internet.ssl import CertificateOptions
 from twisted.web.resource import IResource
 
 from regbroker.accounts.principals import AccountSource
+from regbroker.admin.service import AdminService
+from regbroker.assembly.admin import build_admin, watched
 from regbroker.assembly.loading import load_config, warnings_about
 from regbroker.assembly.local_accounts import LocalParts
 from regbroker.assembly.problems import certificate_hosts
@@ -58,6 +60,9 @@ class RegbrokerService(MultiService):
     #: Whether regbroker is about to stop: balancers and probes are told to send new
     #: clients elsewhere.
     draining = False
+
+    #: What the admin listener answers, if there is one.
+    admin: AdminService | None = None
 
     def stopService(self) -> Any:
         """End what is being answered, then everything else; fires when it is over."""
@@ -113,6 +118,12 @@ def build_service(
     options = None
     if any(listener.tls for listener in config.listen):
         options = _server_options(config)
+    service.admin = build_admin(config, reactor, lambda: service.draining)
+    if service.admin is not None:
+        service.admin.monitor.watch(
+            watched(config, upstreams, root.under_way, entrance, site)
+        )
+        service.admin.setServiceParent(service)
     for listener in config.listen:
         ListeningService(
             reactor, listener, site, options, config.trusted_proxies, entrance

@@ -22,6 +22,7 @@ ROOMS = (
     "broker",
     "sandbox",
     "web",
+    "admin",
     "assembly",
     "edges",
 )
@@ -70,6 +71,11 @@ PURE = [
     "upstream.search_rules",
     "broker.mounts",
     "web.carried_uploads",
+    "admin.metric_table",
+    "admin.counting",
+    "admin.adding_up",
+    "admin.certificates",
+    "admin.refusals",
 ]
 IMPURE = {"twisted", "OpenSSL", "time", "os", "socket", "asyncio", "pathlib"}
 HARMLESS = {"pathlib.PurePath", "pathlib.PurePosixPath"}

@@ -38,7 +38,9 @@ def problems_with_parts(config: Config) -> Iterator[str]:
 
 
 def _problems_with_endpoints(config: Config) -> Iterator[str]:
-    for listener in config.listen:
+    listed = [("listen", listener) for listener in config.listen]
+    listed += [("admin-listen", listener) for listener in config.admin_listen]
+    for option, listener in listed:
         # What systemd has to hand over is known only where it has started us.
         if listener.endpoint.startswith("systemd:"):
             continue
@@ -46,7 +48,7 @@ def _problems_with_endpoints(config: Config) -> Iterator[str]:
             serverFromString(None, listener.endpoint)
         except (TypeError, ValueError, LookupError) as error:
             yield (
-                f"[regbroker] listen: '{listener.text}' is not understood ({error}); "
+                f"[regbroker] {option}: '{listener.text}' is not understood ({error}); "
                 "write for example tls:8443:interface=127.0.0.1"
             )
 

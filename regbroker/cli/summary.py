@@ -16,6 +16,9 @@ def summary(config: Config) -> list[str]:
     """Return lines: what is served under which names, to whom, and where."""
     lines = ["listens on"]
     lines += [f"  {listener.text}" for listener in config.listen]
+    lines += [
+        f"  {listener.text}, for the operator" for listener in config.admin_listen
+    ]
     if any(listener.tls for listener in config.listen):
         lines += ["shows the certificate", *_certificates(config)]
     lines.append("serves")

@@ -8,7 +8,7 @@ what would be right.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv6Address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from regbroker.accounts.ldap.url import LdapUrl, parse_ldap_url
 from regbroker.protocol.headers import Network
@@ -67,6 +67,41 @@ def listener(line: str) -> Listener:
             "tls:systemd:domain=INET:index=0"
         )
     return Listener(text, endpoint, tls, proxy_protocol)
+
+
+def admin_listeners(text: str) -> tuple[Listener, ...]:
+    """Parse ``admin-listen``: one endpoint a line, on loopback by default."""
+    return tuple(_admin_listener(line) for line in lines(text))
+
+
+def _admin_listener(line: str) -> Listener:
+    kind = line.partition(":")[0]
+    if kind in ("tls", "proxy"):
+        raise InvalidValue(
+            f"'{line}': there is plain HTTP alone; write tcp:PORT or unix:PATH"
+        )
+    bare = line.removeprefix("public:")
+    endpoint = listener(bare).endpoint
+    if endpoint.startswith("tcp:"):
+        address = re.search(r":interface=((?:[^:\\]|\\.)*)", endpoint)
+        if bare == line and address is None:
+            endpoint += ":interface=127.0.0.1"
+        elif bare == line and address and not _is_loopback(address[1]):
+            raise InvalidValue(
+                f"'{line}' is reached from other machines, and anybody there could "
+                f"read it; write public:{line} if that is meant"
+            )
+    elif endpoint.startswith("unix:") and ":mode=" not in endpoint:
+        # The default of Twisted lets every user of the machine read.
+        endpoint += ":mode=660"
+    return Listener(line, endpoint, tls=False)
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        return ip_address(text.replace("\\", "")).is_loopback
+    except ValueError:
+        return False
 
 
 def networks(text: str) -> tuple[Network, ...]:

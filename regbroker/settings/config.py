@@ -171,6 +171,7 @@ class Config:
     registry that a mirror stands for (the ``ns`` of a request) to the `host` of one of
     `registries`. Limits for connections that are None follow from how many files the
     process may open. Health checks are answered at `health_path`, if it is not empty.
+    `metrics_repositories` tells whether repositories are counted by name.
     `file_warnings` are about lines of the file that none of these
     values holds.
     """
@@ -190,6 +191,8 @@ class Config:
     max_connections: int | None = None
     max_connections_per_address: int | None = None
     health_path: str = ""
+    admin_listen: tuple[Listener, ...] = ()
+    metrics_repositories: bool = False
     file_warnings: tuple[str, ...] = ()
 
     def in_use(self) -> Config:

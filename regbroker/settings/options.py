@@ -151,6 +151,19 @@ REGBROKER = Table(
             "to send clients here: 200, and 503 while regbroker drains. Whatever the "
             "Host, without accounts, and not in the log.",
         ),
+        Option(
+            "admin-listen",
+            addresses.admin_listeners,
+            "Where `/live`, `/ready`, `/metrics` and the status page are, one endpoint "
+            "a line: `tcp:PORT` on loopback, `unix:PATH`. Without accounts and TLS: "
+            "whoever reaches it may read it. Addresses that others reach need "
+            "`public:` in front, as in `public:tcp:9180`.",
+        ),
+        Option(
+            "metrics-repositories",
+            values.yes_or_no,
+            "Whether `/metrics` counts requests by repository, with the public names.",
+        ),
     ),
 )
 

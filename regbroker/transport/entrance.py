@@ -8,6 +8,7 @@ were.
 from __future__ import annotations
 
 import resource
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -79,6 +80,8 @@ class Entrance:
         self.reactor = reactor
         self._trusted = tuple(trusted)
         self._refusals = Refusals()
+        #: Connections that were refused, by the limit that was reached.
+        self.refused_in_all: Counter[Refusal] = Counter(dict.fromkeys(Refusal, 0))
         self._telling: Any = None
 
     def place(self, peer: Any) -> str | None:
@@ -91,6 +94,7 @@ class Entrance:
     def refused(self, why: Refusal, place: str | None) -> None:
         """Note that a connection is refused; the log tells of the first one at once."""
         self._refusals.note(why, place)
+        self.refused_in_all[why] += 1
         if self._telling is None:
             self._tell()
 

@@ -36,8 +36,8 @@ class ListeningService(Service):
     """
     Listens on one endpoint.
 
-    `port` is the listening port once the service has started. Raises
-    `StateError` when the endpoint is taken or not allowed.
+    `option` is the one that has it. `port` is the listening port once the service has
+    started. Raises `StateError` when the endpoint is taken or not allowed.
     """
 
     def __init__(
@@ -48,10 +48,12 @@ class ListeningService(Service):
         options: Any,
         trusted_proxies: Iterable[Network] = (),
         entrance: Entrance | None = None,
+        option: str = "listen",
     ) -> None:
         self.setName(f"listen {listener.text}")
         self.port: IListeningPort | None = None
         self._listener = listener
+        self._option = option
         self._trusted_proxies = trusted_proxies
         self._reactor = reactor
         self._factory: Any = _with_tls(listener, options, site)
@@ -116,7 +118,8 @@ class ListeningService(Service):
                 cause = problem.socketError
                 reason = getattr(cause, "strerror", None) or str(cause)
             raise StateError(
-                f"[regbroker] listen: cannot listen on {self._listener.text}: {reason}"
+                f"[regbroker] {self._option}: cannot listen on {self._listener.text}: "
+                f"{reason}"
             )
 
     def _opened(self, port: IListeningPort) -> None:

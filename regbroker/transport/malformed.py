@@ -46,6 +46,8 @@ class MalformedRequests:
         self._lines: dict[str, int] = {}
         self._left_out = 0
         self._timer: Any = None
+        #: All that were told of, with a line or without.
+        self.count = 0
 
     def tell(
         self,
@@ -62,6 +64,7 @@ class MalformedRequests:
         what was answered, 0 for nothing; `method` and `path` are given as far as
         they are known.
         """
+        self.count += 1
         self._begin_window()
         lines = self._lines.get(client, 0)
         if lines >= MAX_LINES_OF_A_CLIENT or sum(self._lines.values()) >= MAX_LINES:

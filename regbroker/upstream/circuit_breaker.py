@@ -30,6 +30,9 @@ MAX_LIMITED = 1024
 
 _TOO_MANY_REQUESTS = 429
 
+#: The states of a circuit, as they are told.
+STATES = ("closed", "open", "half-open")
+
 
 class CircuitBreaker:
     """

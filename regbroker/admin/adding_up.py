@@ -1,0 +1,58 @@
+"""
+The metrics of several processes as those of one.
+
+A process that serves beside others hands over its families, as values or as the text
+that Prometheus reads (`prometheus_client.parser.text_string_to_metric_families`). The
+table says how values of the same labels go together: counters, histograms and most
+gauges are sums; of an end, the nearest counts. Here instead of prometheus-client's own
+way for several processes: that one keeps a file per process, knows no values that are
+read when somebody asks, and is switched on for the whole process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from operator import add
+
+from prometheus_client.core import Metric as Family
+
+from regbroker.admin.metric_table import METRICS, Together
+
+_WAYS: dict[Together, Callable[[float, float], float]] = {
+    Together.SUM: add,
+    Together.LOWEST: min,
+    Together.HIGHEST: max,
+}
+
+#: Metrics by the name of their family: that of a counter has no ending.
+_BY_FAMILY = {metric.name.removesuffix("_total"): metric for metric in METRICS}
+
+_Key = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def added_up(processes: Iterable[Iterable[Family]]) -> list[Family]:
+    """
+    Return the families of several processes as one list.
+
+    Families that are not in the table, those of the process itself, are sums.
+    """
+    families: dict[str, Family] = {}
+    values: dict[str, dict[_Key, float]] = {}
+    for process in processes:
+        for given in process:
+            name = given.name
+            if name not in families:
+                families[name] = Family(name, given.documentation, given.type)
+                values[name] = {}
+            metric = _BY_FAMILY.get(name)
+            way = _WAYS[metric.together if metric else Together.SUM]
+            for sample in given.samples:
+                key = sample.name, tuple(sorted(sample.labels.items()))
+                known = values[name].get(key)
+                values[name][key] = (
+                    sample.value if known is None else way(known, sample.value)
+                )
+    for name, made in families.items():
+        for (sample_name, labels), value in values[name].items():
+            made.add_sample(sample_name, dict(labels), value)
+    return list(families.values())

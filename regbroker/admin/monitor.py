@@ -1,0 +1,116 @@
+"""What is known of the running service: one object that sees every request end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import Metric as Family
+from prometheus_client.exposition import generate_latest
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from regbroker.admin.counting import Counting
+from regbroker.admin.gauges import gauges
+from regbroker.admin.readiness import Readiness, readiness
+from regbroker.admin.refusals import RecentRefusals
+from regbroker.admin.upstream_health import UpstreamHealth
+from regbroker.admin.watched import Watched
+from regbroker.events import Event
+
+_log = Logger()
+
+
+class Monitor:
+    """
+    Counts what one service does, and tells how it is.
+
+    `clock` is the reactor; `now` returns seconds since 1970. `is_draining` tells
+    whether the service is about to stop. `watch` must have been called before anything
+    is asked.
+    """
+
+    watched: Watched
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        is_draining: Callable[[], bool],
+        by_repository: bool = False,
+    ) -> None:
+        self._clock = clock
+        self._now = now
+        self._is_draining = is_draining
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
+        self.counting = Counting(by_repository)
+        self.refusals = RecentRefusals(now)
+        self.health: dict[str, UpstreamHealth] = {}
+
+    def watch(self, watched: Watched) -> None:
+        """
+        Watch what serves from now on; called again after a reload.
+
+        What is known of an upstream that stays is kept, and so are all counts.
+        """
+        self.watched = watched
+        before = self.health
+        self.health = {
+            name: before[name]
+            if name in before and before[name].upstream is one.upstream
+            else UpstreamHealth(one.upstream, self._clock, self._now)
+            for name, one in watched.upstreams.items()
+        }
+        if self.note not in watched.under_way.observers:
+            watched.under_way.observers.append(self.note)
+
+    def note(self, event: Event) -> None:
+        """Learn from a request that is over."""
+        self.counting.count(event)
+        self.refusals.note(event)
+        health = self.health.get(event.upstream)
+        if health is not None:
+            health.note(event)
+
+    async def readiness(self) -> Readiness:
+        """Return whether every registry has an upstream that answers; asks them."""
+        is_draining = self._is_draining()
+        if not is_draining:
+            await gatherResults(
+                [Deferred.fromCoroutine(one.check()) for one in self.health.values()],
+                consumeErrors=True,
+            )
+        return readiness(self.watched.registries, self.health, is_draining)
+
+    def refresh(self) -> None:
+        """Ask those upstreams of which nothing is known, and wait for none."""
+        if not self._is_draining():
+            for one in self.health.values():
+                asking = Deferred.fromCoroutine(one.check())
+                asking.addErrback(lambda failure: _log.failure("", failure))
+
+    def families(self) -> Iterator[Family]:
+        """Yield all metrics."""
+        yield from self.counting.families()
+        yield from gauges(
+            self.watched, self.counting, self.health, self._is_draining(), self._now
+        )
+        yield from self._process.collect()
+
+    def text(self) -> bytes:
+        """Return all metrics as Prometheus reads them."""
+        return generate_latest(_Families(self))
+
+
+class _Families(CollectorRegistry):
+    """What prometheus-client renders: families, without looking them up by names."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        super().__init__(auto_describe=False)
+        self._monitor = monitor
+
+    def collect(self) -> Iterator[Family]:
+        """Yield all metrics."""
+        return self._monitor.families()

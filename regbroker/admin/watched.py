@@ -1,0 +1,34 @@
+"""What the admin listener tells about, as one value; a reload brings another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from regbroker.admin.certificates import ServedCertificate
+from regbroker.settings.config import RegistryConfig
+from regbroker.transport.entrance import Entrance
+from regbroker.transport.server import StreamingSite
+from regbroker.upstream.registry import Upstream
+from regbroker.upstream.token_cache import TokenCache
+from regbroker.web.serving import UnderWay
+
+
+@dataclass(frozen=True)
+class WatchedUpstream:
+    """One upstream, and the tokens of it that are kept."""
+
+    upstream: Upstream
+    tokens: TokenCache
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What serves clients now."""
+
+    registries: tuple[RegistryConfig, ...]
+    upstreams: Mapping[str, WatchedUpstream]
+    under_way: UnderWay
+    entrance: Entrance
+    site: StreamingSite
+    certificates: tuple[ServedCertificate, ...] = ()

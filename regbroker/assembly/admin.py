@@ -1,0 +1,72 @@
+"""Assembly of the admin listener, and of what it is told about."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from regbroker.admin.certificates import ServedCertificate, served_certificate
+from regbroker.admin.monitor import Monitor
+from regbroker.admin.service import AdminService
+from regbroker.admin.watched import Watched, WatchedUpstream
+from regbroker.assembly.upstreams import UpstreamService
+from regbroker.settings.config import Config
+from regbroker.transport.entrance import Entrance
+from regbroker.transport.server import StreamingSite
+from regbroker.transport.tls import read_pem
+from regbroker.web.serving import UnderWay
+
+
+def build_admin(
+    config: Config, reactor: Any, is_draining: Callable[[], bool]
+) -> AdminService | None:
+    """
+    Return the admin listener; None where the configuration has none.
+
+    It tells about what `AdminService.monitor` watches.
+    """
+    if not config.admin_listen:
+        return None
+    monitor = Monitor(reactor, time.time, is_draining, config.metrics_repositories)
+    return AdminService(monitor, config.admin_listen, reactor)
+
+
+def watched(
+    config: Config,
+    upstreams: Mapping[str, UpstreamService],
+    under_way: UnderWay,
+    entrance: Entrance,
+    site: StreamingSite,
+) -> Watched:
+    """Return what serves `config`, for the admin listener to tell about."""
+    return Watched(
+        config.registries,
+        {
+            name: WatchedUpstream(service.upstream, service.tokens.cache)
+            for name, service in upstreams.items()
+        },
+        under_way,
+        entrance,
+        site,
+        tuple(_certificates(config)),
+    )
+
+
+def _certificates(config: Config) -> Iterator[ServedCertificate]:
+    """Yield the certificates that the listeners have read a moment ago."""
+    files = {
+        f"tls {entry.host}".strip(): Path(entry.certificate)
+        for entry in config.certificates
+    }
+    if not any(listener.tls for listener in config.listen):
+        files = {}
+    elif not files:
+        files = {"self-signed": Path(config.state_directory) / "self-signed.pem"}
+    for section, path in files.items():
+        try:
+            yield served_certificate(section, read_pem(path))
+        except (OSError, ValueError):
+            # It was there when it was loaded; whoever replaces it is not done yet.
+            continue
