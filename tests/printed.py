@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from regbroker.accounts.access import ACTIONS
+from regbroker.admin.metric_table import METRICS
 from regbroker.protocol.header_table import (
     HOP_BY_HOP,
     OPEN,
@@ -114,6 +115,54 @@ any number of parts, `${{user}}` the name of the user. Actions are
 {actions}, or `*` for all. Rules only grant, and their
 grants add up. A push needs `pull`, too.
 """
+
+METRICS_PAGE = """\
+# The metrics
+
+Printed by `make docs` from `regbroker/admin/metric_table.py`, of which metrics are
+made. `admin-listen` opens the listener where `/metrics` is; [operating](operating.md)
+says how to use it.
+
+{metrics}
+
+- `registry` is the section, `*` for the default one, and `none` where no section serves
+  the Host that was asked for.
+- `endpoint` is that of the API: `base` (`/v2/`), `manifest`, `blob`, `uploads` (the
+  start of one), `upload`, `tags`, `catalog`, `referrers`, `extension`; `token` for the
+  token service, `search`, and `other` for what is none of these.
+- `upstream` is the section.
+- `outcome` of a proxied request is one of the causes in [operating](operating.md).
+- `code` is an [error code of the OCI specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes),
+  as the client has got it.
+
+A histogram has `NAME_bucket`, `NAME_sum` and `NAME_count`. The process has metrics of
+its own: `process_cpu_seconds_total`, `process_resident_memory_bytes`,
+`process_open_fds`, `process_max_fds`, `process_virtual_memory_bytes`,
+`process_start_time_seconds`.
+
+{compared}
+"""
+
+#: Metrics of distribution and of Harbor, and those that say the same here.
+COMPARED = {
+    "`registry_http_requests_total`": "`regbroker_http_requests_total`",
+    "`harbor_core_http_request_total`, by `operation`": (
+        "`regbroker_http_requests_total`, by `endpoint`"
+    ),
+    "`registry_http_in_flight_requests`, `harbor_core_http_inflight_requests`": (
+        "`regbroker_requests_under_way`"
+    ),
+    "`registry_http_request_duration_seconds`, "
+    "`harbor_core_http_request_duration_seconds`": (
+        "`regbroker_http_request_duration_seconds`"
+    ),
+    "`registry_proxy_requests_total`, by `type`": (
+        "`regbroker_proxied_requests_total`, by `endpoint` and `outcome`"
+    ),
+    "`registry_proxy_misses_total`": "the same: regbroker keeps no images",
+    "`registry_proxy_pushed_bytes_total`": "`regbroker_received_bytes_total`",
+    "`registry_proxy_pulled_bytes_total`": "`regbroker_sent_bytes_total`",
+}
 
 #: Kinds of messages: their columns say where a header goes after all not.
 NARROW = (Direction.LIST, Direction.UPLOAD, Direction.OUR_BODY)
@@ -232,6 +281,23 @@ def configuration_page() -> str:
     )
 
 
+def metrics_page() -> str:
+    """What goes into ``metrics.md``."""
+    rows = [
+        [
+            f"`{metric.name}`",
+            metric.kind.value,
+            ", ".join(f"`{label}`" for label in metric.labels),
+            metric.meaning,
+        ]
+        for metric in METRICS
+    ]
+    return METRICS_PAGE.format(
+        metrics=table(["metric", "kind", "labels", "meaning"], rows),
+        compared=table(["asked of distribution or Harbor", "here"], COMPARED.items()),
+    )
+
+
 def _default(text: str) -> str:
     """A default: in words, or as it is written."""
     return f"`{text}`" if text and " " not in text else text
@@ -240,6 +306,7 @@ def _default(text: str) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration_page,
     "headers.md": headers_page,
+    "metrics.md": metrics_page,
     "queries.md": queries_page,
 }
 

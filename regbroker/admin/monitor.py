@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import generate_latest
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from regbroker.admin.counting import Counting
 from regbroker.admin.gauges import gauges
@@ -89,7 +90,7 @@ class Monitor:
         if not self._is_draining():
             for one in self.health.values():
                 asking = Deferred.fromCoroutine(one.check())
-                asking.addErrback(lambda failure: _log.failure("", failure))
+                asking.addErrback(_check_ended)
 
     def families(self) -> Iterator[Family]:
         """Yield all metrics."""
@@ -102,6 +103,12 @@ class Monitor:
     def text(self) -> bytes:
         """Return all metrics as Prometheus reads them."""
         return generate_latest(_Families(self))
+
+
+def _check_ended(failure: Failure) -> None:
+    # The upstream was closed meanwhile.
+    if not failure.check(CancelledError):
+        _log.failure("asking an upstream how it is", failure)
 
 
 class _Families(CollectorRegistry):

@@ -13,9 +13,9 @@ from regbroker.admin.service import AdminService
 from regbroker.admin.watched import Watched, WatchedUpstream
 from regbroker.assembly.upstreams import UpstreamService
 from regbroker.settings.config import Config
+from regbroker.transport.certificates import read_pem
 from regbroker.transport.entrance import Entrance
 from regbroker.transport.server import StreamingSite
-from regbroker.transport.tls import read_pem
 from regbroker.web.serving import UnderWay
 
 

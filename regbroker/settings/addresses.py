@@ -75,12 +75,11 @@ def admin_listeners(text: str) -> tuple[Listener, ...]:
 
 
 def _admin_listener(line: str) -> Listener:
-    kind = line.partition(":")[0]
-    if kind in ("tls", "proxy"):
+    bare = line.removeprefix("public:")
+    if bare.startswith(("tls:", "proxy:")):
         raise InvalidValue(
             f"'{line}': there is plain HTTP alone; write tcp:PORT or unix:PATH"
         )
-    bare = line.removeprefix("public:")
     endpoint = listener(bare).endpoint
     if endpoint.startswith("tcp:"):
         address = re.search(r":interface=((?:[^:\\]|\\.)*)", endpoint)
