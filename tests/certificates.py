@@ -78,6 +78,14 @@ def issued(*names: str, days: int = 30, by: str = "Test CA", kind: str = "ec") -
     return _made(names[0], key, builder, issuer.private(), ca=False)
 
 
+@cache
+def small_pair() -> Pair:
+    """A certificate of an RSA key of 1024 bits, which OpenSSL refuses."""
+    key: Any = rsa.generate_private_key(65537, 1024)
+    name = "small.test"
+    return _made(name, key, _builder(name, name, key, 30), key, ca=False)
+
+
 def _builder(name: str, issuer: str, key: Any, days: int) -> x509.CertificateBuilder:
     now = datetime.now(timezone.utc)
     return (

@@ -108,7 +108,8 @@ def registry_accounts(
         if text == "upstream" or text in names:
             return text, ()
         if not (colon and kind.strip() == "upstream"):
-            raise InvalidValue(f"there is no [accounts {text}] section; {right}")
+            hint = suggestion(text, ["upstream", *names])
+            raise InvalidValue(f"there is no [accounts {text}] section; {hint}{right}")
         trusted = parse_upstreams(rest)
         for name in trusted:
             if name not in served:

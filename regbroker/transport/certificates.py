@@ -29,10 +29,24 @@ _CIPHERS = AcceptableCiphers.fromOpenSSLCipherString("ECDHE+AESGCM:ECDHE+CHACHA2
 #: What ALPN offers, on both sides.
 PROTOCOLS = [b"http/1.1"]
 
+#: The certificates of all public CAs are a quarter of a megabyte.
+MAX_PEM_BYTES = 4 * 1024 * 1024
+
 
 def read_pem(path: Path) -> bytes:
-    """Return what a PEM file holds, without a byte order mark; raises `OSError`."""
-    return path.read_bytes().removeprefix(BOM_UTF8)
+    """
+    Return what a PEM file holds, without a byte order mark.
+
+    Raises `OSError`, and `ValueError` for what is no file with certificates.
+    """
+    # A pipe would stop the reactor until somebody writes to it.
+    if path.exists() and not path.is_file():
+        raise WrongCertificate("no regular file")
+    with path.open("rb") as file:
+        data = file.read(MAX_PEM_BYTES + 1)
+    if len(data) > MAX_PEM_BYTES:
+        raise WrongCertificate(f"it has more than {MAX_PEM_BYTES} bytes")
+    return data.removeprefix(BOM_UTF8)
 
 
 def certificate_options(

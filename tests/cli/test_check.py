@@ -1,5 +1,6 @@
 """``regbroker check``."""
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -78,6 +79,72 @@ class CheckTests(CommandCase):
             "credential-helper = h\ncredential-server = x y",
         ):
             self.assertIn("[upstream up] ", self.refused(wrong))
+
+    def test_strict(self) -> None:
+        """Warnings alone leave the exit status 0, unless told otherwise."""
+        path = self.with_account("[upstream spare]\nurl = sandbox:")
+        self.assertEqual(self.run_command("check", "-c", path)[0], 0)
+        status, out, err = self.run_command("check", "--strict", "-c", path)
+        self.assertEqual(status, 1)
+        self.assertIn("can be served (2 warnings)", out)
+        self.assertEqual(err.count("warning: "), 2)
+        status, _, err = self.run_command("check", "--strict", "-c", str(SHIPPED))
+        self.assertEqual((status, err), (0, ""))
+
+    def test_json(self) -> None:
+        """The same for programs: errors and warnings apart, and what is served."""
+        status, out, err = self.run_command("check", "--json", "-c", str(SHIPPED))
+        document = json.loads(out)
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual(
+            (document["ok"], document["can_be_served"], document["errors"]),
+            (True, True, []),
+        )
+        self.assertIn("listens on", document["summary"])
+        path = self.write("[regbroker]\nlisten = x\n")
+        status, out, err = self.run_command("check", "--json", "-c", path)
+        document = json.loads(out)
+        self.assertEqual((status, err, document["ok"]), (1, "", False))
+        self.assertEqual(
+            [(e["section"], e["option"]) for e in document["errors"]],
+            [("regbroker", "listen"), (None, None)],
+        )
+        path = self.with_account("[upstream spare]\nurl = sandbox:")
+        for arguments, ok in (((), True), (("--strict",), False)):
+            status, out, _ = self.run_command("check", "--json", *arguments, "-c", path)
+            document = json.loads(out)
+            self.assertEqual((document["ok"], status), (ok, int(not ok)))
+            self.assertEqual(len(document["warnings"]), 2)
+
+    def test_summary(self) -> None:
+        """What would be served: where, by which certificate, to whom."""
+        _, out, _ = self.run_command("check", "-c", str(SHIPPED))
+        for line in (
+            "  tls:8443:interface=127.0.0.1",
+            "  [registry *] -> [upstream sandbox] a sandbox, for trying out",
+            "      team = acme_team",
+            "      accounts: those of [upstream sandbox]",
+        ):
+            self.assertIn(line, out.splitlines())
+        path = self.write(
+            "[regbroker]\nlisten = tcp:0\nns = docker.io = *\n[registry *]\n"
+            "namespaces = * = *\nupstream = up\naccounts = own\nwrites = deny\n"
+            "redirects = follow\n[upstream up]\nurl = https://up.test\n"
+            "[accounts own]\nldap = ldaps://ldap.test/dc=a\n"
+            "[access own]\na = **: pull\n"
+        )
+        _, out, _ = self.run_command("check", "-c", path)
+        for line in (
+            "      accounts: [accounts own]: the directory ldap.test",
+            "      read-only",
+            "      redirects are followed here",
+            "  ns docker.io -> [registry *]",
+        ):
+            self.assertIn(line, out.splitlines())
+        self.assertNotIn("certificate", out)
+        path = self.with_account("username = u\npassword-env = HOME")
+        _, out, _ = self.run_command("check", "-c", path)
+        self.assertIn("; who brings none may pull with regbroker's own", out)
 
     def errors(self, err: str) -> list[str]:
         """The lines about errors, without the word; nothing else but their number."""

@@ -1,0 +1,106 @@
+"""Warnings about the files that a configuration names."""
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.assembly.loading import load_config, warnings_about
+from tests.accounts.hashes import BCRYPT, SHA1
+from tests.certificates import authority, issued
+
+TEXT = """
+[regbroker]
+listen = {listen}
+[registry a.test]
+upstream = up
+namespaces = * = *
+{registry}
+[upstream up]
+url = https://up.test
+{upstream}
+[tls]
+certificate = first.pem
+key = first.key
+{more}
+"""
+
+
+class FileWarningsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir()
+        issued("a.test").write(self.directory, "first")
+
+    def warned(self, listen: str = "tls:0", **parts: str) -> list[str]:
+        """The warnings, with these parts in the file."""
+        filled = {"registry": "", "upstream": "", "more": ""} | parts
+        path = self.directory / "regbroker.ini"
+        path.write_text(TEXT.format(listen=listen, **filled))
+        return list(warnings_about(load_config(path)))
+
+    def test_nothing(self) -> None:
+        """A certificate for the registry's host has no warning."""
+        self.assertEqual(self.warned(), [])
+
+    def test_expired(self) -> None:
+        """A certificate that has expired is served, with a warning."""
+        issued("a.test", days=-2).write(self.directory, "first")
+        (line,) = self.warned()
+        self.assertTrue(line.startswith("[tls] certificate: "), line)
+        self.assertIn("it has expired on ", line)
+
+    def test_wrong_name(self) -> None:
+        """A host that no certificate is for, and a certificate for another host."""
+        issued("b.test").write(self.directory, "first")
+        (line,) = self.warned()
+        self.assertEqual(
+            line,
+            "[registry a.test]: no certificate is for a.test; clients see that of "
+            "[tls], for b.test, and refuse it; write [tls a.test]",
+        )
+        self.assertEqual(self.warned(registry="public-url = https://x.test"), [])
+        more = "[tls a.test]\ncertificate = first.pem\nkey = first.key"
+        (line,) = self.warned(more=more)
+        self.assertIn("[tls a.test] certificate: ", line)
+        self.assertIn("it is not for a.test, but for b.test", line)
+        issued("*.test").write(self.directory, "second")
+        more = "[tls *.test]\ncertificate = second.pem\nkey = second.key"
+        self.assertEqual(self.warned(more=more), [])
+
+    def test_ca_file(self) -> None:
+        """CA certificates of which none is valid any more."""
+        good, bad = authority().certificate, issued("x.test", days=-2).certificate
+        for data, expected in ((good, 0), (bad, 1), (bad + good, 0)):
+            (self.directory / "ca.pem").write_bytes(data)
+            found = self.warned(upstream="ca-file = ca.pem")
+            self.assertEqual(len(found), expected, found)
+            if found:
+                self.assertTrue(found[0].startswith("[upstream up] ca-file: "))
+
+    def test_htpasswd(self) -> None:
+        """What htpasswd files have to be warned of."""
+        (self.directory / "users").write_text(f"a:{BCRYPT}\nb:{SHA1}\n")
+        (line,) = self.warned(
+            registry="accounts = own",
+            more="[accounts own]\nhtpasswd = users\n[access own]\na = **: pull",
+        )
+        self.assertTrue(line.startswith("[accounts own] htpasswd: "), line)
+        self.assertIn("of 'b' it holds SHA-1", line)
+
+    def test_program(self) -> None:
+        """A helper that lies in PATH and cannot be run."""
+        helper = self.directory / "docker-credential-own"
+        helper.write_text("#!/bin/sh\n")
+        path = f"{self.directory}"
+        import os
+
+        self.patch(os, "environ", os.environ | {"PATH": path})
+        account = {
+            "registry": "anonymous = shared",
+            "upstream": "credential-helper = own",
+        }
+        (line,) = self.warned(**account)
+        self.assertIn(f"credential-helper: {helper} cannot be run; ", line)
+        self.assertIn(f"chmod +x {helper}", line)
+        helper.chmod(0o755)
+        self.assertEqual(self.warned(**account), [])

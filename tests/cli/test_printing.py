@@ -1,0 +1,31 @@
+"""What commands print does nothing to a terminal, and fails on none."""
+
+import io
+import sys
+from contextlib import redirect_stdout
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.cli.printing import say, say_json, visible
+
+
+class PrintingTests(SynchronousTestCase):
+    def test_visible(self) -> None:
+        """Letters and lines stay; what a terminal obeys is written as an escape."""
+        self.assertEqual(visible("bärbel\n日本"), "bärbel\n日本")
+        self.assertEqual(
+            visible("\x1b[2J\x07\t\0\x7f\udcff\u202e"),
+            r"\x1b[2J\x07\t\x00\x7f\udcff\u202e",
+        )
+
+    def test_any_terminal(self) -> None:
+        """A terminal that knows ASCII only is shown the rest as escapes."""
+        raw = io.BytesIO()
+        with redirect_stdout(io.TextIOWrapper(raw, "ascii", write_through=True)):
+            say("bärbel \udcff")
+            say_json({"a": "ä\udcff"})
+            sys.stdout.flush()
+            self.assertEqual(
+                raw.getvalue().decode("ascii"),
+                'b\\xe4rbel \\udcff\n{\n  "a": "\\u00e4\\udcff"\n}\n',
+            )
