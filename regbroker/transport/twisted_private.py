@@ -5,6 +5,7 @@ This is the only module that touches private modules and names of Twisted. Here 
 get public names, so that the rest of regbroker does not depend on how Twisted calls
 them. Any release of Twisted may change them: setup.cfg has the upper bound, and
 `tests/transport/test_twisted_private.py` shows for each name what regbroker relies on.
+`tests/test_private_names.py` fails where another module uses such a name.
 
 Twisted's `Agent` hides what a relay must know (see `regbroker.transport.client`), and
 `HTTPChannel` has no public way to refuse a request in the form of an OCI document.

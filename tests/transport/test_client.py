@@ -1,41 +1,23 @@
-"""Connections that are kept, that end, and that cannot be made."""
+"""Requests over connections that are kept, and how many there are."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from OpenSSL import SSL
-from twisted.internet.defer import TimeoutError as HandshakeTimeout
-from twisted.internet.error import (
-    ConnectionDone,
-    ConnectionLost,
-    ConnectionRefusedError,
-    DNSLookupError,
-)
-from twisted.internet.error import TimeoutError as ConnectTimeout
-from twisted.logger import capturedLogs, formatEvent
-from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
-from twisted.web._newclient import ResponseNeverReceived
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.web.iweb import UNKNOWN_LENGTH
 
 from regbroker.errors import (
-    UpstreamMalformed,
-    UpstreamTimeout,
     UpstreamUnavailable,
 )
-from regbroker.protocol.origins import Origin
 from regbroker.runtime.slots import Slots
 from regbroker.transport.client import (
     IDLE_SECONDS,
     IDLE_SECONDS_FOR_BODIES,
     MAX_IDLE_CONNECTIONS,
-    ConnectionPool,
 )
-from regbroker.transport.client_errors import converted_error
-from regbroker.transport.client_protocol import MAX_HEADER_BYTES, MAX_HEADER_LINE_BYTES
-from regbroker.transport.trust import Trust
 from regbroker.transport.upload_bodies import gather_body
-from tests.connectionscase import ConnectionsTestCase
+from tests.connectionscase import BodyByHand, ConnectionsTestCase
 from tests.scripted import Call, response
 
 
@@ -170,301 +152,6 @@ class KeptConnectionTests(ConnectionsTestCase):
         self.assertEqual((await asking).status, 200)
 
 
-class EndTests(ConnectionsTestCase):
-    """How a reply may end, and whether that is the end of it."""
-
-    async def body_of(self, answer: bytes, how: str) -> Any:
-        """What is gathered of a reply that ends like this."""
-        asking = self.ask()
-        call = await self.upstream.call()
-        call.send(answer)
-        reply = await asking
-        body = gather_body(reply, 1000)
-        await self.turn()
-        if how == "reset":
-            call.wire.socket.setTcpNoDelay(True)
-            call.wire.reset()
-        else:
-            call.wire.close()
-        return await body
-
-    async def test_complete(self) -> None:
-        """No length, and a close in order: the end of the connection is the body's."""
-        head = b"HTTP/1.1 200 OK\r\n\r\n"
-        self.assertEqual(await self.body_of(head + b"abc", "close"), b"abc")
-
-    async def test_broken_off(self) -> None:
-        """Anything else breaks off."""
-        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        for answer, how in (
-            (response(200, "Content-Length: 10", body=b"abc"), "close"),
-            (response(200, "Content-Length: 10", body=b"abc"), "reset"),
-            (chunked + b"3\r\nabc\r\n", "close"),
-            (chunked + b"5\r\nabc", "close"),
-            (chunked + b"3\r\nabc\r\n0\r\n", "close"),
-            (b"HTTP/1.1 200 OK\r\n\r\nabc", "reset"),
-        ):
-            with self.assertRaises(UpstreamMalformed):
-                await self.body_of(answer, how)
-
-
-class FailureTests(ConnectionsTestCase):
-    async def test_nobody_there(self) -> None:
-        """A port where nobody listens."""
-        port = self.upstream.port
-        await self.upstream.stop()
-        self.connections = self.to(port)
-        error: Any = await self.assertFailure(self.ask(), UpstreamUnavailable)
-        self.assertNotIn(str(port), error.message)
-
-    async def test_no_name(self) -> None:
-        """A host that has no address."""
-        origin = Origin("http", "nobody.invalid", 80)
-        endpoint = Trust().endpoint(self.reactor, origin, 5)
-        self.connections = ConnectionPool(self.time, origin, endpoint, 5)
-        await self.assertFailure(self.ask(), UpstreamUnavailable)
-
-    async def test_not_http(self) -> None:
-        """Somebody there, but no web server."""
-        for answer in (
-            b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
-            b"HTTP/1.1 OK\r\n\r\n",
-            response(200, "Content-Length: 3", "Content-Length: 4"),
-            response(200, "Content-Length: x"),
-        ):
-            asking = self.ask()
-            call = await self.upstream.call()
-            call.answer(answer)
-            call.wire.close()
-            with self.assertRaises((UpstreamMalformed, UpstreamUnavailable)):
-                await gather_body(await asking, 100)
-
-    async def test_not_http_in_order(self) -> None:
-        """What is no HTTP is that, and no connection that was closed."""
-        for answer in (b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 OK\r\n\r\n"):
-            asking = self.ask()
-            (await self.upstream.call()).answer(answer)
-            error: Any = await self.assertFailure(asking, UpstreamMalformed)
-            self.assertIn("is not HTTP", error.message)
-
-    async def test_control_characters(self) -> None:
-        """A header with one is no answer, wherever in the value it stands."""
-        for control in (*range(9), 11, 12, 13, *range(14, 32), 127):
-            for value in (b"a%cb", b"%cb", b"a%c", b"%c"):
-                bad = b"X-Odd:" + value.replace(b"%c", bytes([control])) + b"; z\r\n"
-                asking = self.ask()
-                call = await self.upstream.call()
-                call.answer(b"HTTP/1.1 200 OK\r\n" + bad + b"Content-Length: 0\r\n\r\n")
-                error: Any = await self.assertFailure(asking, UpstreamMalformed)
-                self.assertEqual(
-                    error.message,
-                    "what the upstream registry answered has a control character in a "
-                    "header",
-                )
-        self.assertEqual(len(self.upstream.wires), len(self.upstream.calls))
-
-    async def test_folded(self) -> None:
-        """A folded header is one line for who is behind us (RFC 9112, 5.2)."""
-        asking = self.ask()
-        (await self.upstream.call()).answer(
-            b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\td\r\nE: \xe9\tf\r\n"
-            b"Content-Length: 0\r\n\r\n"
-        )
-        reply = await asking
-        self.assertEqual(reply.header(b"A"), b"b c\td")
-        self.assertEqual(reply.header(b"E"), b"\xe9\tf")
-
-    async def test_folded_control_characters(self) -> None:
-        """Nor does one hide behind a fold, or in what is not passed on."""
-        for lines in (b"A: b\r\n c\x00d", b"Connection: \x01", b"A: b\rC: d"):
-            asking = self.ask()
-            (await self.upstream.call()).answer(
-                b"HTTP/1.1 200 OK\r\n" + lines + b"\r\nContent-Length: 0\r\n\r\n"
-            )
-            await self.assertFailure(asking, UpstreamMalformed)
-
-    async def test_trailers(self) -> None:
-        """What stands behind a body goes no further, whatever it is."""
-        reply = await self.asked(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-            b"1\r\na\r\n0\r\nX-Odd: \x01\r\nA: b\r\n\r\n"
-        )
-        self.assertEqual(await gather_body(reply, 9), b"a")
-        self.assertEqual(list(reply.headers.getAllRawHeaders()), [])
-
-    async def test_headers_without_end(self) -> None:
-        """Headers are not read without end, and neither are interim replies."""
-        for first, more in (
-            (b"HTTP/1.1 200 OK\r\n", b"A: " + b"b" * 1000 + b"\r\n"),
-            (b"", b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"),
-        ):
-            asking = self.ask()
-            call = await self.upstream.call()
-            call.send(first + more * (MAX_HEADER_BYTES * 2 // len(more)))
-            error: Any = await self.assertFailure(asking, UpstreamMalformed)
-            self.assertIn(f"headers of more than {MAX_HEADER_BYTES}", error.message)
-            await call.wire.end()
-
-    async def test_long_header(self) -> None:
-        """One header may be as long as all of a client's."""
-        value = b"/v2/x?state=" + b"s" * (MAX_HEADER_LINE_BYTES - 100)
-        head = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nLocation: "
-        reply = await self.asked(head + value + b"\r\n\r\n")
-        self.assertEqual(reply.header(b"Location"), value)
-
-    async def test_header_too_long(self) -> None:
-        """Beyond that it is named, with the bound; a name that is none is not."""
-        value = b"s" * (MAX_HEADER_LINE_BYTES + 1)
-        for name, said in (
-            (b"Location", "the header Location with more than 65536 bytes"),
-            (b"x\x01y", "a header line with more than 65536 bytes"),
-            (b"", "a header line with more than 65536 bytes"),
-        ):
-            asking = self.ask()
-            call = await self.upstream.call()
-            call.send(b"HTTP/1.1 202 Accepted\r\n%b: %b\r\n\r\n" % (name, value))
-            error: Any = await self.assertFailure(asking, UpstreamMalformed)
-            self.assertEqual(error.message, f"the upstream registry sent {said}")
-            await call.wire.end()
-
-    async def test_large_headers(self) -> None:
-        """Many headers are read, one request after the other."""
-        many = ["A: " + "b" * 1000] * (MAX_HEADER_BYTES // 2000)
-        for _ in range(4):
-            asking = self.ask()
-            call = await self.upstream.call()
-            for line in ("HTTP/1.1 200 OK", *many, "Content-Length: 1", ""):
-                call.send(line.encode() + b"\r\n")
-                await self.turn()
-            call.answer(b"x")
-            self.assertEqual(await gather_body(await asking, 1), b"x")
-        self.assertEqual(len(self.upstream.wires), 1)
-
-    async def test_tls_where_there_is_none(self) -> None:
-        """A plain port behind an https URL: no trusted connection."""
-        self.upstream.serves = False
-        self.connections = self.to(self.upstream.port, "https")
-        asking = self.ask()
-        asking.addBoth(lambda result: result)
-        while not self.upstream.wires or not self.upstream.wires[0].seen:
-            await self.turn()
-        self.upstream.wires[0].send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        await self.assertFailure(asking, UpstreamUnavailable)
-
-    async def test_handshake_without_end(self) -> None:
-        """A handshake that never ends is given up in time."""
-        self.upstream.serves = False
-        self.connections = self.to(self.upstream.port, "https")
-        asking = self.ask()
-        while not self.upstream.wires or not self.upstream.wires[0].seen:
-            await self.turn()
-        self.time.clock.advance(5.1)
-        await self.assertFailure(asking, UpstreamTimeout)
-        await self.upstream.wires[0].end()
-
-
-class WordsTests(SynchronousTestCase):
-    """The log says in words for people why a request has failed."""
-
-    def test_each(self) -> None:
-        """Neither Twisted's classes, nor that a failure was clean."""
-        origin = Origin("https", "up.example", 8443)
-        ended = ResponseNeverReceived([Failure(ConnectionDone())])
-        untrusted = SSL.Error([("SSL routines", "", "certificate verify failed")])
-        for error, words in (
-            (ended, "it closed the connection before its answer was complete"),
-            (
-                ResponseNeverReceived([Failure(ConnectionLost())]),
-                "the connection broke off before the answer was complete",
-            ),
-            (DNSLookupError("no results"), "no address for up.example is found"),
-            (ConnectionRefusedError(), "it refuses connections"),
-            (ConnectTimeout(), "no connection in time"),
-            (HandshakeTimeout(), "no TLS handshake in time"),
-            (
-                ResponseNeverReceived([Failure(untrusted)]),
-                "no trusted TLS connection: certificate verify failed",
-            ),
-            (
-                ResponseNeverReceived([Failure(SSL.Error())]),
-                "no trusted TLS connection: TLS ended early",
-            ),
-            (ValueError("odd"), "ValueError: odd"),
-        ):
-            with capturedLogs() as events:
-                converted_error(error, origin)
-            (event,) = events
-            self.assertEqual(
-                formatEvent(event),
-                f"the upstream registry, https://up.example:8443: {words}",
-            )
-
-    def test_several(self) -> None:
-        """What has happened at each address alike is said once."""
-        both = [Failure(ConnectionDone()), Failure(ConnectionDone())]
-        with capturedLogs() as events:
-            converted_error(ResponseNeverReceived(both), Origin("http", "a", 80))
-        self.assertEqual(formatEvent(events[0]).count("closed"), 1)
-
-
-class LeftOverTests(ConnectionsTestCase):
-    """Bytes after a reply that are no part of it, as those of a HEAD with a body."""
-
-    HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\n"
-    SMUGGLED = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-    NOTHING = b"HTTP/1.1 204 No Content\r\n\r\n"
-    CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
-
-    async def spilled(self, answer: bytes, rest: bytes, method: bytes) -> None:
-        """Be answered, with something left over in the same bytes."""
-        asking = self.ask(method)
-        call = await self.upstream.call()
-        call.send(answer + rest)
-        await asking
-        await call.wire.end()
-
-    async def test_not_kept(self) -> None:
-        """The connection ends, and the next reply is the next one's."""
-        for answer, method in ((self.HEAD, b"HEAD"), (self.NOTHING, b"GET")):
-            await self.spilled(answer, self.SMUGGLED, method)
-            reply = await self.asked(
-                b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
-            )
-            self.assertEqual(reply.status, 201)
-
-    async def test_never_again(self) -> None:
-        """After one of them no connection is kept that may hold another."""
-        await self.asked(self.HEAD, b"HEAD")
-        await self.asked(self.NOTHING)
-        self.assertEqual(len(self.upstream.wires), 1)
-        with capturedLogs() as events:
-            await self.spilled(self.HEAD, b"x", b"HEAD")
-        warned = [e for e in events if "no part" in e.get("log_format", "")]
-        self.assertEqual(len(warned), 1)
-        before = len(self.upstream.wires)
-        for answer, method in ((self.HEAD, b"HEAD"), (self.NOTHING, b"GET")):
-            await self.asked(answer, method)
-        self.assertEqual(len(self.upstream.wires), before + 2)
-        fine = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-        for _ in range(3):
-            await self.asked(fine)
-        self.assertEqual(len(self.upstream.wires), before + 3)
-
-    async def test_late(self) -> None:
-        """What comes when the next request is out already is no answer to that."""
-        asking = self.ask(b"HEAD")
-        call = await self.upstream.call()
-        call.answer(self.HEAD)
-        await asking
-        asking = self.ask()
-        second = await self.upstream.call()
-        second.send(b"the body of a HEAD, which has none...")
-        third = await self.upstream.call()
-        self.assertIsNot(third.wire, second.wire)
-        third.answer(self.CREATED)
-        self.assertEqual((await asking).status, 201)
-
-
 class BoundTests(ConnectionsTestCase):
     NOTHING = b"HTTP/1.1 204 No Content\r\n\r\n"
 
@@ -510,3 +197,94 @@ class BoundTests(ConnectionsTestCase):
         (await self.upstream.call()).answer(self.NOTHING)
         await asking
         self.assertEqual(self.connections._slots._free, 1)
+
+
+class RequestTests(ConnectionsTestCase):
+    async def test_on_the_wire(self) -> None:
+        """Target and headers are written as given; Host is the upstream's."""
+        asking = self.ask(target=b"/v2/a%2Fb/../c?x=%20&y=a+b&&z")
+        call = await self.upstream.call()
+        self.assertEqual(call.head.line, b"GET /v2/a%2Fb/../c?x=%20&y=a+b&&z HTTP/1.1")
+        self.assertEqual(
+            call.header(b"Host"), f"127.0.0.1:{self.upstream.port}".encode()
+        )
+        self.assertEqual(call.head.all(b"A"), [b"1", b"2"])
+        self.assertIsNone(call.header(b"Connection"))
+        call.reply(200, "X-B: 1", "X-B: 2", "Connection: X-C, keep-alive", body=b"abc")
+        reply = await asking
+        self.assertEqual((reply.status, reply.length), (200, 3))
+        self.assertEqual(reply.header(b"X-B"), b"1")
+        self.assertIsNone(reply.header(b"X-D"))
+        self.assertEqual(reply.connection_options, {b"x-c", b"keep-alive"})
+        self.assertEqual(await gather_body(reply, 3), b"abc")
+
+    async def test_body(self) -> None:
+        """A body is sent as it comes, with its length, or in chunks."""
+        for length, header in ((4, b"Content-Length"), (UNKNOWN_LENGTH, None)):
+            asking, call, body, consumer = await self.uploading(length)
+            consumer.write(b"ab")
+            first = call.wire.read(2) if header else call.wire.chunk()
+            self.assertEqual(await first, b"ab")
+            consumer.write(b"cd")
+            second = call.wire.read(2) if header else call.wire.chunk()
+            self.assertEqual(await second, b"cd")
+            body.done.callback(None)
+            if not header:
+                self.assertEqual(await call.wire.chunk(), b"")
+            call.reply(201)
+            self.assertEqual((await asking).status, 201)
+        self.assertEqual(len(self.upstream.wires), 1)
+
+    async def test_body_fails(self) -> None:
+        """What the body fails with is what the request fails with."""
+        asking, call, body, consumer = await self.uploading(4)
+        consumer.write(b"ab")
+        body.done.errback(KeyError("the client's fault"))
+        await self.assertFailure(asking, KeyError)
+        await call.wire.end()
+
+    async def test_backpressure(self) -> None:
+        """An upstream that does not read stops the body."""
+        asking, call, body, consumer = await self.uploading()
+        call.wire.pause()
+        while not body.paused.called:
+            consumer.write(bytes(100_000))
+            await self.turn()
+        self.assertEqual(body.asked, ["pause"])
+        call.wire.resume()
+        await call.wire.until(b"\r\n")
+        asking.cancel()
+        await self.assertFailure(asking, CancelledError)
+
+    async def test_cancelled(self) -> None:
+        """A request that is cancelled is not left running upstream."""
+        asking = self.ask()
+        call = await self.upstream.call()
+        asking.cancel()
+        await self.assertFailure(asking, CancelledError)
+        await call.wire.end()
+
+    async def test_continue(self) -> None:
+        """100 is told at once; the final reply is another one."""
+        told: Deferred[None] = Deferred()
+        body = BodyByHand(2)
+        asking = self.ask(b"PUT", body, lambda: told.callback(None))
+        call = await self.upstream.call()
+        call.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await told
+        consumer = await body.started
+        consumer.write(b"ab")
+        body.done.callback(None)
+        self.assertEqual(await call.body(), b"ab")
+        call.reply(201)
+        self.assertEqual((await asking).status, 201)
+
+    async def test_other_interim_replies(self) -> None:
+        """102 and 103 are no replies, and no 100 either."""
+        told: list[None] = []
+        asking = self.ask(on_continue=lambda: told.append(None))
+        call = await self.upstream.call()
+        call.send(b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n")
+        call.reply(200)
+        self.assertEqual((await asking).status, 200)
+        self.assertEqual(told, [])

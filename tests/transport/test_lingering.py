@@ -11,16 +11,22 @@ from twisted.protocols.haproxy import proxyEndpoint
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from regbroker.transport.certificates import certificate_options
-from regbroker.transport.lingering import LINGER_SECONDS, MAX_LINGER_BYTES
+from regbroker.transport.lingering import (
+    CLOSE_SECONDS,
+    LINGER_SECONDS,
+    MAX_LINGER_BYTES,
+)
 from regbroker.transport.replies import send_bytes
 from regbroker.transport.server import StreamingSite
-from regbroker.transport.strict_channel import MAX_HEADERS, MAX_HEADERS_BYTES
-from tests.certificates import issued
+from regbroker.transport.strict_channel import (
+    MAX_HEADERS,
+    MAX_HEADERS_BYTES,
+)
+from tests.certificates import Looking, issued
+from tests.channelcase import GET, POST, ChannelTestCase, answer
 from tests.halfclosed import PatientClient, PatientTLSClient, connected
 from tests.proxycase import SiteTestCase
-
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
-POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
+from tests.wire import RawClient
 
 #: What the parser itself refuses: 400 and 431, at each place where it can.
 REFUSED = (
@@ -264,3 +270,91 @@ class HalfClosedTests(SiteTestCase):
                     await self.turn()
                 answer = client.makefile("rb").read()
             self.assertRegex(answer, rb"(?s)^HTTP/1.1 4[03][01] .*}\n$")
+
+
+class CloseTests(ChannelTestCase):
+    """Clients behind TLS that never answer a close_notify."""
+
+    async def set_up(self) -> None:
+        await super().set_up()
+        pair = issued("a.test")
+        factory = TLSMemoryBIOFactory(
+            certificate_options(pair.certificate, pair.key),
+            False,
+            StreamingSite(self.resource, reactor=self.time),
+        )
+        factory.noisy = False
+        self.secure = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
+        self.client.close()
+        await self.all_closed()
+        self.timers = self.time.clock.getDelayedCalls()
+        self.client = await self.connect()
+
+    async def tear_down(self) -> None:
+        await super().tear_down()
+        await self.secure.stopListening()
+
+    async def connect(self) -> RawClient:
+        if not hasattr(self, "secure"):
+            return await super().connect()
+        return await self.connect_to(self.secure.getHost().port, Looking())
+
+    async def assert_cut(self) -> None:
+        """The site waits for the client's close_notify, but not for ever."""
+        for _ in range(10):
+            await self.turn()
+        self.time.clock.advance(LINGER_SECONDS - 1)
+        await self.turn()
+        self.assertEqual(self.served, 1)
+        self.time.clock.advance(2)
+        await self.all_closed()
+        self.assertEqual(self.time.clock.getDelayedCalls(), self.timers)
+        self.client.resume()
+        await self.client.end()
+
+    async def test_connection_close(self) -> None:
+        """After the last reply."""
+        request = await self.received(GET, b"Connection: close\r\n\r\n")
+        self.client.pause()
+        answer(request)
+        await self.assert_cut()
+
+    async def test_refused(self) -> None:
+        """After what was no request."""
+        answer(await self.received(GET, b"\r\n"))
+        await self.client.reply()
+        self.client.pause()
+        self.client.send(b"nonsense\r\n\r\n")
+        await self.assert_cut()
+
+    async def test_unwanted_body(self) -> None:
+        """After a reply that came before its request's body."""
+        request = await self.received(POST, b"Transfer-Encoding: chunked\r\n\r\n")
+        self.client.pause()
+        answer(request)
+        await self.assert_cut()
+
+    async def test_reads_late(self) -> None:
+        """A reply that is not taken yet is waited for longer, but not for ever."""
+        request = await self.received(GET, b"Connection: close\r\n\r\n")
+        self.client.pause()
+        answer(request, bytes(16 * 1024 * 1024))
+        for seconds in (LINGER_SECONDS + 1, CLOSE_SECONDS - 2):
+            for _ in range(10):
+                await self.turn()
+            self.time.clock.advance(seconds)
+        await self.turn()
+        self.assertEqual(self.writing, 1)
+        self.time.clock.advance(2)
+        while self.writing:
+            await self.turn()
+        self.assertEqual(self.time.clock.getDelayedCalls(), self.timers)
+
+    async def test_in_order(self) -> None:
+        """Who plays by the rules is not cut, and no timer is left behind."""
+        answer(await self.received(GET, b"Connection: close\r\n\r\n"))
+        await self.client.reply()
+        await self.client.end()
+        await self.all_closed()
+        self.assertTrue(self.client.closed_in_order)
+        self.assertEqual(self.time.clock.getDelayedCalls(), self.timers)

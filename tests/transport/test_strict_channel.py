@@ -7,8 +7,20 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.transport.lingering import (
+    MAX_LINGER_BYTES,
+)
 from regbroker.transport.malformed import MAX_LINES_OF_A_CLIENT
+from regbroker.transport.strict_channel import (
+    MAX_HEADERS,
+    MAX_HEADERS_BYTES,
+    MAX_LENGTH_DIGITS,
+    reason_phrase,
+)
+from tests.channelcase import GET as GET_ROOT
+from tests.channelcase import POST, ChannelTestCase
 from tests.malformed import GET, MALFORMED, REPEATED, WELL_FORMED
 from tests.proxycase import ProxyTestCase, SiteTestCase
 from tests.scripted import response
@@ -204,3 +216,131 @@ class BodyTests(SiteTestCase):
         self.client = await self.connect()
         request = await self.received(WELL_FORMED["a tab in a value"])
         self.assertEqual(request.getHeader(b"A"), b"b\tc")
+
+
+class RefusalTests(ChannelTestCase):
+    async def refused(self, raw: bytes) -> Message:
+        """Send these bytes to a new connection, and see 400 and the end."""
+        self.client = await self.connect()
+        self.client.send(raw)
+        reply = await self.assert_refused(400, "UNSUPPORTED")
+        self.assertEqual(await self.client.end(), b"")
+        self.assertTrue(self.client.closed_in_order)
+        self.assertEqual(self.resource.requests.pending, [])
+        return reply
+
+    async def test_malformed(self) -> None:
+        """What is no HTTP/1.1 is refused as OCI JSON, and nobody is asked."""
+        for raw in (
+            b"nonsense\r\n\r\n",
+            b"GET /\r\n\r\n",
+            b"GET / HTTP/9.9\r\n\r\n",
+            b"GET  / HTTP/1.1\r\n\r\n",
+            b"G\x00T / HTTP/1.1\r\n\r\n",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            GET_ROOT + b"no colon\r\n\r\n",
+            GET_ROOT + b": no name\r\n\r\n",
+            GET_ROOT + b"A b: c\r\n\r\n",
+            GET_ROOT + b"A: \x00\r\n\r\n",
+        ):
+            await self.refused(raw)
+
+    async def test_smuggling(self) -> None:
+        """What two parsers may read in two ways is refused."""
+        for raw in (
+            POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+            POST + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
+            POST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n",
+            POST + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\n",
+            POST + b"Content-Length: 3, 3\r\n\r\n",
+            POST + b"Content-Length: +3\r\n\r\n",
+            POST + b"Content-Length: -3\r\n\r\n",
+            POST + b"Content-Length: 0x3\r\n\r\n",
+            POST + b"Content-Length: \r\n\r\n",
+            POST + b"Content-Length: " + b"9" * (MAX_LENGTH_DIGITS + 1) + b"\r\n\r\n",
+            POST + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n",
+            POST + b"Content-Length : 3\r\n\r\n",
+            POST + b"Transfer-Encoding: gzip\r\n\r\n",
+            POST + b"Transfer-Encoding: chunked, identity\r\n\r\n",
+            POST + b"Transfer-Encoding: xchunked\r\n\r\n",
+            POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n",
+            POST + b"Transfer-Encoding : chunked\r\n\r\n",
+            b"POST / HTTP/1.1\r\n Host: a\r\n\r\n",
+        ):
+            await self.refused(raw)
+
+    async def test_line_ends(self) -> None:
+        """A line feed alone ends no line, wherever it stands."""
+        for raw in (
+            GET_ROOT + b"A: b\nC: d\r\n\r\n",
+            GET_ROOT + b"A: b\rC: d\r\n\r\n",
+            b"GET / HTTP/1.1\nHost: a\r\n\r\n",
+        ):
+            await self.refused(raw)
+
+    async def test_folded(self) -> None:
+        """A folded line is no header: some see another one in it."""
+        for raw in (
+            GET_ROOT + b"A: b\r\n Content-Length: 3\r\n\r\n",
+            GET_ROOT + b"A: b\r\n\tc\r\n\r\n",
+            GET_ROOT + b"A: b\r\n \r\n\r\n",
+            GET_ROOT + b"A:\r\n b\r\n\r\n",
+        ):
+            self.assertIn("folded", (await self.refused(raw)).message)
+
+    async def test_request_line_too_long(self) -> None:
+        """A request line without end is 431."""
+        self.client.send(b"GET /" + b"a" * MAX_HEADERS_BYTES)
+        self.client.send(b"a" * 20000 + b" HTTP/1.1\r\n\r\n")
+        await self.assert_refused(431, "UNSUPPORTED")
+
+    async def test_headers_too_large(self) -> None:
+        """One header, or all of them, can be too much."""
+        for headers in (
+            b"A: " + b"b" * (MAX_HEADERS_BYTES + 10) + b"\r\n",
+            (b"A: " + b"b" * 10000 + b"\r\n") * 8,
+        ):
+            self.client = await self.connect()
+            self.client.send(GET_ROOT + headers + b"\r\n")
+            reply = await self.assert_refused(431, "UNSUPPORTED")
+            self.assertIn(str(MAX_HEADERS_BYTES), reply.message)
+
+    async def test_too_many_headers(self) -> None:
+        """So can their number."""
+        self.client.send(GET_ROOT + b"A: b\r\n" * (MAX_HEADERS + 1) + b"\r\n")
+        await self.assert_refused(431, "UNSUPPORTED")
+
+    async def test_large_headers(self) -> None:
+        """An Authorization of 16 KiB is served, beside a target of 8 KiB."""
+        request = await self.received(
+            b"GET /?" + b"s" * 8192 + b" HTTP/1.1\r\nHost: a\r\n"
+            b"Authorization: Bearer " + b"t" * 16384 + b"\r\n\r\n"
+        )
+        self.assertEqual(len(request.getHeader(b"Authorization")), 16384 + 7)
+
+    async def test_more_after_refusal(self) -> None:
+        """What follows what cannot be parsed is not looked at."""
+        self.client.send(b"nonsense\r\n\r\n" + GET_ROOT + b"\r\n" + GET_ROOT + b"\r\n")
+        await self.assert_refused(400, "UNSUPPORTED")
+        self.client.send(GET_ROOT + b"\r\n")
+        self.assertEqual(await self.client.end(), b"")
+        self.assertEqual(self.resource.requests.pending, [])
+
+    async def test_flood_after_refusal(self) -> None:
+        """Nor is it read without end."""
+        self.client.send(b"nonsense\r\n\r\n")
+        await self.assert_refused(400, "UNSUPPORTED")
+        self.client.send(bytes(2 * MAX_LINGER_BYTES))
+        await self.client.end()
+
+    async def test_tls_on_a_plain_port(self) -> None:
+        """Who speaks TLS is hung up on at once, and not left waiting."""
+        self.client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
+        self.assertEqual(await self.client.end(), b"")
+
+
+class ReasonPhraseTests(SynchronousTestCase):
+    def test_reason_phrases(self) -> None:
+        """Standard statuses have their phrase, others none."""
+        self.assertEqual(reason_phrase(421), b"Misdirected Request")
+        self.assertEqual(reason_phrase(799), b"")
