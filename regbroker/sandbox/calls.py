@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from twisted.web.server import Request
 
+from regbroker.accounts.tokens import AccessToken
+from regbroker.protocol.headers import Header
 from regbroker.protocol.names import Target
+from regbroker.protocol.queries import Query
 from regbroker.sandbox.digests import Digest
-from regbroker.sandbox.token_endpoint import Form, first
-from regbroker.sandbox.tokens import Grant
 from regbroker.transport.replies import set_status
 
 
@@ -22,8 +23,8 @@ class Call:
 
     request: Request
     target: Target
-    query: Form
-    grant: Grant
+    query: Query
+    token: AccessToken
 
     @property
     def name(self) -> str:
@@ -37,13 +38,9 @@ class Call:
         assert self.target.reference is not None
         return self.target.reference
 
-    def has(self, parameter: str) -> bool:
-        """Tell whether the query has this parameter."""
-        return parameter in self.query
-
-    def parameter(self, name: str) -> str:
-        """Return the parameter's first value in the query, or nothing."""
-        return first(self.query, name)
+    def parameter(self, name: str) -> str | None:
+        """Return the parameter's first value in the query, or None."""
+        return next(iter(self.query.values(name)), None)
 
     def set_digest(self, digest: Digest) -> None:
         """Set the headers that name the content."""
@@ -56,17 +53,22 @@ class Call:
         if f'"{digest}"' not in known.split(", "):
             return False
         self.set_digest(digest)
-        send_empty(self.request, 304)
+        self.send_empty(304)
         return True
 
+    def send_created(
+        self, kind: str, digest: Digest, headers: Iterable[Header] = ()
+    ) -> None:
+        """Say that a blob, or a manifest, is there now; `kind` is in its path."""
+        self.set_digest(digest)
+        location = f"/v2/{self.name}/{kind}/{digest}".encode()
+        self.send_empty(201, [(b"Location", location), *headers])
 
-def send_empty(
-    request: Request, status: int, headers: Iterable[tuple[bytes, bytes]] = ()
-) -> None:
-    """Send a reply without a body."""
-    set_status(request, status)
-    for name, value in headers:
-        request.responseHeaders.addRawHeader(name, value)
-    if status not in (204, 304):
-        request.setHeader("Content-Length", "0")
-    request.finish()
+    def send_empty(self, status: int, headers: Iterable[Header] = ()) -> None:
+        """Send a reply without a body."""
+        set_status(self.request, status)
+        for name, value in headers:
+            self.request.responseHeaders.addRawHeader(name, value)
+        if status not in (204, 304):
+            self.request.setHeader("Content-Length", "0")
+        self.request.finish()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from regbroker.errors import DigestInvalid
 
@@ -14,6 +15,7 @@ from regbroker.errors import DigestInvalid
 ALGORITHMS = {"sha256": 64, "sha512": 128}
 
 _ENCODED = re.compile(r"[0-9a-f]+")
+_READ_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, order=True)
@@ -38,6 +40,15 @@ class Digest:
     def of(cls, data: bytes, algorithm: str = "sha256") -> Digest:
         """Compute the digest of `data`."""
         return cls(algorithm, hashlib.new(algorithm, data).hexdigest())
+
+    @classmethod
+    def of_file(cls, path: Path, algorithm: str) -> Digest:
+        """Compute the digest of a file's bytes."""
+        computed = hashlib.new(algorithm)
+        with path.open("rb") as file:
+            while data := file.read(_READ_BYTES):
+                computed.update(data)
+        return cls(algorithm, computed.hexdigest())
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.encoded}"

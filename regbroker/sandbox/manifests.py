@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,54 +71,47 @@ def parse_manifest(body: bytes, content_type: str | None) -> Manifest:
         raise ManifestInvalid("the manifest is not JSON") from None
     if not isinstance(document, dict):
         raise ManifestInvalid("the manifest is not a JSON object")
-    media_type = document.get("mediaType") or content_type
+    if "signatures" in document:
+        raise ManifestInvalid("manifests of schema version 1 are not taken here")
+    config = _descriptors(document, "config", dict)
+    layers = _descriptors(document, "layers") + _descriptors(document, "blobs")
+    subjects = _digests(_descriptors(document, "subject", dict))
+    artifact_type = document.get("artifactType")
+    if not artifact_type and config:
+        artifact_type = config[0].get("mediaType")
+    annotations = document.get("annotations")
+    return Manifest(
+        media_type=_media_type(document.get("mediaType"), content_type),
+        blobs=_digests(config + [layer for layer in layers if not _is_foreign(layer)]),
+        manifests=_digests(_descriptors(document, "manifests")),
+        subject=subjects[0] if subjects else None,
+        artifact_type=artifact_type if isinstance(artifact_type, str) else None,
+        annotations=annotations if isinstance(annotations, dict) else {},
+    )
+
+
+def _media_type(said: object, content_type: str | None) -> str:
+    media_type = said or content_type
     if not isinstance(media_type, str) or not _MEDIA_TYPE.fullmatch(media_type):
         raise ManifestInvalid("neither Content-Type nor mediaType says what this is")
     if content_type and content_type != media_type:
         raise ManifestInvalid(
             f"Content-Type says {content_type[:100]}, mediaType {media_type[:100]}"
         )
-    if "signatures" in document:
-        raise ManifestInvalid("manifests of schema version 1 are not taken here")
-    config = _descriptor(document, "config")
-    subject = _descriptor(document, "subject")
-    blobs = [
-        _digest(layer)
-        for key in ("layers", "blobs")
-        for layer in _descriptors(document, key)
-        if not _is_foreign(layer)
-    ]
-    if config is not None:
-        blobs.insert(0, _digest(config))
-    artifact_type = document.get("artifactType") or (config or {}).get("mediaType")
-    annotations = document.get("annotations")
-    return Manifest(
-        media_type=media_type,
-        blobs=tuple(blobs),
-        manifests=tuple(map(_digest, _descriptors(document, "manifests"))),
-        subject=_digest(subject) if subject is not None else None,
-        artifact_type=artifact_type if isinstance(artifact_type, str) else None,
-        annotations=annotations if isinstance(annotations, dict) else {},
-    )
+    return media_type
 
 
-def _descriptor(document: dict[str, Any], key: str) -> dict[str, Any] | None:
+def _descriptors(
+    document: dict[str, Any], key: str, shape: type = list
+) -> list[dict[str, Any]]:
+    """Return what a member holds: a list of descriptors, or, as a dict, one."""
     value = document.get(key)
-    if value is not None and not isinstance(value, dict):
-        raise ManifestInvalid(f"the manifest's {key} is not a descriptor")
-    return value
-
-
-def _descriptors(document: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
-    values = document.get(key)
-    if values is None:
-        return
-    if not isinstance(values, list):
-        raise ManifestInvalid(f"the manifest's {key} is not a list")
-    for value in values:
-        if not isinstance(value, dict):
-            raise ManifestInvalid(f"the manifest's {key} has an entry of another kind")
-        yield value
+    if value is None:
+        return []
+    found = value if isinstance(value, list) else [value]
+    if not isinstance(value, shape) or not all(isinstance(v, dict) for v in found):
+        raise ManifestInvalid(f"the manifest's {key} is of another kind")
+    return found
 
 
 def _is_foreign(layer: dict[str, Any]) -> bool:
@@ -127,12 +119,9 @@ def _is_foreign(layer: dict[str, Any]) -> bool:
     return isinstance(media_type, str) and any(word in media_type for word in _FOREIGN)
 
 
-def _digest(descriptor: dict[str, Any]) -> Digest:
-    text = descriptor.get("digest")
-    if not isinstance(text, str):
-        raise ManifestInvalid("a descriptor in the manifest has no digest")
+def _digests(descriptors: list[dict[str, Any]]) -> tuple[Digest, ...]:
     try:
-        return Digest.parse(text)
+        return tuple(Digest.parse(str(found.get("digest"))) for found in descriptors)
     except DigestInvalid as error:
         raise ManifestInvalid(
             f"a descriptor in the manifest: {error.message}"

@@ -35,44 +35,22 @@ class ManifestBlobUnknown(ClientError):
     code = "MANIFEST_BLOB_UNKNOWN"
 
 
-class RepositoryUnknown(ClientError):
-    """The repository holds nothing at all."""
-
-    status = 404
-    code = "NAME_UNKNOWN"
-
-
-class UploadUnknown(ClientError):
-    """No upload with this id is under way in the repository."""
-
-    status = 404
-    code = "BLOB_UPLOAD_UNKNOWN"
-
-
 class UploadInvalid(ClientError):
     """The upload cannot be worked on now."""
 
     code = "BLOB_UPLOAD_INVALID"
 
 
-class UploadRangeInvalid(ClientError):
+class UploadRangeInvalid(UploadInvalid):
     """The chunk does not continue the upload; `headers` says where it stands."""
 
     status = 416
-    code = "BLOB_UPLOAD_INVALID"
 
 
 class SizeInvalid(ClientError):
     """The body is not as long as it was said to be."""
 
     code = "SIZE_INVALID"
-
-
-class TooManyUploads(ClientError):
-    """More uploads are under way than the sandbox keeps."""
-
-    status = 429
-    code = "TOOMANYREQUESTS"
 
 
 class RangeNotSatisfiable(ClientError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import urlencode
 
 from twisted.internet.defer import Deferred
@@ -18,15 +17,11 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from regbroker.errors import (
-    DigestInvalid,
-    EndpointUnknown,
-    HTTPError,
-    TagInvalid,
-    Unauthorized,
-)
-from regbroker.protocol.challenges import bearer_challenge, unauthorized
+from regbroker.accounts.tokens import AccessToken
+from regbroker.errors import DigestInvalid, HTTPError, TagInvalid, Unauthorized
+from regbroker.protocol.challenges import format_challenge
 from regbroker.protocol.names import (
+    WANTED_ACTIONS,
     Action,
     Endpoint,
     Target,
@@ -34,13 +29,20 @@ from regbroker.protocol.names import (
     is_tag,
     parse_path,
 )
-from regbroker.sandbox.calls import Call, send_empty
+from regbroker.protocol.queries import Query, parse_query, split_target
+from regbroker.protocol.scopes import (
+    CATALOG_SCOPE,
+    Scope,
+    format_scopes,
+    repository_scope,
+)
+from regbroker.sandbox.calls import Call
 from regbroker.sandbox.digests import Digest
 from regbroker.sandbox.manifests import INDEX_TYPE, MAX_MANIFEST_BYTES, parse_manifest
 from regbroker.sandbox.refusals import PageInvalid
 from regbroker.sandbox.storage import Storage
-from regbroker.sandbox.token_endpoint import SERVICE, TokenEndpoint, first, parse_form
-from regbroker.sandbox.tokens import Grant, Tokens
+from regbroker.sandbox.token_endpoint import TokenEndpoint
+from regbroker.sandbox.tokens import SERVICE, Tokens
 from regbroker.sandbox.transfers import BlobEndpoints
 from regbroker.sandbox.uploads import Uploads
 from regbroker.transport.replies import send_bytes, send_error, send_json
@@ -135,49 +137,52 @@ class RegistryEndpoints:
 
     async def answer(self, request: Request) -> None:
         """Answer, or raise the `HTTPError` that says why not."""
-        path, _, query = request.uri.partition(b"?")
-        target = parse_path(path.decode("latin-1"), extensions=True)
-        if target.endpoint is Endpoint.EXTENSION:
-            raise EndpointUnknown("the sandbox has no extensions")
+        path, query_text = split_target(request.uri.decode("latin-1"))
+        target = parse_path(path)
         method = request.method.decode("latin-1")
         target.check_method(method)
-        form = parse_form(query)
-        grant = self._admit(request, target, target.action(method), form)
+        query = parse_query(query_text)
+        token = self._admit(request, target, target.action(method), query)
         answer = self._answers[target.endpoint, "GET" if method == "HEAD" else method]
-        await answer(Call(request, target, form, grant))
-
-    # Who may.
+        await answer(Call(request, target, query, token))
 
     def _admit(
-        self, request: Request, target: Target, action: Action, query: dict[str, Any]
-    ) -> Grant:
+        self, request: Request, target: Target, action: Action, query: Query
+    ) -> AccessToken:
         """Return what the request's token allows; raise `Unauthorized`."""
         needed = _needed_scopes(target, action, query)
-        scheme, _, token = (request.getHeader("Authorization") or "").partition(" ")
+        scheme, _, text = (request.getHeader("Authorization") or "").partition(" ")
         if scheme.lower() != "bearer":
             raise self._unauthorized(needed, None, "a token is needed")
-        grant = self._tokens.find(token.strip())
-        if grant is None:
+        token = self._tokens.find(text.strip())
+        if token is None:
             raise self._unauthorized(
                 needed, "invalid_token", "the token is unknown or has expired"
             )
+        allowed = True
         if target.name is not None:
-            allowed = grant.allows("repository", target.name, action.value)
+            allowed = token.allows("repository", target.name, action.value)
         elif target.endpoint is Endpoint.CATALOG:
-            allowed = grant.allows("registry", "catalog", "*")
-        else:
-            allowed = True
+            allowed = token.allows("registry", "catalog", "*")
         if not allowed:
             raise self._unauthorized(
                 needed, "insufficient_scope", "the token does not allow this"
             )
-        return grant
+        return token
 
     def _unauthorized(
-        self, scopes: list[str], error: str | None, message: str
+        self, scopes: tuple[Scope, ...], error: str | None, message: str
     ) -> Unauthorized:
-        challenge = bearer_challenge(self._realm(), SERVICE, " ".join(scopes), error)
-        return unauthorized([challenge], message, detail=scopes or None)
+        scope = format_scopes(scopes)
+        parameters = [("realm", self._realm()), ("service", SERVICE)]
+        challenge = format_challenge(
+            "Bearer", [*parameters, ("scope", scope), ("error", error)]
+        )
+        return Unauthorized(
+            message,
+            detail=scope or None,
+            headers=[(b"WWW-Authenticate", challenge)],
+        )
 
     # Lists.
 
@@ -194,14 +199,14 @@ class RegistryEndpoints:
 
     def _page(self, call: Call, entries: list[str], limit: int | None) -> list[str]:
         """Return the entries after ``last``, ``n`` of them; set Link if more follow."""
-        last, n = call.parameter("last"), call.parameter("n")
+        last, n = call.parameter("last") or "", call.parameter("n")
         size = limit
         if n:
             if not (n.isascii() and n.isdigit() and len(n) < 10):
                 raise PageInvalid("n is not a number of entries", detail={"n": n[:20]})
             size = int(n) if limit is None else min(int(n), limit)
         entries = [entry for entry in entries if entry > last]
-        page = entries if size is None else entries[:size]
+        page = entries[:size]
         if page and len(page) < len(entries):
             query = urlencode({"last": page[-1], "n": size})
             link = f'<{call.target.path}?{query}>; rel="next"'
@@ -230,7 +235,7 @@ class RegistryEndpoints:
 
     async def _put_manifest(self, call: Call) -> None:
         by_tag = is_tag(call.reference)
-        tags = [call.reference] if by_tag else call.query.get("tag", [])
+        tags = [call.reference] if by_tag else call.query.values("tag")
         if not all(map(is_tag, tags)):
             raise TagInvalid("a tag parameter is not a tag")
         expected = None if by_tag else Digest.parse(call.reference)
@@ -245,31 +250,27 @@ class RegistryEndpoints:
         self._storage.put_manifest(call.name, digest, body, manifest)
         for tag in tags:
             self._storage.tag(call.name, tag, digest)
-        headers = [(b"Location", f"/v2/{call.name}/manifests/{digest}".encode())]
+        headers = []
         if manifest.subject is not None:
             headers.append((b"OCI-Subject", str(manifest.subject).encode()))
         if not by_tag:
             headers += [(b"OCI-Tag", tag.encode()) for tag in tags]
-        call.set_digest(digest)
-        send_empty(call.request, 201, headers)
+        call.send_created("manifests", digest, headers)
 
     async def _delete_manifest(self, call: Call) -> None:
         if is_tag(call.reference):
             self._storage.delete_tag(call.name, call.reference)
         else:
             self._storage.delete_manifest(call.name, Digest.parse(call.reference))
-        send_empty(call.request, 202)
+        call.send_empty(202)
 
 
-def _needed_scopes(target: Target, action: Action, query: dict[str, Any]) -> list[str]:
+def _needed_scopes(target: Target, action: Action, query: Query) -> tuple[Scope, ...]:
     """Return the scopes that a token for this request should have."""
     if target.endpoint is Endpoint.CATALOG:
-        return ["registry:catalog:*"]
+        return (CATALOG_SCOPE,)
     if target.name is None:
-        return []
-    actions = "pull,push" if action is Action.PUSH else action.value
-    scopes = [f"repository:{target.name}:{actions}"]
-    source = first(query, "from")
-    if target.endpoint is Endpoint.UPLOADS and is_name(source):
-        scopes.append(f"repository:{source}:pull")
-    return scopes
+        return ()
+    needed = repository_scope(target.name, *WANTED_ACTIONS[action])
+    sources = query.values("from") if target.endpoint is Endpoint.UPLOADS else []
+    return (needed, *(repository_scope(s, "pull") for s in sources[:1] if is_name(s)))

@@ -9,10 +9,10 @@ from typing import Any, cast
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
+from regbroker.accounts.key_file import make_key
+from regbroker.accounts.signing import SigningKeys
 from regbroker.errors import StateError
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.sandbox.registry import OnRequest, RegistryEndpoints, SandboxResource
@@ -20,14 +20,17 @@ from regbroker.sandbox.storage import Storage
 from regbroker.sandbox.token_endpoint import TokenEndpoint
 from regbroker.sandbox.tokens import Tokens, Users
 from regbroker.sandbox.uploads import Uploads
+from regbroker.transport.accepting import AcceptingFactory
+from regbroker.transport.connection_limits import ConnectionLimits
+from regbroker.transport.entrance import Entrance
 from regbroker.transport.pace import Pace
 from regbroker.transport.server import StreamingSite
-from regbroker.transport.streaming_channel import StreamingChannel
-
-#: The content type of a TLS record that holds a ClientHello (RFC 8446, 5.1).
 
 #: How slow clients may be is for regbroker to say, which is in front.
 PACE = Pace(silence=900.0, whole=900.0, rate=0.0)
+
+#: More than regbroker opens: how many there may be is for it to say, too.
+LIMITS = ConnectionLimits(total=10_000, per_address=10_000)
 
 log = Logger()
 
@@ -61,26 +64,14 @@ class SandboxService(Service):
         self._users = Users(users, anonymous_pull=anonymous_pull)
         self._on_request = on_request
         self._port: IListeningPort | None = None
-        self._site: SandboxSite | None = None
 
     def startService(self) -> None:
         """Open the port and say so; raises `StateError` if there is no storing."""
-        now = self._reactor.seconds
-        try:
-            storage = Storage(self._directory)
-            uploads = Uploads(storage, now=now)
-        except OSError as error:
-            raise StateError(f"the sandbox cannot store: {error}") from error
-        tokens = Tokens(self._users, now=now)
-        registry = RegistryEndpoints(
-            storage, uploads, tokens, lambda: f"{self.url}/token"
-        )
-        resource = SandboxResource(
-            registry, TokenEndpoint(self._users, tokens), self._on_request
-        )
-        self._site = SandboxSite(resource, reactor=self._reactor)
+        site = StreamingSite(self._resource(), PACE, self._reactor)
+        entrance = Entrance(LIMITS, (), self._reactor)
+        self._factory = AcceptingFactory(entrance, site, entrance.refusing_site)
         port: IListeningPort = self._reactor.listenTCP(
-            0, cast(ServerFactory, self._site), interface="127.0.0.1"
+            0, cast(Any, self._factory), interface="127.0.0.1"
         )
         self._port = port
         self.url = f"http://127.0.0.1:{cast(Any, port.getHost()).port}"
@@ -92,59 +83,34 @@ class SandboxService(Service):
             directory=str(self._directory),
         )
 
+    def _resource(self) -> SandboxResource:
+        now = self._reactor.seconds
+        try:
+            storage = Storage(self._directory)
+            uploads = Uploads(storage, now=now)
+            tokens = Tokens(
+                self._users, SigningKeys(make_key(self._directory), now), now=now
+            )
+        except OSError as error:
+            raise StateError(f"the sandbox cannot store: {error}") from error
+        registry = RegistryEndpoints(
+            storage, uploads, tokens, lambda: f"{self.url}/token"
+        )
+        endpoint = TokenEndpoint(self._users, tokens)
+        return SandboxResource(registry, endpoint, self._on_request)
+
     def stopService(self) -> Deferred[None]:
         """Fire when the port is closed and every connection has ended."""
         super().stopService()
         port, self._port = self._port, None
-        site, self._site = self._site, None
-        if port is None or site is None:
+        if port is None:
             return succeed(None)
-        closed: Deferred[None] = Deferred.fromCoroutine(_close(port, site))
+        closed: Deferred[None] = Deferred.fromCoroutine(_close(port, self._factory))
         return closed
 
 
-async def _close(port: IListeningPort, site: SandboxSite) -> None:
+async def _close(port: IListeningPort, factory: AcceptingFactory) -> None:
     stopping = port.stopListening()
     if stopping is not None:
         await stopping
-    await site.end_connections()
-
-
-class _Channel(StreamingChannel):
-    """A connection that its site knows about."""
-
-    def connectionMade(self) -> None:
-        cast(Any, self).factory.channels.add(self)
-        super().connectionMade()
-
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        cast(Any, self).factory.lost(self)
-        super().connectionLost(reason)
-
-
-class SandboxSite(StreamingSite):
-    """A site that can end its connections."""
-
-    protocol = _Channel
-    noisy = False
-
-    def __init__(self, resource: SandboxResource, *, reactor: INetworkReactor) -> None:
-        super().__init__(resource, PACE, reactor)
-        self.channels: set[_Channel] = set()
-        self._ended: Deferred[None] | None = None
-
-    def lost(self, channel: _Channel) -> None:
-        """Note the end of a connection."""
-        self.channels.discard(channel)
-        if self._ended is not None and not self.channels:
-            ended, self._ended = self._ended, None
-            ended.callback(None)
-
-    def end_connections(self) -> Deferred[None]:
-        """Cut every connection; fire when all are gone."""
-        if not self.channels:
-            return succeed(None)
-        self._ended = Deferred()
-        for channel in list(self.channels):
-            cast(Any, channel.transport).abortConnection()
-        return self._ended
+    await factory.close()

@@ -1,8 +1,8 @@
 """
 Users, what they may do, and the tokens that say so for a while.
 
-A token is a random string; what it allows stands in memory only, so nothing
-survives a restart: clients then come back with their password. Anybody may
+The tokens are those of accounts of regbroker's own, from an issuer that is another
+one after each start: clients then come back with their password. Anybody may
 ask for a token and gets the intersection of what was asked for and what may
 be had, which for strangers is nothing (or pulling, if the sandbox says so).
 """
@@ -12,41 +12,17 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 
+from regbroker.accounts.signing import SigningKeys, TokenSigner
+from regbroker.accounts.tokens import AccessToken, InvalidToken
 from regbroker.protocol.names import is_name
 from regbroker.protocol.scopes import Scope
 
-#: Seconds; what most registries grant.
-LIFETIME = 300
-
-#: Kept at once; beyond that the oldest goes first. One pull needs one or two.
-MAX_TOKENS = 10_000
-MAX_REFRESH_TOKENS = 1_000
+#: What the tokens are for, and how the token service calls itself.
+SERVICE = "regbroker-sandbox"
 
 _REPOSITORY_ACTIONS = frozenset({"pull", "push", "delete", "*"})
 _CATALOG = ("registry", "catalog")
-
-
-@dataclass(frozen=True)
-class Grant:
-    """
-    What one token allows until `expires`.
-
-    `user` is None for a stranger; `scopes` is what was granted, as it was
-    asked for but with fewer actions.
-    """
-
-    user: str | None
-    scopes: tuple[Scope, ...]
-    issued: float
-    expires: float
-    _access: Mapping[tuple[str, str], frozenset[str]] = field(repr=False)
-
-    def allows(self, type: str, name: str, action: str) -> bool:
-        """Tell whether the action on this repository, or registry, is granted."""
-        actions = self._access.get((type, name), frozenset())
-        return action in actions or "*" in actions
 
 
 class Users:
@@ -61,76 +37,60 @@ class Users:
 
     def check(self, name: str, password: str) -> bool:
         """Tell whether the password is the user's, in the same time for all."""
-        expected = self._passwords.get(name, self._nobodys_password)
-        return hmac.compare_digest(expected.encode(), password.encode())
+        expected = self._passwords.get(name, self._nobodys_password).encode()
+        return hmac.compare_digest(
+            expected, password.encode("utf-8", "surrogateescape")
+        )
 
-    def may(self, user: str | None, scope: Scope) -> frozenset[str]:
-        """Return those of a scope's actions that the user may do."""
-        asked = frozenset(scope.actions)
+    def granted(self, user: str | None, scope: Scope) -> Scope:
+        """Return a scope with those of its actions that the user may do."""
+        may: frozenset[str] = frozenset()
         if scope.is_repository and is_name(scope.name):
-            if user is not None:
-                return asked & _REPOSITORY_ACTIONS
-            if "*" in asked:
-                return self._strangers_actions
-            return asked & self._strangers_actions
-        if (scope.type, scope.name) == _CATALOG and user is not None:
-            return asked & {"*"}
-        return frozenset()
+            may = self._strangers_actions if user is None else _REPOSITORY_ACTIONS
+            if user is None and "*" in scope.actions:
+                return scope.with_actions(tuple(may))
+        elif (scope.type, scope.name) == _CATALOG and user is not None:
+            may = frozenset({"*"})
+        return scope.with_actions(tuple(a for a in scope.actions if a in may))
 
 
 class Tokens:
-    """The tokens that are out; `now` is the time of day in seconds."""
+    """Makes tokens for `users`, and reads them; `now` is the time of day in seconds."""
 
-    def __init__(self, users: Users, *, now: Callable[[], float]) -> None:
+    def __init__(
+        self, users: Users, keys: SigningKeys, *, now: Callable[[], float]
+    ) -> None:
         self._users = users
         self._now = now
-        self._grants: dict[str, Grant] = {}
-        self._refresh: dict[str, str] = {}
+        self._signer = TokenSigner(keys, f"sandbox {secrets.token_hex(16)}", now)
 
-    def issue(self, user: str | None, scopes: Iterable[Scope]) -> tuple[str, Grant]:
-        """Make a token for as much of `scopes` as the user may have."""
-        access: dict[tuple[str, str], frozenset[str]] = {}
-        granted = []
-        for scope in scopes:
-            actions = self._users.may(user, scope)
-            if actions:
-                key = (scope.type, scope.name)
-                access[key] = access.get(key, frozenset()) | actions
-                granted.append(_with_actions(scope, actions))
-        now = self._now()
-        grant = Grant(user, tuple(granted), now, now + LIFETIME, access)
-        token = secrets.token_urlsafe(32)
-        self._grants[token] = grant
-        _drop_oldest(self._grants, MAX_TOKENS)
-        return token, grant
+    @property
+    def life(self) -> float:
+        """How long a token lives, in seconds."""
+        return self._signer.access_life
 
-    def find(self, token: str) -> Grant | None:
-        """Return what a token allows; None if it is unknown or has expired."""
-        grant = self._grants.get(token)
-        if grant is not None and grant.expires <= self._now():
-            del self._grants[token]
+    def issue(self, user: str | None, scopes: Iterable[Scope]) -> str:
+        """Return a token for as much of `scopes` as the user may have."""
+        granted = (self._users.granted(user, scope) for scope in scopes)
+        access = tuple(scope for scope in granted if scope.actions)
+        return self._signer.issue_access(user or "", SERVICE, access)
+
+    def find(self, token: str) -> AccessToken | None:
+        """Return what a token allows; None if it is not ours or has expired."""
+        try:
+            found = self._signer.check_access(token, SERVICE)
+        except InvalidToken:
             return None
-        return grant
+        # No other clock than this one has made it.
+        return found if self._now() < found.expires else None
 
     def issue_refresh(self, user: str) -> str:
-        """Make a token that stands for the user's password."""
-        token = secrets.token_urlsafe(32)
-        self._refresh[token] = user
-        _drop_oldest(self._refresh, MAX_REFRESH_TOKENS)
-        return token
+        """Return a token that stands for the user's password."""
+        return self._signer.issue_identity(user, SERVICE, "")
 
     def find_refresh(self, token: str) -> str | None:
         """Return the user that a refresh token was made for, or None."""
-        return self._refresh.get(token)
-
-
-def _with_actions(scope: Scope, actions: frozenset[str]) -> Scope:
-    """Return the scope with fewer actions, in the order they were asked for."""
-    kept = [action for action in scope.actions if action in actions]
-    kept += sorted(actions.difference(kept))
-    return replace(scope, actions=tuple(kept)).with_name(scope.name)
-
-
-def _drop_oldest(kept: dict[str, Grant] | dict[str, str], limit: int) -> None:
-    while len(kept) > limit:
-        del kept[next(iter(kept))]
+        try:
+            return self._signer.check_identity(token, SERVICE).user
+        except InvalidToken:
+            return None

@@ -9,7 +9,7 @@ distribution's ``spec/api.md``.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from twisted.internet.defer import Deferred
@@ -20,8 +20,9 @@ from twisted.web.static import SingleRangeStaticProducer
 from zope.interface import implementer
 
 from regbroker.errors import DigestInvalid
+from regbroker.protocol.headers import Header
 from regbroker.protocol.names import is_name
-from regbroker.sandbox.calls import Call, send_empty
+from regbroker.sandbox.calls import Call
 from regbroker.sandbox.digests import Digest
 from regbroker.sandbox.refusals import (
     BlobUnknown,
@@ -30,7 +31,7 @@ from regbroker.sandbox.refusals import (
     UploadRangeInvalid,
 )
 from regbroker.sandbox.storage import Storage
-from regbroker.sandbox.uploads import Upload, Uploads
+from regbroker.sandbox.uploads import Uploads
 from regbroker.transport.replies import set_status
 from regbroker.transport.request_bodies import request_body
 
@@ -75,16 +76,17 @@ class BlobEndpoints:
     async def delete_blob(self, call: Call) -> None:
         """Take a blob out of the repository."""
         self._storage.delete_blob(call.name, Digest.parse(call.reference))
-        send_empty(call.request, 202)
+        call.send_empty(202)
 
     # Blobs on their way in.
 
     async def start_upload(self, call: Call) -> None:
         """Mount a blob, take it whole, or begin an upload of several requests."""
-        if call.has("mount") and self._mount(call):
+        digest = call.parameter("digest")
+        if self._mount(call):
             return
-        if call.has("digest"):
-            await self._take_whole(call, Digest.parse(call.parameter("digest")))
+        if digest is not None:
+            await self._take_whole(call, Digest.parse(digest))
             return
         self._send_progress(call, self._uploads.start(call.name), 202)
 
@@ -95,69 +97,75 @@ class BlobEndpoints:
     async def append_chunk(self, call: Call) -> None:
         """Take a chunk, or the whole blob as a stream."""
         id = self._known(call)
-        with self._uploads.append(call.name, id) as upload:
-            await self._receive(call, upload)
+        await self._receive(call, id)
         self._send_progress(call, id, 202)
 
     async def finish_upload(self, call: Call) -> None:
         """Take what is left and make the upload a blob."""
         id = self._known(call)
-        if not call.has("digest"):
+        text = call.parameter("digest")
+        if text is None:
             raise DigestInvalid("an upload ends with ?digest=, which says what it is")
-        digest = Digest.parse(call.parameter("digest"))
-        with self._uploads.append(call.name, id, digest.algorithm) as upload:
-            await self._receive(call, upload)
+        digest = Digest.parse(text)
+        await self._receive(call, id)
         self._uploads.finish(call.name, id, digest)
-        self._send_created(call, digest)
+        call.send_created("blobs", digest)
 
     async def cancel_upload(self, call: Call) -> None:
         """Throw away what has arrived."""
         self._uploads.cancel(call.name, self._known(call))
-        send_empty(call.request, 204)
+        call.send_empty(204)
 
     def _mount(self, call: Call) -> bool:
-        source = call.parameter("from")
-        digest = Digest.parse(call.parameter("mount"))
-        if not is_name(source) or not call.grant.allows("repository", source, "pull"):
+        """Mount what the query names, and say so; False where that is not possible."""
+        source, text = call.parameter("from") or "", call.parameter("mount")
+        if text is None:
+            return False
+        digest = Digest.parse(text)
+        if not is_name(source) or not call.token.allows("repository", source, "pull"):
             return False
         try:
             self._storage.mount_blob(call.name, digest, source)
         except BlobUnknown:
             return False
-        self._send_created(call, digest)
+        call.send_created("blobs", digest)
         return True
 
     async def _take_whole(self, call: Call, digest: Digest) -> None:
         id = self._uploads.start(call.name)
         try:
-            with self._uploads.append(call.name, id, digest.algorithm) as upload:
-                await self._receive(call, upload)
+            await self._receive(call, id)
         except BaseException:
             # Nobody knows its Location, so nobody can go on with it.
             self._uploads.cancel(call.name, id)
             raise
         self._uploads.finish(call.name, id, digest)
-        self._send_created(call, digest)
+        call.send_created("blobs", digest)
 
     def _known(self, call: Call) -> str:
-        self._uploads.check_state(call.name, call.reference, call.parameter("_state"))
+        """Return the id of a request's upload; raises `UploadUnknown`."""
+        state = call.parameter("_state") or ""
+        self._uploads.check_state(call.name, call.reference, state)
         return call.reference
 
-    async def _receive(self, call: Call, upload: Upload) -> None:
-        """Write a request's body to the upload, if it is the part that comes next."""
-        request, start = call.request, upload.size
-        length = _chunk_length(request, start, self._headers(call, upload.id, start))
-        body = request_body(request)
-        if body is not None:
-            await _Receiver(body, upload).receive()
-        if length is not None and upload.size - start != length:
+    async def _receive(self, call: Call, id: str) -> None:
+        """Write a request's body to an upload, if it is the part that comes next."""
+        start = self._uploads.size(call.name, id)
+        headers = self._headers(call, id, start)
+        length = _chunk_length(call.request, start, headers)
+        body = request_body(call.request)
+        with self._uploads.append(call.name, id) as file:
+            if body is not None:
+                await _Receiver(body, file).receive()
+        received = self._uploads.size(call.name, id) - start
+        if length is not None and received != length:
             raise SizeInvalid("the chunk was not as long as Content-Range said")
 
     def _send_progress(self, call: Call, id: str, status: int) -> None:
         size = self._uploads.size(call.name, id)
-        send_empty(call.request, status, self._headers(call, id, size))
+        call.send_empty(status, self._headers(call, id, size))
 
-    def _headers(self, call: Call, id: str, size: int) -> list[tuple[bytes, bytes]]:
+    def _headers(self, call: Call, id: str, size: int) -> list[Header]:
         state = quote(self._uploads.state(call.name, id), safe="")
         location = f"/v2/{call.name}/blobs/uploads/{id}?_state={state}"
         return [
@@ -165,11 +173,6 @@ class BlobEndpoints:
             (b"Docker-Upload-UUID", id.encode()),
             (b"Range", b"0-%d" % max(0, size - 1)),
         ]
-
-    def _send_created(self, call: Call, digest: Digest) -> None:
-        call.set_digest(digest)
-        location = f"/v2/{call.name}/blobs/{digest}".encode()
-        send_empty(call.request, 201, [(b"Location", location)])
 
 
 class _Download(SingleRangeStaticProducer):
@@ -181,11 +184,11 @@ class _Download(SingleRangeStaticProducer):
 
 @implementer(IConsumer)
 class _Receiver:
-    """Writes a body to an upload; disk writes block, so nothing piles up."""
+    """Writes a body to a file; disk writes block, so nothing piles up."""
 
-    def __init__(self, body: Any, upload: Upload) -> None:
+    def __init__(self, body: Any, file: BinaryIO) -> None:
         self._body = body
-        self._upload = upload
+        self._file = file
         self._finished: Deferred[None] = Deferred()
 
     def receive(self) -> Deferred[None]:
@@ -203,7 +206,7 @@ class _Receiver:
         if self._finished.called:
             return
         try:
-            self._upload.write(data)
+            self._file.write(data)
         except OSError:
             self._body.stopProducing()
             self._finished.errback(Failure())
@@ -242,9 +245,7 @@ def _byte_range(request: Request, tag: str, size: int) -> tuple[int, int] | None
     return start, end
 
 
-def _chunk_length(
-    request: Request, size: int, headers: list[tuple[bytes, bytes]]
-) -> int | None:
+def _chunk_length(request: Request, size: int, headers: list[Header]) -> int | None:
     """
     Return how long ``Content-Range`` says that the body is; None if it is absent.
 

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.errors import DigestInvalid
+from regbroker.accounts.key_file import KEY_NAME
+from regbroker.errors import (
+    DigestInvalid,
+    NameUnknown,
+    TooManyRequests,
+    UploadUnknown,
+)
 from regbroker.sandbox import uploads as uploads_module
 from regbroker.sandbox.digests import Digest
 from regbroker.sandbox.manifests import parse_manifest
@@ -18,10 +24,7 @@ from regbroker.sandbox.refusals import (
     ManifestBlobUnknown,
     ManifestInvalid,
     ManifestUnknown,
-    RepositoryUnknown,
-    TooManyUploads,
     UploadInvalid,
-    UploadUnknown,
 )
 from regbroker.sandbox.storage import Storage
 from regbroker.sandbox.uploads import MAX_IDLE_SECONDS, Uploads
@@ -68,8 +71,9 @@ class StorageTestCase(SynchronousTestCase):
         return digest
 
     def content(self) -> list[str]:
-        """The names of all content files."""
-        return sorted(p.name for p in (self.directory / "content").glob("*/*/*"))
+        """What all files with content are called, without the algorithm."""
+        files = (self.directory / "images").rglob("_blobs/*")
+        return sorted(path.name.partition(":")[2] for path in files)
 
 
 class DigestTests(SynchronousTestCase):
@@ -191,7 +195,7 @@ class ManifestTests(StorageTestCase):
         self.assertEqual(self.storage.repositories(), ["a", "a/b"])
         self.assertEqual(self.storage.tags("a/b"), ["1", "2"])
         self.assertEqual(self.storage.tags("a"), [])
-        with self.assertRaises(RepositoryUnknown):
+        with self.assertRaises(NameUnknown):
             self.storage.tags("nowhere")
 
     def test_referrers(self) -> None:
@@ -313,7 +317,7 @@ class UploadTests(StorageTestCase):
 
     def test_key_is_private(self) -> None:
         """Nobody else can read what states are signed with."""
-        mode = (self.directory / "upload-key").stat().st_mode
+        mode = (self.directory / KEY_NAME).stat().st_mode
         self.assertEqual(mode & 0o777, 0o600)
 
     def test_bounded(self) -> None:
@@ -322,7 +326,7 @@ class UploadTests(StorageTestCase):
         clock = [0.0]
         self.uploads = Uploads(self.storage, now=lambda: clock[0])
         old = [self.uploads.start("a") for _ in range(2)]
-        with self.assertRaises(TooManyUploads):
+        with self.assertRaises(TooManyRequests):
             self.uploads.start("a")
         touched = (self.directory / "uploads" / old[0] / "data").stat().st_mtime
         clock[0] = touched + MAX_IDLE_SECONDS + 60
