@@ -45,7 +45,7 @@ MAX_ORDER_BYTES = 64 * 1024
 def environment() -> dict[str, str]:
     """Return ours, with the checkout that the tests are in, and without coverage.
 
-    Coverage would cost time at each start, and adds nothing: other tests run every line.
+    Coverage would cost time at each start, and other tests run the same lines.
     """
     ours = {
         name: value
