@@ -118,16 +118,16 @@ def build_service(
     options = None
     if any(listener.tls for listener in config.listen):
         options = _server_options(config)
+    for listener in config.listen:
+        ListeningService(
+            reactor, listener, site, options, config.trusted_proxies, entrance
+        ).setServiceParent(service)
     service.admin = build_admin(config, reactor, lambda: service.draining)
     if service.admin is not None:
         service.admin.monitor.watch(
             watched(config, upstreams, root.under_way, entrance, site)
         )
         service.admin.setServiceParent(service)
-    for listener in config.listen:
-        ListeningService(
-            reactor, listener, site, options, config.trusted_proxies, entrance
-        ).setServiceParent(service)
     return service
 
 

@@ -124,7 +124,8 @@ class ListeningService(Service):
 
     def _opened(self, port: IListeningPort) -> None:
         self.port = port
-        _log.info("listening on {url}", url=self.url)
+        purpose = "" if self._option == "listen" else f"{self._option}: "
+        _log.info("{purpose}listening on {url}", purpose=purpose, url=self.url)
 
 
 def server_endpoint(reactor: INetworkReactor, text: str) -> IStreamServerEndpoint:

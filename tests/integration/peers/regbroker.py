@@ -82,6 +82,10 @@ class Regbroker:
         match = self._daemon.wait_for(r"listening on https?://127\.0\.0\.1:(\d+)")
         self.port = int(match[1])
 
+    def admin_url(self) -> str:
+        """Where its admin listener is, with `admin-listen = tcp:0`."""
+        return self._running().wait_for(r"admin-listen: listening on (http://\S+)")[1]
+
     def stop(self) -> None:
         """End it; harmless when it is not running."""
         if self._daemon is not None:
