@@ -40,11 +40,10 @@ from regbroker.causes import Cause
 from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
-from regbroker.runtime.slots import Slot, Slots
+from regbroker.runtime.slots import Slots
 from regbroker.transport.client_errors import UPSTREAM, converted_error, was_cancelled
 from regbroker.transport.client_protocol import UpstreamProtocol
 from regbroker.transport.client_reply import Reply
-from regbroker.transport.reply_headers import check_as_they_come
 from regbroker.transport.twisted_private import ClientRequest, RequestNotSent
 
 #: Requests that are under way at once, and those that wait for that. More would only
@@ -60,6 +59,9 @@ IDLE_SECONDS = 50.0
 
 #: Servers close idle connections after 5 s at the earliest.
 IDLE_SECONDS_FOR_BODIES = 4.0
+
+#: The request got no byte of an answer.
+_NEVER_ANSWERED = (RequestNotSent, RequestTransmissionFailed, ResponseNeverReceived)
 
 _log = Logger()
 
@@ -118,16 +120,28 @@ class ConnectionPool:
         slot = await self._slots.take()
         try:
             connection = self._take(max_idle) or await self._connect()
-            kept = connection.used
-            try:
-                return await _send(connection, request, on_continue, slot, self._what)
-            except _NEVER_ANSWERED as error:
-                if not kept or body is not None or was_cancelled(error):
-                    raise
-            # The place went with the connection.
-            slot = self._slots.again()
-            connection = await self._connect()
-            return await _send(connection, request, on_continue, slot, self._what)
+            while True:
+                was_kept = connection.used
+                connection.begin(on_continue, slot)
+                answer = connection.request(request)
+                parser = connection.bound_headers()
+                try:
+                    response = await answer
+                    break
+                except Exception as error:
+                    if connection.too_large:
+                        raise UpstreamMalformed(
+                            f"{self._what} sent {connection.too_large}",
+                            cause=Cause.BOUND_REACHED,
+                        ) from error
+                    # The server has closed the connection while it was idle.
+                    was_stale = was_kept and isinstance(error, _NEVER_ANSWERED)
+                    if not was_stale or body is not None or was_cancelled(error):
+                        raise
+                # The place went with the connection.
+                slot = self._slots.again()
+                connection = await self._connect()
+            return Reply(response, connection, parser, self._what)
         except BaseException as error:
             slot.free()
             if not isinstance(error, Exception):
@@ -202,31 +216,3 @@ class ConnectionPool:
             connection.transport.loseConnection()
         if self._idle:
             self._sweeping = self._clock.callLater(IDLE_SECONDS / 2, self._sweep)
-
-
-#: The request got no byte of an answer.
-_NEVER_ANSWERED = (RequestNotSent, RequestTransmissionFailed, ResponseNeverReceived)
-
-
-async def _send(
-    connection: UpstreamProtocol,
-    request: ClientRequest,
-    on_continue: Callable[[], None] | None,
-    slot: Slot,
-    what: str,
-) -> Reply:
-    connection.begin(on_continue, slot)
-    answered = connection.request(request)
-    parser: Any = connection.parser
-    connection.bound_headers()
-    if parser is not None:
-        check_as_they_come(parser)
-    try:
-        response = await answered
-    except Exception as error:
-        if not connection.too_large:
-            raise
-        raise UpstreamMalformed(
-            f"{what} sent {connection.too_large}", cause=Cause.BOUND_REACHED
-        ) from error
-    return Reply(response, connection, parser, what)

@@ -16,8 +16,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regbroker.runtime.slots import Slot
+from regbroker.transport.reply_headers import check_as_they_come
 from regbroker.transport.strict_channel import MAX_HEADERS_BYTES
-from regbroker.transport.twisted_private import ClientInternals, is_between_messages
+from regbroker.transport.twisted_private import (
+    ClientInternals,
+    HTTPClientParser,
+    is_between_messages,
+)
 
 #: An early reply is an error document. It is read while the request's body is
 #: still on its way, without anybody to hold it back.
@@ -73,15 +78,14 @@ class UpstreamProtocol(ClientInternals):
             if data.startswith(b"HTTP/1.1 100"):
                 on_continue()
         parser = self.parser
-        if parser is None or self._is_left_over(data):
+        if parser is None or (self.was_bodiless and _is_left_over(parser, data)):
             # Between requests nothing may arrive; what does would be taken as
             # the answer to the next request.
             self._spill()
             self.transport.abortConnection()
             return
         super().dataReceived(data)
-        parser = self.parser
-        if parser is not None and parser.state in ("STATUS", "HEADER"):
+        if parser.state in ("STATUS", "HEADER"):
             self.header_bytes += len(data)
             if self.header_bytes > MAX_HEADER_BYTES:
                 self.too_large = f"headers of more than {MAX_HEADER_BYTES} bytes"
@@ -108,12 +112,20 @@ class UpstreamProtocol(ClientInternals):
         self.header_bytes = 0
         self.slot = slot
 
-    def bound_headers(self) -> None:
-        """Let a line of the reply's headers be as long as one of a client's."""
+    def bound_headers(self) -> HTTPClientParser | None:
+        """
+        Return the parser of the reply to the request that was just sent.
+
+        A line of the reply's headers may be as long as one of a client's, and none
+        has a control character. None is returned when the request was not sent.
+        """
         parser: Any = self.parser
         if parser is not None:
             parser.MAX_LENGTH = MAX_HEADER_LINE_BYTES
             parser.lineLengthExceeded = self._line_too_long
+            check_as_they_come(parser)
+        checked: HTTPClientParser | None = parser
+        return checked
 
     def free(self) -> None:
         """Give back the place that its request has taken."""
@@ -126,14 +138,6 @@ class UpstreamProtocol(ClientInternals):
         what = f"the header {name[0].decode()}" if name else "a header line"
         self.too_large = f"{what} with more than {MAX_HEADER_LINE_BYTES} bytes"
         self.transport.abortConnection()
-
-    def _is_left_over(self, data: bytes) -> bool:
-        """Tell whether these bytes belong to the reply before, to a HEAD mostly."""
-        parser = self.parser
-        if not self.was_bodiless or parser is None:
-            return False
-        head = b"HTTP/1."
-        return is_between_messages(parser) and not data.startswith(head[: len(data)])
 
     def reply_complete(self, rest: bytes) -> None:
         """Note whether the reply was one without a body, and what came after it."""
@@ -165,3 +169,9 @@ class UpstreamProtocol(ClientInternals):
             # more than that it did not wait for the rest of the request.
             self.prefer_reply()
         super().connectionLost(reason)
+
+
+def _is_left_over(parser: HTTPClientParser, data: bytes) -> bool:
+    """Tell whether bytes belong to the reply before, mostly the one to a HEAD."""
+    head = b"HTTP/1."
+    return is_between_messages(parser) and not data.startswith(head[: len(data)])

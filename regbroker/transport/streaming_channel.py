@@ -58,19 +58,19 @@ class StreamingChannel(StrictChannel):
         self._unfinished: StreamingRequest | None = None
         self._draining: IDelayedCall | None = None
 
-    def dataReceived(self, data: bytes) -> None:
-        """Parse; hang up on a client that speaks TLS where there is none."""
+    def hangs_up_on(self, data: bytes) -> bool:
+        """Hang up on TLS where there is none, and on headers that take too long."""
         if self._first_bytes:
             self._first_bytes = False
             if data.startswith(_TLS_HANDSHAKE) and not self.isSecure():
                 # It has no line end, and both sides would wait for ever:
                 # podman and skopeo try TLS first, also when told not to.
                 self.hang_up("TLS, on a port that has none")
-                return
-        if self.line_mode and not self.is_ending and self._headers_take_too_long():
+                return True
+        if self.line_mode and self._headers_take_too_long():
             self.hang_up(f"the headers have no end after {HEADER_SECONDS:g} s")
-            return
-        super().dataReceived(data)
+            return True
+        return False
 
     def _headers_take_too_long(self) -> bool:
         now = cast(Any, self).factory.reactor.seconds()

@@ -64,11 +64,6 @@ class StrictChannel(ChannelInternals):
 
     # The end.
 
-    @property
-    def is_ending(self) -> bool:
-        """Whether the end of the stream has been sent: nothing is parsed any more."""
-        return self._closing is not None
-
     def loseConnection(self) -> None:
         """Send the end of the stream after what is written; close a little later."""
         if self._closing is None and self.transport is not None:
@@ -85,8 +80,12 @@ class StrictChannel(ChannelInternals):
         """Parse, or throw away what comes after the end."""
         if self._closing is not None:
             self._closing.received(len(data))
-        else:
+        elif not self.hangs_up_on(data):
             super().dataReceived(data)
+
+    def hangs_up_on(self, data: bytes) -> bool:
+        """Decide whether these bytes end the connection before they are parsed."""
+        return False
 
     def rawDataReceived(self, data: bytes) -> None:
         """Take a part of a body; what follows the end in the same bytes is lost."""
