@@ -88,6 +88,11 @@ class Grant:
     patterns: tuple[NamePattern, ...]
     actions: frozenset[str]
 
+    def __str__(self) -> str:
+        patterns = ", ".join(map(str, self.patterns))
+        actions = ", ".join(action for action in ACTIONS if action in self.actions)
+        return f"{self.subject} = {patterns}: {actions}"
+
 
 class InvalidAccess(ValueError):
     """
@@ -127,12 +132,19 @@ class AccessRules:
         `name` is the canonical public one. Whether the catalog may be listed
         at all is `allows_catalog`.
         """
+        return self.grant_for(account, action, name) is not None
+
+    def grant_for(
+        self, account: Account | None, action: str, name: str
+    ) -> Grant | None:
+        """Return the first line that allows it, as in `allows`; None for none."""
         user = None if account is None else account.user
-        return any(
-            action in grant.actions
-            and any(pattern.matches(name, user) for pattern in grant.patterns)
-            for grant in self._grants_of(account)
-        )
+        for grant in self._grants_of(account):
+            if action in grant.actions and any(
+                pattern.matches(name, user) for pattern in grant.patterns
+            ):
+                return grant
+        return None
 
     def allows_catalog(self, account: Account | None) -> bool:
         """Tell whether an account may list the catalog, or some of it."""

@@ -1,45 +1,125 @@
-"""``regbroker explain``: where a name leads, and by which rule."""
+"""``regbroker explain``: where a name leads, by which rule, and who may do what."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from regbroker.errors import HTTPError
-from regbroker.naming.public_hosts import is_served
-from regbroker.settings.config import Config
+from regbroker.accounts.htpasswd_file import parse, read
+from regbroker.accounts.principals import Account
+from regbroker.cli.explanation import Explanation, explain_question, find_registry
+from regbroker.cli.printing import complain, say, say_json
+from regbroker.cli.questions import NotUnderstood, Question, parse_question
+from regbroker.errors import HostUnknown, HTTPError
+from regbroker.protocol.names import Action
+from regbroker.settings.config import Config, HtpasswdConfig, RegistryConfig
 
 
-def explain(config: Config, image: str) -> int:
+def explain(
+    config: Config,
+    text: str,
+    *,
+    user: str = "",
+    groups: tuple[str, ...] = (),
+    action: str = "",
+    as_json: bool = False,
+) -> int:
     """
-    Print where ``HOST/NAME[:TAG]`` leads; returns the exit status.
+    Print where the repository that `text` names leads; returns the exit status.
 
-    That is 1 when the host or the name is not served.
+    That is 1 when the host or the name is not served, and when `user`, or somebody
+    without a login, may not do `action`.
     """
-    host, _, reference = image.partition("/")
-    # What people paste has a tag or a digest behind the name.
-    name = reference.partition("@")[0].partition(":")[0]
-    host = host.lower()
-    bare_host = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-    registries = {entry.host: entry for entry in config.registries}
-    # What a mirror is asked for counts before the host that is asked.
-    mirror = config.mirrors.get(host)
-    registry = registries.get(mirror or bare_host) or registries.get("*")
-    if registry is None:
-        print(f"{bare_host}: no [registry {bare_host}] section", file=sys.stderr)
-        return 1
-    if mirror is None and not is_served(bare_host, registry.hosts):
-        print(f"{bare_host}: not among the hosts of [registry *]", file=sys.stderr)
-        return 1
-    if mirror is not None:
-        print(f"[regbroker] ns: {host} is served by [registry {mirror}]")
     try:
-        routes = registry.mapping.routes(name)
-    except HTTPError as error:
-        print(f"{image}: {error.status} {error.code}: {error.message}", file=sys.stderr)
+        questions = parse_question(text)
+    except NotUnderstood as error:
+        complain(f"{text}: {error}")
         return 1
-    print(f"[registry {registry.host}] {routes[0].public_name}")
-    for route in routes:
-        url = config.upstreams[route.upstream].url
-        print(f"  -> [upstream {route.upstream}] {url} {route.upstream_name}")
-        print(f"     {route.reason}")
-    return 0
+    except HTTPError as error:
+        complain(f"{text}: {error.status} {error.code}: {error.message}")
+        return 1
+    account = Account(user, frozenset(groups)) if user else None
+    documents, refused = [], False
+    for question in questions:
+        try:
+            known = _login_problem(config, question, account)
+            explanation = explain_question(
+                config,
+                question,
+                account=account,
+                action=Action(action) if action else None,
+                is_known=known,
+            )
+        except HostUnknown as error:
+            complain(error.message)
+            documents.append(_error(question, error))
+            refused = True
+            continue
+        except HTTPError as error:
+            complain(f"{text}: {error.status} {error.code}: {error.message}")
+            documents.append(_error(question, error))
+            refused = True
+            continue
+        is_asked = bool(user or action or question.actions)
+        refused = refused or (explanation.refused and is_asked)
+        documents.append(explanation.document())
+        if not as_json:
+            say("\n".join(_lines(explanation, account, is_asked)))
+    if as_json:
+        say_json(documents)
+    return int(refused)
+
+
+def _error(question: Question, error: HTTPError) -> dict[str, Any]:
+    return {
+        "host": question.host,
+        "name": question.name,
+        "told": f"{error.status} {error.code}: {error.message}",
+        "refused": True,
+    }
+
+
+def _lines(
+    explanation: Explanation, account: Account | None, is_asked: bool
+) -> Iterator[str]:
+    yield from explanation.notes
+    name = explanation.routes[0].public_name
+    yield f"[registry {explanation.registry.host}] {name}"
+    for route, url, scope in zip(
+        explanation.routes, explanation.urls, explanation.upstream_scopes, strict=True
+    ):
+        yield f"  -> [upstream {route.upstream}] {url} {route.upstream_name}"
+        yield f"     {route.reason}"
+        if is_asked:
+            yield f"     scope there: {scope}"
+    if not is_asked:
+        return
+    yield f"  scope of clients: {explanation.scope}"
+    who = account.user if account else "somebody without a login"
+    for right in explanation.rights:
+        verb = "may" if right.allowed else "may not"
+        yield f"  {who} {verb} {right.action}: {right.why}"
+    if explanation.decided_by:
+        yield f"  {explanation.decided_by}"
+    yield f"  a client is told: {explanation.told}"
+
+
+def _login_problem(config: Config, question: Question, account: Account | None) -> str:
+    """Say why nobody can log in as a user, as far as files tell; '' if they may."""
+    registry: RegistryConfig = find_registry(config, question)[0]
+    if account is None or registry.accounts is None:
+        return ""
+    said = []
+    for source in config.accounts[registry.accounts].sources:
+        if not isinstance(source, HtpasswdConfig):
+            # The directory may know the user.
+            return ""
+        try:
+            contents = parse(read(Path(source.path)))
+        except (OSError, ValueError):
+            continue
+        if account.user in contents.hashes:
+            return ""
+        said.append(f"'{account.user}' is not in {source.path}, or has no hash there")
+    return "; ".join(said)

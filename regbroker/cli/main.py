@@ -28,7 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         complain("\n".join(f"error: {problem}" for problem in error.problems))
         return 1
-    return explain(config, options.image)
+    return explain(
+        config,
+        options.image,
+        user=options.user,
+        groups=tuple(options.group),
+        action=options.action,
+        as_json=options.json,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,5 +64,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in (serving, checking, explaining):
         command.add_argument("--config", "-c", required=True, metavar="FILE")
-    explaining.add_argument("image", metavar="HOST/NAME[:TAG]")
+    explaining.add_argument(
+        "image",
+        metavar="WHAT",
+        help="HOST/NAME[:TAG], a URL, an upstream's own name, a scope or a challenge",
+    )
+    explaining.add_argument("--user", default="", help="who has logged in")
+    explaining.add_argument(
+        "--group", action="append", default=[], help="a group of that user"
+    )
+    explaining.add_argument("--action", default="", choices=["pull", "push", "delete"])
+    explaining.add_argument(
+        "--json", action="store_true", help="print JSON, for programs"
+    )
     return parser

@@ -1,5 +1,9 @@
 """``regbroker explain``."""
 
+import json
+from pathlib import Path
+
+from tests.accounts.hashes import BCRYPT
 from tests.cli.case import CommandCase
 
 SEVERAL = """\
@@ -118,6 +122,86 @@ class ExplainTests(CommandCase):
         self.assertEqual(status, 1)
         self.assertIn("404 NAME_UNKNOWN", err)
         self.assertIn("namespaces here: team", err)
+
+    def with_accounts(self) -> str:
+        """A registry with accounts of its own."""
+        users = Path(self.mktemp()).absolute()
+        users.write_text(f"alice:{BCRYPT}\nbob:{BCRYPT}\n")
+        accounts = (
+            f"accounts = staff\n[accounts staff]\nhtpasswd = {users}\n"
+            "[access staff]\nalice = team/**: pull, push\nbob = team/**: pull\n"
+        )
+        return self.write(
+            CONFIG.replace("upstream = aliyun", f"upstream = aliyun\n{accounts}", 1)
+            .replace("namespaces =\n    team = acme_team\n", "")
+            .replace("accounts =", "namespaces = team = acme_team\naccounts =", 1)
+        )
+
+    def test_rights(self) -> None:
+        """Who may do what, by which line, and what a client is told."""
+        path = self.with_accounts()
+        image = "registry.example.com/team/app:1.0"
+        status, out, _ = self.run_command(
+            "explain", "-c", path, image, "--user", "alice", "--action", "push"
+        )
+        self.assertEqual(status, 0)
+        for line in (
+            "     scope there: repository:acme_team/app:pull,push",
+            "  scope of clients: repository:team/app:pull,push",
+            "  alice may push: [access staff] alice = team/**: pull, push",
+            "  a client is told: what the upstream answers",
+        ):
+            self.assertIn(line, out.splitlines())
+        status, out, _ = self.run_command(
+            "explain", "-c", path, image, "--user", "bob", "--action", "push"
+        )
+        self.assertEqual(status, 1)
+        self.assertIn(
+            "  bob may not push: no line of [access staff] grants it; those who may: "
+            "alice",
+            out.splitlines(),
+        )
+        status, out, _ = self.run_command(
+            "explain", "-c", path, image, "--user", "carol"
+        )
+        self.assertEqual(status, 1)
+        self.assertIn("401 UNAUTHORIZED at the login: 'carol' is not in ", out)
+
+    def test_challenge(self) -> None:
+        """What curl has shown is pasted as it is, and the actions are in it."""
+        challenge = (
+            'Bearer realm="https://registry.example.com/auth",'
+            'service="registry.example.com",scope="repository:team/app:pull,push"'
+        )
+        path = self.with_accounts()
+        status, out, _ = self.run_command(
+            "explain", "-c", path, challenge, "--user", "bob"
+        )
+        self.assertEqual(status, 1)
+        self.assertIn("bob may not push", out)
+
+    def test_json(self) -> None:
+        """The same for programs, refusals too."""
+        path = self.with_accounts()
+        status, out, _ = self.run_command(
+            "explain", "-c", path, "team/app", "--user", "bob", "--json"
+        )
+        (document,) = json.loads(out)
+        self.assertEqual((status, document["refused"]), (0, False))
+        status, out, _ = self.run_command(
+            "explain", "-c", path, "registry.example.com/x", "--json"
+        )
+        (document,) = json.loads(out)
+        self.assertEqual((status, document["refused"]), (1, True))
+        self.assertIn("404 NAME_UNKNOWN", document["told"])
+
+    def test_not_understood(self) -> None:
+        """What is about no repository is told, and what would be."""
+        status, _, err = self.run_command(
+            "explain", "-c", self.write(CONFIG), "registry:catalog:*"
+        )
+        self.assertEqual(status, 1)
+        self.assertIn("write repository:NAME:ACTIONS", err)
 
     def test_unknown_host(self) -> None:
         """A host without a registry is named."""

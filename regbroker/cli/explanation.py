@@ -1,0 +1,286 @@
+"""
+What a configuration does with one repository and one user, as a value.
+
+Nobody is asked: rights are those that are written, and users those of files that the
+caller has read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from regbroker.accounts.access import AccessRules
+from regbroker.accounts.principals import Account
+from regbroker.cli.questions import Question
+from regbroker.errors import HostUnknown, HTTPError, MethodNotAllowed
+from regbroker.naming.mapping import Route
+from regbroker.naming.public_hosts import is_served
+from regbroker.protocol.challenges import basic_challenge, bearer_challenge
+from regbroker.protocol.names import WANTED_ACTIONS, Action
+from regbroker.protocol.scopes import repository_scope
+from regbroker.settings.config import Config, RegistryConfig
+
+
+@dataclass(frozen=True)
+class Right:
+    """One action: whether it is allowed, by which line or why not."""
+
+    action: str
+    allowed: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """
+    Where a name leads, who may do what there, and what a client is told.
+
+    `notes` come first. `rights` are empty where the upstream decides; `decided_by` says
+    so then. `told` is what a client is told; `refused` whether that is a refusal.
+    """
+
+    registry: RegistryConfig
+    notes: tuple[str, ...]
+    routes: tuple[Route, ...]
+    scope: str
+    upstream_scopes: tuple[str, ...]
+    decided_by: str = ""
+    rights: tuple[Right, ...] = ()
+    told: str = ""
+    refused: bool = False
+    urls: tuple[str, ...] = field(default=())
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "registry": self.registry.host,
+            "name": self.routes[0].public_name,
+            "notes": list(self.notes),
+            "routes": [
+                {
+                    "upstream": route.upstream,
+                    "url": url,
+                    "name": route.upstream_name,
+                    "rule": str(route.rule),
+                    "reason": route.reason,
+                    "scope": scope,
+                }
+                for route, url, scope in zip(
+                    self.routes, self.urls, self.upstream_scopes, strict=True
+                )
+            ],
+            "scope": self.scope,
+            "decided_by": self.decided_by,
+            "rights": [
+                {"action": one.action, "allowed": one.allowed, "why": one.why}
+                for one in self.rights
+            ],
+            "told": self.told,
+            "refused": self.refused,
+        }
+
+
+def find_registry(
+    config: Config, question: Question
+) -> tuple[RegistryConfig, Question, tuple[str, ...]]:
+    """
+    Return the registry that a question is about, the question, and notes about that.
+
+    A question by an upstream's host and name becomes one by our own. Raises
+    `HostUnknown`.
+    """
+    registries = {entry.host: entry for entry in config.registries}
+    host = question.host
+    bare = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    # What a mirror is asked for counts before the host that is asked.
+    for source in filter(None, (question.source, host)):
+        mirror = config.mirrors.get(source)
+        if mirror is not None and mirror in registries:
+            note = f"[regbroker] ns: {source} is served by [registry {mirror}]"
+            return registries[mirror], question, (note,)
+    if not host:
+        return registries.get("*") or config.registries[0], question, ()
+    if bare not in registries:
+        by_upstream = _by_upstream(config, question)
+        if by_upstream is not None:
+            return by_upstream
+    entry = registries.get(bare) or registries.get("*")
+    if entry is None:
+        raise HostUnknown(f"{bare}: no [registry {bare}] section")
+    if not is_served(bare, entry.hosts):
+        raise HostUnknown(f"{bare}: not among the hosts of [registry *]")
+    return entry, question, ()
+
+
+def _by_upstream(
+    config: Config, question: Question
+) -> tuple[RegistryConfig, Question, tuple[str, ...]] | None:
+    """Return the registry with a name for an upstream's one; None for none."""
+    for upstream in config.upstreams.values():
+        origin = upstream.origin
+        if origin is None or question.host not in (origin.netloc, origin.bare_netloc):
+            continue
+        prefix = upstream.base_path.strip("/")
+        name = question.name.removeprefix(f"{prefix}/") if prefix else question.name
+        for entry in config.registries:
+            public = entry.mapping.to_public(name, upstream.name)
+            if public is None:
+                continue
+            note = (
+                f"{question.host}/{name} is [upstream {upstream.name}]'s own name; "
+                f"clients write {entry.host}/{public}"
+            )
+            named = Question(entry.host, public, question.reference, question.actions)
+            return entry, named, (note,)
+    return None
+
+
+def explain_question(
+    config: Config,
+    question: Question,
+    *,
+    account: Account | None = None,
+    action: Action | None = None,
+    is_known: str = "",
+) -> Explanation:
+    """
+    Return the explanation for one question.
+
+    `account` is None for somebody without a login. `is_known` says why nobody can log
+    in as that user, if so. Raises `HTTPError` for what is not served.
+    """
+    registry, question, notes = find_registry(config, question)
+    routes = registry.mapping.routes(question.name)
+    name = routes[0].public_name
+    if action is None:
+        action = _action_of(question.actions)
+    wanted = WANTED_ACTIONS[action]
+    explanation = Explanation(
+        registry=registry,
+        notes=notes,
+        routes=routes,
+        scope=str(repository_scope(name, *wanted)),
+        upstream_scopes=tuple(
+            str(repository_scope(route.upstream_name, *wanted)) for route in routes
+        ),
+        urls=tuple(config.upstreams[route.upstream].url for route in routes),
+    )
+    decided_by = ""
+    rights: tuple[Right, ...] = ()
+    if registry.accounts is None:
+        decided_by = _upstream_decides(registry, routes, account)
+    else:
+        section, rules = _access(config, registry)
+        rights = tuple(_right(rules, section, account, each, name) for each in wanted)
+    told, refused = _told(registry, question, account, action, rights, is_known)
+    return replace(
+        explanation, decided_by=decided_by, rights=rights, told=told, refused=refused
+    )
+
+
+def _action_of(actions: Sequence[str]) -> Action:
+    for action in (Action.DELETE, Action.PUSH):
+        if action.value in actions:
+            return action
+    return Action.PULL
+
+
+def _access(config: Config, registry: RegistryConfig) -> tuple[str, AccessRules]:
+    """Return the title of a registry's access section, and its rules."""
+    for name, rules in config.access.items():
+        if rules is registry.access:
+            return f"[access {name}]", rules
+    return "[access]", registry.access or AccessRules(())
+
+
+def _right(
+    rules: AccessRules,
+    section: str,
+    account: Account | None,
+    action: str,
+    name: str,
+) -> Right:
+    grant = rules.grant_for(account, action, name)
+    if grant is not None:
+        return Right(action, True, f"{section} {grant}")
+    others = [
+        str(each.subject)
+        for each in rules.grants
+        if action in each.actions and any(p.matches(name) for p in each.patterns)
+    ]
+    may = f"; those who may: {', '.join(dict.fromkeys(others))}" if others else ""
+    return Right(action, False, f"no line of {section} grants it{may}")
+
+
+def _upstream_decides(
+    registry: RegistryConfig, routes: Sequence[Route], account: Account | None
+) -> str:
+    trusted = [r.upstream for r in routes if r.upstream in registry.trusted_upstreams]
+    others = [r.upstream for r in routes if r.upstream not in trusted]
+    said = []
+    if trusted:
+        who = "the client's own account" if account else "nobody's account"
+        said.append(f"{_sections(trusted)} decides, by {who}")
+    if registry.shared_actions and (account is None or others):
+        actions = ", ".join(sorted(registry.shared_actions))
+        said.append(f"regbroker's own account is lent for {actions}")
+    elif others:
+        said.append(f"{_sections(others)} is asked without an account")
+    return "; ".join(said)
+
+
+def _sections(names: Sequence[str]) -> str:
+    return ", ".join(f"[upstream {name}]" for name in names)
+
+
+def _told(
+    registry: RegistryConfig,
+    question: Question,
+    account: Account | None,
+    action: Action,
+    rights: Sequence[Right],
+    is_known: str,
+) -> tuple[str, bool]:
+    """Return what a client is told, and whether it is refused."""
+    if registry.writes == "deny" and action is not Action.PULL:
+        error = MethodNotAllowed("this registry is read-only")
+        return _refusal(error), True
+    missing = [right.action for right in rights if not right.allowed]
+    if is_known:
+        return f"401 UNAUTHORIZED at the login: {is_known}", True
+    if not missing:
+        return "what the upstream answers", False
+    host = question.host or registry.host
+    challenge = _challenge(registry, host, question.name, action, account)
+    if account is not None and registry.basic_challenge:
+        return f"403 DENIED: {account.user} may not {action.value} here", True
+    if account is None:
+        return f"401 UNAUTHORIZED, and to log in: {challenge}", True
+    return (
+        f"401 UNAUTHORIZED: the token that {account.user} gets is without "
+        f"{', '.join(missing)}; docker says 'requested access to the resource is "
+        f"denied'; {challenge}",
+        True,
+    )
+
+
+def _challenge(
+    registry: RegistryConfig,
+    host: str,
+    name: str,
+    action: Action,
+    account: Account | None,
+) -> str:
+    if registry.basic_challenge:
+        return basic_challenge(host).decode()
+    base = str(registry.public_url or f"https://{host}")
+    scope = str(repository_scope(name, *WANTED_ACTIONS[action]))
+    error = None if account is None else "insufficient_scope"
+    url = f"{base}{registry.token_path}"
+    return bearer_challenge(url, host, scope, error).decode()
+
+
+def _refusal(error: HTTPError) -> str:
+    return f"{error.status} {error.code}: {error.message}"
