@@ -9,15 +9,10 @@ distribution's ``spec/api.md``.
 from __future__ import annotations
 
 import re
-from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer
-from twisted.python.failure import Failure
 from twisted.web.server import Request
 from twisted.web.static import SingleRangeStaticProducer
-from zope.interface import implementer
 
 from regbroker.errors import DigestInvalid
 from regbroker.protocol.headers import Header
@@ -33,7 +28,7 @@ from regbroker.sandbox.refusals import (
 from regbroker.sandbox.storage import Storage
 from regbroker.sandbox.uploads import Uploads
 from regbroker.transport.replies import set_status
-from regbroker.transport.request_bodies import request_body
+from regbroker.transport.request_bodies import receive_body
 
 _BYTE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.IGNORECASE)
 
@@ -153,10 +148,8 @@ class BlobEndpoints:
         start = self._uploads.size(call.name, id)
         headers = self._headers(call, id, start)
         length = _chunk_length(call.request, start, headers)
-        body = request_body(call.request)
         with self._uploads.append(call.name, id) as file:
-            if body is not None:
-                await _Receiver(body, file).receive()
+            await receive_body(call.request, file.write)
         received = self._uploads.size(call.name, id) - start
         if length is not None and received != length:
             raise SizeInvalid("the chunk was not as long as Content-Range said")
@@ -180,42 +173,6 @@ class _Download(SingleRangeStaticProducer):
 
     #: Few large writes cost less than many small ones.
     bufferSize = 256 * 1024
-
-
-@implementer(IConsumer)
-class _Receiver:
-    """Writes a body to a file; disk writes block, so nothing piles up."""
-
-    def __init__(self, body: Any, file: BinaryIO) -> None:
-        self._body = body
-        self._file = file
-        self._finished: Deferred[None] = Deferred()
-
-    def receive(self) -> Deferred[None]:
-        """Fire after the last byte; fail with `ClientGone`, or as the disk does."""
-
-        def end(result: Any) -> None:
-            if not self._finished.called:
-                self._finished.callback(result)
-
-        self._body.startProducing(self).addBoth(end)
-        return self._finished
-
-    def write(self, data: bytes) -> None:
-        """Write, unless a write has failed already."""
-        if self._finished.called:
-            return
-        try:
-            self._file.write(data)
-        except OSError:
-            self._body.stopProducing()
-            self._finished.errback(Failure())
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Not needed: `write` returns when the bytes are written."""
-
-    def unregisterProducer(self) -> None:
-        """Not needed, as `registerProducer`."""
 
 
 def _byte_range(request: Request, tag: str, size: int) -> tuple[int, int] | None:

@@ -4,6 +4,7 @@ The body of a request: streamed as it arrives, or read whole within a bound.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -227,47 +228,51 @@ def request_body(request: IRequest) -> Any:
 
 
 @implementer(IConsumer)
-class _Collector:
-    """Gathers a body that has to be read whole, up to a limit in bytes."""
+class _Receiver:
+    """Gives the pieces of a body to `take`, until that raises."""
 
-    def __init__(self, body: Any, limit: int) -> None:
-        self.finished: Deferred[bytes] = Deferred()
+    def __init__(self, body: Any, take: Callable[[bytes], object]) -> None:
         self._body = body
-        self._limit = limit
-        self._size = 0
-        self._chunks: list[bytes] = []
+        self._take = take
+        self._finished: Deferred[None] = Deferred()
 
-    def collect(self) -> Deferred[bytes]:
-        """Fire with the whole body, or fail as `read_body` says."""
+    def receive(self) -> Deferred[None]:
+        """Fire after the last piece, or fail as `receive_body` says."""
 
-        def end(_: None) -> None:
-            if not self.finished.called:
-                self.finished.callback(b"".join(self._chunks))
+        def end(result: Any) -> None:
+            if not self._finished.called:
+                self._finished.callback(result)
 
-        def failed(failure: Failure) -> None:
-            if not self.finished.called:
-                self.finished.errback(failure)
-
-        if isinstance(self._body, StreamedBody):
-            self._body.read_whole()
-        self._body.startProducing(self).addCallbacks(end, failed)
-        return self.finished
+        self._body.startProducing(self).addBoth(end)
+        return self._finished
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Not needed: a bounded body needs no backpressure."""
+        """Not needed: `take` is done with a piece when it returns."""
 
     def unregisterProducer(self) -> None:
         """Not needed, as `registerProducer`."""
 
     def write(self, data: bytes) -> None:
-        """Keep `data`, or give up when the limit is passed."""
-        self._size += len(data)
-        if self._size <= self._limit:
-            self._chunks.append(data)
-        elif not self.finished.called:
-            self._chunks.clear()
+        """Give a piece, unless one has failed already."""
+        if self._finished.called:
+            return
+        try:
+            self._take(data)
+        except Exception:
             self._body.stopProducing()
-            self.finished.errback(_body_too_large(self._limit))
+            self._finished.errback(Failure())
+
+
+def receive_body(request: IRequest, take: Callable[[bytes], object]) -> Deferred[None]:
+    """
+    Give a request's body to `take`, piece by piece, as it arrives.
+
+    Fails with what `take` raises, and then reads no more; with `ClientGone` when the
+    client closes the connection before the end, with `BodyTooSlow` when it does not
+    send all in time.
+    """
+    body = request_body(request)
+    return succeed(None) if body is None else _Receiver(body, take).receive()
 
 
 def read_body(request: IRequest, limit: int) -> Deferred[bytes]:
@@ -283,7 +288,16 @@ def read_body(request: IRequest, limit: int) -> Deferred[bytes]:
         return succeed(b"")
     if body.length is not UNKNOWN_LENGTH and body.length > limit:
         return fail(_body_too_large(limit))
-    return _Collector(body, limit).collect()
+    if isinstance(body, StreamedBody):
+        body.read_whole()
+    whole = bytearray()
+
+    def take(data: bytes) -> None:
+        if len(whole) + len(data) > limit:
+            raise _body_too_large(limit)
+        whole.extend(data)
+
+    return _Receiver(body, take).receive().addCallback(lambda _: bytes(whole))
 
 
 def _body_too_large(limit: int) -> BodyTooLarge:

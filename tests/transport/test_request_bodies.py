@@ -1,5 +1,6 @@
 """Bodies of requests: streamed, whole, spooled by somebody else, or abandoned."""
 
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,6 +17,7 @@ from regbroker.transport.request_bodies import (
     ClientGone,
     StreamedBody,
     read_body,
+    receive_body,
     request_body,
 )
 from tests.proxycase import SiteTestCase
@@ -192,6 +194,49 @@ class StreamedBodyTests(SynchronousTestCase):
         self.assertIn("2 bytes so far", repr(body))
         self.assertIsNone(self.body().bytes_missing)
         self.assertEqual(self.body(0).bytes_missing, 0)
+
+
+class ReceiveBodyTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.body = StreamedBody(Channel(), None)
+        self.request: Any = SimpleNamespace(body=self.body)
+        self.pieces: list[bytes] = []
+
+    def take(self, data: bytes) -> None:
+        """Keep a piece, unless it is the one that cannot be kept."""
+        if data == b"no":
+            raise OSError("no space left")
+        self.pieces.append(data)
+
+    def test_pieces(self) -> None:
+        """Each piece is given as it comes; the end comes after the last one."""
+        self.body.received(b"a")
+        done = receive_body(self.request, self.take)
+        self.body.received(b"b")
+        self.assertEqual(self.pieces, [b"a", b"b"])
+        self.assertNoResult(done)
+        self.body.finished()
+        self.successResultOf(done)
+
+    def test_nothing(self) -> None:
+        """A request without a body is received at once."""
+        self.request.body = StreamedBody(Channel(), 0)
+        self.successResultOf(receive_body(self.request, self.take))
+
+    def test_cannot_be_taken(self) -> None:
+        """After a piece that cannot be taken no other one is given."""
+        done = receive_body(self.request, self.take)
+        self.body.received(b"no")
+        self.failureResultOf(done, OSError)
+        self.body.received(b"b")
+        self.body.finished()
+        self.assertEqual(self.pieces, [])
+
+    def test_breaks_off(self) -> None:
+        """It fails as the body does."""
+        done = receive_body(self.request, self.take)
+        self.body.failed(Failure(ClientGone("gone")))
+        self.failureResultOf(done, ClientGone)
 
 
 class ReadBodyTests(SiteTestCase):
