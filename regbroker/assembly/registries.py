@@ -22,14 +22,15 @@ from regbroker.upstream.authorizer import Authorizer
 from regbroker.upstream.policy import OURS, Policy
 from regbroker.upstream.search_rules import SearchRules
 from regbroker.web.admission import Gate, LocalGate, UpstreamGate
+from regbroker.web.backend import Backend
 from regbroker.web.carried_uploads import CarriedUploads
 from regbroker.web.catalog import Catalog
 from regbroker.web.cross_origin import CrossOrigin
-from regbroker.web.failover import Candidate, Choosing
-from regbroker.web.follow import Following
-from regbroker.web.forward import Asking
+from regbroker.web.failover import Relay
+from regbroker.web.follow import RedirectFollower
+from regbroker.web.forward import Forwarder
 from regbroker.web.proxy import Proxy
-from regbroker.web.reply import Answering
+from regbroker.web.reply import Responder
 from regbroker.web.search import (
     Permission,
     Search,
@@ -61,8 +62,8 @@ def build_registry(
     """
     services = {name: upstreams[name] for name in entry.upstreams}
     uploads = CarriedUploads(seal, entry.host)
-    candidates = {
-        name: _candidate(entry, service, reactor, uploads)
+    backends = {
+        name: _backend(entry, service, reactor, uploads)
         for name, service in services.items()
     }
     composite_tokens = CompositeTokens(secrets.token_bytes(32), time.time)
@@ -71,14 +72,14 @@ def build_registry(
         accounts = _own_accounts(entry, local, reactor)
     else:
         accounts = _upstream_accounts(
-            entry, services, candidates, composite_tokens, reactor
+            entry, services, backends, composite_tokens, reactor
         )
     read_only = entry.writes == "deny"
-    choosing = Choosing(candidates, composite_tokens, reactor, time.time)
+    relay = Relay(backends, composite_tokens, reactor, time.time)
     catalog = Catalog(
         entry.mapping,
         accounts.gate,
-        choosing,
+        relay,
         entry.catalog,
         seal,
         entry.host,
@@ -90,7 +91,7 @@ def build_registry(
         Proxy(
             entry.mapping,
             accounts.gate,
-            choosing,
+            relay,
             catalog,
             read_only,
             entry.extensions,
@@ -126,7 +127,7 @@ def _own_accounts(
 def _upstream_accounts(
     entry: RegistryConfig,
     services: Mapping[str, UpstreamService],
-    candidates: Mapping[str, Candidate],
+    backends: Mapping[str, Backend],
     composite_tokens: CompositeTokens,
     reactor: IReactorTime,
 ) -> _Accounts:
@@ -137,11 +138,11 @@ def _upstream_accounts(
             entry.mapping,
             time.time,
             services[name].account,
-            candidates[name].policy,
+            backends[name].policy,
         )
         for name in entry.trusted_upstreams
     ]
-    trusted = [candidates[name] for name in entry.trusted_upstreams]
+    trusted = [backends[name] for name in entry.trusted_upstreams]
     if len(services) == 1:
         (broker,) = brokers
         gate = UpstreamGate(trusted, broker.user_of, reactor, broker.has_asked)
@@ -166,12 +167,12 @@ def _search(
     return None
 
 
-def _candidate(
+def _backend(
     entry: RegistryConfig,
     service: UpstreamService,
     reactor: IReactorTime,
     uploads: CarriedUploads,
-) -> Candidate:
+) -> Backend:
     upstream = service.upstream
     policy = _policy(entry, upstream.name)
     authorizer = Authorizer(
@@ -182,11 +183,11 @@ def _candidate(
         service.nobodys,
         bundled=len(entry.upstreams) > 1,
     )
-    return Candidate(
+    return Backend(
         upstream,
-        Asking(upstream, authorizer, reactor, uploads),
-        Answering(upstream, entry.token_path, reactor, uploads),
-        Following(upstream, reactor) if entry.redirects == "follow" else None,
+        Forwarder(upstream, authorizer, reactor, uploads),
+        Responder(upstream, entry.token_path, reactor, uploads),
+        RedirectFollower(upstream, reactor) if entry.redirects == "follow" else None,
         policy,
     )
 

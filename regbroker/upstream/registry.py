@@ -10,7 +10,7 @@ asked until it answers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -147,32 +147,32 @@ class Upstream:
         assert self._origin is not None
         return OwnAddress(self._origin, public_host, self.config.base_path)
 
-    async def request(
+    def request(
         self,
         method: str,
         target: str,
         headers: Iterable[Header],
         body: IBodyProducer | None = None,
         on_continue: Callable[[], None] | None = None,
-    ) -> Reply:
+    ) -> Coroutine[Any, Any, Reply]:
         """
-        Send a request for a target such as ``/v2/``; see `Connections.request`.
+        Send a request for a target such as ``/v2/``; see `ConnectionPool.request`.
         """
-        return await self.request_whole(
+        return self.request_whole(
             method, self.config.base_path + target, headers, body, on_continue
         )
 
-    async def request_whole(
+    def request_whole(
         self,
         method: str,
         target: str,
         headers: Iterable[Header],
         body: IBodyProducer | None = None,
         on_continue: Callable[[], None] | None = None,
-    ) -> Reply:
+    ) -> Coroutine[Any, Any, Reply]:
         """Send a request for a target that has its `base_path`, or goes without."""
         assert self._connections is not None
-        return await self._connections.request(
+        return self._connections.request(
             method.encode(), target.encode("latin-1"), headers, body, on_continue
         )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, TimeoutError
@@ -14,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from regbroker.broker.local_broker import LocalBroker, Principal, WrongToken
 from regbroker.broker.mounts import Name, ToldMounts
 from regbroker.errors import Denied, HTTPError, Unauthorized
+from regbroker.naming.mapping import Route
 from regbroker.protocol.challenges import (
     Challenge,
     basic_challenge,
@@ -23,22 +25,23 @@ from regbroker.protocol.challenges import (
 from regbroker.protocol.names import Action, Endpoint
 from regbroker.protocol.scopes import format_scopes
 from regbroker.upstream.discovery import Discovered
-from regbroker.web.exchange import Exchange
-from regbroker.web.failover import Candidate
+from regbroker.web.api_request import ApiRequest
+from regbroker.web.backend import Backend
+from regbroker.web.exchange import request_to
 
 
 class Gate(Protocol):
     """Lets requests in, or raises `Unauthorized` or `Denied`."""
 
-    async def admit(self, exchange: Exchange) -> Principal | None:
+    async def admit(self, asked: ApiRequest) -> ApiRequest:
         """
         Let a request in whose names are mapped.
 
-        Returns who it is by; None when the upstream is to decide.
+        Returns the request with who it is by, and with its mount as it may go on.
         """
 
     async def visible(self, principal: Principal) -> Callable[[str], bool]:
-        """Return which canonical public names a visitor sees in the catalog."""
+        """Return which canonical public names a principal sees in the catalog."""
 
 
 class UpstreamGate:
@@ -52,7 +55,7 @@ class UpstreamGate:
 
     def __init__(
         self,
-        trusted: Sequence[Candidate],
+        trusted: Sequence[Backend],
         user_of: Callable[[str], str | None],
         clock: IReactorTime,
         has_asked: Callable[[str, Name], bool] = lambda token, name: False,
@@ -63,50 +66,48 @@ class UpstreamGate:
         self._clock = clock
         self._user_of = user_of
 
-    async def admit(self, exchange: Exchange) -> Principal | None:
+    async def admit(self, asked: ApiRequest) -> ApiRequest:
         """Answer the ping without credentials; let everything else in."""
-        exchange.token_user = self._user_of(exchange.bearer_token)
-        exchange.event.user = exchange.basic_user or exchange.token_user or ""
-        source = exchange.mounted_from
-        if source is not None:
-            token = exchange.bearer_token
-            name = source.upstream, source.upstream_name
+        asked = replace(asked, token_user=self._user_of(asked.bearer_token))
+        asked.event.user = asked.basic_user or asked.token_user or ""
+        if asked.mount is not None:
+            token, route = asked.bearer_token, asked.mount.route
+            name = route.upstream, route.upstream_name
             # Of a password or nothing there is nothing wider to be had.
             can_widen = bool(token) and not self._has_asked(token, name)
-            user = (exchange.token_user or "").removeprefix("-")
-            exchange.tries_mount(self._told, user, can_widen)
-        if (
-            exchange.target.endpoint is not Endpoint.BASE
-            or exchange.authorization is not None
-        ):
-            return None
-        for candidate in self._trusted:
-            known = await self._known(candidate, exchange)
+            user = (asked.token_user or "").removeprefix("-")
+            asked = asked.mounted_by(self._told, user, can_widen)
+        if asked.target.endpoint is Endpoint.BASE and asked.authorization is None:
+            await self._check_ping(asked)
+        return asked
+
+    async def _check_ping(self, asked: ApiRequest) -> None:
+        """Raise `Unauthorized` for a ping that the upstreams would challenge."""
+        for backend in self._trusted:
+            known = await self._known(backend, asked)
+            request = request_to(backend.upstream.name, asked)
             if (
                 known is not None
                 and known.challenges
                 # Without a token service, who brings nothing is lent our account,
                 # and would not come back after a challenge.
-                and not (candidate.policy.shares and known.realm is None)
+                and not (backend.policy.shares and known.realm is None)
             ):
                 raise unauthorized(
-                    candidate.answering.challenges(known.challenges, exchange)
+                    backend.responder.challenges(known.challenges, request)
                 )
-            if known is None and len(exchange.upstreams) > 1:
+            if known is None and len(asked.upstreams) > 1:
                 # Another upstream would let everybody in, and clients would take
                 # any password for a good one.
-                ours = Challenge("bearer", (("service", exchange.forwarded.host),))
-                raise unauthorized(candidate.answering.challenges((ours,), exchange))
-        return None
+                ours = Challenge("bearer", (("service", asked.forwarded.host),))
+                raise unauthorized(backend.responder.challenges((ours,), request))
 
-    async def _known(
-        self, candidate: Candidate, exchange: Exchange
-    ) -> Discovered | None:
+    async def _known(self, backend: Backend, asked: ApiRequest) -> Discovered | None:
         """Return what is known of an upstream's challenge, None if that is nothing."""
-        upstream = candidate.upstream
+        upstream = backend.upstream
         if upstream.known is not None or not (
-            candidate.policy.shares
-            or len(exchange.upstreams) > 1
+            backend.policy.shares
+            or len(asked.upstreams) > 1
             or upstream.config.realm is not None
         ):
             return upstream.known
@@ -139,76 +140,80 @@ class LocalGate:
         self._token_path = token_path
         self._basic = basic
 
-    async def admit(self, exchange: Exchange) -> Principal | None:
+    async def admit(self, asked: ApiRequest) -> ApiRequest:
         """Let in who may do what the request does."""
-        forwarded = exchange.forwarded
+        forwarded = asked.forwarded
         try:
             principal = await self._broker.identify(
-                exchange.authorization, forwarded.host, forwarded.address
+                asked.authorization, forwarded.host, forwarded.address
             )
         except WrongToken:
-            raise self._unauthorized(exchange, "invalid_token") from None
+            raise self._unauthorized(asked, "invalid_token") from None
         if principal is None:
-            raise self._unauthorized(exchange, None)
-        exchange.event.user = principal.user
-        if not self._admits(principal, exchange):
+            raise self._unauthorized(asked, None)
+        asked.event.user = principal.user
+        if not _may(principal, asked):
             if principal.is_anonymous:
-                raise self._unauthorized(exchange, None)
+                raise self._unauthorized(asked, None)
             if principal.has_token:
-                raise self._unauthorized(exchange, "insufficient_scope")
-            raise _denied(principal, exchange)
-        return principal
+                raise self._unauthorized(asked, "insufficient_scope")
+            raise _denied(principal, asked)
+        if asked.mount is not None:
+            asked = self._admit_mount(principal, asked, asked.mount.route)
+        return replace(asked, principal=principal)
 
     async def visible(self, principal: Principal) -> Callable[[str], bool]:
-        """Those for which the visitor has the ``catalog`` right."""
+        """Those for which the principal has the ``catalog`` right."""
         return await self._broker.visible(principal)
 
-    def _admits(self, principal: Principal, exchange: Exchange) -> bool:
-        if exchange.target.endpoint is Endpoint.BASE:
-            # Clients bring credentials later only if they were asked for here.
-            return not principal.is_anonymous
-        if exchange.target.endpoint is Endpoint.CATALOG:
-            return principal.may_list
-        if exchange.is_about_everything:
-            # Nothing says who may change what is everybody's.
-            return principal.may_list and exchange.action is Action.PULL
-        assert exchange.route is not None
-        if not principal.may(exchange.action, exchange.route.public_name):
-            return False
-        source = exchange.mounted_from
-        if source is not None:
-            can_widen = principal.has_token and not principal.was_refused(
-                source.public_name
-            )
-            exchange.tries_mount(self._told, principal.user, can_widen)
-            assert exchange.mount_attempt is not None
-            if not principal.may(Action.PULL, source.public_name):
-                if exchange.mount_attempt.tell():
-                    raise self._unauthorized(exchange, "insufficient_scope")
-                exchange.mounts_nothing()
-        return True
+    def _admit_mount(
+        self, principal: Principal, asked: ApiRequest, source: Route
+    ) -> ApiRequest:
+        """Return a mount, or the upload that it is for who may not pull there."""
+        can_widen = principal.has_token and not principal.was_refused(
+            source.public_name
+        )
+        asked = asked.mounted_by(self._told, principal.user, can_widen)
+        if principal.may(Action.PULL, source.public_name):
+            return asked
+        assert asked.mount is not None and asked.mount.attempt is not None
+        if asked.mount.attempt.tell():
+            raise self._unauthorized(asked, "insufficient_scope")
+        return asked.without_mount()
 
-    def _unauthorized(self, exchange: Exchange, error: str | None) -> Unauthorized:
-        forwarded = exchange.forwarded
+    def _unauthorized(self, asked: ApiRequest, error: str | None) -> Unauthorized:
+        forwarded = asked.forwarded
         if self._basic:
             return unauthorized([basic_challenge(forwarded.host)])
         challenge = bearer_challenge(
             forwarded.realm(self._token_path),
             self._broker.service(forwarded.host),
-            format_scopes(exchange.wanted(of_upstream=False)),
+            format_scopes(asked.scopes),
             error,
         )
         return unauthorized([challenge])
 
 
-def _denied(principal: Principal, exchange: Exchange) -> Denied:
-    if exchange.is_about_everything:
-        return Denied(
-            f"{principal.user} may not {exchange.action.value} for all of this"
-        )
-    if exchange.target.name is None:
+def _may(principal: Principal, asked: ApiRequest) -> bool:
+    """Tell whether somebody may do what a request does, a mount's source aside."""
+    if asked.target.endpoint is Endpoint.BASE:
+        # Clients bring credentials later only if they were asked for here.
+        return not principal.is_anonymous
+    if asked.target.endpoint is Endpoint.CATALOG:
+        return principal.may_list
+    if asked.is_about_everything:
+        # Nothing says who may change what is everybody's.
+        return principal.may_list and asked.action is Action.PULL
+    assert asked.first_route is not None
+    return principal.may(asked.action, asked.first_route.public_name)
+
+
+def _denied(principal: Principal, asked: ApiRequest) -> Denied:
+    if asked.is_about_everything:
+        return Denied(f"{principal.user} may not {asked.action.value} for all of this")
+    if asked.target.name is None:
         return Denied(f"{principal.user} may not list the repositories")
     return Denied(
-        f"{principal.user} may not {exchange.action.value} here",
-        detail={"name": exchange.target.name},
+        f"{principal.user} may not {asked.action.value} here",
+        detail={"name": asked.target.name},
     )

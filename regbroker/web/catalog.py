@@ -24,9 +24,10 @@ from regbroker.protocol.mirrors import with_ns
 from regbroker.protocol.names import CATALOG_PATH
 from regbroker.protocol.queries import Query, values
 from regbroker.runtime.keyed_hash import KeyedHash
-from regbroker.transport.client_reply import Reply
 from regbroker.transport.replies import send_json
 from regbroker.web.admission import Gate
+from regbroker.web.api_request import ApiRequest
+from regbroker.web.backend import Backend
 from regbroker.web.catalog_pages import (
     CatalogPages,
     Place,
@@ -36,8 +37,8 @@ from regbroker.web.catalog_pages import (
     written_state,
 )
 from regbroker.web.catalog_walks import Walks
-from regbroker.web.exchange import Exchange
-from regbroker.web.failover import Candidate, Choosing, is_no_answer
+from regbroker.web.exchange import Exchange, UpstreamRequest
+from regbroker.web.failover import Relay, is_no_answer
 
 #: What a client gets at once, however much it wants.
 MAX_PAGE = 1000
@@ -63,7 +64,7 @@ class Catalog:
         self,
         mapping: NameMapping,
         gate: Gate,
-        choosing: Choosing,
+        relay: Relay,
         mode: str,
         seal: Sealing,
         host: str,
@@ -71,7 +72,7 @@ class Catalog:
     ) -> None:
         self._mapping = mapping
         self._gate = gate
-        self._choosing = choosing
+        self._relay = relay
         self._mode = mode
         self._seal = seal
         self._purpose = f"catalog of {host}"
@@ -83,26 +84,26 @@ class Catalog:
         if self._mode == "deny":
             raise EndpointUnknown("this registry does not list its repositories")
 
-    async def serve(self, exchange: Exchange, principal: Principal | None) -> None:
+    async def serve(self, asked: ApiRequest) -> None:
         """
         Answer with the page that the client's query wants.
 
         Raises `BadRequest` for a query that makes no sense, `NameUnknown` for a
         ``last`` that is not served here, and `UpstreamError`.
         """
-        visible = await self._visible(principal)
-        wanted = _wanted(exchange.query)
+        visible = await self._visible(asked.principal)
+        wanted = _wanted(asked.query)
         groups = list(self._mapping.groups)
-        begin, places = self._begin(exchange.query, groups)
+        begin, places = self._begin(asked.query, groups)
         names: list[str] = []
         refusals: list[HTTPError] = []
         link = ""
         for index, group in enumerate(groups[begin:], begin):
             left = None if wanted is None else wanted - len(names)
-            answer = await self._read(exchange, group, places, left, visible)
+            answer = await self._read(asked, group, places, left, visible)
             places = {}
             if isinstance(answer, HTTPError):
-                if answer.status == 401 and not exchange.bearer_token:
+                if answer.status == 401 and not asked.bearer_token:
                     # It may show more to who logs in.
                     raise answer
                 refusals.append(answer)
@@ -114,16 +115,16 @@ class Catalog:
                 if page.is_opaque or not names:
                     state = written_state(index, upstream, page.following)
                     sealed = self._seal.seal(self._purpose, json.dumps(state))
-                link = _link(names, wanted, sealed, exchange.forwarded.source)
+                link = _link(names, wanted, sealed, asked.forwarded.source)
                 break
             if len(names) == wanted and group != groups[-1]:
-                link = _link(names, wanted, "", exchange.forwarded.source)
+                link = _link(names, wanted, "", asked.forwarded.source)
                 break
         if len(refusals) == len(groups[begin:]):
             raise refusals[0]
         if link:
-            exchange.request.setHeader(b"Link", link.encode())
-        send_json(exchange.request, {"repositories": names})
+            asked.client.http.setHeader(b"Link", link.encode())
+        send_json(asked.client.http, {"repositories": names})
 
     async def _visible(self, principal: Principal | None) -> Callable[[str], bool]:
         if principal is None:
@@ -152,7 +153,7 @@ class Catalog:
 
     async def _read(
         self,
-        exchange: Exchange,
+        asked: ApiRequest,
         group: Group,
         places: dict[str, Place],
         wanted: int | None,
@@ -161,9 +162,9 @@ class Catalog:
         """Return a page of what some upstreams have, or why there is none."""
 
         async def read(
-            candidate: Candidate, is_substitute: bool
+            backend: Backend, request: UpstreamRequest, is_substitute: bool
         ) -> tuple[str, PublicPage] | HTTPError:
-            upstream = candidate.upstream.name
+            upstream = backend.upstream.name
 
             def to_public(upstream_name: str) -> str | None:
                 name = self._mapping.to_public(upstream_name, upstream)
@@ -171,47 +172,48 @@ class Catalog:
                     return None
                 return name if visible(name) else None
 
-            async def ask(query: str) -> Reply:
-                reply = await candidate.send(exchange, query)
-                candidate.answering.pass_on_limits(exchange, reply)
-                return reply
+            async def ask(query: str) -> Exchange:
+                sent = await backend.forwarder.forward(request.with_query(Query(query)))
+                exchange = await backend.followed(sent)
+                backend.responder.pass_on_limits(exchange)
+                return exchange
 
             pages = CatalogPages(
                 upstream,
                 self._walks,
-                self._account(exchange, candidate),
+                self._account(asked, backend),
                 to_public,
                 ask,
-                candidate.answering.gather_list,
+                backend.responder.gather_list,
             )
             try:
                 page = await pages.read(wanted, places.get(upstream, Place()))
             except Refused as refused:
-                reply = refused.reply
+                exchange = refused.exchange
             else:
                 return upstream, page
-            error = await candidate.answering.refusal(exchange, reply)
-            if is_no_answer(reply.status, is_substitute):
+            error = await backend.responder.refusal(exchange)
+            status = exchange.reply.status
+            if is_no_answer(status, is_substitute):
                 raise error
             _log.warn(
                 "[upstream {name}]: gives no catalog, status {status}",
                 name=upstream,
-                status=reply.status,
+                status=status,
             )
             return error
 
         try:
-            _, page = await self._choosing.first(exchange, group, read)
+            _, page = await self._relay.first(asked, group, read)
         except Denied as error:
             return error
         return page
 
-    def _account(self, exchange: Exchange, candidate: Candidate) -> bytes:
+    def _account(self, asked: ApiRequest, backend: Backend) -> bytes:
         """Return a text for who the upstream sees, which tells no password."""
-        given = exchange.authorization or ""
-        if not candidate.policy.clients:
-            given = "ours"
-        return self._hash.digest(given)
+        if not backend.policy.clients:
+            return self._hash.digest("ours")
+        return self._hash.digest(asked.authorization or "")
 
 
 def _wanted(query: str | Query) -> int | None:

@@ -21,6 +21,7 @@ from regbroker.protocol.names import CATALOG_PATH
 from regbroker.protocol.next_links import LinkRefused, next_query, pages_by_name
 from regbroker.transport.client_reply import Reply
 from regbroker.web.catalog_walks import UpstreamPage, Walk, Walks
+from regbroker.web.exchange import Exchange
 
 #: What is asked of the upstream at once, however few the client wants: 1000, and less
 #: from one that refuses so many.
@@ -34,7 +35,7 @@ MAX_PAGES = 100
 MAX_PAGES_WITHOUT_NEWS = 20
 
 
-Ask = Callable[[str], Awaitable[Reply]]
+Ask = Callable[[str], Awaitable[Exchange]]
 Gather = Callable[[Reply], Awaitable[bytes]]
 
 _log = Logger()
@@ -43,9 +44,9 @@ _log = Logger()
 class Refused(Exception):
     """The upstream answered with something else than a list."""
 
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.status)
-        self.reply = reply
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(exchange.reply.status)
+        self.exchange = exchange
 
 
 @dataclass(frozen=True)
@@ -169,9 +170,9 @@ class CatalogPages:
             if self._is_by_name(await self._page(query)):
                 return query, False
         except Refused as refused:
-            if refused.reply.status != 400:
+            if refused.exchange.reply.status != 400:
                 raise
-            refused.reply.abort()
+            refused.exchange.reply.abort()
         # What begins after a name there, nobody can say: it is looked for.
         return first, True
 
@@ -195,11 +196,12 @@ class CatalogPages:
 
     async def _read_page(self, query: str) -> UpstreamPage:
         for asked in _smaller(query):
-            reply = await self._ask(asked)
+            exchange = await self._ask(asked)
+            reply = exchange.reply
             if reply.status != 400 or (asked == query and not _is_ours(query)):
                 break
         if reply.status != 200:
-            raise Refused(reply)
+            raise Refused(exchange)
         names = tuple(catalog_names(await self._gather(reply)))
         links = reply.headers.getRawHeaders(b"Link", ())
         try:

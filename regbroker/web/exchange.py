@@ -1,24 +1,82 @@
-"""One request on its way through the proxy, and what is known of it."""
+"""One attempt at an upstream: what is sent to it, and what it replies."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from regbroker.broker.mounts import MountAttempt, ToldMounts
-from regbroker.errors import BadRequest
-from regbroker.events import Event
-from regbroker.naming.mapping import NameMapping, Route
+from regbroker.naming.mapping import Route
 from regbroker.protocol.headers import Header
-from regbroker.protocol.names import WANTED_ACTIONS, Action, Endpoint, Target
-from regbroker.protocol.queries import Query, parse_query
+from regbroker.protocol.names import WANTED_ACTIONS, Action, Endpoint
+from regbroker.protocol.queries import Query
 from regbroker.protocol.query_table import FROM, MOUNT
 from regbroker.protocol.scopes import CATALOG_SCOPE, Scope, repository_scope
-from regbroker.protocol.token_exchange import parse_basic
-from regbroker.web.client_request import ClientRequest
+from regbroker.transport.client_reply import Reply
+from regbroker.web.api_request import ApiRequest, Mount
 
 
 @dataclass(frozen=True)
-class Asked:
+class UpstreamRequest:
+    """
+    A client's request as one upstream is to get it.
+
+    `route` leads to the upstream, None where the target has no name. `mount` is None
+    for what is no mount, or no longer one.
+    """
+
+    asked: ApiRequest
+    upstream: str
+    route: Route | None
+    query: Query
+    mount: Mount | None = None
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The upstream names of the request, with what the client wrote for them."""
+        names = {}
+        if self.route is not None:
+            written = self.asked.target.name or self.route.public_name
+            names[self.route.upstream_name] = written
+        if self.asked.mount is not None:
+            mount = self.asked.mount
+            names[mount.route.upstream_name] = mount.written
+        return names
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """The scopes that a token needs, with upstream names."""
+        asked = self.asked
+        if asked.target.endpoint is Endpoint.CATALOG or asked.is_about_everything:
+            return (CATALOG_SCOPE,)
+        scopes = []
+        if self.route is not None:
+            needed = WANTED_ACTIONS[asked.action]
+            if asked.action is Action.PUSH and asked.method == "DELETE":
+                # distribution wants this for every DELETE, an upload's too.
+                needed = (*needed, "delete")
+            scopes.append(repository_scope(self.route.upstream_name, *needed))
+        if self.mount is not None:
+            needed = WANTED_ACTIONS[Action.PULL]
+            scopes.append(repository_scope(self.mount.route.upstream_name, *needed))
+        return tuple(scopes)
+
+    def to_public(self, upstream_name: str) -> str | None:
+        """Return the public name for an upstream one, in the client's words."""
+        return self.names.get(upstream_name) or self.asked.mapping.to_public(
+            upstream_name, self.upstream
+        )
+
+    def with_query(self, query: Query) -> UpstreamRequest:
+        """Return the same request with another query."""
+        return replace(self, query=query)
+
+    def without_mount(self) -> UpstreamRequest:
+        """Return the same request as an ordinary upload."""
+        return replace(self, query=self.query.without(MOUNT, FROM), mount=None)
+
+
+@dataclass(frozen=True)
+class Sent:
     """
     What was sent upstream: the target without the upstream's base path.
 
@@ -30,150 +88,25 @@ class Asked:
     is_ours: bool
 
 
+@dataclass(frozen=True)
 class Exchange:
-    """
-    One request under ``/v2``.
+    """A request to an upstream, as it was sent, and the reply to it."""
 
-    `query` is what goes upstream; `routes` says where the name leads, first choice
-    first. `upstream` is the one that is asked now, `route` the way there, and
-    `names` holds its names that this request is about, each with the public one as
-    the client has written it.
-    """
-
-    def __init__(
-        self,
-        request: ClientRequest,
-        event: Event,
-        target: Target,
-        query: str | Query,
-        mapping: NameMapping,
-    ) -> None:
-        self.request = request.http
-        self.forwarded = request.forwarded
-        self.event = event
-        self.method = request.method
-        self.target = target
-        self.query = parse_query(query)
-        self.mapping = mapping
-        self.routes: tuple[Route, ...] = ()
-        self.upstream = mapping.upstreams[0]
-        self.route: Route | None = None
-        self.mounted_from: Route | None = None
-        #: Set by the gate for a mount.
-        self.mount_attempt: MountAttempt | None = None
-        self.names: dict[str, str] = {}
-        #: The request that is answered now; None before anybody was asked.
-        self.asked: Asked | None = None
-        #: Whose the client's token is, empty for nobody's; None if that is not known.
-        self.token_user: str | None = None
-        #: Whether the upstream has answered, and a storage is waited for.
-        self.is_redirected = False
-        self.authorization = request.authorization
-
-    def leads_to(self, routes: tuple[Route, ...]) -> None:
-        """Note where the name leads, and turn to the first choice."""
-        self.routes = routes
-        self.turn_to(routes[0].upstream)
-
-    def turn_to(self, upstream: str) -> None:
-        """Make this a request to another upstream."""
-        if upstream != self.upstream:
-            self.upstream = upstream
-            self.names = {}
-        self.is_redirected = False
-        self.event.upstream = upstream
-        for route in self.routes:
-            if route.upstream == upstream:
-                self.route = route
-                self.event.upstream_name = route.upstream_name
-                self.names[route.upstream_name] = self.target.name or route.public_name
-
-    def to_public(self, upstream_name: str) -> str | None:
-        """Return the public name for an upstream one, in the client's words."""
-        return self.names.get(upstream_name) or self.mapping.to_public(
-            upstream_name, self.upstream
-        )
-
-    def mounts(self, route: Route, written: str) -> None:
-        """Note what is mounted, which the client calls `written`."""
-        self.mounted_from = route
-        self.names[route.upstream_name] = written
-
-    def mounts_nothing(self) -> None:
-        """Make a mount an ordinary upload."""
-        self.mounted_from = None
-        self.query = self.query.without(MOUNT, FROM)
-
-    def tries_mount(self, told: ToldMounts, user: str, can_widen: bool) -> None:
-        """Note who mounts: `user`, or somebody at the client's address."""
-        assert self.route is not None and self.mounted_from is not None
-        names = self.route.upstream_name, self.mounted_from.upstream_name
-        mount = (self.upstream, *names, *self.query.values(MOUNT))
-        who = user or self.forwarded.address
-        self.mount_attempt = told.attempt(who, mount, can_widen)
+    request: UpstreamRequest
+    sent: Sent
+    reply: Reply
 
     @property
-    def action(self) -> Action:
-        """What the request does to its repository."""
-        return self.target.action(self.method)
+    def asked(self) -> ApiRequest:
+        """What the client asks for."""
+        return self.request.asked
 
-    def wanted(self, of_upstream: bool) -> tuple[Scope, ...]:
-        """
-        Return the scopes that a token for this request needs.
+    def with_reply(self, reply: Reply) -> Exchange:
+        """Return the exchange with the reply that a redirect has led to."""
+        return replace(self, reply=reply)
 
-        With `of_upstream` in upstream names, else in public ones as the client wrote
-        them.
-        """
-        if self.target.endpoint is Endpoint.CATALOG or self.is_about_everything:
-            return (CATALOG_SCOPE,)
-        scopes = []
-        needed = WANTED_ACTIONS[self.action]
-        if of_upstream and self.action is Action.PUSH and self.method == "DELETE":
-            # distribution wants this for every DELETE, an upload's too.
-            needed = (*needed, "delete")
-        for route, actions in (
-            (self.route, needed),
-            (self.mounted_from, WANTED_ACTIONS[Action.PULL]),
-        ):
-            if route is not None:
-                name = route.upstream_name
-                if not of_upstream:
-                    name = self.names[name]
-                scopes.append(repository_scope(name, *actions))
-        return tuple(scopes)
 
-    @property
-    def is_about_everything(self) -> bool:
-        """Whether it is for an extension that is about no one repository."""
-        return self.target.endpoint is Endpoint.EXTENSION and self.target.name is None
-
-    @property
-    def precedes_push(self) -> bool:
-        """
-        Whether the client asks in order not to upload what is there already.
-
-        That must be there where the push goes, even while it rests.
-        """
-        return self.method == "HEAD" and self.target.endpoint is Endpoint.BLOB
-
-    @property
-    def upstreams(self) -> tuple[str, ...]:
-        """Those that may be asked, in order: what writes goes to the first alone."""
-        upstreams = tuple(route.upstream for route in self.routes)
-        upstreams = upstreams or self.mapping.upstreams
-        return upstreams if self.action is Action.PULL else upstreams[:1]
-
-    @property
-    def bearer_token(self) -> str:
-        """The client's token; empty when it brought none."""
-        scheme, _, token = (self.authorization or "").partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else ""
-
-    @property
-    def basic_user(self) -> str:
-        """The user of the client's Basic credentials; empty without them."""
-        try:
-            basic = parse_basic(self.authorization or "")
-        except BadRequest:
-            return ""
-        return basic[0] if basic else ""
+def request_to(upstream: str, asked: ApiRequest) -> UpstreamRequest:
+    """Return what the upstream of this name is to get of a client's request."""
+    route = next((one for one in asked.routes if one.upstream == upstream), None)
+    return UpstreamRequest(asked, upstream, route, asked.query, asked.mount)

@@ -1,25 +1,22 @@
 """
-Where to next: the upstreams that have a name, asked in turn.
+Where a request goes: to the upstreams that have its name, until one answers.
 
-A name leads to one upstream mostly, which is asked, and that is all. With several,
-one that fails (too many requests, no connection, no answer in time) is passed
-over for the next, and rests.
+A name leads to one upstream mostly, and that one is asked. With several, one that fails
+(too many requests, no connection, no answer in time) is passed over for the next, and
+its circuit opens (`regbroker.upstream.failover`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
-from regbroker.causes import Cause
 from regbroker.errors import (
     FAILING_STATUSES,
     Denied,
-    HTTPError,
     OwnAccountRefused,
     RedirectRefused,
     StorageRefused,
@@ -28,20 +25,24 @@ from regbroker.errors import (
     UpstreamError,
     UpstreamMalformed,
     UpstreamTimeout,
-    UpstreamUnavailable,
 )
-from regbroker.protocol.composite_token import CompositeTokens, token_for
-from regbroker.protocol.headers import Header
+from regbroker.protocol.composite_token import CompositeTokens
 from regbroker.protocol.names import Endpoint
-from regbroker.transport.client_reply import Reply
-from regbroker.upstream.attempts import Attempt
-from regbroker.upstream.circuit_breaker import CircuitBreaker
-from regbroker.upstream.policy import CLIENTS_OWN, Policy
-from regbroker.upstream.registry import Upstream
-from regbroker.web.exchange import Exchange
-from regbroker.web.follow import Following
-from regbroker.web.forward import Asking
-from regbroker.web.reply import Answering
+from regbroker.upstream.failover import (
+    Answered,
+    Failed,
+    Failover,
+    Fault,
+    Step,
+    TimedOut,
+    most_useful,
+    retry_after,
+)
+from regbroker.web.api_request import ApiRequest
+from regbroker.web.backend import Backend
+from regbroker.web.exchange import Exchange, UpstreamRequest, request_to
+from regbroker.web.follow import CancelledAtStorage
+from regbroker.web.mounting import forward_mount
 
 T = TypeVar("T")
 
@@ -52,8 +53,8 @@ _LACKING_STATUSES = frozenset({401, 403, 404})
 #: Conditions that are not met, and ranges that are not there: nowhere, that is.
 _ABOUT_THE_REQUEST = frozenset({412, 416})
 
-#: What makes no sense, leads nowhere, is not in a storage, or is not for us: that
-#: may be so for one name.
+#: Errors about one repository: what makes no sense, leads nowhere, is not in a storage,
+#: or is not for us. They do not open the circuit for the whole upstream.
 _ABOUT_A_NAME = (
     UpstreamMalformed,
     RedirectRefused,
@@ -66,217 +67,109 @@ _ABOUT_A_NAME = (
 #: nothing of it.
 _LISTS = frozenset({Endpoint.CATALOG, Endpoint.TAGS, Endpoint.REFERRERS})
 
-
-@dataclass(frozen=True)
-class Candidate:
-    """One upstream of a registry: how it is asked, and how it answers."""
-
-    upstream: Upstream
-    asking: Asking
-    answering: Answering
-    following: Following | None = None
-    #: Who speaks there: clients with accounts of their own, or we for them.
-    policy: Policy = CLIENTS_OWN
-
-    def who(self, exchange: Exchange) -> str:
-        """Return a text for the account that the upstream sees a request of."""
-        nobody = "ours" if self.policy.shares else ""
-        if not self.policy.clients or exchange.authorization is None:
-            return nobody
-        if exchange.token_user is not None and exchange.token_user != "-":
-            # What the token service has found; the same for all of a user's tokens.
-            user = exchange.token_user
-            return f"user {user}" if user else nobody
-        # Nobody has looked at this, or not here: it stands for itself alone.
-        token = exchange.bearer_token
-        own = token_for(token, self.upstream.name) or token
-        return f"hash {hash(own or exchange.authorization)}"
-
-    async def ask(self, exchange: Exchange) -> Reply:
-        """Send a request, and follow where it leads; as `Asking.ask`."""
-        return await self._followed(exchange, await self.asking.ask(exchange))
-
-    async def send(self, exchange: Exchange, query: str) -> Reply:
-        """Send a request with this query; as `ask` otherwise."""
-        return await self._followed(exchange, await self.asking.send(exchange, query))
-
-    async def _followed(self, exchange: Exchange, reply: Reply) -> Reply:
-        if self.following is None:
-            return reply
-        return await self.following.follow(exchange, reply)
+#: Makes one attempt at a backend. The flag says that the backend stands in for the
+#: first choice, so that an answer for want of something is none: the first choice may
+#: have it.
+Work = Callable[[Backend, UpstreamRequest, bool], Coroutine[Any, Any, T]]
 
 
-#: Asks a candidate. The flag says that it stands in for the first choice, so that an
-#: answer for want of something is none: the first choice may have it.
-Work = Callable[[Candidate, bool], Coroutine[Any, Any, T]]
-
-
-class Choosing:
+class Relay:
     """
-    Asks the upstreams of one registry.
+    Answers requests with the replies of one registry's upstreams.
 
-    `candidates` are they by name; `composite_tokens` reads what clients hold; `clock`
-    is the reactor, `now` returns seconds since 1970.
+    `backends` are they by name; `composite_tokens` reads what clients hold; `clock` is
+    the reactor, `now` returns seconds since 1970.
     """
 
     def __init__(
         self,
-        candidates: Mapping[str, Candidate],
+        backends: Mapping[str, Backend],
         composite_tokens: CompositeTokens,
         clock: IReactorTime,
         now: Callable[[], float],
     ) -> None:
-        self._candidates = candidates
+        self._backends = backends
         self._composite_tokens = composite_tokens
-        self._clock = clock
-        self._now = now
+        self._failover = Failover(clock, now)
 
-    async def serve(self, exchange: Exchange) -> None:
+    async def serve(self, asked: ApiRequest) -> None:
         """
-        Answer a request with what the first upstream says that can say something.
+        Answer a request with the reply of the first upstream that has an answer.
 
-        Raises the most useful of the errors when all fail.
+        If all fail, raise the error most useful to the client (429, 503, 504, 502).
         """
-
-        async def ask(candidate: Candidate, is_substitute: bool) -> Reply:
-            reply = await candidate.ask(exchange)
-            if reply.status == 401:
-                self._check_tokens(exchange, candidate, reply)
-            if is_no_answer(reply.status, is_substitute):
-                raise await candidate.answering.refusal(exchange, reply)
-            return reply
-
-        upstreams = exchange.upstreams
-        if exchange.target.endpoint is Endpoint.BASE and exchange.basic_user:
+        upstreams = asked.upstreams
+        if asked.target.endpoint is Endpoint.BASE and asked.basic_user:
             # A password is good where the client has its account, and nowhere else.
-            trusted = [n for n in upstreams if self._candidates[n].policy.clients]
+            trusted = [n for n in upstreams if self._backends[n].policy.clients]
             upstreams = tuple(trusted) or upstreams
-        candidate, reply = await self.first(exchange, upstreams, ask)
-        await candidate.answering.answer(exchange, reply)
+        if len(upstreams) == 1:
+            backend, request = self._select(asked, upstreams[0])
+            exchange = await self._ask(backend, request, False)
+        else:
+            backend, exchange = await self.first(asked, upstreams, self._ask)
+        await backend.responder.answer(exchange)
 
     async def first(
-        self, exchange: Exchange, upstreams: Sequence[str], work: Work[T]
-    ) -> tuple[Candidate, T]:
+        self, asked: ApiRequest, upstreams: Sequence[str], work: Work[T]
+    ) -> tuple[Backend, T]:
         """
-        Return what `work` returns for the first upstream for which it does.
+        Call `work` for each upstream in order until one call succeeds.
 
-        Raises what it raises, when that is not the upstream's failure, and the
-        most useful error when it fails for all.
+        Return the backend, and what `work` has returned. If all fail, raise the error
+        most useful to the client (429, 503, 504, 502). Raises at once what is not about
+        one upstream alone.
         """
         if len(upstreams) == 1:
-            candidate = self._turn_to(exchange, upstreams[0])
-            return candidate, await work(candidate, False)
-        failures: list[tuple[str, HTTPError]] = []
+            backend, request = self._select(asked, upstreams[0])
+            return backend, await work(backend, request, False)
+        first = upstreams[0]
 
-        async def attempt(
-            name: str, others: Sequence[str], in_turn: bool
-        ) -> tuple[Candidate, T] | None:
-            is_substitute = name != upstreams[0]
-            is_hurried = self._others_answer(exchange, others)
-            return await self._try(
-                exchange, name, work, failures, is_substitute, is_hurried, in_turn
-            )
+        def attempt(step: Step) -> Coroutine[Any, Any, T]:
+            backend, request = self._select(asked, step.name)
+            return work(backend, request, step.name != first)
 
-        names = self._in_order(exchange, upstreams)
-        resting: list[str] = []
-        for index, name in enumerate(names):
-            candidate = self._candidates[name]
-            in_turn = candidate.upstream.circuits.may_ask(candidate.who(exchange))
-            if not in_turn and not (exchange.precedes_push and name == upstreams[0]):
-                resting.append(name)
-                continue
-            found = await attempt(name, names[index + 1 :], in_turn)
-            if found is not None:
-                return found
-        for index, name in enumerate(resting):
-            candidate = self._candidates[name]
-            rest = candidate.upstream.circuits.current(candidate.who(exchange))
-            if rest.was_told:
-                failures.append((name, _resting_error(rest)))
-                continue
-            # Better to ask too early than not at all.
-            found = await attempt(name, resting[index + 1 :], in_turn=True)
-            if found is not None:
-                return found
-        name, failure = min(failures, key=lambda each: _usefulness(each[1]))
+        def judge(step: Step, error: Exception) -> Failed | None:
+            return judged(step.name, error, asked.target.endpoint, step.name != first)
+
+        outcome = await self._failover.first_answer(
+            [self._backends[n].server(asked) for n in self._in_order(asked, upstreams)],
+            attempt,
+            judge,
+            ahead=first if asked.precedes_push else "",
+        )
+        if isinstance(outcome, Answered):
+            return self._backends[outcome.name], outcome.result
+        failed = most_useful(outcome)
         # The log is to name the one that has said so.
-        self._turn_to(exchange, name)
-        raise failure
+        self._select(asked, failed.name)
+        raise failed.error
 
-    async def _try(
-        self,
-        exchange: Exchange,
-        name: str,
-        work: Work[T],
-        failures: list[tuple[str, HTTPError]],
-        is_substitute: bool,
-        is_hurried: bool,
-        in_turn: bool,
-    ) -> tuple[Candidate, T] | None:
-        """
-        Ask one upstream; adds to `failures`, and returns None, when it fails.
-
-        Unless it is `in_turn`, an answer does not end a rest.
-        """
-        candidate = self._turn_to(exchange, name)
-        upstream = candidate.upstream
-        attempt = Attempt(
-            f"[upstream {name}]",
-            upstream.circuits,
-            candidate.who(exchange),
-            upstream.check,
-            self._clock,
-            self._now,
-        )
-        working = Deferred.fromCoroutine(work(candidate, is_substitute))
-        if is_hurried:
-            working.addTimeout(upstream.config.answer_timeout, self._clock)
-        try:
-            result = await working
-        except TimeoutError:
-            failure: HTTPError = UpstreamTimeout(
-                "the upstream registry did not answer in time"
-            )
-            if exchange.target.endpoint in _LISTS or exchange.is_redirected:
-                attempt.given_up()
-            else:
-                attempt.failed(failure)
-        except (UpstreamError, TooManyRequests) as error:
-            failure = error
-            if isinstance(error, _ABOUT_A_NAME):
-                attempt.given_up()
-            elif error.status in FAILING_STATUSES:
-                attempt.failed(error)
-            else:
-                attempt.answered()
-            if error.status in _ABOUT_THE_REQUEST:
-                raise
-        except Denied as error:
-            failure = error
-            attempt.answered()
-            if not is_substitute:
-                raise
-        except BaseException:
-            attempt.given_up()
-            raise
+    async def _ask(
+        self, backend: Backend, request: UpstreamRequest, is_substitute: bool
+    ) -> Exchange:
+        """Forward a request, and raise for a reply that is no answer."""
+        if request.mount is None:
+            exchange = await backend.forwarder.forward(request)
         else:
-            if in_turn:
-                attempt.answered()
-            return candidate, result
-        failures.append((name, failure))
-        return None
+            exchange = await forward_mount(backend.forwarder, request)
+        exchange = await backend.followed(exchange)
+        status = exchange.reply.status
+        if status == 401:
+            self._check_tokens(exchange)
+        if is_no_answer(status, is_substitute):
+            raise await backend.responder.refusal(exchange)
+        return exchange
 
-    def _others_answer(self, exchange: Exchange, names: Sequence[str]) -> bool:
-        """Tell whether one of these can be asked instead of one that is slow."""
-        candidates = [self._candidates[name] for name in names]
-        return any(
-            not candidate.upstream.circuits.current(candidate.who(exchange)).was_told
-            for candidate in candidates
-        )
+    def _select(self, asked: ApiRequest, name: str) -> tuple[Backend, UpstreamRequest]:
+        """Return a backend, and what it is to get; the record says that it is asked."""
+        request = request_to(name, asked)
+        asked.event.upstream = name
+        if request.route is not None:
+            asked.event.upstream_name = request.route.upstream_name
+        return self._backends[name], request
 
-    def _check_tokens(
-        self, exchange: Exchange, candidate: Candidate, reply: Reply
-    ) -> None:
+    def _check_tokens(self, exchange: Exchange) -> None:
         """
         Raise `TokensUnavailable` where no login would help against a 401.
 
@@ -284,18 +177,18 @@ class Choosing:
         not answer, and that is so still.
         """
         why = self._composite_tokens.unavailable(
-            exchange.bearer_token, candidate.upstream.name
+            exchange.asked.bearer_token, exchange.request.upstream
         )
         if why is None:
             return
         status, seconds = why
         if seconds > 0:
-            reply.abort()
-            raise TokensUnavailable(status, _come_again(seconds))
+            exchange.reply.abort()
+            raise TokensUnavailable(status, retry_after(seconds))
 
-    def _in_order(self, exchange: Exchange, upstreams: Sequence[str]) -> list[str]:
+    def _in_order(self, asked: ApiRequest, upstreams: Sequence[str]) -> list[str]:
         """Return them, at the end those that the client could get no token for."""
-        token = exchange.bearer_token
+        token = asked.bearer_token
         return sorted(
             upstreams,
             key=lambda name: (
@@ -303,36 +196,34 @@ class Choosing:
             ),
         )
 
-    def _turn_to(self, exchange: Exchange, name: str) -> Candidate:
-        exchange.turn_to(name)
-        return self._candidates[name]
+
+def judged(
+    name: str, error: Exception, endpoint: Endpoint, is_substitute: bool
+) -> Failed | None:
+    """
+    Say whose failure it is that an attempt at an upstream has failed.
+
+    Return None for an error that is about no upstream: the client has left, say.
+    """
+    if isinstance(error, TimeoutError):
+        timeout = UpstreamTimeout("the upstream registry did not answer in time")
+        cancelled = error.cancelled if isinstance(error, TimedOut) else None
+        is_slow = endpoint in _LISTS or isinstance(cancelled, CancelledAtStorage)
+        return Failed(name, timeout, Fault.NAME if is_slow else Fault.UPSTREAM)
+    if isinstance(error, Denied):
+        return Failed(name, error, Fault.NOBODY, is_final=not is_substitute)
+    if not isinstance(error, UpstreamError | TooManyRequests):
+        return None
+    is_final = error.status in _ABOUT_THE_REQUEST
+    if isinstance(error, _ABOUT_A_NAME):
+        return Failed(name, error, Fault.NAME, is_final)
+    if error.status not in FAILING_STATUSES:
+        return Failed(name, error, Fault.NOBODY, is_final)
+    if error.status == TooManyRequests.status:
+        return Failed(name, error, Fault.ACCOUNT, is_final)
+    return Failed(name, error, Fault.UPSTREAM, is_final)
 
 
 def is_no_answer(status: int, is_substitute: bool) -> bool:
     """Tell whether a reply with this status leaves a request to the next upstream."""
     return status in FAILING_STATUSES or (is_substitute and status in _LACKING_STATUSES)
-
-
-def _resting_error(rest: CircuitBreaker) -> HTTPError:
-    """Return the error for an upstream that has said when to come again."""
-    if rest.status == 429:
-        return TooManyRequests(
-            "the upstream registry takes no more requests now",
-            headers=_come_again(rest.remaining),
-            cause=Cause.UPSTREAM_RESTING,
-        )
-    return UpstreamUnavailable(
-        "the upstream registry does not answer now",
-        headers=_come_again(rest.remaining),
-        cause=Cause.UPSTREAM_RESTING,
-    )
-
-
-def _come_again(seconds: float) -> list[Header]:
-    return [(b"Retry-After", b"%d" % max(round(seconds), 1))]
-
-
-def _usefulness(error: HTTPError) -> int:
-    """Return the rank of an error among several, the most useful first."""
-    ranks = (429, 503, 504, 502)
-    return ranks.index(error.status) if error.status in ranks else len(ranks)

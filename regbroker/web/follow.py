@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -40,7 +40,6 @@ from regbroker.protocol.locations import (
     is_plainly_outside,
 )
 from regbroker.protocol.names import Endpoint
-from regbroker.protocol.origins import Origin
 from regbroker.protocol.own_redirects import check_leads_on, is_followed
 from regbroker.protocol.queries import split_target
 from regbroker.protocol.urls import Url
@@ -49,7 +48,7 @@ from regbroker.transport.client_reply import Reply
 from regbroker.transport.upload_bodies import Stall, gather_body
 from regbroker.upstream.registry import Upstream
 from regbroker.upstream.storages import STORAGE
-from regbroker.web.exchange import Asked, Exchange
+from regbroker.web.exchange import Exchange
 from regbroker.web.forward import UPLOADING
 
 #: A page for people, who would be told to click: what is longer, or takes longer
@@ -81,32 +80,36 @@ _REFUSED = {416: Direction.NO_RANGE, 429: Direction.BUSY, 503: Direction.BUSY}
 _log = Logger()
 
 
-class Following:
+class CancelledAtStorage(CancelledError):
+    """A request was cancelled while it waited for a storage, and for no upstream."""
+
+
+class RedirectFollower:
     """Follows the redirects of one upstream."""
 
     def __init__(self, upstream: Upstream, clock: IReactorTime) -> None:
         self._upstream = upstream
         self._clock = clock
 
-    async def follow(self, exchange: Exchange, reply: Reply) -> Reply:
+    async def follow(self, exchange: Exchange) -> Exchange:
         """
         Return what an upstream's reply leads to: itself, mostly.
 
         Only what reads is followed, and never an upload, whose Locations are
         places to write to. Raises `UpstreamError` when there is nothing that
-        could be passed on; the client has seen nothing then.
+        could be passed on; the client has seen nothing then. Raises
+        `CancelledAtStorage` when it is cancelled while a storage is waited for.
         """
         asked = exchange.asked
         if (
-            asked is None
-            or reply.status not in REDIRECTS
-            or exchange.method not in ("GET", "HEAD")
-            or exchange.target.endpoint in UPLOADING
+            exchange.reply.status not in REDIRECTS
+            or asked.method not in ("GET", "HEAD")
+            or asked.target.endpoint in UPLOADING
         ):
-            return reply
+            return exchange
         try:
-            with exchange.event.upstream_time(more=True):
-                return await self._follow(exchange, asked, reply)
+            with asked.event.upstream_time(more=True):
+                return exchange.with_reply(await self._follow(exchange))
         except RedirectRefused as refused:
             _log.warn(
                 "[upstream {name}]: a redirect is not followed: {why}",
@@ -115,52 +118,66 @@ class Following:
             )
             raise
 
-    async def _follow(self, exchange: Exchange, asked: Asked, reply: Reply) -> Reply:
-        own = self._upstream.own_address(exchange.forwarded.host)
-        place = Url(own.origin, own.base_path + asked.target)
-        headers = asked.headers
+    async def _follow(self, exchange: Exchange) -> Reply:
+        own = self._upstream.own_address(exchange.asked.forwarded.host)
+        reply, sent = exchange.reply, exchange.sent
+        place = Url(own.origin, own.base_path + sent.target)
+        headers = sent.headers
         known: dict[bytes, list[Header]] = {}
-        for _ in range(MAX_HOPS):
-            if place.origin == own.origin:
-                known |= _by_name(passing(_end_to_end(reply), Direction.FOLLOWED))
-            location = (reply.header(b"Location") or b"").decode("latin-1")
-            await self._read_off(reply)
-            if not location:
-                raise UpstreamMalformed("the upstream redirects without saying where")
-            if place.origin == own.origin:
-                check_leads_on(location, own, inner_target(place.target, own))
-            before, place = place, next_url(place, location, own)
-            if place.origin != own.origin:
-                headers = tuple(passing(headers, Direction.TO_STORAGE))
-                exchange.is_redirected = True
-            elif before.origin != own.origin:
-                # A stranger does not get to say what is asked of the upstream.
-                raise RedirectRefused("it leads from elsewhere back to the upstream")
+        try:
+            for _ in range(MAX_HOPS):
+                if place.origin == own.origin:
+                    known |= _by_name(passing(_end_to_end(reply), Direction.FOLLOWED))
+                place = await self._next_place(exchange, reply, place, own)
+                if place.origin != own.origin:
+                    headers = tuple(passing(headers, Direction.TO_STORAGE))
+                reply = await self._ask(exchange.asked.method, place, headers, own)
+                if reply.status not in REDIRECTS:
+                    break
             else:
-                place = self._own_place(exchange, place, own)
-            reply = await self._ask(exchange.method, place, headers, own.origin)
-            if reply.status not in REDIRECTS:
-                break
-        else:
-            reply.abort()
-            raise RedirectRefused(f"it is the last of more than {MAX_HOPS} in a row")
-        if place.origin != own.origin:
-            content = await self._content(exchange, reply, place)
-            return reply.with_headers([*content, *_flat(known)])
-        if reply.status == 401 and asked.is_ours:
+                reply.abort()
+                raise RedirectRefused(
+                    f"it is the last of more than {MAX_HOPS} in a row"
+                )
+            if place.origin != own.origin:
+                content = await self._content(exchange, reply, place)
+                return reply.with_headers([*content, *_flat(known)])
+        except CancelledError:
+            if place.origin != own.origin:
+                raise CancelledAtStorage from None
+            raise
+        if reply.status == 401 and sent.is_ours:
             # Nothing that the client could do something about.
             reply.abort()
             raise UpstreamMalformed(
                 "the upstream redirects to where it wants other credentials"
             )
-        given = _by_name(_end_to_end(reply))
-        return reply.with_headers(_flat(known | given))
+        passed_on = _by_name(_end_to_end(reply))
+        return reply.with_headers(_flat(known | passed_on))
+
+    async def _next_place(
+        self, exchange: Exchange, reply: Reply, place: Url, own: OwnAddress
+    ) -> Url:
+        """Return where a reply of `place` leads; its body is read off."""
+        location = (reply.header(b"Location") or b"").decode("latin-1")
+        await self._read_off(reply)
+        if not location:
+            raise UpstreamMalformed("the upstream redirects without saying where")
+        if place.origin == own.origin:
+            check_leads_on(location, own, inner_target(place.target, own))
+        following = next_url(place, location, own)
+        if following.origin != own.origin:
+            return following
+        if place.origin != own.origin:
+            # A stranger does not get to say what is asked of the upstream.
+            raise RedirectRefused("it leads from elsewhere back to the upstream")
+        return self._own_place(exchange, following, own)
 
     def _own_place(self, exchange: Exchange, place: Url, own: OwnAddress) -> Url:
         """Return a place of the upstream's own host, which must be one to ask for."""
-        target, endpoint = place.target, exchange.target.endpoint
+        target, endpoint = place.target, exchange.asked.target.endpoint
         prefixes = self._upstream.config.redirect_paths
-        if not is_followed(target, own, exchange.to_public, endpoint, prefixes):
+        if not is_followed(target, own, exchange.request.to_public, endpoint, prefixes):
             if is_api(target, own) or not is_plainly_outside(target, own):
                 raise RedirectRefused(
                     f"it leads to what is not served here, or to no {endpoint.value}"
@@ -177,9 +194,9 @@ class Following:
         return Url(place.origin, target)
 
     async def _ask(
-        self, method: str, place: Url, headers: Iterable[Header], own: Origin
+        self, method: str, place: Url, headers: Iterable[Header], own: OwnAddress
     ) -> Reply:
-        if place.origin == own:
+        if place.origin == own.origin:
             request = self._upstream.request_whole(method, place.target, headers)
             return await self._in_time(request, UPSTREAM)
         request = self._upstream.storages.request(method, place, headers)
@@ -218,7 +235,7 @@ class Following:
             )
         code = code_for_status(reply.status)
         if reply.status in (404, 410):
-            code = _MISSING.get(exchange.target.endpoint, code)
+            code = _MISSING.get(exchange.asked.target.endpoint, code)
         raise StorageRefused(
             reply.status,
             code,

@@ -16,10 +16,10 @@ from regbroker.protocol.locations import (
 from regbroker.protocol.names import Endpoint
 from regbroker.protocol.own_redirects import check_leads_on
 from regbroker.protocol.queries import split_target
-from regbroker.transport.client_reply import Reply
 from regbroker.upstream.registry import Upstream
+from regbroker.web.api_request import ApiRequest
 from regbroker.web.carried_uploads import CarriedUploads
-from regbroker.web.exchange import Exchange
+from regbroker.web.exchange import Exchange, UpstreamRequest
 from regbroker.web.forward import UPLOADING
 
 _log = Logger()
@@ -32,21 +32,21 @@ class Locations:
         self._upstream = upstream
         self._uploads = uploads
 
-    def location(self, exchange: Exchange, reply: Reply) -> str | None:
+    def location(self, exchange: Exchange) -> str | None:
         """
         Return the Location that a reply is to have, None for none.
 
         Raises `UpstreamMalformed` or `RedirectRefused` when a client that followed
         would get past us, or nowhere.
         """
+        reply, target = exchange.reply, exchange.asked.target
         location = (reply.header(b"Location") or b"").decode("latin-1")
         if not location:
             return None
-        own = self._own_address(exchange)
-        here = exchange.asked.target if exchange.asked is not None else ""
+        own = self._own_address(exchange.asked)
         if 300 <= reply.status < 400:
-            return self._redirect(exchange, location, own, here)
-        is_upload = exchange.target.endpoint in UPLOADING
+            return self._redirect(exchange, location, own)
+        is_upload = target.endpoint in UPLOADING
         if reply.status >= 400 and not is_upload:
             # It leads to nothing that is known: pages for people, mostly.
             return None
@@ -54,9 +54,9 @@ class Locations:
             return upload_location(
                 location,
                 own,
-                exchange.to_public,
-                here,
-                self._carry(exchange, own) if reply.status != 201 else None,
+                exchange.request.to_public,
+                exchange.sent.target,
+                self._carry(exchange.request, own) if reply.status != 201 else None,
             )
         except UpstreamMalformed:
             if reply.status != 201 and reply.status < 400:
@@ -71,15 +71,15 @@ class Locations:
             )
             return None
 
-    def _redirect(
-        self, exchange: Exchange, location: str, own: OwnAddress, here: str
-    ) -> str:
+    def _redirect(self, exchange: Exchange, location: str, own: OwnAddress) -> str:
+        asked, here = exchange.asked, exchange.sent.target
+        to_public = exchange.request.to_public
         try:
             check_leads_on(location, own, here)
             mapped = redirect_location(
-                location, own, exchange.to_public, here, _is_for_reading(exchange)
+                location, own, to_public, here, _is_for_reading(asked)
             )
-            self._check_query(exchange, mapped)
+            self._check_query(asked, mapped)
             return mapped
         except RedirectRefused as refused:
             _log.warn(
@@ -89,42 +89,42 @@ class Locations:
             )
             raise
 
-    def _check_query(self, exchange: Exchange, mapped: str) -> None:
+    def _check_query(self, asked: ApiRequest, mapped: str) -> None:
         """Refuse what a client would come back with without the query that counts."""
-        is_without = exchange.target.endpoint in (Endpoint.MANIFEST, Endpoint.BLOB)
-        if is_without and split_target(mapped)[0] == exchange.target.path:
+        is_without = asked.target.endpoint in (Endpoint.MANIFEST, Endpoint.BLOB)
+        if is_without and split_target(mapped)[0] == asked.target.path:
             raise RedirectRefused(
                 "it leads to the same manifest or blob with another query, and none "
                 "of theirs goes up; "
                 + (
                     "write 'redirects = follow'"
-                    if _is_for_reading(exchange)
+                    if _is_for_reading(asked)
                     else "pushes and deletes are not followed"
                 ),
                 "the upstream redirects this request to itself with another query, "
                 "which does not go up from here",
             )
 
-    def _carry(self, exchange: Exchange, own: OwnAddress) -> Carry | None:
-        uploads, route = self._uploads, exchange.route
+    def _carry(self, request: UpstreamRequest, own: OwnAddress) -> Carry | None:
+        uploads, route = self._uploads, request.route
         if (
             uploads is None
             or route is None
-            or exchange.target.endpoint not in UPLOADING
+            or request.asked.target.endpoint not in UPLOADING
         ):
             return None
-        name = exchange.names[route.upstream_name]
+        name = request.names[route.upstream_name]
         return lambda target: uploads.path(target, route, own.origin, name)
 
-    def _own_address(self, exchange: Exchange) -> OwnAddress:
+    def _own_address(self, asked: ApiRequest) -> OwnAddress:
         return replace(
-            self._upstream.own_address(exchange.forwarded.host),
-            source=exchange.forwarded.source,
+            self._upstream.own_address(asked.forwarded.host),
+            source=asked.forwarded.source,
             show_address=self._upstream.config.show_address,
         )
 
 
-def _is_for_reading(exchange: Exchange) -> bool:
+def _is_for_reading(asked: ApiRequest) -> bool:
     """Tell whether ``redirects = follow`` is about such a request."""
-    is_upload = exchange.target.endpoint in UPLOADING
-    return exchange.method in ("GET", "HEAD") and not is_upload
+    is_upload = asked.target.endpoint in UPLOADING
+    return asked.method in ("GET", "HEAD") and not is_upload

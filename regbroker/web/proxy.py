@@ -14,10 +14,10 @@ from regbroker.protocol.query_table import FROM, upstream_query
 from regbroker.transport.replies import send_json
 from regbroker.transport.request_bodies import request_body
 from regbroker.web.admission import Gate
+from regbroker.web.api_request import ApiRequest
 from regbroker.web.catalog import Catalog
 from regbroker.web.client_request import ClientRequest
-from regbroker.web.exchange import Exchange
-from regbroker.web.failover import Choosing
+from regbroker.web.failover import Relay
 
 
 class Proxy:
@@ -27,7 +27,7 @@ class Proxy:
         self,
         mapping: NameMapping,
         gate: Gate,
-        choosing: Choosing,
+        relay: Relay,
         catalog: Catalog,
         read_only: bool = False,
         extensions: Collection[str] = (),
@@ -35,7 +35,7 @@ class Proxy:
         self._extensions = extensions
         self._mapping = mapping
         self._gate = gate
-        self._choosing = choosing
+        self._relay = relay
         self._catalog = catalog
         self._read_only = read_only
 
@@ -55,46 +55,46 @@ class Proxy:
             # Nothing here reads it, and what is behind may take it for a request.
             raise BadRequest(f"{request.method} has no body here")
         query = upstream_query(target.endpoint, request.method, request.query)
-        exchange = Exchange(request, event, target, query, self._mapping)
+        asked = ApiRequest(request, event, target, query, self._mapping)
 
         # 2. Where does the name lead?
-        self._map_names(exchange)
+        asked = self._mapped(asked)
 
         # 3. Who asks, and may they? What can be answered here, is.
-        principal = await self._gate.admit(exchange)
+        asked = await self._gate.admit(asked)
 
         # 4. Ask the upstreams, and map back what one says.
-        if target.endpoint is Endpoint.BASE and principal is not None:
+        if target.endpoint is Endpoint.BASE and asked.principal is not None:
             send_json(request.http, {})
         elif target.endpoint is Endpoint.CATALOG:
-            await self._catalog.serve(exchange, principal)
+            await self._catalog.serve(asked)
         else:
-            await self._choosing.serve(exchange)
+            await self._relay.serve(asked)
 
-    def _map_names(self, exchange: Exchange) -> None:
-        target, event = exchange.target, exchange.event
+    def _mapped(self, asked: ApiRequest) -> ApiRequest:
+        """Return a request with where its name leads; raises `NameUnknown`."""
+        target, event = asked.target, asked.event
         if target.name is None:
-            return
+            return asked
         event.public_name = target.name
-        exchange.leads_to(self._mapping.routes(target.name))
-        if target.endpoint is Endpoint.UPLOADS:
-            self._map_mount(exchange)
+        asked = asked.mapped(self._mapping.routes(target.name))
+        # What is refused before an upstream is asked was for the first one.
+        event.upstream = asked.routes[0].upstream
+        event.upstream_name = asked.routes[0].upstream_name
+        sources = asked.query.values(FROM)
+        if target.endpoint is not Endpoint.UPLOADS or not sources:
+            return asked
+        return self._mount_mapped(asked, sources[0])
 
-    def _map_mount(self, exchange: Exchange) -> None:
+    def _mount_mapped(self, asked: ApiRequest, source: str) -> ApiRequest:
         """Map ``from``; a mount from what is not served becomes an upload."""
-        sources = exchange.query.values(FROM)
-        if not sources:
-            return
-        name = sources[0]
         try:
             # What another upstream holds cannot be mounted in this one.
             (route,) = (
                 route
-                for route in self._mapping.routes(name)
-                if route.upstream == exchange.upstream
+                for route in self._mapping.routes(source)
+                if route.upstream == asked.routes[0].upstream
             )
         except (ClientError, ValueError):
-            exchange.mounts_nothing()
-            return
-        exchange.mounts(route, name)
-        exchange.query = exchange.query.replaced(FROM, lambda _: route.upstream_name)
+            return asked.without_mount()
+        return asked.mounting(route, source)

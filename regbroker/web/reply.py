@@ -45,15 +45,16 @@ from regbroker.transport.download_bodies import relay_body
 from regbroker.transport.replies import send_bytes, set_status
 from regbroker.transport.upload_bodies import gather_plain
 from regbroker.upstream.registry import Upstream
+from regbroker.web.api_request import ApiRequest
 from regbroker.web.carried_uploads import CarriedUploads
-from regbroker.web.exchange import Exchange
+from regbroker.web.exchange import Exchange, UpstreamRequest
 from regbroker.web.forward import REWRITTEN
 from regbroker.web.locations import Locations
 
 _log = Logger()
 
 
-class Answering:
+class Responder:
     """Turns the replies of one upstream into replies to clients."""
 
     def __init__(
@@ -69,7 +70,7 @@ class Answering:
         self._clock = clock
         self._has_told_of_link = False
 
-    async def answer(self, exchange: Exchange, reply: Reply) -> None:
+    async def answer(self, exchange: Exchange) -> None:
         """
         Finish the client's request with an upstream's reply.
 
@@ -77,39 +78,41 @@ class Answering:
         `UpstreamRefused` for one that is an error, and `TransferBroken` when
         either side breaks off in the middle.
         """
+        asked, reply = exchange.asked, exchange.reply
         if reply.status >= 400:
-            raise await self.refusal(exchange, reply)
-        headers = self._headers(exchange, reply)
+            raise await self.refusal(exchange)
+        headers = self._headers(exchange)
         if (
-            exchange.target.endpoint is Endpoint.TAGS
+            asked.target.endpoint is Endpoint.TAGS
             and reply.status == 200
-            and exchange.method == "GET"
+            and asked.method == "GET"
         ):
-            body = await self._tags(exchange, reply)
-            self._begin(exchange, reply, headers, rewritten=True)
-            send_bytes(exchange.request, reply.status, b"application/json", body)
+            body = await self._tags(exchange)
+            self._begin(exchange, headers, rewritten=True)
+            send_bytes(asked.client.http, reply.status, b"application/json", body)
         else:
-            self._begin(exchange, reply, headers, rewritten=False)
-            await self._relay(exchange, reply)
+            self._begin(exchange, headers, rewritten=False)
+            await self._relay(asked, reply)
 
-    async def refusal(self, exchange: Exchange, reply: Reply) -> UpstreamRefused:
+    async def refusal(self, exchange: Exchange) -> UpstreamRefused:
         """
         Return an upstream's error as the client is to see it.
 
         Raises `UpstreamMalformed` for one that cannot be passed on.
         """
-        headers = self._headers(exchange, reply)
-        body = await self._error(exchange, reply)
+        headers = self._headers(exchange)
+        body = await self._error(exchange)
         kept = list(passing(headers, Direction.OUR_BODY))
-        return UpstreamRefused(reply.status, body, kept)
+        return UpstreamRefused(exchange.reply.status, body, kept)
 
-    def pass_on_limits(self, exchange: Exchange, reply: Reply) -> None:
+    def pass_on_limits(self, exchange: Exchange) -> None:
         """Tell the client of an upstream's limits in a reply that is made here."""
-        for name, value in limit_headers(raw_headers(reply.headers)):
-            exchange.request.responseHeaders.setRawHeaders(name, [value])
+        http = exchange.asked.client.http
+        for name, value in limit_headers(raw_headers(exchange.reply.headers)):
+            http.responseHeaders.setRawHeaders(name, [value])
 
     def challenges(
-        self, challenges: tuple[Challenge, ...], exchange: Exchange
+        self, challenges: tuple[Challenge, ...], request: UpstreamRequest
     ) -> list[bytes]:
         """
         Return an upstream's challenges as ours: one a line, Bearer first.
@@ -117,18 +120,17 @@ class Answering:
         The realm is ours, the scopes have public names; service and error are
         the upstream's.
         """
-        forwarded = exchange.forwarded
+        forwarded = request.asked.forwarded
         lines: dict[bytes, None] = {}
         for challenge in sorted(challenges, key=lambda c: c.scheme != "bearer"):
             if challenge.scheme == "bearer":
                 scopes = public_scopes(
                     offered_scopes(challenge.get("scope") or ""),
-                    exchange.to_public,
+                    request.to_public,
                 )
-                if exchange.mounted_from is not None:
+                if request.mount is not None:
                     # The client asks for what it is told here, and no more.
-                    needed = exchange.wanted(of_upstream=False)
-                    scopes = completed_scopes(scopes, needed)
+                    scopes = completed_scopes(scopes, request.asked.scopes)
                 line = bearer_challenge(
                     forwarded.realm(self._token_path),
                     challenge.get("service"),
@@ -143,13 +145,14 @@ class Answering:
             lines[line] = None
         return list(lines)
 
-    def _headers(self, exchange: Exchange, reply: Reply) -> list[Header]:
+    def _headers(self, exchange: Exchange) -> list[Header]:
+        reply = exchange.reply
         try:
             if not 200 <= reply.status < 600:
                 raise UpstreamMalformed(
                     f"the upstream registry answered with status {reply.status}"
                 )
-            return [*self._passed_on(reply), *self._mapped(exchange, reply)]
+            return [*self._passed_on(reply), *self._mapped(exchange)]
         except BaseException:
             reply.abort()
             raise
@@ -160,33 +163,34 @@ class Answering:
             Direction.REPLY,
         )
 
-    def _mapped(self, exchange: Exchange, reply: Reply) -> Iterator[Header]:
-        forwarded = exchange.forwarded
+    def _mapped(self, exchange: Exchange) -> Iterator[Header]:
+        asked, reply = exchange.asked, exchange.reply
+        forwarded = asked.forwarded
         own = replace(
             self._upstream.own_address(forwarded.host), source=forwarded.source
         )
-        yield from self._challenged(exchange, reply)
-        location = self._locations.location(exchange, reply)
+        yield from self._challenged(exchange)
+        location = self._locations.location(exchange)
         if location is not None:
             yield b"Location", location.encode("latin-1")
-        digest = exchange.target.reference or ""
+        digest = asked.target.reference or ""
         if (
             reply.status in (200, 206)
-            and exchange.target.endpoint in (Endpoint.MANIFEST, Endpoint.BLOB)
-            and exchange.method in ("GET", "HEAD")
+            and asked.target.endpoint in (Endpoint.MANIFEST, Endpoint.BLOB)
+            and asked.method in ("GET", "HEAD")
             and is_digest(digest)
             and not reply.header(b"Docker-Content-Digest")
         ):
             # Some registries leave it out, and the specification wants it.
             yield b"Docker-Content-Digest", digest.encode()
-        rewriter = self._rewriter(exchange)
+        rewriter = self._rewriter(exchange.request)
         for value in reply.headers.getRawHeaders(b"Warning", ()):
             text = rewriter.text(value.decode("latin-1"))
             yield b"Warning", text.encode("latin-1", "replace")
         for value in reply.headers.getRawHeaders(b"Link", ()):
-            here = exchange.asked.target if exchange.asked is not None else ""
+            here = exchange.sent.target
             text = value.decode("latin-1")
-            mapped = link(text, own, exchange.to_public, here)
+            mapped = link(text, own, exchange.request.to_public, here)
             if mapped is not None and not leads_back(text, here):
                 yield b"Link", mapped.encode("latin-1")
             elif not self._has_told_of_link:
@@ -198,39 +202,41 @@ class Answering:
                     name=self._upstream.name,
                 )
 
-    def _challenged(self, exchange: Exchange, reply: Reply) -> Iterator[Header]:
+    def _challenged(self, exchange: Exchange) -> Iterator[Header]:
         """Yield the challenges of a reply; a 401 is to have some."""
-        if exchange.asked is not None and exchange.asked.is_ours:
+        request, reply = exchange.request, exchange.reply
+        if exchange.sent.is_ours:
             # They are for us.
             return
         if reply.status in (401, 403):
-            given = self.challenges(reply.challenges, exchange)
+            lines = self.challenges(reply.challenges, request)
             known = self._upstream.known
-            if not given and reply.status == 401 and known is not None:
-                given = self.challenges(known.challenges, exchange)
-            yield from challenge_headers(given)
+            if not lines and reply.status == 401 and known is not None:
+                lines = self.challenges(known.challenges, request)
+            yield from challenge_headers(lines)
 
     def _begin(
-        self, exchange: Exchange, reply: Reply, headers: list[Header], rewritten: bool
+        self, exchange: Exchange, headers: list[Header], rewritten: bool
     ) -> None:
         """Set status and headers; `rewritten` says that the body is made here."""
-        set_status(exchange.request, reply.status)
+        http = exchange.asked.client.http
+        set_status(http, exchange.reply.status)
         kept = passing(headers, Direction.OUR_BODY) if rewritten else headers
         for name, value in kept:
-            exchange.request.responseHeaders.addRawHeader(name, value)
+            http.responseHeaders.addRawHeader(name, value)
 
-    async def _relay(self, exchange: Exchange, reply: Reply) -> None:
-        request = exchange.request
+    async def _relay(self, asked: ApiRequest, reply: Reply) -> None:
+        http = asked.client.http
         if (
             reply.length is not UNKNOWN_LENGTH
-            and exchange.method != "HEAD"
+            and asked.method != "HEAD"
             and reply.status not in (204, 304)
         ):
-            request.setHeader(b"Content-Length", b"%d" % reply.length)
-        elif exchange.target.endpoint in REWRITTEN:
+            http.setHeader(b"Content-Length", b"%d" % reply.length)
+        elif asked.target.endpoint in REWRITTEN:
             # A HEAD's length is that of the body with the upstream's name.
-            request.responseHeaders.removeHeader(b"Content-Length")
-        await relay_body(request, reply, self._clock, self._upstream.config.timeout)
+            http.responseHeaders.removeHeader(b"Content-Length")
+        await relay_body(http, reply, self._clock, self._upstream.config.timeout)
 
     async def gather_list(self, reply: Reply) -> bytes:
         """Read the body of a list whole, decoded; raises `UpstreamMalformed`."""
@@ -240,22 +246,25 @@ class Answering:
         seconds = self._upstream.config.timeout
         return await gather_plain(reply, limit, self._clock, seconds)
 
-    async def _tags(self, exchange: Exchange, reply: Reply) -> bytes:
-        assert exchange.target.name is not None
-        body = await self.gather_list(reply)
-        return tags_list(body, exchange.target.name)
+    async def _tags(self, exchange: Exchange) -> bytes:
+        name = exchange.asked.target.name
+        assert name is not None
+        return tags_list(await self.gather_list(exchange.reply), name)
 
-    async def _error(self, exchange: Exchange, reply: Reply) -> bytes:
+    async def _error(self, exchange: Exchange) -> bytes:
         """Return the upstream's error as an OCI document with public names."""
+        reply = exchange.reply
         try:
             body = await self._gather(reply, MAX_ERROR_BYTES)
         except UpstreamMalformed:
             body = b""
-        endpoint = exchange.target.endpoint
-        return error_body(reply.status, body, self._rewriter(exchange), endpoint)
+        endpoint = exchange.asked.target.endpoint
+        rewriter = self._rewriter(exchange.request)
+        return error_body(reply.status, body, rewriter, endpoint)
 
-    def _rewriter(self, exchange: Exchange) -> NameRewriter:
-        own = self._upstream.own_address(exchange.forwarded.host)
-        hosts = {own.origin.netloc, own.origin.host, exchange.forwarded.host}
-        known = {**exchange.names, **dict.fromkeys(hosts, exchange.forwarded.host)}
-        return NameRewriter(known, exchange.to_public)
+    def _rewriter(self, request: UpstreamRequest) -> NameRewriter:
+        public_host = request.asked.forwarded.host
+        own = self._upstream.own_address(public_host)
+        hosts = {own.origin.netloc, own.origin.host, public_host}
+        known = {**request.names, **dict.fromkeys(hosts, public_host)}
+        return NameRewriter(known, request.to_public)

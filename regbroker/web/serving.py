@@ -79,31 +79,19 @@ class UnderWay:
 class _Serving:
     """One request while it is answered."""
 
-    def __init__(
-        self,
-        request: Request,
-        event: Event,
-        answering: Coroutine[Any, Any, None],
-        under_way: UnderWay,
-    ) -> None:
+    def __init__(self, request: Request, event: Event, under_way: UnderWay) -> None:
         self._request = request
         self._event = event
-        self._under_way = under_way
+        self.under_way = under_way
         #: Why regbroker itself has ended it.
         self._ended_with: HTTPError | None = None
-        finished = request.notifyFinish()
-        under_way.add(self)
-        self._work = Deferred.fromCoroutine(answering)
-        finished.addErrback(self._client_gone)
-        self._work.addErrback(self._render)
-        self._work.addErrback(self._last_resort)
-        self._work.addBoth(lambda _: self._tell())
+        self.work: Deferred[None]
 
     def end(self, error: HTTPError) -> None:
         """End the work now, with this error for the client if that can be."""
         self._event.ended(error.cause, error.message)
         self._ended_with = error
-        self._work.cancel()
+        self.work.cancel()
 
     def progress(self) -> Progress:
         """Return how far the request has come."""
@@ -116,17 +104,19 @@ class _Serving:
             _length(self._request.responseHeaders.getRawHeaders(b"Content-Length")),
         )
 
-    def _client_gone(self, reason: Failure) -> None:
+    def client_gone(self, reason: Failure) -> None:
+        """End the work: the client has gone away."""
         error: Any = reason.value
         self._gone(error if isinstance(error, ClientGone) else ClientGone())
-        self._work.cancel()
+        self.work.cancel()
 
     def _gone(self, gone: ClientGone) -> None:
         if gone.status:
             self._event.status = gone.status
         self._event.ended(gone.cause, str(gone))
 
-    def _render(self, failure: Failure) -> None:
+    def render(self, failure: Failure) -> None:
+        """Make the reply of what the work has raised."""
         request, event = self._request, self._event
         error: Any = self._ended_with or failure.value
         if isinstance(error, TransferBroken):
@@ -156,21 +146,23 @@ class _Serving:
             return
         send_error(request, error)
 
-    def _last_resort(self, failure: Failure) -> None:
+    def last_resort(self, failure: Failure) -> None:
+        """Break off: the error itself could not be sent."""
         _log.failure("rendering an error", failure)
         self._event.ended(Cause.FAILED, "broken off")
         abort_client(self._request)
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Complete the record, and tell about the request."""
         request, event = self._request, self._event
-        self._under_way.remove(self)
+        self.under_way.remove(self)
         if request.startedWriting:
             event.status = request.code
         event.bytes_out = request.sentLength
         body: Any = getattr(request, "body", None)
         if body is not None:
             event.bytes_in = body.bytes_received
-        self._under_way.ended(event)
+        self.under_way.ended(event)
 
 
 def _length(length: Any) -> int | None:
@@ -192,4 +184,11 @@ def serve(
     What it raises becomes the reply. When the client goes away it is cancelled, and
     when `under_way` is stopped.
     """
-    _Serving(request, event, answering, under_way or UnderWay())
+    serving = _Serving(request, event, under_way or UnderWay())
+    finished = request.notifyFinish()
+    serving.under_way.add(serving)
+    serving.work = Deferred.fromCoroutine(answering)
+    finished.addErrback(serving.client_gone)
+    serving.work.addErrback(serving.render)
+    serving.work.addErrback(serving.last_resort)
+    serving.work.addBoth(lambda _: serving.tell())

@@ -27,6 +27,7 @@ from regbroker.web.catalog_walks import (
     UpstreamPage,
     Walks,
 )
+from regbroker.web.exchange import Exchange
 from tests.listing import Listing
 from tests.proxycase import ProxyTestCase
 from tests.scripted import Call, response
@@ -57,6 +58,12 @@ class Reply:
         """Nothing is open."""
 
 
+def exchanged(reply: Any) -> Exchange:
+    """An exchange with this reply, of which nothing else is looked at."""
+    unused: Any = None
+    return Exchange(unused, unused, reply)
+
+
 def to_public(name: str) -> str | None:
     """Names below `acme` are served."""
     return name.removeprefix("acme/") if name.startswith("acme/") else None
@@ -70,8 +77,8 @@ class PagesTestCase(SynchronousTestCase):
     def pages(self, listing: Listing) -> CatalogPages:
         """The pages of one upstream."""
 
-        async def ask(query: str) -> Any:
-            return Reply(*listing.page(query))
+        async def ask(query: str) -> Exchange:
+            return exchanged(Reply(*listing.page(query)))
 
         async def gather(reply: Any) -> bytes:
             body: bytes = reply.body
@@ -179,7 +186,7 @@ class WalksTests(PagesTestCase):
 
             async def ask(query: str, pages: Any = circle) -> Any:
                 page = pages[query]
-                return Reply(200, list(page.names), page.following)
+                return exchanged(Reply(200, list(page.names), page.following))
 
             async def gather(reply: Any) -> bytes:
                 body: bytes = reply.body

@@ -3,50 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.test.requesthelper import DummyRequest
 
 from regbroker.broker.local_broker import Principal, WrongToken
 from regbroker.errors import Denied, Unauthorized, UpstreamUnavailable
-from regbroker.events import Event
-from regbroker.naming.mapping import NameMapping
-from regbroker.naming.rules import parse_rule
 from regbroker.protocol.challenges import Challenge, parse_challenges
-from regbroker.protocol.headers import Forwarded
-from regbroker.protocol.names import Action, parse_path
+from regbroker.protocol.names import Action
 from regbroker.protocol.queries import Query
 from regbroker.protocol.realms import parse_realm
 from regbroker.settings.config import UpstreamConfig
 from regbroker.upstream.discovery import Discovered
 from regbroker.upstream.policy import Policy
 from regbroker.web.admission import LocalGate, UpstreamGate
-from regbroker.web.client_request import ClientRequest
-from regbroker.web.exchange import Exchange
-from regbroker.web.failover import Candidate
+from regbroker.web.api_request import ApiRequest
+from regbroker.web.backend import Backend
+from regbroker.web.exchange import UpstreamRequest
+from tests.web.requests import MAPPING, asked
 
 HOST = "registry.test"
-WAY = Forwarded("192.0.2.1", "192.0.2.1", "https", HOST)
-MAPPING = NameMapping([parse_rule("team = acme_team")], ["up"])
 REALM = parse_realm("https://up.test/token")
 
 MANIFEST = "/v2/team/app/manifests/1"
 UPLOADS = "/v2/team/app/blobs/uploads/"
-
-
-def exchange(method: str, path: str, authorization: str = "") -> Exchange:
-    """A request whose names are mapped."""
-    http: Any = DummyRequest([])
-    request = ClientRequest(http, WAY, method, path, Query(""), authorization or None)
-    target = parse_path(path)
-    event = Event(lambda: 0.0, method=method, path=path)
-    made = Exchange(request, event, target, "", MAPPING)
-    if target.name is not None:
-        made.leads_to(MAPPING.routes(target.name))
-    return made
 
 
 def principal(user: str, *actions: Action, token: bool = False) -> Principal:
@@ -105,7 +88,10 @@ class LocalGateTests(GateTestCase):
         return LocalGate(broker, "/auth", basic)
 
     def refusal(
-        self, answer: Principal | Exception | None, given: Exchange, basic: bool = False
+        self,
+        answer: Principal | Exception | None,
+        given: ApiRequest,
+        basic: bool = False,
     ) -> str:
         """The challenge that refuses somebody."""
         gate = self.gate(answer, basic)
@@ -114,24 +100,27 @@ class LocalGateTests(GateTestCase):
     def test_let_in(self) -> None:
         """Who may do it comes in, and the log hears who it was."""
         alice = principal("alice", Action.PULL)
-        given = exchange("GET", MANIFEST, "Bearer x")
-        self.assertIs(self.result(self.gate(alice).admit(given)), alice)
+        given = asked("GET", MANIFEST, "Bearer x")
+        admitted = self.result(self.gate(alice).admit(given))
+        self.assertIs(admitted.principal, alice)
         self.assertEqual(given.event.user, "alice")
         self.assertEqual(self.broker.asked, [("Bearer x", HOST, "192.0.2.1")])
 
     def test_aliases(self) -> None:
         """What is asked is about the canonical name."""
-        given = exchange("GET", "/v2/acme_team/app/manifests/1")
+        given = asked("GET", "/v2/acme_team/app/manifests/1")
         nobody = principal("", Action.PULL)
-        self.assertIs(self.result(self.gate(nobody).admit(given)), nobody)
+        admitted = self.result(self.gate(nobody).admit(given))
+        self.assertIs(admitted.principal, nobody)
 
     def test_ping(self) -> None:
         """It lets in who has anything, and asks for it who has nothing."""
         for known in (principal("alice"), principal("", token=True)):
-            given = exchange("GET", "/v2/")
-            self.assertIs(self.result(self.gate(known).admit(given)), known)
+            given = asked("GET", "/v2/")
+            admitted = self.result(self.gate(known).admit(given))
+            self.assertIs(admitted.principal, known)
         self.assertEqual(
-            self.refusal(principal("", Action.PULL), exchange("GET", "/v2/")),
+            self.refusal(principal("", Action.PULL), asked("GET", "/v2/")),
             'Bearer realm="https://registry.test/auth",'
             'service="service of registry.test"',
         )
@@ -142,7 +131,7 @@ class LocalGateTests(GateTestCase):
             'Bearer realm="https://registry.test/auth",'
             'service="service of registry.test",scope="repository:team/app:'
         )
-        get, post = exchange("GET", MANIFEST), exchange("POST", UPLOADS)
+        get, post = asked("GET", MANIFEST), asked("POST", UPLOADS)
         self.assertEqual(self.refusal(principal(""), get), f'{common}pull"')
         self.assertEqual(self.refusal(principal(""), post), f'{common}pull,push"')
         self.assertEqual(self.refusal(None, get), f'{common}pull"')
@@ -153,7 +142,7 @@ class LocalGateTests(GateTestCase):
         self.assertEqual(
             self.refusal(WrongToken(), get), f'{common}pull",error="invalid_token"'
         )
-        catalog = self.refusal(principal(""), exchange("GET", "/v2/_catalog"))
+        catalog = self.refusal(principal(""), asked("GET", "/v2/_catalog"))
         self.assertIn('scope="registry:catalog:*"', catalog)
 
     def test_basic(self) -> None:
@@ -161,29 +150,31 @@ class LocalGateTests(GateTestCase):
         basic = 'Basic realm="registry.test"'
         answers = (principal(""), None, WrongToken(), principal("alice", token=True))
         for answer in answers:
-            given = exchange("GET", MANIFEST)
+            given = asked("GET", MANIFEST)
             self.assertEqual(self.refusal(answer, given, basic=True), basic)
 
     def test_denied(self) -> None:
         """Who has shown a password and may not is told so: 403, no challenge."""
         bob = principal("bob", Action.PULL)
-        error = self.error(self.gate(bob).admit(exchange("POST", UPLOADS)), Denied)
+        error = self.error(self.gate(bob).admit(asked("POST", UPLOADS)), Denied)
         self.assertEqual(error.headers, ())
         self.assertEqual(error.detail, {"name": "team/app"})
-        catalog = exchange("GET", "/v2/_catalog")
+        catalog = asked("GET", "/v2/_catalog")
         error = self.error(self.gate(bob).admit(catalog), Denied)
         self.assertEqual(error.message, "bob may not list the repositories")
 
     def test_mount(self) -> None:
         """Without the right to pull there, it is an upload."""
         for source, mounts in (("team/app", True), ("team/other", False)):
-            given = exchange("POST", UPLOADS)
-            given.query = Query(f"mount=sha256:1&from={source}")
-            given.mounts(MAPPING.route(source), source)
+            query = Query(f"mount=sha256:1&from={source}")
+            given = replace(asked("POST", UPLOADS), query=query)
+            given = given.mounting(MAPPING.route(source), source)
             alice = principal("alice", Action.PULL, Action.PUSH)
-            self.result(self.gate(alice).admit(given))
-            self.assertEqual(given.mounted_from is not None, mounts)
-            self.assertEqual("mount" in str(given.query), mounts)
+            admitted = self.result(self.gate(alice).admit(given))
+            self.assertEqual(admitted.mount is not None, mounts)
+            self.assertEqual("mount" in str(admitted.query), mounts)
+            # What was asked stays as it was.
+            self.assertIn("mount", str(given.query))
 
     def test_visible(self) -> None:
         """The broker says what is seen."""
@@ -199,6 +190,7 @@ class FakeUpstream:
     ) -> None:
         self.known = known
         self.told = told
+        self.name = "up"
         self.config = UpstreamConfig(name="up", origin=None)
 
     async def discovered(self) -> Discovered:
@@ -207,10 +199,10 @@ class FakeUpstream:
         return self.told
 
 
-class FakeAnswering:
+class FakeResponder:
     """Writes challenges anew."""
 
-    def challenges(self, given: tuple[Challenge, ...], _: Exchange) -> Any:
+    def challenges(self, given: tuple[Challenge, ...], _: UpstreamRequest) -> Any:
         return [challenge.scheme.encode() for challenge in given]
 
 
@@ -235,17 +227,21 @@ class UpstreamGateTests(GateTestCase):
         """A gate before an upstream of which this is known."""
         upstream: Any = FakeUpstream(known, told)
         broker: Any = TokenUsers()
-        answering: Any = FakeAnswering()
-        asking: Any = None
+        responder: Any = FakeResponder()
+        forwarder: Any = None
         shared = frozenset({"pull"} if shares else ())
-        candidate = Candidate(
-            upstream, asking, answering, policy=Policy(clients=True, shared=shared)
+        backend = Backend(
+            upstream, forwarder, responder, policy=Policy(clients=True, shared=shared)
         )
-        return UpstreamGate([candidate], broker.user_of, Clock())
+        return UpstreamGate([backend], broker.user_of, Clock())
+
+    def assert_passes(self, gate: UpstreamGate, given: ApiRequest) -> None:
+        """A request is let in, and the upstream decides who it is by."""
+        self.assertIsNone(self.result(gate.admit(given)).principal)
 
     def test_ping(self) -> None:
         """It is answered here when it is known what the upstream will say."""
-        given = exchange("GET", "/v2/")
+        given = asked("GET", "/v2/")
         for known, shares in ((BEARER, False), (BASIC, False), (BEARER, True)):
             error = self.error(self.gate(known, shares).admit(given), Unauthorized)
             scheme = known.challenges[0].scheme
@@ -253,25 +249,25 @@ class UpstreamGateTests(GateTestCase):
 
     def test_ping_at_the_start(self) -> None:
         """What is lent does not open the ping before anything is known."""
-        given = exchange("GET", "/v2/")
+        given = asked("GET", "/v2/")
         self.error(self.gate(None, True, BEARER).admit(given), Unauthorized)
         for told in (None, BASIC, Discovered(())):
-            self.assertIsNone(self.result(self.gate(None, True, told).admit(given)))
-        self.assertIsNone(self.result(self.gate(None, False, BEARER).admit(given)))
+            self.assert_passes(self.gate(None, True, told), given)
+        self.assert_passes(self.gate(None, False, BEARER), given)
 
     def test_ping_for_the_upstream(self) -> None:
         """It is not when nothing is known or wanted, or Basic would be lent."""
-        given = exchange("GET", "/v2/")
+        given = asked("GET", "/v2/")
         for known, shares in ((None, False), (Discovered(()), False), (BASIC, True)):
-            self.assertIsNone(self.result(self.gate(known, shares).admit(given)))
-        with_token = exchange("GET", "/v2/", "Bearer t")
-        self.assertIsNone(self.result(self.gate(BEARER).admit(with_token)))
+            self.assert_passes(self.gate(known, shares), given)
+        with_token = asked("GET", "/v2/", "Bearer t")
+        self.assert_passes(self.gate(BEARER), with_token)
         self.assertEqual(with_token.event.user, "carol")
 
     def test_everything_else(self) -> None:
         """That is for the upstream to decide; the log hears who asks."""
-        given = exchange("GET", MANIFEST, "Basic Ym9iOmI=")
-        self.assertIsNone(self.result(self.gate(BEARER).admit(given)))
+        given = asked("GET", MANIFEST, "Basic Ym9iOmI=")
+        self.assert_passes(self.gate(BEARER), given)
         self.assertEqual(given.event.user, "bob")
         visible = self.result(self.gate(BEARER).visible(principal("")))
         self.assertTrue(visible("anything"))

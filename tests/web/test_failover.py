@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import CancelledError
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.causes import Cause
+from regbroker.errors import (
+    ClientError,
+    Denied,
+    NameUnknown,
+    RedirectRefused,
+    StorageRefused,
+    TooManyRequests,
+    UpstreamMalformed,
+    UpstreamRefused,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from regbroker.protocol.names import Endpoint
 from regbroker.settings.config import DEFAULT_ANSWER_TIMEOUT
 from regbroker.upstream.circuit_breaker import FIRST_PAUSE_SECONDS
+from regbroker.upstream.failover import Fault, TimedOut
+from regbroker.web.failover import judged
+from regbroker.web.follow import CancelledAtStorage
 from tests.proxycase import BLOB, DIGEST
 from tests.scripted import Call, ScriptedUpstream, response
 from tests.severalcase import SeveralTestCase
@@ -17,7 +37,7 @@ FINE = response(200, body=b"from one")
 ALSO = response(200, body=b"from two")
 
 
-class ChoosingTestCase(SeveralTestCase):
+class FailoverTestCase(SeveralTestCase):
     wants_tokens = ()
 
     async def pass_time(self, seconds: float) -> None:
@@ -32,7 +52,7 @@ class ChoosingTestCase(SeveralTestCase):
         return reply.body
 
 
-class NextTests(ChoosingTestCase):
+class NextTests(FailoverTestCase):
     async def test_first(self) -> None:
         """The first is asked, and the others are not while it answers."""
         one, two = self.answer(self.upstream, FINE), self.answer(self.other, ALSO)
@@ -132,7 +152,7 @@ class NextTests(ChoosingTestCase):
         )
 
 
-class WriteTests(ChoosingTestCase):
+class WriteTests(FailoverTestCase):
     async def test_first_alone(self) -> None:
         """What writes, or is about an upload, goes to the first or nowhere."""
         two = self.answer(self.other, ALSO)
@@ -185,7 +205,7 @@ class WriteTests(ChoosingTestCase):
         )
 
 
-class SplitWriteTests(ChoosingTestCase):
+class SplitWriteTests(FailoverTestCase):
     listed = ""
     registry = "hub/* = one:*\nquay/* = two:*"
 
@@ -212,7 +232,7 @@ class SplitWriteTests(ChoosingTestCase):
         self.assertEqual(len(two), 1)
 
 
-class RestTests(ChoosingTestCase):
+class RestTests(FailoverTestCase):
     async def test_growing_pause(self) -> None:
         """One that fails is left alone for a second, then two, then four."""
         self.answer(self.other, ALSO)
@@ -370,7 +390,7 @@ class RestTests(ChoosingTestCase):
         self.assertIn("answers again", (await end)["log_format"])
 
 
-class AllFailTests(ChoosingTestCase):
+class AllFailTests(FailoverTestCase):
     async def refused(self, one: bytes, two: bytes) -> tuple[int, bytes | None]:
         """The answer when both fail, at a time when neither rests."""
         await self.pass_time(7 * 3600)
@@ -421,7 +441,7 @@ class AllFailTests(ChoosingTestCase):
         self.assertEqual(one, [])
 
 
-class FollowedTests(ChoosingTestCase):
+class FollowedTests(FailoverTestCase):
     """The first redirects, and redirects are followed here."""
 
     more = "redirects = follow"
@@ -487,3 +507,60 @@ class FollowedTests(ChoosingTestCase):
         self.redirect("nowhere://at-all")
         self.assertEqual((await self.asked()).body, b"from two")
         self.assertEqual(await self.body(), b"from one")
+
+
+class JudgedTests(SynchronousTestCase):
+    """Whose failure it is, as a pure function."""
+
+    def fault(self, error: Exception, endpoint: Endpoint = Endpoint.BLOB) -> Fault:
+        """Whose failure an error of a substitute is."""
+        failed = judged("up", error, endpoint, is_substitute=True)
+        assert failed is not None
+        return failed.fault
+
+    def test_faults(self) -> None:
+        """A limit is the account's, nonsense the name's, an outage the upstream's."""
+        for error, fault in (
+            (TooManyRequests("limit"), Fault.ACCOUNT),
+            (UpstreamRefused(429, b"", ()), Fault.ACCOUNT),
+            (UpstreamMalformed("odd"), Fault.NAME),
+            (RedirectRefused("nowhere"), Fault.NAME),
+            (StorageRefused(503, "UNAVAILABLE", "down"), Fault.NAME),
+            (UpstreamUnavailable("down"), Fault.UPSTREAM),
+            (UpstreamTimeout("slow"), Fault.UPSTREAM),
+            (UpstreamRefused(503, b"", ()), Fault.UPSTREAM),
+            (UpstreamRefused(404, b"", ()), Fault.NOBODY),
+            (Denied("no right"), Fault.NOBODY),
+        ):
+            self.assertIs(self.fault(error), fault, error)
+
+    def test_slow(self) -> None:
+        """To be slow is the upstream's failure, but for lists and for storages."""
+        slow = TimedOut(CancelledError())
+        self.assertIs(self.fault(slow), Fault.UPSTREAM)
+        self.assertIs(self.fault(TimedOut(CancelledAtStorage())), Fault.NAME)
+        for endpoint in (Endpoint.CATALOG, Endpoint.TAGS, Endpoint.REFERRERS):
+            self.assertIs(self.fault(slow, endpoint), Fault.NAME)
+        failed = judged("up", slow, Endpoint.BLOB, False)
+        assert failed is not None
+        self.assertEqual(
+            (failed.error.status, failed.error.cause), (504, Cause.UPSTREAM_IDLE)
+        )
+
+    def test_about_no_upstream(self) -> None:
+        """What the client has done, or we, is no upstream's failure."""
+        for error in (CancelledError(), NameUnknown("x"), ClientError("x"), KeyError()):
+            self.assertIsNone(judged("up", error, Endpoint.BLOB, True))
+
+    def test_final(self) -> None:
+        """Conditions and ranges are the same everywhere; a refusal is the first's."""
+        for error, is_substitute, is_final in (
+            (UpstreamRefused(412, b"", ()), True, True),
+            (StorageRefused(416, "UNKNOWN", "range"), True, True),
+            (UpstreamRefused(404, b"", ()), True, False),
+            (Denied("no right"), True, False),
+            (Denied("no right"), False, True),
+        ):
+            failed = judged("up", error, Endpoint.BLOB, is_substitute)
+            assert failed is not None
+            self.assertEqual(failed.is_final, is_final, error)

@@ -1,0 +1,63 @@
+"""One upstream as a registry uses it: how it is asked, and how its replies go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from regbroker.protocol.composite_token import token_for
+from regbroker.upstream.failover import Server
+from regbroker.upstream.policy import CLIENTS_OWN, Policy
+from regbroker.upstream.registry import Upstream
+from regbroker.web.api_request import ApiRequest
+from regbroker.web.exchange import Exchange
+from regbroker.web.follow import RedirectFollower
+from regbroker.web.forward import Forwarder
+from regbroker.web.reply import Responder
+
+
+@dataclass(frozen=True)
+class Backend:
+    """
+    One upstream of a registry.
+
+    `follower` is None where redirects are passed on. `policy` says whose account is
+    used there: the client's own, or ours.
+    """
+
+    upstream: Upstream
+    forwarder: Forwarder
+    responder: Responder
+    follower: RedirectFollower | None = None
+    policy: Policy = CLIENTS_OWN
+
+    def server(self, asked: ApiRequest) -> Server:
+        """Return the upstream as the account of a request sees it."""
+        upstream = self.upstream
+        return Server(
+            upstream.name,
+            f"[upstream {upstream.name}]",
+            upstream.circuits,
+            self.account(asked),
+            upstream.check,
+            upstream.config.answer_timeout,
+        )
+
+    def account(self, asked: ApiRequest) -> str:
+        """Return a text for the account that the upstream sees a request of."""
+        nobody = "ours" if self.policy.shares else ""
+        if not self.policy.clients or asked.authorization is None:
+            return nobody
+        if asked.token_user is not None and asked.token_user != "-":
+            # What the token service has found; the same for all of a user's tokens.
+            user = asked.token_user
+            return f"user {user}" if user else nobody
+        # Nobody has looked at this, or not here: it stands for itself alone.
+        token = asked.bearer_token
+        own = token_for(token, self.upstream.name) or token
+        return f"hash {hash(own or asked.authorization)}"
+
+    async def followed(self, exchange: Exchange) -> Exchange:
+        """Return what a redirect leads to, where redirects are followed here."""
+        if self.follower is None:
+            return exchange
+        return await self.follower.follow(exchange)

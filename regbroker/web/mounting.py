@@ -1,0 +1,53 @@
+"""A mount on its way up: it is forwarded as a mount, and as an upload if it must be."""
+
+from __future__ import annotations
+
+from regbroker.errors import Denied
+from regbroker.transport.client_reply import Reply
+from regbroker.web.exchange import Exchange, UpstreamRequest
+from regbroker.web.forward import Forwarder
+
+
+async def forward_mount(forwarder: Forwarder, request: UpstreamRequest) -> Exchange:
+    """
+    Forward a mount.
+
+    A mount that the upstream refuses is sent again as an ordinary upload, unless the
+    client may come again with a wider token (`regbroker.broker.mounts`). Raises as
+    `Forwarder.forward`.
+    """
+    assert request.mount is not None
+    attempt = request.mount.attempt
+    as_upload = request.without_mount()
+    try:
+        exchange = await forwarder.forward(request)
+    except Denied:
+        # It is our account that may not pull there.
+        return await forwarder.forward(as_upload)
+    reply = exchange.reply
+    if attempt is not None and reply.status == 201:
+        attempt.succeeded()
+    shows_credentials = request.asked.authorization is not None or exchange.sent.is_ours
+    if reply.status not in (401, 403) or not shows_credentials:
+        return exchange
+    if _wants_token(reply) and attempt is not None and attempt.tell():
+        return exchange
+    # The client may push here, but not pull there: an upload, then.
+    try:
+        second = await forwarder.forward(as_upload)
+    except BaseException:
+        reply.abort()
+        raise
+    if second.reply.status == 202:
+        reply.abort()
+        return second
+    second.reply.abort()
+    # The refusal is of the mount, and names both repositories.
+    return exchange
+
+
+def _wants_token(reply: Reply) -> bool:
+    """Tell whether a refusal says that another token would help."""
+    if reply.status != 401:
+        return False
+    return any(one.scheme == "bearer" for one in reply.challenges)

@@ -1,0 +1,120 @@
+"""What a client asks for under ``/v2``, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.broker.mounts import ToldMounts
+from regbroker.naming.mapping import NameMapping
+from regbroker.naming.rules import parse_rule
+from regbroker.web.api_request import ApiRequest
+from tests.web.requests import MAPPING, SEVERAL, asked
+
+MANIFEST = "/v2/team/app/manifests/1"
+UPLOADS = "/v2/team/app/blobs/uploads/"
+
+
+def scopes(request: ApiRequest) -> str:
+    """The scopes, as they are written."""
+    return " ".join(map(str, request.scopes))
+
+
+class ScopesTests(SynchronousTestCase):
+    def test_public(self) -> None:
+        """They have the public name: a client reads it."""
+        self.assertEqual(scopes(asked("GET", MANIFEST)), "repository:team/app:pull")
+
+    def test_as_written(self) -> None:
+        """A client reads the name that it has written, whatever it is short for."""
+        rules = NameMapping([parse_rule("* = *")], ["hub"], {"hub": "library"})
+        request = asked("GET", "/v2/nginx/manifests/1", mapping=rules)
+        self.assertEqual(scopes(request), "repository:nginx:pull")
+
+    def test_catalog(self) -> None:
+        """The catalog has a scope of its own, and the version check none."""
+        self.assertEqual(scopes(asked("GET", "/v2/_catalog")), "registry:catalog:*")
+        self.assertEqual(scopes(asked("GET", "/v2/")), "")
+
+    def test_mount(self) -> None:
+        """A mount needs to pull there, too, until it mounts nothing."""
+        query = "mount=sha256:1&from=team/b"
+        request = asked("POST", UPLOADS, query=query)
+        mounting = request.mounting(MAPPING.route("team/b"), "team/b")
+        push = "repository:team/app:pull,push"
+        self.assertEqual(scopes(mounting), f"{push} repository:team/b:pull")
+        self.assertEqual(str(mounting.query), "mount=sha256:1&from=acme_team/b")
+        self.assertEqual(scopes(mounting.without_mount()), push)
+        self.assertEqual(str(mounting.without_mount().query), "")
+        # The values that the others were made of are what they were.
+        self.assertEqual(str(request.query), query)
+        self.assertIsNone(request.mount)
+
+    def test_upload_given_up(self) -> None:
+        """It is a part of a push."""
+        request = asked("DELETE", f"{UPLOADS}id")
+        self.assertEqual(scopes(request), "repository:team/app:pull,push")
+
+
+class MountTests(SynchronousTestCase):
+    def test_told_once(self) -> None:
+        """The same client, blob and names are one mount; another client is another."""
+        told = ToldMounts(lambda: 0.0)
+        request = asked("POST", UPLOADS, query="mount=sha256:1&from=team/b")
+        mounting = request.mounting(MAPPING.route("team/b"), "team/b")
+        answers = []
+        for user in ("alice", "alice", "bob", "", ""):
+            mount = mounting.mounted_by(told, user, can_widen=True).mount
+            assert mount is not None and mount.attempt is not None
+            answers.append(mount.attempt.tell())
+        self.assertEqual(answers, [True, False, True, True, False])
+
+
+class UpstreamsTests(SynchronousTestCase):
+    def test_writes(self) -> None:
+        """What writes goes to the first alone, and what reads to all."""
+        for method, upstreams in (("GET", ("one", "two")), ("PUT", ("one",))):
+            request = asked(method, "/v2/app/manifests/1", mapping=SEVERAL)
+            self.assertEqual(request.upstreams, upstreams)
+
+    def test_without_a_name(self) -> None:
+        """What has no name may go to all that the registry has."""
+        request = asked("GET", "/v2/", mapping=SEVERAL)
+        self.assertEqual(request.upstreams, ("one", "two"))
+        self.assertIsNone(request.first_route)
+
+    def test_before_a_push(self) -> None:
+        """A client that asks for the head of a blob may be about to push it."""
+        blob = f"/v2/team/app/blobs/sha256:{'a' * 64}"
+        for method, path, precedes in (
+            ("HEAD", blob, True),
+            ("GET", blob, False),
+            ("HEAD", MANIFEST, False),
+        ):
+            self.assertEqual(asked(method, path).precedes_push, precedes)
+
+    def test_frozen(self) -> None:
+        """Nothing on the way changes what was asked."""
+        name: Any = "query"
+        with self.assertRaises(FrozenInstanceError):
+            setattr(asked("GET", MANIFEST), name, "")
+
+
+class CredentialsTests(SynchronousTestCase):
+    def test_token(self) -> None:
+        """The token, whatever case its scheme is written in."""
+        for text, token in {
+            "Bearer abc": "abc",
+            "bearer  abc ": "abc",
+            "Basic abc": "",
+            "Bearer": "",
+            "": "",
+        }.items():
+            self.assertEqual(asked("GET", MANIFEST, text).bearer_token, token, text)
+
+    def test_user(self) -> None:
+        """The user for the log; none for what is damaged."""
+        for text, user in {"Basic Ym9iOmI=": "bob", "Basic !": "", "": ""}.items():
+            self.assertEqual(asked("GET", MANIFEST, text).basic_user, user, text)
