@@ -237,8 +237,8 @@ class TooManyConnections(HTTPError):
     code = "UNAVAILABLE"
     cause = Cause.BOUND_REACHED
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, headers=((b"Retry-After", b"10"), *_CLOSE))
+    def __init__(self, message: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        super().__init__(message, headers=(*headers, *_CLOSE))
 
 
 class Stopping(HTTPError):

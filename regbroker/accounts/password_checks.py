@@ -31,6 +31,7 @@ from regbroker.accounts.principals import Account, AccountSource
 from regbroker.accounts.throttle import Throttle
 from regbroker.errors import AccountsUnavailable, TooManyRequests
 from regbroker.protocol.addresses import place_of
+from regbroker.protocol.retry_after import retry_after
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.runtime.single_flight import Coalescer
@@ -197,13 +198,13 @@ class PasswordChecks:
 
     async def _admit(self, user: str, address: str) -> None:
         verdict = self._throttle.before(address, user)
-        retry_after = verdict.retry_after
-        if retry_after is None and verdict.delay:
+        seconds = verdict.retry_after
+        if seconds is None and verdict.delay:
             with self._delayed.place(address):
                 await deferLater(self._clock, verdict.delay)
-            retry_after = self._throttle.refusal(address, user)
-        if retry_after is not None:
-            raise _too_many("too many wrong passwords; wait before trying", retry_after)
+            seconds = self._throttle.refusal(address, user)
+        if seconds is not None:
+            raise _too_many("too many wrong passwords; wait before trying", seconds)
 
     async def _confirm(self, user: str, remembered: _Remembered) -> Account | None:
         """Return the account that is remembered, unless it has changed since."""
@@ -286,8 +287,7 @@ class _Room:
 
 def _too_many(message: str, seconds: int) -> TooManyRequests:
     return TooManyRequests(
-        f"{message}; try again in {seconds} s",
-        headers=[(b"Retry-After", str(seconds).encode())],
+        f"{message}; try again in {seconds} s", headers=[retry_after(seconds)]
     )
 
 

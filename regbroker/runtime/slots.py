@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from regbroker.causes import Cause
 from regbroker.errors import UpstreamUnavailable
+from regbroker.protocol.retry_after import retry_after
 
 
 class Slot:
@@ -53,7 +54,7 @@ class Slots:
         if len(self._waiting) >= self._max_waiting:
             raise UpstreamUnavailable(
                 f"{self._what} is asked for more than it answers; come again later",
-                headers=[(b"Retry-After", b"1")],
+                headers=[retry_after(1)],
                 cause=Cause.BOUND_REACHED,
             )
         waiting: Deferred[Slot] = Deferred(self._waiting.remove)

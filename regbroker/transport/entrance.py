@@ -20,6 +20,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from regbroker.errors import TooManyConnections
 from regbroker.protocol.addresses import place_of
 from regbroker.protocol.headers import Network, is_trusted
+from regbroker.protocol.retry_after import retry_after
 from regbroker.transport.connection_limits import (
     ConnectionLimits,
     Occupancy,
@@ -39,6 +40,9 @@ MAX_TOLD = 32
 #: They have this long, in seconds, for the handshake, and again for a request.
 TOLD_SECONDS = 5.0
 
+#: Most connections end within seconds.
+COME_AGAIN_SECONDS = 10
+
 #: How often the log tells of refusals.
 TELL_SECONDS = 60.0
 
@@ -51,7 +55,9 @@ class _Refusing(Resource):
     isLeaf = True
 
     def render(self, request: Request) -> int:
-        send_error(request, TooManyConnections("too many connections; come again soon"))
+        message = "too many connections; come again soon"
+        error = TooManyConnections(message, [retry_after(COME_AGAIN_SECONDS)])
+        send_error(request, error)
         return NOT_DONE_YET
 
 

@@ -17,7 +17,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regbroker.errors import HTTPError, TooManyRequests
-from regbroker.upstream.circuit_breaker import CircuitBreakers, parse_retry_after
+from regbroker.protocol.retry_after import wait_told
+from regbroker.upstream.circuit_breaker import CircuitBreakers
 
 _log = Logger()
 
@@ -88,7 +89,7 @@ class Attempt:
             self.answered()
 
     def _note(self, failure: HTTPError, is_own: bool) -> None:
-        told = parse_retry_after(failure.header(b"Retry-After"), self._now())
+        told = wait_told(failure, self._now())
         seconds = self._circuits.failed(
             self._who, failure.status, told, self._started, is_own
         )

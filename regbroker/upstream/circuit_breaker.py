@@ -12,10 +12,7 @@ has none. So that rest is for those who have met it, and all others go on.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
-from datetime import timezone
-from email.utils import parsedate_to_datetime
 
 from regbroker.runtime.bounded_memory import BoundedMemory
 
@@ -223,21 +220,3 @@ class CircuitBreakers:
             self._limited.pop(who)
             return True
         return ended
-
-
-def parse_retry_after(text: str | None, now: float) -> float | None:
-    """
-    Return a ``Retry-After`` (RFC 9110, 10.2.3) in seconds; None without sense.
-
-    `now` is in seconds since 1970.
-    """
-    text = (text or "").strip()
-    if re.fullmatch(r"\d{1,9}", text):
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return max(moment.timestamp() - now, 0.0)

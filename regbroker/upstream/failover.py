@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from regbroker.causes import Cause
 from regbroker.errors import HTTPError, TooManyRequests, UpstreamUnavailable
-from regbroker.protocol.headers import Header
+from regbroker.protocol.retry_after import retry_after
 from regbroker.upstream.attempts import Attempt
 from regbroker.upstream.circuit_breaker import CircuitBreaker, CircuitBreakers
 
@@ -265,19 +265,14 @@ def open_error(circuit: CircuitBreaker) -> HTTPError:
     if circuit.status == TooManyRequests.status:
         return TooManyRequests(
             "the upstream registry takes no more requests now",
-            headers=retry_after(circuit.remaining),
+            headers=[retry_after(circuit.remaining)],
             cause=Cause.UPSTREAM_RESTING,
         )
     return UpstreamUnavailable(
         "the upstream registry does not answer now",
-        headers=retry_after(circuit.remaining),
+        headers=[retry_after(circuit.remaining)],
         cause=Cause.UPSTREAM_RESTING,
     )
-
-
-def retry_after(seconds: float) -> list[Header]:
-    """Return the header that says when to come again, in whole seconds from 1."""
-    return [(b"Retry-After", b"%d" % max(round(seconds), 1))]
 
 
 def most_useful(failures: Sequence[Failed]) -> Failed:

@@ -36,6 +36,7 @@ from regbroker.errors import (
 from regbroker.protocol.bodies import MAX_LIST_BYTES
 from regbroker.protocol.headers import via
 from regbroker.protocol.names import PING_PATH
+from regbroker.protocol.retry_after import passed_on
 from regbroker.protocol.scopes import Scope
 from regbroker.protocol.token_exchange import (
     IssuedToken,
@@ -225,8 +226,8 @@ class OwnAccount:
 
     def _no_token(self, reply: TokenReply, scopes: tuple[Scope, ...]) -> HTTPError:
         """Return the error for a token service that gives our account no token."""
-        waiting = reply.headers.getRawHeaders(b"Retry-After", ())
-        headers = [(b"Retry-After", value) for value in waiting]
+        (told,) = reply.headers.getRawHeaders(b"Retry-After", [None])[:1]
+        headers = passed_on(told)
         if reply.status == 429:
             return TooManyRequests(
                 "the upstream's token service gives regbroker no token now",

@@ -35,6 +35,7 @@ from regbroker.protocol.locations import OwnAddress
 from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.own_redirects import check_leads_on
+from regbroker.protocol.retry_after import passed_on, wait_told
 from regbroker.protocol.scopes import Scope
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.reactor import INetworkReactor
@@ -47,7 +48,6 @@ from regbroker.transport.upload_bodies import gather_body
 from regbroker.upstream.circuit_breaker import (
     LONGEST_REST_SECONDS,
     CircuitBreakers,
-    parse_retry_after,
 )
 from regbroker.upstream.discovery import Discovered, Discovery
 from regbroker.upstream.storages import Storages
@@ -310,10 +310,9 @@ class Upstream:
             return
         seconds = self._retry_seconds
         error: Any = failure.value
-        told = isinstance(error, HTTPError) and error.header(b"Retry-After")
+        told = isinstance(error, HTTPError) and wait_told(error, time.time())
         if told:
-            asked = parse_retry_after(told, time.time()) or 0.0
-            seconds = max(seconds, min(asked, LONGEST_REST_SECONDS))
+            seconds = max(seconds, min(told, LONGEST_REST_SECONDS))
         _log.warn(
             "[upstream {name}]: {problem}; asking again in {seconds:g} s",
             name=self.name,
@@ -328,8 +327,7 @@ def check_answered(reply: Reply) -> None:
     """Raise `TooManyRequests` or `UpstreamUnavailable` for what is no answer."""
     if reply.status < 500 and reply.status != 429:
         return
-    told = reply.header(b"Retry-After")
-    headers = [(b"Retry-After", told)] if told is not None else []
+    headers = passed_on(reply.header(b"Retry-After"))
     message = f"the upstream registry answered with status {reply.status}"
     if reply.status == 429:
         raise TooManyRequests(message, headers=headers)

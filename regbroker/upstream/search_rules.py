@@ -39,6 +39,7 @@ from regbroker.naming.mapping import NameMapping, Route
 from regbroker.protocol.bodies import parse_object
 from regbroker.protocol.names import is_name
 from regbroker.protocol.queries import Query, values
+from regbroker.protocol.retry_after import passed_on
 
 #: A hundred results, the most that Docker Hub gives at once, are about 40 KB.
 MAX_SEARCH_BYTES = 1024 * 1024
@@ -248,8 +249,8 @@ def refused(status: int, retry_after: bytes | None) -> UpstreamRefused:
         # That is its own mistake, and not regbroker's.
         status = 502
     document = {"errors": [{"code": code_for_status(status), "message": message}]}
-    headers = [(b"Retry-After", retry_after)] if retry_after else []
-    return UpstreamRefused(status, json.dumps(document).encode() + b"\n", headers)
+    body = json.dumps(document).encode() + b"\n"
+    return UpstreamRefused(status, body, passed_on(retry_after))
 
 
 def _number(query: str | Query, name: str) -> str:

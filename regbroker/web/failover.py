@@ -28,6 +28,7 @@ from regbroker.errors import (
 )
 from regbroker.protocol.composite_token import CompositeTokens
 from regbroker.protocol.names import Endpoint
+from regbroker.protocol.retry_after import retry_after
 from regbroker.upstream.failover import (
     Answered,
     Failed,
@@ -36,7 +37,6 @@ from regbroker.upstream.failover import (
     Step,
     TimedOut,
     most_useful,
-    retry_after,
 )
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.backend import Backend
@@ -184,7 +184,7 @@ class Relay:
         status, seconds = why
         if seconds > 0:
             exchange.reply.abort()
-            raise TokensUnavailable(status, retry_after(seconds))
+            raise TokensUnavailable(status, [retry_after(seconds)])
 
     def _in_order(self, asked: ApiRequest, upstreams: Sequence[str]) -> list[str]:
         """Return them, at the end those that the client could get no token for."""

@@ -19,6 +19,7 @@ from regbroker.protocol.headers import (
 )
 from regbroker.protocol.names import Endpoint
 from regbroker.protocol.queries import join_target
+from regbroker.protocol.retry_after import retry_after
 from regbroker.transport.client_reply import Reply
 from regbroker.transport.request_bodies import request_body
 from regbroker.transport.streaming_request import StreamingRequest
@@ -91,7 +92,7 @@ class Forwarder:
                 if not repeatable:
                     raise OwnAccountRefused(
                         "regbroker has logged in anew; send the request again",
-                        headers=[(b"Retry-After", b"1")],
+                        headers=[retry_after(1)],
                     )
             raise Denied(NO_RIGHT)
         finally:

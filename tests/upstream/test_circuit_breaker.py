@@ -11,7 +11,6 @@ from regbroker.upstream.circuit_breaker import (
     MAX_LIMITED,
     CircuitBreaker,
     CircuitBreakers,
-    parse_retry_after,
 )
 
 TRIAL = 5.0
@@ -173,30 +172,3 @@ class RestsTests(SynchronousTestCase):
             self.fail_once(f"user {number}", 429, 3600.0)
         self.assertTrue(self.circuits.may_ask("user 0"))
         self.assertFalse(self.circuits.may_ask("user 1"))
-
-
-class RetryAfterTests(SynchronousTestCase):
-    def test_seconds(self) -> None:
-        """A number is seconds."""
-        self.assertEqual(parse_retry_after(" 120 ", 0.0), 120.0)
-
-    def test_date(self) -> None:
-        """A date is counted from now; one that is over is now."""
-        date = "Thu, 01 Jan 1970 00:10:00 GMT"
-        self.assertEqual(parse_retry_after(date, 500.0), 100.0)
-        self.assertEqual(parse_retry_after(date, 700.0), 0.0)
-
-    def test_nonsense(self) -> None:
-        """Anything else says nothing."""
-        overflowing = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
-        for text in (
-            overflowing,
-            None,
-            "",
-            "-1",
-            "1.5",
-            "soon",
-            "Thu, 99 Jan 1970",
-            "9" * 10,
-        ):
-            self.assertIsNone(parse_retry_after(text, 0.0))
