@@ -10,7 +10,7 @@ upstreams clients have no credentials: what is said there is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, TimeoutError
@@ -19,7 +19,12 @@ from twisted.python.failure import Failure
 
 from regbroker.broker.mounts import Name
 from regbroker.broker.upstream_broker import Broker, TokenUsers, WantedScopes, routed
-from regbroker.errors import FAILING_STATUSES, HTTPError, UpstreamTimeout
+from regbroker.errors import (
+    FAILING_STATUSES,
+    HTTPError,
+    TooManyRequests,
+    UpstreamTimeout,
+)
 from regbroker.naming.mapping import NameMapping
 from regbroker.protocol.composite_token import CompositeTokens
 from regbroker.protocol.token_exchange import (
@@ -28,30 +33,36 @@ from regbroker.protocol.token_exchange import (
     TokenRequest,
     format_reply,
 )
-from regbroker.upstream.attempts import Attempt
 from regbroker.upstream.circuit_breaker import FIRST_PAUSE_SECONDS
+from regbroker.upstream.failover import Answered, Failed, Failover, Fault, Server, Step
 from regbroker.upstream.registry import Upstream
 
-#: How long a client may come with a bundle that has no token in it.
+#: How long a client may come with a composite token that is empty.
 EMPTY_LIFE_SECONDS = 300.0
 
 
-class _Unavailable(Exception):
+@dataclass(frozen=True)
+class _Part:
+    """What one upstream gives to a composite token: None where it wants no token."""
+
+    token: IssuedToken | None
+
+
+@dataclass(frozen=True)
+class _Unavailable:
     """
     An upstream's token service gives no token now, and need not.
 
     `status` says why, and `seconds` for how long that will be so at least.
     """
 
-    def __init__(self, status: int, seconds: float) -> None:
-        super().__init__(status)
-        self.status = status
-        self.seconds = seconds
+    status: int
+    seconds: float
 
 
 class CompositeBroker:
     """
-    Grants bundles of tokens.
+    Grants composite tokens.
 
     `brokers` are those of the upstreams at which clients have accounts; the first
     of them is the one that logins without a scope, and refresh tokens, are for.
@@ -73,7 +84,7 @@ class CompositeBroker:
         self._upstreams = upstreams
         self._mapping = mapping
         self._composite_tokens = composite_tokens
-        self._clock = clock
+        self._failover = Failover(clock, now)
         self._now = now
         self._users = TokenUsers()
 
@@ -87,9 +98,9 @@ class CompositeBroker:
             name: broker.wanted(request, public_host)
             for name, broker in self._brokers.items()
         }
-        found = {name: scopes for name, scopes in wanted.items() if scopes.scopes}
-        if found or (request.scopes and request.is_anonymous):
-            return found
+        asked = {name: scopes for name, scopes in wanted.items() if scopes.scopes}
+        if asked or (request.scopes and request.is_anonymous):
+            return asked
         # A login, whatever it names besides: the password is looked at where the
         # accounts are first.
         return {self._first: wanted[self._first]}
@@ -119,28 +130,28 @@ class CompositeBroker:
         unavailable: dict[str, tuple[int, float]] = {}
         failures: list[Failure] = []
         for name, (succeeded, outcome) in zip(wanted, outcomes, strict=True):
-            if succeeded and outcome is not None:
-                parts[name] = outcome
-            elif not succeeded and outcome.check(_Unavailable):
-                unavailable[name] = outcome.value.status, outcome.value.seconds
-            elif not succeeded:
+            if not succeeded:
                 failures.append(outcome)
+            elif isinstance(outcome, _Unavailable):
+                unavailable[name] = outcome.status, outcome.seconds
+            elif outcome.token is not None:
+                parts[name] = outcome.token
         if failures and not (parts or unavailable):
             failures[0].raiseException()
-        grant = self._bundle(request, parts, unavailable)
+        grant = self._composed(request, parts, unavailable)
         if parts:
-            # A bundle of nothing is the same for everybody.
+            # A composite token of nothing is the same for everybody.
             self._users.remember(grant.token, request.user)
             pulls = [name for n, one in wanted.items() for name in one.pulls(n)]
             self._users.asked.remember(grant.token, pulls)
         return format_reply(grant, grant.scope, request.method, self._now())
 
     def user_of(self, token: str) -> str | None:
-        """Return who was given a bundle here; None when that is not known."""
+        """Return who was given a composite token here; None when that is not known."""
         return self._users.find(token)
 
     def has_asked(self, token: str, name: Name) -> bool:
-        """Tell whether a bundle was asked for to pull from there, as far as known."""
+        """Tell whether a token was asked for to pull from there, as far as known."""
         return self._users.asked.has(token, name)
 
     async def _part(
@@ -150,51 +161,56 @@ class CompositeBroker:
         wanted: WantedScopes,
         public_host: str,
         is_replaceable: bool,
-    ) -> IssuedToken | None:
+    ) -> _Part | _Unavailable:
         """
-        Return one upstream's token; None when it wants none.
+        Return what one upstream gives; raises what its token service refuses with.
 
-        Raises `_Unavailable` when it gives none now, and others have its names.
+        With `is_replaceable` others have its names, and the client does not wait for a
+        token service that fails.
         """
+        request = self._request_for(name, request)
+        broker, upstream = self._brokers[name], self._upstreams[name]
+        if not is_replaceable:
+            return _Part(await broker.token_if_issued(request, wanted, public_host))
+        account = _account(request)
+        server = Server(
+            name,
+            f"[upstream {name}]'s token service",
+            upstream.token_rests,
+            account,
+            broker.check,
+            upstream.config.answer_timeout,
+        )
+
+        async def work(_: Step) -> IssuedToken | None:
+            return await broker.token_if_issued(request, wanted, public_host)
+
+        def judge(step: Step, error: Exception) -> Failed | None:
+            return judged(step.name, error, account)
+
+        outcome = await self._failover.first_answer(
+            [server], work, judge, is_replaceable=True
+        )
+        if isinstance(outcome, Answered):
+            return _Part(outcome.result)
+        (failed,) = outcome
+        circuit = server.circuit
+        if not failed.was_asked:
+            return _Unavailable(circuit.status, circuit.remaining)
+        seconds = max(circuit.remaining, FIRST_PAUSE_SECONDS)
+        return _Unavailable(failed.error.status, seconds)
+
+    def _request_for(self, name: str, request: TokenRequest) -> TokenRequest:
+        """Return what one upstream's token service is to get of a request."""
         # The client's idea of a service is one upstream's, and not the others'.
         request = replace(request, service="")
-        if name != self._first:
-            # Refresh tokens are the first one's, and good nowhere else.
-            request = replace(request, offline=False)
-            if request.refresh_token:
-                request = replace(request, method="GET", refresh_token="")
-        broker, upstream = self._brokers[name], self._upstreams[name]
-        circuits, who = upstream.token_rests, _who(request)
-        if not is_replaceable:
-            return await broker.token_if_issued(request, wanted, public_host)
-        if not circuits.may_ask(who):
-            rest = circuits.current(who)
-            raise _Unavailable(rest.status, rest.remaining)
-        what = f"[upstream {name}]'s token service"
-        attempt = Attempt(what, circuits, who, broker.check, self._clock, self._now)
-        asking = Deferred.fromCoroutine(
-            broker.token_if_issued(request, wanted, public_host)
-        )
-        try:
-            grant = await asking.addTimeout(upstream.config.answer_timeout, self._clock)
-        except TimeoutError:
-            # Wrong passwords are slowed down, and that is nobody else's affair.
-            failure: HTTPError = UpstreamTimeout("it did not answer in time")
-            attempt.failed(failure, is_own=bool(who))
-        except HTTPError as error:
-            if error.status not in FAILING_STATUSES:
-                attempt.answered()
-                raise
-            failure = error
-            attempt.failed(failure)
-        except BaseException:
-            attempt.given_up()
-            raise
-        else:
-            attempt.answered()
-            return grant
-        seconds = max(circuits.current(who).remaining, FIRST_PAUSE_SECONDS)
-        raise _Unavailable(failure.status, seconds)
+        if name == self._first:
+            return request
+        # Refresh tokens are the first one's, and good nowhere else.
+        request = replace(request, offline=False)
+        if request.refresh_token:
+            request = replace(request, method="GET", refresh_token="")
+        return request
 
     def _replaceable(self, request: TokenRequest, public_host: str) -> set[str]:
         """Return the upstreams whose part in a request others can play."""
@@ -206,7 +222,7 @@ class CompositeBroker:
             alone |= names if len(names) == 1 else set()
         return needed - alone
 
-    def _bundle(
+    def _composed(
         self,
         request: TokenRequest,
         parts: Mapping[str, IssuedToken],
@@ -231,7 +247,26 @@ class CompositeBroker:
         )
 
 
-def _who(request: TokenRequest) -> str:
+def judged(name: str, error: Exception, account: str) -> Failed | None:
+    """
+    Say whose failure it is that a token service has failed.
+
+    Return None for an error that is about no token service: the client has left, say.
+    What a token service answers is final.
+    """
+    if isinstance(error, TimeoutError):
+        # Wrong passwords are slowed down, and that is nobody else's affair.
+        fault = Fault.ACCOUNT if account else Fault.UPSTREAM
+        return Failed(name, UpstreamTimeout("it did not answer in time"), fault)
+    if not isinstance(error, HTTPError):
+        return None
+    if error.status not in FAILING_STATUSES:
+        return Failed(name, error, Fault.NOBODY, is_final=True)
+    is_limit = error.status == TooManyRequests.status
+    return Failed(name, error, Fault.ACCOUNT if is_limit else Fault.UPSTREAM)
+
+
+def _account(request: TokenRequest) -> str:
     """Return a text for the account that a token is asked for."""
     if request.is_anonymous:
         return ""
