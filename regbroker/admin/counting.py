@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -66,6 +67,15 @@ def upstream_of(event: Event) -> str:
     return "several" if "," in event.upstream else event.upstream
 
 
+@dataclass
+class Totals:
+    """Some sums for people: all requests, those with 5xx, passwords that were wrong."""
+
+    requests: int = 0
+    failed: int = 0
+    refused_logins: int = 0
+
+
 class Counting:
     """
     Counts requests by their events.
@@ -86,6 +96,7 @@ class Counting:
         )
         self._known_repositories: set[tuple[str, str]] = set()
         self._kept: dict[Hashable, Any] = {}
+        self.totals = Totals()
         #: Bytes of the requests that are over, by registry and endpoint.
         self.bytes_in: Tally[tuple[str, str]] = Tally()
         self.bytes_out: Tally[tuple[str, str]] = Tally()
@@ -114,6 +125,8 @@ class Counting:
     def count(self, event: Event) -> None:
         """Count a request that is over."""
         registry, endpoint = registry_of(event), endpoint_of(event)
+        self.totals.requests += 1
+        self.totals.failed += event.status >= 500
         method = event.method if event.method in _METHODS else "other"
         self._of(self._requests, registry, endpoint, method, str(event.status)).inc()
         self._of(self._seconds, endpoint).observe(event.seconds)
@@ -125,7 +138,9 @@ class Counting:
             seconds = self._of(self._upstream_seconds, upstream, endpoint)
             seconds.observe(event.upstream_seconds)
         if event.credentials == "password":
-            self._of(self._logins, registry, login_outcome(event)).inc()
+            outcome = login_outcome(event)
+            self._of(self._logins, registry, outcome).inc()
+            self.totals.refused_logins += outcome in ("refused", "limited")
         if is_refusal(event):
             self._of(self._refused, registry, event.code).inc()
         if self._repositories is not None:

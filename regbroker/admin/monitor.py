@@ -42,7 +42,8 @@ class Monitor:
         by_repository: bool = False,
     ) -> None:
         self._clock = clock
-        self._now = now
+        self.now = now
+        self.started = clock.seconds()
         self._is_draining = is_draining
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
@@ -61,7 +62,7 @@ class Monitor:
         self.health = {
             name: before[name]
             if name in before and before[name].upstream is one.upstream
-            else UpstreamHealth(one.upstream, self._clock, self._now)
+            else UpstreamHealth(one.upstream, self._clock, self.now)
             for name, one in watched.upstreams.items()
         }
         if self.note not in watched.under_way.observers:
@@ -77,13 +78,20 @@ class Monitor:
 
     async def readiness(self) -> Readiness:
         """Return whether every registry has an upstream that answers; asks them."""
-        is_draining = self._is_draining()
-        if not is_draining:
+        if not self._is_draining():
             await gatherResults(
                 [Deferred.fromCoroutine(one.check()) for one in self.health.values()],
                 consumeErrors=True,
             )
-        return readiness(self.watched.registries, self.health, is_draining)
+        return self.readiness_now()
+
+    def readiness_now(self) -> Readiness:
+        """Return the same as it is known, without asking."""
+        return readiness(self.watched.registries, self.health, self._is_draining())
+
+    def seconds(self) -> float:
+        """Return the time on the clock of the events, in seconds."""
+        return float(self._clock.seconds())
 
     def refresh(self) -> None:
         """Ask those upstreams of which nothing is known, and wait for none."""
@@ -96,7 +104,7 @@ class Monitor:
         """Yield all metrics."""
         yield from self.counting.families()
         yield from gauges(
-            self.watched, self.counting, self.health, self._is_draining(), self._now
+            self.watched, self.counting, self.health, self._is_draining(), self.now
         )
         yield from self._process.collect()
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from regbroker.admin.counting import is_refusal
+from regbroker.admin.counting import is_refusal, login_outcome
 from regbroker.events import Event
 
 #: A page's worth.
@@ -31,6 +31,15 @@ class Refused:
     reason: str
 
 
+def _reason(event: Event) -> str:
+    if event.upstream_seconds is not None and (
+        event.credentials == "password" and login_outcome(event) == "refused"
+    ):
+        # The status alone does not say it.
+        return "the upstream does not take this user and password"
+    return event.refusal
+
+
 class RecentRefusals:
     """Keeps the last refusals, the latest first; `now` returns seconds since 1970."""
 
@@ -51,7 +60,7 @@ class RecentRefusals:
                     event.path[:MAX_TEXT],
                     event.status,
                     event.code,
-                    event.refusal,
+                    _reason(event),
                 )
             )
 

@@ -7,13 +7,14 @@ connections that there may be, and while regbroker drains.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.application.service import MultiService
 
 from regbroker.admin.monitor import Monitor
-from regbroker.admin.root import AdminRoot, View, probes
+from regbroker.admin.root import AdminRoot, probes
+from regbroker.admin.status import status_views
 from regbroker.transport.entrance import build_entrance
 from regbroker.transport.listeners import Listener
 from regbroker.transport.listening import ListeningService
@@ -35,12 +36,11 @@ class AdminService(MultiService):
         monitor: Monitor,
         listeners: Iterable[Listener],
         reactor: Any,
-        views: Mapping[bytes, View] | None = None,
     ) -> None:
         super().__init__()
         self.setName("admin")
         self.monitor = monitor
-        self.root = AdminRoot(views or probes(monitor))
+        self.root = AdminRoot({**status_views(monitor), **probes(monitor)})
         self._entrance = build_entrance(
             reactor, (), DEFAULT_PACE.silence, MAX_CONNECTIONS, MAX_CONNECTIONS
         )

@@ -1,0 +1,297 @@
+"""What stands on the status page, section by section, as tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from twisted.web.template import Tag, tags
+
+from regbroker import __version__
+from regbroker.admin.certificates import ServedCertificate
+from regbroker.admin.monitor import Monitor
+from regbroker.admin.readable import ago, duration, rate, size
+from regbroker.admin.refusals import Refused
+from regbroker.admin.transfers import Transfer
+from regbroker.settings.config import RegistryConfig
+
+#: What a page has room for.
+MAX_TRANSFERS = 50
+MAX_RULES = 24
+
+_DAY = 86400.0
+
+#: Days that a certificate has left when somebody should look, and act.
+_SOON, _NOW = 21, 7
+
+
+def contents(monitor: Monitor, transfers: Sequence[Transfer]) -> list[Tag]:
+    """Return the page's contents: everything but head and script."""
+    now = monitor.now()
+    watched = monitor.watched
+    return [
+        _header(monitor),
+        _tiles(monitor, transfers),
+        _card("Under way", _transfers(transfers), len(transfers)),
+        tags.div(
+            tags.div(
+                _card("Registries", _registries(monitor), len(watched.registries)),
+                _card("Certificates", _certificates(watched.certificates, now)),
+            ),
+            _card("Upstreams", _upstreams(monitor, now), len(watched.upstreams)),
+            class_="columns",
+        ),
+        _card("Refused lately", _refusals(monitor.refusals.latest(), now)),
+        _footer(now),
+    ]
+
+
+def _card(title: str, inside: Any, count: int | None = None) -> Tag:
+    heading = tags.h2(title)
+    if count is not None:
+        heading(tags.span(f" · {count}", class_="count"))
+    return tags.section(heading, inside, class_="card")
+
+
+def _pill(text: str, kind: str = "") -> Tag:
+    return tags.span(text, class_=f"pill {kind}".strip())
+
+
+def _time(at: float, now: float) -> Tag:
+    moment = datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")
+    return tags.time(ago(now - at), datetime=moment, title=moment)
+
+
+def _rows(items: Iterable[Any], otherwise: str) -> Tag:
+    rows = [tags.li(item) for item in items]
+    return tags.ul(rows, class_="rows") if rows else tags.p(otherwise, class_="empty")
+
+
+def _header(monitor: Monitor) -> Tag:
+    ready = monitor.readiness_now()
+    if ready.draining:
+        state = _pill("draining", "warn")
+    elif ready.is_ready:
+        state = _pill("ready", "good")
+    else:
+        state = _pill("not ready", "bad")
+    up = duration(monitor.seconds() - monitor.started)
+    return tags.header(
+        tags.h1("regbroker"),
+        state,
+        tags.span(f"{__version__}, up for {up}", class_="soft small right"),
+    )
+
+
+def _tiles(monitor: Monitor, transfers: Sequence[Transfer]) -> Tag:
+    occupancy = monitor.watched.entrance.occupancy
+    totals = monitor.counting.totals
+    rates = {
+        is_push: sum(one.rate for one in transfers if one.is_push is is_push)
+        for is_push in (True, False)
+    }
+    tiles = (
+        (f"{totals.requests:,}", "requests"),
+        (f"{totals.failed:,}", "ended with 5xx"),
+        (rate(rates[False]), "to clients now"),
+        (rate(rates[True]), "from clients now"),
+        (f"{occupancy.total}", f"of {occupancy.limits.total} connections"),
+        (f"{totals.refused_logins:,}", "logins refused"),
+    )
+    return tags.div(
+        [
+            tags.div(
+                tags.b(number), tags.span(what, class_="soft small"), class_="tile"
+            )
+            for number, what in tiles
+        ],
+        class_="tiles",
+    )
+
+
+def _transfers(transfers: Sequence[Transfer]) -> Tag:
+    rows = _rows(map(_transfer, transfers[:MAX_TRANSFERS]), "Nothing is under way.")
+    left = len(transfers) - MAX_TRANSFERS
+    return (
+        tags.div(rows, tags.p(f"and {left} more", class_="empty")) if left > 0 else rows
+    )
+
+
+def _transfer(one: Transfer) -> list[Tag]:
+    event = one.event
+    done = (
+        size(one.done)
+        if one.total is None
+        else f"{size(one.done)} of {size(one.total)}"
+    )
+    bar = tags.progress(aria_label="how far it is")
+    if one.total:
+        bar(max=str(one.total), value=str(one.done))
+    elif not one.done:
+        # It waits, for the upstream or for its turn.
+        bar(max="1", value="0")
+    who = f"{event.user or 'somebody'} at {event.client}"
+    leads = f" · [upstream {event.upstream}]" if event.upstream else ""
+    return [
+        tags.div(
+            _pill("push" if one.is_push else "pull", "accent" if one.is_push else ""),
+            tags.span(event.public_name or event.path, class_="name"),
+            tags.span(f"{event.method} {event.endpoint}", class_="soft small"),
+            tags.span(f"{done} · {rate(one.rate)}", class_="right small"),
+            class_="line",
+        ),
+        tags.div(
+            f"{who} · {event.registry}{leads} · for {duration(event.seconds)}",
+            class_="soft small",
+        ),
+        bar,
+    ]
+
+
+def _registries(monitor: Monitor) -> Tag:
+    ready = monitor.readiness_now()
+    return _rows(
+        (
+            _registry(entry, ready.is_registry_ready(entry.host))
+            for entry in monitor.watched.registries
+        ),
+        "There are none.",
+    )
+
+
+def _registry(entry: RegistryConfig, is_ready: bool) -> list[Tag]:
+    host = "every other host" if entry.host == "*" else entry.host
+    accounts = (
+        f"[accounts {entry.accounts}]" if entry.accounts else "accounts of the upstream"
+    )
+    traits = [f"to {', '.join(entry.upstreams)}", accounts]
+    if entry.writes == "deny":
+        traits.append("read-only")
+    if entry.redirects == "follow":
+        traits.append("follows redirects")
+    rules = [
+        tags.code(
+            str(rule.public),
+            tags.i("→"),
+            f"{rule.section}:{rule.upstream}" if rule.section else str(rule.upstream),
+        )
+        for rule in entry.mapping.rules
+    ]
+    left = len(rules) - MAX_RULES
+    return [
+        tags.div(
+            tags.h3(host),
+            _pill("ready", "good") if is_ready else _pill("no upstream answers", "bad"),
+            class_="line",
+        ),
+        tags.div(" · ".join(traits), class_="soft small"),
+        tags.div(
+            rules[:MAX_RULES],
+            tags.span(f"and {left} more", class_="soft small") if left > 0 else "",
+            class_="rules",
+        ),
+    ]
+
+
+def _upstreams(monitor: Monitor, now: float) -> Tag:
+    return _rows(
+        (_upstream(monitor, name, now) for name in monitor.watched.upstreams),
+        "There are none.",
+    )
+
+
+def _upstream(monitor: Monitor, name: str, now: float) -> list[Tag]:
+    watched, health = monitor.watched.upstreams[name], monitor.health[name]
+    upstream, cache = watched.upstream, watched.tokens
+    pills = [
+        _pill("answers", "good") if health.answers else _pill("does not answer", "bad")
+    ]
+    for service, circuits in (
+        ("", upstream.circuits),
+        ("tokens: ", upstream.token_rests),
+    ):
+        if circuits.state != "closed":
+            pills.append(_pill(f"{service}circuit {circuits.state}", "warn"))
+        if circuits.limited:
+            pills.append(_pill(f"{service}{circuits.limited} at a limit", "warn"))
+    lines = [
+        tags.div(tags.h3(name), pills, class_="line"),
+        tags.div(tags.code(upstream.config.url), class_="soft"),
+    ]
+    asked = cache.hits + cache.misses
+    facts = []
+    if asked:
+        facts.append(f"{len(cache)} token{'s' * (len(cache) != 1)} in memory")
+        facts.append(f"{100 * cache.hits // asked} % of {asked:,} found there")
+    trips = upstream.circuits.trips + upstream.token_rests.trips
+    if trips:
+        facts.append(f"{trips} circuit trip{'s' * (trips > 1)}")
+    if facts:
+        lines.append(tags.div(" · ".join(facts), class_="soft small"))
+    if health.last_error:
+        lines.append(
+            tags.div(
+                tags.span(
+                    health.last_error, class_="soft" if health.answers else "problem"
+                ),
+                tags.span(" · ", _time(health.last_error_at, now), class_="soft"),
+                class_="small",
+            )
+        )
+    return lines
+
+
+def _certificates(certificates: Iterable[ServedCertificate], now: float) -> Tag:
+    ordered = sorted(certificates, key=lambda one: one.not_after)
+    return _rows((_certificate(one, now) for one in ordered), "No listener has TLS.")
+
+
+def _certificate(one: ServedCertificate, now: float) -> list[Tag]:
+    days = int((one.not_after - now) // _DAY)
+    kind = "good" if days >= _SOON else "warn" if days >= _NOW else "bad"
+    left = f"{days} day{'s' * (days != 1)} left" if one.not_after > now else "has ended"
+    end = datetime.fromtimestamp(one.not_after, timezone.utc)
+    return [
+        tags.div(
+            tags.h3(
+                f"[{one.section}]" if one.section.startswith("tls") else one.section
+            ),
+            tags.span(_pill(left, kind), class_="right"),
+            class_="line",
+        ),
+        tags.div(", ".join(one.names), class_="soft small"),
+        tags.div(f"until {end:%Y-%m-%d %H:%M} UTC", class_="soft small"),
+    ]
+
+
+def _refusals(refused: Sequence[Refused], now: float) -> Tag:
+    if not refused:
+        return tags.p("Nobody was refused.", class_="empty")
+    titles = ("when", "who", "what", "why")
+    return tags.table(
+        tags.thead(tags.tr([tags.th(title, scope="col") for title in titles])),
+        tags.tbody([_refusal(one, now) for one in refused]),
+        class_="refusals",
+    )
+
+
+def _refusal(one: Refused, now: float) -> Tag:
+    kind = "bad" if one.status in (401, 403, 429) else "warn"
+    return tags.tr(
+        tags.td(_time(one.at, now), class_="soft"),
+        tags.td(tags.b(one.user or "somebody"), " at ", one.client),
+        tags.td(
+            tags.code(f"{one.method} {one.path}"),
+            tags.div(one.registry, class_="soft small"),
+        ),
+        tags.td(_pill(f"{one.status} {one.code}", kind), tags.div(one.reason)),
+    )
+
+
+def _footer(now: float) -> Tag:
+    moment = datetime.fromtimestamp(now, timezone.utc)
+    return tags.footer(
+        f"{moment:%Y-%m-%d %H:%M:%S} UTC · for programs: ",
+        [[tags.a(path, href=path), " "] for path in ("live", "ready", "metrics")],
+    )
