@@ -99,7 +99,7 @@ class ShippedTests(SynchronousTestCase):
     def test_listen(self) -> None:
         """What it says of the default is so: nothing else is listened on without."""
         shipped = SHIPPED.read_text(encoding="utf-8")
-        self.assertIn('; This line is also the default.\nlisten =', shipped)
+        self.assertIn("; This line is also the default.\nlisten =", shipped)
         without = re.sub(r"(?m)^listen =\n(?: .*\n)+", "", shipped)
         self.assertNotEqual(without, shipped)
         configs = [
