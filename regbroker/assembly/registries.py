@@ -26,10 +26,10 @@ from regbroker.web.backend import Backend
 from regbroker.web.carried_uploads import CarriedUploads
 from regbroker.web.catalog import Catalog
 from regbroker.web.cross_origin import CrossOrigin
-from regbroker.web.failover import Relay
 from regbroker.web.follow import RedirectFollower
 from regbroker.web.forward import Forwarder
 from regbroker.web.proxy import Proxy
+from regbroker.web.relay import Relay
 from regbroker.web.reply import Responder
 from regbroker.web.search import (
     Permission,
@@ -39,11 +39,11 @@ from regbroker.web.search import (
 )
 from regbroker.web.site import Registry
 from regbroker.web.token_endpoint import (
-    CompositeGranting,
-    Granting,
-    LocalGranting,
+    CompositeTokenIssuer,
+    LocalTokenIssuer,
     TokenEndpoint,
-    UpstreamGranting,
+    TokenIssuer,
+    UpstreamTokenIssuer,
 )
 
 
@@ -96,7 +96,7 @@ def build_registry(
             read_only,
             entry.extensions,
         ),
-        TokenEndpoint(accounts.granting),
+        TokenEndpoint(accounts.issuer),
         entry.public_url,
         _search(entry, services.values(), accounts.permission),
         CrossOrigin(entry.cors_origins, read_only) if entry.cors_origins else None,
@@ -109,7 +109,7 @@ class _Accounts:
     """Who comes into a registry, by whose tokens, and who may search."""
 
     gate: Gate
-    granting: Granting
+    issuer: TokenIssuer
     permission: Permission
 
 
@@ -119,7 +119,7 @@ def _own_accounts(
     broker = local.broker(entry)
     return _Accounts(
         LocalGate(broker, entry.token_path, entry.basic_challenge, reactor.seconds),
-        LocalGranting(broker),
+        LocalTokenIssuer(broker),
         SeenByAccounts(broker),
     )
 
@@ -146,13 +146,13 @@ def _upstream_accounts(
     if len(services) == 1:
         (broker,) = brokers
         gate = UpstreamGate(trusted, broker.user_of, reactor, broker.has_asked)
-        return _Accounts(gate, UpstreamGranting(broker), seen_by_everybody)
+        return _Accounts(gate, UpstreamTokenIssuer(broker), seen_by_everybody)
     behind = {name: service.upstream for name, service in services.items()}
-    bundling = CompositeBroker(
+    composite = CompositeBroker(
         brokers, behind, entry.mapping, composite_tokens, reactor, time.time
     )
-    gate = UpstreamGate(trusted, bundling.user_of, reactor, bundling.has_asked)
-    return _Accounts(gate, CompositeGranting(bundling), seen_by_everybody)
+    gate = UpstreamGate(trusted, composite.user_of, reactor, composite.has_asked)
+    return _Accounts(gate, CompositeTokenIssuer(composite), seen_by_everybody)
 
 
 def _search(

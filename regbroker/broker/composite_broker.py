@@ -1,10 +1,10 @@
 """
 The broker of a registry whose names lead to several upstreams.
 
-Each upstream at which clients have accounts is asked for its own scopes, at the same
-time, and the tokens come back as one (`regbroker.protocol.composite_token`). At other
-upstreams clients have no credentials: what is said there is
-`regbroker.upstream.policy`' affair, and no password goes there.
+Each upstream at which clients have accounts is asked for a token for its own scopes.
+All are asked at the same time, and the client gets their tokens as one
+(`regbroker.protocol.composite_token`). At other upstreams clients have no credentials,
+and no password goes there; `regbroker.upstream.policy` decides what is used instead.
 """
 
 from __future__ import annotations

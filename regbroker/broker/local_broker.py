@@ -93,14 +93,14 @@ class LocalBroker:
         `PasswordChecks.check` raises.
         """
         if authorization is None:
-            return self._visitor(None)
+            return self._principal(None)
         basic = parse_basic(authorization)
         if basic == ("", ""):
             # How some clients write that they have nothing.
-            return self._visitor(None)
+            return self._principal(None)
         if basic is not None:
             account = await self._checks.check(*basic, address)
-            return None if account is None else self._visitor(account)
+            return None if account is None else self._principal(account)
         scheme, _, text = authorization.partition(" ")
         if scheme.lower() != "bearer":
             return None
@@ -128,11 +128,11 @@ class LocalBroker:
         is_mount = sum(scope.is_repository for scope in request.scopes) > 1
         for scope in request.scopes:
             canonical = self._canonical(scope, public_host)
-            found = canonical and self._rules.granted(account, canonical)
-            if found:
-                granted.append(found)
+            allowed = canonical and self._rules.granted(account, canonical)
+            if allowed:
+                granted.append(allowed)
                 # The client hears of the name that it has written.
-                shown.append(found.with_name(scope.name))
+                shown.append(allowed.with_name(scope.name))
             if canonical and is_mount and self._is_refused_pull(account, canonical):
                 refused.append(canonical.name)
         text = self._signer.issue_access(
@@ -176,7 +176,7 @@ class LocalBroker:
 
     async def visible(self, principal: Principal) -> Callable[[str], bool]:
         """
-        Return which canonical public names a visitor sees in the catalog.
+        Return which canonical public names a principal sees in the catalog.
 
         A token says that its user may list, not what; so the user is looked up.
         """
@@ -201,7 +201,7 @@ class LocalBroker:
             return False
         return not self._rules.allows(account, "pull", scope.name)
 
-    def _visitor(self, account: Account | None) -> Principal:
+    def _principal(self, account: Account | None) -> Principal:
         return Principal(
             account.user if account else "",
             False,

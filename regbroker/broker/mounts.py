@@ -32,7 +32,7 @@ Name = tuple[str, str]
 """An upstream, and a repository's name there."""
 
 
-class AskedPulls:
+class RequestedPulls:
     """Which repositories tokens were asked for to pull from; bounded, oldest first."""
 
     def __init__(self) -> None:
@@ -63,7 +63,9 @@ class ToldMounts:
             MAX_TOLD, now=now, max_age=TOLD_SECONDS
         )
 
-    def attempt(self, who: Hashable, mount: Hashable, can_widen: bool) -> MountAttempt:
+    def attempt(
+        self, client: Hashable, mount: Hashable, can_widen: bool
+    ) -> MountAttempt:
         """
         Return one client's mount of one blob from one repository to another.
 
@@ -71,7 +73,7 @@ class ToldMounts:
         as far as that is known.
         """
         # Hashed with a secret of the process: what clients write takes no room.
-        return MountAttempt(self, hash((who, mount)), can_widen)
+        return MountAttempt(self, hash((client, mount)), can_widen)
 
     def note(self, key: int) -> None:
         """Note that somebody was told."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from regbroker.accounts.principals import MAX_USER_LENGTH
-from regbroker.broker.mounts import AskedPulls, Name
+from regbroker.broker.mounts import Name, RequestedPulls
 from regbroker.causes import Side
 from regbroker.errors import NameInvalid, NameUnknown, UpstreamRefused
 from regbroker.naming.mapping import NameMapping, Route
@@ -62,7 +62,7 @@ class TokenUsers:
     """Whose tokens they are, for the log; of the tokens only a keyed hash is kept."""
 
     def __init__(self) -> None:
-        self.asked = AskedPulls()
+        self.asked = RequestedPulls()
         self._hash = KeyedHash()
         self._users: BoundedMemory[bytes, str] = BoundedMemory(MAX_REMEMBERED_USERS)
 
@@ -86,25 +86,25 @@ def routed(
     without credentials that asks for nothing else than unknown names is told at once:
     raises `NameUnknown`.
     """
-    found: list[tuple[Scope, tuple[Route, ...]]] = []
+    scopes: list[tuple[Scope, tuple[Route, ...]]] = []
     unknown: NameUnknown | None = None
     for scope in request.scopes:
         if not scope.is_clear:
             continue
         if not scope.is_repository:
-            found.append((scope, ()))
+            scopes.append((scope, ()))
             continue
         try:
             # A scope may name the host before the repository.
             name = check_name(scope.name.removeprefix(public_host + "/"))
-            found.append((scope, mapping.routes(name)))
+            scopes.append((scope, mapping.routes(name)))
         except NameInvalid:
             continue
         except NameUnknown as error:
             unknown = error
-    if unknown is not None and not found and request.is_anonymous:
+    if unknown is not None and not scopes and request.is_anonymous:
         raise unknown
-    return found
+    return scopes
 
 
 class Broker:

@@ -41,7 +41,7 @@ from regbroker.sandbox.digests import Digest
 from regbroker.sandbox.manifests import INDEX_TYPE, MAX_MANIFEST_BYTES, parse_manifest
 from regbroker.sandbox.refusals import PageInvalid
 from regbroker.sandbox.storage import Storage
-from regbroker.sandbox.token_endpoint import TokenEndpoint
+from regbroker.sandbox.token_endpoint import TokenResource
 from regbroker.sandbox.tokens import SERVICE, Tokens
 from regbroker.sandbox.transfers import BlobEndpoints
 from regbroker.sandbox.uploads import Uploads
@@ -65,7 +65,7 @@ class SandboxResource(Resource):
     def __init__(
         self,
         registry: RegistryEndpoints,
-        token_endpoint: TokenEndpoint,
+        token_endpoint: TokenResource,
         on_request: OnRequest | None = None,
     ) -> None:
         super().__init__()

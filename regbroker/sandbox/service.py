@@ -17,7 +17,7 @@ from regbroker.errors import StateError
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.sandbox.registry import OnRequest, RegistryEndpoints, SandboxResource
 from regbroker.sandbox.storage import Storage
-from regbroker.sandbox.token_endpoint import TokenEndpoint
+from regbroker.sandbox.token_endpoint import TokenResource
 from regbroker.sandbox.tokens import Tokens, Users
 from regbroker.sandbox.uploads import Uploads
 from regbroker.transport.accepting import AcceptingFactory
@@ -96,7 +96,7 @@ class SandboxService(Service):
         registry = RegistryEndpoints(
             storage, uploads, tokens, lambda: f"{self.url}/token"
         )
-        endpoint = TokenEndpoint(self._users, tokens)
+        endpoint = TokenResource(self._users, tokens)
         return SandboxResource(registry, endpoint, self._on_request)
 
     def stopService(self) -> Deferred[None]:

@@ -32,7 +32,7 @@ MAX_FORM_BYTES = 64 * 1024
 _CHALLENGE = (b"WWW-Authenticate", format_challenge("Basic", [("realm", SERVICE)]))
 
 
-class TokenEndpoint:
+class TokenResource:
     """Answers requests for tokens."""
 
     def __init__(self, users: Users, tokens: Tokens) -> None:

@@ -1,5 +1,5 @@
 """
-Who may come in: decided by the upstream, or here.
+Admission: who may use a registry is decided by its upstreams, or here.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ from regbroker.web.exchange import request_to
 
 
 class Gate(Protocol):
-    """Lets requests in, or raises `Unauthorized` or `Denied`."""
+    """Decides which requests are let in."""
 
     async def admit(self, asked: ApiRequest) -> ApiRequest:
         """
         Let a request in whose names are mapped.
 
-        Returns the request with who it is by, and with its mount as it may go on.
+        Return the request with its principal, and with its mount as far as that is
+        allowed. Raises `Unauthorized` or `Denied`.
         """
 
     async def visible(self, principal: Principal) -> Callable[[str], bool]:

@@ -90,9 +90,9 @@ class CarriedUploads:
 
 def _checked(query: str) -> str:
     """Return a query of digests; some servers find more parameters in other values."""
-    given = parameters(query)
-    for name, value in given:
+    added = parameters(query)
+    for name, value in added:
         good = is_digest(value) if name == "digest" else _ALGORITHM.fullmatch(value)
-        if not good or sum(other == name for other, _ in given) > 1:
+        if not good or sum(other == name for other, _ in added) > 1:
             raise DigestInvalid(f"the parameter {name} is wrong, or stands twice")
     return query

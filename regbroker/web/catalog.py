@@ -38,7 +38,7 @@ from regbroker.web.catalog_pages import (
 )
 from regbroker.web.catalog_walks import Walks
 from regbroker.web.exchange import Exchange, UpstreamRequest
-from regbroker.web.failover import Relay, is_no_answer
+from regbroker.web.relay import Relay, is_no_answer
 
 #: What a client gets at once, however much it wants.
 MAX_PAGE = 1000
@@ -217,17 +217,17 @@ class Catalog:
 
 
 def _wanted(query: str | Query) -> int | None:
-    given = values(query, "n")
-    if not given:
+    counts = values(query, "n")
+    if not counts:
         return None
-    if not re.fullmatch(r"\d{1,9}", given[0]) or int(given[0]) == 0:
+    if not re.fullmatch(r"\d{1,9}", counts[0]) or int(counts[0]) == 0:
         raise BadRequest("n is the number of repositories wanted, from 1")
-    return min(int(given[0]), MAX_PAGE)
+    return min(int(counts[0]), MAX_PAGE)
 
 
 def _link(names: list[str], wanted: int | None, sealed: str, source: str) -> str:
-    given = [f"last={quote(names[-1], safe='')}"] if names else []
-    given += [] if wanted is None else [f"n={wanted}"]
-    given += [f"{PLACE}={sealed}"] if sealed else []
-    url = with_ns(f"{CATALOG_PATH}?{'&'.join(given)}", source)
+    parameters = [f"last={quote(names[-1], safe='')}"] if names else []
+    parameters += [] if wanted is None else [f"n={wanted}"]
+    parameters += [f"{PLACE}={sealed}"] if sealed else []
+    url = with_ns(f"{CATALOG_PATH}?{'&'.join(parameters)}", source)
     return f'<{url}>; rel="next"'

@@ -120,16 +120,16 @@ class CatalogPages:
             has_news = not page.names or not seen.issuperset(page.names)
             without_news = 0 if has_news else without_news + 1
             following = self._progress(page, read, without_news)
-            found = page.names
+            upstream_names = page.names
             is_opaque = is_opaque or not self._is_by_name(page)
-            if after and after in found:
-                cut = found.index(after) + 1
-                seen.update(found[:cut])
-                found, after = found[cut:], ""
+            if after and after in upstream_names:
+                cut = upstream_names.index(after) + 1
+                seen.update(upstream_names[:cut])
+                upstream_names, after = upstream_names[cut:], ""
             elif after and skipping:
-                seen.update(found)
-                found = ()
-            for index, upstream_name in enumerate(found):
+                seen.update(upstream_names)
+                upstream_names = ()
+            for index, upstream_name in enumerate(upstream_names):
                 if upstream_name in seen:
                     continue
                 seen.add(upstream_name)
@@ -138,7 +138,7 @@ class CatalogPages:
                     continue
                 names.append(name)
                 if len(names) == wanted:
-                    rest = (n for n in found[index + 1 :] if n not in seen)
+                    rest = (n for n in upstream_names[index + 1 :] if n not in seen)
                     if following is None and not any(map(self._to_public, rest)):
                         return PublicPage(names)
                     return PublicPage(names, Place(query, upstream_name), is_opaque)
@@ -223,8 +223,8 @@ class CatalogPages:
 
 def _query(last: str = "") -> str:
     """Return a query of our own, which the upstream has not written."""
-    given = {"n": UPSTREAM_PAGES[0]} | ({"last": last} if last else {})
-    return urlencode(given)
+    parameters = {"n": UPSTREAM_PAGES[0]} | ({"last": last} if last else {})
+    return urlencode(parameters)
 
 
 def _is_ours(query: str) -> bool:

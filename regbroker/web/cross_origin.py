@@ -48,15 +48,15 @@ class CrossOrigin:
         sends a form, credentials and all, without asking first.
         """
         http = request.http
-        given = [
+        origins = [
             value.decode("latin-1")
             for value in http.requestHeaders.getRawHeaders(b"Origin", [])
         ]
-        origin = allowed_origin(self._origins, given)
-        if origin is None and given and request.method not in _WITHOUT_EFFECT:
+        origin = allowed_origin(self._origins, origins)
+        if origin is None and origins and request.method not in _WITHOUT_EFFECT:
             own = parse_origin(request.forwarded.scheme, request.forwarded.host)
             ours = () if own is None else (str(own),)
-            if allowed_origin(ours, given) is None:
+            if allowed_origin(ours, origins) is None:
                 _add(http, reply_headers(None))
                 raise Denied("pages of this origin may not use this registry")
         methods = self._methods(request, token_path)

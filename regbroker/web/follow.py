@@ -1,10 +1,9 @@
 """
-Redirects followed here, for clients that cannot reach what is behind.
+Following redirects, for clients that cannot reach the servers behind regbroker.
 
-Between the way up and the way back: a reply that redirects is replaced by the
-one that it leads to. The upstream's own origin is asked over its own
-connections; every other server is a storage, which is told nothing of the
-client and believed in nothing but the bytes.
+A reply that redirects is replaced by the reply that it leads to. The upstream's own
+origin is asked over its own connections. Every other server is a storage: it gets
+nothing that says who the client is, and only the bytes that it sends are used.
 """
 
 from __future__ import annotations
@@ -210,14 +209,14 @@ class RedirectFollower:
                 error.status, error.code, error.message, cause=error.cause
             ) from error
 
-    async def _in_time(self, request: Coroutine[Any, Any, Reply], who: str) -> Reply:
+    async def _in_time(self, request: Coroutine[Any, Any, Reply], server: str) -> Reply:
         asking = Deferred.fromCoroutine(request)
         asking.addTimeout(self._upstream.config.timeout, self._clock)
         try:
             return await asking
         except TimeoutError:
             raise UpstreamTimeout(
-                f"{who} did not answer", cause=cause_of(who, Kind.IDLE)
+                f"{server} did not answer", cause=cause_of(server, Kind.IDLE)
             ) from None
 
     async def _content(
@@ -263,10 +262,10 @@ def _end_to_end(reply: Reply) -> Iterable[Header]:
 
 def _by_name(headers: Iterable[Header]) -> dict[bytes, list[Header]]:
     """Return headers by their names in lower case, values in order."""
-    found: dict[bytes, list[Header]] = {}
+    by_name: dict[bytes, list[Header]] = {}
     for header in headers:
-        found.setdefault(header[0].lower(), []).append(header)
-    return found
+        by_name.setdefault(header[0].lower(), []).append(header)
+    return by_name
 
 
 def _flat(headers: dict[bytes, list[Header]]) -> list[Header]:

@@ -1,4 +1,4 @@
-"""The way up: a request as the upstream is to see it."""
+"""Forwarding: a client's request is sent to an upstream, as that is to see it."""
 
 from __future__ import annotations
 
@@ -69,22 +69,24 @@ class Forwarder:
         """
         Send a request upstream; its body streams while this waits.
 
-        When the upstream refuses what is ours, and there is something else to say,
-        the request is sent again, if nothing of its body has been read. Raises
+        When the upstream refuses credentials of ours and there are others to try, the
+        request is sent again, if nothing of its body has been read. Raises
         `UpstreamError`, or what the client's body fails with.
         """
         needed = request.scopes
-        said = await self._authorizer.authorize(request.asked.authorization, needed)
+        authorization = await self._authorizer.authorize(
+            request.asked.authorization, needed
+        )
         try:
             for _ in range(MAX_SENT):
-                exchange = await self._send_once(request, said)
-                reply, again = await self._authorizer.reconsider(
-                    said, needed, exchange.reply
+                exchange = await self._send_once(request, authorization)
+                reply, renewed = await self._authorizer.reconsider(
+                    authorization, needed, exchange.reply
                 )
                 exchange = exchange.with_reply(reply)
-                if again is None:
+                if renewed is None:
                     return exchange
-                had_token, said = said.grant is not None, again
+                had_token, authorization = authorization.grant is not None, renewed
                 repeatable = _can_be_repeated(request.asked.client)
                 if not repeatable and reply.status == 403 and had_token:
                     return exchange
@@ -96,21 +98,21 @@ class Forwarder:
                     )
             raise Denied(NO_RIGHT)
         finally:
-            said.release()
+            authorization.release()
 
     async def _send_once(
-        self, request: UpstreamRequest, said: Authorization
+        self, request: UpstreamRequest, authorization: Authorization
     ) -> Exchange:
         http, event = request.asked.client.http, request.asked.event
         body = request_body(http)
         expects = isinstance(http, StreamingRequest) and http.body.expects_continue
-        in_our_name = said.is_ours or not self._authorizer.policy.clients
+        in_our_name = authorization.is_ours or not self._authorizer.policy.clients
         headers = list(self._headers(request.asked, in_our_name))
-        if said.value is not None:
-            headers.append((b"Authorization", said.value.encode("latin-1")))
+        if authorization.value is not None:
+            headers.append((b"Authorization", authorization.value.encode("latin-1")))
         if expects:
             headers.append((b"Expect", b"100-continue"))
-        sent = Sent(self._target(request), tuple(headers), said.is_ours)
+        sent = Sent(self._target(request), tuple(headers), authorization.is_ours)
         sending: Deferred[Reply]
         stalled = False
 

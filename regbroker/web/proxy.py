@@ -1,5 +1,5 @@
 """
-The way of a request under ``/v2``: parse, map, admit, relay, map back.
+Requests under ``/v2``: parsed, mapped, let in, and relayed to an upstream.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from regbroker.web.admission import Gate
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.catalog import Catalog
 from regbroker.web.client_request import ClientRequest
-from regbroker.web.failover import Relay
+from regbroker.web.relay import Relay
 
 
 class Proxy:
@@ -41,7 +41,7 @@ class Proxy:
 
     async def serve(self, request: ClientRequest, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
-        # 1. What is asked for? Nothing that does not parse goes further.
+        # 1. Parse what is asked for. What does not parse goes no further.
         target = parse_path(request.path, extensions=True)
         event.endpoint = target.endpoint.name.lower()
         if target.endpoint is Endpoint.EXTENSION and (
@@ -57,13 +57,13 @@ class Proxy:
         query = upstream_query(target.endpoint, request.method, request.query)
         asked = ApiRequest(request, event, target, query, self._mapping)
 
-        # 2. Where does the name lead?
+        # 2. Map the name to the upstreams that have it.
         asked = self._mapped(asked)
 
-        # 3. Who asks, and may they? What can be answered here, is.
+        # 3. Let the client in, or answer with what it must bring.
         asked = await self._gate.admit(asked)
 
-        # 4. Ask the upstreams, and map back what one says.
+        # 4. Answer here, or relay the request.
         if target.endpoint is Endpoint.BASE and asked.principal is not None:
             send_json(request.http, {})
         elif target.endpoint is Endpoint.CATALOG:

@@ -1,4 +1,4 @@
-"""The way back: an upstream's reply as the client is to see it."""
+"""Replying: an upstream's reply is sent to the client, with public names."""
 
 from __future__ import annotations
 

@@ -78,12 +78,12 @@ class Search:
     def __init__(
         self,
         upstream: str,
-        searches: SearchRules,
+        rules: SearchRules,
         service: SearchService,
         permission: Permission,
     ) -> None:
         self._upstream = upstream
-        self._searches = searches
+        self._rules = rules
         self._service = service
         self._permission = permission
 
@@ -111,14 +111,14 @@ class Search:
 
     async def _search(self, request: ClientRequest, event: Event) -> None:
         visible = await self._permission(request, event)
-        asked = self._searches.asked(request.query)
-        if asked.upstream_text is None:
-            body = self._searches.nothing(asked)
+        wanted = self._rules.asked(request.query)
+        if wanted.upstream_text is None:
+            body = self._rules.nothing(wanted)
         else:
             document = await self._ask(
-                self._service.search(asked.upstream_query), event
+                self._service.search(wanted.upstream_query), event
             )
-            body = self._searches.results(document.body, asked, visible)
+            body = self._rules.results(document.body, wanted, visible)
         send_bytes(request.http, 200, b"application/json", body)
 
     async def _ask(self, asking: Awaitable[Document], event: Event) -> Document:

@@ -1,5 +1,5 @@
 """
-Around every request: its event, its errors, its client that may go away.
+What is the same for every request: its record, its errors, a client that leaves.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class UnderWay:
 
     def progress(self) -> list[Progress]:
         """Return how far each request has come, the oldest first."""
-        found = [serving.progress() for serving in self._requests]
-        return sorted(found, key=lambda one: one.event.started)
+        progress = [serving.progress() for serving in self._requests]
+        return sorted(progress, key=lambda one: one.event.started)
 
     def stop(self) -> None:
         """

@@ -205,8 +205,8 @@ class VirtualHosts(Resource):
         )
 
     def _check_user_agent(self, request: Request) -> None:
-        given = (request.getHeader(b"User-Agent") or b"").decode("latin-1")
-        if self._denied is not None and self._denied.match(given):
+        user_agent = (request.getHeader(b"User-Agent") or b"").decode("latin-1")
+        if self._denied is not None and self._denied.match(user_agent):
             raise EndpointUnknown(
                 "this registry does not serve clients as old as this one; "
                 "docker 1.6 is the first that it does"

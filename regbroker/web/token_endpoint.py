@@ -21,89 +21,89 @@ MAX_FORM_BYTES = 64 * 1024
 _METHODS = "GET, POST"
 
 
-class Granting(Protocol):
+class TokenIssuer(Protocol):
     """Answers token requests, from wherever the tokens come."""
 
     async def __call__(
-        self, asked: TokenRequest, forwarded: Forwarded, event: Event
+        self, request: TokenRequest, forwarded: Forwarded, event: Event
     ) -> bytes:
         """Return the reply's body; raises what a refusal is to be made of."""
 
 
-class UpstreamGranting:
+class UpstreamTokenIssuer:
     """The upstream's tokens."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
     async def __call__(
-        self, asked: TokenRequest, forwarded: Forwarded, event: Event
+        self, request: TokenRequest, forwarded: Forwarded, event: Event
     ) -> bytes:
         """Ask the upstream's token service."""
-        wanted = self._broker.wanted(asked, forwarded.host)
+        wanted = self._broker.wanted(request, forwarded.host)
         event.upstream = self._broker.upstream
         event.upstream_name = ",".join(scope.name for scope in wanted.scopes)
         with event.upstream_time():
-            return await self._broker.grant(asked, wanted, forwarded.host)
+            return await self._broker.grant(request, wanted, forwarded.host)
 
 
-class CompositeGranting:
+class CompositeTokenIssuer:
     """The tokens of several upstreams, as one."""
 
     def __init__(self, broker: CompositeBroker) -> None:
         self._broker = broker
 
     async def __call__(
-        self, asked: TokenRequest, forwarded: Forwarded, event: Event
+        self, request: TokenRequest, forwarded: Forwarded, event: Event
     ) -> bytes:
         """Ask the upstreams' token services."""
-        wanted = self._broker.wanted(asked, forwarded.host)
+        wanted = self._broker.wanted(request, forwarded.host)
         event.upstream = ",".join(wanted)
         event.upstream_name = ",".join(
             scope.name for one in wanted.values() for scope in one.scopes
         )
         with event.upstream_time():
-            return await self._broker.grant(asked, wanted, forwarded.host)
+            return await self._broker.grant(request, wanted, forwarded.host)
 
 
-class LocalGranting:
+class LocalTokenIssuer:
     """Our own tokens."""
 
     def __init__(self, broker: LocalBroker) -> None:
         self._broker = broker
 
     async def __call__(
-        self, asked: TokenRequest, forwarded: Forwarded, event: Event
+        self, request: TokenRequest, forwarded: Forwarded, event: Event
     ) -> bytes:
         """Check the credentials and sign."""
-        return await self._broker.grant(asked, forwarded.host, forwarded.address)
+        return await self._broker.grant(request, forwarded.host, forwarded.address)
 
 
 class TokenEndpoint:
     """Parses token requests of one registry, and sends what they are granted."""
 
-    def __init__(self, granting: Granting) -> None:
-        self._granting = granting
+    def __init__(self, issuer: TokenIssuer) -> None:
+        self._issuer = issuer
 
     async def serve(self, request: ClientRequest, event: Event) -> None:
         """Answer one request; raises what the reply is to be made of."""
         event.endpoint = "token"
         if request.method == "GET":
-            asked = parse_get(request.query, request.authorization)
+            wanted = parse_get(request.query, request.authorization)
         elif request.method == "POST":
-            asked = parse_post(await read_body(request.http, MAX_FORM_BYTES))
+            wanted = parse_post(await read_body(request.http, MAX_FORM_BYTES))
         else:
             raise MethodNotAllowed(
                 f"the token service takes {_METHODS}",
                 headers=[(b"Allow", _METHODS.encode())],
             )
-        event.user = asked.user
-        if asked.refresh_token:
+        event.user = wanted.user
+        if wanted.refresh_token:
             event.credentials = "token"
-        elif asked.password:
+        elif wanted.password:
             event.credentials = "password"
-        event.public_name = ",".join(scope.name for scope in asked.scopes)
-        reply = await self._granting(asked, request.forwarded, event)
+        event.public_name = ",".join(scope.name for scope in wanted.scopes)
+        reply = await self._issuer(wanted, request.forwarded, event)
         # Tokens are secrets of one client; RFC 6749, 5.1.
         request.http.setHeader(b"Cache-Control", b"no-store")
         send_bytes(request.http, 200, b"application/json", reply)

@@ -123,7 +123,7 @@ class LocalBrokerTestCase(SynchronousTestCase):
         """Who brings this."""
         return self.result(self.broker.identify(authorization, HOST, ADDRESS))
 
-    def some_visitor(self, authorization: str | None) -> Principal:
+    def some_principal(self, authorization: str | None) -> Principal:
         """Who brings this, which is good."""
         principal = self.principal(authorization)
         assert principal is not None
@@ -290,7 +290,7 @@ class IdentityTokenTests(LocalBrokerTestCase):
 class IdentifyTests(LocalBrokerTestCase):
     def test_nobody(self) -> None:
         """Without anything, one is anonymous, and may what everybody may."""
-        principal = self.some_visitor(None)
+        principal = self.some_principal(None)
         self.assertTrue(principal.is_anonymous)
         self.assertTrue(principal.may(Action.PULL, "lib/open"))
         self.assertFalse(principal.may(Action.PULL, APP))
@@ -298,18 +298,18 @@ class IdentifyTests(LocalBrokerTestCase):
 
     def test_empty_credentials(self) -> None:
         """Some clients write that they have nothing as Basic; nobody is asked."""
-        principal = self.some_visitor("Basic Og==")
+        principal = self.some_principal("Basic Og==")
         self.assertTrue(principal.is_anonymous)
-        self.assertEqual(principal.may_list, self.some_visitor(None).may_list)
+        self.assertEqual(principal.may_list, self.some_principal(None).may_list)
         self.assertEqual(self.checks.addresses, [])
 
     def test_basic(self) -> None:
         """The account's own rights."""
-        alice = self.some_visitor(ALICE)
+        alice = self.some_principal(ALICE)
         self.assertEqual((alice.user, alice.has_token), ("alice", False))
         self.assertTrue(alice.may(Action.PUSH, APP))
         self.assertFalse(alice.may(Action.DELETE, APP))
-        self.assertTrue(self.some_visitor(BOB).may_list)
+        self.assertTrue(self.some_principal(BOB).may_list)
         self.assertIsNone(self.principal("Basic YWxpY2U6d3Jvbmc="))
         self.assertEqual(self.checks.addresses, [ADDRESS] * 3)
 
@@ -317,13 +317,13 @@ class IdentifyTests(LocalBrokerTestCase):
         """What the token says, however much more the account may."""
         token = self.get(f"scope=repository:{APP}:pull")["token"]
         for scheme in ("Bearer", "bearer"):
-            principal = self.some_visitor(f"{scheme} {token}")
+            principal = self.some_principal(f"{scheme} {token}")
             self.assertEqual((principal.user, principal.has_token), ("alice", True))
             self.assertTrue(principal.may(Action.PULL, APP))
             self.assertFalse(principal.may(Action.PUSH, APP))
             self.assertFalse(principal.may(Action.PULL, "team/b"))
             self.assertFalse(principal.may_list)
-        nobody = self.some_visitor(f"Bearer {self.get('', None)['token']}")
+        nobody = self.some_principal(f"Bearer {self.get('', None)['token']}")
         self.assertFalse(nobody.is_anonymous)
 
     def test_wrong_token(self) -> None:
@@ -348,7 +348,7 @@ class IdentifyTests(LocalBrokerTestCase):
 class VisibleTests(LocalBrokerTestCase):
     def seen(self, authorization: str | None) -> list[str]:
         """What somebody sees in the catalog."""
-        visible = self.result(self.broker.visible(self.some_visitor(authorization)))
+        visible = self.result(self.broker.visible(self.some_principal(authorization)))
         return [name for name in ("lib/open", "lib/x", APP) if visible(name)]
 
     def test_basic_and_token(self) -> None:
@@ -373,6 +373,6 @@ class DefaultRegistryTests(LocalBrokerTestCase):
         """Tokens of the default registry are for the host that was asked."""
         self.assertEqual(self.broker.service(HOST), HOST)
         token = self.get("")["token"]
-        self.assertEqual(self.some_visitor(f"Bearer {token}").user, "alice")
+        self.assertEqual(self.some_principal(f"Bearer {token}").user, "alice")
         work = self.broker.identify(f"Bearer {token}", "other.test", ADDRESS)
         self.assert_fails(work, WrongToken)

@@ -7,7 +7,7 @@ from regbroker.broker.mounts import (
     MAX_TOKENS,
     MAX_TOLD,
     TOLD_SECONDS,
-    AskedPulls,
+    RequestedPulls,
     ToldMounts,
 )
 
@@ -16,7 +16,7 @@ COPY, APP = ("up", "acme/copy"), ("up", "acme/app")
 
 class AskedTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.asked = AskedPulls()
+        self.asked = RequestedPulls()
 
     def test_asked(self) -> None:
         """A token is known by what it was asked for."""

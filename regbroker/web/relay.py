@@ -1,9 +1,9 @@
 """
-Where a request goes: to the upstreams that have its name, until one answers.
+Relaying: a request goes to the upstreams that have its name until one answers.
 
-A name leads to one upstream mostly, and that one is asked. With several, one that fails
-(too many requests, no connection, no answer in time) is passed over for the next, and
-its circuit opens (`regbroker.upstream.failover`).
+Most names have one upstream, and that one is asked. Where there are several and one
+fails (too many requests, no connection, no answer in time), the next one is asked, and
+the circuit of the first one opens (`regbroker.upstream.failover`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ T = TypeVar("T")
 #: them, or does not know the client.
 _LACKING_STATUSES = frozenset({401, 403, 404})
 
-#: Conditions that are not met, and ranges that are not there: nowhere, that is.
+#: Conditions that are not met, and ranges that do not exist: no upstream has them.
 _ABOUT_THE_REQUEST = frozenset({412, 416})
 
 #: Errors about one repository: what makes no sense, leads nowhere, is not in a storage,
@@ -63,13 +63,13 @@ _ABOUT_A_NAME = (
     TokensUnavailable,
 )
 
-#: A registry may look through all that it has for these: that they take long says
-#: nothing of it.
+#: A registry may look through all that it has for these. That one takes long is no
+#: sign of an outage.
 _LISTS = frozenset({Endpoint.CATALOG, Endpoint.TAGS, Endpoint.REFERRERS})
 
 #: Makes one attempt at a backend. The flag says that the backend stands in for the
-#: first choice, so that an answer for want of something is none: the first choice may
-#: have it.
+#: first choice. Then its 401, 403 or 404 is no answer: the first choice may have what
+#: is asked for.
 Work = Callable[[Backend, UpstreamRequest, bool], Coroutine[Any, Any, T]]
 
 
@@ -77,8 +77,8 @@ class Relay:
     """
     Answers requests with the replies of one registry's upstreams.
 
-    `backends` are they by name; `composite_tokens` reads what clients hold; `clock` is
-    the reactor, `now` returns seconds since 1970.
+    `backends` has the upstreams by name. `composite_tokens` reads the tokens that
+    clients hold. `clock` is the reactor; `now` returns seconds since 1970.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Relay:
         if isinstance(outcome, Answered):
             return self._backends[outcome.name], outcome.result
         failed = most_useful(outcome)
-        # The log is to name the one that has said so.
+        # The log names the upstream whose error the client gets.
         self._select(asked, failed.name)
         raise failed.error
 
@@ -173,8 +173,8 @@ class Relay:
         """
         Raise `TokensUnavailable` where no login would help against a 401.
 
-        The client has no token for this upstream because its token service does
-        not answer, and that is so still.
+        The client has no token for this upstream: its token service did not answer,
+        and still does not.
         """
         why = self._composite_tokens.unavailable(
             exchange.asked.bearer_token, exchange.request.upstream
@@ -187,7 +187,7 @@ class Relay:
             raise TokensUnavailable(status, [retry_after(seconds)])
 
     def _in_order(self, asked: ApiRequest, upstreams: Sequence[str]) -> list[str]:
-        """Return them, at the end those that the client could get no token for."""
+        """Return the upstreams; those that the client has no token for come last."""
         token = asked.bearer_token
         return sorted(
             upstreams,

@@ -22,8 +22,8 @@ from regbroker.protocol.names import Endpoint
 from regbroker.settings.config import DEFAULT_ANSWER_TIMEOUT
 from regbroker.upstream.circuit_breaker import FIRST_PAUSE_SECONDS
 from regbroker.upstream.failover import Fault, TimedOut
-from regbroker.web.failover import judged
 from regbroker.web.follow import CancelledAtStorage
+from regbroker.web.relay import judged
 from tests.proxycase import BLOB, DIGEST
 from tests.scripted import Call, ScriptedUpstream, response
 from tests.severalcase import SeveralTestCase
