@@ -85,7 +85,7 @@ def build_upstream(
         sandbox = SandboxService(reactor, directory, entry.users)
     upstream = Upstream(entry, reactor)
     tokens = UpstreamTokens(upstream, reactor, time.time)
-    credentials = _build_credentials(entry, reactor)
+    credentials = build_credentials(entry, reactor)
     return UpstreamService(
         upstream,
         tokens,
@@ -107,9 +107,10 @@ def _build_search_service(
     )
 
 
-def _build_credentials(
+def build_credentials(
     entry: UpstreamConfig, reactor: INetworkReactor
 ) -> Credentials | None:
+    """Return our own account at an upstream; None where there is none."""
     if entry.password_file is not None:
         path = Path(entry.password_file)
         return PasswordFile(entry.username, path, reactor.seconds)

@@ -11,6 +11,7 @@ from regbroker.cli.explain import explain
 from regbroker.cli.printing import complain
 from regbroker.errors import ConfigurationError
 from regbroker.service import load_config
+from regbroker.settings.values import InvalidValue, seconds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +29,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         complain("\n".join(f"error: {problem}" for problem in error.problems))
         return 1
+    if options.command == "doctor":
+        # Only here, as above.
+        from regbroker.cli.doctor.command import (
+            NoExamination,
+            Request,
+            doctor,
+            login_of,
+        )
+
+        try:
+            login = login_of(options.user, options.password_file)
+        except NoExamination as error:
+            complain(str(error))
+            return 1
+        request = Request(
+            image=options.image,
+            login=login,
+            only=options.only,
+            timeout=options.timeout,
+        )
+        return doctor(config, request, as_json=options.json)
     return explain(
         config,
         options.image,
@@ -38,11 +60,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
 
 
+def _seconds(text: str) -> float:
+    """Parse a time on the command line."""
+    try:
+        return seconds(text)
+    except InvalidValue as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="regbroker",
-        description="Serve a configuration, check it, or explain what it does with a "
-        "name.",
+        description="Serve a configuration, check it, explain what it does with a "
+        "name, or find out why a pull fails.",
         epilog="In the background: twistd regbroker --config FILE",
     )
     parser.add_argument("--version", action="version", version=__version__)
@@ -62,7 +92,36 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument(
         "--json", action="store_true", help="print JSON, for programs"
     )
-    for command in (serving, checking, explaining):
+    examining = commands.add_parser(
+        "doctor", help="ask as a client does, and say what is wrong"
+    )
+    examining.add_argument(
+        "image", nargs="?", default="", metavar="HOST/NAME[:TAG]", help="what to pull"
+    )
+    examining.add_argument("--user", default="", help="who logs in at the upstream")
+    examining.add_argument(
+        "--password-file",
+        default="",
+        metavar="FILE",
+        help="the password of --user; otherwise REGBROKER_PASSWORD is read",
+    )
+    examining.add_argument(
+        "--only",
+        default="",
+        choices=["clients", "upstream"],
+        help="one side alone: regbroker's listeners, or the upstreams",
+    )
+    examining.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="for each step (10)",
+    )
+    examining.add_argument(
+        "--json", action="store_true", help="print JSON, for programs"
+    )
+    for command in (serving, checking, explaining, examining):
         command.add_argument("--config", "-c", required=True, metavar="FILE")
     explaining.add_argument(
         "image",

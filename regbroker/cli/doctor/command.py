@@ -1,0 +1,194 @@
+"""``regbroker doctor``: which steps are taken, and how the command ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import ensureDeferred
+
+from regbroker.assembly.upstreams import build_credentials
+from regbroker.cli.doctor.listener_steps import examine_listener
+from regbroker.cli.doctor.steps import Step, Trouble, lines
+from regbroker.cli.doctor.upstream_steps import Wanted, examine_upstream
+from regbroker.cli.explanation import find_registry
+from regbroker.cli.printing import complain, say, say_json
+from regbroker.cli.questions import NotUnderstood, parse_question
+from regbroker.errors import HTTPError
+from regbroker.settings.config import Config, RegistryConfig, UpstreamConfig
+from regbroker.upstream.credentials import Login, parse_password
+
+#: Seconds for each step: docker waits 15 s for a token.
+TIMEOUT = 10.0
+
+#: Where the password of ``--user`` is, unless a file has it.
+PASSWORD_VARIABLE = "REGBROKER_PASSWORD"
+
+
+class NoExamination(Exception):
+    """There is nothing to examine; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the command line asks for."""
+
+    image: str = ""
+    login: Login | None = None
+    only: str = ""
+    timeout: float = TIMEOUT
+
+
+async def examine(reactor: Any, config: Config, request: Request) -> list[Step]:
+    """
+    Take all steps: with the listeners, and with each upstream that is meant.
+
+    Raises `NoExamination` for an image that is not served.
+    """
+    config = config.in_use()
+    steps: list[Step] = []
+    targets = _targets(config, request)
+    if request.only != "upstream":
+        for listener in config.listen:
+            steps += await examine_listener(reactor, config, listener, request.timeout)
+    if request.only != "clients":
+        for upstream, wanted in targets:
+            if upstream.origin is None:
+                steps.append(
+                    Step(f"[upstream {upstream.name}]", "skipped", 0.0, "a sandbox")
+                )
+                continue
+            login, trouble = await _login(reactor, config, upstream, request)
+            if trouble is not None:
+                side = f"[upstream {upstream.name}] {upstream.url}"
+                steps.append(Step(side, "own account", 0.0, "", trouble))
+            named = Wanted(
+                name=wanted.name,
+                reference=wanted.reference,
+                login=login,
+                follows=wanted.follows,
+            )
+            steps += await examine_upstream(reactor, upstream, named, request.timeout)
+    return steps
+
+
+def _targets(config: Config, request: Request) -> list[tuple[UpstreamConfig, Wanted]]:
+    """Return the upstreams to examine, each with what is asked for there."""
+    if not request.image:
+        return [(upstream, Wanted()) for upstream in config.upstreams.values()]
+    try:
+        (question, *_) = parse_question(request.image)
+        registry, question, _ = find_registry(config, question)
+        routes = registry.mapping.routes(question.name)
+    except NotUnderstood as error:
+        raise NoExamination(f"{request.image}: {error}") from None
+    except HTTPError as error:
+        raise NoExamination(
+            f"{request.image}: {error.status} {error.code}: {error.message}"
+        ) from None
+    return [
+        (
+            config.upstreams[route.upstream],
+            Wanted(
+                name=route.upstream_name,
+                reference=question.reference or "latest",
+                follows=registry.redirects == "follow",
+            ),
+        )
+        for route in routes
+    ]
+
+
+async def _login(
+    reactor: Any, config: Config, upstream: UpstreamConfig, request: Request
+) -> tuple[Login | None, Trouble | None]:
+    """Return whom to be at an upstream, as regbroker would choose, and its trouble."""
+    users = [each for each in config.registries if upstream.name in each.upstreams]
+    if request.login is not None and any(
+        upstream.name in each.trusted_upstreams for each in users
+    ):
+        return request.login, None
+    if not upstream.has_account or not any(map(_lends, users)):
+        return None, None
+    credentials = build_credentials(upstream, reactor)
+    assert credentials is not None
+    try:
+        return await credentials.get(), None
+    except HTTPError:
+        return None, Trouble(
+            "regbroker's own account has no password at hand",
+            "run the helper by hand, or look at the password file: "
+            "'regbroker check' says what is wrong with it",
+        )
+    finally:
+        credentials.close()
+
+
+def _lends(registry: RegistryConfig) -> bool:
+    return registry.accounts is not None or bool(registry.shared_actions)
+
+
+def login_of(user: str, password_file: str) -> Login | None:
+    """Return the login of ``--user``; raises `NoExamination` without a password."""
+    if not user:
+        return None
+    try:
+        if password_file:
+            data = Path(password_file).read_bytes()
+        else:
+            data = os.environb[PASSWORD_VARIABLE.encode()]
+        return Login(user, parse_password(data))
+    except KeyError:
+        raise NoExamination(
+            f"--user needs a password: write it into {PASSWORD_VARIABLE}, or name its "
+            "file with --password-file"
+        ) from None
+    except OSError as error:
+        raise NoExamination(f"{password_file}: {error.strerror}") from None
+    except ValueError as error:
+        raise NoExamination(f"the password of --user: {error}") from None
+
+
+def doctor(config: Config, request: Request, *, as_json: bool = False) -> int:
+    """Examine, and print the steps; returns the exit status, 1 when one has failed."""
+    try:
+        steps = _run(lambda reactor: examine(reactor, config, request))
+    except NoExamination as error:
+        complain(str(error))
+        return 1
+    failed = [step for step in steps if step.trouble is not None]
+    if as_json:
+        say_json({"ok": not failed, "steps": [step.document() for step in steps]})
+        return int(bool(failed))
+    say("\n".join(lines(steps)))
+    counted = f"{len(steps)} steps, " + (
+        f"{len(failed)} failed" if failed else "all is well"
+    )
+    say(counted)
+    return int(bool(failed))
+
+
+def _run(work: Callable[[Any], Coroutine[Any, Any, list[Step]]]) -> list[Step]:
+    """Run the reactor until some work is done."""
+    from twisted.internet import reactor as _reactor
+
+    reactor: Any = _reactor
+    outcome: list[Any] = []
+
+    def done(result: Any) -> None:
+        outcome.append(result)
+        reactor.stop()
+
+    def start() -> None:
+        ensureDeferred(work(reactor)).addBoth(done)
+
+    reactor.callWhenRunning(start)
+    reactor.run()
+    result = outcome[0] if outcome else []
+    if hasattr(result, "raiseException"):
+        result.raiseException()
+    steps: list[Step] = result
+    return steps

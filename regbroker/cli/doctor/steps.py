@@ -1,0 +1,63 @@
+"""The steps of an examination, as values, and as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong, in plain words, and what to change."""
+
+    problem: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    One thing that was tried.
+
+    `side` says with whom, `seconds` how long it took, `seen` what came back, without
+    secrets. `trouble` is None where all is well.
+    """
+
+    side: str
+    name: str
+    seconds: float
+    seen: str = ""
+    trouble: Trouble | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "side": self.side,
+            "step": self.name,
+            "seconds": round(self.seconds, 4),
+            "seen": self.seen,
+            "ok": self.trouble is None,
+            "problem": self.trouble.problem if self.trouble else None,
+            "advice": self.trouble.advice if self.trouble else None,
+        }
+
+
+def lines(steps: Iterable[Step]) -> Iterator[str]:
+    """Yield lines: each side once, and its steps below it."""
+    side = None
+    for step in steps:
+        if step.side != side:
+            side = step.side
+            yield side
+        mark = "ok  " if step.trouble is None else "FAIL"
+        seen = f"  {step.seen}" if step.seen else ""
+        yield f"  {mark} {step.name:<14} {_time(step.seconds):>8}{seen}"
+        if step.trouble is not None:
+            yield f"       {step.trouble.problem}"
+            if step.trouble.advice:
+                yield f"       -> {step.trouble.advice}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"

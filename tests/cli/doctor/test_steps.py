@@ -1,0 +1,44 @@
+"""The steps of an examination, as lines and as JSON."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.cli.doctor.steps import Step, Trouble, lines
+
+
+class StepsTests(SynchronousTestCase):
+    def test_lines(self) -> None:
+        """Each side once, its steps below it, trouble and advice below these."""
+        steps = [
+            Step("up", "DNS", 0.0123, "a is b"),
+            Step("up", "TCP", 1.26, "", Trouble("refused", "start it")),
+            Step("down", "ping", 0.0, "", Trouble("no")),
+        ]
+        self.assertEqual(
+            [" ".join(line.split()) for line in lines(steps)],
+            [
+                "up",
+                "ok DNS 12 ms a is b",
+                "FAIL TCP 1.3 s",
+                "refused",
+                "-> start it",
+                "down",
+                "FAIL ping 0 ms",
+                "no",
+            ],
+        )
+
+    def test_document(self) -> None:
+        """The same for programs."""
+        self.assertEqual(
+            Step("up", "TCP", 0.25, "x", Trouble("no", "yes")).document(),
+            {
+                "side": "up",
+                "step": "TCP",
+                "seconds": 0.25,
+                "seen": "x",
+                "ok": False,
+                "problem": "no",
+                "advice": "yes",
+            },
+        )
+        self.assertTrue(Step("up", "TCP", 0.25).document()["ok"])

@@ -1,0 +1,611 @@
+"""`regbroker doctor` against set-ups broken on purpose, with real listeners."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory, Protocol
+from twisted.trial.unittest import TestCase
+
+from regbroker.cli.doctor.command import NoExamination, Request, examine
+from regbroker.cli.doctor.steps import Step, lines
+from regbroker.service import build_service, listeners, load_config
+from regbroker.transport.certificates import certificate_options
+from regbroker.upstream.credentials import Login
+from tests.certificates import Pair, authority, issued
+
+reactor: Any = _reactor
+
+ALICE = Login("alice", "alice's secret")
+BLOB = b"first bytes of a layer" * 100
+DIGEST = "sha256:" + "b" * 64
+INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+MANIFEST = {
+    "config": {"digest": "sha256:" + "c" * 64},
+    "layers": [{"digest": DIGEST}],
+}
+INDEX = {"manifests": [{"digest": "sha256:" + "d" * 64}]}
+
+Headers = dict[str, str]
+Reply = tuple[int, Headers, Any]
+
+
+class Script(Protocol):
+    """Answers one request as its factory says, and closes the connection."""
+
+    def __init__(self) -> None:
+        self._data = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        self._data += data
+        head, found, _ = self._data.partition(b"\r\n\r\n")
+        factory: Any = self.factory
+        if not found or factory.answer is None:
+            return
+        assert self.transport is not None
+        line, *rest = head.decode("latin-1").split("\r\n")
+        headers = dict(each.split(": ", 1) for each in rest)
+        target = line.split(" ")[1]
+        factory.requests.append((target, headers))
+        reply = factory.answer(target, headers)
+        if isinstance(reply, bytes):
+            self.transport.write(reply)
+        else:
+            self.transport.write(_written(reply))
+        self.transport.loseConnection()
+
+
+def _written(reply: Reply) -> bytes:
+    status, headers, body = reply
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    sent = {"Content-Length": str(len(data)), **headers}
+    lines = [f"HTTP/1.1 {status} Said", *(f"{n}: {v}" for n, v in sent.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + data
+
+
+def errors(code: str) -> dict[str, Any]:
+    """An error as registries write it."""
+    return {"errors": [{"code": code, "message": "no"}]}
+
+
+def token(*actions: str, name: str = "acme/app") -> str:
+    """A token that says what it grants; its signature is nobody's business here."""
+    claims = {"access": [{"type": "repository", "name": name, "actions": actions}]}
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=")
+    return f"eyJhbGciOiJub25lIn0.{payload.decode()}.c2VjcmV0LXNpZ25hdHVyZQ"
+
+
+@dataclass
+class Fake:
+    """A registry as a table of answers by the beginnings of targets."""
+
+    realm: str = ""
+    answers: dict[str, Reply] = field(default_factory=dict)
+    location: str = ""
+
+    def answer(self, target: str, headers: Headers) -> Reply:
+        """The longest beginning counts; what is not in the table is well."""
+        for beginning in sorted(self.answers, key=len, reverse=True):
+            if target.startswith(beginning):
+                return self.answers[beginning]
+        if target.startswith("/token"):
+            return 200, {}, {"token": token("pull")}
+        if self.realm and not headers.get("Authorization", "").startswith("Bearer "):
+            challenge = f'Bearer realm="{self.realm}",service="reg"'
+            return 401, {"WWW-Authenticate": challenge}, errors("UNAUTHORIZED")
+        if "/manifests/1.0" in target:
+            return (
+                200,
+                {"Content-Type": "application/vnd.oci.image.index.v1+json"},
+                INDEX,
+            )
+        if "/manifests/" in target:
+            return 200, {"Content-Type": MANIFEST_TYPE}, MANIFEST
+        if "/blobs/" in target and self.location:
+            return 307, {"Location": self.location}, b""
+        if "/blobs/" in target or target.startswith("/storage"):
+            return 206, {}, BLOB[:1024]
+        return 200, {}, {}
+
+
+class DoctorCase(TestCase):
+    timeout = 60
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir()
+        self.ca_file = self.directory / "ca.pem"
+        self.ca_file.write_bytes(authority().certificate)
+        self.requests: list[tuple[str, Headers]] = []
+
+    def listen(
+        self, answer: Callable[[str, Headers], Any] | None, pair: Pair | None = None
+    ) -> int:
+        """Listen on loopback, with TLS if there is a certificate; returns the port."""
+        factory: Any = Factory.forProtocol(Script)
+        factory.answer, factory.requests, factory.noisy = answer, self.requests, False
+        port: IListeningPort
+        if pair is None:
+            port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        else:
+            options = certificate_options(pair.certificate, pair.key)
+            port = reactor.listenSSL(0, factory, options, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        number: int = port.getHost().port  # type: ignore[attr-defined]
+        return number
+
+    def closed_port(self) -> int:
+        """A port of which the kernel has said that nobody has it."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            number: int = probe.getsockname()[1]
+        return number
+
+    async def steps(
+        self,
+        url: str,
+        *,
+        image: str = "localhost/app:1.0",
+        login: Login | None = ALICE,
+        registry: str = "",
+        upstream: str = "",
+        seconds: float = 10.0,
+    ) -> list[Step]:
+        """Examine an upstream at this URL."""
+        path = self.directory / "regbroker.ini"
+        path.write_text(
+            "[regbroker]\nlisten = tcp:0\n"
+            "[registry localhost]\nupstream = up\nnamespaces = * = acme/*\n"
+            f"{registry}\n"
+            f"[upstream up]\nurl = {url}\nca-file = {self.ca_file}\n{upstream}\n"
+        )
+        request = Request(image=image, login=login, only="upstream", timeout=seconds)
+        found = await examine(reactor, load_config(path), request)
+        # Secrets are in nothing that is printed.
+        printed = "\n".join([*lines(found), *(repr(step) for step in found)])
+        for secret in (ALICE.password, token("pull").split(".")[2], "X-Signature"):
+            self.assertNotIn(secret, printed)
+        return found
+
+    async def assert_cause(self, name: str, words: str, url: str, **others: Any) -> str:
+        """One step fails, this one, and says why; returns the advice."""
+        steps = await self.steps(url, **others)
+        failed = [step for step in steps if step.trouble is not None]
+        self.assertEqual([step.name for step in failed], [name], list(lines(steps)))
+        trouble = failed[0].trouble
+        assert trouble is not None
+        self.assertIn(words, trouble.problem)
+        return trouble.advice
+
+
+class ReachingTests(DoctorCase):
+    """What keeps a server from being reached."""
+
+    async def test_closed_port(self) -> None:
+        advice = await self.assert_cause(
+            "TCP", "nothing listens on port", f"https://localhost:{self.closed_port()}"
+        )
+        self.assertIn("[upstream up] url", advice)
+
+    async def test_unknown_host(self) -> None:
+        def getaddrinfo(*_: object, **__: object) -> None:
+            # A name server would have to be asked, which is beyond loopback.
+            raise socket.gaierror(-2, "Name or service not known")
+
+        self.patch(socket, "getaddrinfo", getaddrinfo)
+        advice = await self.assert_cause(
+            "DNS", "the name registry.invalid is not known", "https://registry.invalid"
+        )
+        self.assertIn("/etc/resolv.conf", advice)
+
+    async def test_time_out(self) -> None:
+        port = self.listen(None)
+        await self.assert_cause(
+            "ping", "does not answer in time", f"http://localhost:{port}", seconds=0.5
+        )
+
+    async def test_silent_to_tls(self) -> None:
+        port = self.listen(None)
+        await self.assert_cause(
+            "TLS", "does not answer to TLS", f"https://localhost:{port}", seconds=0.5
+        )
+
+    async def test_http_to_https(self) -> None:
+        port = self.listen(Fake().answer, issued("localhost"))
+        advice = await self.assert_cause("ping", "speak", f"http://localhost:{port}")
+        self.assertIn("write https:// in [upstream up] url", advice)
+
+    async def test_http_to_https_of_go(self) -> None:
+        said = (
+            b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS"
+        )
+        port = self.listen(lambda target, headers: said)
+        advice = await self.assert_cause(
+            "ping", "answered 400; does it speak https?", f"http://localhost:{port}"
+        )
+        self.assertIn("write https://", advice)
+
+    async def test_https_to_http(self) -> None:
+        # An HTTP server answers to the first bytes of TLS when it sees an end of line.
+        port = self.listen_at_once(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        advice = await self.assert_cause(
+            "TLS", "does it speak plain http?", f"https://localhost:{port}"
+        )
+        self.assertIn("write http:// in [upstream up] url", advice)
+
+    def listen_at_once(self, data: bytes) -> int:
+        """A server that answers to whatever comes."""
+
+        class AtOnce(Protocol):
+            def dataReceived(self, _: bytes) -> None:
+                assert self.transport is not None
+                self.transport.write(data)
+                self.transport.loseConnection()
+
+        port = reactor.listenTCP(0, Factory.forProtocol(AtOnce), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        number: int = port.getHost().port
+        return number
+
+    async def test_no_http(self) -> None:
+        port = self.listen_at_once(b"220 mail.example ESMTP\r\n")
+        await self.assert_cause(
+            "ping", "does not speak HTTP", f"http://localhost:{port}"
+        )
+
+
+class CertificateTests(DoctorCase):
+    """What is wrong with the certificate."""
+
+    async def test_expired(self) -> None:
+        port = self.listen(Fake().answer, issued("localhost", days=-2))
+        advice = await self.assert_cause(
+            "TLS", "it has expired on ", f"https://localhost:{port}"
+        )
+        self.assertIn("renew it", advice)
+
+    async def test_wrong_name(self) -> None:
+        port = self.listen(Fake().answer, issued("other.test"))
+        advice = await self.assert_cause(
+            "TLS",
+            "the certificate is not for localhost, but for other.test",
+            f"https://localhost:{port}",
+        )
+        self.assertIn("[upstream up] url", advice)
+
+    async def test_unknown_authority(self) -> None:
+        port = self.listen(Fake().answer, issued("localhost", by="Unknown CA"))
+        advice = await self.assert_cause(
+            "TLS",
+            "the CA that has signed it is not known here: CN=Unknown CA",
+            f"https://localhost:{port}",
+        )
+        self.assertIn("[upstream up] ca-file", advice)
+
+    async def test_no_credentials_before_trust(self) -> None:
+        """Nobody is shown a password whose certificate is not trusted."""
+        port = self.listen(Fake().answer, issued("localhost", by="Unknown CA"))
+        await self.steps(f"https://localhost:{port}")
+        self.assertEqual(self.requests, [])
+
+
+class RegistryTests(DoctorCase):
+    """What is wrong with a registry that is reached."""
+
+    def serve(self, **answers: Reply) -> str:
+        """A registry with a token service on the same port."""
+        fake = Fake(answers={f"/{key}": value for key, value in answers.items()})
+        port = self.listen(fake.answer, issued("localhost"))
+        self.fake = fake
+        fake.realm = f"https://localhost:{port}/token"
+        return f"https://localhost:{port}"
+
+    def with_answers(self, answers: dict[str, Reply]) -> str:
+        """A registry with these answers, by the beginnings of targets."""
+        url = self.serve()
+        self.fake.answers = answers
+        return url
+
+    async def test_green(self) -> None:
+        """All is well: each step of a client, with an index and a redirect."""
+        url = self.serve()
+        storage = self.listen(Fake().answer, issued("localhost"))
+        self.fake.location = f"https://localhost:{storage}/storage?X-Signature=secret"
+        steps = await self.steps(url)
+        self.assertEqual([s for s in steps if s.trouble], [], list(lines(steps)))
+        self.assertEqual(
+            [step.name for step in steps],
+            [
+                "DNS",
+                "TCP",
+                "TLS",
+                "ping",
+                "challenge",
+                "token",
+                "manifest",
+                "of the index",
+                "blob",
+                "redirect",
+                "storage: DNS",
+                "storage: TCP",
+                "storage: TLS",
+                "storage",
+            ],
+        )
+        self.assertIn("grants pull for acme/app", steps[5].seen)
+        # The storage is not shown the token.
+        target, headers = self.requests[-1]
+        self.assertEqual(target, "/storage?X-Signature=secret")
+        self.assertNotIn("Authorization", headers)
+
+    async def test_not_a_registry(self) -> None:
+        url = self.with_answers(
+            {"/v2/": (200, {"Content-Type": "text/html"}, b"<html>Welcome</html>")}
+        )
+        await self.assert_cause("ping", "it is not a registry", url)
+
+    async def test_wrong_path(self) -> None:
+        url = self.with_answers({"/v2/": (404, {}, b"")})
+        await self.assert_cause("ping", "/v2/ is not found (404)", url)
+
+    async def test_redirects_away(self) -> None:
+        away = {"Location": "https://new.test/v2/"}
+        url = self.with_answers({"/v2/": (301, away, b"")})
+        await self.assert_cause("ping", "redirects to https://new.test/v2/", url)
+
+    async def test_unusable_challenge(self) -> None:
+        url = self.with_answers({"/v2/": (401, {"WWW-Authenticate": "Negotiate"}, b"")})
+        advice = await self.assert_cause(
+            "challenge", "no challenge that can be used", url
+        )
+        self.assertIn("write 'realm = https://...' in [upstream up]", advice)
+
+    async def test_realm_elsewhere(self) -> None:
+        bearer = {"WWW-Authenticate": 'Bearer realm="https://auth.other.test/t"'}
+        url = self.with_answers({"/v2/": (401, bearer, b"")})
+        await self.assert_cause(
+            "challenge", "write 'token-hosts = auth.other.test'", url
+        )
+
+    async def test_wrong_password(self) -> None:
+        url = self.with_answers({"/token": (401, {}, errors("UNAUTHORIZED"))})
+        await self.assert_cause(
+            "token", "does not take 'alice': the user or the password is wrong", url
+        )
+
+    async def test_wrong_password_of_basic(self) -> None:
+        basic = {"WWW-Authenticate": 'Basic realm="reg"'}
+        url = self.with_answers({"/v2/": (401, basic, b"")})
+        await self.assert_cause("login", "the registry does not take 'alice'", url)
+
+    async def test_no_rights(self) -> None:
+        url = self.with_answers({"/token": (200, {}, {"token": token()})})
+        await self.assert_cause(
+            "token", "'alice' may log in, and has no right to pull acme/app", url
+        )
+
+    async def test_opaque_token_without_rights(self) -> None:
+        url = self.with_answers(
+            {
+                "/token": (200, {}, {"access_token": "opaque"}),
+                "/v2/acme": (403, {}, errors("DENIED")),
+            }
+        )
+        await self.assert_cause("manifest", "has no right to pull acme/app", url)
+
+    async def test_token_service_down(self) -> None:
+        url = self.serve()
+        self.fake.realm = f"https://localhost:{self.closed_port()}/token"
+        advice = await self.assert_cause("token: TCP", "nothing listens on port", url)
+        self.assertIn("the realm that the registry names", advice)
+
+    async def test_token_service_broken(self) -> None:
+        url = self.with_answers({"/token": (503, {}, b"")})
+        await self.assert_cause("token", "the token service is broken", url)
+
+    async def test_missing_repository(self) -> None:
+        url = self.with_answers({"/v2/acme": (404, {}, errors("NAME_UNKNOWN"))})
+        await self.assert_cause(
+            "manifest", "the repository acme/app does not exist", url
+        )
+
+    async def test_missing_manifest(self) -> None:
+        url = self.with_answers({"/v2/acme": (404, {}, errors("MANIFEST_UNKNOWN"))})
+        await self.assert_cause("manifest", "acme/app has no manifest 1.0", url)
+
+    async def test_missing_blob(self) -> None:
+        url = self.with_answers(
+            {"/v2/acme/app/blobs": (404, {}, errors("BLOB_UNKNOWN"))}
+        )
+        await self.assert_cause("blob", "has no blob sha256:bbb", url)
+
+    async def test_limited(self) -> None:
+        url = self.with_answers({"/v2/acme": (429, {"Retry-After": "60"}, b"")})
+        await self.assert_cause("manifest", "come again in 60 s", url)
+
+    async def test_broken(self) -> None:
+        url = self.with_answers({"/v2/": (502, {}, b"")})
+        await self.assert_cause("ping", "broken or overloaded: it answered 502", url)
+
+    async def test_clock(self) -> None:
+        url = self.serve()
+        answer = self.fake.answer
+        late = {"Date": "Mon, 01 Jan 2024 00:00:00 GMT"}
+
+        def dated(target: str, headers: Headers) -> Reply:
+            status, given, body = answer(target, headers)
+            return status, {**given, **late}, body
+
+        self.fake.answer = dated  # type: ignore[method-assign]
+        port = self.listen(dated, issued("localhost"))
+        advice = await self.assert_cause(
+            "clock", "behind the clock here", f"https://localhost:{port}"
+        )
+        self.assertIn("NTP", advice)
+        self.assertTrue(url)
+
+    async def test_redirect_refused(self) -> None:
+        """The rules of `redirects = follow` count, as in the proxy."""
+        url = self.serve()
+        port = self.listen(Fake().answer, issued("127.0.0.1"))
+        self.fake.location = f"https://127.0.0.1:{port}/storage"
+        advice = await self.assert_cause(
+            "storage: address",
+            "regbroker does not follow the redirect: the address of 127.0.0.1",
+            url,
+            registry="redirects = follow",
+        )
+        self.assertIn("write 'redirect-hosts = 127.0.0.1' in [upstream up]", advice)
+        steps = await self.steps(
+            url, registry="redirects = follow", upstream="redirect-hosts = 127.0.0.1"
+        )
+        self.assertEqual([s for s in steps if s.trouble], [])
+
+    async def test_storage_unreachable(self) -> None:
+        url = self.serve()
+        self.fake.location = f"https://localhost:{self.closed_port()}/storage"
+        await self.assert_cause("storage: TCP", "nothing listens on port", url)
+
+    async def test_storage_refuses(self) -> None:
+        url = self.serve()
+        port = self.listen(lambda target, headers: (403, {}, b""), issued("localhost"))
+        self.fake.location = f"https://localhost:{port}/storage"
+        await self.assert_cause("storage", "refuses the registry's own URL (403)", url)
+
+    async def test_redirect_to_http(self) -> None:
+        url = self.serve()
+        self.fake.location = "http://localhost:1/storage"
+        await self.assert_cause("redirect", "from https to http", url)
+
+    async def test_own_account(self) -> None:
+        """Where regbroker speaks, its own account is tried."""
+        password = self.directory / "password"
+        password.write_text("the keeper's own")
+        url = self.serve()
+        account = f"username = keeper\npassword-file = {password}"
+        await self.steps(
+            url, login=None, registry="anonymous = shared", upstream=account
+        )
+        asked = next(h for t, h in self.requests if t.startswith("/token"))
+        self.assertEqual(
+            asked["Authorization"],
+            "Basic " + base64.b64encode(b"keeper:the keeper's own").decode(),
+        )
+
+    async def test_not_served(self) -> None:
+        with self.assertRaisesRegex(NoExamination, "NAME_INVALID"):
+            await self.steps(self.serve(), image="localhost/App:1")
+
+
+class ListenerTests(DoctorCase):
+    """regbroker's own side, with regbroker running in front of its sandbox."""
+
+    def configure(self, listen: str, host: str = "localhost") -> Path:
+        path = self.directory / "regbroker.ini"
+        path.write_text(
+            f"[regbroker]\nlisten = {listen}\nstate-directory = var\n"
+            f"[registry {host}]\nupstream = box\nnamespaces = * = *\n"
+            "[upstream box]\nurl = sandbox:\nusers = alice:wonderland\n"
+        )
+        return path
+
+    async def test_running(self) -> None:
+        """A listener that answers, with its certificate, and a sandbox behind it."""
+        service = build_service(load_config(self.configure("tls:0")), reactor)
+        service.startService()
+        self.addCleanup(service.stopService)
+        (listener,) = listeners(service)
+        port = int(listener.url.rsplit(":", 1)[1])
+        config = load_config(self.configure(f"tls:{port}:interface=127.0.0.1"))
+        steps = await examine(reactor, config, Request(timeout=10))
+        self.assertEqual([s for s in steps if s.trouble], [], list(lines(steps)))
+        self.assertEqual(
+            [step.name for step in steps],
+            ["TCP", "TLS", "ping localhost", "challenge", "skipped"],
+        )
+        self.assertIn("days left", steps[1].seen)
+        # The same process, another configuration: its certificate is not for that.
+        other = load_config(
+            self.configure(f"tls:{port}:interface=127.0.0.1", "other.test")
+        )
+        steps = await examine(reactor, other, Request(timeout=10, only="clients"))
+        trouble = steps[-1].trouble
+        assert trouble is not None
+        self.assertIn("the certificate is not for other.test", trouble.problem)
+
+    async def test_not_running(self) -> None:
+        path = self.configure(f"tls:{self.closed_port()}:interface=127.0.0.1")
+        (step, _) = await examine(reactor, load_config(path), Request(timeout=10))
+        assert step.trouble is not None
+        self.assertIn("nothing listens on port", step.trouble.problem)
+
+    async def test_somebody_else(self) -> None:
+        """Another program has the port."""
+        port = self.listen(lambda target, headers: (404, {}, b"not here"))
+        path = self.configure(f"tcp:{port}:interface=127.0.0.1")
+        steps = await examine(
+            reactor, load_config(path), Request(timeout=10, only="clients")
+        )
+        trouble = steps[-1].trouble
+        assert trouble is not None
+        self.assertIn("is not regbroker: it answered 404", trouble.problem)
+
+    async def test_no_ports(self) -> None:
+        """What the line does not say is not tried."""
+        path = self.configure("tls:systemd:domain=INET:index=0")
+        steps = await examine(
+            reactor, load_config(path), Request(timeout=10, only="clients")
+        )
+        self.assertEqual([step.name for step in steps], ["skipped"])
+
+
+class CommandTests(DoctorCase):
+    """The command as a process: what it prints, and how it ends."""
+
+    def run_doctor(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        path = self.directory / "regbroker.ini"
+        path.write_text(
+            f"[regbroker]\nlisten = tcp:{self.closed_port()}:interface=127.0.0.1\n"
+            "[registry *]\nupstream = up\nnamespaces = * = *\n"
+            f"[upstream up]\nurl = http://127.0.0.1:{self.closed_port()}\n"
+        )
+        return subprocess.run(
+            [sys.executable, "-m", "regbroker", "doctor", "-c", str(path), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={k: v for k, v in os.environ.items() if k != "REGBROKER_PASSWORD"},
+        )
+
+    def test_text(self) -> None:
+        finished = self.run_doctor()
+        self.assertEqual((finished.returncode, finished.stderr), (1, ""))
+        self.assertIn("  FAIL TCP ", finished.stdout)
+        self.assertIn("       -> check the port in [regbroker] listen", finished.stdout)
+        self.assertIn("2 steps, 2 failed", finished.stdout)
+
+    def test_json(self) -> None:
+        finished = self.run_doctor("--json", "--only", "upstream", "localhost/a:1")
+        document = json.loads(finished.stdout)
+        self.assertEqual((finished.returncode, document["ok"]), (1, False))
+        (step,) = document["steps"]
+        self.assertIn("nothing listens", step["problem"])
+
+    def test_no_password(self) -> None:
+        finished = self.run_doctor("--user", "alice")
+        self.assertEqual(finished.returncode, 1)
+        self.assertIn("--user needs a password", finished.stderr)
+        self.assertNotIn("Traceback", finished.stderr)
