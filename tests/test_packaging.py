@@ -117,6 +117,7 @@ class BuildTests(SynchronousTestCase):
             names = set(wheel.namelist())
         ours = {str(path.relative_to(ROOT)) for path in ROOT.glob("regbroker/**/*.py")}
         ours |= {"regbroker/py.typed", "twisted/plugins/regbroker_plugin.py"}
+        ours |= {f"regbroker/admin/status.{kind}" for kind in ("css", "js")}
         self.assertEqual(ours - names, set())
 
     def test_wheel_leaves_twisted_alone(self) -> None:

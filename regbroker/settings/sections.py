@@ -47,8 +47,9 @@ def read_main(section: Section) -> dict[str, Any]:
     fields["pace"] = Pace(**section.read(PACE))
     fields.setdefault("state_directory", section.path(Config.state_directory))
     listen = fields.get("listen", ())
-    for clash in clashes(listen):
-        section.problem("listen", clash)
+    among_clients = list(clashes(listen))
+    for clash in clashes((*listen, *fields.get("admin_listen", ()))):
+        section.problem("listen" if clash in among_clients else "admin-listen", clash)
     if any(each.proxy_protocol for each in listen) and not (
         fields.get("trusted_proxies") or section.is_wrong("trusted-proxies")
     ):

@@ -67,6 +67,11 @@ def _main(config: Config) -> Iterator[str]:
             f"[{title}] certificate: nothing listens with TLS, so it has no "
             "effect; write for example 'listen = tls:443', or take it out"
         )
+    if config.metrics_repositories and not config.admin_listen:
+        yield (
+            "[regbroker] metrics-repositories: there are no metrics without "
+            "admin-listen; write for example 'admin-listen = tcp:9180', or take it out"
+        )
     most, each = config.max_connections, config.max_connections_per_address
     if most is not None and each is not None and each > most:
         yield (

@@ -82,6 +82,19 @@ class ProbeTests(AdminTestCase):
             self.assertEqual(reply.status, 405, method)
             self.assertEqual(reply.header(b"Allow"), b"GET, HEAD")
 
+    async def test_any_host(self) -> None:
+        """Whatever the Host is, and with HTTP/1.0 without one."""
+        (url,) = self.admin.urls
+        for head in (
+            "GET /live HTTP/1.1\r\nHost: 10.0.0.7:9180",
+            "GET /live HTTP/1.1\r\nHost: anything.test",
+            "GET http://other.test/live HTTP/1.1\r\nHost: x",
+            "GET /live HTTP/1.0",
+        ):
+            client = await self.connect_to(int(url.rpartition(":")[2]))
+            client.send(f"{head}\r\nConnection: close\r\n\r\n".encode())
+            self.assertIn(b'"live": true', await client.end(), head)
+
     async def test_head(self) -> None:
         """HEAD says the same without the body."""
         reply = await self.ask_admin("/ready", "HEAD")

@@ -56,6 +56,13 @@ class AdviceTests(SynchronousTestCase):
             self.assertEqual(self.advice(listen="tls:443", tls=tls), [])
         self.assertEqual(self.advice(listen="tcp:80"), [])
 
+    def test_metrics(self) -> None:
+        """To count by repository has no effect where nobody can ask for metrics."""
+        (warning,) = self.advice(listen="tls:443\n    metrics-repositories = yes")
+        self.assertIn("[regbroker] metrics-repositories: there are no me", warning)
+        listen = "tls:443\n    metrics-repositories = yes\n    admin-listen = tcp:1"
+        self.assertEqual(self.advice(listen=listen), [])
+
     def test_token_hosts(self) -> None:
         """Beside a realm they have no effect."""
         hosts, realm = "token-hosts = a.example", "realm = https://a.example/token"
