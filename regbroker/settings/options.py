@@ -173,7 +173,7 @@ PACE = Table(
         Option(
             "client-timeout",
             values.seconds,
-            "Seconds without a byte from a client after which its request ends with "
+            "After so many seconds without a byte from a client, its request ends with "
             "408, or its idle connection is closed.",
             sets="silence",
         ),
@@ -243,7 +243,7 @@ REGISTRY = Table(
         Option(
             "token-path",
             addresses.token_path,
-            "Where the token service answers that clients are sent to.",
+            "The path of the token service that clients are sent to.",
         ),
         Option(
             "token-life",
@@ -261,15 +261,15 @@ REGISTRY = Table(
         Option(
             "anonymous",
             values.shared_actions,
-            "`shared` lends regbroker's own account at the upstream to clients without "
-            "credentials, for pulls; `shared: pull, push` for more. Needs `accounts = "
+            "`shared`: clients without credentials use regbroker's own account at the "
+            "upstream, for pulls; `shared: pull, push` allows more. Needs `accounts = "
             "upstream`.",
             sets="shared_actions",
         ),
         Option(
             "public-url",
             addresses.public_url,
-            "The URL by which clients reach this registry, where a proxy in front "
+            "The URL with which clients reach this registry, if a proxy in front "
             "hides it.",
         ),
         Option(
@@ -282,8 +282,8 @@ REGISTRY = Table(
         Option(
             "redirects",
             values.one_of("pass", "follow"),
-            "`pass` hands redirects of pulls on to the client, `follow` fetches what "
-            "they lead to.",
+            "`pass`: clients get the redirects of pulls. `follow`: regbroker fetches "
+            "the content for them.",
         ),
         Option(
             "catalog",
@@ -370,8 +370,8 @@ UPSTREAM = Table(
         Option(
             "answer-timeout",
             values.seconds,
-            "Seconds until an answer begins, where another upstream can be asked "
-            "instead.",
+            "Seconds in which an answer must begin, if there is another upstream to "
+            "ask.",
         ),
         Option(
             "default-namespace",
@@ -381,8 +381,8 @@ UPSTREAM = Table(
         Option(
             "redirect-hosts",
             addresses.hosts,
-            "With `redirects = follow`: hosts that the upstream may redirect to though "
-            "their addresses are not public.",
+            "With `redirects = follow`: hosts that the upstream may redirect to even "
+            "if their addresses are not public.",
         ),
         Option(
             "redirect-paths",
@@ -417,7 +417,7 @@ UPSTREAM = Table(
         Option(
             "search-url",
             addresses.search_url,
-            "Where searches are answered from; `https://index.docker.io` for Docker "
+            "The service that answers searches; `https://index.docker.io` for Docker "
             "Hub.",
         ),
     ),
@@ -464,7 +464,8 @@ LDAP = Table(
         Option(
             "ldap-bind-dn",
             str,
-            "Who searches, when the directory does not let everybody search.",
+            "The DN that regbroker searches with, if the directory refuses anonymous "
+            "searches.",
             sets="bind_dn",
         ),
         Option(
