@@ -6,6 +6,7 @@ Nothing else does: what is decided about a request is decided by other values.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ _log = Logger()
 
 #: What a line of the log shows of a text that the client has chosen.
 _MAX_TEXT = 300
+
+#: What goes into a line as it is: printable ASCII without spaces and quotes.
+_PLAIN = re.compile(r"[!#-~]+")
 
 
 @dataclass
@@ -118,10 +122,10 @@ def _text(text: str, spaces: bool = False) -> str:
     """
     if not text:
         return "-"
+    if _PLAIN.fullmatch(text):
+        return text[:_MAX_TEXT]
     first = " " if spaces else "!"
     safe = "".join(c if first <= c <= "~" and c != '"' else "?" for c in text)
-    if safe == text and " " not in safe:
-        return safe[:_MAX_TEXT]
     # A backslash before the closing quote would seem to escape it.
     return '"' + safe[:_MAX_TEXT].replace("\\", "?") + '"'
 

@@ -1,10 +1,10 @@
 """
 How deep a pull goes before it is on the wire: run ``python -m tests.frames``.
 
-One plain GET of a manifest is relayed: the upstream's accounts, one upstream, no TLS,
-both connections open already. Client, regbroker and upstream are in this process and
-speak over loopback sockets, with Twisted's own reactor. `sys.setprofile` sees every
-Python function that is called.
+One plain GET of a manifest is relayed, or with ``--push`` one PUT: the upstream's
+accounts, one upstream, no TLS, both connections open already. Client, regbroker and
+upstream are in this process and speak over loopback sockets, with Twisted's own
+reactor. `sys.setprofile` sees every Python function that is called.
 
 Counted from the call of regbroker's ``dataReceived`` with the client's request. A
 call is each time that a frame of regbroker's is entered: a coroutine or generator that
@@ -145,18 +145,19 @@ async def measure(loop: Any, directory: Path) -> Profile:
     service = build_service(config, loop)
     service.privilegedStartService()
     service.startService()
+    ask = push if "--push" in sys.argv else pull
     while not upstream.pings:
         await deferLater(loop, 0)
     port = int(listeners(service)[0].url.rpartition(":")[2])
     endpoint = TCP4ClientEndpoint(loop, "127.0.0.1", port)
     client: Any = await endpoint.connect(Factory.forProtocol(RawClient))
     for _ in range(WARM_UP):
-        await pull(client)
+        await ask(client)
     connections = len(upstream.wires)
     profile = Profile(upstream.port, port)
     sys.setprofile(profile)
     try:
-        await pull(client)
+        await ask(client)
     finally:
         sys.setprofile(None)
     if len(upstream.wires) != connections or len(asked) != WARM_UP + 1:
@@ -176,10 +177,19 @@ async def pull(client: RawClient) -> None:
         raise AssertionError(message)
 
 
+async def push(client: RawClient) -> None:
+    """Put the manifest."""
+    client.request("PUT", TARGET, "User-Agent: docker/28.0", body=BODY)
+    message = await client.reply("PUT")
+    if message.status != 200 or message.body != BODY:
+        raise AssertionError(message)
+
+
 def report(profile: Profile) -> None:
     """Print what was counted."""
     version = ".".join(map(str, sys.version_info[:2]))
-    print(f"one GET of a manifest, both connections warm, Python {version}")
+    method = "PUT" if "--push" in sys.argv else "GET"
+    print(f"one {method} of a manifest, both connections warm, Python {version}")
     deep = len(profile.frames)
     print(f"{profile.ours_deep:6} frames of regbroker's own, one inside the other,")
     print(f"{deep:6} with Twisted's, where the request is written to the upstream")

@@ -78,7 +78,10 @@ class UpstreamGate:
             can_widen = bool(token) and not self._has_asked(token, name)
             user = (asked.token_user or "").removeprefix("-")
             asked = asked.mounted_by(self._told, user, can_widen)
-        if asked.target.endpoint is Endpoint.BASE and asked.authorization is None:
+        if (
+            asked.target.endpoint is Endpoint.BASE
+            and asked.client.authorization is None
+        ):
             await self._check_ping(asked)
         return asked
 
@@ -100,7 +103,7 @@ class UpstreamGate:
             if known is None and len(asked.upstreams) > 1:
                 # Another upstream would let everybody in, and clients would take
                 # any password for a good one.
-                ours = Challenge("bearer", (("service", asked.forwarded.host),))
+                ours = Challenge("bearer", (("service", asked.client.forwarded.host),))
                 raise unauthorized(backend.responder.challenges((ours,), request))
 
     async def _known(self, backend: Backend, asked: ApiRequest) -> Discovered | None:
@@ -143,10 +146,10 @@ class LocalGate:
 
     async def admit(self, asked: ApiRequest) -> ApiRequest:
         """Let in who may do what the request does."""
-        forwarded = asked.forwarded
+        forwarded = asked.client.forwarded
         try:
             principal = await self._broker.identify(
-                asked.authorization, forwarded.host, forwarded.address
+                asked.client.authorization, forwarded.host, forwarded.address
             )
         except WrongToken:
             raise self._unauthorized(asked, "invalid_token") from None
@@ -183,7 +186,7 @@ class LocalGate:
         return asked.without_mount()
 
     def _unauthorized(self, asked: ApiRequest, error: str | None) -> Unauthorized:
-        forwarded = asked.forwarded
+        forwarded = asked.client.forwarded
         if self._basic:
             return unauthorized([basic_challenge(forwarded.host)])
         challenge = bearer_challenge(

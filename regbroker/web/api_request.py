@@ -9,7 +9,6 @@ from regbroker.broker.mounts import MountAttempt, ToldMounts
 from regbroker.errors import BadRequest
 from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping, Route
-from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.names import WANTED_ACTIONS, Action, Endpoint, Target
 from regbroker.protocol.queries import Query
 from regbroker.protocol.query_table import FROM, MOUNT
@@ -55,24 +54,9 @@ class ApiRequest:
     token_user: str | None = None
 
     @property
-    def method(self) -> str:
-        """The request's method."""
-        return self.client.method
-
-    @property
-    def forwarded(self) -> Forwarded:
-        """How the request came here."""
-        return self.client.forwarded
-
-    @property
-    def authorization(self) -> str | None:
-        """The client's own Authorization; None without one."""
-        return self.client.authorization
-
-    @property
     def action(self) -> Action:
         """What the request does to its repository."""
-        return self.target.action(self.method)
+        return self.target.action(self.client.method)
 
     @property
     def first_route(self) -> Route | None:
@@ -98,7 +82,7 @@ class ApiRequest:
 
         That must be there where the push goes, even while its circuit is open.
         """
-        return self.method == "HEAD" and self.target.endpoint is Endpoint.BLOB
+        return self.client.method == "HEAD" and self.target.endpoint is Endpoint.BLOB
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -117,14 +101,14 @@ class ApiRequest:
     @property
     def bearer_token(self) -> str:
         """The client's token; empty when it brought none."""
-        scheme, _, token = (self.authorization or "").partition(" ")
+        scheme, _, token = (self.client.authorization or "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
 
     @property
     def basic_user(self) -> str:
         """The user of the client's Basic credentials; empty without them."""
         try:
-            basic = parse_basic(self.authorization or "")
+            basic = parse_basic(self.client.authorization or "")
         except BadRequest:
             return ""
         return basic[0] if basic else ""
@@ -152,6 +136,6 @@ class ApiRequest:
         assert route is not None and mount is not None
         names = route.upstream_name, mount.route.upstream_name
         key = (route.upstream, *names, *self.query.values(MOUNT))
-        account = user or self.forwarded.address
+        account = user or self.client.forwarded.address
         attempt = told.attempt(account, key, can_widen)
         return replace(self, mount=replace(mount, attempt=attempt))

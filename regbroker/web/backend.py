@@ -45,7 +45,7 @@ class Backend:
     def account(self, asked: ApiRequest) -> str:
         """Return a text for the account that the upstream sees a request of."""
         nobody = "ours" if self.policy.shares else ""
-        if not self.policy.clients or asked.authorization is None:
+        if not self.policy.clients or asked.client.authorization is None:
             return nobody
         if asked.token_user is not None and asked.token_user != "-":
             # What the token service has found; the same for all of a user's tokens.
@@ -54,7 +54,7 @@ class Backend:
         # Nobody has looked at this, or not here: it stands for itself alone.
         token = asked.bearer_token
         own = token_for(token, self.upstream.name) or token
-        return f"hash {hash(own or asked.authorization)}"
+        return f"hash {hash(own or asked.client.authorization)}"
 
     async def followed(self, exchange: Exchange) -> Exchange:
         """Return what a redirect leads to, where redirects are followed here."""

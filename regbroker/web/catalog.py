@@ -115,10 +115,10 @@ class Catalog:
                 if page.is_opaque or not names:
                     state = written_state(index, upstream, page.following)
                     sealed = self._seal.seal(self._purpose, json.dumps(state))
-                link = _link(names, wanted, sealed, asked.forwarded.source)
+                link = _link(names, wanted, sealed, asked.client.forwarded.source)
                 break
             if len(names) == wanted and group != groups[-1]:
-                link = _link(names, wanted, "", asked.forwarded.source)
+                link = _link(names, wanted, "", asked.client.forwarded.source)
                 break
         if len(refusals) == len(groups[begin:]):
             raise refusals[0]
@@ -213,7 +213,7 @@ class Catalog:
         """Return a text for who the upstream sees, which tells no password."""
         if not backend.policy.clients:
             return self._hash.digest("ours")
-        return self._hash.digest(asked.authorization or "")
+        return self._hash.digest(asked.client.authorization or "")
 
 
 def _wanted(query: str | Query) -> int | None:

@@ -51,7 +51,7 @@ class UpstreamRequest:
         scopes = []
         if self.route is not None:
             needed = WANTED_ACTIONS[asked.action]
-            if asked.action is Action.PUSH and asked.method == "DELETE":
+            if asked.action is Action.PUSH and asked.client.method == "DELETE":
                 # distribution wants this for every DELETE, an upload's too.
                 needed = (*needed, "delete")
             scopes.append(repository_scope(self.route.upstream_name, *needed))
@@ -95,11 +95,6 @@ class Exchange:
     request: UpstreamRequest
     sent: Sent
     reply: Reply
-
-    @property
-    def asked(self) -> ApiRequest:
-        """What the client asks for."""
-        return self.request.asked
 
     def with_reply(self, reply: Reply) -> Exchange:
         """Return the exchange with the reply that a redirect has led to."""

@@ -99,10 +99,10 @@ class RedirectFollower:
         could be passed on; the client has seen nothing then. Raises
         `CancelledAtStorage` when it is cancelled while a storage is waited for.
         """
-        asked = exchange.asked
+        asked = exchange.request.asked
         if (
             exchange.reply.status not in REDIRECTS
-            or asked.method not in ("GET", "HEAD")
+            or asked.client.method not in ("GET", "HEAD")
             or asked.target.endpoint in UPLOADING
         ):
             return exchange
@@ -118,7 +118,8 @@ class RedirectFollower:
             raise
 
     async def _follow(self, exchange: Exchange) -> Reply:
-        own = self._upstream.own_address(exchange.asked.forwarded.host)
+        client = exchange.request.asked.client
+        own = self._upstream.own_address(client.forwarded.host)
         reply, sent = exchange.reply, exchange.sent
         place = Url(own.origin, own.base_path + sent.target)
         headers = sent.headers
@@ -130,7 +131,7 @@ class RedirectFollower:
                 place = await self._next_place(exchange, reply, place, own)
                 if place.origin != own.origin:
                     headers = tuple(passing(headers, Direction.TO_STORAGE))
-                reply = await self._ask(exchange.asked.method, place, headers, own)
+                reply = await self._ask(client.method, place, headers, own)
                 if reply.status not in REDIRECTS:
                     break
             else:
@@ -174,7 +175,7 @@ class RedirectFollower:
 
     def _own_place(self, exchange: Exchange, place: Url, own: OwnAddress) -> Url:
         """Return a place of the upstream's own host, which must be one to ask for."""
-        target, endpoint = place.target, exchange.asked.target.endpoint
+        target, endpoint = place.target, exchange.request.asked.target.endpoint
         prefixes = self._upstream.config.redirect_paths
         if not is_followed(target, own, exchange.request.to_public, endpoint, prefixes):
             if is_api(target, own) or not is_plainly_outside(target, own):
@@ -234,7 +235,7 @@ class RedirectFollower:
             )
         code = code_for_status(reply.status)
         if reply.status in (404, 410):
-            code = _MISSING.get(exchange.asked.target.endpoint, code)
+            code = _MISSING.get(exchange.request.asked.target.endpoint, code)
         raise StorageRefused(
             reply.status,
             code,

@@ -75,7 +75,7 @@ class Forwarder:
         """
         needed = request.scopes
         authorization = await self._authorizer.authorize(
-            request.asked.authorization, needed
+            request.asked.client.authorization, needed
         )
         try:
             for _ in range(MAX_SENT):
@@ -125,7 +125,7 @@ class Forwarder:
         upload = body and UploadBody(body, self._clock, stall, expects)
         sending = Deferred.fromCoroutine(
             self._upstream.request(
-                request.asked.method,
+                request.asked.client.method,
                 sent.target,
                 sent.headers,
                 upload,
@@ -176,7 +176,7 @@ class Forwarder:
             # distribution reads "mount" and "from" out of a form, too, before those
             # of the query: names that nobody has mapped or allowed.
             yield b"Content-Type", b"application/octet-stream"
-        yield from asked.forwarded.headers()
+        yield from asked.client.forwarded.headers()
         yield via(received.getRawHeaders(b"Via", ()))
 
 

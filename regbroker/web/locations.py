@@ -39,11 +39,11 @@ class Locations:
         Raises `UpstreamMalformed` or `RedirectRefused` when a client that followed
         would get past us, or nowhere.
         """
-        reply, target = exchange.reply, exchange.asked.target
+        reply, target = exchange.reply, exchange.request.asked.target
         location = (reply.header(b"Location") or b"").decode("latin-1")
         if not location:
             return None
-        own = self._own_address(exchange.asked)
+        own = self._own_address(exchange.request.asked)
         if 300 <= reply.status < 400:
             return self._redirect(exchange, location, own)
         is_upload = target.endpoint in UPLOADING
@@ -72,7 +72,7 @@ class Locations:
             return None
 
     def _redirect(self, exchange: Exchange, location: str, own: OwnAddress) -> str:
-        asked, here = exchange.asked, exchange.sent.target
+        asked, here = exchange.request.asked, exchange.sent.target
         to_public = exchange.request.to_public
         try:
             check_leads_on(location, own, here)
@@ -118,8 +118,8 @@ class Locations:
 
     def _own_address(self, asked: ApiRequest) -> OwnAddress:
         return replace(
-            self._upstream.own_address(asked.forwarded.host),
-            source=asked.forwarded.source,
+            self._upstream.own_address(asked.client.forwarded.host),
+            source=asked.client.forwarded.source,
             show_address=self._upstream.config.show_address,
         )
 
@@ -127,4 +127,4 @@ class Locations:
 def _is_for_reading(asked: ApiRequest) -> bool:
     """Tell whether ``redirects = follow`` is about such a request."""
     is_upload = asked.target.endpoint in UPLOADING
-    return asked.method in ("GET", "HEAD") and not is_upload
+    return asked.client.method in ("GET", "HEAD") and not is_upload

@@ -27,7 +27,8 @@ async def forward_mount(forwarder: Forwarder, request: UpstreamRequest) -> Excha
     reply = exchange.reply
     if attempt is not None and reply.status == 201:
         attempt.succeeded()
-    shows_credentials = request.asked.authorization is not None or exchange.sent.is_ours
+    authorization = request.asked.client.authorization
+    shows_credentials = authorization is not None or exchange.sent.is_ours
     if reply.status not in (401, 403) or not shows_credentials:
         return exchange
     if _wants_token(reply) and attempt is not None and attempt.tell():

@@ -177,7 +177,7 @@ class Relay:
         and still does not.
         """
         why = self._composite_tokens.unavailable(
-            exchange.asked.bearer_token, exchange.request.upstream
+            exchange.request.asked.bearer_token, exchange.request.upstream
         )
         if why is None:
             return

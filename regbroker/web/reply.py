@@ -78,14 +78,14 @@ class Responder:
         `UpstreamRefused` for one that is an error, and `TransferBroken` when
         either side breaks off in the middle.
         """
-        asked, reply = exchange.asked, exchange.reply
+        asked, reply = exchange.request.asked, exchange.reply
         if reply.status >= 400:
             raise await self.refusal(exchange)
         headers = self._headers(exchange)
         if (
             asked.target.endpoint is Endpoint.TAGS
             and reply.status == 200
-            and asked.method == "GET"
+            and asked.client.method == "GET"
         ):
             body = await self._tags(exchange)
             self._begin(exchange, headers, rewritten=True)
@@ -107,7 +107,7 @@ class Responder:
 
     def pass_on_limits(self, exchange: Exchange) -> None:
         """Tell the client of an upstream's limits in a reply that is made here."""
-        http = exchange.asked.client.http
+        http = exchange.request.asked.client.http
         for name, value in limit_headers(raw_headers(exchange.reply.headers)):
             http.responseHeaders.setRawHeaders(name, [value])
 
@@ -120,7 +120,7 @@ class Responder:
         The realm is ours, the scopes have public names; service and error are
         the upstream's.
         """
-        forwarded = request.asked.forwarded
+        forwarded = request.asked.client.forwarded
         lines: dict[bytes, None] = {}
         for challenge in sorted(challenges, key=lambda c: c.scheme != "bearer"):
             if challenge.scheme == "bearer":
@@ -164,8 +164,8 @@ class Responder:
         )
 
     def _mapped(self, exchange: Exchange) -> Iterator[Header]:
-        asked, reply = exchange.asked, exchange.reply
-        forwarded = asked.forwarded
+        asked, reply = exchange.request.asked, exchange.reply
+        forwarded = asked.client.forwarded
         own = replace(
             self._upstream.own_address(forwarded.host), source=forwarded.source
         )
@@ -177,7 +177,7 @@ class Responder:
         if (
             reply.status in (200, 206)
             and asked.target.endpoint in (Endpoint.MANIFEST, Endpoint.BLOB)
-            and asked.method in ("GET", "HEAD")
+            and asked.client.method in ("GET", "HEAD")
             and is_digest(digest)
             and not reply.header(b"Docker-Content-Digest")
         ):
@@ -219,7 +219,7 @@ class Responder:
         self, exchange: Exchange, headers: list[Header], rewritten: bool
     ) -> None:
         """Set status and headers; `rewritten` says that the body is made here."""
-        http = exchange.asked.client.http
+        http = exchange.request.asked.client.http
         set_status(http, exchange.reply.status)
         kept = passing(headers, Direction.OUR_BODY) if rewritten else headers
         for name, value in kept:
@@ -229,7 +229,7 @@ class Responder:
         http = asked.client.http
         if (
             reply.length is not UNKNOWN_LENGTH
-            and asked.method != "HEAD"
+            and asked.client.method != "HEAD"
             and reply.status not in (204, 304)
         ):
             http.setHeader(b"Content-Length", b"%d" % reply.length)
@@ -247,7 +247,7 @@ class Responder:
         return await gather_plain(reply, limit, self._clock, seconds)
 
     async def _tags(self, exchange: Exchange) -> bytes:
-        name = exchange.asked.target.name
+        name = exchange.request.asked.target.name
         assert name is not None
         return tags_list(await self.gather_list(exchange.reply), name)
 
@@ -258,12 +258,12 @@ class Responder:
             body = await self._gather(reply, MAX_ERROR_BYTES)
         except UpstreamMalformed:
             body = b""
-        endpoint = exchange.asked.target.endpoint
+        endpoint = exchange.request.asked.target.endpoint
         rewriter = self._rewriter(exchange.request)
         return error_body(reply.status, body, rewriter, endpoint)
 
     def _rewriter(self, request: UpstreamRequest) -> NameRewriter:
-        public_host = request.asked.forwarded.host
+        public_host = request.asked.client.forwarded.host
         own = self._upstream.own_address(public_host)
         hosts = {own.origin.netloc, own.origin.host, public_host}
         known = {**request.names, **dict.fromkeys(hosts, public_host)}
