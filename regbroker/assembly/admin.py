@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from regbroker.admin.certificates import ServedCertificate, served_certificate
 from regbroker.admin.monitor import Monitor
 from regbroker.admin.service import AdminService
 from regbroker.admin.watched import Watched, WatchedUpstream
 from regbroker.assembly.upstreams import UpstreamService
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.settings.config import Config
 from regbroker.transport.certificates import read_pem
 from regbroker.transport.entrance import Entrance
@@ -20,7 +20,7 @@ from regbroker.web.serving import UnderWay
 
 
 def build_admin(
-    config: Config, reactor: Any, is_draining: Callable[[], bool]
+    config: Config, reactor: INetworkReactor, is_draining: Callable[[], bool]
 ) -> AdminService | None:
     """
     Return the admin listener; None where the configuration has none.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.interfaces import IReactorFromThreads
 
 
 def on_signal(
-    reactor: IReactorFromThreads, number: signal.Signals, call: Callable[[], Any]
+    reactor: IReactorFromThreads, number: signal.Signals, call: Callable[[], object]
 ) -> None:
     """
     Have `call` called in the reactor whenever the process gets a signal.

@@ -11,8 +11,14 @@ from __future__ import annotations
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.interfaces import (
+    IAddress,
+    IHalfCloseableProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    ITransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
@@ -64,7 +70,7 @@ class _Accepted(ProtocolWrapper):
         self._place = place
         self._is_told = is_told
 
-    def makeConnection(self, transport: Any) -> None:
+    def makeConnection(self, transport: ITransport) -> None:
         """Count, and go on."""
         entrance = self.factory.entrance
         if self._is_told:
@@ -77,7 +83,7 @@ class _Accepted(ProtocolWrapper):
 
     def close(self) -> None:
         """Close it in order: what was written is sent, with TLS's own end."""
-        inner: Any = self.wrappedProtocol
+        inner = self.wrappedProtocol
         while isinstance(inner, ProtocolWrapper):
             inner = inner.wrappedProtocol
         if isinstance(inner, StreamingChannel):
@@ -109,7 +115,7 @@ class _AcceptedBehindProxy(_Accepted):
 
     _waiting: _Waiting | None = None
 
-    def makeConnection(self, transport: Any) -> None:
+    def makeConnection(self, transport: ITransport) -> None:
         """Count it in the total, and wait."""
         if isinstance(self.wrappedProtocol, _Waiting):
             self._waiting = self.wrappedProtocol
@@ -153,17 +159,17 @@ class AcceptingFactory(WrappingFactory):
     def __init__(
         self,
         entrance: Entrance,
-        wrapped: Any,
+        wrapped: IProtocolFactory,
         refusing: Any,
         behind_proxy: bool = False,
     ) -> None:
         super().__init__(wrapped)
         self.entrance = entrance
-        self._refusing: Factory = refusing
+        self._refusing = refusing
         self._behind_proxy = behind_proxy
         self._all_gone: Deferred[None] | None = None
 
-    def buildProtocol(self, addr: Any) -> Any:
+    def buildProtocol(self, addr: IAddress | None) -> Any:
         """Return None, which closes the connection, when nobody can be told."""
         entrance = self.entrance
         place = None if self._behind_proxy else entrance.place(addr)

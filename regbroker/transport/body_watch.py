@@ -5,9 +5,8 @@ Watches a request's body as it arrives, and gives up one that comes too slowly.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from regbroker.causes import Cause
 from regbroker.errors import BodyTooSlow
@@ -30,8 +29,8 @@ class BodyWatch:
         self._give_up = give_up
         self._patience = Patience(pace, clock.seconds())
         # One timer, set again when it fires: moving it on each chunk is dear.
-        self._timer: Any = None
-        self._deadline: Any = None
+        self._timer: IDelayedCall | None = None
+        self._deadline: IDelayedCall | None = None
 
     def received(self, size: int) -> None:
         """Note that so many bytes came."""

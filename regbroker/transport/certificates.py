@@ -7,9 +7,8 @@ TLS 1.2 at least, forward secrecy only, HTTP/1.1 alone in ALPN.
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from OpenSSL import SSL, crypto
 from twisted.internet.ssl import AcceptableCiphers, CertificateOptions, TLSVersion
@@ -90,7 +89,9 @@ def _reason(error: SSL.Error) -> str:
     return reason
 
 
-def _chooser(others: Mapping[str, SSL.Context]) -> Any:
+def _chooser(
+    others: Mapping[str, SSL.Context],
+) -> Callable[[bytes | None], SSL.Context | None] | None:
     def choose(server_name: bytes | None) -> SSL.Context | None:
         name = (server_name or b"").decode("ascii", "replace").lower()
         return others.get(name) or others.get("*." + name.partition(".")[2])

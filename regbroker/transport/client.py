@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.interfaces import (
+    IDelayedCall,
     IReactorTime,
     IStreamClientEndpoint,
 )
@@ -94,7 +95,7 @@ class ConnectionPool:
         self._idle: list[UpstreamProtocol] = []
         self._slots = Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS, what)
         self._spills = False
-        self._sweeping: Any = None
+        self._sweeping: IDelayedCall | None = None
 
     async def request(
         self,
@@ -141,6 +142,7 @@ class ConnectionPool:
                 # The place went with the connection.
                 slot = self._slots.again()
                 connection = await self._connect()
+            assert parser is not None
             return Reply(response, connection, parser, self._what)
         except BaseException as error:
             slot.free()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
-from typing import Any
 
+from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
@@ -15,7 +15,11 @@ from regbroker.causes import Cause, Kind, cause_of
 from regbroker.protocol.challenges import Challenge, parse_challenges
 from regbroker.protocol.headers import Header, connection_options
 from regbroker.transport.client_protocol import UpstreamProtocol
-from regbroker.transport.twisted_private import MalformedChunks, wrapped_errors
+from regbroker.transport.twisted_private import (
+    HTTPClientParser,
+    MalformedChunks,
+    wrapped_errors,
+)
 
 
 class Reply:
@@ -25,7 +29,7 @@ class Reply:
         self,
         response: IResponse,
         connection: UpstreamProtocol,
-        parser: Any,
+        parser: HTTPClientParser,
         what: str,
     ) -> None:
         #: Who sends it, for people.
@@ -37,7 +41,7 @@ class Reply:
         self.connection_options = connection_options(options)
         #: The body's length in bytes, or `twisted.web.iweb.UNKNOWN_LENGTH`.
         self.length = response.length
-        self._response: Any = response
+        self._response: IResponse | _ReadResponse = response
         self._connection = connection
         self._parser = parser
 
@@ -56,7 +60,7 @@ class Reply:
         changed._response = _ReadResponse(body)
         return changed
 
-    def deliver(self, protocol: Any) -> None:
+    def deliver(self, protocol: IProtocol) -> None:
         """Send the body to a protocol, as `IResponse.deliverBody` does."""
         self._response.deliverBody(protocol)
 
@@ -99,7 +103,7 @@ class _ReadResponse:
     def __init__(self, body: bytes) -> None:
         self._body = body
 
-    def deliverBody(self, protocol: Any) -> None:
+    def deliverBody(self, protocol: IProtocol) -> None:
         if self._body:
             protocol.dataReceived(self._body)
         protocol.connectionLost(Failure(ResponseDone()))

@@ -7,7 +7,7 @@ breaks on one side breaks visibly on the other, and who broke it is known.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, IReactorTime
@@ -52,7 +52,9 @@ class _ReplyBody(Protocol):
 
     def connectionMade(self) -> None:
         if not self._over:
-            self._request.registerProducer(_Watched(self.transport, self), True)
+            self._request.registerProducer(
+                _Watched(cast(IPushProducer, self.transport), self), True
+            )
 
     def dataReceived(self, data: bytes) -> None:
         self.stall.touch()
@@ -116,7 +118,7 @@ class _ReplyBody(Protocol):
 class _Watched:
     """Passes pauses on; a client that takes more is a client that is there."""
 
-    def __init__(self, producer: Any, body: _ReplyBody) -> None:
+    def __init__(self, producer: IPushProducer, body: _ReplyBody) -> None:
         self._producer = producer
         self._body = body
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import resource
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -88,9 +87,9 @@ class Entrance:
         self._refusals = Refusals()
         #: Connections that were refused, by the limit that was reached.
         self.refused_in_all: Counter[Refusal] = Counter(dict.fromkeys(Refusal, 0))
-        self._telling: Any = None
+        self._telling: IDelayedCall | None = None
 
-    def place(self, peer: Any) -> str | None:
+    def place(self, peer: object) -> str | None:
         """Return what a peer is counted by; None for a proxy, or no host at all."""
         host = getattr(peer, "host", None)
         if not isinstance(host, str) or is_trusted(host, self._trusted):

@@ -11,8 +11,13 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
-from twisted.internet.protocol import Factory
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IOpenSSLServerConnectionCreator,
+    IProtocolFactory,
+    IStreamServerEndpoint,
+)
 from twisted.logger import Logger
 from twisted.plugins.twisted_core import systemdEndpointParser
 from twisted.protocols.haproxy import proxyEndpoint
@@ -45,7 +50,7 @@ class ListeningService(Service):
         reactor: INetworkReactor,
         listener: Listener,
         site: StreamingSite,
-        options: Any,
+        options: IOpenSSLServerConnectionCreator | None,
         trusted_proxies: Iterable[Network] = (),
         entrance: Entrance | None = None,
         option: str = "listen",
@@ -56,7 +61,7 @@ class ListeningService(Service):
         self._option = option
         self._trusted_proxies = trusted_proxies
         self._reactor = reactor
-        self._factory: Any = _with_tls(listener, options, site)
+        self._factory: IProtocolFactory = _with_tls(listener, options, site)
         if entrance is not None:
             self._factory = AcceptingFactory(
                 entrance,
@@ -154,19 +159,26 @@ def server_endpoint(reactor: INetworkReactor, text: str) -> IStreamServerEndpoin
     return endpoint
 
 
-def _with_tls(listener: Listener, options: Any, site: StreamingSite) -> Any:
-    return TLSMemoryBIOFactory(options, False, site) if listener.tls else site
+def _with_tls(
+    listener: Listener,
+    options: IOpenSSLServerConnectionCreator | None,
+    site: StreamingSite,
+) -> IProtocolFactory:
+    if not listener.tls:
+        return site
+    assert options is not None
+    return TLSMemoryBIOFactory(options, False, site)
 
 
 class _TrustedPeers(WrappingFactory):
     """Hangs up on peers outside some networks, before they can say anything."""
 
-    def __init__(self, factory: Factory, trusted: Iterable[Network]) -> None:
+    def __init__(self, factory: IProtocolFactory, trusted: Iterable[Network]) -> None:
         super().__init__(factory)
         self._trusted = tuple(trusted)
 
     def buildProtocol(  # type: ignore[override]
-        self, addr: Any
+        self, addr: IAddress | None
     ) -> ProtocolWrapper | None:
         """Return None, which closes the connection, for a stranger."""
         host = getattr(addr, "host", None)
@@ -189,6 +201,6 @@ class _TrustedEndpoint:
         self._endpoint = endpoint
         self._trusted = trusted
 
-    def listen(self, factory: Any) -> Any:
+    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
         """Listen; what a PROXY line says is believed from trusted peers only."""
         return self._endpoint.listen(_TrustedPeers(factory, self._trusted))

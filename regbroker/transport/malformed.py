@@ -9,9 +9,8 @@ together have some more, and what was left out is counted.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from regbroker.causes import Cause
@@ -45,7 +44,7 @@ class MalformedRequests:
         #: Lines in this window by client, for those that have one.
         self._lines: dict[str, int] = {}
         self._left_out = 0
-        self._timer: Any = None
+        self._timer: IDelayedCall | None = None
         #: All that were told of, with a line or without.
         self.count = 0
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IConsumer
+from twisted.internet.interfaces import IConsumer, IProducer
 from twisted.python.failure import Failure
 from twisted.web.client import FileBodyProducer
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer, IRequest
@@ -67,7 +67,7 @@ class StreamedBody:
     watch: BodyWatch | None = None
 
     def __init__(self, channel: Reading, length: int | None) -> None:
-        self.length: Any = UNKNOWN_LENGTH if length is None else length
+        self.length: int | str = UNKNOWN_LENGTH if length is None else length
         self.complete = length == 0
         self.bytes_received = 0
         self.expects_continue = False
@@ -212,7 +212,7 @@ class StreamedBody:
         self._channel.pause_reading()
 
 
-def request_body(request: IRequest) -> Any:
+def request_body(request: IRequest) -> IBodyProducer | None:
     """
     Return the `IBodyProducer` of a request's body, or None without a body.
 
@@ -231,7 +231,7 @@ def request_body(request: IRequest) -> Any:
 class _Receiver:
     """Gives the pieces of a body to `take`, until that raises."""
 
-    def __init__(self, body: Any, take: Callable[[bytes], object]) -> None:
+    def __init__(self, body: IBodyProducer, take: Callable[[bytes], object]) -> None:
         self._body = body
         self._take = take
         self._finished: Deferred[None] = Deferred()
@@ -246,7 +246,7 @@ class _Receiver:
         self._body.startProducing(self).addBoth(end)
         return self._finished
 
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """Not needed: `take` is done with a piece when it returns."""
 
     def unregisterProducer(self) -> None:

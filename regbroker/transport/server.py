@@ -12,9 +12,9 @@ then reads what Twisted has spooled.
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from twisted.internet.interfaces import IReactorTime
+from twisted.web import http
+from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from regbroker.transport.malformed import MalformedRequests
@@ -34,13 +34,13 @@ class StreamingSite(Site):
 
     def __init__(
         self,
-        resource: Any,
+        resource: IResource,
         pace: Pace = DEFAULT_PACE,
         reactor: IReactorTime | None = None,
     ) -> None:
         super().__init__(resource, timeout=pace.silence, reactor=reactor)
         self.pace = pace
-        self.malformed = MalformedRequests(cast(Any, self).reactor)
+        self.malformed = MalformedRequests(self.reactor)
 
     def stopFactory(self) -> None:
         """Tell what is still to be told."""
@@ -51,5 +51,5 @@ class StreamingSite(Site):
         """Offer HTTP/1.1 alone in ALPN: Twisted's HTTP/2 is ten times slower."""
         return [b"http/1.1"]
 
-    def log(self, request: Any) -> None:
+    def log(self, request: http.Request) -> None:
         """Write no access log here; `regbroker.events` does."""

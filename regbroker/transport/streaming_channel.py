@@ -13,7 +13,7 @@ Facts that shape this module (RFC 9110, RFC 9112):
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.python.failure import Failure
@@ -73,7 +73,7 @@ class StreamingChannel(StrictChannel):
         return False
 
     def _headers_take_too_long(self) -> bool:
-        now = cast(Any, self).factory.reactor.seconds()
+        now = self.factory.reactor.seconds()
         if self._headers_since is None:
             self._headers_since = now
         return bool(now - self._headers_since > HEADER_SECONDS)
@@ -95,14 +95,14 @@ class StreamingChannel(StrictChannel):
         """Go on writing: the client has read, and may ask for something else."""
         super().resumeProducing()
         if self.timeOut is not None and not self.is_handling_request:
-            self.setTimeout(cast(Any, self).factory.pace.silence)
+            self.setTimeout(self.factory.pace.silence)
 
     # What bodies ask for.
 
     def watch(self, body: StreamedBody) -> None:
         """See to it that a body does not take for ever; in place of the timeout."""
         self.setTimeout(None)
-        site = cast(Any, self).factory
+        site = self.factory
 
         def give_up(error: BodyTooSlow) -> None:
             self.persistent = 0
@@ -121,7 +121,7 @@ class StreamingChannel(StrictChannel):
 
     def send_continue(self) -> None:
         """Write the interim reply that asks for the body."""
-        cast(Any, self.transport).write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     # Replies that are out before the body is in.
 
@@ -154,7 +154,7 @@ class StreamingChannel(StrictChannel):
     def _go_on(self, request: StreamingRequest) -> None:
         # While a body comes it is watched, and the timeout is off: it is to be on
         # again, for the next request must come in time.
-        silence: float = cast(Any, self).factory.pace.silence
+        silence: float = self.factory.pace.silence
         self.set_next_timeout(
             silence * READING_SILENCES if self.waits_for_client else silence
         )

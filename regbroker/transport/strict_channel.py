@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, Protocol
 
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
 from twisted.python.failure import Failure
 
 from regbroker.errors import BadRequest, HeadersTooLarge, HTTPError
@@ -28,6 +28,8 @@ from regbroker.protocol.fields import is_sound, problem_with_request, shown
 from regbroker.protocol.headers import raw_headers
 from regbroker.transport.chunks import StrictChunks
 from regbroker.transport.lingering import LingeringClose
+from regbroker.transport.malformed import MalformedRequests
+from regbroker.transport.pace import Pace
 from regbroker.transport.twisted_private import ChannelInternals
 
 #: Request line and headers together. Cloud registries issue bearer tokens of
@@ -39,6 +41,14 @@ MAX_HEADERS = 100
 
 #: More would be a body beyond 2**63 bytes.
 MAX_LENGTH_DIGITS = 18
+
+
+class Site(Protocol):
+    """What a channel asks of its factory."""
+
+    malformed: MalformedRequests
+    pace: Pace
+    reactor: IReactorTime
 
 
 class StrictChannel(ChannelInternals):
@@ -53,6 +63,8 @@ class StrictChannel(ChannelInternals):
     maxHeaders = MAX_HEADERS
 
     requests: list[Any]
+    factory: Site
+    transport: ITCPTransport
     callLater: Callable[..., IDelayedCall]
 
     def __init__(self) -> None:
@@ -74,7 +86,7 @@ class StrictChannel(ChannelInternals):
     def hang_up(self, reason: str) -> None:
         """Break the connection without an answer, and tell the operator why."""
         self._tell(reason)
-        cast(Any, self.transport).abortConnection()
+        self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
         """Parse, or throw away what comes after the end."""
@@ -180,7 +192,7 @@ class StrictChannel(ChannelInternals):
         for request in requests:
             if hasattr(request, "body"):
                 request.connectionLost(Failure(error))
-        transport = cast(Any, self.transport)
+        transport = self.transport
         if started:
             # A second status line would be read as part of the first reply.
             transport.abortConnection()
@@ -201,12 +213,12 @@ class StrictChannel(ChannelInternals):
 
     def _tell(self, reason: str, status: int = 0) -> None:
         """Tell the operator of what never becomes a request."""
-        peer = getattr(cast(Any, self.transport).getPeer(), "host", "-")
+        peer = getattr(self.transport.getPeer(), "host", "-")
         line = self.request_line or (b"", b"", b"")
         method, target = (part.decode("latin-1") for part in line[:2])
         # A whole URL may have a password in it.
         path = target.partition("?")[0] if target.startswith("/") else ""
-        cast(Any, self).factory.malformed.tell(peer, reason, status, method, path)
+        self.factory.malformed.tell(peer, reason, status, method, path)
 
 
 def reason_phrase(status: int) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from service_identity.hazmat import (
     DNS_ID,
     IPAddress_ID,
@@ -33,6 +33,7 @@ from twisted.internet.ssl import (
     trustRootFromCertificates,
 )
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from regbroker.protocol.origins import Origin
@@ -64,11 +65,13 @@ class _Strict:
     on: a certificate without any subjectAltName would be good for every host.
     """
 
-    def __init__(self, options: Any, host: str) -> None:
+    def __init__(self, options: IOpenSSLClientConnectionCreator, host: str) -> None:
         self._options = options
         self._host = host
 
-    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+    def clientConnectionForTLS(
+        self, tlsProtocol: TLSMemoryBIOProtocol
+    ) -> SSL.Connection:
         """Return a connection that believes in its peer's name, or ends."""
         connection: SSL.Connection = self._options.clientConnectionForTLS(tlsProtocol)
         connection.set_verify(
@@ -77,7 +80,12 @@ class _Strict:
         return connection
 
     def _check(
-        self, connection: Any, certificate: Any, error: int, depth: int, ok: int
+        self,
+        connection: SSL.Connection,
+        certificate: crypto.X509,
+        error: int,
+        depth: int,
+        ok: int,
     ) -> bool:
         if not ok:
             _log.warn(

@@ -8,10 +8,9 @@ The client is paused when the upstream cannot take more. The way down is in
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
@@ -53,7 +52,7 @@ class Stall:
         self._on_stall = on_stall
         self._touched: float = clock.seconds()
         # One timer, set again when it fires: moving it on each chunk is dear.
-        self._timer: Any = clock.callLater(seconds, self._check)
+        self._timer: IDelayedCall | None = clock.callLater(seconds, self._check)
 
     def touch(self) -> None:
         """Note that something moved."""
@@ -85,7 +84,11 @@ class UploadBody:
     """
 
     def __init__(
-        self, body: Any, clock: IReactorTime, stall: Stall, wait_for_continue: bool
+        self,
+        body: IBodyProducer,
+        clock: IReactorTime,
+        stall: Stall,
+        wait_for_continue: bool,
     ) -> None:
         self.length = body.length
         self.bytes_sent = 0
@@ -95,7 +98,7 @@ class UploadBody:
         self._waiting = wait_for_continue
         self._consumer: IConsumer | None = None
         self._done: Deferred[None] | None = None
-        self._timer: Any = None
+        self._timer: IDelayedCall | None = None
         self._stopped = False
         self._paused = False
         self._complete = False

@@ -272,9 +272,11 @@ class ReadBodyTests(SiteTestCase):
     async def test_producer(self) -> None:
         """The body's length is known to who relays it; no body is None."""
         request = await self.received(POST, b"Content-Length: 2\r\n\r\nab")
-        self.assertEqual(request_body(request).length, 2)
+        body = request_body(request)
+        assert body is not None
+        self.assertEqual(body.length, 2)
         consumer: Any = Consumer()
-        producing: Deferred[None] = request_body(request).startProducing(consumer)
+        producing: Deferred[None] = body.startProducing(consumer)
         await producing
         self.assertEqual(consumer.data, b"ab")
         send_bytes(request, 200, b"text/plain", b"")
@@ -293,4 +295,6 @@ class ChunkedBodyTests(SiteTestCase):
     async def test_length_unknown(self) -> None:
         """A chunked body has no length before its end."""
         request = await self.received(POST, b"Transfer-Encoding: chunked\r\n\r\n")
-        self.assertIs(request_body(request).length, UNKNOWN_LENGTH)
+        body = request_body(request)
+        assert body is not None
+        self.assertIs(body.length, UNKNOWN_LENGTH)

@@ -83,7 +83,7 @@ class Consumer:
 class UploadBodyTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.body = Body()
+        self.body: Any = Body()
         self.consumer: Any = Consumer()
         self.stall = Stall(self.clock, 900, lambda: None)
         self.addCleanup(self.stall.stop)
