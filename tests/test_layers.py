@@ -130,6 +130,18 @@ class LayersTests(SynchronousTestCase):
         """A new module fails here until somebody says where it belongs."""
         self.assertEqual([m for m in modules() if room(m) is None], [])
 
+    def test_every_module_has_tests(self) -> None:
+        """A module of these rooms has a file of tests with its own name."""
+        tests = ROOT.parent / "tests"
+        without = [
+            module
+            for module in modules()
+            for where, _, name in [module.rpartition(".")]
+            if where in ("runtime", "transport")
+            and not (tests / where / f"test_{name}.py").exists()
+        ]
+        self.assertEqual(without, [])
+
     def test_imports_go_down(self) -> None:
         """No module imports from a later room than its own."""
         known, order = modules(), [*ROOMS, None]

@@ -15,6 +15,7 @@ from twisted.application.service import MultiService
 from regbroker.admin.monitor import Monitor
 from regbroker.admin.root import AdminRoot, probes
 from regbroker.admin.status import status_views
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.entrance import build_entrance
 from regbroker.transport.listeners import Listener
 from regbroker.transport.listening import ListeningService
@@ -35,7 +36,7 @@ class AdminService(MultiService):
         self,
         monitor: Monitor,
         listeners: Iterable[Listener],
-        reactor: Any,
+        reactor: INetworkReactor,
     ) -> None:
         super().__init__()
         self.setName("admin")

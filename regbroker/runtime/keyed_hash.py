@@ -1,4 +1,4 @@
-"""Hashes of credentials that tell nothing to who has no key of this process."""
+"""Hashes of credentials, which are useless without the key of this process."""
 
 from __future__ import annotations
 

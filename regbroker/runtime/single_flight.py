@@ -1,4 +1,4 @@
-"""One piece of work for all who want the same at the same moment."""
+"""One execution for all callers that want the same at the same time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 class Coalescer(Generic[T]):
     """
-    Runs work under keys: who comes while a key's work is under way, joins it.
+    Concurrent `run` calls with one key share one execution (Go: singleflight).
 
-    Nobody who waits can disturb the others: a waiter that is cancelled leaves, and the
-    work goes on. With the last one the work is cancelled: nobody wants it any more.
-    Unless it `is_kept`, since others will want what comes of it.
+    A caller that is cancelled leaves, and the work goes on for the others. When the
+    last caller leaves, the work is cancelled, unless it `is_kept`: then its result
+    serves later callers.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Coalescer(Generic[T]):
         return waiter
 
     def cancel(self) -> None:
-        """End all work; who waits is told so."""
+        """Cancel all work; each caller gets `CancelledError`."""
         for work in list(self._work.values()):
             work.cancel()
 

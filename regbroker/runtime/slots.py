@@ -17,7 +17,7 @@ from regbroker.protocol.retry_after import retry_after
 
 
 class Slot:
-    """A place that is taken until it is freed, which may be said twice."""
+    """A place that is taken until `free` is called; a second call has no effect."""
 
     def __init__(self, slots: Slots) -> None:
         self._slots: Slots | None = slots
@@ -33,7 +33,7 @@ class Slots:
     """
     `limit` places, and a queue of `max_waiting` before them.
 
-    `what` is who is asked there, for people.
+    `what` names the server, in errors for people.
     """
 
     def __init__(self, limit: int, max_waiting: int, what: str) -> None:
@@ -44,9 +44,9 @@ class Slots:
 
     def take(self) -> Deferred[Slot]:
         """
-        Return a place when there is one; who is cancelled waits no more.
+        Return a place when there is one; a caller that is cancelled leaves the queue.
 
-        Raises `UpstreamUnavailable` when as many wait as may.
+        Raises `UpstreamUnavailable` when the queue is full.
         """
         if self._free > 0:
             self._free -= 1
@@ -62,7 +62,7 @@ class Slots:
         return waiting
 
     def again(self) -> Slot:
-        """Return a place for who has had one a moment ago, limit or no limit."""
+        """Return a place at once, whatever the limit, to a caller that lost its own."""
         self._free -= 1
         return Slot(self)
 

@@ -115,9 +115,9 @@ def hosts_of(certificate: x509.Certificate) -> tuple[str, ...]:
         ).value
     except (x509.ExtensionNotFound, ValueError):
         return ()
-    found = [name.lower() for name in names.get_values_for_type(x509.DNSName)]
-    found += [str(ip) for ip in names.get_values_for_type(x509.IPAddress)]
-    return tuple(found)
+    hosts = [name.lower() for name in names.get_values_for_type(x509.DNSName)]
+    hosts += [str(ip) for ip in names.get_values_for_type(x509.IPAddress)]
+    return tuple(hosts)
 
 
 def is_for(certificate: x509.Certificate, host: str) -> bool:
@@ -144,5 +144,5 @@ def name_of(certificate: x509.Certificate) -> str:
 
 
 def _common_name(name: x509.Name) -> str:
-    found = name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    return f"'{found[0].value!s}'" if found else f"'{name.rfc4514_string()}'"
+    names = name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return f"'{names[0].value!s}'" if names else f"'{name.rfc4514_string()}'"

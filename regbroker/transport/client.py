@@ -76,7 +76,7 @@ class ConnectionPool:
     The connections to one origin.
 
     `clock` is an `IReactorTime`; `connect_timeout` bounds, in seconds, the TCP
-    connection and, again, the TLS handshake. `what` is who is asked, for people.
+    connection and, again, the TLS handshake. `what` names the server, for people.
     """
 
     def __init__(

@@ -58,8 +58,8 @@ def _in_words(reason: BaseException, host: str) -> str:
         return "no TLS handshake in time"
     if isinstance(reason, SSL.Error):
         stack = reason.args[0] if reason.args else ()
-        told = [str(entry[-1]) for entry in stack if isinstance(entry, tuple)]
-        return f"no trusted TLS connection: {', '.join(told) or 'TLS ended early'}"
+        problems = [str(entry[-1]) for entry in stack if isinstance(entry, tuple)]
+        return f"no trusted TLS connection: {', '.join(problems) or 'TLS ended early'}"
     return f"{type(reason).__name__}: {reason}"
 
 
@@ -69,7 +69,7 @@ def converted_error(
     """
     Return what a failed request becomes: an `UpstreamError`, mostly.
 
-    `what` is who was asked, for people. The log gets the details, the client a
+    `what` names the server, for people. The log gets the details, the client a
     sentence. What is no failure of the upstream's (a cancellation, a client that
     went away) comes back as it is.
     """

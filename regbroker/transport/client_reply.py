@@ -32,7 +32,7 @@ class Reply:
         parser: HTTPClientParser,
         what: str,
     ) -> None:
-        #: Who sends it, for people.
+        #: The server that sends it, for people.
         self.what = what
         self.status: int = response.code
         self.headers: Headers = response.headers
@@ -72,8 +72,8 @@ class Reply:
     @property
     def challenges(self) -> tuple[Challenge, ...]:
         """The challenges of its ``WWW-Authenticate`` headers."""
-        found = self.headers.getRawHeaders(b"WWW-Authenticate", ())
-        return parse_challenges(value.decode("latin-1") for value in found)
+        values = self.headers.getRawHeaders(b"WWW-Authenticate", ())
+        return parse_challenges(value.decode("latin-1") for value in values)
 
     @property
     def closed_in_order(self) -> bool:

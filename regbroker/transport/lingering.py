@@ -1,5 +1,5 @@
 """
-The end of a connection to a client: told at once, and closed when it is safe.
+The end of a connection to a client: sent at once, and closed when it is safe.
 
 RFC 9112, 9.6: closing a connection on which unread bytes arrive makes the kernel
 reset it, and the client may lose the reply that it was about to read. So the end of

@@ -1,5 +1,5 @@
 """
-What is no HTTP, told to the operator: who sent it, and what was wrong.
+Requests that are no HTTP, in the log: the client, and what was wrong.
 
 No resource ever sees such a request, so it has its event here. Whoever sends garbage
 can send much of it, so not every one has a line: an address has a few a minute, all

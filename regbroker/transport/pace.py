@@ -66,8 +66,8 @@ class Patience:
         self._pass(now)
         self._silent = 0.0
         if self._pace.rate > 0:
-            given = size / self._pace.rate
-            self._left = min(self._left + given, self._pace.grace)
+            seconds = size / self._pace.rate
+            self._left = min(self._left + seconds, self._pace.grace)
 
     def pause(self, now: float) -> None:
         """Note that the client is not read from."""

@@ -85,8 +85,8 @@ class StreamingChannel(StrictChannel):
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         """Tell whether the client wants to go on: all of its headers are read."""
-        given = request.requestHeaders.getRawHeaders(b"Connection", ())
-        if version == b"HTTP/1.1" and b"close" not in connection_options(given):
+        options = request.requestHeaders.getRawHeaders(b"Connection", ())
+        if version == b"HTTP/1.1" and b"close" not in connection_options(options):
             return True
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         return False

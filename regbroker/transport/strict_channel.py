@@ -1,5 +1,5 @@
 """
-The parsing side of one connection: what is no HTTP/1.1 is refused, told and ended.
+The parsing side of one connection: what is no HTTP/1.1 is refused, logged and ended.
 
 Facts that shape this module (RFC 9112):
 
