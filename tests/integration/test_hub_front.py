@@ -35,7 +35,7 @@ namespaces =
 HUB_LINES = """\
 default-namespace = library
 redirect-hosts = 127.0.0.1
-answer-timeout = 2
+answer-timeout = 1
 """
 
 ANYBODY = {"": User("", {"*": PULL})}
