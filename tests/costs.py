@@ -17,6 +17,8 @@ import bcrypt
 from regbroker.accounts.key_file import make_key
 from regbroker.accounts.signing import SigningKeys, TokenSigner
 from regbroker.accounts.tokens import InvalidToken
+from regbroker.admin.counting import Counting
+from regbroker.events import Event
 from regbroker.protocol.queries import parse_query
 from regbroker.protocol.scopes import repository_scope
 
@@ -62,6 +64,9 @@ def main() -> None:
         fastest("a new token is checked", 300, check)
         fastest("a token is checked again", 300, lambda _: check(0))
         fastest("a forged token is refused", 300, refuse)
+    counting, event = Counting(), Event(time.monotonic, status=200)
+    event.upstream, event.upstream_seconds = "up", 0.01
+    fastest("a request is counted", 10_000, lambda _: counting.count(event))
     for cost in (5, 10, 12):
         fastest(f"a wrong password, bcrypt of cost {cost}", 2, wrong_password(cost))
     longest = "&".join(f"scope=repository:a{n}:pull" for n in range(128))

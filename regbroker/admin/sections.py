@@ -229,7 +229,12 @@ def _upstream(monitor: Monitor, name: str, now: float) -> list[Tag]:
         facts.append(f"{trips} circuit trip{'s' * (trips > 1)}")
     if facts:
         lines.append(tags.div(" · ".join(facts), class_="soft small"))
-    if health.last_error:
+    if not health.last_error:
+        # Where another upstream has answered instead, requests do not tell of it.
+        why = upstream.circuits.last_failure or upstream.token_rests.last_failure
+        if why:
+            lines.append(tags.div(why, class_="soft small"))
+    else:
         lines.append(
             tags.div(
                 tags.span(

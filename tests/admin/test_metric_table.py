@@ -9,9 +9,11 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.admin.metric_table import METRICS, Kind
+from regbroker.causes import Cause
 from tests.admin.case import AdminTestCase
 
 ROOT = Path(__file__).resolve().parents[2]
+RULES = ROOT / "etc" / "prometheus-rules.yml"
 DASHBOARD = ROOT / "etc" / "grafana-dashboard.json"
 
 
@@ -69,6 +71,20 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(
             set(known) - asked - histograms,
             {"regbroker_draining", "regbroker_repository_requests_total"},
+        )
+
+
+class RulesTests(SynchronousTestCase):
+    def test_rules(self) -> None:
+        """The rules for alerts ask for nothing but these, by values that there are."""
+        text = RULES.read_text()
+        names = set(re.findall(r"\bregbroker_\w+", text))
+        self.assertGreater(len(names), 5)
+        self.assertEqual(names - set(series()), set())
+        (causes,) = re.findall(r'outcome=~"(own-.*?)"', text)
+        matching = [one for one in Cause if re.fullmatch(causes, one.value)]
+        self.assertEqual(
+            matching, [Cause.OWN_ACCOUNT_REFUSED, Cause.OWN_ACCOUNT_MISSING]
         )
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from prometheus_client.parser import text_string_to_metric_families
+
+from regbroker.admin.adding_up import added_up
+from regbroker.admin.metric_table import METRICS, Kind
 from regbroker.upstream.registry import Upstream
 from regbroker.web.serving import UnderWay
 from tests.admin.case import AdminTestCase
@@ -32,6 +36,42 @@ class MonitorTests(AdminTestCase):
         await self.client.ask("GET", MANIFEST)
         self.assertEqual((await self.scrape())[REQUESTS], 1)
         self.assertIn(b"http_requests_total{", first.text())
+
+    async def test_added_up(self) -> None:
+        """What two services hand over as text is one service's when it is added up."""
+        await self.client.ask("GET", MANIFEST)
+        texts = [self.monitor.text()]
+        await self.serve()
+        client = await self.connect()
+        await client.ask("GET", MANIFEST)
+        texts.append(self.monitor.text())
+        families = added_up(
+            text_string_to_metric_families(text.decode()) for text in texts
+        )
+        values = {
+            (sample.name, *sorted(sample.labels.items())): sample.value
+            for family in families
+            for sample in family.samples
+        }
+        names = {name for name, *_ in values}
+        self.assertEqual(
+            {one.name for one in METRICS if one.kind is not Kind.HISTOGRAM} - names,
+            {
+                "regbroker_certificate_expiry_seconds",
+                "regbroker_refused_requests_total",
+                "regbroker_logins_total",
+                "regbroker_repository_requests_total",
+            },
+        )
+        labels = {
+            "endpoint": "manifest",
+            "method": "GET",
+            "registry": "*",
+            "status": "200",
+        }
+        requests = ("regbroker_http_requests_total", *labels.items())
+        self.assertEqual(values[requests], 2)
+        self.assertEqual(values["regbroker_upstream_up", ("upstream", "up")], 1)
 
     async def test_reloaded(self) -> None:
         """Counts stay, requests of both are counted once, an upstream is the same."""

@@ -52,6 +52,14 @@ class MetricsTests(RegbrokerTestCase):
         )
         self.assertEqual((checked.status, checked.output), (0, ""))
 
+    def test_rules_are_understood(self) -> None:
+        """promtool finds nothing wrong with the rules for alerts."""
+        rules = DASHBOARD.with_name("prometheus-rules.yml")
+        environment = base_environment(self.directory)
+        checked = run(["promtool", "check", "rules", rules], environment)
+        self.assertEqual(checked.status, 0, checked.output)
+        self.assertIn("7 rules found", checked.output)
+
     def test_scraped(self) -> None:
         """Prometheus has what a push and a pull have done, by endpoint and upstream."""
         prometheus = Prometheus(self.directory / "prometheus", self.port_of_admin())

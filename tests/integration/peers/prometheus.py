@@ -42,6 +42,8 @@ class Prometheus:
         )
         match = self._daemon.wait_for(r'"Listening on" address=127\.0\.0\.1:([1-9]\d*)')
         self.port = int(match[1])
+        # before that its answers are 503
+        self._daemon.wait_for("Server is ready to receive web requests")
 
     def stop(self) -> None:
         """End it."""
