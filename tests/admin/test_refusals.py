@@ -31,6 +31,17 @@ class RefusalTests(SynchronousTestCase):
             (found[0].at, found[0].reason), (1e9 + 2, "alice may not push here")
         )
 
+    def test_wrong_password(self) -> None:
+        """That an upstream takes no password is said in words, not as a status."""
+        event = Event(lambda: 0.0, endpoint="token", credentials="password", status=401)
+        event.code, event.refusal = "UNAUTHORIZED", "the upstream answered with 401"
+        event.upstream_seconds = 0.1
+        self.refusals.note(event)
+        (found,) = self.refusals.latest()
+        self.assertEqual(
+            found.reason, "the upstream does not take this user and password"
+        )
+
     def test_bounded(self) -> None:
         """No more than a page's worth, with texts of a line at most."""
         for number in range(MAX_KEPT + 10):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from regbroker.admin.upstream_health import FRESH_SECONDS
 from tests.admin.case import AdminTestCase
 from tests.proxycase import MANIFEST
@@ -71,6 +73,17 @@ class ProbeTests(AdminTestCase):
                 for status in (200, 404)
             },
         )
+
+    async def test_failure(self) -> None:
+        """A mistake of ours is 500 without its details, and a traceback in the log."""
+        watched = self.monitor.watched
+        self.addCleanup(self.monitor.watch, watched)
+        upstreams = {"missing": watched.upstreams["up"]}
+        self.monitor.watched = replace(watched, upstreams=upstreams)
+        reply = await self.ask_admin("/metrics")
+        self.assertEqual(reply.status, 500)
+        self.assertNotIn(b"missing", reply.body)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
 
     async def test_nothing_else(self) -> None:
         """There is nothing else, and nothing can be changed."""
