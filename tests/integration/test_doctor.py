@@ -390,6 +390,35 @@ class RegistryTests(DoctorCase):
         url = self.with_answers({"/v2/": (401, basic, b"")})
         await self.assert_cause("login", "the registry does not take 'alice'", url)
 
+    async def test_no_login(self) -> None:
+        """Without a login there may be no token: a pull fails, a look does not."""
+        url = self.with_answers({"/token": (401, {}, errors("UNAUTHORIZED"))})
+        advice = await self.assert_cause(
+            "token", "no token to somebody without a login", url, login=None
+        )
+        self.assertIn("--user", advice)
+        steps = await self.steps(url, login=None, image="")
+        self.assertEqual([s for s in steps if s.trouble], [])
+
+    async def test_challenged_late(self) -> None:
+        """A registry that lets the ping pass, and challenges at the repository."""
+        url = self.serve()
+        answer, realm = self.fake.answer, self.fake.realm
+
+        def late(target: str, headers: Headers) -> Reply:
+            if target == "/v2/":
+                return 200, {}, {}
+            return answer(target, headers)
+
+        port = self.listen(late, issued("localhost"))
+        self.fake.realm = realm.replace(url, f"https://localhost:{port}")
+        steps = await self.steps(f"https://localhost:{port}")
+        self.assertEqual([s for s in steps if s.trouble], [], list(lines(steps)))
+        self.assertEqual(
+            [step.name for step in steps][3:],
+            ["ping", *["challenge"] * 2, "token", "manifest", "of the index", "blob"],
+        )
+
     async def test_no_rights(self) -> None:
         url = self.with_answers({"/token": (200, {}, {"token": token()})})
         await self.assert_cause(
@@ -533,7 +562,7 @@ class ListenerTests(DoctorCase):
         self.assertEqual([s for s in steps if s.trouble], [], list(lines(steps)))
         self.assertEqual(
             [step.name for step in steps],
-            ["TCP", "TLS", "ping localhost", "challenge", "skipped"],
+            ["TCP", "TLS", "ping", "challenge", "skipped"],
         )
         self.assertIn("days left", steps[1].seen)
         # The same process, another configuration: its certificate is not for that.
@@ -544,6 +573,39 @@ class ListenerTests(DoctorCase):
         trouble = steps[-1].trouble
         assert trouble is not None
         self.assertIn("the certificate is not for other.test", trouble.problem)
+
+    async def test_pull_through(self) -> None:
+        """A client's way through regbroker to the end, and the upstream's own."""
+        fake = Fake()
+        behind = self.listen(fake.answer)
+        fake.realm = f"http://localhost:{behind}/token"
+        path = self.directory / "regbroker.ini"
+        text = (
+            "[regbroker]\nlisten = tls:{port}:interface=127.0.0.1\n"
+            "state-directory = var\n"
+            "[registry localhost]\nupstream = up\nnamespaces = * = acme/*\n"
+            f"[upstream up]\nurl = http://localhost:{behind}\n"
+        )
+        path.write_text(text.format(port=0))
+        service = build_service(load_config(path), reactor)
+        service.startService()
+        self.addCleanup(service.stopService)
+        (listener,) = listeners(service)
+        path.write_text(text.format(port=listener.url.rsplit(":", 1)[1]))
+        request = Request(image="localhost/app:1.0", login=ALICE, timeout=10)
+        steps = await examine(reactor, load_config(path), request)
+        self.assertEqual([s for s in steps if s.trouble], [], list(lines(steps)))
+        pulled = ["ping", "challenge", "token", "manifest", "of the index", "blob"]
+        self.assertEqual(
+            [step.name for step in steps],
+            ["TCP", "TLS", *pulled, "DNS", "TCP", *pulled],
+        )
+        # What fails behind is seen on both sides.
+        fake.answers = {"/v2/acme": (404, {}, errors("NAME_UNKNOWN"))}
+        steps = await examine(reactor, load_config(path), request)
+        self.assertEqual([s.name for s in steps if s.trouble], ["manifest"] * 2)
+        self.assertIn("repository app does", steps[5].trouble.problem)  # type: ignore
+        self.assertIn("repository acme/app", steps[-1].trouble.problem)  # type: ignore
 
     async def test_not_running(self) -> None:
         path = self.configure(f"tls:{self.closed_port()}:interface=127.0.0.1")

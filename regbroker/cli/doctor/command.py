@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ from twisted.internet.defer import ensureDeferred
 from regbroker.assembly.upstreams import build_credentials
 from regbroker.cli.doctor.listener_steps import examine_listener
 from regbroker.cli.doctor.steps import Step, Trouble, lines
-from regbroker.cli.doctor.upstream_steps import Wanted, examine_upstream
+from regbroker.cli.doctor.upstream_steps import examine_upstream
+from regbroker.cli.doctor.visit import Wanted
 from regbroker.cli.explanation import find_registry
 from regbroker.cli.printing import complain, say, say_json
 from regbroker.cli.questions import NotUnderstood, parse_question
 from regbroker.errors import HTTPError
+from regbroker.naming.mapping import Route
 from regbroker.settings.config import Config, RegistryConfig, UpstreamConfig
 from regbroker.upstream.credentials import Login, parse_password
 
@@ -49,36 +51,43 @@ async def examine(reactor: Any, config: Config, request: Request) -> list[Step]:
     Raises `NoExamination` for an image that is not served.
     """
     config = config.in_use()
+    pull = _pull(config, request)
     steps: list[Step] = []
-    targets = _targets(config, request)
     if request.only != "upstream":
         for listener in config.listen:
-            steps += await examine_listener(reactor, config, listener, request.timeout)
-    if request.only != "clients":
-        for upstream, wanted in targets:
-            if upstream.origin is None:
-                steps.append(
-                    Step(f"[upstream {upstream.name}]", "skipped", 0.0, "a sandbox")
+            steps += await examine_listener(
+                reactor,
+                config,
+                listener,
+                request.timeout,
+                registry=pull.registry if pull else None,
+                wanted=Wanted(
+                    name=pull.routes[0].public_name,
+                    reference=pull.reference,
+                    login=request.login,
                 )
-                continue
-            login, trouble = await _login(reactor, config, upstream, request)
-            if trouble is not None:
-                side = f"[upstream {upstream.name}] {upstream.url}"
-                steps.append(Step(side, "own account", 0.0, "", trouble))
-            named = Wanted(
-                name=wanted.name,
-                reference=wanted.reference,
-                login=login,
-                follows=wanted.follows,
+                if pull
+                else None,
             )
-            steps += await examine_upstream(reactor, upstream, named, request.timeout)
+    if request.only != "clients":
+        for name, wanted in _at_upstreams(config, pull):
+            steps += await _examine_upstream(reactor, config, name, wanted, request)
     return steps
 
 
-def _targets(config: Config, request: Request) -> list[tuple[UpstreamConfig, Wanted]]:
-    """Return the upstreams to examine, each with what is asked for there."""
+@dataclass(frozen=True)
+class _Pull:
+    """What is to be pulled: from which registry, and where its name leads."""
+
+    registry: RegistryConfig
+    routes: tuple[Route, ...]
+    reference: str
+
+
+def _pull(config: Config, request: Request) -> _Pull | None:
+    """Return what is to be pulled, None for nothing; raises `NoExamination`."""
     if not request.image:
-        return [(upstream, Wanted()) for upstream in config.upstreams.values()]
+        return None
     try:
         (question, *_) = parse_question(request.image)
         registry, question, _ = find_registry(config, question)
@@ -89,17 +98,38 @@ def _targets(config: Config, request: Request) -> list[tuple[UpstreamConfig, Wan
         raise NoExamination(
             f"{request.image}: {error.status} {error.code}: {error.message}"
         ) from None
+    return _Pull(registry, routes, question.reference or "latest")
+
+
+def _at_upstreams(config: Config, pull: _Pull | None) -> list[tuple[str, Wanted]]:
+    """Return the upstreams to examine, each with what is asked for there."""
+    if pull is None:
+        return [(name, Wanted()) for name in config.upstreams]
     return [
-        (
-            config.upstreams[route.upstream],
-            Wanted(
-                name=route.upstream_name,
-                reference=question.reference or "latest",
-                follows=registry.redirects == "follow",
-            ),
-        )
-        for route in routes
+        (route.upstream, Wanted(name=route.upstream_name, reference=pull.reference))
+        for route in pull.routes
     ]
+
+
+async def _examine_upstream(
+    reactor: Any, config: Config, name: str, wanted: Wanted, request: Request
+) -> list[Step]:
+    upstream = config.upstreams[name]
+    side = f"[upstream {name}] {upstream.url}"
+    if upstream.origin is None:
+        return [Step(side, "skipped", 0.0, "a sandbox, inside regbroker")]
+    login, trouble = await _login(reactor, config, upstream, request)
+    steps = []
+    if trouble is not None:
+        steps.append(Step(side, "own account", 0.0, "", trouble))
+    users = [each for each in config.registries if name in each.upstreams]
+    return steps + await examine_upstream(
+        reactor,
+        upstream,
+        replace(wanted, login=login),
+        request.timeout,
+        follows=any(each.redirects == "follow" for each in users),
+    )
 
 
 async def _login(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -45,15 +45,23 @@ class Examiner:
     """
     Tries steps with one side, and notes each in `steps`.
 
-    `side` is how it is called; `timeout` is for each step, in seconds.
+    `side` is how it is called; `timeout` is for each step, in seconds. `addresses` has
+    those of hosts that are not looked up.
     """
 
-    def __init__(self, reactor: Any, side: str, timeout: float) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        side: str,
+        timeout: float,
+        addresses: Mapping[str, str] | None = None,
+    ) -> None:
         self.steps: list[Step] = []
         self._reactor = reactor
         self._side = side
         self._timeout = timeout
-        self._reached: dict[tuple[Origin, str], _Place] = {}
+        self._addresses = addresses or {}
+        self._reached: dict[Origin, _Place] = {}
 
     @property
     def failed(self) -> bool:
@@ -80,41 +88,44 @@ class Examiner:
         prefix: str = "",
         ca_file: Path | None = None,
         ca_option: str = "",
-        host: str = "",
         allows: Callable[[str], Trouble | None] = lambda address: None,
     ) -> None:
         """
         Try DNS, TCP and TLS, once for an origin; raises `Stopped`.
 
         `where` is the option that names it, `ca_option` the one that names its CA;
-        without that, nobody is expected to know who has signed. `host` is the name
-        that TLS is about, when it is another than the one that is dialled. `allows`
-        says what is wrong with an address.
+        without that, nobody is expected to know who has signed. `allows` says what is
+        wrong with an address.
         """
-        host = host or origin.host
-        if (origin, host) in self._reached:
+        if origin in self._reached:
             return
-        begun = self._now()
-        try:
-            addresses = await wire.resolve(self._reactor, origin.host, self._timeout)
-        except wire.Failed as error:
-            trouble = connection_trouble(error.kind, error.detail, origin, where)
-            self.note(f"{prefix}DNS", self._now() - begun, origin.host, trouble)
-            return
-        if addresses != [origin.host]:
-            seen = f"{origin.host} is {', '.join(addresses)}"
-            self.note(f"{prefix}DNS", self._now() - begun, seen)
+        addresses = await self._resolve(origin, where, prefix)
         for address in addresses:
             refusal = allows(address)
             if refusal is not None:
                 self.note(f"{prefix}address", 0.0, address, refusal)
         begun = self._now()
         address = await self._connect(addresses, origin, where, prefix)
-        place = _Place(address, host, where, ca_file, ca_option)
+        place = _Place(address, origin.host, where, ca_file, ca_option)
         self.note(f"{prefix}TCP", self._now() - begun, f"{address} port {origin.port}")
         if origin.scheme == "https":
             await self._secure(origin, place, prefix)
-        self._reached[origin, host] = place
+        self._reached[origin] = place
+
+    async def _resolve(self, origin: Origin, where: str, prefix: str) -> list[str]:
+        begun, host = self._now(), origin.host
+        if host in self._addresses:
+            return [self._addresses[host]]
+        try:
+            addresses = await wire.resolve(self._reactor, host, self._timeout)
+        except wire.Failed as error:
+            trouble = connection_trouble(error.kind, error.detail, origin, where)
+            self.note(f"{prefix}DNS", self._now() - begun, host, trouble)
+            raise Stopped from None
+        if addresses != [host]:
+            seen = f"{host} is {', '.join(addresses)}"
+            self.note(f"{prefix}DNS", self._now() - begun, seen)
+        return addresses
 
     async def _connect(
         self, addresses: list[str], origin: Origin, where: str, prefix: str
@@ -165,8 +176,6 @@ class Examiner:
         *,
         headers: tuple[tuple[str, str], ...] = (),
         limit: int = wire.MAX_BODY,
-        host: str = "",
-        host_header: str = "",
     ) -> tuple[Answer, float]:
         """
         Ask a server that was reached; returns its answer, and the seconds it took.
@@ -174,13 +183,13 @@ class Examiner:
         A failure is noted as the step `name`, and raises `Stopped`.
         """
         begun = self._now()
-        place = self._reached[origin, host or origin.host]
+        place = self._reached[origin]
         tls = None
         if origin.scheme == "https":
             tls = wire.Looking(place.host, place.ca_file, _PROTOCOLS)
         lines = [
             f"GET {target} HTTP/1.1",
-            f"Host: {host_header or origin.netloc}",
+            f"Host: {origin.netloc}",
             f"User-Agent: regbroker-doctor/{__version__}",
             "Connection: close",
             *(f"{header}: {value}" for header, value in headers),

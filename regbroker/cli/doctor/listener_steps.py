@@ -6,10 +6,12 @@ import re
 from typing import Any
 
 from regbroker.cli.doctor.answers import Answer
+from regbroker.cli.doctor.content_steps import pull
 from regbroker.cli.doctor.examiner import Examiner, until_stopped
+from regbroker.cli.doctor.login_steps import authorize
 from regbroker.cli.doctor.steps import Step, Trouble
+from regbroker.cli.doctor.visit import Side, Visit, Wanted
 from regbroker.naming.public_hosts import host_to_try
-from regbroker.protocol.challenges import parse_challenges
 from regbroker.protocol.origins import Origin
 from regbroker.settings.config import Config, RegistryConfig
 from regbroker.transport.listeners import Listener
@@ -17,27 +19,50 @@ from regbroker.transport.listeners import Listener
 _COLON = re.compile(r"(?<!\\):")
 _WHERE = "[regbroker] listen"
 
+#: Where this machine reaches a listener on all interfaces.
+_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
 
 async def examine_listener(
-    reactor: Any, config: Config, listener: Listener, timeout: float
+    reactor: Any,
+    config: Config,
+    listener: Listener,
+    timeout: float,
+    *,
+    registry: RegistryConfig | None = None,
+    wanted: Wanted | None = None,
 ) -> list[Step]:
-    """Return the steps with one line of ``listen``."""
-    examiner = Examiner(reactor, f"listen {listener.text}", timeout)
-    origin = _origin(listener)
-    if origin is None:
-        examiner.remark("skipped", "only ports that the line names are tried")
-        return examiner.steps
+    """
+    Return the steps with one line of ``listen``, up to the first that fails.
+
+    Each registry is pinged, and from `registry` what is `wanted` is pulled.
+    """
+    side = f"listen {listener.text}"
+    place = _place(listener)
+    if place is None:
+        return [Step(side, "skipped", 0.0, "only ports that the line names are tried")]
     if listener.proxy_protocol:
-        examiner.remark("skipped", "connections there begin with a PROXY line")
-        return examiner.steps
-    for registry in config.registries:
-        await until_stopped(_examine_registry(examiner, registry, origin, config))
+        return [Step(side, "skipped", 0.0, "connections there begin with a PROXY line")]
+    address, port = place
+    steps: list[Step] = []
+    for entry in config.registries:
+        host = host_to_try(entry.host, entry.hosts)
+        bare = host.strip("[]")
+        examiner = Examiner(reactor, f"{side}, as {host}", timeout, {bare: address})
+        origin = Origin("https" if listener.tls else "http", bare, port)
+        visit = Visit(
+            examiner,
+            _side(entry, origin),
+            wanted if wanted is not None and entry is registry else Wanted(),
+        )
+        await until_stopped(_steps(visit, entry))
+        steps += examiner.steps
         if examiner.failed:
             break
-    return examiner.steps
+    return steps
 
 
-def _origin(listener: Listener) -> Origin | None:
+def _place(listener: Listener) -> tuple[str, int] | None:
     """Return where a listener is reached from this machine; None if that is unknown."""
     kind, *arguments = _COLON.split(listener.endpoint)
     named = dict(each.split("=", 1) for each in arguments if "=" in each)
@@ -46,41 +71,32 @@ def _origin(listener: Listener) -> Origin | None:
     if kind != "tcp" or not port.isdigit() or not int(port):
         return None
     interface = named.get("interface", "").replace("\\", "").strip("[]")
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(
-        interface, interface
-    )
-    return Origin("https" if listener.tls else "http", host, int(port))
+    return _LOOPBACK.get(interface, interface), int(port)
 
 
-async def _examine_registry(
-    examiner: Examiner, registry: RegistryConfig, origin: Origin, config: Config
-) -> None:
-    host = host_to_try(registry.host, registry.hosts)
-    # TLS is looked at for each host: each may have a certificate of its own.
-    await examiner.reach(
-        origin,
-        _WHERE,
-        prefix="" if registry is config.registries[0] else f"{host}: ",
-        host=host.strip("[]"),
+def _side(registry: RegistryConfig, origin: Origin) -> Side:
+    public = registry.public_url
+    return Side(
+        origin=origin,
+        where=_WHERE,
+        section=f"[registry {registry.host}]",
+        # What stands in front may have another name.
+        token_hosts=(public.host,) if public else (),
+        # The upstream's tokens have its own names.
+        names_are_in_tokens=registry.accounts is not None,
     )
-    answer, seconds = await examiner.get(
-        f"ping {host}",
-        origin,
-        "/v2/",
-        _WHERE,
-        host=host.strip("[]"),
-        host_header=host,
-    )
-    examiner.note(
-        f"ping {host}",
-        seconds,
-        f"GET /v2/: {answer.status}",
-        _ping_trouble(answer, registry, host),
-    )
-    challenges = parse_challenges(answer.all("www-authenticate"))
-    if challenges:
-        first = challenges[0]
-        examiner.remark("challenge", f"{first.scheme.title()}, realm {first.realm}")
+
+
+async def _steps(visit: Visit, registry: RegistryConfig) -> None:
+    await visit.reach(visit.side.origin, _WHERE)
+    answer, seconds = await visit.ask("ping", "/v2/")
+    trouble = _ping_trouble(answer, registry, visit.side.origin.host)
+    visit.examiner.note("ping", seconds, f"GET /v2/: {answer.status}", trouble)
+    if visit.wanted.name:
+        await pull(visit, await authorize(visit, answer))
+    elif answer.status == 401:
+        shown = "; ".join(answer.all("www-authenticate"))
+        visit.examiner.remark("challenge", shown)
 
 
 def _ping_trouble(

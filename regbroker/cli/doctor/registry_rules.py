@@ -171,8 +171,9 @@ def rights_trouble(
     """Say that a token lets nobody pull a repository."""
     if actions is None or "pull" in actions or "*" in actions:
         return None
+    logged_in = f"{who} may log in, and" if who.startswith("'") else who
     return Trouble(
-        f"{who} may log in, and has no right to pull {name}: the token grants "
+        f"{logged_in} has no right to pull {name}: the token grants "
         f"{', '.join(actions) or 'nothing'} there",
         "let the registry's operator grant it; a name that does not exist looks the "
         "same",
@@ -209,7 +210,7 @@ def content_trouble(answer: Answer, what: str, name: str, who: str) -> Trouble |
 
 def storage_trouble(answer: Answer, host: str) -> Trouble | None:
     """Say why a storage did not give a blob."""
-    if answer.status in (200, 206):
+    if answer.status in (200, 206, 302, 303, 307, 308):
         return None
     if answer.status in (400, 401, 403):
         return Trouble(
