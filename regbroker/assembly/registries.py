@@ -1,5 +1,5 @@
 """
-Assembly of a registry: who may come in, who speaks upstream, where tokens come from.
+Assembly of a registry: its gate, its backends, and where its tokens come from.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def _backend(
 
 
 def _policy(entry: RegistryConfig, upstream: str) -> Policy:
-    """Return who speaks at one upstream of a registry."""
+    """Return whose account is used at one upstream of a registry."""
     if entry.accounts is not None:
         return OURS
     return Policy(upstream in entry.trusted_upstreams, entry.shared_actions)

@@ -111,8 +111,8 @@ class Broker:
     """
     Grants tokens of one upstream's; `now` returns seconds since 1970.
 
-    A client that brings no credentials is granted tokens of our own `account`, for
-    what `policy` lends to it.
+    A client without credentials gets tokens of our own `account`, for the actions that
+    `policy` shares.
     """
 
     def __init__(

@@ -93,8 +93,8 @@ class UpstreamGate:
             if (
                 known is not None
                 and known.challenges
-                # Without a token service, who brings nothing is lent our account,
-                # and would not come back after a challenge.
+                # Without a token service, our account is used for a client that brings
+                # nothing. After a challenge such a client would not come back.
                 and not (backend.policy.shares and known.realm is None)
             ):
                 raise unauthorized(
@@ -107,7 +107,7 @@ class UpstreamGate:
                 raise unauthorized(backend.responder.challenges((ours,), request))
 
     async def _known(self, backend: Backend, asked: ApiRequest) -> Discovered | None:
-        """Return what is known of an upstream's challenge, None if that is nothing."""
+        """Return what is known of an upstream's challenge; None if nothing is known."""
         upstream = backend.upstream
         if upstream.known is not None or not (
             backend.policy.shares
@@ -125,12 +125,12 @@ class UpstreamGate:
             return None
 
     async def visible(self, principal: Principal) -> Callable[[str], bool]:
-        """All of what the upstream shows."""
+        """Return that everything is visible that the upstream shows."""
         return lambda name: True
 
 
 class LocalGate:
-    """Accounts and rights are ours; `basic` asks for Basic, not for tokens."""
+    """Decides by our own accounts; with `basic` it asks for Basic, not for tokens."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class LocalGate:
         self._basic = basic
 
     async def admit(self, asked: ApiRequest) -> ApiRequest:
-        """Let in who may do what the request does."""
+        """Let a request in whose principal has the right to it."""
         forwarded = asked.client.forwarded
         try:
             principal = await self._broker.identify(
@@ -167,13 +167,13 @@ class LocalGate:
         return replace(asked, principal=principal)
 
     async def visible(self, principal: Principal) -> Callable[[str], bool]:
-        """Those for which the principal has the ``catalog`` right."""
+        """Return the names for which the principal has the ``catalog`` right."""
         return await self._broker.visible(principal)
 
     def _admit_mount(
         self, principal: Principal, asked: ApiRequest, source: Route
     ) -> ApiRequest:
-        """Return a mount, or the upload that it is for who may not pull there."""
+        """Return a mount, or an ordinary upload where the principal may not pull."""
         can_widen = principal.has_token and not principal.was_refused(
             source.public_name
         )
@@ -199,7 +199,7 @@ class LocalGate:
 
 
 def _may(principal: Principal, asked: ApiRequest) -> bool:
-    """Tell whether somebody may do what a request does, a mount's source aside."""
+    """Tell whether a principal has the right to a request, without its mount."""
     if asked.target.endpoint is Endpoint.BASE:
         # Clients bring credentials later only if they were asked for here.
         return not principal.is_anonymous

@@ -1,9 +1,9 @@
 """
 ``/v2/_catalog``: the upstreams' repositories that are served here.
 
-With several upstreams, what they have is listed one after the other, each name
-where it leads first. Upstreams that have the same names are one list, and asked in
-turn as for anything else.
+With several upstreams, their lists follow one another, and each name is listed where it
+leads first. Upstreams that have the same names are one list: they are asked one after
+the other until one answers, as for any other request.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ class Catalog:
         return page
 
     def _account(self, asked: ApiRequest, backend: Backend) -> bytes:
-        """Return a text for who the upstream sees, which tells no password."""
+        """Return a keyed hash of the account that the upstream sees."""
         if not backend.policy.clients:
             return self._hash.digest("ours")
         return self._hash.digest(asked.client.authorization or "")

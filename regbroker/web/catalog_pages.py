@@ -138,8 +138,8 @@ class CatalogPages:
                     continue
                 names.append(name)
                 if len(names) == wanted:
-                    rest = (n for n in upstream_names[index + 1 :] if n not in seen)
-                    if following is None and not any(map(self._to_public, rest)):
+                    more = (n for n in upstream_names[index + 1 :] if n not in seen)
+                    if following is None and not any(map(self._to_public, more)):
                         return PublicPage(names)
                     return PublicPage(names, Place(query, upstream_name), is_opaque)
             if following is None:

@@ -1,4 +1,4 @@
-"""CORS at the door of a registry: preflights answered, replies marked."""
+"""CORS: preflights are answered here, and replies get their CORS headers."""
 
 from __future__ import annotations
 

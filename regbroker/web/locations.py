@@ -90,7 +90,7 @@ class Locations:
             raise
 
     def _check_query(self, asked: ApiRequest, mapped: str) -> None:
-        """Refuse what a client would come back with without the query that counts."""
+        """Refuse a redirect to the same target whose query would not go up again."""
         is_without = asked.target.endpoint in (Endpoint.MANIFEST, Endpoint.BLOB)
         if is_without and split_target(mapped)[0] == asked.target.path:
             raise RedirectRefused(

@@ -1,4 +1,4 @@
-"""A mount on its way up: it is forwarded as a mount, and as an upload if it must be."""
+"""Mounts are forwarded: as a mount first, and as an ordinary upload if they must be."""
 
 from __future__ import annotations
 

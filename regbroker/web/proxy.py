@@ -40,7 +40,7 @@ class Proxy:
         self._read_only = read_only
 
     async def serve(self, request: ClientRequest, event: Event) -> None:
-        """Answer one request; raises what the reply is to be made of."""
+        """Answer one request; raises `HTTPError` for an error reply."""
         # 1. Parse what is asked for. What does not parse goes no further.
         target = parse_path(request.path, extensions=True)
         event.endpoint = target.endpoint.name.lower()

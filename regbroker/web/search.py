@@ -34,12 +34,12 @@ Permission = Callable[[ClientRequest, Event], Awaitable[Visible]]
 
 
 async def seen_by_everybody(request: ClientRequest, event: Event) -> Visible:
-    """Let everybody see all that is found: the search service shows it to all."""
+    """Let everybody see all results: the search service shows them to everybody."""
     return lambda name: True
 
 
 class SeenByAccounts:
-    """Accounts and rights are ours: who may list, sees what it has the right to."""
+    """With accounts of our own, a user who may list sees what it has a right to."""
 
     def __init__(self, broker: LocalBroker) -> None:
         self._broker = broker
@@ -88,7 +88,7 @@ class Search:
         self._permission = permission
 
     async def serve(self, request: ClientRequest, event: Event) -> None:
-        """Answer a request for one of `PATHS`; raises what the reply is made of."""
+        """Answer a request for one of `PATHS`; raises `HTTPError`."""
         event.endpoint = "search"
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(
@@ -101,7 +101,7 @@ class Search:
             await self._search(request, event)
 
     async def _ping(self, request: ClientRequest, event: Event) -> None:
-        """Answer what comes before a search; docker brings no credentials to it."""
+        """Answer what docker asks before a search, without credentials."""
         document = await self._ask(self._service.ping(), event)
         body = ping(document.body)
         standalone = document.headers.getRawHeaders(_STANDALONE)

@@ -52,11 +52,11 @@ class UnderWay:
         self._requests.add(serving)
 
     def remove(self, serving: _Serving) -> None:
-        """Note that it is over."""
+        """Note that a request has ended."""
         self._requests.discard(serving)
 
     def ended(self, event: Event) -> None:
-        """Tell about a request that is over."""
+        """Log a request that has ended, and tell the observers."""
         emit(event)
         for observer in self.observers:
             observer(event)
@@ -88,7 +88,7 @@ class _Serving:
         self.work: Deferred[None]
 
     def end(self, error: HTTPError) -> None:
-        """End the work now, with this error for the client if that can be."""
+        """End the work now; the client gets this error if no reply has begun."""
         self._event.ended(error.cause, error.message)
         self._ended_with = error
         self.work.cancel()
@@ -116,7 +116,7 @@ class _Serving:
         self._event.ended(gone.cause, str(gone))
 
     def render(self, failure: Failure) -> None:
-        """Make the reply of what the work has raised."""
+        """Send the error that the work has raised."""
         request, event = self._request, self._event
         error: Any = self._ended_with or failure.value
         if isinstance(error, TransferBroken):

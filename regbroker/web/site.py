@@ -45,7 +45,7 @@ class Endpoint(Protocol):
     """What answers the requests for some paths of a registry."""
 
     async def serve(self, request: ClientRequest, event: Event) -> None:
-        """Answer one request; raises what the reply is to be made of."""
+        """Answer one request; raises `HTTPError` for an error reply."""
 
 
 class Registry:

@@ -1,4 +1,4 @@
-"""The token endpoint: what the realm in our challenges points at."""
+"""The token endpoint: the URL that the realm of our challenges names."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _METHODS = "GET, POST"
 
 
 class TokenIssuer(Protocol):
-    """Answers token requests, from wherever the tokens come."""
+    """Issues tokens for one registry."""
 
     async def __call__(
         self, request: TokenRequest, forwarded: Forwarded, event: Event
     ) -> bytes:
-        """Return the reply's body; raises what a refusal is to be made of."""
+        """Return the reply's body; raises `HTTPError` for an error reply."""
 
 
 class UpstreamTokenIssuer:
-    """The upstream's tokens."""
+    """Issues the tokens of one upstream."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
@@ -48,7 +48,7 @@ class UpstreamTokenIssuer:
 
 
 class CompositeTokenIssuer:
-    """The tokens of several upstreams, as one."""
+    """Issues the tokens of several upstreams as one."""
 
     def __init__(self, broker: CompositeBroker) -> None:
         self._broker = broker
@@ -67,7 +67,7 @@ class CompositeTokenIssuer:
 
 
 class LocalTokenIssuer:
-    """Our own tokens."""
+    """Issues tokens of our own."""
 
     def __init__(self, broker: LocalBroker) -> None:
         self._broker = broker
@@ -80,13 +80,13 @@ class LocalTokenIssuer:
 
 
 class TokenEndpoint:
-    """Parses token requests of one registry, and sends what they are granted."""
+    """Parses the token requests of one registry, and sends the tokens."""
 
     def __init__(self, issuer: TokenIssuer) -> None:
         self._issuer = issuer
 
     async def serve(self, request: ClientRequest, event: Event) -> None:
-        """Answer one request; raises what the reply is to be made of."""
+        """Answer one request; raises `HTTPError` for an error reply."""
         event.endpoint = "token"
         if request.method == "GET":
             wanted = parse_get(request.query, request.authorization)
