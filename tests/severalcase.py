@@ -71,7 +71,7 @@ class SeveralTestCase(ProxyTestCase):
 
     async def rested(self, name: str) -> None:
         """Wait until an upstream rests."""
-        while not self.parts[name].upstream.circuits.current("").remaining:
+        while not self.parts[name].upstream.circuits.current("").open_seconds:
             await self.turn()
 
     def answer(self, upstream: ScriptedUpstream, *answers: bytes) -> list[Call]:

@@ -102,7 +102,7 @@ def _upstreams(
         for name, one in upstreams.items()
         for service, breakers in (
             ("registry", one.upstream.circuits),
-            ("tokens", one.upstream.token_rests),
+            ("tokens", one.upstream.token_circuits),
         )
     ]
     yield family(

@@ -209,7 +209,7 @@ def _upstream(monitor: Monitor, name: str, now: float) -> list[Tag]:
     ]
     for service, circuits in (
         ("", upstream.circuits),
-        ("tokens: ", upstream.token_rests),
+        ("tokens: ", upstream.token_circuits),
     ):
         if circuits.state != "closed":
             pills.append(_pill(f"{service}circuit {circuits.state}", "warn"))
@@ -224,7 +224,7 @@ def _upstream(monitor: Monitor, name: str, now: float) -> list[Tag]:
     if asked:
         facts.append(f"{len(cache)} token{'s' * (len(cache) != 1)} in memory")
         facts.append(f"{100 * cache.hits // asked} % of {asked:,} found there")
-    trips = upstream.circuits.trips + upstream.token_rests.trips
+    trips = upstream.circuits.trips + upstream.token_circuits.trips
     if trips:
         facts.append(f"{trips} circuit trip{'s' * (trips > 1)}")
     if facts:

@@ -176,7 +176,7 @@ class CompositeBroker:
         server = Server(
             name,
             f"[upstream {name}]'s token service",
-            upstream.token_rests,
+            upstream.token_circuits,
             account,
             broker.check,
             upstream.config.answer_timeout,
@@ -196,8 +196,8 @@ class CompositeBroker:
         (failed,) = outcome
         circuit = server.circuit
         if not failed.was_asked:
-            return _Unavailable(circuit.status, circuit.remaining)
-        seconds = max(circuit.remaining, FIRST_PAUSE_SECONDS)
+            return _Unavailable(circuit.status, circuit.open_seconds)
+        seconds = max(circuit.open_seconds, FIRST_PAUSE_SECONDS)
         return _Unavailable(failed.error.status, seconds)
 
     def _request_for(self, name: str, request: TokenRequest) -> TokenRequest:

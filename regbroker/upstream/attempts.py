@@ -1,5 +1,5 @@
 """
-Attempts: requests to an upstream that rests when they fail.
+Attempts: requests whose end opens or closes the circuit of an upstream.
 
 How one ends is noted, and told to the operator, in one place: for registries and
 for token services. That a client's request fails may be its own fault: some servers
@@ -27,8 +27,8 @@ class Attempt:
     """
     One request that is made now.
 
-    `what` is who is asked, for people; `circuits` are its rests, and `who` the account
-    that it sees (`regbroker.upstream.circuit_breaker.CircuitBreakers`). `check` asks
+    `what` is who is asked, for people; `circuits` are its circuit breakers, and
+    `account` is the account that it sees (`CircuitBreakers`). `check` asks
     the same server for something of our own; raises `HTTPError` when that fails, too.
     `clock` is the reactor; `now` returns seconds since 1970.
     """
@@ -37,14 +37,14 @@ class Attempt:
         self,
         what: str,
         circuits: CircuitBreakers,
-        who: str,
+        account: str,
         check: Callable[[], Coroutine[Any, Any, object]],
         clock: IReactorTime,
         now: Callable[[], float],
     ) -> None:
         self._what = what
         self._circuits = circuits
-        self._who = who
+        self._account = account
         self._check = check
         self._clock = clock
         self._now = now
@@ -52,16 +52,16 @@ class Attempt:
 
     def answered(self) -> None:
         """Note an answer, whatever it says."""
-        if self._circuits.succeeded(self._who, self._started):
+        if self._circuits.succeeded(self._account, self._started):
             _log.info("{what}: answers again", what=self._what)
 
-    def given_up(self) -> None:
-        """Note that nobody will know how it ends: the client has left, say."""
-        self._circuits.given_up(self._who, self._started)
+    def abandoned(self) -> None:
+        """Note that its end is not known: the client has left, for example."""
+        self._circuits.abandoned(self._account, self._started)
 
     def failed(self, failure: HTTPError, is_own: bool = False) -> None:
         """
-        Note a failure; with it begins a rest, unless there is one already.
+        Note a failure: it opens the circuit, unless that is open already.
 
         `is_own` says that it is about this account alone, as a limit (429) is. Else
         it is checked before it counts.
@@ -79,19 +79,19 @@ class Attempt:
             await self._check()
         except TooManyRequests:
             # It answers, and not to us.
-            self.given_up()
+            self.abandoned()
         except HTTPError:
             self._note(failure, is_own=False)
         except CancelledError:
-            self.given_up()
+            self.abandoned()
         else:
             self._started = max(self._started, started)
             self.answered()
 
     def _note(self, failure: HTTPError, is_own: bool) -> None:
-        told = wait_told(failure, self._now())
+        retry_after = wait_told(failure, self._now())
         seconds = self._circuits.failed(
-            self._who, failure.status, told, self._started, is_own
+            self._account, failure.status, retry_after, self._started, is_own
         )
         if seconds is not None:
             self._circuits.tripped(failure.message)

@@ -119,7 +119,7 @@ class Server:
     def state(self) -> Circuit:
         """What the circuit breaker says now."""
         circuit = self.circuit
-        return Circuit(self.name, circuit.remaining > 0, circuit.was_told)
+        return Circuit(self.name, circuit.open_seconds > 0, circuit.has_told_when)
 
 
 class TimedOut(TimeoutError):
@@ -245,7 +245,7 @@ class Failover:
 def _settle(attempt: Attempt, failed: Failed | None) -> None:
     """Tell a circuit breaker of an attempt that was not answered as wished."""
     if failed is None or failed.fault is Fault.NAME:
-        attempt.given_up()
+        attempt.abandoned()
     elif failed.fault is Fault.NOBODY:
         attempt.answered()
     else:
@@ -265,12 +265,12 @@ def open_error(circuit: CircuitBreaker) -> HTTPError:
     if circuit.status == TooManyRequests.status:
         return TooManyRequests(
             "the upstream registry takes no more requests now",
-            headers=[retry_after(circuit.remaining)],
+            headers=[retry_after(circuit.open_seconds)],
             cause=Cause.UPSTREAM_RESTING,
         )
     return UpstreamUnavailable(
         "the upstream registry does not answer now",
-        headers=[retry_after(circuit.remaining)],
+        headers=[retry_after(circuit.open_seconds)],
         cause=Cause.UPSTREAM_RESTING,
     )
 

@@ -33,7 +33,7 @@ class LoginRecord:
 
     def __init__(self, now: Callable[[], float], trial_seconds: float) -> None:
         self._now = now
-        self._rest = CircuitBreaker(
+        self._circuit = CircuitBreaker(
             now, trial_seconds, FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS
         )
         self._confirmed_at: float | None = None
@@ -56,7 +56,7 @@ class LoginRecord:
 
     def may_show(self) -> bool:
         """Tell whether to show it, refused as it is: one may, after each pause."""
-        return self._rest.may_ask()
+        return self._circuit.may_ask()
 
     def confirmed(self, started: float) -> bool:
         """
@@ -64,7 +64,7 @@ class LoginRecord:
 
         Tells whether that is the end of a refusal.
         """
-        is_end = self._rest.succeeded(started)
+        is_end = self._circuit.succeeded(started)
         if self.is_refused and not is_end:
             return False
         was_refused, self.is_refused = self.is_refused, False
@@ -87,15 +87,15 @@ class LoginRecord:
         if not self.is_refused and any(map(self._suspected.get, about)):
             _put(self._lacking, about)
             return None
-        seconds = self._rest.failed(status, None, started)
+        seconds = self._circuit.failed(status, None, started)
         self.is_refused = self.is_refused or seconds is not None
         if self.is_refused:
             self._doubted.update(about)
         return seconds
 
-    def given_up(self, started: float) -> None:
-        """Note that what `may_show` allowed ended without a verdict."""
-        self._rest.given_up(started)
+    def abandoned(self, started: float) -> None:
+        """Note that what `may_show` allowed ended without an answer."""
+        self._circuit.abandoned(started)
 
     def is_lacking(self, about: Iterable[str]) -> bool:
         """Tell whether it is good, but has no right to one of these repositories."""

@@ -208,7 +208,7 @@ class OwnLogin:
             self.refused(login, refusal.status, (), started)
             raise
         except BaseException:
-            record.given_up(started)
+            record.abandoned(started)
             raise
         self.confirmed(login, started)
 

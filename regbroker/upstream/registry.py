@@ -46,7 +46,7 @@ from regbroker.transport.client_reply import Reply
 from regbroker.transport.trust import Trust
 from regbroker.transport.upload_bodies import gather_body
 from regbroker.upstream.circuit_breaker import (
-    LONGEST_REST_SECONDS,
+    LONGEST_OPEN_SECONDS,
     CircuitBreakers,
 )
 from regbroker.upstream.discovery import Discovered, Discovery
@@ -60,8 +60,8 @@ FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 60.0
 
 #: A repository that does not say where tokens are is not asked again for so long.
-OPEN_SECONDS = 60.0
-MAX_OPEN = 1024
+ASKED_SECONDS = 60.0
+MAX_ASKED = 1024
 
 #: An upload that no registry has: to cancel it changes nothing.
 NO_UPLOAD = "00000000-0000-0000-0000-000000000000"
@@ -94,13 +94,13 @@ class Upstream:
         self._origin: Origin | None = None
         self._discovery: Discovery | None = None
         #: When repositories were asked who have not said where tokens are.
-        self._open: BoundedMemory[str, bool] = BoundedMemory(
-            MAX_OPEN, now=clock.seconds, max_age=OPEN_SECONDS
+        self._asked: BoundedMemory[str, bool] = BoundedMemory(
+            MAX_ASKED, now=clock.seconds, max_age=ASKED_SECONDS
         )
         #: The registry's and its token service's, for registries that have another
         #: upstream to ask meanwhile.
         self.circuits = CircuitBreakers(clock.seconds, config.answer_timeout)
-        self.token_rests = CircuitBreakers(clock.seconds, config.answer_timeout)
+        self.token_circuits = CircuitBreakers(clock.seconds, config.answer_timeout)
         self._learning: Coalescer[Discovered] = Coalescer(clock, PING_SECONDS)
         self._timer: Any = None
         self._retry_seconds = FIRST_RETRY_SECONDS
@@ -205,7 +205,7 @@ class Upstream:
 
     async def _told_at(self, method: str, target: str, name: str) -> Discovered:
         """Return what is known when a target was asked who is behind, once a minute."""
-        if self._open.get(target) and self.known is not None:
+        if self._asked.get(target) and self.known is not None:
             return self.known
 
         async def ask() -> Discovered:
@@ -261,7 +261,7 @@ class Upstream:
         check_answered(reply)
         if reply.status == 401:
             self.learn(reply.challenges, proof_target(name), had_credentials=False)
-        self._open.put(target, True)
+        self._asked.put(target, True)
         assert self.known is not None
         return self.known
 
@@ -310,9 +310,9 @@ class Upstream:
             return
         seconds = self._retry_seconds
         error: Any = failure.value
-        told = isinstance(error, HTTPError) and wait_told(error, time.time())
-        if told:
-            seconds = max(seconds, min(told, LONGEST_REST_SECONDS))
+        retry_after = isinstance(error, HTTPError) and wait_told(error, time.time())
+        if retry_after:
+            seconds = max(seconds, min(retry_after, LONGEST_OPEN_SECONDS))
         _log.warn(
             "[upstream {name}]: {problem}; asking again in {seconds:g} s",
             name=self.name,

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.upstream.circuit_breaker import (
     FIRST_PAUSE_SECONDS,
     LAST_PAUSE_SECONDS,
-    LONGEST_REST_SECONDS,
+    LONGEST_OPEN_SECONDS,
     MAX_LIMITED,
     CircuitBreaker,
     CircuitBreakers,
@@ -16,41 +16,43 @@ from regbroker.upstream.circuit_breaker import (
 TRIAL = 5.0
 
 
-class RestTestCase(SynchronousTestCase):
+class CircuitTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.now = 100.0
-        self.rest = CircuitBreaker(lambda: self.now, TRIAL)
+        self.circuit = CircuitBreaker(lambda: self.now, TRIAL)
 
-    def fail_once(self, told: float | None = None, status: int = 503) -> float | None:
+    def fail_once(
+        self, retry_after: float | None = None, status: int = 503
+    ) -> float | None:
         """A request is made, and fails a moment later."""
         started = self.now
         self.now += 0.25
-        return self.rest.failed(status, told, started)
+        return self.circuit.failed(status, retry_after, started)
 
     def wait(self) -> None:
         """Let the rest be over, and one request find out."""
-        self.now += self.rest.remaining
-        self.assertTrue(self.rest.may_ask())
+        self.now += self.circuit.open_seconds
+        self.assertTrue(self.circuit.may_ask())
 
 
-class RestTests(RestTestCase):
+class CircuitTests(CircuitTestCase):
     def test_well(self) -> None:
         """One that has not failed may always be asked, by everybody."""
-        self.assertTrue(self.rest.may_ask() and self.rest.may_ask())
-        self.assertEqual((self.rest.remaining, self.rest.status), (0.0, 0))
-        self.assertFalse(self.rest.succeeded(self.now))
+        self.assertTrue(self.circuit.may_ask() and self.circuit.may_ask())
+        self.assertEqual((self.circuit.open_seconds, self.circuit.status), (0.0, 0))
+        self.assertFalse(self.circuit.succeeded(self.now))
 
     def test_states(self) -> None:
         """Closed, open while it rests, half-open when one may try; closed again."""
-        states = [self.rest.state]
+        states = [self.circuit.state]
         self.fail_once()
-        states.append(self.rest.state)
-        self.now += self.rest.remaining
-        states.append(self.rest.state)
-        self.assertTrue(self.rest.may_ask())
-        states.append(self.rest.state)
-        self.rest.succeeded(self.now)
-        states.append(self.rest.state)
+        states.append(self.circuit.state)
+        self.now += self.circuit.open_seconds
+        states.append(self.circuit.state)
+        self.assertTrue(self.circuit.may_ask())
+        states.append(self.circuit.state)
+        self.circuit.succeeded(self.now)
+        states.append(self.circuit.state)
         self.assertEqual(states, ["closed", "open", "half-open", "half-open", "closed"])
 
     def test_pauses(self) -> None:
@@ -61,7 +63,7 @@ class RestTests(RestTestCase):
             self.wait()
         self.assertEqual(pauses, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0])
         self.assertEqual(pauses[-1], LAST_PAUSE_SECONDS)
-        self.assertTrue(self.rest.succeeded(self.now))
+        self.assertTrue(self.circuit.succeeded(self.now))
         self.assertEqual(self.fail_once(), FIRST_PAUSE_SECONDS)
 
     def test_many_see_one_failure(self) -> None:
@@ -69,11 +71,11 @@ class RestTests(RestTestCase):
         started = self.now
         self.assertEqual(self.fail_once(), FIRST_PAUSE_SECONDS)
         for _ in range(20):
-            self.assertIsNone(self.rest.failed(503, None, started))
-        self.assertIsNone(self.rest.failed(503, 30.0, started))
-        self.assertEqual(self.rest.remaining, FIRST_PAUSE_SECONDS)
+            self.assertIsNone(self.circuit.failed(503, None, started))
+        self.assertIsNone(self.circuit.failed(503, 30.0, started))
+        self.assertEqual(self.circuit.open_seconds, FIRST_PAUSE_SECONDS)
         self.wait()
-        self.assertIsNone(self.rest.failed(503, None, started))
+        self.assertIsNone(self.circuit.failed(503, None, started))
         self.assertEqual(self.fail_once(), 2 * FIRST_PAUSE_SECONDS)
 
     def test_asked_in_spite(self) -> None:
@@ -85,39 +87,39 @@ class RestTests(RestTestCase):
         """An answer to what was asked before the failure ends nothing."""
         started = self.now
         self.fail_once()
-        self.assertFalse(self.rest.succeeded(started))
-        self.assertFalse(self.rest.may_ask())
+        self.assertFalse(self.circuit.succeeded(started))
+        self.assertFalse(self.circuit.may_ask())
         self.now += 0.25
-        self.assertTrue(self.rest.succeeded(self.now))
+        self.assertTrue(self.circuit.succeeded(self.now))
 
     def test_late_failures(self) -> None:
         """A failure of what was asked before an answer is no news."""
-        self.rest.succeeded(self.now + 1)
-        self.assertIsNone(self.rest.failed(503, None, self.now))
-        self.assertEqual(self.rest.failed(503, None, self.now + 1), 1.0)
+        self.circuit.succeeded(self.now + 1)
+        self.assertIsNone(self.circuit.failed(503, None, self.now))
+        self.assertEqual(self.circuit.failed(503, None, self.now + 1), 1.0)
 
     def test_told(self) -> None:
         """What the upstream says counts, within bounds."""
         self.assertEqual(self.fail_once(30.0, 429), 30.0)
-        self.assertEqual((self.rest.status, self.rest.was_told), (429, True))
+        self.assertEqual((self.circuit.status, self.circuit.has_told_when), (429, True))
         self.now += 10
-        self.assertEqual(self.rest.remaining, 20.0)
+        self.assertEqual(self.circuit.open_seconds, 20.0)
         self.wait()
         self.assertEqual(self.fail_once(0.0), FIRST_PAUSE_SECONDS)
         self.wait()
-        self.assertEqual(self.fail_once(1e9), LONGEST_REST_SECONDS)
+        self.assertEqual(self.fail_once(1e9), LONGEST_OPEN_SECONDS)
 
     def test_trial(self) -> None:
         """After the rest one may ask; the next one when that takes too long."""
         self.fail_once()
-        self.assertFalse(self.rest.may_ask())
+        self.assertFalse(self.circuit.may_ask())
         self.now += FIRST_PAUSE_SECONDS
-        self.assertTrue(self.rest.may_ask())
-        self.assertFalse(self.rest.may_ask())
+        self.assertTrue(self.circuit.may_ask())
+        self.assertFalse(self.circuit.may_ask())
         self.now += TRIAL
-        self.assertTrue(self.rest.may_ask())
-        self.assertTrue(self.rest.succeeded(self.now))
-        self.assertTrue(self.rest.may_ask() and self.rest.may_ask())
+        self.assertTrue(self.circuit.may_ask())
+        self.assertTrue(self.circuit.succeeded(self.now))
+        self.assertTrue(self.circuit.may_ask() and self.circuit.may_ask())
 
 
 class RestsTests(SynchronousTestCase):
@@ -125,11 +127,13 @@ class RestsTests(SynchronousTestCase):
         self.now = 100.0
         self.circuits = CircuitBreakers(lambda: self.now, TRIAL)
 
-    def fail_once(self, who: str, status: int, told: float | None = None) -> None:
+    def fail_once(
+        self, who: str, status: int, retry_after: float | None = None
+    ) -> None:
         """A request of somebody fails a moment later."""
         started = self.now
         self.now += 0.25
-        self.circuits.failed(who, status, told, started)
+        self.circuits.failed(who, status, retry_after, started)
 
     def test_failure(self) -> None:
         """A failure is everybody's, and so is its end."""

@@ -165,8 +165,8 @@ class LoopTests(LoopTestCase):
         ):
             self.answers["a"] = error
             self.outcome()
-            self.assertEqual(circuits.current("alice").remaining > 0, for_alice)
-            self.assertEqual(circuits.current("bob").remaining > 0, for_bob)
+            self.assertEqual(circuits.current("alice").open_seconds > 0, for_alice)
+            self.assertEqual(circuits.current("bob").open_seconds > 0, for_bob)
         self.assertEqual(self.checks, [])
 
     def test_all_fail(self) -> None:

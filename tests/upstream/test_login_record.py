@@ -51,7 +51,7 @@ class LoginRecordTests(SynchronousTestCase):
         self.assertFalse(self.record.may_show())
         self.now += FIRST_PAUSE_SECONDS
         self.assertEqual([self.record.may_show() for _ in range(2)], [True, False])
-        self.record.given_up(self.now)
+        self.record.abandoned(self.now)
         self.assertTrue(self.record.may_show())
 
     def test_late_news(self) -> None:
