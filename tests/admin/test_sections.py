@@ -89,7 +89,7 @@ class SectionTests(SynchronousTestCase):
 
     def test_circuits(self) -> None:
         """A circuit that is open, an account at its limit, and why."""
-        circuits, tokens = self.upstream.circuits, self.upstream.token_rests
+        circuits, tokens = self.upstream.circuits, self.upstream.token_circuits
         circuits.failed("", 503, None, self.clock.seconds())
         circuits.tripped("the upstream did not answer")
         tokens.failed("alice", 429, 60.0, self.clock.seconds())
