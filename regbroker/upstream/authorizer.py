@@ -16,8 +16,9 @@ from regbroker.transport.client_reply import Reply
 from regbroker.transport.upload_bodies import gather_body
 from regbroker.upstream.authorization import Authorization, Refusal
 from regbroker.upstream.own_account import OwnAccount
+from regbroker.upstream.own_requests import proof_target
 from regbroker.upstream.policy import CredentialOwner, Policy
-from regbroker.upstream.registry import Upstream, proof_target
+from regbroker.upstream.registry import Upstream
 from regbroker.upstream.tokens import UpstreamTokens
 
 

@@ -38,7 +38,7 @@ from regbroker.transport.client_errors import converted_error, was_cancelled
 from regbroker.transport.reply_headers import check_headers
 from regbroker.transport.trust import Trust
 from regbroker.transport.twisted_private import ClientInternals, use_connections
-from regbroker.upstream.registry import USER_AGENT
+from regbroker.upstream.own_requests import USER_AGENT
 
 #: Questions to one server that are under way at once, and those that wait for that.
 MAX_AT_ONCE = 64

@@ -34,7 +34,6 @@ from regbroker.errors import (
     UpstreamUnavailable,
 )
 from regbroker.protocol.bodies import MAX_LIST_BYTES
-from regbroker.protocol.headers import via
 from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.retry_after import passed_on
 from regbroker.protocol.scopes import Scope
@@ -55,13 +54,9 @@ from regbroker.upstream.own_login import (
     OwnLogin,
     Turn,
 )
+from regbroker.upstream.own_requests import OWN_HEADERS, check_answered, proof_target
 from regbroker.upstream.policy import CredentialOwner
-from regbroker.upstream.registry import (
-    USER_AGENT,
-    Upstream,
-    check_answered,
-    proof_target,
-)
+from regbroker.upstream.registry import Upstream
 from regbroker.upstream.token_service import TokenReply
 from regbroker.upstream.tokens import TokenRefused, UpstreamTokens
 
@@ -319,7 +314,7 @@ class OwnAccount:
 
     async def _prove_at(self, target: str, login: Login) -> None:
         authorization = basic_authorization(_token_request(login))
-        headers = [USER_AGENT, via(()), (b"Authorization", authorization)]
+        headers = [*OWN_HEADERS, (b"Authorization", authorization)]
         reply = await self._upstream.request("GET", target, headers)
         body = await gather_body(reply, MAX_LIST_BYTES)
         check_answered(reply)

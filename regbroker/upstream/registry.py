@@ -19,23 +19,19 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 
-from regbroker import __version__
-from regbroker.causes import Cause
 from regbroker.errors import (
     HTTPError,
     RedirectRefused,
-    TooManyRequests,
     UpstreamTimeout,
-    UpstreamUnavailable,
 )
 from regbroker.protocol.bodies import MAX_ERROR_BYTES
 from regbroker.protocol.challenges import Challenge
-from regbroker.protocol.headers import Header, via
+from regbroker.protocol.headers import Header
 from regbroker.protocol.locations import OwnAddress
 from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.own_redirects import check_leads_on
-from regbroker.protocol.retry_after import passed_on, wait_told
+from regbroker.protocol.retry_after import wait_told
 from regbroker.protocol.scopes import Scope
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.reactor import INetworkReactor
@@ -50,6 +46,12 @@ from regbroker.upstream.circuit_breaker import (
     CircuitBreakers,
 )
 from regbroker.upstream.discovery import Discovered, Discovery
+from regbroker.upstream.own_requests import (
+    OWN_HEADERS,
+    check_answered,
+    missing_upload,
+    proof_target,
+)
 from regbroker.upstream.storages import Storages
 
 #: Realms change when a registry moves, which happens in hours.
@@ -63,13 +65,8 @@ LAST_RETRY_SECONDS = 60.0
 ASKED_SECONDS = 60.0
 MAX_ASKED = 1024
 
-#: An upload that no registry has: to cancel it changes nothing.
-NO_UPLOAD = "00000000-0000-0000-0000-000000000000"
-
 #: A ping has no work to do.
 PING_SECONDS = 15.0
-
-USER_AGENT: Header = (b"User-Agent", f"regbroker/{__version__}".encode())
 
 _log = Logger()
 
@@ -199,7 +196,7 @@ class Upstream:
         actions = {action for scope in scopes for action in scope.actions}
         if known.realm is None and not actions <= {"pull"}:
             # Everybody may read it; who writes is asked, also for what is not there.
-            target = f"/v2/{name}/blobs/uploads/{NO_UPLOAD}"
+            target = missing_upload(name)
             known = await self._told_at("DELETE", target, name)
         return known
 
@@ -242,7 +239,7 @@ class Upstream:
             raise UpstreamTimeout("the upstream registry did not answer") from error
 
     async def _ping(self) -> Discovered:
-        reply = await self.request("GET", PING_PATH, [USER_AGENT, via(())])
+        reply = await self.request("GET", PING_PATH, OWN_HEADERS)
         await gather_body(reply, MAX_ERROR_BYTES)
         check_answered(reply)
         assert self._discovery is not None
@@ -256,7 +253,7 @@ class Upstream:
         return known
 
     async def _ask_at(self, method: str, target: str, name: str) -> Discovered:
-        reply = await self.request(method, target, [USER_AGENT, via(())])
+        reply = await self.request(method, target, OWN_HEADERS)
         reply.abort()
         check_answered(reply)
         if reply.status == 401:
@@ -321,19 +318,3 @@ class Upstream:
         )
         self._timer = self._clock.callLater(seconds, self._learn_in_background)
         self._retry_seconds = min(self._retry_seconds * 2, LAST_RETRY_SECONDS)
-
-
-def check_answered(reply: Reply) -> None:
-    """Raise `TooManyRequests` or `UpstreamUnavailable` for what is no answer."""
-    if reply.status < 500 and reply.status != 429:
-        return
-    headers = passed_on(reply.header(b"Retry-After"))
-    message = f"the upstream registry answered with status {reply.status}"
-    if reply.status == 429:
-        raise TooManyRequests(message, headers=headers)
-    raise UpstreamUnavailable(message, headers=headers, cause=Cause.UPSTREAM_FAILED)
-
-
-def proof_target(name: str) -> str:
-    """Return a target that reads of a repository, and costs little."""
-    return f"/v2/{name}/tags/list?n=1"

@@ -19,7 +19,7 @@ from regbroker.runtime.slots import Slots
 from regbroker.transport.certificates import certificate_options
 from regbroker.transport.trust import Trust
 from regbroker.upstream.documents import Document, Documents
-from regbroker.upstream.registry import USER_AGENT
+from regbroker.upstream.own_requests import USER_AGENT
 from tests.certificates import authority, issued
 from tests.proxycase import HeldTime, SocketTestCase
 from tests.scripted import ScriptedUpstream, response

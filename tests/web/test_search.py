@@ -10,7 +10,7 @@ import bcrypt
 
 from regbroker.events import Event
 from regbroker.protocol.token_exchange import TokenRequest, basic_authorization
-from regbroker.upstream.registry import USER_AGENT
+from regbroker.upstream.own_requests import USER_AGENT
 from regbroker.upstream.search_rules import MAX_SEARCH_BYTES
 from regbroker.upstream.search_service import SEARCH_SECONDS
 from tests.proxycase import ProxyTestCase
