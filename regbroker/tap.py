@@ -20,7 +20,6 @@ from regbroker.runtime.notify import Watchdog, take_notifier, take_watchdog_seco
 from regbroker.runtime.signals import on_signal
 from regbroker.service import (
     build_service,
-    listeners,
     load_config,
     warnings_about,
 )
@@ -67,7 +66,11 @@ class TwistdService(MultiService):
     def __init__(self, options: Options) -> None:
         super().__init__()
         self._config = options.config
+        # twistd goes to another directory when it becomes a daemon.
+        self._path = str(Path(options["config"] or "").absolute())
         self._twistd: Any = options.parent or {}
+        self._service = build_service(options.config, reactor)
+        self._service.setServiceParent(self)
         self._is_told_to_stop = False
 
     def privilegedStartService(self) -> None:
@@ -87,39 +90,89 @@ class TwistdService(MultiService):
             super().startService()
         except StateError as error:
             self._give_up(error)
-        for warning in warnings_about(self._config):
-            _log.warn("{warning}", warning=warning)
-        urls = [child.url for child in listeners(next(iter(self)))]
+        self._warn(self._config)
         if self._twistd.get("nodaemon") and sys.__stdout__ is not None:
             # Around the log, which would put a time before each line.
-            print(banner(self._config, urls), file=sys.__stdout__, flush=True)
+            print(banner(self._config, self._urls), file=sys.__stdout__, flush=True)
         # The default would end the process, and every transfer with it.
-        on_signal(reactor, signal.SIGHUP, self._hung_up)
+        on_signal(reactor, signal.SIGHUP, self._told_to_reload)
         # Not before: the reactor has handlers of its own for these, and twistd kills
         # itself in the end with a signal that those have seen.
-        reactor.callWhenRunning(self._running, ", ".join(urls))
+        reactor.callWhenRunning(self._running)
 
     def stopService(self) -> Any:
-        """Stop, and tell systemd; fires when it is over."""
+        """Let transfers end, then stop; fires when it is over."""
+        self._is_told_to_stop = True
+        seconds, count = self._service.config.drain_timeout, self._service.under_way
+        _log.info(
+            "stopping: requests under way: {count}; they have {seconds:g} s to end, a "
+            "second signal ends them at once",
+            count=len(count),
+            seconds=seconds,
+        )
+        self._notifier.stopping(seconds, f"stopping, within {seconds:g} s")
+        drained = self._service.drain()
+        return drained.addCallback(self._stop)
+
+    def _stop(self, _: None) -> Any:
         self._watchdog.stop()
-        self._notifier.stopping(0, "stopping")
         return super().stopService()
 
-    def _running(self, urls: str) -> None:
+    def _running(self) -> None:
         """Tell that clients are served: the reactor runs."""
         for number in (signal.SIGTERM, signal.SIGINT):
             on_signal(reactor, number, self._told_to_stop)
-        self._notifier.ready(f"serving {urls}")
+        self._notifier.ready(self._status)
         self._watchdog.start()
 
     def _told_to_stop(self) -> None:
-        if not self._is_told_to_stop:
+        if self._is_told_to_stop:
+            _log.info("stopping at once")
+            self._service.hurry()
+        else:
             self._is_told_to_stop = True
-            _log.info("stopping")
             reactor.stop()
 
-    def _hung_up(self) -> None:
-        _log.info("SIGHUP: nothing is read again; restart for a new configuration")
+    def _told_to_reload(self) -> None:
+        if self._is_told_to_stop:
+            _log.info("SIGHUP: nothing is read again, since regbroker is stopping")
+            return
+        self._notifier.reloading()
+        status = self._status
+        try:
+            self._reload()
+            status = self._status
+        except (ConfigurationError, StateError) as error:
+            problems = getattr(error, "problems", [str(error)])
+            for problem in problems:
+                _log.error("{path}: {problem}", path=self._path, problem=problem)
+            _log.error(
+                "{path}: not taken; regbroker goes on with what it had", path=self._path
+            )
+            status = f"{status}; the last reload failed: {problems[0]}"
+        except Exception:
+            _log.failure("{path}: not taken", path=self._path)
+        finally:
+            self._notifier.ready(status)
+
+    def _reload(self) -> None:
+        config = load_config(self._path)
+        self._service.reload(config)
+        self._config = config
+        _log.info("{path}: read again, and in use", path=self._path)
+        self._warn(config)
+
+    def _warn(self, config: Config) -> None:
+        for warning in warnings_about(config):
+            _log.warn("{warning}", warning=warning)
+
+    @property
+    def _urls(self) -> list[str]:
+        return [child.url for child in self._service.listeners]
+
+    @property
+    def _status(self) -> str:
+        return f"serving {', '.join(self._urls)}"
 
     def _give_up(self, error: StateError) -> NoReturn:
         """End the process with one line."""
@@ -147,9 +200,7 @@ def _holds_our_pid(pidfile: Path) -> bool:
 
 def makeService(options: Options) -> MultiService:
     """Return the service for twistd."""
-    service = TwistdService(options)
     try:
-        build_service(options.config, reactor).setServiceParent(service)
+        return TwistdService(options)
     except (ConfigurationError, StateError) as error:
         sys.exit(f"regbroker: {error}")
-    return service

@@ -17,8 +17,8 @@ from regbroker.admin.root import AdminRoot, probes
 from regbroker.admin.status import status_views
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.entrance import build_entrance
+from regbroker.transport.listener_group import ListenerGroup
 from regbroker.transport.listeners import Listener
-from regbroker.transport.listening import ListeningService
 from regbroker.transport.server import DEFAULT_PACE, StreamingSite
 
 #: Some browsers, some probes, one Prometheus or two.
@@ -46,24 +46,15 @@ class AdminService(MultiService):
             reactor, (), DEFAULT_PACE.silence, MAX_CONNECTIONS, MAX_CONNECTIONS
         )
         site = StreamingSite(self.root, DEFAULT_PACE, reactor)
-        for listener in listeners:
-            ListeningService(
-                reactor,
-                listener,
-                site,
-                None,
-                entrance=self._entrance,
-                option="admin-listen",
-            ).setServiceParent(self)
+        self.listening = ListenerGroup(reactor, site, self._entrance, "admin-listen")
+        self.listening.prepare(listeners).commit()
+        self.listening.setServiceParent(self)
 
     @property
     def urls(self) -> list[str]:
         """Where its listeners can be reached from this machine."""
-        return [
-            child.url
-            for child in self
-            if isinstance(child, ListeningService) and child.port is not None
-        ]
+        listeners = self.listening.listeners
+        return [each.url for each in listeners if each.port is not None]
 
     def stopService(self) -> Any:
         """Stop listening, and close the connections; fires when they are closed."""

@@ -26,56 +26,71 @@ from regbroker.broker.local_broker import LocalBroker
 from regbroker.errors import ConfigurationError
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.watched_file import WatchedFile
-from regbroker.settings.config import Config, HtpasswdConfig, LdapConfig, RegistryConfig
+from regbroker.settings.config import (
+    AccountsConfig,
+    Config,
+    HtpasswdConfig,
+    LdapConfig,
+    RegistryConfig,
+)
 from regbroker.upstream.credentials import parse_password, password_problem
 
 
-class LocalParts(Service):
+class ChecksService(Service):
     """
-    The accounts of all registries that have local ones.
+    The checks of one ``[accounts NAME]``: `checks` work while it runs.
 
-    Registries that name the same ``[accounts NAME]`` share its checks.
     `more_sources` are asked after those of the configuration. Raises
-    `ConfigurationError` or `StateError`.
+    `ConfigurationError`.
     """
 
     def __init__(
         self,
-        config: Config,
+        entry: AccountsConfig,
+        more_sources: Sequence[AccountSource],
+        throttle: Throttle,
         reactor: INetworkReactor,
-        more_sources: Mapping[str, Sequence[AccountSource]],
     ) -> None:
-        self.setName("accounts")
-        key = config.signing_key
-        path = Path(key) if key else make_key(Path(config.state_directory))
-        lives = [entry.token_life for entry in config.registries]
-        # A key that leaves the file verifies as long as its last token lives.
-        grace = max([ACCESS_LIFE, *lives]) + LEEWAY
-        self._keys = SigningKeys(path, reactor.seconds, grace=grace)
-        self._checks = {
-            name: PasswordChecks(
-                [
-                    *(_build_source(source, reactor) for source in entry.sources),
-                    *more_sources.get(name, ()),
-                ],
-                reactor,
-                time.monotonic,
-                Throttle(time.monotonic),
-            )
-            for name, entry in config.accounts.items()
-        }
+        sources = [_build_source(source, reactor) for source in entry.sources]
+        self.checks = PasswordChecks(
+            [*sources, *more_sources], reactor, time.monotonic, throttle
+        )
 
     def startService(self) -> None:
         """Open the sources; one that is down is asked again later."""
         super().startService()
-        for checks in self._checks.values():
-            checks.open()
+        self.checks.open()
 
     def stopService(self) -> None:
         """Close the sources."""
         super().stopService()
-        for checks in self._checks.values():
-            checks.close()
+        self.checks.close()
+
+
+def build_keys(config: Config, clock: IReactorTime) -> SigningKeys:
+    """Return the keys of our own tokens, made where there is none; or `StateError`."""
+    key = config.signing_key
+    path = Path(key) if key else make_key(Path(config.state_directory))
+    lives = [entry.token_life for entry in config.registries]
+    # A key that leaves the file verifies as long as its last token lives.
+    grace = max([ACCESS_LIFE, *lives]) + LEEWAY
+    return SigningKeys(path, clock.seconds, grace=grace)
+
+
+class LocalParts:
+    """
+    The accounts of all registries that have local ones.
+
+    Registries that name the same ``[accounts NAME]`` share its checks.
+    """
+
+    def __init__(self, keys: SigningKeys, checks: Mapping[str, PasswordChecks]) -> None:
+        self._keys = keys
+        self._checks = checks
+
+    def parts_of(self, accounts: str) -> list[object]:
+        """Return what a registry with these accounts is made of."""
+        return [self._keys, self._checks[accounts]]
 
     def broker(self, entry: RegistryConfig) -> LocalBroker:
         """Return the token service of a registry with local accounts."""

@@ -4,7 +4,6 @@ Assembly of a registry: its gate, its backends, and where its tokens come from.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -53,12 +52,14 @@ def build_registry(
     local: LocalParts | None,
     reactor: IReactorTime,
     seal: Sealing,
+    composite_key: bytes,
 ) -> Registry:
     """
     Return one ``[registry HOST]``.
 
     `upstreams` are all of the configuration's, by name; `local` has the accounts
-    of registries that have their own; `seal` is for what clients carry for us.
+    of registries that have their own; `seal` is for what clients carry for us, and
+    `composite_key` for what we say in the tokens of several upstreams.
     """
     services = {name: upstreams[name] for name in entry.upstreams}
     uploads = CarriedUploads(seal, entry.host)
@@ -66,7 +67,7 @@ def build_registry(
         name: _backend(entry, service, reactor, uploads)
         for name, service in services.items()
     }
-    composite_tokens = CompositeTokens(secrets.token_bytes(32), time.time)
+    composite_tokens = CompositeTokens(composite_key, time.time)
     if entry.accounts is not None:
         assert local is not None
         accounts = _own_accounts(entry, local, reactor)

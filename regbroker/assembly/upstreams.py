@@ -12,6 +12,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 
+from regbroker.errors import StateError
 from regbroker.protocol.origins import parse_origin
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.sandbox import SandboxService
@@ -43,7 +44,6 @@ class UpstreamService(Service):
         sandbox: SandboxService | None,
         search: SearchService | None = None,
     ) -> None:
-        self.setName(f"upstream {upstream.name}")
         self.upstream = upstream
         self.tokens = tokens
         #: Our account there, and one for who is to have none.
@@ -78,12 +78,17 @@ class UpstreamService(Service):
 def build_upstream(
     entry: UpstreamConfig, config: Config, reactor: INetworkReactor
 ) -> UpstreamService:
-    """Return the service of one ``[upstream NAME]``."""
+    """Return the service of one ``[upstream NAME]``; raises `StateError`."""
     sandbox = None
     if entry.origin is None:
         directory = Path(config.state_directory).resolve() / "sandbox" / entry.name
         sandbox = SandboxService(reactor, directory, entry.users)
-    upstream = Upstream(entry, reactor)
+    try:
+        upstream = Upstream(entry, reactor)
+    except (OSError, ValueError) as error:
+        raise StateError(
+            f"[upstream {entry.name}] ca-file: {entry.ca_file}: {error}"
+        ) from error
     tokens = UpstreamTokens(upstream, reactor, time.time)
     credentials = build_credentials(entry, reactor)
     return UpstreamService(

@@ -90,6 +90,16 @@ class NameMapping:
         for name in self._probes():
             self._check_invertible(name)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NameMapping) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self.rules)
+
+    @property
+    def _value(self) -> tuple[object, ...]:
+        return self.rules, self._listed, self._default_namespaces
+
     def __repr__(self) -> str:
         return f"<NameMapping {'; '.join(map(str, self.rules))}>"
 

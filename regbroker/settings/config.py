@@ -30,6 +30,10 @@ DEFAULT_CONNECT_TIMEOUT = 10.0
 #: docker gives a ping and a token 15 s, both sources together.
 DEFAULT_ANSWER_TIMEOUT = 6.0
 
+#: docker and Kubernetes kill after 10 s and 30 s unless they are told otherwise;
+#: systemd after 90 s.
+DEFAULT_DRAIN_TIMEOUT = 30.0
+
 DEFAULT_LISTENER = Listener(
     text="tls:8443:interface=127.0.0.1",
     endpoint="tcp:8443:interface=127.0.0.1",
@@ -188,6 +192,7 @@ class Config:
     denied_user_agents: re.Pattern[str] | None = OLD_DOCKER
     mirrors: Mapping[str, str] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
+    drain_timeout: float = DEFAULT_DRAIN_TIMEOUT
     max_connections: int | None = None
     max_connections_per_address: int | None = None
     health_path: str = ""

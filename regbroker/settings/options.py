@@ -133,6 +133,11 @@ REGBROKER = Table(
             sets="mirrors",
         ),
         Option(
+            "drain-timeout",
+            values.seconds,
+            "Seconds that transfers have to end when regbroker is told to stop.",
+        ),
+        Option(
             "max-connections",
             values.count,
             "Client connections at the same time.",

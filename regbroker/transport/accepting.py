@@ -8,6 +8,7 @@ are not many of those; else its connection is closed at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
@@ -81,13 +82,30 @@ class _Accepted(ProtocolWrapper):
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
             alsoProvides(self, IHalfCloseableProtocol)
 
-    def close(self) -> None:
-        """Close it in order: what was written is sent, with TLS's own end."""
+    @property
+    def channel(self) -> StreamingChannel | None:
+        """What speaks HTTP here; None before a proxy has said who the client is."""
         inner = self.wrappedProtocol
         while isinstance(inner, ProtocolWrapper):
             inner = inner.wrappedProtocol
-        if isinstance(inner, StreamingChannel):
-            inner.loseConnection()
+        return inner if isinstance(inner, StreamingChannel) else None
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the last reply is on its way to the client."""
+        return self.channel is not None and self.channel.is_ending
+
+    def wind_down(self) -> None:
+        """Let it end with its next reply; at once, if it is not known whose it is."""
+        if self.channel is not None:
+            self.channel.wind_down()
+        else:
+            self.loseConnection()
+
+    def close(self) -> None:
+        """Close it in order: what was written is sent, with TLS's own end."""
+        if self.channel is not None:
+            self.channel.loseConnection()
         else:
             self.loseConnection()
 
@@ -168,6 +186,43 @@ class AcceptingFactory(WrappingFactory):
         self._refusing = refusing
         self._behind_proxy = behind_proxy
         self._all_gone: Deferred[None] | None = None
+        self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
+
+    def replace(self, wrapped: Any, refusing: Any) -> None:
+        """Serve new connections with other factories; the others go on as they are."""
+        before = self.wrappedFactory
+        if self.numPorts:
+            wrapped.doStart()
+            before.doStop()
+        self.wrappedFactory, self._refusing = wrapped, refusing
+
+    def wind_down(self) -> None:
+        """Let each connection end with its next reply."""
+        for connection in list(self.protocols):
+            connection.wind_down()
+
+    def when_told(self) -> Deferred[None]:
+        """Return what fires when no client is being sent its last reply."""
+        return self._when(
+            lambda: not any(each.is_ending for each in list(self.protocols))
+        )
+
+    def when_empty(self) -> Deferred[None]:
+        """Return what fires when there is no connection."""
+        return self._when(lambda: not self.protocols)
+
+    def _when(self, is_so: Callable[[], bool]) -> Deferred[None]:
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append((is_so, waiting))
+        self._look()
+        return waiting
+
+    def _look(self) -> None:
+        for each in list(self._waiting):
+            is_so, waiting = each
+            if is_so():
+                self._waiting.remove(each)
+                waiting.callback(None)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Return None, which closes the connection, when nobody can be told."""
@@ -195,6 +250,7 @@ class AcceptingFactory(WrappingFactory):
 
     def gone(self) -> None:
         """Note that a connection has ended."""
+        self._look()
         if self._all_gone is not None and not self.protocols:
             all_gone, self._all_gone = self._all_gone, None
             all_gone.callback(None)

@@ -89,6 +89,14 @@ class Entrance:
         self.refused_in_all: Counter[Refusal] = Counter(dict.fromkeys(Refusal, 0))
         self._telling: IDelayedCall | None = None
 
+    def change(
+        self, limits: ConnectionLimits, trusted: Iterable[Network], silence: float
+    ) -> None:
+        """Count new connections against other limits; see `Entrance`."""
+        self.occupancy.limits = limits
+        self.silence = silence
+        self._trusted = tuple(trusted)
+
     def place(self, peer: object) -> str | None:
         """Return what a peer is counted by; None for a proxy, or no host at all."""
         host = getattr(peer, "host", None)
@@ -134,8 +142,19 @@ def build_entrance(
     """
     Return the entrance that this machine allows for.
 
+    The numbers are as for `limits_here`; the others are as for `Entrance`.
+    """
+    return Entrance(limits_here(total, per_address), trusted, reactor, silence)
+
+
+def limits_here(
+    total: int | None = None, per_address: int | None = None
+) -> ConnectionLimits:
+    """
+    Return the limits that this machine allows for.
+
     `total` and `per_address` are the numbers of connections that the operator has
-    written; the others are as for `Entrance`.
+    written.
     """
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     descriptors = None if files == resource.RLIM_INFINITY else files
@@ -149,4 +168,4 @@ def build_entrance(
             most=most_connections(descriptors),
             files=descriptors,
         )
-    return Entrance(limits, trusted, reactor, silence)
+    return limits

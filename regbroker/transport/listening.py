@@ -4,11 +4,11 @@ Listening: one service for each line of ``listen``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -55,11 +55,11 @@ class ListeningService(Service):
         entrance: Entrance | None = None,
         option: str = "listen",
     ) -> None:
-        self.setName(f"listen {listener.text}")
         self.port: IListeningPort | None = None
-        self._listener = listener
+        self.listener = listener
         self._option = option
-        self._trusted_proxies = trusted_proxies
+        self._site = site
+        self._trusted_proxies = tuple(trusted_proxies)
         self._reactor = reactor
         self._factory: IProtocolFactory = _with_tls(listener, options, site)
         if entrance is not None:
@@ -75,7 +75,7 @@ class ListeningService(Service):
         """Where this listener can be reached from this machine."""
         assert self.port is not None
         address: Any = self.port.getHost()
-        scheme = "https" if self._listener.tls else "http"
+        scheme = "https" if self.listener.tls else "http"
         if not hasattr(address, "port"):
             return str(address)
         host = f"[{address.host}]" if ":" in address.host else address.host
@@ -103,15 +103,60 @@ class ListeningService(Service):
             waiting.append(self._factory.close())
         return DeferredList(waiting)
 
+    def serve_as(
+        self,
+        listener: Listener,
+        options: IOpenSSLServerConnectionCreator | None,
+        trusted_proxies: Iterable[Network],
+    ) -> None:
+        """
+        Go on with another configuration of the same socket, for new connections.
+
+        Whether connections begin with a PROXY line cannot change.
+        """
+        assert isinstance(self._factory, AcceptingFactory)
+        entrance = self._factory.entrance
+        assert listener.proxy_protocol == self.listener.proxy_protocol
+        self.listener = listener
+        self._trusted_proxies = tuple(trusted_proxies)
+        self._factory.replace(
+            _with_tls(listener, options, self._site),
+            _with_tls(listener, options, entrance.refusing_site),
+        )
+
+    def wind_down(self) -> Deferred[Any]:
+        """
+        Stop listening; each connection ends with its next reply.
+
+        Fires when the port is closed. The connections are closed by `stopService`.
+        """
+        port, self.port = self.port, None
+        if isinstance(self._factory, AcceptingFactory):
+            self._factory.wind_down()
+        return maybeDeferred(port.stopListening) if port is not None else succeed(None)
+
+    def when_told(self) -> Deferred[None]:
+        """Return what fires when no client is being sent its last reply."""
+        if isinstance(self._factory, AcceptingFactory):
+            return self._factory.when_told()
+        return succeed(None)
+
+    def when_empty(self) -> Deferred[None]:
+        """Return what fires when no connection is left."""
+        if isinstance(self._factory, AcceptingFactory):
+            return self._factory.when_empty()
+        return succeed(None)
+
+    def _is_trusted(self, host: str) -> bool:
+        return is_trusted(host, self._trusted_proxies)
+
     def _listen(self) -> None:
         failures: list[Failure] = []
         try:
-            endpoint = server_endpoint(self._reactor, self._listener.endpoint)
-            if self._listener.proxy_protocol:
+            endpoint = server_endpoint(self._reactor, self.listener.endpoint)
+            if self.listener.proxy_protocol:
                 # The PROXY line comes before everything, TLS included.
-                endpoint = proxyEndpoint(
-                    _TrustedEndpoint(endpoint, self._trusted_proxies)
-                )
+                endpoint = proxyEndpoint(_TrustedEndpoint(endpoint, self._is_trusted))
             endpoint.listen(self._factory).addCallbacks(self._opened, failures.append)
         except Exception as error:
             failures.append(Failure(error))
@@ -123,7 +168,7 @@ class ListeningService(Service):
                 cause = problem.socketError
                 reason = getattr(cause, "strerror", None) or str(cause)
             raise StateError(
-                f"[regbroker] {self._option}: cannot listen on {self._listener.text}: "
+                f"[regbroker] {self._option}: cannot listen on {self.listener.text}: "
                 f"{reason}"
             )
 
@@ -173,16 +218,18 @@ def _with_tls(
 class _TrustedPeers(WrappingFactory):
     """Hangs up on peers outside some networks, before they can say anything."""
 
-    def __init__(self, factory: IProtocolFactory, trusted: Iterable[Network]) -> None:
+    def __init__(
+        self, factory: IProtocolFactory, is_trusted: Callable[[str], bool]
+    ) -> None:
         super().__init__(factory)
-        self._trusted = tuple(trusted)
+        self._is_trusted = is_trusted
 
     def buildProtocol(  # type: ignore[override]
         self, addr: IAddress | None
     ) -> ProtocolWrapper | None:
         """Return None, which closes the connection, for a stranger."""
         host = getattr(addr, "host", None)
-        if host is not None and not is_trusted(host, self._trusted):
+        if host is not None and not self._is_trusted(host):
             _log.warn(
                 "refused {host} on a proxy: listener; it is not in trusted-proxies",
                 host=host,
@@ -196,11 +243,11 @@ class _TrustedEndpoint:
     """Listens as another endpoint does, for trusted peers alone."""
 
     def __init__(
-        self, endpoint: IStreamServerEndpoint, trusted: Iterable[Network]
+        self, endpoint: IStreamServerEndpoint, is_trusted: Callable[[str], bool]
     ) -> None:
         self._endpoint = endpoint
-        self._trusted = trusted
+        self._is_trusted = is_trusted
 
     def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
         """Listen; what a PROXY line says is believed from trusted peers only."""
-        return self._endpoint.listen(_TrustedPeers(factory, self._trusted))
+        return self._endpoint.listen(_TrustedPeers(factory, self._is_trusted))

@@ -57,6 +57,14 @@ class StreamingChannel(StrictChannel):
         self._headers_since: float | None = None
         self._unfinished: StreamingRequest | None = None
         self._draining: IDelayedCall | None = None
+        self._is_winding_down = False
+
+    def wind_down(self) -> None:
+        """Let the connection end with its next reply, or with the one under way."""
+        self._is_winding_down = True
+        if self.requests:
+            # Twisted does not read the next request of a channel that is to end.
+            self.persistent = 0
 
     def hangs_up_on(self, data: bytes) -> bool:
         """Hang up on TLS where there is none, and on headers that take too long."""
@@ -85,8 +93,12 @@ class StreamingChannel(StrictChannel):
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         """Tell whether the client wants to go on: all of its headers are read."""
-        options = request.requestHeaders.getRawHeaders(b"Connection", ())
-        if version == b"HTTP/1.1" and b"close" not in connection_options(options):
+        given = request.requestHeaders.getRawHeaders(b"Connection", ())
+        if (
+            version == b"HTTP/1.1"
+            and b"close" not in connection_options(given)
+            and not self._is_winding_down
+        ):
             return True
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         return False
@@ -129,7 +141,9 @@ class StreamingChannel(StrictChannel):
         self, version: bytes, code: bytes, reason: bytes, headers: Headers
     ) -> None:
         """Announce the end of the connection when the body is too much to drain."""
-        if self.requests and not self._can_drain(self.requests[0].body):
+        if self._is_winding_down or (
+            self.requests and not self._can_drain(self.requests[0].body)
+        ):
             self.persistent = 0
             headers.setRawHeaders(b"Connection", [b"close"])
         elif b"close" in connection_options(headers.getRawHeaders(b"Connection", ())):

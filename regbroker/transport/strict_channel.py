@@ -76,6 +76,11 @@ class StrictChannel(ChannelInternals):
 
     # The end.
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the end of the stream has been sent: nothing is parsed any more."""
+        return self._closing is not None
+
     def loseConnection(self) -> None:
         """Send the end of the stream after what is written; close a little later."""
         if self._closing is None and self.transport is not None:

@@ -40,26 +40,55 @@ class Progress:
 
 
 class UnderWay:
-    """The requests that are being answered, so that they can be ended."""
+    """
+    The requests that are being answered, so that they can be ended.
 
-    def __init__(self) -> None:
+    Those of `within` are these, and others.
+    """
+
+    def __init__(self, within: UnderWay | None = None) -> None:
+        self._within = within
         self._requests: set[_Serving] = set()
+        self._waiting: list[Deferred[None]] = []
         #: Called with the event of each request that is over, after its log line.
         self.observers: list[Callable[[Event], None]] = []
 
     def add(self, serving: _Serving) -> None:
         """Note that a request has begun."""
         self._requests.add(serving)
+        if self._within is not None:
+            self._within.add(serving)
 
     def remove(self, serving: _Serving) -> None:
         """Note that a request has ended."""
         self._requests.discard(serving)
+        if self._within is not None:
+            self._within.remove(serving)
+        if not self._requests:
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(None)
 
     def ended(self, event: Event) -> None:
         """Log a request that has ended, and tell the observers."""
-        emit(event)
+        if self._within is not None:
+            self._within.ended(event)
+        else:
+            emit(event)
         for observer in self.observers:
             observer(event)
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    def when_none(self) -> Deferred[None]:
+        """Return what fires when no request is being answered; maybe at once."""
+        waiting: Deferred[None] = Deferred(self._waiting.remove)
+        if self._requests:
+            self._waiting.append(waiting)
+        else:
+            waiting.callback(None)
+        return waiting
 
     def progress(self) -> list[Progress]:
         """Return how far each request has come, the oldest first."""
@@ -184,7 +213,9 @@ def serve(
     What it raises becomes the reply. When the client goes away it is cancelled, and
     when `under_way` is stopped.
     """
-    serving = _Serving(request, event, under_way or UnderWay())
+    if under_way is None:
+        under_way = UnderWay()
+    serving = _Serving(request, event, under_way)
     finished = request.notifyFinish()
     serving.under_way.add(serving)
     serving.work = Deferred.fromCoroutine(answering)

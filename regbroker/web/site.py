@@ -117,7 +117,7 @@ class VirtualHosts(Resource):
     `clock` is the reactor. A registry for ``*`` serves all other hosts, or those
     that it names. A source that a request names counts before its Host: `sources`
     leads to the `host` of the registry that is its mirror. `health` answers before all
-    of them.
+    of them. What is answered here is in `under_way`, too.
     """
 
     isLeaf = True
@@ -130,11 +130,12 @@ class VirtualHosts(Resource):
         clock: IReactorTime,
         sources: Mapping[str, str],
         health: Health | None = None,
+        under_way: UnderWay | None = None,
     ) -> None:
         super().__init__()
         self._health = health
         #: What is being answered; to be stopped with the service.
-        self.under_way = UnderWay()
+        self.under_way = UnderWay(under_way)
         self._registries: Mapping[str, Registry] = {
             registry.host: registry for registry in registries
         }

@@ -2,14 +2,20 @@
 
 import json
 from pathlib import Path, PurePath
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.key_file import make_key
-from regbroker.assembly.local_accounts import LocalParts, problems_with_accounts
+from regbroker.accounts.throttle import Throttle
+from regbroker.assembly.local_accounts import (
+    ChecksService,
+    LocalParts,
+    build_keys,
+    problems_with_accounts,
+)
 from regbroker.broker.local_broker import LocalBroker, WrongToken
 from regbroker.protocol.scopes import parse_scopes
 from regbroker.protocol.token_exchange import TokenRequest
@@ -50,7 +56,14 @@ class SharedKeyTests(SynchronousTestCase):
     def broker(self, host: str) -> LocalBroker:
         """Return the token service of a machine of its own."""
         config = self.config(host)
-        return LocalParts(config, cast(Any, Clock()), {}).broker(config.registries[0])
+        clock: Any = Clock()
+        throttle = Throttle(clock.seconds)
+        checks = {
+            name: ChecksService(entry, (), throttle, clock).checks
+            for name, entry in config.accounts.items()
+        }
+        parts = LocalParts(build_keys(config, clock), checks)
+        return parts.broker(config.registries[0])
 
     def token(self, broker: LocalBroker, public_host: str) -> str:
         """Return what a client without credentials is granted under a host."""

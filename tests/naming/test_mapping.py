@@ -275,6 +275,17 @@ class RuleSetTests(SynchronousTestCase):
             mapping(*lines)
             mapping(*reversed(lines))
 
+    def test_equal(self) -> None:
+        """Sets are equal when all that they do is: their order does not count."""
+        lines = ("team = acme_team", "* = acme_*")
+        same = mapping(*reversed(lines))
+        self.assertEqual(mapping(*lines), same)
+        self.assertEqual(hash(mapping(*lines)), hash(same))
+        self.assertNotEqual(mapping(*lines), mapping(lines[0]))
+        rules = [parse_rule(line) for line in lines]
+        self.assertNotEqual(NameMapping(rules, ["other"]), same)
+        self.assertNotEqual(NameMapping(rules, ["up"], {"up": "library"}), same)
+
     def test_refused(self) -> None:
         """Rules that contradict one another are refused, and both are named."""
         for lines in (

@@ -322,7 +322,7 @@ class DownloadTests(EndingTestCase):
             raise KeyError("a mistake")
 
         root: Any = self.services[0].root
-        root._registries["*"].endpoint = fail
+        root.current._registries["*"].endpoint = fail
         told = self.event()
         self.assertEqual((await self.client.ask("GET", BLOB)).status, 500)
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)

@@ -380,6 +380,42 @@ class FactoryTests(SynchronousTestCase):
         """Without connections it is over at once."""
         self.successResultOf(self.factory(Protocol).close())
 
+    def test_replaced(self) -> None:
+        """New connections have other factories; the one that is there goes on."""
+        first, second = Factory.forProtocol(Protocol), Factory.forProtocol(Protocol)
+        factory = AcceptingFactory(self.entrance, first, first)
+        factory.doStart()
+        before = factory.buildProtocol(None)
+        factory.replace(second, second)
+        self.assertEqual((first.numPorts, second.numPorts), (0, 1))
+        after = factory.buildProtocol(None)
+        self.assertIs(before.wrappedProtocol.factory, first)
+        self.assertIs(after.wrappedProtocol.factory, second)
+        factory.doStop()
+        self.assertEqual(second.numPorts, 0)
+
+    def test_when_empty(self) -> None:
+        """It fires when the last connection has ended; at once if there is none."""
+        factory = self.factory(Protocol)
+        self.successResultOf(factory.when_empty())
+        connection: Any = factory.buildProtocol(None)
+        connection.makeConnection(StringTransport())
+        empty = factory.when_empty()
+        # Nobody is being told anything.
+        self.successResultOf(factory.when_told())
+        self.assertNoResult(empty)
+        connection.connectionLost(Refused())
+        self.successResultOf(empty)
+
+    def test_winds_down_before_http(self) -> None:
+        """A connection that has not come to HTTP is closed at once."""
+        factory = self.factory(Protocol)
+        connection: Any = factory.buildProtocol(None)
+        transport = StringTransport()
+        connection.makeConnection(transport)
+        factory.wind_down()
+        self.assertTrue(transport.disconnecting)
+
     def test_unix_sockets(self) -> None:
         """A peer without a host counts in the total alone."""
         self.assertIsNone(self.entrance.place(socket))

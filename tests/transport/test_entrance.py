@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import resource
+from ipaddress import ip_network
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.settings.config import Config
-from regbroker.transport.connection_limits import MIN_RESERVE, connection_limits
-from regbroker.transport.entrance import MAX_TOLD, Entrance, build_entrance
+from regbroker.transport.connection_limits import (
+    MIN_RESERVE,
+    Refusal,
+    connection_limits,
+)
+from regbroker.transport.entrance import (
+    MAX_TOLD,
+    Entrance,
+    build_entrance,
+    limits_here,
+)
 
 CONFIG = Config(registries=(), upstreams={})
 
@@ -48,3 +59,13 @@ class LimitsTests(SynchronousTestCase):
     def test_told(self) -> None:
         """Who is told that there are too many has a place in the reserve."""
         self.assertLess(MAX_TOLD, MIN_RESERVE)
+
+    def test_changed(self) -> None:
+        """Other limits count for the next connection, other proxies are believed."""
+        entrance, _ = self.built(total=5)
+        entrance.occupancy.enter(None)
+        limits = limits_here(1, 1)
+        entrance.change(limits, [ip_network("192.0.2.1")], 5.0)
+        self.assertEqual(entrance.occupancy.refusal(None), Refusal.TOTAL)
+        self.assertIsNone(entrance.place(IPv4Address("TCP", "192.0.2.1", 1)))
+        self.assertEqual(entrance.silence, 5.0)

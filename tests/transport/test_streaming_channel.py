@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.tcp import Server
 from twisted.internet.testing import StringTransport
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
@@ -234,6 +235,60 @@ class ConnectionTests(ChannelTestCase):
         body = read_body(request, 300000)
         self.client.send(bytes(100000))
         self.assertEqual(len(await body), 300000)
+
+
+class WindingDownTests(ChannelTestCase):
+    """A connection that is to end with its next reply."""
+
+    def wind_down(self) -> None:
+        """Tell the channel of the client's connection."""
+        (transport,) = [r for r in self.reactor.getReaders() if isinstance(r, Server)]
+        channel: Any = transport.protocol
+        channel.wind_down()
+
+    async def assert_last(self) -> None:
+        """The next reply says that it is the last one, and it is."""
+        reply = await self.client.reply()
+        self.assertEqual(reply.body, b"so be it")
+        self.assertEqual(reply.header(b"Connection"), b"close")
+        await self.client.end()
+        self.assertTrue(self.client.closed_in_order)
+
+    async def test_idle(self) -> None:
+        """A client that asks once more is answered."""
+        answer(await self.received(GET, b"\r\n"))
+        self.assertIsNone((await self.client.reply()).header(b"Connection"))
+        self.wind_down()
+        answer(await self.received(GET, b"\r\n"))
+        await self.assert_last()
+
+    async def test_answering(self) -> None:
+        """A reply that has not begun says that it is the last."""
+        request = await self.received(GET, b"\r\n")
+        self.wind_down()
+        answer(request)
+        await self.assert_last()
+
+    async def test_in_the_headers(self) -> None:
+        """So does that to a request whose headers are on their way."""
+        self.client.send(GET)
+        while self.served == 0:
+            await self.turn()
+        self.wind_down()
+        answer(await self.received(b"\r\n"))
+        await self.assert_last()
+
+    async def test_in_the_reply(self) -> None:
+        """A reply that has begun ends whole, and the connection with it."""
+        request = await self.received(GET, b"\r\n")
+        request.setHeader("Content-Length", "10")
+        request.write(b"begun")
+        self.wind_down()
+        request.write(b"ended")
+        request.finish()
+        self.assertEqual((await self.client.reply()).body, b"begunended")
+        await self.client.end()
+        self.assertTrue(self.client.closed_in_order)
 
 
 class AtOnce(Resource):

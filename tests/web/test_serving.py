@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import globalLogPublisher
 
 from regbroker.causes import Cause
 from regbroker.errors import NameUnknown, UpstreamRefused
@@ -109,6 +110,46 @@ class ServingTests(SiteTestCase):
             under_way.progress(),
             [Progress(first, 3, 5, 5, 10), Progress(second, 0, 0, 5, 10)],
         )
+
+    async def test_within(self) -> None:
+        """What is under way in a part is under way in the whole, and told once."""
+        seen: list[Event] = []
+        whole = UnderWay()
+        whole.observers.append(seen.append)
+        part, other = UnderWay(whole), UnderWay(whole)
+        waiting: Deferred[None] = Deferred()
+        request = await self.received(GET)
+        event = Event(self.time.seconds, method="GET", path="/")
+
+        async def handler() -> None:
+            await waiting
+            request.finish()
+
+        serve(request, event, handler(), part)
+        self.assertEqual((len(part), len(other), len(whole)), (1, 0, 1))
+        over = part.when_none()
+        self.successResultOf(other.when_none())
+        self.assertNoResult(over)
+        told = self.logged()
+        waiting.callback(None)
+        self.successResultOf(over)
+        self.successResultOf(whole.when_none())
+        self.assertEqual((len(part), len(whole)), (0, 0))
+        self.assertEqual(seen, [event])
+        self.assertEqual(told, [event])
+
+    def logged(self) -> list[Event]:
+        """The events that are in the log from now on."""
+        events: list[Event] = []
+
+        def note(entry: Any) -> None:
+            if "event" in entry:
+                events.append(entry["event"])
+
+        observe: Any = note
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        return events
 
     async def test_error_after_beginning(self) -> None:
         """A reply that has begun cannot become another one: it breaks off."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
 from .certificates import Authority
 from .nursery import environment, nursery
-from .processes import Server
+from .processes import Server, poll
 
 BASE_CONFIGURATION = """\
 [regbroker]
@@ -85,6 +88,35 @@ class Regbroker:
     def admin_url(self) -> str:
         """Where its admin listener is, with `admin-listen = tcp:0`."""
         return self._running().wait_for(r"admin-listen: listening on (http://\S+)")[1]
+
+    @property
+    def configuration(self) -> Path:
+        """The file that it was started with."""
+        return self._configuration
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def reload(self) -> str:
+        """Have it read its configuration again; what it says of that."""
+        seen = len(self.log())
+        self.signal(signal.SIGHUP)
+        pattern = r"regbroker\.ini: (?:read again|not taken)"
+
+        def is_told() -> bool:
+            return re.search(pattern, self.log()[seen:]) is not None
+
+        poll(is_told, "the end of a reload")
+        return self.log()[seen:]
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """The first match in its log."""
+        return self._running().wait_for(pattern)
+
+    def wait(self) -> int:
+        """Wait for its end; the exit status."""
+        return self._running().wait()
 
     def stop(self) -> None:
         """End it; harmless when it is not running."""

@@ -67,6 +67,8 @@ class SlowRegistry:
     def __init__(self, authority: Authority, blob_size: int) -> None:
         self.blob_size = blob_size
         self.digest = ""
+        self.targets: list[str] = []
+        """What was asked for so far."""
 
         class Handler(_SlowHandler):
             registry = self
@@ -84,6 +86,13 @@ class _SlowHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     rbufsize = BLOCK
     registry: ClassVar[SlowRegistry]
+
+    def parse_request(self) -> bool:
+        """Note what is asked for."""
+        good = super().parse_request()
+        if good:
+            self.registry.targets.append(self.path)
+        return good
 
     def do_GET(self) -> None:
         if "/blobs/sha256:" not in self.path:

@@ -1,0 +1,138 @@
+"""
+A generation: what answers requests, built from one `Config`.
+
+A reload builds the next generation beside the one in use. What the new configuration
+has not changed is the same object in both: connections, tokens, throttles and circuits
+go on. What has changed is new, and the old object lives until its last request is over.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path, PurePath
+
+from twisted.application.service import Service
+
+from regbroker.accounts.principals import AccountSource
+from regbroker.accounts.throttle import Throttle
+from regbroker.assembly.certificates import contents_of
+from regbroker.assembly.inheritance import Inheritance
+from regbroker.assembly.local_accounts import ChecksService, LocalParts, build_keys
+from regbroker.assembly.registries import build_registry
+from regbroker.assembly.seal import build_seal
+from regbroker.assembly.upstreams import UpstreamService, build_upstream
+from regbroker.runtime.reactor import INetworkReactor
+from regbroker.settings.config import Config, LdapConfig, RegistryConfig
+from regbroker.web.health import Health
+from regbroker.web.serving import UnderWay
+from regbroker.web.site import Registry, VirtualHosts
+
+#: The sources of accounts that a program has which embeds regbroker, by section.
+AccountSources = Mapping[str, Sequence[AccountSource]]
+
+
+class Generation:
+    """
+    Everything that one `Config` asks for, but for listeners.
+
+    `before` is the generation whose objects are taken over where their configuration
+    is the same. `services` must run before `root` is asked. Requests of all generations
+    are in `under_way`. Raises `ConfigurationError` or `StateError`, and has started
+    nothing then.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        reactor: INetworkReactor,
+        account_sources: AccountSources,
+        under_way: UnderWay,
+        health: Health | None,
+        before: Generation | None = None,
+    ) -> None:
+        self.config = config
+        self._reactor = reactor
+        inherited = before._kept if before is not None else None
+        self._kept: Inheritance = Inheritance(inherited)
+        self.upstreams = {name: self._upstream(name) for name in config.upstreams}
+        checks = self._checks(account_sources)
+        self._local = self._local_parts(checks) if checks else None
+        self.services: list[Service] = [*self.upstreams.values(), *checks.values()]
+        place = config.signing_key, config.state_directory
+        self._seal = self._kept.get(
+            "seal", "", place, lambda: build_seal(config, reactor)
+        )
+        self.root = VirtualHosts(
+            [self._registry(entry) for entry in config.registries],
+            config.trusted_proxies,
+            config.denied_user_agents,
+            reactor,
+            config.mirrors,
+            health,
+            under_way,
+        )
+        self._kept.is_done()
+
+    def _upstream(self, name: str) -> UpstreamService:
+        config, entry = self.config, self.config.upstreams[name]
+        # The sandbox keeps its images in the state directory.
+        place = config.state_directory if entry.origin is None else None
+        return self._kept.get(
+            "upstream",
+            name,
+            (entry, place, _read(entry.ca_file)),
+            lambda: build_upstream(entry, config, self._reactor),
+        )
+
+    def _checks(self, account_sources: AccountSources) -> dict[str, ChecksService]:
+        checks = {}
+        for name, entry in self.config.accounts.items():
+            trust = [
+                _read(source.ca_file)
+                for source in entry.sources
+                if isinstance(source, LdapConfig)
+            ]
+            more = tuple(account_sources.get(name, ()))
+            # Who guesses passwords is not forgotten for another file of users.
+            throttle = self._kept.get(
+                "throttle", name, None, lambda: Throttle(time.monotonic)
+            )
+            build = partial(ChecksService, entry, more, throttle, self._reactor)
+            checks[name] = self._kept.get("accounts", name, (entry, trust, more), build)
+        return checks
+
+    def _local_parts(self, checks: Mapping[str, ChecksService]) -> LocalParts:
+        config = self.config
+        lives = tuple(entry.token_life for entry in config.registries)
+        keys = self._kept.get(
+            "keys",
+            "",
+            (config.signing_key, config.state_directory, max(lives)),
+            lambda: build_keys(config, self._reactor),
+        )
+        return LocalParts(keys, {name: each.checks for name, each in checks.items()})
+
+    def _registry(self, entry: RegistryConfig) -> Registry:
+        behind = [self.upstreams[name] for name in entry.upstreams]
+        parts: list[object] = [entry, self._seal, *behind]
+        if entry.accounts is not None and self._local is not None:
+            parts += self._local.parts_of(entry.accounts)
+        # It seals for a minute what its token services have not answered.
+        key = self._kept.get(
+            "composite", entry.host, None, lambda: secrets.token_bytes(32)
+        )
+        return self._kept.get(
+            "registry",
+            entry.host,
+            parts,
+            lambda: build_registry(
+                entry, self.upstreams, self._local, self._reactor, self._seal, key
+            ),
+        )
+
+
+def _read(path: PurePath | None) -> bytes | None:
+    return contents_of(Path(path)) if path is not None else None

@@ -1,0 +1,288 @@
+"""
+The service: listeners in front of the generation that answers, one after the other.
+
+A reload is all or nothing. What can fail comes first, while the old generation answers:
+to build, to start what is new, and to bind ports. Then everything changes at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.web.resource import IResource, Resource
+
+from regbroker.admin.service import AdminService
+from regbroker.assembly.admin import build_admin, watched
+from regbroker.assembly.certificates import (
+    CertificateWatch,
+    ShownCertificates,
+    load_shown,
+    needs_certificate,
+)
+from regbroker.assembly.generation import AccountSources, Generation
+from regbroker.runtime.reactor import INetworkReactor
+from regbroker.settings.config import Config
+from regbroker.transport.entrance import build_entrance, limits_here
+from regbroker.transport.listener_group import ListenerGroup
+from regbroker.transport.listening import ListeningService
+from regbroker.transport.server import StreamingSite
+from regbroker.web.health import Health
+from regbroker.web.serving import UnderWay
+
+_log = Logger()
+
+
+class _CurrentRoot(Resource):
+    """
+    Has each request answered by the generation that is in use as it comes.
+
+    It is for sites of other programs: our own site has the generation's root itself.
+    """
+
+    isLeaf = True
+    current: Any
+
+    def render(self, request: Any) -> Any:
+        return self.current.render(request)
+
+
+class RegbrokerService(MultiService):
+    """
+    Everything that one `Config` asks for.
+
+    `root` is the `twisted.web` resource that serves it, for a site of one's
+    own; it works while this service runs.
+    """
+
+    def __init__(
+        self, config: Config, reactor: INetworkReactor, account_sources: AccountSources
+    ) -> None:
+        super().__init__()
+        config = config.in_use()
+        self._reactor = reactor
+        self._account_sources = account_sources
+        #: The requests that are being answered; those through another site, too.
+        self.under_way = UnderWay()
+        #: Whether regbroker is about to stop: balancers and probes are told to send
+        #: new clients elsewhere.
+        self.draining = False
+        self._generation = self._build(config, None)
+        #: Generations that answer what began with them, and nothing else.
+        self._leaving: list[Generation] = []
+        self._hurrying: Deferred[None] = Deferred()
+        self._root = _CurrentRoot()
+        self._root.current = self._generation.root
+        self.root: IResource = self._root
+        for each in self._generation.services:
+            each.setServiceParent(self)
+        self._site = StreamingSite(self._generation.root, config.pace, reactor)
+        self.entrance = build_entrance(
+            reactor,
+            config.trusted_proxies,
+            config.pace.silence,
+            config.max_connections,
+            config.max_connections_per_address,
+        )
+        self._certificates = CertificateWatch(reactor, self._show_certificates)
+        shown = _load_shown(config, None)
+        self._certificates.watch(config, shown)
+        self._certificates.setServiceParent(self)
+        #: What the admin listener answers, if there is one.
+        self.admin = self._build_admin(config)
+        if self.admin is not None:
+            self.admin.setServiceParent(self)
+        self._tell_admin()
+        self._listening = ListenerGroup(reactor, self._site, self.entrance, "listen")
+        options = _options_of(shown)
+        self._listening.prepare(config.listen, options).commit(
+            options, config.trusted_proxies
+        )
+        self._listening.setServiceParent(self)
+
+    @property
+    def config(self) -> Config:
+        """The configuration in use."""
+        return self._generation.config
+
+    @property
+    def listeners(self) -> list[ListeningService]:
+        """The listeners in use, in the order of the configuration."""
+        return list(self._listening.listeners)
+
+    def stopService(self) -> Any:
+        """End what is being answered, then everything else; fires when it is over."""
+        self.draining = True
+        self.hurry()
+        # The services would take the upstreams away from under the requests, which
+        # would seem to be the upstreams' doing.
+        self.under_way.stop()
+        self.entrance.stop()
+        return super().stopService()
+
+    # The end, in peace.
+
+    def drain(self) -> Deferred[None]:
+        """
+        Listen no more, and let what is under way end.
+
+        Fires when it has ended, when the configuration's `drain_timeout` has passed, or
+        when `hurry` is called. `stopService` is to follow.
+        """
+        self.draining = True
+        over = self._listening.wind_down()
+        over.addCallback(lambda _: self.under_way.when_none())
+        over.addCallback(lambda _: self._listening.when_told())
+        timer = self._reactor.callLater(self.config.drain_timeout, self.hurry)
+        drained: Deferred[None] = Deferred()
+
+        def fire(_: object) -> None:
+            if not drained.called:
+                drained.callback(None)
+
+        over.addCallback(fire)
+        self._hurrying.addCallback(fire)
+        return drained.addCallback(lambda _: _cancel(timer))
+
+    def hurry(self) -> None:
+        """Wait no longer for what is under way."""
+        if not self._hurrying.called:
+            self._hurrying.callback(None)
+
+    # Another configuration.
+
+    def reload(self, config: Config) -> None:
+        """
+        Serve another configuration from now on.
+
+        What is under way ends as it began. Raises `ConfigurationError` or `StateError`
+        when that cannot be; everything goes on as before, then.
+        """
+        config = config.in_use()
+        shown = _load_shown(config, self._certificates.shown)
+        generation = self._build(config, self._generation)
+        undo: list[Callable[[], Any]] = []
+        try:
+            for service in generation.services:
+                if service not in self._generation.services:
+                    undo.append(partial(_leave, None, service))
+                    service.setServiceParent(self)
+            listening = self._listening.prepare(config.listen, _options_of(shown))
+            undo.append(listening.abort)
+            change_admin = self._prepare_admin(config)
+        except Exception:
+            for each in reversed(undo):
+                each()
+            raise
+        # Nothing from here on fails.
+        self._certificates.watch(config, shown)
+        limits = limits_here(config.max_connections, config.max_connections_per_address)
+        self.entrance.change(limits, config.trusted_proxies, config.pace.silence)
+        self._site.pace, self._site.timeOut = config.pace, config.pace.silence
+        listening.commit(_options_of(shown), config.trusted_proxies)
+        self._retire(generation)
+        change_admin()
+        self._tell_admin()
+
+    def _retire(self, generation: Generation) -> None:
+        """Have all new requests answered by another generation."""
+        old, self._generation = self._generation, generation
+        self._root.current = self._site.resource = generation.root
+        self._leaving.append(old)
+        over = DeferredList([each.root.under_way.when_none() for each in self._leaving])
+        unused = [each for each in old.services if each not in generation.services]
+        over.addCallback(self._end, old, unused)
+
+    def _end(self, _: object, old: Generation, unused: list[Service]) -> None:
+        self._leaving.remove(old)
+        for service in unused:
+            _leave(None, service)
+
+    # Parts.
+
+    def _build(self, config: Config, before: Generation | None) -> Generation:
+        health = None
+        if config.health_path:
+            health = Health(config.health_path, lambda: self.draining)
+        return Generation(
+            config,
+            self._reactor,
+            self._account_sources,
+            self.under_way,
+            health,
+            before,
+        )
+
+    def _show_certificates(self) -> None:
+        options = _options_of(self._certificates.shown)
+        self._listening.show(options, self.config.trusted_proxies)
+        self._tell_admin()
+
+    # The admin listener.
+
+    def _build_admin(self, config: Config) -> AdminService | None:
+        return build_admin(config, self._reactor, lambda: self.draining)
+
+    def _prepare_admin(self, config: Config) -> Callable[[], Any]:
+        """Open what is new of the admin listeners; return what turns to them."""
+        admin = self.admin
+        if admin is None:
+            self.admin = admin = self._build_admin(config)
+            if admin is None:
+                return lambda: None
+            self._tell_admin()
+            try:
+                admin.setServiceParent(self)
+            except Exception:
+                self.admin = None
+                _leave(None, admin)
+                raise
+            return lambda: None
+        if not config.admin_listen:
+            return self._leave_admin
+        prepared = admin.listening.prepare(config.admin_listen)
+        return prepared.commit
+
+    def _leave_admin(self) -> None:
+        admin, self.admin = self.admin, None
+        assert admin is not None
+        _leave(None, admin)
+
+    def _tell_admin(self) -> None:
+        """Tell the admin listener what serves now."""
+        if self.admin is not None:
+            self.admin.monitor.watch(
+                watched(
+                    self.config,
+                    self._generation.upstreams,
+                    self.under_way,
+                    self.entrance,
+                    self._site,
+                )
+            )
+
+
+def _options_of(shown: ShownCertificates | None) -> Any:
+    return shown.options if shown is not None else None
+
+
+def _load_shown(
+    config: Config, before: ShownCertificates | None
+) -> ShownCertificates | None:
+    return load_shown(config, before) if needs_certificate(config) else None
+
+
+def _leave(_: object, service: Service) -> None:
+    # When everything is stopped, it has been left already.
+    if service.parent is not None:
+        service.disownServiceParent()
+
+
+def _cancel(timer: IDelayedCall) -> None:
+    if timer.active():
+        timer.cancel()

@@ -1,0 +1,129 @@
+"""Which objects of one generation are those of the next."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+from typing import Any, cast
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.assembly.generation import Generation
+from regbroker.settings.ini import parse_config
+from regbroker.web.serving import UnderWay
+from tests.certificates import authority
+
+CONFIG = """
+[regbroker]
+state-directory = .
+[registry own.test]
+upstream = one
+accounts = staff
+namespaces = * = *
+[registry hub.test]
+upstream = one, two
+namespaces = * = *
+[upstream one]
+url = http://127.0.0.1:5001
+[upstream two]
+url = http://127.0.0.1:5002
+ca-file = ca.pem
+[accounts staff]
+htpasswd = htpasswd
+[access staff]
+alice = **: pull
+"""
+
+
+class GenerationTests(SynchronousTestCase):
+    """Nothing is started."""
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir()
+        (self.directory / "htpasswd").write_text("")
+        (self.directory / "ca.pem").write_bytes(authority().certificate)
+        self.first = self.build(CONFIG)
+
+    def build(self, text: str, before: Generation | None = None) -> Any:
+        """The generation of a configuration."""
+        config = parse_config(text, PurePath(self.directory), lambda path: None)
+        return Generation(
+            config.in_use(), cast(Any, Clock()), {}, UnderWay(), None, before
+        )
+
+    def next(self, *changes: str) -> Any:
+        """The generation after the first; `changes` are texts, old and new in turns."""
+        text = CONFIG
+        for old, new in zip(changes[::2], changes[1::2], strict=True):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        return self.build(text, self.first)
+
+    def registry(self, generation: Any, host: str) -> Any:
+        """What answers for a host."""
+        return generation.root._registries[host]
+
+    def assert_same_registries(self, other: Any, *hosts: str) -> None:
+        """These registries, and no others, are taken over."""
+        taken = [
+            host
+            for host in ("own.test", "hub.test")
+            if self.registry(other, host) is self.registry(self.first, host)
+        ]
+        self.assertEqual(taken, list(hosts))
+
+    def test_nothing_changed(self) -> None:
+        """Everything is taken over, but for the root, which counts its requests."""
+        other = self.next()
+        self.assertEqual(other.services, self.first.services)
+        self.assert_same_registries(other, "own.test", "hub.test")
+        self.assertIsNot(other.root.under_way, self.first.root.under_way)
+
+    def test_rules(self) -> None:
+        """Other rules are another registry, over the same upstreams."""
+        other = self.next(
+            "upstream = one, two\nnamespaces = * = *",
+            "upstream = one, two\nnamespaces = a = b",
+        )
+        self.assertEqual(other.services, self.first.services)
+        self.assert_same_registries(other, "own.test")
+
+    def test_upstream(self) -> None:
+        """Another upstream is new, and so are the registries that it is behind."""
+        other = self.next("127.0.0.1:5002", "127.0.0.1:5003")
+        one, two, staff = self.first.services
+        self.assertIs(other.services[0], one)
+        self.assertIsNot(other.services[1], two)
+        self.assertIs(other.services[2], staff)
+        self.assert_same_registries(other, "own.test")
+
+    def test_contents(self) -> None:
+        """An authority in the same file is another one."""
+        (self.directory / "ca.pem").write_bytes(authority("Other CA").certificate)
+        other = self.next()
+        self.assertIsNot(other.services[1], self.first.services[1])
+        self.assert_same_registries(other, "own.test")
+
+    def test_accounts(self) -> None:
+        """Other accounts keep the count of wrong passwords."""
+        (self.directory / "more").write_text("")
+        other = self.next("htpasswd = htpasswd", "htpasswd = htpasswd\n    more")
+        checks, before = other.services[2].checks, self.first.services[2].checks
+        self.assertIsNot(checks, before)
+        self.assertIs(checks._throttle, before._throttle)
+        self.assert_same_registries(other, "hub.test")
+
+    def test_access(self) -> None:
+        """Other rights are another registry, with the same accounts."""
+        other = self.next("alice = **: pull", "alice = **: pull, push")
+        self.assertEqual(other.services, self.first.services)
+        self.assert_same_registries(other, "hub.test")
+
+    def test_less(self) -> None:
+        """What is no longer there is not a part of it."""
+        start = CONFIG.index("[registry hub.test]")
+        end = CONFIG.index("[upstream one]")
+        other = self.next(CONFIG[start:end], "")
+        one, _, staff = self.first.services
+        self.assertEqual(other.services, [one, staff])

@@ -1,0 +1,290 @@
+"""The service as it is reloaded and drained, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionRefusedError as Refused
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from regbroker.assembly.certificates import LOOK_SECONDS
+from regbroker.causes import Cause
+from regbroker.errors import StateError
+from regbroker.service import RegbrokerService
+from regbroker.settings.config import Config
+from regbroker.settings.ini import parse_config
+from tests.certificates import Looking, Pair, issued
+from tests.proxycase import BLOB, MANIFEST, ProxyTestCase
+from tests.scripted import ScriptedUpstream, response
+from tests.wire import RawClient
+
+PORT = "tcp:0:interface=127.0.0.1"
+
+
+class RunningTestCase(ProxyTestCase):
+    """One service, and configurations that follow one another."""
+
+    @property
+    def service(self) -> RegbrokerService:
+        """The service under test."""
+        return self.services[0]
+
+    def changed(self, *changes: str) -> Config:
+        """The configuration with texts replaced: old and new in turns."""
+        text = self.ini()
+        for old, new in zip(changes[::2], changes[1::2], strict=True):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        return parse_config(text, PurePath(self.directory), lambda _: None)
+
+    def reload(self, *changes: str) -> None:
+        """Turn to a changed configuration."""
+        self.service.reload(self.changed(*changes))
+
+    async def ask(self, client: RawClient, name: str = "acme_team") -> Any:
+        """Ask for a manifest, which the upstream is asked for by `name`."""
+        client.request("GET", MANIFEST)
+        call = await self.upstream.call()
+        self.assertEqual(call.target.split("/")[2], name)
+        call.answer(response(200))
+        reply = await client.reply()
+        self.assertEqual(reply.status, 200)
+        return reply
+
+
+class ReloadTests(RunningTestCase):
+    """What changes, and what goes on."""
+
+    async def test_mapping(self) -> None:
+        """What is under way ends as it began; the next request has the new rules."""
+        call = await self.relayed("GET", MANIFEST)
+        self.reload("team = acme_team", "team = other_team")
+        other = await self.connect()
+        await self.ask(other, "other_team")
+        call.answer(
+            response(
+                404,
+                body=b'{"errors": [{"code": "NAME_UNKNOWN", '
+                b'"message": "acme_team/app"}]}',
+            )
+        )
+        reply = await self.client.reply()
+        # Names are mapped back by the rules that it began with.
+        self.assertIn("team/app", reply.message)
+        self.assertNotIn("acme_team", reply.message)
+        await self.ask(self.client, "other_team")
+
+    async def test_connections_kept(self) -> None:
+        """The connection to an upstream that has not changed is used again."""
+        await self.ask(self.client)
+        count = len(self.upstream.wires)
+        for target in ("other_team", "third_team"):
+            self.reload("team = acme_team", f"team = {target}")
+            await self.ask(self.client, target)
+        self.assertEqual(len(self.upstream.wires), count)
+
+    async def test_other_upstream(self) -> None:
+        """What asks the old upstream ends there; then its connections are closed."""
+        second = ScriptedUpstream()
+        second.start()
+        self.addCleanup(second.stop)
+        call = await self.relayed("GET", BLOB)
+        self.reload(self.upstream.url, second.url)
+        other = await self.connect()
+        other.request("GET", MANIFEST)
+        (await second.call()).answer(response(200))
+        self.assertEqual((await other.reply()).status, 200)
+        call.answer(response(200, body=b"from the first"))
+        self.assertEqual((await self.client.reply()).body, b"from the first")
+        self.assertEqual(len(self.service._leaving), 0)
+        await call.wire.end()
+
+    async def test_twenty(self) -> None:
+        """Twenty reloads leave one request as it is, and nothing behind."""
+        call = await self.relayed("GET", BLOB)
+        services = len(list(self.service))
+        for number in range(20):
+            self.reload("team = acme_team", f"team = team_{number}")
+        self.assertEqual(len(self.service._leaving), 20)
+        call.answer(response(200, body=b"whole"))
+        self.assertEqual((await self.client.reply()).body, b"whole")
+        self.assertEqual(len(self.service._leaving), 0)
+        self.assertEqual(len(list(self.service)), services)
+        await self.ask(self.client, "team_19")
+
+    async def test_limits(self) -> None:
+        """Limits of connections count for the next ones."""
+        self.reload("[registry *]", "max-connections-per-address = 1\n[registry *]")
+        await self.ask(self.client)
+        reply = await (await self.connect()).ask("GET", MANIFEST)
+        self.assertEqual(reply.status, 503)
+
+    async def test_cannot_be_built(self) -> None:
+        """A configuration that cannot be built changes nothing."""
+        (self.directory / "ca.pem").write_text("nothing")
+        wrong = f"{self.upstream.url}\nca-file = ca.pem"
+        error = self.assertRaises(StateError, self.reload, self.upstream.url, wrong)
+        self.assertIn("[upstream up] ca-file: ", str(error))
+        await self.ask(self.client)
+
+    async def test_stopped_while_leaving(self) -> None:
+        """Who is answered by an older generation is told of the end, too."""
+        second = ScriptedUpstream()
+        second.start()
+        self.addCleanup(second.stop)
+        await self.relayed("GET", BLOB)
+        self.reload(self.upstream.url, second.url)
+        told = self.event()
+        stopping = self.service.stopService()
+        self.assertEqual((await self.client.reply()).status, 503)
+        self.assertIs((await told)["event"].cause, Cause.STOPPED)
+        await stopping
+
+
+class ListenerTests(RunningTestCase):
+    """Sockets."""
+
+    def port(self, number: int) -> int:
+        """The port of a listener."""
+        return int(self.service.listeners[number].url.rpartition(":")[2])
+
+    async def test_kept(self) -> None:
+        """A listener that has not changed keeps its socket."""
+        before = self.port(0)
+        self.reload("team = acme_team", "team = other_team")
+        self.assertEqual(self.port(0), before)
+
+    async def test_added_and_removed(self) -> None:
+        """A new listener serves; one that is gone ends with its clients' next reply."""
+        self.reload(PORT, f"{PORT}\n  tcp:0:interface=127.0.0.2")
+        self.assertEqual(len(self.service.listeners), 2)
+        first = self.port(0)
+        self.url = self.service.listeners[0].url
+        self.reload(PORT, "tcp:0:interface=127.0.0.2")
+        self.assertEqual(len(self.service.listeners), 1)
+        reply = await self.ask(self.client)
+        self.assertEqual(reply.header(b"Connection"), b"close")
+        await self.client.end()
+        with self.assertRaises(Refused):
+            await self.connect_to(first)
+        while len(list(self.service)) > 3:
+            await self.turn()
+
+    async def test_taken(self) -> None:
+        """A port that is taken leaves everything as it was."""
+        services = list(self.service)
+        taken = self.reactor.listenTCP(0, Site(Resource()), interface="127.0.0.1")
+        self.addCleanup(taken.stopListening)
+        port = taken.getHost().port
+        config = self.changed(
+            PORT,
+            f"tcp:0:interface=127.0.0.2\n  tcp:{port}:interface=127.0.0.1",
+            "team = acme_team",
+            "team = other_team",
+        )
+        error = self.assertRaises(StateError, self.service.reload, config)
+        self.assertIn("Address already in use", str(error))
+        self.assertEqual(list(self.service), services)
+        await self.ask(self.client)
+        await self.ask(await self.connect())
+
+    async def test_tls(self) -> None:
+        """A socket may speak TLS from now on; who is connected goes on without."""
+        issued("a.test").write(self.directory, "server")
+        self.reload(
+            PORT,
+            f"tls:{PORT}",
+            "[registry *]",
+            "[tls]\ncertificate = server.pem\nkey = server.key\n[registry *]",
+        )
+        await self.ask(self.client)
+        looking = Looking("a.test")
+        await self.ask(await self.connect(looking))
+        self.assertTrue(self.service.listeners[0].url.startswith("https://"))
+
+
+class CertificateTests(RunningTestCase):
+    """A pair that is replaced."""
+
+    listen = f"tls:{PORT}"
+    autostart = False
+
+    async def test_replaced(self) -> None:
+        """New connections see the new certificate; those that are there go on."""
+        first, second = issued("a.test", "1.test"), issued("a.test", "2.test")
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        paths = first.write(directory, "server")
+        self.more = "[tls]\ncertificate = {}\nkey = {}\n".format(*paths)
+        await self.serve()
+        client = await self.shown(first)
+        second.write(directory, "server")
+        await self.shown(first)
+        self.time.clock.advance(LOOK_SECONDS)
+        await self.shown(second)
+        await self.ask(client)
+
+    async def shown(self, pair: Pair) -> RawClient:
+        """A new client, which is shown this certificate."""
+        looking = Looking("a.test")
+        client = await self.connect(looking)
+        await self.ask(client)
+        seen = looking.connection.get_peer_certificate().to_cryptography()
+        self.assertEqual(seen, pair.loaded())
+        return client
+
+
+class DrainTests(RunningTestCase):
+    """The end in peace."""
+
+    def drain(self) -> Deferred[None]:
+        """Begin to end."""
+        drained = self.service.drain()
+        self.assertTrue(self.service.draining)
+        return drained
+
+    async def test_nothing(self) -> None:
+        """With nothing under way it is over at once."""
+        await self.drain()
+
+    async def test_waits(self) -> None:
+        """What is under way ends, and its connection with it."""
+        call = await self.relayed("GET", BLOB)
+        drained = self.drain()
+        await self.turn()
+        self.assertFalse(drained.called)
+        call.answer(response(200, body=b"whole"))
+        reply = await self.client.reply()
+        self.assertEqual(reply.body, b"whole")
+        self.assertEqual(reply.header(b"Connection"), b"close")
+        self.client.close()
+        await drained
+
+    async def test_time(self) -> None:
+        """It takes no longer than it may."""
+        await self.relayed("GET", BLOB)
+        drained = self.drain()
+        self.time.clock.advance(29)
+        await self.turn()
+        self.assertFalse(drained.called)
+        self.time.clock.advance(1)
+        await drained
+        told = self.event()
+        stopping = self.service.stopService()
+        self.assertEqual((await self.client.reply()).status, 503)
+        self.assertIs((await told)["event"].cause, Cause.STOPPED)
+        await stopping
+
+    async def test_hurry(self) -> None:
+        """Nor longer than anybody wants to wait."""
+        await self.relayed("GET", BLOB)
+        drained = self.drain()
+        self.service.hurry()
+        await drained
+
+    def assertNoResult(self, deferred: Deferred[Any]) -> None:
+        """It has not fired."""
+        self.assertFalse(deferred.called)
