@@ -85,8 +85,6 @@ def state_problem(directory: Path) -> str | None:
         os.rmdir(tempfile.mkdtemp(prefix=".regbroker-", dir=there))
     except OSError as error:
         return error.strerror
-    except ValueError:
-        return "the path has a NUL character; no file has such a name"
     return None
 
 

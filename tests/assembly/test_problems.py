@@ -1,0 +1,81 @@
+"""What is wrong with the parts that a configuration names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePath
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.assembly.problems import (
+    certificate_hosts,
+    problem_with_file,
+    problems_with_parts,
+    state_problem,
+)
+from regbroker.settings.ini import parse_config
+from tests.certificates import issued
+
+TEXT = """
+[regbroker]
+listen = {listen}
+[registry a.test]
+upstream = up
+namespaces = * = *
+[registry *]
+hosts = b.test
+upstream = up
+namespaces = * = *
+[upstream up]
+url = https://up.test
+{more}
+"""
+
+
+class ProblemsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir()
+
+    def problems(self, listen: str = "tls:0", more: str = "") -> list[str]:
+        """The problems of a configuration beside this directory."""
+        text = TEXT.format(listen=listen, more=more)
+        config = parse_config(text, PurePath(self.directory), lambda path: None)
+        self.assertEqual(certificate_hosts(config), ["a.test", "b.test"])
+        return list(problems_with_parts(config))
+
+    def test_nothing(self) -> None:
+        """A state directory that can be made, and nothing stays of the trial."""
+        self.assertEqual(self.problems(), [])
+        self.assertEqual(list(self.directory.iterdir()), [])
+
+    def test_parts(self) -> None:
+        """Endpoints, CA files, certificates: each with its option."""
+        issued("a.test").write(self.directory, "a")
+        for listen, more, start in (
+            ("tcp:0:interfce=x", "", "[regbroker] listen: "),
+            ("tcp:0", "ca-file = a.key", "[upstream up] ca-file: "),
+            (
+                "tls:0",
+                "[tls]\ncertificate = a.pem\nkey = a.pem",
+                "[tls] key: ",
+            ),
+        ):
+            (problem,) = self.problems(listen, more)
+            self.assertTrue(problem.startswith(start), problem)
+
+    def test_state(self) -> None:
+        """Where nothing can be kept, and why."""
+        file = self.directory / "file"
+        file.write_text("")
+        self.assertIsNone(state_problem(self.directory / "not" / "made"))
+        self.assertEqual(state_problem(file), "Not a directory")
+
+    def test_files(self) -> None:
+        """Files that cannot be read; a pipe is not waited for."""
+        path = self.directory / "pipe"
+        os.mkfifo(path)
+        self.assertIsNone(problem_with_file(path))
+        self.assertIn("Is a directory", problem_with_file(self.directory) or "")
+        self.assertIn("No such file", problem_with_file(PurePath("/nowhere")) or "")
+        self.assertIn("NUL", problem_with_file(PurePath("a\0b")) or "")

@@ -1,0 +1,91 @@
+"""Who logs in, and what is examined."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from regbroker.cli.doctor.command import (
+    PASSWORD_VARIABLE,
+    NoExamination,
+    Request,
+    examine,
+    login_of,
+)
+from regbroker.service import load_config
+from regbroker.upstream.credentials import Login
+from tests.doctorcase import DoctorCase, Fake, reactor
+
+
+class LoginTests(DoctorCase):
+    def test_login(self) -> None:
+        """The password is in a file or in the environment, and is not printed."""
+        self.assertIsNone(login_of("", ""))
+        path = self.directory / "password"
+        path.write_text("s3cret\n")
+        login = login_of("alice", str(path))
+        self.assertEqual(login, Login("alice", "s3cret"))
+        self.assertNotIn("s3cret", repr(login))
+        environment = {**os.environb, PASSWORD_VARIABLE.encode(): b"other"}
+        self.patch(os, "environb", environment)
+        self.assertEqual(login_of("alice", ""), Login("alice", "other"))
+
+    def test_no_login(self) -> None:
+        """What is missing, or no password, is told."""
+        environment = dict(os.environb)
+        environment.pop(PASSWORD_VARIABLE.encode(), None)
+        self.patch(os, "environb", environment)
+        empty = self.directory / "empty"
+        empty.write_text("")
+        for password_file, words in (
+            ("", PASSWORD_VARIABLE),
+            ("/nowhere/password", "No such file"),
+            (str(empty), "empty"),
+        ):
+            with self.assertRaisesRegex(NoExamination, words):
+                login_of("alice", password_file)
+
+
+class ExamineTests(DoctorCase):
+    def configure(self, upstreams: str) -> Path:
+        path = self.directory / "regbroker.ini"
+        path.write_text(
+            "[regbroker]\nlisten = unix:s\n[registry localhost]\n"
+            f"upstream = one, two\nnamespaces =\n  * = *\n{upstreams}"
+        )
+        return path
+
+    async def test_all_upstreams(self) -> None:
+        """Each upstream that is used has its steps, whatever the others do."""
+        port = self.listen(Fake().answer)
+        path = self.configure(
+            f"[upstream one]\nurl = http://127.0.0.1:{self.closed_port()}\n"
+            f"[upstream two]\nurl = http://127.0.0.1:{port}\n"
+            "[upstream spare]\nurl = http://127.0.0.1:1\n"
+        )
+        steps = await examine(reactor, load_config(path), Request(timeout=5))
+        self.assertEqual(
+            [(step.side.split()[1].strip("]"), step.name) for step in steps],
+            [
+                ("unix:s", "skipped"),
+                ("one", "TCP"),
+                ("two", "TCP"),
+                ("two", "ping"),
+                ("two", "challenge"),
+            ],
+        )
+
+    async def test_own_account_without_password(self) -> None:
+        """A helper that gives nothing is told, and the rest is examined."""
+        port = self.listen(Fake().answer)
+        path = self.configure(
+            "anonymous = shared\n"
+            f"[upstream one]\nurl = http://127.0.0.1:{port}\n"
+            "credential-helper = there-is-none-of-this-name\n"
+            f"[upstream two]\nurl = http://127.0.0.1:{port}\n"
+        )
+        request = Request(timeout=5, only="upstream")
+        steps = await examine(reactor, load_config(path), request)
+        failed = [step for step in steps if step.trouble]
+        self.assertEqual([step.name for step in failed], ["own account"])
+        self.flushLoggedErrors()

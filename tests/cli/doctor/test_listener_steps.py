@@ -1,0 +1,68 @@
+"""Which listeners can be tried, and where."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from regbroker.cli.doctor.listener_steps import examine_listener
+from regbroker.cli.doctor.steps import Step
+from regbroker.settings.addresses import listener
+from regbroker.settings.ini import parse_config
+from tests.doctorcase import DoctorCase, Reply, reactor
+
+TEXT = """
+[registry a.test]
+upstream = up
+namespaces = * = *
+[registry *]
+hosts = *.b.test
+upstream = up
+namespaces = * = *
+[upstream up]
+url = https://up.test
+"""
+
+
+class ListenerStepsTests(DoctorCase):
+    async def examined(self, line: str) -> list[Step]:
+        """The steps with a line of listen."""
+        config = parse_config(TEXT, PurePath("/"), lambda path: None)
+        return await examine_listener(reactor, config, listener(line), 5.0)
+
+    async def test_skipped(self) -> None:
+        """What a line does not say is not guessed."""
+        for line in (
+            "unix:/run/s",
+            "tls:systemd:domain=INET:index=0",
+            "tcp:0",
+            "proxy:tcp:1",
+        ):
+            (step,) = await self.examined(line)
+            self.assertEqual((step.name, step.trouble), ("skipped", None), line)
+
+    async def test_hosts(self) -> None:
+        """Each registry is asked for by a host of its own, on loopback."""
+        port = self.listen(lambda target, headers: (401, {}, b""))
+        steps = await self.examined(f"tcp:{port}")
+        self.assertEqual([s for s in steps if s.trouble], [])
+        self.assertEqual(
+            [headers["Host"] for _, headers in self.requests],
+            [f"a.test:{port}", f"registry.b.test:{port}"],
+        )
+
+    async def test_answers(self) -> None:
+        """What another answer than a registry's means, and no further registry."""
+        reply: Reply
+        for status, words in (
+            (421, "does not serve a.test"),
+            (503, "its upstream does not answer"),
+            (429, "limits how often"),
+            (404, "is not regbroker"),
+        ):
+            reply = (status, {}, b"")
+            port = self.listen(lambda target, headers, reply=reply: reply)  # type: ignore
+            steps = await self.examined(f"tcp:{port}")
+            self.assertEqual([step.name for step in steps], ["TCP", "ping"])
+            trouble = steps[-1].trouble
+            assert trouble is not None
+            self.assertIn(words, trouble.problem)
