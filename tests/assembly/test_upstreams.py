@@ -125,4 +125,6 @@ class ServiceTests(TestCase):
             entries = config(directory, URL, *options)
             service = build_upstream(entries.upstreams["up"], entries, loop)
             self.assertEqual(service.search is not None, has_search)
-            self.assertEqual(service.name, "upstream up")
+            self.assertEqual(service.upstream.name, "up")
+            # While a reload is under way, the old one and the new one run side by side.
+            self.assertIsNone(service.name)
