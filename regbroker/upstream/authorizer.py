@@ -1,8 +1,9 @@
 """
 What Authorization a relayed request carries, and what follows when it is refused.
 
-One decision in one place: a `regbroker.upstream.policy.Policy` says who speaks, and the
-account of that one says what. The relay knows nothing of accounts and tokens itself.
+One decision in one place: a `regbroker.upstream.policy.Policy` says whose credentials a
+request carries, and that account makes them. The relay knows nothing of accounts and
+tokens itself.
 """
 
 from __future__ import annotations
@@ -46,59 +47,61 @@ class Authorizer:
         self._bundled = bundled
 
     async def authorize(
-        self, given: str | None, needed: tuple[Scope, ...]
+        self, client_authorization: str | None, needed: tuple[Scope, ...]
     ) -> Authorization:
         """
         Return what a request is to say.
 
-        `given` is what the client brought; `needed` is what the request needs, in
-        upstream names. Raises as `OwnAccount.authorize`.
+        `client_authorization` is what the client brought; `needed` is what the request
+        needs, in upstream names. Raises as `OwnAccount.authorize`.
         """
-        owner = self.policy.owner(given, needed)
+        owner = self.policy.owner(client_authorization, needed)
         if owner is CredentialOwner.CLIENT:
-            return Authorization(owner, self._clients(given))
+            return Authorization(owner, self._clients(client_authorization))
         return await self._accounts[owner].authorize(needed)
 
     async def reconsider(
-        self, said: Authorization, needed: tuple[Scope, ...], reply: Reply
+        self, authorization: Authorization, needed: tuple[Scope, ...], reply: Reply
     ) -> tuple[Reply, Authorization | None]:
         """
         Return a reply, and what to say instead if it is a refusal of ours.
 
         Raises as `OwnAccount.reconsider`; the reply is given up then.
         """
-        account = self._accounts.get(said.owner)
+        account = self._accounts.get(authorization.owner)
         if reply.status not in (401, 403):
             if account is not None and reply.status < 500 and reply.status != 429:
-                account.answered(said)
+                account.answered(authorization)
             return reply, None
         challenges = reply.challenges
         if challenges:
             name = next((scope.name for scope in needed if scope.is_repository), None)
             proof = proof_target(name) if name else PING_PATH
-            self._upstream.learn(challenges, proof, said.value is not None)
+            self._upstream.challenged(
+                challenges, proof, authorization.value is not None
+            )
         if account is None:
-            scheme, _, token = (said.value or "").partition(" ")
+            scheme, _, token = (authorization.value or "").partition(" ")
             if scheme.lower() == "bearer":
                 # Who asks for it again is to get what is granted by now.
                 self._tokens.drop(token.strip())
             return reply, None
         try:
             text = ""
-            if said.login is not None and reply.status == 403:
+            if authorization.login is not None and reply.status == 403:
                 reply, text = await _read(reply)
             refusal = Refusal(reply.status, challenges, text)
-            again = await account.reconsider(said, needed, refusal)
+            again = await account.reconsider(authorization, needed, refusal)
         except BaseException:
             reply.abort()
             raise
         return reply, again
 
-    def _clients(self, given: str | None) -> str | None:
+    def _clients(self, client_authorization: str | None) -> str | None:
         """Return what of the client's is for this upstream: passwords are."""
-        scheme, _, token = (given or "").partition(" ")
+        scheme, _, token = (client_authorization or "").partition(" ")
         if not self._bundled or scheme.lower() != "bearer":
-            return given
+            return client_authorization
         own = token_for(token.strip(), self._upstream.name)
         return None if own is None else f"Bearer {own}"
 

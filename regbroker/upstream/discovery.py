@@ -1,5 +1,5 @@
 """
-What is known of how an upstream wants to be spoken to.
+Discovery: which credentials an upstream wants, and who issues its tokens.
 
 A registry says so in its challenges: in the 401 of its ping mostly, but some let
 the ping pass and challenge at the repositories alone (Nexus and zot with anonymous
@@ -22,7 +22,7 @@ from regbroker.protocol.urls import Url
 @dataclass(frozen=True)
 class Discovered:
     """
-    What an upstream has told, and the configuration about it.
+    What an upstream has said, and the configuration about it.
 
     `challenges` are what a ping without credentials is to be answered with, empty
     when it wants none. `realm` is the token service; None when there is none, or
@@ -38,8 +38,8 @@ class Discovered:
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What one answer has told: its Bearer challenge, judged, and Basic."""
+class _Answer:
+    """What one answer says: its Bearer challenge, judged, and Basic."""
 
     realm: Url | None = None
     service: str = ""
@@ -49,7 +49,7 @@ class _Told:
 
 class Discovery:
     """
-    Gathers the knowledge of one upstream.
+    Gathers what is discovered about one upstream.
 
     `realm` and `service` are the configuration's, None or empty without; else only a
     realm is believed that `regbroker.protocol.realms.allowed_realm` allows to `origin`.
@@ -67,17 +67,17 @@ class Discovery:
         self._service = service or ""
         self._token_hosts = tuple(token_hosts)
         self._challenges: tuple[Challenge, ...] = ()
-        self._ping = _Told()
-        self._repository = _Told()
+        self._ping = _Answer()
+        self._repository = _Answer()
 
     def pinged(
         self, challenges: tuple[Challenge, ...], problem: str = ""
     ) -> Discovered:
         """Note what the ping is challenged with, nothing if it passes or has none."""
         self._challenges = challenges
-        self._ping = self._told(challenges, PING_PATH)
+        self._ping = self._parsed(challenges, PING_PATH)
         if problem:
-            self._ping = _Told(problem=problem)
+            self._ping = _Answer(problem=problem)
         return self.known
 
     def challenged(
@@ -90,20 +90,20 @@ class Discovery:
         credentials may be about their rights (Harbor's Basic for a good token), so
         it adds to what is known and takes nothing away.
         """
-        told, before = self._told(challenges, proof), self._repository
-        if told == _Told():
+        answer, before = self._parsed(challenges, proof), self._repository
+        if answer == _Answer():
             return self.known
-        if before.realm is not None and told.realm is None:
-            if not had_credentials and not told.problem:
+        if before.realm is not None and answer.realm is None:
+            if not had_credentials and not answer.problem:
                 # It asks for Basic by now.
-                self._repository = told
+                self._repository = answer
                 return self.known
-            told = replace(before, proof=told.proof)
-        first, second = told.proof, before.proof
+            answer = replace(before, proof=answer.proof)
+        first, second = answer.proof, before.proof
         if had_credentials:
             # What was asked for there may be what they have no right to.
             first, second = second, first
-        self._repository = replace(told, proof=first or second)
+        self._repository = replace(answer, proof=first or second)
         return self.known
 
     @property
@@ -119,27 +119,27 @@ class Discovery:
                 written = Challenge("bearer", _parameters(self._realm, service))
                 challenges = (written, *challenges)
             return Discovered(challenges, self._realm, service, "", proof)
-        source = ping if ping.realm or ping.problem else repository
+        answer = ping if ping.realm or ping.problem else repository
         return Discovered(
             challenges,
-            source.realm,
-            source.service,
-            source.problem,
+            answer.realm,
+            answer.service,
+            answer.problem,
             proof,
         )
 
-    def _told(self, challenges: tuple[Challenge, ...], proof: str) -> _Told:
+    def _parsed(self, challenges: tuple[Challenge, ...], proof: str) -> _Answer:
         if not any(challenge.scheme == "basic" for challenge in challenges):
             proof = ""
         bearer = find_bearer(challenges)
         if bearer is None:
-            return _Told(proof=proof)
+            return _Answer(proof=proof)
         service = bearer.get("service") or ""
         try:
             realm = allowed_realm(bearer.realm or "", self._origin, self._token_hosts)
         except RealmRefused as error:
-            return _Told(None, service, str(error), proof)
-        return _Told(realm, service, "", proof)
+            return _Answer(None, service, str(error), proof)
+        return _Answer(realm, service, "", proof)
 
 
 def _parameters(realm: Url, service: str) -> tuple[tuple[str, str], ...]:

@@ -93,7 +93,7 @@ class OwnAccount:
         self._login: OwnLogin | None = None
         if credentials is not None:
             self._login = OwnLogin(upstream.name, credentials, self._prove, clock)
-        self._speaker = (
+        self._owner = (
             CredentialOwner.NOBODY if credentials is None else CredentialOwner.OURS
         )
         self._renewals = CircuitBreaker(
@@ -117,7 +117,7 @@ class OwnAccount:
         if known.realm is not None:
             return await self._bearer(needed)
         if not known.proof or self._login is None:
-            return Authorization(self._speaker, None)
+            return Authorization(self._owner, None)
         return await self._basic(self._login, needed)
 
     async def grant(self, scopes: tuple[Scope, ...]) -> IssuedToken:
@@ -129,9 +129,9 @@ class OwnAccount:
             except LoginRefused:
                 raise Denied(NO_ACCOUNT) from None
         login = await own.current()
-        found = self._tokens.cached(_token_request(login), scopes)
-        if found is not None:
-            return found
+        cached = self._tokens.cached(_token_request(login), scopes)
+        if cached is not None:
+            return cached
 
         async def show(login: Login, _: Turn) -> IssuedToken:
             started = self._clock.seconds()
@@ -148,14 +148,14 @@ class OwnAccount:
 
         return await own.use(_names(scopes), show)
 
-    def answered(self, said: Authorization) -> None:
+    def answered(self, authorization: Authorization) -> None:
         """Note that the registry has answered a request, and not refused it."""
-        if self._login is not None and said.login is not None:
-            self._login.confirmed(said.login, said.made)
-        said.release()
+        if self._login is not None and authorization.login is not None:
+            self._login.confirmed(authorization.login, authorization.made)
+        authorization.release()
 
     async def reconsider(
-        self, said: Authorization, needed: tuple[Scope, ...], refusal: Refusal
+        self, authorization: Authorization, needed: tuple[Scope, ...], refusal: Refusal
     ) -> Authorization | None:
         """
         Return what to say instead of what was refused; None if that is the answer.
@@ -163,11 +163,11 @@ class OwnAccount:
         Raises `Denied` or `OwnAccountRefused` when there is nothing else to say, and
         what `authorize` raises.
         """
-        if said.grant is not None:
-            return await self._after_token(said, said.grant, refusal)
-        if self._login is not None and said.login is not None:
+        if authorization.grant is not None:
+            return await self._after_token(authorization, authorization.grant, refusal)
+        if self._login is not None and authorization.login is not None:
             return await self._after_login(
-                self._login, said, said.login, needed, refusal
+                self._login, authorization, authorization.login, needed, refusal
             )
         if refusal.status != 401:
             return None
@@ -182,7 +182,7 @@ class OwnAccount:
         asked = self._tokens.now()
         grant = await self.grant(scopes)
         return Authorization(
-            self._speaker,
+            self._owner,
             f"Bearer {grant.token}",
             grant=grant,
             scopes=scopes,
@@ -190,14 +190,14 @@ class OwnAccount:
         )
 
     async def _after_token(
-        self, said: Authorization, grant: IssuedToken, refusal: Refusal
+        self, authorization: Authorization, grant: IssuedToken, refusal: Refusal
     ) -> Authorization | None:
-        wider = wider_scopes(said.scopes, refusal.challenges)
-        if refusal.status == 401 and wider != said.scopes:
+        wider = wider_scopes(authorization.scopes, refusal.challenges)
+        if refusal.status == 401 and wider != authorization.scopes:
             return await self._bearer(wider)
         self._tokens.drop(grant.token)
-        if not said.is_fresh:
-            return await self._bearer(said.scopes)
+        if not authorization.is_fresh:
+            return await self._bearer(authorization.scopes)
         if refusal.status == 401:
             # Many registries say so for a repository that is not there, too.
             raise Denied(NO_ACCOUNT if self._login is None else NO_RIGHT)
@@ -221,8 +221,8 @@ class OwnAccount:
 
     def _no_token(self, reply: TokenReply, scopes: tuple[Scope, ...]) -> HTTPError:
         """Return the error for a token service that gives our account no token."""
-        (told,) = reply.headers.getRawHeaders(b"Retry-After", [None])[:1]
-        headers = passed_on(told)
+        (retry_after,) = reply.headers.getRawHeaders(b"Retry-After", [None])[:1]
+        headers = passed_on(retry_after)
         if reply.status == 429:
             return TooManyRequests(
                 "the upstream's token service gives regbroker no token now",
@@ -242,12 +242,12 @@ class OwnAccount:
             await own.prove(login, _names(needed), PROVED_SECONDS)
             if login.identity_token:
                 # It is no password: only a token service takes it.
-                return Authorization(self._speaker, None)
+                return Authorization(self._owner, None)
             turn.keep()
             value = basic_authorization(_token_request(login)).decode("ascii")
             made = self._clock.seconds()
             return Authorization(
-                self._speaker, value, login=login, made=made, release=turn.end
+                self._owner, value, login=login, made=made, release=turn.end
             )
 
         return await own.use(_names(needed), show)
@@ -255,7 +255,7 @@ class OwnAccount:
     async def _after_login(
         self,
         own: OwnLogin,
-        said: Authorization,
+        authorization: Authorization,
         login: Login,
         needed: tuple[Scope, ...],
         refusal: Refusal,
@@ -263,8 +263,8 @@ class OwnAccount:
         about = _names(needed)
         is_refused = refusal.status == 401 or refusal.says_expired
         if is_refused:
-            own.refused(login, refusal.status, about, said.made)
-        said.release()
+            own.refused(login, refusal.status, about, authorization.made)
+        authorization.release()
         if not is_refused and not self._renewals.may_ask():
             return None
         if is_refused and own.is_lacking(login, about):

@@ -1,8 +1,8 @@
 """
-Who speaks at one upstream of a registry: a value, decided when it is assembled.
+Whose credentials requests to one upstream carry: a value, fixed at assembly.
 
 Clients may have accounts there, and then what they bring goes on as it came. And
-regbroker's own account may be lent to them: for nothing, for what they do without
+regbroker's own account may be shared with them: for nothing, for what they do without
 credentials, or for everything.
 """
 
@@ -28,11 +28,11 @@ class CredentialOwner(Enum):
 @dataclass(frozen=True)
 class Policy:
     """
-    Who speaks at an upstream.
+    Whose credentials requests to an upstream carry.
 
     `clients` says that they have accounts there. `shared` are the actions that our
-    account is lent for to who brings nothing, ``pull`` mostly; None for everything,
-    to everybody who comes in.
+    account is shared for with clients without credentials, ``pull`` mostly; None shares
+    it for everything with every client.
     """
 
     clients: bool
@@ -40,26 +40,28 @@ class Policy:
 
     @property
     def shares(self) -> bool:
-        """Whether our account is lent for anything."""
+        """Whether our account is shared for anything."""
         return self.shared is None or bool(self.shared)
 
-    def owner(self, given: str | None, needed: tuple[Scope, ...]) -> CredentialOwner:
+    def owner(
+        self, client_authorization: str | None, needed: tuple[Scope, ...]
+    ) -> CredentialOwner:
         """
-        Return who speaks for a request.
+        Return whose credentials a request carries.
 
-        `given` is the client's own Authorization, None without; `needed` are the
-        scopes that the request needs. Nothing is lent in part.
+        `client_authorization` is the client's own Authorization, None without; `needed`
+        are the scopes that the request needs. Nothing is shared in part.
         """
         if self.shared is None:
             return CredentialOwner.OURS
-        if self.clients and given is not None:
+        if self.clients and client_authorization is not None:
             return CredentialOwner.CLIENT
         if self.shared and self.share(needed) == needed:
             return CredentialOwner.OURS
         return CredentialOwner.CLIENT if self.clients else CredentialOwner.NOBODY
 
     def share(self, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
-        """Return repository scopes cut down to what is lent, without empty ones."""
+        """Return repository scopes cut down to what is shared, without empty ones."""
         if self.shared is None:
             return scopes
         shared = (

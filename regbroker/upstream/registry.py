@@ -1,8 +1,8 @@
 """
 The registries behind: their connections, and what is known of their challenge.
 
-The token service of an upstream is learnt from the 401 that its ``/v2/`` answers, and
-learnt again in the background; and from every other challenge that it sends
+The token service of an upstream is discovered from the 401 that its ``/v2/`` answers,
+again in the background, and from every other challenge that the upstream sends
 (`regbroker.upstream.discovery`). An upstream that is down when regbroker starts is
 asked until it answers.
 """
@@ -55,7 +55,7 @@ from regbroker.upstream.own_requests import (
 from regbroker.upstream.storages import Storages
 
 #: Realms change when a registry moves, which happens in hours.
-RELEARN_SECONDS = 600.0
+REDISCOVER_SECONDS = 600.0
 
 #: After a failure: at once nearly, then ever slower up to a minute.
 FIRST_RETRY_SECONDS = 0.5
@@ -98,7 +98,7 @@ class Upstream:
         #: upstream to ask meanwhile.
         self.circuits = CircuitBreakers(clock.seconds, config.answer_timeout)
         self.token_circuits = CircuitBreakers(clock.seconds, config.answer_timeout)
-        self._learning: Coalescer[Discovered] = Coalescer(clock, PING_SECONDS)
+        self._discovering: Coalescer[Discovered] = Coalescer(clock, PING_SECONDS)
         self._timer: Any = None
         self._retry_seconds = FIRST_RETRY_SECONDS
 
@@ -116,7 +116,7 @@ class Upstream:
         return self._trust
 
     def open(self, origin: Origin) -> None:
-        """Begin to use the upstream at `origin`, and to learn its challenge."""
+        """Begin to use the upstream at `origin`, and to discover its challenge."""
         self._origin = origin
         self._discovery = Discovery(
             origin, self.config.realm, self.config.service, self.config.token_hosts
@@ -127,14 +127,14 @@ class Upstream:
         self._connections = ConnectionPool(
             self._clock, origin, endpoint, self.config.connect_timeout
         )
-        self._learn_in_background()
+        self._discover_in_background()
 
     def close(self) -> None:
-        """Stop learning, and close the connections that nobody uses."""
+        """Stop discovering, and close the connections that nobody uses."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._learning.cancel()
+        self._discovering.cancel()
         self.storages.close()
         if self._connections is not None:
             self._connections.close()
@@ -180,7 +180,7 @@ class Upstream:
         Raises `UpstreamUnavailable` or `UpstreamTimeout` when the upstream
         does not answer, and `TooManyRequests` when it says so.
         """
-        return self.known or await self._learn()
+        return self.known or await self._discover()
 
     async def token_service(self, scopes: tuple[Scope, ...]) -> Discovered:
         """
@@ -192,15 +192,15 @@ class Upstream:
         name = next((scope.name for scope in scopes if scope.is_repository), None)
         if known.realm is not None or known.challenges or name is None:
             return known
-        known = await self._told_at("GET", proof_target(name), name)
+        known = await self._discovered_at("GET", proof_target(name), name)
         actions = {action for scope in scopes for action in scope.actions}
         if known.realm is None and not actions <= {"pull"}:
             # Everybody may read it; who writes is asked, also for what is not there.
             target = missing_upload(name)
-            known = await self._told_at("DELETE", target, name)
+            known = await self._discovered_at("DELETE", target, name)
         return known
 
-    async def _told_at(self, method: str, target: str, name: str) -> Discovered:
+    async def _discovered_at(self, method: str, target: str, name: str) -> Discovered:
         """Return what is known when a target was asked who is behind, once a minute."""
         if self._asked.get(target) and self.known is not None:
             return self.known
@@ -209,7 +209,7 @@ class Upstream:
             return await self._ask_at(method, target, name)
 
         try:
-            return await self._learning.run(target, ask)
+            return await self._discovering.run(target, ask)
         except TimeoutError as error:
             raise UpstreamTimeout("the upstream registry did not answer") from error
 
@@ -219,22 +219,22 @@ class Upstream:
 
         Raises as `discovered`, and when it takes longer than `answer_timeout`.
         """
-        checking = Deferred.fromCoroutine(self._learn())
+        checking = Deferred.fromCoroutine(self._discover())
         try:
             await checking.addTimeout(self.config.answer_timeout, self._clock)
         except TimeoutError as error:
             raise UpstreamTimeout("the upstream registry did not answer") from error
 
-    def learn(
+    def challenged(
         self, challenges: tuple[Challenge, ...], proof: str, had_credentials: bool
     ) -> None:
         """Note the challenges of any answer; see `Discovery.challenged`."""
         if self._discovery is not None and self.known is not None:
             self._note(self._discovery.challenged(challenges, proof, had_credentials))
 
-    async def _learn(self) -> Discovered:
+    async def _discover(self) -> Discovered:
         try:
-            return await self._learning.run("ping", self._ping)
+            return await self._discovering.run("ping", self._ping)
         except TimeoutError as error:
             raise UpstreamTimeout("the upstream registry did not answer") from error
 
@@ -257,7 +257,7 @@ class Upstream:
         reply.abort()
         check_answered(reply)
         if reply.status == 401:
-            self.learn(reply.challenges, proof_target(name), had_credentials=False)
+            self.challenged(reply.challenges, proof_target(name), had_credentials=False)
         self._asked.put(target, True)
         assert self.known is not None
         return self.known
@@ -292,15 +292,17 @@ class Upstream:
             how = "Basic credentials" if wants else "no credentials"
             _log.info("{section}: wants {how}", section=section, how=how)
 
-    def _learn_in_background(self) -> None:
+    def _discover_in_background(self) -> None:
         self._timer = None
-        Deferred.fromCoroutine(self._learn()).addCallbacks(
-            self._learn_again_later, self._retry_later
+        Deferred.fromCoroutine(self._discover()).addCallbacks(
+            self._discover_again_later, self._retry_later
         )
 
-    def _learn_again_later(self, _: Discovered) -> None:
+    def _discover_again_later(self, _: Discovered) -> None:
         self._retry_seconds = FIRST_RETRY_SECONDS
-        self._timer = self._clock.callLater(RELEARN_SECONDS, self._learn_in_background)
+        self._timer = self._clock.callLater(
+            REDISCOVER_SECONDS, self._discover_in_background
+        )
 
     def _retry_later(self, failure: Failure) -> None:
         if failure.check(CancelledError):
@@ -316,5 +318,5 @@ class Upstream:
             problem=failure.getErrorMessage(),
             seconds=seconds,
         )
-        self._timer = self._clock.callLater(seconds, self._learn_in_background)
+        self._timer = self._clock.callLater(seconds, self._discover_in_background)
         self._retry_seconds = min(self._retry_seconds * 2, LAST_RETRY_SECONDS)

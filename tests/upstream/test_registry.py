@@ -17,7 +17,7 @@ from regbroker.upstream.discovery import Discovered
 from regbroker.upstream.registry import (
     FIRST_RETRY_SECONDS,
     LAST_RETRY_SECONDS,
-    RELEARN_SECONDS,
+    REDISCOVER_SECONDS,
     Upstream,
 )
 from tests.certificates import authority, issued
@@ -161,7 +161,7 @@ class LearningTests(UpstreamTestCase):
         """What was learnt is learnt again, and noticed when it changes."""
         known = await self.known('Bearer realm="http://127.0.0.1/one"')
         self.served.ping = challenge('Bearer realm="http://127.0.0.1/two"')
-        await self.next_ping(RELEARN_SECONDS)
+        await self.next_ping(REDISCOVER_SECONDS)
         await self.settled()
         self.assertNotEqual(self.upstream.known, known)
         self.assertEqual(str(self.upstream.known.realm), "http://127.0.0.1/two")
@@ -170,7 +170,7 @@ class LearningTests(UpstreamTestCase):
         """An outage is no reason to forget."""
         known = await self.known('Bearer realm="http://127.0.0.1/one"')
         self.served.ping = response(502)
-        await self.next_ping(RELEARN_SECONDS)
+        await self.next_ping(REDISCOVER_SECONDS)
         await self.settled()
         self.assertEqual(self.upstream.known, known)
 
