@@ -80,10 +80,11 @@ class Counting:
     """
     Counts requests by their events.
 
-    With `by_repository`, those of each repository, too.
+    With `by_repository`, those of each repository, too, from then on.
     """
 
     def __init__(self, by_repository: bool = False) -> None:
+        self.by_repository = by_repository
         self._registry = CollectorRegistry()
         self._requests = self._counter(REQUESTS)
         self._seconds = self._histogram(REQUEST_SECONDS, REQUEST_BUCKETS)
@@ -91,9 +92,7 @@ class Counting:
         self._refused = self._counter(REFUSED)
         self._proxied = self._counter(PROXIED)
         self._upstream_seconds = self._histogram(UPSTREAM_SECONDS, UPSTREAM_BUCKETS)
-        self._repositories = (
-            self._counter(REPOSITORY_REQUESTS) if by_repository else None
-        )
+        self._repositories = self._counter(REPOSITORY_REQUESTS)
         self._known_repositories: set[tuple[str, str]] = set()
         self._kept: dict[Hashable, Any] = {}
         self.totals = Totals()
@@ -143,7 +142,7 @@ class Counting:
             self.totals.refused_logins += outcome in ("refused", "limited")
         if is_refusal(event):
             self._of(self._refused, registry, event.code).inc()
-        if self._repositories is not None:
+        if self.by_repository:
             self._count_repository(event, registry)
 
     def _count_repository(self, event: Event, registry: str) -> None:

@@ -39,7 +39,6 @@ class Monitor:
         clock: IReactorTime,
         now: Callable[[], float],
         is_draining: Callable[[], bool],
-        by_repository: bool = False,
     ) -> None:
         self._clock = clock
         self.now = now
@@ -47,7 +46,7 @@ class Monitor:
         self._is_draining = is_draining
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
-        self.counting = Counting(by_repository)
+        self.counting = Counting()
         self.refusals = RecentRefusals(now)
         self.health: dict[str, UpstreamHealth] = {}
 
@@ -58,6 +57,7 @@ class Monitor:
         What is known of an upstream that stays is kept, and so are all counts.
         """
         self.watched = watched
+        self.counting.by_repository = watched.counts_repositories
         before = self.health
         self.health = {
             name: before[name]
@@ -65,8 +65,19 @@ class Monitor:
             else UpstreamHealth(one.upstream, self._clock, self.now)
             for name, one in watched.upstreams.items()
         }
-        if self.note not in watched.under_way.observers:
-            watched.under_way.observers.append(self.note)
+        self.resume()
+
+    def resume(self) -> None:
+        """Hear of requests that end, from now on."""
+        observers = self.watched.under_way.observers
+        if self.note not in observers:
+            observers.append(self.note)
+
+    def pause(self) -> None:
+        """Hear of no request any more."""
+        observers = self.watched.under_way.observers
+        if self.note in observers:
+            observers.remove(self.note)
 
     def note(self, event: Event) -> None:
         """Learn from a request that is over."""

@@ -56,7 +56,13 @@ class AdminService(MultiService):
         listeners = self.listening.listeners
         return [each.url for each in listeners if each.port is not None]
 
+    def startService(self) -> None:
+        """Count, and answer."""
+        self.monitor.resume()
+        super().startService()
+
     def stopService(self) -> Any:
         """Stop listening, and close the connections; fires when they are closed."""
+        self.monitor.pause()
         self._entrance.stop()
         return super().stopService()

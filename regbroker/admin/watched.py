@@ -32,3 +32,4 @@ class Watched:
     entrance: Entrance
     site: StreamingSite
     certificates: tuple[ServedCertificate, ...] = ()
+    counts_repositories: bool = False

@@ -29,7 +29,7 @@ def build_admin(
     """
     if not config.admin_listen:
         return None
-    monitor = Monitor(reactor, time.time, is_draining, config.metrics_repositories)
+    monitor = Monitor(reactor, time.time, is_draining)
     return AdminService(monitor, config.admin_listen, reactor)
 
 
@@ -51,6 +51,7 @@ def watched(
         entrance,
         site,
         tuple(_certificates(config)),
+        config.metrics_repositories,
     )
 
 
