@@ -1,5 +1,6 @@
 """``twistd regbroker``, as a process."""
 
+import io
 import os
 import re
 import signal
@@ -8,10 +9,13 @@ import ssl
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from http.client import HTTPSConnection
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.cli.main import main
 
 SHIPPED = Path(__file__).resolve().parents[1] / "etc" / "regbroker.ini"
 
@@ -176,6 +180,33 @@ class TwistdTests(SynchronousTestCase):
         self.assertEqual(twistd.text.count("[upstream spare]: no [registry HOST]"), 1)
         # What nothing uses is not started.
         self.assertEqual(twistd.text.count("for trying out only"), 1)
+
+    def test_says_what_check_says(self) -> None:
+        """twistd refuses, and warns, in the words of `regbroker check`."""
+        (self.directory / "a.pem").write_text("no certificate")
+        good = CONFIG.format(port=0)
+        broken = "[tls]\ncertificate = a.pem\nkey = a.pem\n[upstrem x]\n"
+        spare = "[upstream spare]\nurl = sandbox:\n"
+        for text, kind, sign in (
+            (good + broken, "error: ", "cannot be served"),
+            (good + spare, "warning: ", "regbroker serves"),
+        ):
+            path = self.write(text)
+            twistd = self.start("--config", path)
+            twistd.wait_for(sign)
+            errors = io.StringIO()
+            with redirect_stderr(errors), redirect_stdout(io.StringIO()):
+                main(["check", "-c", path])
+            lines = [
+                line.removeprefix(kind)
+                for line in errors.getvalue().splitlines()
+                if line.startswith(kind)
+            ]
+            self.assertTrue(lines)
+            for line in lines:
+                self.assertIn(line, twistd.text)
+            if twistd.process.poll() is None:
+                twistd.end()
 
     def test_hang_up(self) -> None:
         """SIGHUP ends nothing."""

@@ -81,10 +81,10 @@ def _parser() -> argparse.ArgumentParser:
         "serve", help="serve in the foreground, for systemd and containers"
     )
     checking = commands.add_parser(
-        "check", help="print everything that is wrong, and warnings"
+        "check", help="print everything that is wrong, and what would be served"
     )
     explaining = commands.add_parser(
-        "explain", help="print where a name leads, and why"
+        "explain", help="print where a name leads, who may do what there, and why"
     )
     checking.add_argument(
         "--strict", action="store_true", help="exit with status 1 for warnings, too"
@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     examining.add_argument(
         "image", nargs="?", default="", metavar="HOST/NAME[:TAG]", help="what to pull"
     )
-    examining.add_argument("--user", default="", help="who logs in at the upstream")
+    examining.add_argument("--user", default="", help="who logs in")
     examining.add_argument(
         "--password-file",
         default="",
