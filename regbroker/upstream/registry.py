@@ -9,18 +9,15 @@ asked until it answers.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 
 from regbroker.errors import (
-    HTTPError,
     RedirectRefused,
     UpstreamTimeout,
 )
@@ -31,7 +28,6 @@ from regbroker.protocol.locations import OwnAddress
 from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.own_redirects import check_leads_on
-from regbroker.protocol.retry_after import wait_told
 from regbroker.protocol.scopes import Scope
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.reactor import INetworkReactor
@@ -41,10 +37,8 @@ from regbroker.transport.client import ConnectionPool
 from regbroker.transport.client_reply import Reply
 from regbroker.transport.trust import Trust
 from regbroker.transport.upload_bodies import gather_body
-from regbroker.upstream.circuit_breaker import (
-    LONGEST_OPEN_SECONDS,
-    CircuitBreakers,
-)
+from regbroker.upstream.background_discovery import BackgroundDiscovery
+from regbroker.upstream.circuit_breaker import CircuitBreakers
 from regbroker.upstream.discovery import Discovered, Discovery
 from regbroker.upstream.own_requests import (
     OWN_HEADERS,
@@ -53,13 +47,6 @@ from regbroker.upstream.own_requests import (
     proof_target,
 )
 from regbroker.upstream.storages import Storages
-
-#: Realms change when a registry moves, which happens in hours.
-REDISCOVER_SECONDS = 600.0
-
-#: After a failure: at once nearly, then ever slower up to a minute.
-FIRST_RETRY_SECONDS = 0.5
-LAST_RETRY_SECONDS = 60.0
 
 #: A repository that does not say where tokens are is not asked again for so long.
 ASKED_SECONDS = 60.0
@@ -99,8 +86,7 @@ class Upstream:
         self.circuits = CircuitBreakers(clock.seconds, config.answer_timeout)
         self.token_circuits = CircuitBreakers(clock.seconds, config.answer_timeout)
         self._discovering: Coalescer[Discovered] = Coalescer(clock, PING_SECONDS)
-        self._timer: Any = None
-        self._retry_seconds = FIRST_RETRY_SECONDS
+        self._background = BackgroundDiscovery(config.name, self._discover, clock)
 
     def __repr__(self) -> str:
         return f"<Upstream {self.config.name}>"
@@ -127,13 +113,11 @@ class Upstream:
         self._connections = ConnectionPool(
             self._clock, origin, endpoint, self.config.connect_timeout
         )
-        self._discover_in_background()
+        self._background.start()
 
     def close(self) -> None:
         """Stop discovering, and close the connections that nobody uses."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._background.stop()
         self._discovering.cancel()
         self.storages.close()
         if self._connections is not None:
@@ -291,32 +275,3 @@ class Upstream:
             wants = known.challenges or known.proof
             how = "Basic credentials" if wants else "no credentials"
             _log.info("{section}: wants {how}", section=section, how=how)
-
-    def _discover_in_background(self) -> None:
-        self._timer = None
-        Deferred.fromCoroutine(self._discover()).addCallbacks(
-            self._discover_again_later, self._retry_later
-        )
-
-    def _discover_again_later(self, _: Discovered) -> None:
-        self._retry_seconds = FIRST_RETRY_SECONDS
-        self._timer = self._clock.callLater(
-            REDISCOVER_SECONDS, self._discover_in_background
-        )
-
-    def _retry_later(self, failure: Failure) -> None:
-        if failure.check(CancelledError):
-            return
-        seconds = self._retry_seconds
-        error: Any = failure.value
-        retry_after = isinstance(error, HTTPError) and wait_told(error, time.time())
-        if retry_after:
-            seconds = max(seconds, min(retry_after, LONGEST_OPEN_SECONDS))
-        _log.warn(
-            "[upstream {name}]: {problem}; asking again in {seconds:g} s",
-            name=self.name,
-            problem=failure.getErrorMessage(),
-            seconds=seconds,
-        )
-        self._timer = self._clock.callLater(seconds, self._discover_in_background)
-        self._retry_seconds = min(self._retry_seconds * 2, LAST_RETRY_SECONDS)

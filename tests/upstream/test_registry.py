@@ -13,13 +13,13 @@ from regbroker.protocol.headers import came_from_here
 from regbroker.protocol.origins import Origin
 from regbroker.settings.config import UpstreamConfig
 from regbroker.transport.certificates import certificate_options
-from regbroker.upstream.discovery import Discovered
-from regbroker.upstream.registry import (
+from regbroker.upstream.background_discovery import (
     FIRST_RETRY_SECONDS,
     LAST_RETRY_SECONDS,
     REDISCOVER_SECONDS,
-    Upstream,
 )
+from regbroker.upstream.discovery import Discovered
+from regbroker.upstream.registry import Upstream
 from tests.certificates import authority, issued
 from tests.proxycase import HeldTime, SocketTestCase
 from tests.scripted import ScriptedUpstream, response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from regbroker.upstream.registry import FIRST_RETRY_SECONDS
+from regbroker.upstream.background_discovery import FIRST_RETRY_SECONDS
 from tests.proxycase import BLOB, DIGEST, MANIFEST, UPLOADS, ProxyTestCase
 from tests.scripted import ScriptedUpstream, response
 from tests.wire import Message
@@ -285,7 +285,8 @@ class OutageTests(ProxyTestCase):
 
     async def until_logged(self, *keys: str) -> None:
         """Let time go by until the upstream's log says something."""
-        logged = self.logged("regbroker.upstream.registry", *keys)
+        module = "background_discovery" if "seconds" in keys else "registry"
+        logged = self.logged(f"regbroker.upstream.{module}", *keys)
         while not logged.called:
             self.time.clock.advance(0.001)
             await self.turn()
@@ -332,7 +333,7 @@ class OutageTests(ProxyTestCase):
     async def test_answers_with_errors(self) -> None:
         """An upstream that is there, but not well, is asked again until it is."""
         good, self.upstream.ping = self.upstream.ping, response(502)
-        failed = self.logged("regbroker.upstream.registry", "seconds")
+        failed = self.logged("regbroker.upstream.background_discovery", "seconds")
         await self.serve(learnt=False)
         await failed
         self.upstream.ping = good
