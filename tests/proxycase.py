@@ -214,7 +214,12 @@ class ProxyTestCase(SocketTestCase):
         self.directory.mkdir()
         config = parse_config(self.ini(), PurePath(self.directory), lambda _: None)
         service = build_service(config, self.time)
-        known = self.logged("regbroker.upstream.registry", "service", "how", "problem")
+        known = self.logged(
+            ("regbroker.upstream.registry", "regbroker.upstream.background_discovery"),
+            "service",
+            "how",
+            "problem",
+        )
         service.privilegedStartService()
         service.startService()
         self.services.append(service)
@@ -228,12 +233,15 @@ class ProxyTestCase(SocketTestCase):
         if service.running:
             await service.stopService()
 
-    def logged(self, namespace: str, *keys: str) -> Deferred[dict[str, Any]]:
-        """Fire with the next event of a module's log that has one of `keys`."""
+    def logged(
+        self, namespace: str | tuple[str, ...], *keys: str
+    ) -> Deferred[dict[str, Any]]:
+        """Fire with the next event of these modules' logs that has one of `keys`."""
+        namespaces = (namespace,) if isinstance(namespace, str) else namespace
         found: Deferred[dict[str, Any]] = Deferred()
 
         def note(event: Any) -> None:
-            given = event.get("log_namespace") == namespace
+            given = event.get("log_namespace") in namespaces
             if given and any(key in event for key in keys) and not found.called:
                 found.callback(event)
 
