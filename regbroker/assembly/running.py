@@ -93,17 +93,17 @@ class RegbrokerService(MultiService):
         shown = _load_shown(config, None)
         self._certificates.watch(config, shown)
         self._certificates.setServiceParent(self)
-        #: What the admin listener answers, if there is one.
-        self.admin = self._build_admin(config)
-        if self.admin is not None:
-            self.admin.setServiceParent(self)
-        self._tell_admin()
         self._listening = ListenerGroup(reactor, self._site, self.entrance, "listen")
         options = _options_of(shown)
         self._listening.prepare(config.listen, options).commit(
             options, config.trusted_proxies
         )
         self._listening.setServiceParent(self)
+        #: What the admin listener answers, if there is one.
+        self.admin = self._build_admin(config)
+        if self.admin is not None:
+            self.admin.setServiceParent(self)
+        self._tell_admin()
 
     @property
     def config(self) -> Config:
