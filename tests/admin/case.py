@@ -50,6 +50,14 @@ class AdminTestCase(ProxyTestCase):
         client.close()
         return reply
 
+    async def received_so_far(self, count: int) -> None:
+        """Wait until so many bytes of the one request under way have come."""
+        while True:
+            under_way = self.monitor.watched.under_way.progress()
+            if [one.bytes_in for one in under_way] == [count]:
+                return
+            await self.turn()
+
     async def scrape(self) -> dict[str, float]:
         """The metrics."""
         reply = await self.ask_admin("/metrics")

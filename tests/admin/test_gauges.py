@@ -20,6 +20,7 @@ class TransferTests(AdminTestCase):
         self.client.request("POST", UPLOADS, "Content-Length: 6")
         self.client.send(b"abc")
         call = await self.upstream.call()
+        await self.received_so_far(3)
         found = await self.scrape()
         self.assertEqual(found[f"regbroker_requests_under_way{labels}"], 1)
         self.assertEqual(found[f"regbroker_received_bytes_total{labels}"], 3)

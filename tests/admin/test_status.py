@@ -95,6 +95,7 @@ class PageTests(AdminTestCase):
         self.client.request("POST", UPLOADS, "Content-Length: 2000")
         self.client.send(b"a" * 500)
         await self.upstream.call()
+        await self.received_so_far(500)
         self.time.clock.advance(2)
         page = await self.page()
         (bar,) = PROGRESS.findall(page)
