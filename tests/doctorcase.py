@@ -60,11 +60,12 @@ class Script(Protocol):
         if isinstance(reply, bytes):
             self.transport.write(reply)
         else:
-            self.transport.write(_written(reply))
+            self.transport.write(written(reply))
         self.transport.loseConnection()
 
 
-def _written(reply: Reply) -> bytes:
+def written(reply: Reply) -> bytes:
+    """A reply as it goes over the wire."""
     status, headers, body = reply
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     sent = {"Content-Length": str(len(data)), **headers}

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from itertools import pairwise
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 
@@ -87,7 +88,11 @@ def _order_warnings(chain: Sequence[x509.Certificate]) -> Iterator[str]:
 
 def weaknesses(certificate: x509.Certificate) -> Iterator[str]:
     """Yield a line for each thing that makes a certificate weak."""
-    key = certificate.public_key()
+    try:
+        key: object = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        # Of what is not known here nothing can be said.
+        key = None
     if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey):
         if key.key_size < MIN_RSA_BITS:
             yield (

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 from regbroker.cli.doctor.command import NoExamination, Request, examine
 from regbroker.cli.doctor.steps import lines
@@ -23,6 +24,7 @@ from tests.doctorcase import (
     errors,
     reactor,
     token,
+    written,
 )
 
 
@@ -339,6 +341,40 @@ class RegistryTests(DoctorCase):
         url = self.serve()
         self.fake.location = "http://localhost:1/storage"
         await self.assert_cause("redirect", "from https to http", url)
+
+    async def test_anything(self) -> None:
+        """Whatever a server answers, there are steps, and nothing is sent twice."""
+        random = Random(7)
+        fake = Fake()
+        pieces = [
+            b"\r\n",
+            b"\0",
+            b"\xff",
+            b'"',
+            b"{",
+            b"[",
+            b"9" * 40,
+            b"chunked",
+            b"://",
+        ]
+
+        def spoilt(target: str, headers: Headers) -> bytes:
+            data = written(fake.answer(target, headers))
+            for _ in range(random.randrange(3)):
+                at = random.randrange(len(data))
+                data = (
+                    data[:at] + random.choice(pieces) + data[at + random.randrange(9) :]
+                )
+            return data
+
+        port = self.listen(spoilt)
+        fake.realm = f"http://localhost:{port}/token"
+        fake.location = f"http://localhost:{port}/storage"
+        for _ in range(150):
+            steps = await self.steps(f"http://localhost:{port}", seconds=2.0)
+            self.assertGreater(len(steps), 2)
+        for target, _ in self.requests:
+            self.assertNotRegex(target, r"[\x00-\x20]")
 
     async def test_own_account(self) -> None:
         """Where regbroker speaks, its own account is tried."""

@@ -16,6 +16,7 @@ from regbroker.cli.doctor.registry_rules import (
 from regbroker.cli.doctor.steps import Trouble
 from regbroker.cli.doctor.visit import Headers, Visit
 from regbroker.protocol.addresses import is_public
+from regbroker.protocol.names import is_digest
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import Url, parse_url
 
@@ -151,4 +152,5 @@ def _blob_of(manifest: dict[str, Any]) -> str:
 
 def _digest(descriptor: Any) -> str:
     found = descriptor.get("digest") if isinstance(descriptor, dict) else None
-    return found if isinstance(found, str) else ""
+    # It becomes a part of a request.
+    return found if isinstance(found, str) and is_digest(found) else ""

@@ -194,7 +194,9 @@ class Examiner:
             "Connection: close",
             *(f"{header}: {value}" for header, value in headers),
         ]
-        request = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
+        # Much of it comes from other servers, and is to stay where it is written.
+        safe = ["".join(c for c in line if " " <= c <= "~") for line in lines]
+        request = "\r\n".join([*safe, "", ""]).encode("ascii")
         try:
             peer = await wire.dial(
                 self._reactor, place.address, origin.port, self._timeout, tls

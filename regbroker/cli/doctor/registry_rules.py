@@ -87,7 +87,7 @@ def clock_difference(answer: Answer, now: datetime) -> float | None:
         return (
             parsedate_to_datetime(answer.header("date") or "") - now
         ).total_seconds()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

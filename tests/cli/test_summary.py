@@ -1,0 +1,57 @@
+"""What a configuration serves, in a few lines."""
+
+from pathlib import PurePath
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.cli.summary import served, summary
+from regbroker.settings.ini import parse_config
+
+TEXT = """
+[regbroker]
+listen =
+    tls:443
+    tcp:80
+[tls]
+certificate = a.pem
+key = a.key
+[tls b.test]
+certificate = b.pem
+key = b.key
+[registry b.test]
+upstream = one
+namespaces =
+    * = *
+    hub/* = two:*
+[upstream one]
+url = https://one.test
+[upstream two]
+url = sandbox:
+"""
+
+
+class SummaryTests(SynchronousTestCase):
+    def test_lines(self) -> None:
+        """Listeners, certificates, registries with their upstreams and rules."""
+        config = parse_config(TEXT, PurePath("/"), lambda path: None)
+        self.assertEqual(
+            summary(config)[:6],
+            [
+                "listens on",
+                "  tls:443",
+                "  tcp:80",
+                "shows the certificate",
+                "  for every other host: /a.pem",
+                "  b.test: /b.pem",
+            ],
+        )
+        self.assertEqual(
+            served(config, config.registries[0]),
+            [
+                "  [registry b.test] -> [upstream one] https://one.test",
+                "                    -> [upstream two] a sandbox, for trying out",
+                "      hub/* = two:*",
+                "      * = *",
+            ],
+        )
+        self.assertEqual(summary(config)[-1], "      accounts: those of [upstream one]")
