@@ -33,6 +33,8 @@ class DrainTestCase(TransfersTestCase):
 class EnoughTimeTests(DrainTestCase):
     """30 s, as by default."""
 
+    main = "drain-timeout = 30"
+
     def test_pull(self) -> None:
         """A pull ends whole, then the process does."""
         response, first = self.begin_pull()

@@ -41,7 +41,8 @@ class Regbroker:
     ) -> None:
         """Prepare it; `sections` is the configuration of registries and upstreams.
 
-        `main` are lines of [regbroker], `environment` comes on top of ours.
+        `main` are lines of [regbroker], `environment` comes on top of ours. Unless
+        `main` says another, its `drain-timeout` is short: most tests want its end.
         """
         directory.mkdir()
         self.directory = directory
@@ -51,6 +52,8 @@ class Regbroker:
         certificate, key = authority.issue("localhost", "127.0.0.1").write(
             directory, "server"
         )
+        if "drain-timeout" not in main:
+            main += "\ndrain-timeout = 0.1"
         base = BASE_CONFIGURATION.format(
             directory=directory,
             certificate=certificate,
