@@ -245,6 +245,9 @@ class RegbrokerService(MultiService):
             return lambda: None
         if not config.admin_listen:
             return self._leave_admin
+        if config.metrics_repositories != self.config.metrics_repositories:
+            # What is counted already would not fit.
+            _log.warn("[regbroker] metrics-repositories: needs a restart")
         prepared = admin.listening.prepare(config.admin_listen)
         return prepared.commit
 

@@ -206,6 +206,58 @@ class ListenerTests(RunningTestCase):
         self.assertTrue(self.service.listeners[0].url.startswith("https://"))
 
 
+class AdminTests(RunningTestCase):
+    """The listener for operators."""
+
+    ADMIN = "admin-listen = tcp:0\n[registry *]"
+
+    async def alive(self) -> int:
+        """Ask whether the process lives; the status."""
+        admin = self.service.admin
+        assert admin is not None
+        (url,) = admin.urls
+        client = await self.connect_to(int(url.rpartition(":")[2]))
+        return (await client.ask("GET", "/live")).status
+
+    async def test_comes_and_goes(self) -> None:
+        """It is there when the configuration has it."""
+        self.assertIsNone(self.service.admin)
+        self.reload("[registry *]", self.ADMIN)
+        self.assertEqual(await self.alive(), 200)
+        admin = self.service.admin
+        assert admin is not None
+        (url,) = admin.urls
+        self.reload("[registry *]", self.ADMIN, "= acme_team", "= other_team")
+        self.assertEqual(admin.urls, [url])
+        self.reload("= acme_team", "= other_team")
+        self.assertIsNone(self.service.admin)
+
+    async def test_watches_what_serves(self) -> None:
+        """It tells about the upstreams and registries in use, and goes on counting."""
+        self.reload("[registry *]", self.ADMIN)
+        admin = self.service.admin
+        assert admin is not None
+        before = admin.monitor.health["up"]
+        self.reload("[registry *]", self.ADMIN, "= acme_team", "= other_team")
+        self.assertIs(admin.monitor.health["up"], before)
+        self.assertEqual(
+            admin.monitor.watched.registries, self.service.config.registries
+        )
+        await self.ask(self.client, "other_team")
+        counted = b'endpoint="manifest",method="GET",registry="*",status="200"} 1.0'
+        self.assertIn(counted, admin.monitor.text())
+
+    async def test_taken(self) -> None:
+        """Where it cannot be had, nothing changes."""
+        taken = self.service.listeners[0].url.rpartition(":")[2]
+        wrong = f"admin-listen = tcp:{taken}\n[registry *]"
+        changes = ("[registry *]", wrong, "= acme_team", "= other_team")
+        error = self.assertRaises(StateError, self.reload, *changes)
+        self.assertIn("admin-listen", str(error))
+        self.assertIsNone(self.service.admin)
+        await self.ask(self.client)
+
+
 class CertificateTests(RunningTestCase):
     """A pair that is replaced."""
 
