@@ -16,6 +16,8 @@ from pathlib import Path
 
 from passlib.context import CryptContext  # type: ignore[import-untyped]
 
+from regbroker.runtime.watched_file import read_file
+
 #: Reading stops the reactor, about 15 us for each line: this is 0.7 s for
 #: 50,000 users with bcrypt.
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -245,11 +247,5 @@ def lines(numbers: Sequence[int]) -> str:
 
 def read(path: Path) -> bytes:
     """Return what a file holds; raises `OSError`, and `ValueError` for no such file."""
-    # A pipe would stop the reactor until somebody writes to it.
-    if path.exists() and not path.is_file():
-        raise ValueError("it is no regular file")
-    with path.open("rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise ValueError(f"it has more than {MAX_FILE_BYTES} bytes")
-    return data
+    contents, _ = read_file(path, MAX_FILE_BYTES)
+    return contents

@@ -62,6 +62,7 @@ class KeysCase(SynchronousTestCase):
         new = self.path.with_name("new")
         new.touch(0o600)
         new.write_bytes(b"".join(map(pem, keys)))
+        os.utime(new, (0, 0))
         new.replace(self.path)
 
     def process(self, **options: Any) -> TokenSigner:
@@ -484,12 +485,14 @@ class RotationTests(KeysCase):
         before = self.issue()
         with capturedLogs() as events:
             self.path.write_bytes(pem(TWO)[:-30])
+            os.utime(self.path, (0, 0))
             self.later()
             self.assertEqual(self.kid(self.issue()), thumbprint(ONE.public_key()))
             self.assertIsNone(self.refused(before))
             self.path.unlink()
-            self.later()
-            self.assertIsNone(self.refused(before))
+            for _ in range(2):
+                self.later()
+                self.assertIsNone(self.refused(before))
         texts = [formatEvent(event) for event in events]
         self.assertEqual(len(texts), 2)
         self.assertIn("is the file complete?", texts[0])

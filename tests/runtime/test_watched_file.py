@@ -1,6 +1,7 @@
 """A file of secrets that changes while it is used."""
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,12 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.runtime.watched_file import LOOK_INTERVAL, MAX_BYTES, WatchedFile
+from regbroker.runtime.watched_file import (
+    LOOK_INTERVAL,
+    MAX_BYTES,
+    MOST_LOOKS,
+    WatchedFile,
+)
 
 
 class WatchedFileTests(SynchronousTestCase):
@@ -28,7 +34,13 @@ class WatchedFileTests(SynchronousTestCase):
         new.unlink(missing_ok=True)
         new.write_bytes(contents)
         new.chmod(mode)
+        os.utime(new, (0, 0))
         new.replace(self.path)
+
+    def overwrite(self, contents: bytes) -> None:
+        """Rewrite the file in place; its time stamp says nothing, as clocks differ."""
+        self.path.write_bytes(contents)
+        os.utime(self.path, (time.time() + 3600,) * 2)
 
     def parse(self, contents: bytes) -> str:
         """Take everything but what begins with a bang."""
@@ -53,14 +65,58 @@ class WatchedFileTests(SynchronousTestCase):
         self.write(b"two")
         self.assertEqual(self.file.latest(), "one")
         self.assertEqual(self.later(), "two")
-        self.path.write_bytes(b"three")
-        self.assertEqual(self.later(), "three")
+        self.overwrite(b"three")
+        self.assertEqual([self.later(), self.later()], ["two", "three"])
         self.assertEqual(self.logged(), [])
+
+    def test_left_alone(self) -> None:
+        """A change whose time stamp is older than a look counts with the next look."""
+        self.file.latest()
+        self.path.write_bytes(b"two")
+        os.utime(self.path, (time.time() - LOOK_INTERVAL,) * 2)
+        self.assertEqual(self.later(), "two")
+
+    def test_half_written(self) -> None:
+        """What somebody writes is not read until it stays as it is."""
+        self.file.latest()
+        for half in (b"", b"!"):
+            self.overwrite(half)
+            self.assertEqual(self.later(), "one")
+        self.overwrite(b"two")
+        self.assertEqual([self.later(), self.later()], ["one", "two"])
+        self.assertEqual((self.parsed, self.logged()), ([b"one", b"two"], []))
+
+    def test_always_changing(self) -> None:
+        """What never stays as it is counts all the same, now and then."""
+        self.file.latest()
+        for number in range(2 * MOST_LOOKS):
+            self.overwrite(b"%d" % number)
+            self.later()
+        read = [b"one", b"%d" % (MOST_LOOKS - 1), b"%d" % (2 * MOST_LOOKS - 1)]
+        self.assertEqual(self.parsed, read)
+
+    def test_gone_for_a_moment(self) -> None:
+        """An editor that removes the file before it writes anew goes unnoticed."""
+        self.file.latest()
+        self.path.unlink()
+        self.assertEqual(self.later(), "one")
+        self.write(b"two")
+        self.assertEqual(self.later(), "two")
+        self.assertEqual(self.logged(), [])
+
+    def test_bad_once(self) -> None:
+        """What is bad is read once, and again when it has changed."""
+        self.write(b"!")
+        for _ in range(5):
+            self.later()
+        self.assertEqual(self.parsed, [b"!"])
+        self.write(b"two")
+        self.assertEqual(self.later(), "two")
 
     def test_at_once(self) -> None:
         """Who cannot wait does not wait."""
         self.file.latest()
-        self.write(b"two")
+        self.overwrite(b"two")
         self.assertEqual(self.file.latest(at_once=True), "two")
 
     def test_same_file(self) -> None:
@@ -85,7 +141,7 @@ class WatchedFileTests(SynchronousTestCase):
         self.assertEqual([self.later(), self.later()], ["one", "one"])
         self.path.unlink()
         self.assertEqual([self.later(), self.later()], ["one", "one"])
-        kept = " (what it held before still counts)"
+        kept = "; what it held before still counts"
         self.assertEqual(
             self.logged(),
             [
@@ -130,7 +186,7 @@ class WatchedFileTests(SynchronousTestCase):
             self.file.read()
         self.path.unlink()
         self.path.mkdir()
-        with self.assertRaisesRegex(ValueError, "Is a directory"):
+        with self.assertRaisesRegex(ValueError, "no regular file"):
             self.file.read()
         self.path.rmdir()
         self.write(b"a" * (MAX_BYTES + 1))
@@ -146,6 +202,7 @@ class WatchedFileTests(SynchronousTestCase):
         self.assertEqual(self.file.latest(), "one")
         other = self.path.with_name("other")
         other.write_bytes(b"two")
+        os.utime(other, (0, 0))
         link.with_name("link2").symlink_to("other")
         link.with_name("link2").replace(link)
         self.assertEqual(self.later(), "two")

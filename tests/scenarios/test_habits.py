@@ -5,6 +5,8 @@ login is shown, and what one request costs upstream.
 
 from __future__ import annotations
 
+import os
+
 from twisted.logger import LogLevel, capturedLogs
 
 from regbroker.upstream.login_record import FIRST_PAUSE_SECONDS
@@ -169,6 +171,7 @@ class ExpiredLoginTests(HabitTestCase):
             self.manners.users["robot"] = "new"
             self.manners.expired.add("good")
             self.file.write_text("new")
+            os.utime(self.file, (0, 0))
             self.time.clock.advance(seconds)
             self.manners.forget()
             self.assertEqual((await self.get()).status, 200)

@@ -1,6 +1,7 @@
 """The upstream's own credentials, from wherever they come."""
 
 import json
+import os
 from codecs import BOM_UTF8
 from pathlib import Path
 
@@ -88,6 +89,7 @@ class PasswordFileTests(SynchronousTestCase):
         new = self.path.with_name("new")
         new.touch(0o600)
         new.write_text(password)
+        os.utime(new, (0, 0))
         new.replace(self.path)
 
     def get(self) -> Login:
