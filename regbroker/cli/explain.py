@@ -49,7 +49,7 @@ def explain(
                 question,
                 account=account,
                 action=Action(action) if action else None,
-                is_known=known,
+                login_problem=known,
             )
         except HostUnknown as error:
             complain(error.message)

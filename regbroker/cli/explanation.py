@@ -143,13 +143,13 @@ def explain_question(
     *,
     account: Account | None = None,
     action: Action | None = None,
-    is_known: str = "",
+    login_problem: str = "",
 ) -> Explanation:
     """
     Return the explanation for one question.
 
-    `account` is None for somebody without a login. `is_known` says why nobody can log
-    in as that user, if so. Raises `HTTPError` for what is not served.
+    `account` is None for somebody without a login. `login_problem` says why nobody can
+    log in as that user, if so. Raises `HTTPError` for what is not served.
     """
     registry, question, notes = find_registry(config, question)
     routes = registry.mapping.routes(question.name)
@@ -174,7 +174,7 @@ def explain_question(
     else:
         section, rules = _access(config, registry)
         rights = tuple(_right(rules, section, account, each, name) for each in wanted)
-    told, refused = _told(registry, question, account, action, rights, is_known)
+    told, refused = _told(registry, question, account, action, rights, login_problem)
     return replace(
         explanation, decided_by=decided_by, rights=rights, told=told, refused=refused
     )
@@ -241,15 +241,15 @@ def _told(
     account: Account | None,
     action: Action,
     rights: Sequence[Right],
-    is_known: str,
+    login_problem: str,
 ) -> tuple[str, bool]:
     """Return what a client is told, and whether it is refused."""
     if registry.writes == "deny" and action is not Action.PULL:
         error = MethodNotAllowed("this registry is read-only")
         return _refusal(error), True
     missing = [right.action for right in rights if not right.allowed]
-    if is_known:
-        return f"401 UNAUTHORIZED at the login: {is_known}", True
+    if login_problem:
+        return f"401 UNAUTHORIZED at the login: {login_problem}", True
     if not missing:
         return "what the upstream answers", False
     host = question.host or registry.host
