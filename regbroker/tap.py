@@ -91,14 +91,16 @@ class TwistdService(MultiService):
         except StateError as error:
             self._give_up(error)
         self._warn(self._config)
+        # Before the banner invites anybody to send one.
+        on_signal(reactor, signal.SIGHUP, self._told_to_reload)
+        self._handle_stop_signals()
+        self._greet()
+        reactor.callWhenRunning(self._running)
+
+    def _greet(self) -> None:
         if self._twistd.get("nodaemon") and sys.__stdout__ is not None:
             # Around the log, which would put a time before each line.
             print(banner(self._config, self._urls), file=sys.__stdout__, flush=True)
-        # The default would end the process, and every transfer with it.
-        on_signal(reactor, signal.SIGHUP, self._told_to_reload)
-        # Not before: the reactor has handlers of its own for these, and twistd kills
-        # itself in the end with a signal that those have seen.
-        reactor.callWhenRunning(self._running)
 
     def stopService(self) -> Any:
         """Let transfers end, then stop; fires when it is over."""
@@ -120,10 +122,15 @@ class TwistdService(MultiService):
 
     def _running(self) -> None:
         """Tell that clients are served: the reactor runs."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            on_signal(reactor, number, self._told_to_stop)
+        # Again: the reactor has put its own handlers in their place as it started, and
+        # twistd kills itself in the end with a signal that those have seen.
+        self._handle_stop_signals()
         self._notifier.ready(self._status)
         self._watchdog.start()
+
+    def _handle_stop_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            on_signal(reactor, number, self._told_to_stop)
 
     def _told_to_stop(self) -> None:
         if self._is_told_to_stop:
