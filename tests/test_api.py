@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = ("service", "channel", "credchecker", "errors")
+MODULES = ("service", "channel", "credchecker", "testing", "errors")
 
 
 def listed() -> dict[str, list[str]]:

@@ -35,6 +35,7 @@ FLAT = {
     "channel": "transport",
     "credchecker": "accounts",
     "service": "assembly",
+    "testing": "assembly",
     "cli": "edges",
     "tap": "edges",
     "__main__": "edges",

@@ -52,6 +52,14 @@ class ChecksService(Service):
         reactor: INetworkReactor,
     ) -> None:
         sources = [_build_source(source, reactor) for source in entry.sources]
+        if entry.application and not more_sources:
+            raise ConfigurationError(
+                [
+                    f"[accounts {entry.name}] application: this process brings no "
+                    "accounts; an application passes them as account_sources to "
+                    "build_service"
+                ]
+            )
         self.checks = PasswordChecks(
             [*sources, *more_sources], reactor, time.monotonic, throttle
         )

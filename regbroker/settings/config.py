@@ -123,10 +123,15 @@ class LdapConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountsConfig:
-    """One ``[accounts NAME]``: sources, asked in this order."""
+    """
+    One ``[accounts NAME]``: sources, asked in this order.
+
+    `application` says that the application around regbroker brings more of them.
+    """
 
     name: str
     sources: tuple[HtpasswdConfig | LdapConfig, ...]
+    application: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -438,6 +438,12 @@ ACCOUNTS = Table(
             sets="sources",
             is_file=True,
         ),
+        Option(
+            "application",
+            values.yes_or_no,
+            "`yes`: the application that embeds regbroker brings accounts. They are "
+            "asked last.",
+        ),
     ),
 )
 

@@ -220,7 +220,9 @@ def read_accounts(section: Section, name: str) -> AccountsConfig:
     if name == "upstream":
         section.wrong("'upstream' is the upstream's own accounts; choose another name")
     section.check_names("accounts")
-    files: tuple[PurePath, ...] = section.read(ACCOUNTS).get("sources", ())
+    fields = section.read(ACCOUNTS)
+    files: tuple[PurePath, ...] = fields.get("sources", ())
+    application: bool = fields.get("application", False)
     ldap = _read_ldap(section)
     sources: list[HtpasswdConfig | LdapConfig] = []
     for option in section.texts:
@@ -228,9 +230,9 @@ def read_accounts(section: Section, name: str) -> AccountsConfig:
             sources += [HtpasswdConfig(path=path) for path in files]
         elif option == "ldap" and ldap is not None:
             sources.append(ldap)
-    if not ("htpasswd" in section or "ldap" in section):
+    if not ("htpasswd" in section or "ldap" in section or application):
         section.wrong("no source of accounts; write htpasswd = FILE, or ldap = URL")
-    return AccountsConfig(name=name, sources=tuple(sources))
+    return AccountsConfig(name=name, sources=tuple(sources), application=application)
 
 
 def _read_ldap(section: Section) -> LdapConfig | None:

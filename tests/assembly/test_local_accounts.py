@@ -1,9 +1,11 @@
 """What local accounts need, put together from a configuration."""
 
 import json
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,6 +19,8 @@ from regbroker.assembly.local_accounts import (
     problems_with_accounts,
 )
 from regbroker.broker.local_broker import LocalBroker, WrongToken
+from regbroker.credchecker import CheckerAccounts
+from regbroker.errors import ConfigurationError
 from regbroker.protocol.scopes import parse_scopes
 from regbroker.protocol.token_exchange import TokenRequest
 from regbroker.settings.config import Config
@@ -84,6 +88,18 @@ class SharedKeyTests(SynchronousTestCase):
         authorization = f"Bearer {self.token(self.broker('*'), 'a.test')}"
         identifying = self.broker("a.test").identify(authorization, "a.test", "")
         self.failureResultOf(Deferred.fromCoroutine(identifying), WrongToken)
+
+    def test_application(self) -> None:
+        """A section that waits for the application's accounts gets some, or says so."""
+        entry = replace(self.config("a.test").accounts["staff"], application=True)
+        clock: Any = Clock()
+        throttle = Throttle(clock.seconds)
+        with self.assertRaises(ConfigurationError) as refused:
+            ChecksService(entry, (), throttle, clock)
+        (problem,) = refused.exception.problems
+        self.assertTrue(problem.startswith("[accounts staff] application: "))
+        checker = InMemoryUsernamePasswordDatabaseDontUse()
+        ChecksService(entry, [CheckerAccounts(checker)], throttle, clock)
 
     def test_problems(self) -> None:
         """A key that is none is told without starting anything."""

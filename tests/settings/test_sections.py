@@ -228,6 +228,8 @@ class ProblemTests(SynchronousTestCase):
         ]:
             reported = problems(WHOLE[:start] + lines + WHOLE[end:])
             self.assertTrue(any(expected in problem for problem in reported), reported)
+        by_application = WHOLE[:start] + "    application = yes\n" + WHOLE[end:]
+        self.assertEqual(problems(by_application), [])
         lines = (
             "    ldap-start-tls = no\n    ldap-group-base = ou=g\n    htpasswd = one\n"
         )

@@ -1,0 +1,85 @@
+"""etc/kubernetes/regbroker.yaml fits the configuration in it, and the image."""
+
+import re
+from pathlib import Path, PurePath
+from typing import Any
+
+import yaml
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.settings.ini import parse_config
+from regbroker.settings.warnings import warnings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class ManifestTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        text = (ROOT / "etc" / "kubernetes" / "regbroker.yaml").read_text()
+        objects: list[dict[str, Any]] = list(yaml.safe_load_all(text))
+        self.objects = {each["kind"]: each for each in objects}
+        self.spec = self.objects["Deployment"]["spec"]["template"]["spec"]
+        (self.container,) = self.spec["containers"]
+        ini = self.objects["ConfigMap"]["data"]["regbroker.ini"]
+        self.files: list[PurePath] = []
+
+        def note(path: PurePath) -> None:
+            self.files.append(path)
+
+        self.config = parse_config(ini, PurePath("/etc/regbroker"), note)
+
+    def test_configuration(self) -> None:
+        """The configuration can be served, and everything in it has an effect."""
+        self.assertEqual(list(warnings(self.config, lambda name: name)), [])
+
+    def test_files(self) -> None:
+        """Each file that the configuration names is mounted."""
+        (volume,) = (v for v in self.spec["volumes"] if v["name"] == "configuration")
+        mounted = {
+            f"/etc/regbroker/{item['path']}"
+            for source in volume["projected"]["sources"]
+            for item in source.get("secret", {}).get("items", ())
+        }
+        self.assertEqual({str(path) for path in self.files}, mounted)
+        mounts = {m["mountPath"]: m for m in self.container["volumeMounts"]}
+        self.assertTrue(mounts["/etc/regbroker"]["readOnly"])
+        self.assertIn(str(self.config.state_directory), mounts)
+
+    def test_ports(self) -> None:
+        """The ports of the container are those that regbroker listens on."""
+        ports = {
+            each["name"]: each["containerPort"] for each in self.container["ports"]
+        }
+        ini = self.objects["ConfigMap"]["data"]["regbroker.ini"]
+        self.assertIn(f"\nlisten = tls:{ports['https']}\n", ini)
+        self.assertIn(f"\nadmin-listen = public:tcp:{ports['admin']}\n", ini)
+        (public,) = self.objects["Service"]["spec"]["ports"]
+        self.assertEqual(public["targetPort"], "https")
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            self.assertEqual(self.container[probe]["httpGet"]["port"], "admin")
+
+    def test_user(self) -> None:
+        """The pod runs as the user that the image has."""
+        containerfile = (ROOT / "etc" / "container" / "Containerfile").read_text()
+        user, group = re.findall(r"^USER (\d+):(\d+)$", containerfile, re.MULTILINE)[0]
+        context = self.spec["securityContext"]
+        self.assertEqual(
+            (context["runAsUser"], context["runAsGroup"], context["fsGroup"]),
+            (int(user), int(group), int(group)),
+        )
+
+    def test_time_to_stop(self) -> None:
+        """The pod is killed later than draining ends."""
+        pause = self.container["lifecycle"]["preStop"]["sleep"]["seconds"]
+        self.assertGreater(
+            self.spec["terminationGracePeriodSeconds"],
+            pause + self.config.drain_timeout,
+        )
+
+    def test_selectors(self) -> None:
+        """Service and budget are about the pods of the deployment."""
+        labels = self.objects["Deployment"]["spec"]["template"]["metadata"]["labels"]
+        self.assertEqual(self.objects["Service"]["spec"]["selector"], labels)
+        for kind in ("Deployment", "PodDisruptionBudget"):
+            selector = self.objects[kind]["spec"]["selector"]["matchLabels"]
+            self.assertEqual(selector, labels)
