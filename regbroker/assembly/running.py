@@ -33,6 +33,7 @@ from regbroker.transport.listener_group import ListenerGroup
 from regbroker.transport.listening import ListeningService
 from regbroker.transport.server import StreamingSite
 from regbroker.web.health import Health
+from regbroker.web.https_redirect import HttpsRedirect
 from regbroker.web.serving import UnderWay
 
 _log = Logger()
@@ -93,7 +94,14 @@ class RegbrokerService(MultiService):
         shown = _load_shown(config, None)
         self._certificates.watch(config, shown)
         self._certificates.setServiceParent(self)
-        self._listening = ListenerGroup(reactor, self._site, self.entrance, "listen")
+        self._redirecting = StreamingSite(
+            HttpsRedirect(self._root, lambda: self._listening.tls_port()),
+            config.pace,
+            reactor,
+        )
+        self._listening = ListenerGroup(
+            reactor, self._site, self.entrance, "listen", self._redirecting
+        )
         options = _options_of(shown)
         self._listening.prepare(config.listen, options).commit(
             options, config.trusted_proxies
@@ -183,7 +191,8 @@ class RegbrokerService(MultiService):
         self._certificates.watch(config, shown)
         limits = limits_here(config.max_connections, config.max_connections_per_address)
         self.entrance.change(limits, config.trusted_proxies, config.pace.silence)
-        self._site.pace, self._site.timeOut = config.pace, config.pace.silence
+        for site in (self._site, self._redirecting):
+            site.pace, site.timeOut = config.pace, config.pace.silence
         listening.commit(_options_of(shown), config.trusted_proxies)
         self._retire(generation)
         change_admin()

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any
+from typing import Any, Literal
 
 from regbroker.protocol.header_table import Direction, is_hop_by_hop, passes
 from regbroker.protocol.mirrors import path_with_ns
@@ -26,7 +26,13 @@ _OF_REGBROKERS = re.compile(rb"1\.1 regbroker-[0-9a-f]{8}")
 _WITH_PORT = re.compile(r"(?:(?P<v4>[0-9.]+)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):[0-9]{1,5}")
 
 Header = tuple[bytes, bytes]
-Network = IPv4Network | IPv6Network
+
+#: What the peer of a unix socket is called, and what ``trusted-proxies`` calls all of
+#: them: such a peer has no address.
+UNIX: Literal["unix"] = "unix"
+
+#: Peers that may be trusted.
+Network = IPv4Network | IPv6Network | Literal["unix"]
 
 
 def raw_headers(headers: Any) -> list[Header]:
@@ -132,6 +138,12 @@ class Forwarded:
         )
 
 
+def peer_name(address: object) -> str:
+    """Return how a peer is called: by its address, or `UNIX`."""
+    host = getattr(address, "host", UNIX)
+    return host if isinstance(host, str) else UNIX
+
+
 def parse_forwarded(
     peer: str,
     secure: bool,
@@ -165,7 +177,8 @@ def parse_forwarded(
     claimed_scheme = _first(claims.get("x-forwarded-proto", "")).lower()
     return Forwarded(
         client,
-        ", ".join([*believable, peer]),
+        # A unix socket is no address that others could understand.
+        ", ".join([*believable, *([] if believable and peer == UNIX else [peer])]),
         claimed_scheme if claimed_scheme in ("http", "https") else scheme,
         _first(claims.get("x-forwarded-host", "")) or host,
     )
@@ -190,6 +203,10 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def is_trusted(text: str, networks: tuple[Network, ...]) -> bool:
-    """Tell whether an address lies in one of some networks."""
+    """Tell whether a peer lies in one of some networks, or is a unix socket's."""
+    if text == UNIX:
+        return UNIX in networks
     address = _address(text)
-    return address is not None and any(address in network for network in networks)
+    return address is not None and any(
+        address in network for network in networks if not isinstance(network, str)
+    )

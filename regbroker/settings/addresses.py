@@ -8,15 +8,14 @@ what would be right.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 
 from regbroker.accounts.ldap.url import LdapUrl, parse_ldap_url
-from regbroker.protocol.headers import Network
+from regbroker.protocol.headers import UNIX, Network
 from regbroker.protocol.origins import Origin, parse_origin
 from regbroker.protocol.own_redirects import is_prefix
 from regbroker.protocol.urls import parse_url
 from regbroker.settings.values import InvalidValue, lines
-from regbroker.transport.listeners import Listener
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 
@@ -31,87 +30,18 @@ def is_host(text: str) -> bool:
     return len(text) <= 253 and all(map(_LABEL.fullmatch, text.split(".")))
 
 
-def listeners(text: str) -> tuple[Listener, ...]:
-    """Parse ``listen``: one endpoint a line."""
-    endpoints = lines(text)
-    if not endpoints:
-        raise InvalidValue("empty; write for example tls:443 or tcp:8080")
-    repeated = sorted({line for line in endpoints if endpoints.count(line) > 1})
-    if repeated:
-        raise InvalidValue(f"'{repeated[0]}' stands twice; once is right")
-    return tuple(listener(line) for line in endpoints)
-
-
-def listener(line: str) -> Listener:
-    """Parse one line of ``listen``."""
-    text, proxy_protocol = line, line.startswith("proxy:")
-    line = line.removeprefix("proxy:")
-    kind, _, rest = line.partition(":")
-    tls = kind == "tls"
-    if tls:
-        kind, _, arguments = rest.partition(":")
-        endpoint = rest if kind in ("systemd", "tcp", "unix") else f"tcp:{rest}"
-    else:
-        arguments = rest
-        endpoint = line
-    if endpoint.startswith("tcp:"):
-        port = endpoint.split(":")[1]
-        if not (re.fullmatch("[0-9]{1,5}", port) and int(port) < 65536):
-            raise InvalidValue(
-                f"'{line}' has no port from 0 to 65535; write for example tls:443 or "
-                "tls:8443:interface=127.0.0.1"
-            )
-    elif not endpoint.startswith(("systemd:", "unix:")) or not arguments:
-        raise InvalidValue(
-            f"'{line}' is not understood; write tls:PORT, tcp:PORT, or "
-            "tls:systemd:domain=INET:index=0"
-        )
-    return Listener(text, endpoint, tls, proxy_protocol)
-
-
-def admin_listeners(text: str) -> tuple[Listener, ...]:
-    """Parse ``admin-listen``: one endpoint a line, on loopback by default."""
-    return tuple(_admin_listener(line) for line in lines(text))
-
-
-def _admin_listener(line: str) -> Listener:
-    bare = line.removeprefix("public:")
-    if bare.startswith(("tls:", "proxy:")):
-        raise InvalidValue(
-            f"'{line}': there is plain HTTP alone; write tcp:PORT or unix:PATH"
-        )
-    endpoint = listener(bare).endpoint
-    if endpoint.startswith("tcp:"):
-        address = re.search(r":interface=((?:[^:\\]|\\.)*)", endpoint)
-        if bare == line and address is None:
-            endpoint += ":interface=127.0.0.1"
-        elif bare == line and address and not _is_loopback(address[1]):
-            raise InvalidValue(
-                f"'{line}' is reached from other machines, and anybody there could "
-                f"read it; write public:{line} if that is meant"
-            )
-    elif endpoint.startswith("unix:") and ":mode=" not in endpoint:
-        # The default of Twisted lets every user of the machine read.
-        endpoint += ":mode=660"
-    return Listener(line, endpoint, tls=False)
-
-
-def _is_loopback(text: str) -> bool:
-    try:
-        return ip_address(text.replace("\\", "")).is_loopback
-    except ValueError:
-        return False
-
-
 def networks(text: str) -> tuple[Network, ...]:
-    """Parse addresses and networks, separated by spaces or commas."""
-    networks = []
+    """Parse addresses, networks, and ``unix``, separated by spaces or commas."""
+    networks: list[Network] = []
     for word in text.replace(",", " ").split():
+        if word == UNIX:
+            networks.append(UNIX)
+            continue
         try:
             networks.append(ip_network(word))
         except ValueError:
             raise InvalidValue(
-                f"'{word}' is no address or network such as 10.0.0.0/8"
+                f"'{word}' is no address or network such as 10.0.0.0/8, and is not unix"
             ) from None
     return tuple(networks)
 

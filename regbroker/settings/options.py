@@ -13,7 +13,7 @@ from dataclasses import KW_ONLY, MISSING, dataclass, fields
 from typing import Any
 
 from regbroker.protocol.locations import SHOW_ADDRESS
-from regbroker.settings import addresses, values
+from regbroker.settings import addresses, endpoints, values
 from regbroker.settings.config import (
     AccountsConfig,
     Config,
@@ -90,10 +90,12 @@ REGBROKER = Table(
     (
         Option(
             "listen",
-            addresses.listeners,
+            endpoints.listeners,
             "Where to listen, one endpoint a line: `tls:PORT`, `tcp:PORT`, "
             "`tls:PORT:interface=ADDRESS`, `unix:PATH`, `tls:systemd:domain=INET:"
-            "index=0`. With `proxy:` in front, connections begin with a PROXY line.",
+            "index=0`. `redirect:PORT` answers every request with the https URL of the "
+            "same (308). `unix:PATH:mode=660:user=NAME:group=NAME` says whose the "
+            "socket is. With `proxy:` in front, connections begin with a PROXY line.",
             default=Config.listen[0].text,
         ),
         Option(
@@ -107,7 +109,7 @@ REGBROKER = Table(
             "trusted-proxies",
             addresses.networks,
             "Addresses or networks whose `X-Forwarded-*` headers and PROXY lines are "
-            "believed.",
+            "believed. `unix` stands for whoever connects to a `unix:` listener.",
         ),
         Option(
             "signing-key",
@@ -158,7 +160,7 @@ REGBROKER = Table(
         ),
         Option(
             "admin-listen",
-            addresses.admin_listeners,
+            endpoints.admin_listeners,
             "Where `/live`, `/ready`, `/metrics` and the status page are, one endpoint "
             "a line: `tcp:PORT` on loopback, `unix:PATH`. Without accounts and TLS: "
             "whoever reaches it may read it. Addresses that others reach need "

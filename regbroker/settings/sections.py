@@ -50,6 +50,10 @@ def read_main(section: Section) -> dict[str, Any]:
     among_clients = list(clashes(listen))
     for clash in clashes((*listen, *fields.get("admin_listen", ()))):
         section.problem("listen" if clash in among_clients else "admin-listen", clash)
+    if any(each.redirects for each in listen) and not any(each.tls for each in listen):
+        section.problem(
+            "listen", "redirect: sends clients to https; write a tls: listener, too"
+        )
     if any(each.proxy_protocol for each in listen) and not (
         fields.get("trusted_proxies") or section.is_wrong("trusted-proxies")
     ):

@@ -23,16 +23,26 @@ _log = Logger()
 
 
 class ListenerGroup(MultiService):
-    """Serves `site` on the listeners of `option`, none before `prepare`."""
+    """
+    Serves `site` on the listeners of `option`, none before `prepare`.
+
+    `redirecting` is served on those that send clients on to https.
+    """
 
     def __init__(
-        self, reactor: Any, site: StreamingSite, entrance: Entrance, option: str
+        self,
+        reactor: Any,
+        site: StreamingSite,
+        entrance: Entrance,
+        option: str,
+        redirecting: StreamingSite | None = None,
     ) -> None:
         super().__init__()
         self._reactor = reactor
         self._site = site
         self._entrance = entrance
         self._option = option
+        self._redirecting = redirecting
         #: Those in use, in the order of the configuration.
         self.listeners: list[ListeningService] = []
 
@@ -61,6 +71,7 @@ class ListenerGroup(MultiService):
                 options,
                 entrance=self._entrance,
                 option=self._option,
+                redirecting=self._redirecting,
             )
             chosen.append((line, new))
             try:
@@ -74,6 +85,15 @@ class ListenerGroup(MultiService):
         """Use these TLS options for new connections, and believe these proxies."""
         for each in self.listeners:
             each.serve_as(each.listener, options, trusted_proxies)
+
+    def tls_port(self) -> int:
+        """Return the port where clients find TLS: the first there is, else 443."""
+        for each in self.listeners:
+            if each.listener.tls and each.port is not None:
+                port = getattr(each.port.getHost(), "port", None)
+                if isinstance(port, int):
+                    return port
+        return 443
 
     def wind_down(self) -> Deferred[Any]:
         """Listen no more, and let each connection end with its next reply."""
@@ -120,9 +140,12 @@ class PreparedListeners:
 def _same_socket(listening: ListeningService, line: Listener) -> bool:
     """Tell whether a listener can go on as this line of the configuration."""
     known = listening.listener
-    return (known.endpoint, known.proxy_protocol) == (
+    # Twisted would not take another owner for a file that it has made already.
+    return (known.endpoint, known.proxy_protocol, known.user, known.group) == (
         line.endpoint,
         line.proxy_protocol,
+        line.user,
+        line.group,
     )
 
 

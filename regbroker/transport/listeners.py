@@ -11,13 +11,18 @@ class Listener:
     """
     One line of ``listen``: `endpoint` is a Twisted server endpoint string.
 
-    With `proxy_protocol`, connections begin with a PROXY line.
+    With `proxy_protocol`, connections begin with a PROXY line. With `redirects`,
+    clients are sent on to https. The file of a unix socket belongs to `user` and
+    `group`, where these are not empty.
     """
 
     text: str
     endpoint: str
     tls: bool
     proxy_protocol: bool = False
+    redirects: bool = False
+    user: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ Listening: one service for each line of ``listen``.
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -22,7 +25,6 @@ from twisted.logger import Logger
 from twisted.plugins.twisted_core import systemdEndpointParser
 from twisted.protocols.haproxy import proxyEndpoint
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -32,6 +34,7 @@ from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.accepting import AcceptingFactory
 from regbroker.transport.entrance import Entrance
 from regbroker.transport.listeners import Listener
+from regbroker.transport.plain_http import TLSOrPlainFactory
 from regbroker.transport.server import StreamingSite
 
 _log = Logger()
@@ -41,8 +44,9 @@ class ListeningService(Service):
     """
     Listens on one endpoint.
 
-    `option` is the one that has it. `port` is the listening port once the service has
-    started. Raises `StateError` when the endpoint is taken or not allowed.
+    `option` is the one that has it. `site` serves clients, and `redirecting` those of a
+    listener that sends them on to https. `port` is the listening port once the service
+    has started. Raises `StateError` when the endpoint is taken or not allowed.
     """
 
     def __init__(
@@ -54,14 +58,18 @@ class ListeningService(Service):
         trusted_proxies: Iterable[Network] = (),
         entrance: Entrance | None = None,
         option: str = "listen",
+        redirecting: StreamingSite | None = None,
     ) -> None:
         self.port: IListeningPort | None = None
         self.listener = listener
         self._option = option
         self._site = site
+        self._redirecting = redirecting
         self._trusted_proxies = tuple(trusted_proxies)
         self._reactor = reactor
-        self._factory: IProtocolFactory = _with_tls(listener, options, site)
+        self._factory: IProtocolFactory = _with_tls(
+            listener, options, self._site_of(listener)
+        )
         if entrance is not None:
             self._factory = AcceptingFactory(
                 entrance,
@@ -120,7 +128,7 @@ class ListeningService(Service):
         self.listener = listener
         self._trusted_proxies = tuple(trusted_proxies)
         self._factory.replace(
-            _with_tls(listener, options, self._site),
+            _with_tls(listener, options, self._site_of(listener)),
             _with_tls(listener, options, entrance.refusing_site),
         )
 
@@ -147,6 +155,11 @@ class ListeningService(Service):
             return self._factory.when_empty()
         return succeed(None)
 
+    def _site_of(self, listener: Listener) -> StreamingSite:
+        if listener.redirects and self._redirecting is not None:
+            return self._redirecting
+        return self._site
+
     def _is_trusted(self, host: str) -> bool:
         return is_trusted(host, self._trusted_proxies)
 
@@ -154,10 +167,13 @@ class ListeningService(Service):
         failures: list[Failure] = []
         try:
             endpoint = server_endpoint(self._reactor, self.listener.endpoint)
+            owner = _owner(self.listener)
             if self.listener.proxy_protocol:
                 # The PROXY line comes before everything, TLS included.
                 endpoint = proxyEndpoint(_TrustedEndpoint(endpoint, self._is_trusted))
-            endpoint.listen(self._factory).addCallbacks(self._opened, failures.append)
+            endpoint.listen(self._factory).addCallback(_give_to, owner).addCallbacks(
+                self._opened, failures.append
+            )
         except Exception as error:
             failures.append(Failure(error))
         if failures:
@@ -212,7 +228,36 @@ def _with_tls(
     if not listener.tls:
         return site
     assert options is not None
-    return TLSMemoryBIOFactory(options, False, site)
+    return TLSOrPlainFactory(options, site)
+
+
+def _owner(listener: Listener) -> tuple[int, int] | None:
+    """Return user and group of a socket's file, -1 where one stays as it is."""
+    if not (listener.user or listener.group):
+        return None
+    user = group = -1
+    try:
+        if listener.user:
+            user = pwd.getpwnam(listener.user).pw_uid
+        if listener.group:
+            group = grp.getgrnam(listener.group).gr_gid
+    except KeyError:
+        kind, name = ("group", listener.group)
+        if user == -1 and listener.user:
+            kind, name = "user", listener.user
+        raise ValueError(f"this machine has no {kind} '{name}'") from None
+    return user, group
+
+
+def _give_to(port: Any, owner: tuple[int, int] | None) -> Any:
+    """Let others than ourselves own a socket's file; close it when that fails."""
+    if owner is not None:
+        try:
+            os.chown(port.getHost().name, *owner)
+        except OSError as error:
+            port.stopListening()
+            raise ValueError(f"its owner cannot be set: {error.strerror}") from error
+    return port
 
 
 class _TrustedPeers(WrappingFactory):

@@ -5,7 +5,7 @@ The site: which registry a request is for, and which of its endpoints.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from regbroker.protocol.headers import (
     Network,
     came_from_here,
     parse_forwarded,
+    peer_name,
     raw_headers,
 )
 from regbroker.protocol.mirrors import PARAMETER, mirrored_registry, path_with_ns
@@ -31,6 +32,7 @@ from regbroker.transport.streaming_request import StreamingRequest
 from regbroker.web.client_request import ClientRequest, parse_request
 from regbroker.web.cross_origin import CrossOrigin
 from regbroker.web.health import Health
+from regbroker.web.https_redirect import https_url
 from regbroker.web.proxy import Proxy
 from regbroker.web.search import PATHS as SEARCH_PATHS
 from regbroker.web.search import Search
@@ -65,7 +67,7 @@ class Registry:
         self.host = host
         self._hosts = hosts
         self.token_path = token_path
-        self._public_url = public_url
+        self.public_url = public_url
         self._cross_origin = cross_origin
         self._proxy = proxy
         self._tokens = tokens
@@ -77,9 +79,9 @@ class Registry:
 
     def as_clients_see(self, request: ClientRequest) -> ClientRequest:
         """Return a request with the scheme and the host that clients use here."""
-        if self._public_url is None:
+        if self.public_url is None:
             return request
-        url = self._public_url
+        url = self.public_url
         forwarded = replace(request.forwarded, scheme=url.scheme, host=url.netloc)
         return replace(request, forwarded=forwarded)
 
@@ -154,8 +156,30 @@ class VirtualHosts(Resource):
         """Serve any method; errors, too, are JSON."""
         if self._health is not None and self._health.answer(request):
             return NOT_DONE_YET
+        return self._serve(request, self._answer)
+
+    def redirect(self, request: Any, port: int) -> int:
+        """Send a client on to https, with 308; `port` is that of a TLS listener."""
+
+        async def answer(http: Request, peer: str, event: Event) -> None:
+            registry, wanted = self._found(http, peer, event)
+            url = https_url(wanted, registry.public_url, port)
+            http.setHeader(b"Location", url.encode("ascii"))
+            http.setHeader(b"Content-Length", b"0")
+            http.setResponseCode(308)
+            http.finish()
+
+        if self._health is not None and self._health.answer(request):
+            return NOT_DONE_YET
+        return self._serve(request, answer)
+
+    def _serve(
+        self,
+        request: Any,
+        answer: Callable[[Request, str, Event], Coroutine[Any, Any, None]],
+    ) -> int:
         path, _ = split_target(request.uri.decode("latin-1"))
-        peer = getattr(request.getClientAddress(), "host", "-")
+        peer = peer_name(request.getClientAddress())
         event = Event(
             self._clock.seconds,
             client=peer,
@@ -163,11 +187,20 @@ class VirtualHosts(Resource):
             path=path,
         )
 
-        serve(request, event, self._answer(request, peer, event), self.under_way)
+        serve(request, event, answer(request, peer, event), self.under_way)
         return NOT_DONE_YET
 
     async def _answer(self, http: Request, peer: str, event: Event) -> None:
         """Parse a request, find the registry and the endpoint, and have it answered."""
+        registry, request = self._found(http, peer, event)
+        request = registry.as_clients_see(request)
+        if not registry.answers_preflight(request):
+            await registry.endpoint(request).serve(request, event)
+
+    def _found(
+        self, http: Request, peer: str, event: Event
+    ) -> tuple[Registry, ClientRequest]:
+        """Parse a request, and return it with the registry that it is for."""
         _check_fields(http)
         if came_from_here(http.requestHeaders.getRawHeaders(b"Via", ())):
             raise LoopDetected("an upstream or a redirect of it leads back to here")
@@ -184,9 +217,7 @@ class VirtualHosts(Resource):
         event.section = registry.host
         host = request.forwarded.host
         event.registry = registry.host if registry.host != "*" else host
-        request = registry.as_clients_see(request)
-        if not registry.answers_preflight(request):
-            await registry.endpoint(request).serve(request, event)
+        return registry, request
 
     def _forwarded(self, request: Request, peer: str) -> Forwarded:
         hosts = request.requestHeaders.getRawHeaders(b"Host", [])

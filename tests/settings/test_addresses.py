@@ -1,9 +1,11 @@
 """What options may say of hosts, URLs and paths; the rest is in `test_ini`."""
 
+from ipaddress import ip_network
+
 from regbroker.settings.addresses import (
-    admin_listeners,
     cors_origins,
     credential_server,
+    networks,
     path_prefixes,
     public_url,
     search_url,
@@ -27,37 +29,13 @@ class AddressTests(ValueCase):
             public_url, "registry.test", "https://registry.test/v2", "ftp://x", ""
         )
 
-    def test_admin_listeners(self) -> None:
-        """Loopback unless it says otherwise; a unix socket is for its group."""
-        for line, endpoint in (
-            ("tcp:9180", "tcp:9180:interface=127.0.0.1"),
-            ("tcp:9180:interface=127.0.0.2", "tcp:9180:interface=127.0.0.2"),
-            (r"tcp:9180:interface=\:\:1", r"tcp:9180:interface=\:\:1"),
-            ("public:tcp:9180", "tcp:9180"),
-            ("public:tcp:9180:interface=10.0.0.5", "tcp:9180:interface=10.0.0.5"),
-            ("unix:/run/admin.sock", "unix:/run/admin.sock:mode=660"),
-            ("unix:/run/admin.sock:mode=666", "unix:/run/admin.sock:mode=666"),
-            ("systemd:domain=INET:index=1", "systemd:domain=INET:index=1"),
-        ):
-            (found,) = admin_listeners(line)
-            self.assertEqual((found.text, found.endpoint), (line, endpoint))
-            self.assertFalse(found.tls or found.proxy_protocol)
-        two = admin_listeners("tcp:9180\nunix:/run/admin.sock")
-        self.assertEqual(len(two), 2)
-        self.assert_refused(
-            admin_listeners,
-            "tcp:9180:interface=0.0.0.0",
-            "tcp:9180:interface=10.0.0.5",
-            r"tcp:9180:interface=\:\:",
-            "tcp:9180:interface=host.test",
-            "9180",
-            "tls:9180",
-            "proxy:tcp:9180",
-            "public:tls:9180",
-            "udp:9180",
+    def test_networks(self) -> None:
+        """Addresses, networks, and the word for unix sockets."""
+        self.assertEqual(
+            networks("unix, 10.0.0.0/8 ::1"),
+            ("unix", ip_network("10.0.0.0/8"), ip_network("::1")),
         )
-        with self.assertRaisesRegex(InvalidValue, "write public:tcp:9180:interface="):
-            admin_listeners("tcp:9180:interface=0.0.0.0")
+        self.assert_refused(networks, "localhost", "unix:", "10.0.0.1/8")
 
     def test_search_url(self) -> None:
         """The URL before /search, with /v1 or without."""

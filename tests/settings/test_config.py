@@ -7,7 +7,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.origins import Origin
-from regbroker.settings.addresses import listeners
 from regbroker.settings.config import (
     DEFAULT_LISTENER,
     AccountsConfig,
@@ -17,6 +16,7 @@ from regbroker.settings.config import (
     RegistryConfig,
     UpstreamConfig,
 )
+from regbroker.settings.endpoints import listeners
 from tests.settings.test_ini import parse
 
 FILE = """

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.settings.addresses import listener
+from regbroker.settings.endpoints import listener
 from regbroker.settings.same_ports import clashes
 
 

@@ -10,7 +10,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 
 from regbroker.errors import StateError
-from regbroker.settings.addresses import listener
+from regbroker.settings.endpoints import listener
 from regbroker.transport.connection_limits import ConnectionLimits
 from regbroker.transport.entrance import Entrance
 from regbroker.transport.listener_group import ListenerGroup

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from regbroker.errors import StateError
-from regbroker.settings.addresses import listener
+from regbroker.settings.endpoints import listener
 from regbroker.transport.listeners import Listener
 from regbroker.transport.listening import ListeningService
 from regbroker.transport.server import StreamingSite

@@ -327,11 +327,13 @@ class TLSTests(ProxyTestCase):
         self.assertFalse(self.client.closed_in_order)
 
     async def test_plain_http(self) -> None:
-        """Who speaks plain HTTP to a TLS port gets no answer of another's."""
+        """Who speaks plain HTTP to a TLS port is told so, and nothing else."""
         port = int(self.url.rpartition(":")[2])
         client = await self.connect_to(port)
         client.request("GET", "/v2/")
-        self.assertNotIn(b"HTTP/1.1", await client.end())
+        answer = bytes(await client.end())
+        self.assertTrue(answer.startswith(b"HTTP/1.1 400 "), answer)
+        self.assertEqual(answer.count(b"HTTP/1.1"), 1)
 
 
 class PlainSiteTests(ProxyTestCase):

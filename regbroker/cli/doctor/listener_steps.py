@@ -43,6 +43,8 @@ async def examine_listener(
         return [Step(side, "skipped", 0.0, "only ports that the line names are tried")]
     if listener.proxy_protocol:
         return [Step(side, "skipped", 0.0, "connections there begin with a PROXY line")]
+    if listener.redirects:
+        return [Step(side, "skipped", 0.0, "clients are only sent on to https there")]
     address, port = place
     steps: list[Step] = []
     for entry in config.registries:

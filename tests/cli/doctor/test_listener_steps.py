@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from regbroker.cli.doctor.listener_steps import examine_listener
 from regbroker.cli.doctor.steps import Step
-from regbroker.settings.addresses import listener
+from regbroker.settings.endpoints import listener
 from regbroker.settings.ini import parse_config
 from tests.doctorcase import DoctorCase, Reply, reactor
 

@@ -1,0 +1,146 @@
+"""
+Endpoints that options may hold, where regbroker listens: text in, value out.
+
+Each function raises `regbroker.settings.values.InvalidValue` with a sentence that says
+what would be right, also for what is written for other servers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from ipaddress import ip_address
+
+from regbroker.settings.values import InvalidValue, lines
+from regbroker.transport.listeners import Listener
+
+#: A colon in an endpoint that no backslash stands before.
+_COLON = re.compile(r"(?<!\\):")
+
+
+def listeners(text: str) -> tuple[Listener, ...]:
+    """Parse ``listen``: one endpoint a line."""
+    endpoints = lines(text)
+    if not endpoints:
+        raise InvalidValue("empty; write for example tls:443 or tcp:8080")
+    repeated = sorted({line for line in endpoints if endpoints.count(line) > 1})
+    if repeated:
+        raise InvalidValue(f"'{repeated[0]}' stands twice; once is right")
+    return tuple(listener(line) for line in endpoints)
+
+
+def listener(line: str) -> Listener:
+    """Parse one line of ``listen``."""
+    text, proxy_protocol = line, line.startswith("proxy:")
+    line = line.removeprefix("proxy:")
+    _check_habits(line)
+    kind, _, rest = line.partition(":")
+    tls, redirects = kind == "tls", kind == "redirect"
+    if tls or redirects:
+        kind, _, arguments = rest.partition(":")
+        endpoint = rest if kind in ("systemd", "tcp", "unix") else f"tcp:{rest}"
+    else:
+        arguments = rest
+        endpoint = line
+    if endpoint.startswith("tcp:"):
+        port = endpoint.split(":")[1]
+        if not (re.fullmatch("[0-9]{1,5}", port) and int(port) < 65536):
+            raise InvalidValue(
+                f"'{line}' has no port from 0 to 65535; write for example tls:443 or "
+                "tls:8443:interface=127.0.0.1"
+            )
+    elif not endpoint.startswith(("systemd:", "unix:")) or not arguments:
+        raise InvalidValue(
+            f"'{line}' is not understood; write tls:PORT, tcp:PORT, redirect:PORT, "
+            "unix:PATH, or tls:systemd:domain=INET:index=0"
+        )
+    endpoint, owner = _without_owner(line, endpoint)
+    return Listener(text, endpoint, tls, proxy_protocol, redirects=redirects, **owner)
+
+
+def _check_habits(line: str) -> None:
+    """Refuse what is written for other servers, with what to write here."""
+    kind = line.partition(":")[0]
+    if kind not in ("tls", "tcp", "redirect"):
+        kind = "tls"
+    words = re.split(r"[\s:,]+", line)
+    for protocol in ("http2", "h2", "http3", "quic"):
+        if protocol in words:
+            raise InvalidValue(
+                f"'{line}': regbroker speaks HTTP/1.1, as all clients of registries "
+                f"do; take {protocol} out, as in tls:443"
+            )
+    if "," in line and not line.startswith("unix:"):
+        parts = [part.strip() for part in line.split(",") if part.strip()]
+        raise InvalidValue(
+            f"'{line}' has a comma; write each endpoint on a line of its own: "
+            + " and ".join(parts)
+        )
+    match = re.fullmatch(
+        r"(?:(?:tls|tcp|redirect):)?(\[[0-9A-Fa-f:.]+\]|[0-9]+(?:\.[0-9]+){3}|\*)"
+        r":([0-9]{1,5})(?:\s+ssl)?",
+        line,
+    )
+    if match is not None:
+        host, port = match[1].strip("[]").replace(":", r"\:"), match[2]
+        where = "" if host == "*" else f":interface={host}"
+        raise InvalidValue(
+            f"'{line}': the port comes first; write {kind}:{port}{where}"
+        )
+
+
+def _without_owner(line: str, endpoint: str) -> tuple[str, dict[str, str]]:
+    """Return an endpoint as Twisted knows it, and who owns its socket's file."""
+    if not endpoint.startswith("unix:"):
+        return endpoint, {}
+    owner: dict[str, str] = {}
+    kept = []
+    for part in _COLON.split(endpoint):
+        name, equals, value = part.partition("=")
+        if equals and name in ("user", "group"):
+            if not value or name in owner:
+                raise InvalidValue(f"'{line}': write one name behind {name}=")
+            owner[name] = value
+            continue
+        if equals and name == "mode" and not re.fullmatch("0?[0-7]{3}", value):
+            raise InvalidValue(
+                f"'{line}': '{value}' is no mode; write three digits from 0 to 7, as "
+                "in mode=660"
+            )
+        kept.append(part)
+    return ":".join(kept), owner
+
+
+def admin_listeners(text: str) -> tuple[Listener, ...]:
+    """Parse ``admin-listen``: one endpoint a line, on loopback by default."""
+    return tuple(_admin_listener(line) for line in lines(text))
+
+
+def _admin_listener(line: str) -> Listener:
+    bare = line.removeprefix("public:")
+    if bare.startswith(("tls:", "proxy:", "redirect:")):
+        raise InvalidValue(
+            f"'{line}': there is plain HTTP alone; write tcp:PORT or unix:PATH"
+        )
+    parsed = listener(bare)
+    endpoint = parsed.endpoint
+    if endpoint.startswith("tcp:"):
+        address = re.search(r":interface=((?:[^:\\]|\\.)*)", endpoint)
+        if bare == line and address is None:
+            endpoint += ":interface=127.0.0.1"
+        elif bare == line and address and not _is_loopback(address[1]):
+            raise InvalidValue(
+                f"'{line}' is reached from other machines, and anybody there could "
+                f"read it; write public:{line} if that is meant"
+            )
+    elif endpoint.startswith("unix:") and ":mode=" not in endpoint:
+        # The default of Twisted lets every user of the machine read.
+        endpoint += ":mode=660"
+    return replace(parsed, text=line, endpoint=endpoint)
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        return ip_address(text.replace("\\", "")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,90 @@
+"""Where options say that regbroker listens."""
+
+from regbroker.settings.endpoints import admin_listeners, listener, listeners
+from regbroker.settings.values import InvalidValue
+from tests.settings.test_values import ValueCase
+
+
+class EndpointTests(ValueCase):
+    def test_admin_listeners(self) -> None:
+        """Loopback unless it says otherwise; a unix socket is for its group."""
+        for line, endpoint in (
+            ("tcp:9180", "tcp:9180:interface=127.0.0.1"),
+            ("tcp:9180:interface=127.0.0.2", "tcp:9180:interface=127.0.0.2"),
+            (r"tcp:9180:interface=\:\:1", r"tcp:9180:interface=\:\:1"),
+            ("public:tcp:9180", "tcp:9180"),
+            ("public:tcp:9180:interface=10.0.0.5", "tcp:9180:interface=10.0.0.5"),
+            ("unix:/run/admin.sock", "unix:/run/admin.sock:mode=660"),
+            ("unix:/run/admin.sock:mode=666", "unix:/run/admin.sock:mode=666"),
+            ("systemd:domain=INET:index=1", "systemd:domain=INET:index=1"),
+        ):
+            (found,) = admin_listeners(line)
+            self.assertEqual((found.text, found.endpoint), (line, endpoint))
+            self.assertFalse(found.tls or found.proxy_protocol)
+        two = admin_listeners("tcp:9180\nunix:/run/admin.sock")
+        self.assertEqual(len(two), 2)
+        self.assert_refused(
+            admin_listeners,
+            "tcp:9180:interface=0.0.0.0",
+            "tcp:9180:interface=10.0.0.5",
+            r"tcp:9180:interface=\:\:",
+            "tcp:9180:interface=host.test",
+            "9180",
+            "tls:9180",
+            "proxy:tcp:9180",
+            "public:tls:9180",
+            "udp:9180",
+        )
+        with self.assertRaisesRegex(InvalidValue, "write public:tcp:9180:interface="):
+            admin_listeners("tcp:9180:interface=0.0.0.0")
+
+    def test_redirect(self) -> None:
+        """A port, with an interface or behind a PROXY line, and without TLS."""
+        for line, endpoint in (
+            ("redirect:80", "tcp:80"),
+            ("redirect:80:interface=127.0.0.1", "tcp:80:interface=127.0.0.1"),
+            ("redirect:systemd:domain=INET:index=1", "systemd:domain=INET:index=1"),
+        ):
+            found = listener(line)
+            self.assertEqual((found.text, found.endpoint), (line, endpoint))
+            self.assertTrue(found.redirects)
+            self.assertFalse(found.tls)
+        self.assertTrue(listener("proxy:redirect:80").proxy_protocol)
+        self.assert_refused(listener, "redirect:", "redirect:http", "redirect:tls:80")
+        self.assert_refused(admin_listeners, "redirect:80")
+
+    def test_owner(self) -> None:
+        """Whose a socket is stands behind its path; Twisted knows only the mode."""
+        found = listener("tls:unix:/run/s:mode=660:user=nobody:group=www-data")
+        self.assertEqual(found.endpoint, "unix:/run/s:mode=660")
+        self.assertEqual((found.user, found.group), ("nobody", "www-data"))
+        (admin,) = admin_listeners("unix:/run/a:group=adm")
+        self.assertEqual((admin.endpoint, admin.group), ("unix:/run/a:mode=660", "adm"))
+        self.assert_refused(
+            listener,
+            "unix:/s:user=",
+            "unix:/s:user=a:user=b",
+            "unix:/s:mode=rw",
+            "unix:/s:mode=6",
+            "unix:/s:mode=999",
+        )
+
+    def test_habits(self) -> None:
+        """What is written for other servers is told with what to write here."""
+        for line, wanted in (
+            ("tls:[::]:443", r"tls:443:interface=\:\:"),
+            ("tcp:[::1]:80", r"tcp:80:interface=\:\:1"),
+            ("redirect:0.0.0.0:80", "redirect:80:interface=0.0.0.0"),
+            ("127.0.0.1:8443", "tls:8443:interface=127.0.0.1"),
+            ("[::]:443 ssl", r"tls:443:interface=\:\:"),
+            ("*:443", "tls:443"),
+            ("tls:443:http2", "take http2 out"),
+            ("443 ssl http2", "take http2 out"),
+            ("tls:443, tcp:80", "a line of its own: tls:443 and tcp:80"),
+            ("tls:443,redirect:80", "a line of its own: tls:443 and redirect:80"),
+        ):
+            with self.assertRaises(InvalidValue) as caught:
+                listeners(line)
+            self.assertIn(wanted, str(caught.exception))
+        # It can be a part of a path.
+        self.assertEqual(listener("unix:/run/a,b").endpoint, "unix:/run/a,b")
