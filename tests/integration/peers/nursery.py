@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -111,8 +112,14 @@ class Nursery:
     def start(
         self, arguments: Sequence[str], log: Path, environment: Mapping[str, str]
     ) -> Forked:
-        """Start twistd with these arguments, in the directory of its log."""
-        order = json.dumps([list(arguments), str(log.parent), dict(environment)])
+        """Start twistd with these arguments, in the directory of its log.
+
+        It may open as many files as this process may now.
+        """
+        files_allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+        order = json.dumps(
+            [list(arguments), str(log.parent), dict(environment), files_allowed]
+        )
         reading, writing = os.pipe()
         with log.open("ab") as output:
             files = [output.fileno(), writing]
@@ -163,7 +170,8 @@ def _watch(order: bytes, output: int, status: int) -> None:
 
 
 def _become_twistd(order: bytes, output: int) -> NoReturn:
-    arguments, directory, environment = json.loads(order)
+    arguments, directory, environment, files_allowed = json.loads(order)
+    resource.setrlimit(resource.RLIMIT_NOFILE, tuple(files_allowed))
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
