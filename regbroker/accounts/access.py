@@ -23,25 +23,18 @@ Facts that shape this module:
   match. It has no name in the token protocol, where one ``registry:catalog:*``
   is all there is: that is granted to whoever may see anything.
 - Patterns (`regbroker.accounts.patterns`) are about canonical public names. A name that
-  a client wrote goes through `regbroker.naming.mapping.Mapping.route` first, and its
-  `public_name` is what is asked about.
+  a client wrote goes through `NameMapping.route` of `regbroker.naming.mapping` first,
+  and its `public_name` is what is asked about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from regbroker.accounts.patterns import (
-    NamePattern,
-    has_only_aliases,
-    is_component,
-    parse_pattern,
-    whole_pattern,
-)
+from regbroker.accounts.patterns import NamePattern, parse_pattern
 from regbroker.accounts.principals import Account
-from regbroker.naming.mapping import NameMapping
 from regbroker.protocol.scopes import Scope
 
 #: What can be done to a repository, in the order that clients write it.
@@ -244,64 +237,3 @@ def parse_grant(subject: Subject, line: str) -> Grant:
             )
     parsed = tuple(parse_pattern(pattern) for pattern in patterns)
     return Grant(subject, parsed, frozenset(ACTIONS if "*" in actions else actions))
-
-
-def unreachable(
-    rules: AccessRules, *mappings: NameMapping, has_groups: bool = True
-) -> list[str]:
-    """
-    Return which rules have no effect, each a line that begins with the subject.
-
-    `mappings` are those of the registries that the rules are for: a pattern is
-    unreachable when it matches no name that any of them maps, as far as the beginnings
-    of both show it. `has_groups` says whether some source of accounts has groups.
-    Nothing that can match is ever called unreachable.
-    """
-    lines: list[str] = []
-    for grant in rules.grants:
-        subject = grant.subject
-        if not grant.patterns:
-            lines.append(
-                f"{subject}: empty, so it grants nothing; write for example team/**: "
-                "pull, push"
-            )
-            continue
-        if subject.kind is Kind.GROUP and not has_groups:
-            lines.append(f"{subject}: none of these accounts has groups")
-            continue
-        for pattern in grant.patterns:
-            reason = _never_matches(pattern, subject, mappings)
-            if reason:
-                lines.append(f"{subject}: '{pattern}' {reason}")
-    return list(dict.fromkeys(lines))
-
-
-def _never_matches(
-    pattern: NamePattern, subject: Subject, mappings: Sequence[NameMapping]
-) -> str:
-    """Say why a subject's pattern matches no name that is served; '' if it may."""
-    if pattern.is_per_user and subject.kind is Kind.ANONYMOUS:
-        return "needs a user, and anonymous has no name"
-    user = subject.name if subject.kind is Kind.USER else None
-    if pattern.is_per_user and user is not None and not is_component(user):
-        return f"can never match: '{user}' cannot be part of a repository name"
-    reached = [
-        mapping
-        for mapping in mappings
-        if any(pattern.may_reach(rule.public, user) for rule in mapping.rules)
-    ]
-    if reached:
-        return _never_asked_about(pattern, reached)
-    known = "; ".join(mapping.namespaces for mapping in mappings)
-    return f"matches no name that is served here; namespaces here: {known}"
-
-
-def _never_asked_about(pattern: NamePattern, mappings: list[NameMapping]) -> str:
-    """Say why no name that a pattern matches is canonical; '' if one may be."""
-    if all(has_only_aliases(pattern, mapping) for mapping in mappings):
-        return "matches upstream names only; write the public names that clients use"
-    whole = [whole_pattern(pattern, mapping) for mapping in mappings]
-    if None in whole:
-        return ""
-    meant = " or ".join(dict.fromkeys(filter(None, whole)))
-    return f"matches short names only, and rights are about whole ones; write {meant}"

@@ -18,20 +18,17 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.defer import DeferredSemaphore, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from regbroker.accounts.check_places import CheckPlaces, too_many
 from regbroker.accounts.principals import Account, AccountSource
 from regbroker.accounts.throttle import Throttle
-from regbroker.errors import AccountsUnavailable, TooManyRequests
-from regbroker.protocol.addresses import place_of
-from regbroker.protocol.retry_after import retry_after
+from regbroker.errors import AccountsUnavailable
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.runtime.single_flight import Coalescer
@@ -115,10 +112,10 @@ class PasswordChecks:
             MAX_REMEMBERED, now=now, max_age=REMEMBER_SECONDS
         )
         self._turns = DeferredSemaphore(parallel)
-        self._checks = _Room(MAX_CHECKS, MAX_CHECKS_OF_ADDRESS)
+        self._checks = CheckPlaces(MAX_CHECKS, MAX_CHECKS_OF_ADDRESS)
         self._good_turns = DeferredSemaphore(GOOD_PARALLEL)
-        self._good_checks = _Room(MAX_GOOD_CHECKS, MAX_GOOD_CHECKS_OF_ADDRESS)
-        self._delayed = _Room(MAX_DELAYED, MAX_DELAYED_OF_ADDRESS)
+        self._good_checks = CheckPlaces(MAX_GOOD_CHECKS, MAX_GOOD_CHECKS_OF_ADDRESS)
+        self._delayed = CheckPlaces(MAX_DELAYED, MAX_DELAYED_OF_ADDRESS)
         self._asking: Coalescer[_Answer] = Coalescer(clock, CHECK_SECONDS)
 
     @property
@@ -176,8 +173,8 @@ class PasswordChecks:
         """
         Return the account of the first source that knows the user.
 
-        With a stamp, of the first that knows the user under it: a user may have
-        several passwords. Raises `AccountsUnavailable` when there is no such
+        With a password version, of the first that knows the user under it: a user may
+        have several passwords. Raises `AccountsUnavailable` when there is no such
         account and a source that could know is down.
         """
         unavailable: AccountsUnavailable | None = None
@@ -204,7 +201,7 @@ class PasswordChecks:
                 await deferLater(self._clock, verdict.delay)
             seconds = self._throttle.refusal(address, user)
         if seconds is not None:
-            raise _too_many("too many wrong passwords; wait before trying", seconds)
+            raise too_many("too many wrong passwords; wait before trying", seconds)
 
     async def _confirm(self, user: str, remembered: _Remembered) -> Account | None:
         """Return the account that is remembered, unless it has changed since."""
@@ -260,35 +257,6 @@ class PasswordChecks:
                 return _Answer(account)
             refused = True
         return _Answer(None, refused, unavailable)
-
-
-class _Room:
-    """Places for those who wait, some of them for one address at most."""
-
-    def __init__(self, size: int, share: int) -> None:
-        self._size = size
-        self._share = share
-        self._taken: Counter[str] = Counter()
-
-    @contextmanager
-    def place(self, address: str) -> Iterator[None]:
-        """Hold a place; raises `TooManyRequests` when there is none."""
-        place = place_of(address)
-        if self._taken.total() >= self._size or self._taken[place] >= self._share:
-            raise _too_many("too many passwords are being checked", 1)
-        self._taken[place] += 1
-        try:
-            yield
-        finally:
-            self._taken[place] -= 1
-            if not self._taken[place]:
-                del self._taken[place]
-
-
-def _too_many(message: str, seconds: int) -> TooManyRequests:
-    return TooManyRequests(
-        f"{message}; try again in {seconds} s", headers=[retry_after(seconds)]
-    )
 
 
 def _is_possible(user: str, password: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from regbroker.accounts.access import unreachable
+from regbroker.accounts.unreachable_access import unreachable
 from regbroker.settings.config import (
     DEFAULT_ANSWER_TIMEOUT,
     Config,

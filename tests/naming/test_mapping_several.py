@@ -133,11 +133,6 @@ class SeveralTests(SynchronousTestCase):
         error = self.assertRaises(InvalidRule, mapping, "hub", "hub/* = *")
         self.assertIn("'hub/* = NAME:*'", str(error))
 
-    def test_written(self) -> None:
-        """A rule is told as it was written."""
-        for line in ("a = x", "a/* = one:*", "a* = my.one-2:b_*"):
-            self.assertEqual(str(parse_rule(line)), line)
-
 
 class DefaultNamespaceTests(SynchronousTestCase):
     def test_short(self) -> None:

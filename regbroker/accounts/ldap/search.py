@@ -1,4 +1,7 @@
-"""What a directory knows of a user: the entry, its groups, its name and stamp."""
+"""
+What a directory knows of a user: the entry, its groups, its name and the version of its
+password.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,15 @@ from hashlib import sha256
 from twisted.logger import Logger
 
 from regbroker.accounts.ldap.connection import Connection, Entry, accept
-from regbroker.accounts.ldap.url import (
-    Filter,
-    LdapUrl,
-    fill,
-    is_below,
-    own_value,
-    parse_name,
-)
+from regbroker.accounts.ldap.filters import Filter, fill
+from regbroker.accounts.ldap.names import is_below, own_value, parse_name
+from regbroker.accounts.ldap.url import LdapUrl
 
 _log = Logger()
 
 #: What changes with a password, the best sign first: password policies of
 #: OpenLDAP and others, Active Directory, and what changes with the whole entry.
-STAMP_ATTRIBUTES = (
+PASSWORD_VERSION_ATTRIBUTES = (
     "pwdChangedTime",
     "pwdLastSet",
     "entryCSN",
@@ -37,7 +35,7 @@ class DirectorySearch:
     """
     Where users and groups are.
 
-    `group_filter` is as `regbroker.accounts.ldap.url.parse_group_filter` returns it.
+    `group_filter` is a value of `regbroker.accounts.ldap.filters.parse_group_filter`.
     Without `group_base` nothing is searched for groups, and all that the
     entry's ``memberOf`` names count.
     """
@@ -50,7 +48,7 @@ class DirectorySearch:
         """Return the user's entry; None unless exactly one matches."""
         url = self.url
         what = f"the search below '{url.base}'"
-        wanted = [url.attribute, "memberOf", *STAMP_ATTRIBUTES]
+        wanted = [url.attribute, "memberOf", *PASSWORD_VERSION_ATTRIBUTES]
         code, entries = await connection.search(
             what, url.base, url.scope, url.user_filter(user), wanted, most=2
         )
@@ -116,9 +114,10 @@ def _folded(name: str) -> str:
 
 def password_version(entry: Entry) -> str:
     """Return what changes with the password; empty when nothing is readable."""
-    for attribute in STAMP_ATTRIBUTES:
+    for attribute in PASSWORD_VERSION_ATTRIBUTES:
         values = entry.values(attribute)
         if values:
+            # Identity tokens that are out carry hashes with this prefix.
             parts = [b"regbroker ldap stamp", entry.dn, attribute.encode()]
             parts += [value.encode() for value in values]
             return sha256(b"\0".join(parts)).hexdigest()[:16]

@@ -10,7 +10,7 @@ The way of a check (RFC 4511 and 4513), each on a connection of its own:
 5. Bind as the entry, with the password.
 
 Entry and groups are read with the same rights whether there is a password or
-not, so an account has one stamp. Where step 3 finds nobody, the way goes on
+not, so an account has one password version. Where step 3 finds nobody, the way goes on
 with the name of no entry, so that unknown users cost what wrong passwords do,
 but for the hash, which a directory takes of entries only. What the last bind of
 an entry took is waited for then, too, so that slow hashes tell nobody who exists.
@@ -22,10 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from OpenSSL import SSL
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
@@ -35,17 +33,20 @@ from regbroker.accounts.ldap.connection import (
     Connection,
     DirectoryError,
     accept,
-    in_vain,
     require_ldaptor,
 )
+from regbroker.accounts.ldap.failures import FAILURES, describe, unavailable
+from regbroker.accounts.ldap.filters import parse_group_filter
+from regbroker.accounts.ldap.names import parse_name
 from regbroker.accounts.ldap.search import (
     DirectorySearch,
     account_name,
     password_version,
 )
-from regbroker.accounts.ldap.url import LdapUrl, parse_group_filter, parse_name
+from regbroker.accounts.ldap.url import LdapUrl
+from regbroker.accounts.ldap.waits import Waits
 from regbroker.accounts.principals import Account
-from regbroker.errors import AccountsUnavailable, ConfigurationError
+from regbroker.errors import ConfigurationError
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.trust import client_options, trust_root
 
@@ -73,15 +74,6 @@ _WRONG = {
     53: "unwillingToPerform",
 }
 _NOBODY = "cn=no account of this name"
-
-#: How talking to a directory fails.
-_FAILURES = (
-    DirectoryError,
-    ConnectError,
-    ConnectionClosed,
-    SSL.Error,
-    OSError,
-)
 
 
 class LdapAccounts:
@@ -149,22 +141,19 @@ class LdapAccounts:
         self._endpoint = endpoint
         self._turns = DeferredSemaphore(MAX_CHECKS)
         self._bind_seconds = 0.0
-        self._is_open = False
-        self._waiting: set[Deferred[Any]] = set()
+        self._waits = Waits(reactor, timeout)
         self._connections: set[Connection] = set()
         self._problem = ""
 
     def open(self) -> None:
         """Begin. Nothing is asked before somebody logs in."""
-        self._is_open = True
+        self._waits.open()
         if self._in_clear:
             _log.warn("{name}: passwords cross the network in clear", name=self.name)
 
     def close(self) -> None:
         """End every check under way."""
-        self._is_open = False
-        for deferred in list(self._waiting):
-            deferred.cancel()
+        self._waits.close()
         for connection in list(self._connections):
             connection.drop()
 
@@ -182,13 +171,13 @@ class LdapAccounts:
     async def _check(self, user: str, password: bytes | None) -> Account | None:
         if not user or not _is_text(user):
             return None
-        if not self._is_open:
+        if not self._waits.is_open:
             raise unavailable()
         try:
             account = await self._take_turn(user, password)
-        except _FAILURES as error:
-            if self._is_open and not self._problem:
-                self._problem = _describe(error)
+        except FAILURES as error:
+            if self._waits.is_open and not self._problem:
+                self._problem = describe(error)
                 _log.error("{name}: {why}", name=self.name, why=self._problem)
             raise unavailable() from None
         if self._problem:
@@ -197,11 +186,11 @@ class LdapAccounts:
         return account
 
     async def _take_turn(self, user: str, password: bytes | None) -> Account | None:
-        await self._bounded("a turn", self._turns.acquire())
+        await self._waits.until("a turn", self._turns.acquire())
         connection = Connection(self._reactor, self._timeout, self._connections.discard)
         try:
             connecting = self._endpoint.connect(_OneConnection(connection))
-            await self._bounded("a connection", connecting)
+            await self._waits.until("a connection", connecting)
             self._connections.add(connection)
             return await self._ask(connection, user, password)
         finally:
@@ -233,7 +222,7 @@ class LdapAccounts:
             elif took < self._bind_seconds:
                 left = self._bind_seconds - took
                 waiting: Deferred[None] = deferLater(self._reactor, left)
-                await self._bounded("the time of a bind", waiting)
+                await self._waits.until("the time of a bind", waiting)
             if code not in _WRONG:
                 accept(what, code)
             if code:
@@ -259,37 +248,6 @@ class LdapAccounts:
         if not password:
             raise DirectoryError("the password of ldap-bind-dn is empty")
         return password.encode()
-
-    async def _bounded(self, what: str, deferred: Deferred[T]) -> T:
-        waiter: Deferred[T] = Deferred(_cancel_before(deferred))
-        deferred.addBoth(_unless_called(waiter))
-        waiter.addTimeout(self._timeout, self._reactor, in_vain(what))
-        self._waiting.add(waiter)
-        try:
-            return await waiter
-        except CancelledError:
-            if self._is_open:
-                raise
-            raise unavailable() from None
-        finally:
-            self._waiting.discard(waiter)
-
-
-def _cancel_before(deferred: Deferred[Any]) -> Callable[[Deferred[Any]], None]:
-    # A HostnameEndpoint that is cancelled may say that there is no such host.
-    def cancel(waiter: Deferred[Any]) -> None:
-        waiter.errback(CancelledError())
-        deferred.cancel()
-
-    return cancel
-
-
-def _unless_called(waiter: Deferred[Any]) -> Callable[[Any], None]:
-    def tell(outcome: Any) -> None:
-        if not waiter.called:
-            waiter.callback(outcome)
-
-    return tell
 
 
 class _OneConnection(Factory):
@@ -323,24 +281,3 @@ def _is_text(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _describe(error: BaseException) -> str:
-    """Return a sentence for the log; none of our errors holds a secret."""
-    if isinstance(error, DirectoryError):
-        return str(error)
-    if isinstance(error, SSL.Error):
-        stack = error.args[0] if error.args else ()
-        reasons = [str(entry[-1]) for entry in stack if isinstance(entry, tuple)]
-        return f"no trusted TLS connection: {', '.join(reasons) or 'TLS ended early'}"
-    if isinstance(error, ConnectionClosed):
-        return "it closed the connection in the middle of a check"
-    return f"it cannot be connected to: {error}"
-
-
-def unavailable() -> AccountsUnavailable:
-    """Return the error for clients, who learn nothing of the directory."""
-    return AccountsUnavailable(
-        "passwords cannot be checked now, since the directory of accounts does not "
-        "answer; its operator finds the reason in the log"
-    )

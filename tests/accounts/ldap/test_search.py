@@ -10,13 +10,14 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.ldap.connection import Connection, DirectoryError, Entry
+from regbroker.accounts.ldap.filters import parse_group_filter
 from regbroker.accounts.ldap.search import (
-    STAMP_ATTRIBUTES,
+    PASSWORD_VERSION_ATTRIBUTES,
     DirectorySearch,
     account_name,
     password_version,
 )
-from regbroker.accounts.ldap.url import parse_group_filter, parse_ldap_url
+from regbroker.accounts.ldap.url import parse_ldap_url
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ class SearchesTests(SynchronousTestCase):
         connection = FakeConnection(0, found)
         self.assertIs(self.entry(connection, "a*"), found)
         filter = r"(&(objectclass=person)(uid=a\2a))"
-        wanted = ["uid", "memberOf", *STAMP_ATTRIBUTES]
+        wanted = ["uid", "memberOf", *PASSWORD_VERSION_ATTRIBUTES]
         self.assertEqual(
             connection.asked, [("ou=people,dc=x", "one", filter, wanted, 2)]
         )
@@ -166,23 +167,24 @@ class NameTests(SynchronousTestCase):
             self.assertEqual(account_name(entry(uid=values), "uid", typed), name)
 
 
-class StampTests(SynchronousTestCase):
+class PasswordVersionTests(SynchronousTestCase):
     def test_best_sign(self) -> None:
         """The password's own time counts before that of the entry."""
-        all = dict.fromkeys(STAMP_ATTRIBUTES, "1")
+        all = dict.fromkeys(PASSWORD_VERSION_ATTRIBUTES, "1")
         first = password_version(entry(**all))
-        for attribute in STAMP_ATTRIBUTES[1:]:
+        for attribute in PASSWORD_VERSION_ATTRIBUTES[1:]:
             self.assertEqual(password_version(entry(**{**all, attribute: "2"})), first)
         self.assertNotEqual(
-            password_version(entry(**{**all, STAMP_ATTRIBUTES[0]: "2"})), first
+            password_version(entry(**{**all, PASSWORD_VERSION_ATTRIBUTES[0]: "2"})),
+            first,
         )
 
     def test_all_differ(self) -> None:
-        """Other attributes, values and users make other stamps."""
+        """Other attributes, values and users make other versions."""
         password_versions = [
             password_version(entry(dn, **{attribute: value}))
             for dn in ("uid=a", "uid=b")
-            for attribute in STAMP_ATTRIBUTES
+            for attribute in PASSWORD_VERSION_ATTRIBUTES
             for value in ("1", "2")
         ]
         self.assertEqual(len(set(password_versions)), len(password_versions))
@@ -190,5 +192,5 @@ class StampTests(SynchronousTestCase):
             self.assertRegex(one, r"\A[0-9a-f]{16}\Z")
 
     def test_none(self) -> None:
-        """Who may read nothing of it has no stamp."""
+        """Without an attribute that can be read there is no version."""
         self.assertEqual(password_version(entry(uid="alice", modifyTimestamp=[])), "")
