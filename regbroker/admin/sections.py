@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
-from typing import Any
 
 from twisted.web.template import Tag, tags
 
 from regbroker import __version__
 from regbroker.admin.certificates import ServedCertificate
 from regbroker.admin.monitor import Monitor
-from regbroker.admin.readable import ago, duration, rate, size
+from regbroker.admin.page_parts import card, list_of, pill, point_in_time
+from regbroker.admin.readable import duration, rate, size
 from regbroker.admin.refusals import Refused
 from regbroker.admin.transfers import Transfer
 from regbroker.settings.config import RegistryConfig
@@ -33,49 +33,28 @@ def contents(monitor: Monitor, transfers: Sequence[Transfer]) -> list[Tag]:
     return [
         _header(monitor),
         _tiles(monitor, transfers),
-        _card("Under way", _transfers(transfers), len(transfers)),
+        card("Under way", _transfers(transfers), len(transfers)),
         tags.div(
             tags.div(
-                _card("Registries", _registries(monitor), len(watched.registries)),
-                _card("Certificates", _certificates(watched.certificates, now)),
+                card("Registries", _registries(monitor), len(watched.registries)),
+                card("Certificates", _certificates(watched.certificates, now)),
             ),
-            _card("Upstreams", _upstreams(monitor, now), len(watched.upstreams)),
+            card("Upstreams", _upstreams(monitor, now), len(watched.upstreams)),
             class_="columns",
         ),
-        _card("Refused lately", _refusals(monitor.refusals.latest(), now)),
+        card("Refused lately", _refusals(monitor.refusals.latest(), now)),
         _footer(now),
     ]
-
-
-def _card(title: str, inside: Any, count: int | None = None) -> Tag:
-    heading = tags.h2(title)
-    if count is not None:
-        heading(tags.span(f" · {count}", class_="count"))
-    return tags.section(heading, inside, class_="card")
-
-
-def _pill(text: str, kind: str = "") -> Tag:
-    return tags.span(text, class_=f"pill {kind}".strip())
-
-
-def _time(at: float, now: float) -> Tag:
-    moment = datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")
-    return tags.time(ago(now - at), datetime=moment, title=moment)
-
-
-def _rows(items: Iterable[Any], otherwise: str) -> Tag:
-    rows = [tags.li(item) for item in items]
-    return tags.ul(rows, class_="rows") if rows else tags.p(otherwise, class_="empty")
 
 
 def _header(monitor: Monitor) -> Tag:
     ready = monitor.readiness_now()
     if ready.draining:
-        state = _pill("draining", "warn")
+        state = pill("draining", "warn")
     elif ready.is_ready:
-        state = _pill("ready", "good")
+        state = pill("ready", "good")
     else:
-        state = _pill("not ready", "bad")
+        state = pill("not ready", "bad")
     up = duration(monitor.seconds() - monitor.started)
     return tags.header(
         tags.h1("regbroker"),
@@ -111,7 +90,7 @@ def _tiles(monitor: Monitor, transfers: Sequence[Transfer]) -> Tag:
 
 
 def _transfers(transfers: Sequence[Transfer]) -> Tag:
-    rows = _rows(map(_transfer, transfers[:MAX_TRANSFERS]), "Nothing is under way.")
+    rows = list_of(map(_transfer, transfers[:MAX_TRANSFERS]), "Nothing is under way.")
     left = len(transfers) - MAX_TRANSFERS
     return (
         tags.div(rows, tags.p(f"and {left} more", class_="empty")) if left > 0 else rows
@@ -135,7 +114,7 @@ def _transfer(one: Transfer) -> list[Tag]:
     leads = f" · [upstream {event.upstream}]" if event.upstream else ""
     return [
         tags.div(
-            _pill("push" if one.is_push else "pull", "accent" if one.is_push else ""),
+            pill("push" if one.is_push else "pull", "accent" if one.is_push else ""),
             tags.span(event.public_name or event.path, class_="name"),
             tags.span(f"{event.method} {event.endpoint}", class_="soft small"),
             tags.span(f"{done} · {rate(one.rate)}", class_="right small"),
@@ -151,7 +130,7 @@ def _transfer(one: Transfer) -> list[Tag]:
 
 def _registries(monitor: Monitor) -> Tag:
     ready = monitor.readiness_now()
-    return _rows(
+    return list_of(
         (
             _registry(entry, ready.is_registry_ready(entry.host))
             for entry in monitor.watched.registries
@@ -182,7 +161,7 @@ def _registry(entry: RegistryConfig, is_ready: bool) -> list[Tag]:
     return [
         tags.div(
             tags.h3(host),
-            _pill("ready", "good") if is_ready else _pill("no upstream answers", "bad"),
+            pill("ready", "good") if is_ready else pill("no upstream answers", "bad"),
             class_="line",
         ),
         tags.div(" · ".join(traits), class_="soft small"),
@@ -195,7 +174,7 @@ def _registry(entry: RegistryConfig, is_ready: bool) -> list[Tag]:
 
 
 def _upstreams(monitor: Monitor, now: float) -> Tag:
-    return _rows(
+    return list_of(
         (_upstream(monitor, name, now) for name in monitor.watched.upstreams),
         "There are none.",
     )
@@ -205,16 +184,16 @@ def _upstream(monitor: Monitor, name: str, now: float) -> list[Tag]:
     watched, health = monitor.watched.upstreams[name], monitor.health[name]
     upstream, cache = watched.upstream, watched.tokens
     pills = [
-        _pill("answers", "good") if health.answers else _pill("does not answer", "bad")
+        pill("answers", "good") if health.answers else pill("does not answer", "bad")
     ]
     for service, circuits in (
         ("", upstream.circuits),
         ("tokens: ", upstream.token_circuits),
     ):
         if circuits.state != "closed":
-            pills.append(_pill(f"{service}circuit {circuits.state}", "warn"))
+            pills.append(pill(f"{service}circuit {circuits.state}", "warn"))
         if circuits.limited:
-            pills.append(_pill(f"{service}{circuits.limited} at a limit", "warn"))
+            pills.append(pill(f"{service}{circuits.limited} at a limit", "warn"))
     lines = [
         tags.div(tags.h3(name), pills, class_="line"),
         tags.div(tags.code(upstream.config.url), class_="soft"),
@@ -240,7 +219,9 @@ def _upstream(monitor: Monitor, name: str, now: float) -> list[Tag]:
                 tags.span(
                     health.last_error, class_="soft" if health.answers else "problem"
                 ),
-                tags.span(" · ", _time(health.last_error_at, now), class_="soft"),
+                tags.span(
+                    " · ", point_in_time(health.last_error_at, now), class_="soft"
+                ),
                 class_="small",
             )
         )
@@ -249,7 +230,7 @@ def _upstream(monitor: Monitor, name: str, now: float) -> list[Tag]:
 
 def _certificates(certificates: Iterable[ServedCertificate], now: float) -> Tag:
     ordered = sorted(certificates, key=lambda one: one.not_after)
-    return _rows((_certificate(one, now) for one in ordered), "No listener has TLS.")
+    return list_of((_certificate(one, now) for one in ordered), "No listener has TLS.")
 
 
 def _certificate(one: ServedCertificate, now: float) -> list[Tag]:
@@ -262,7 +243,7 @@ def _certificate(one: ServedCertificate, now: float) -> list[Tag]:
             tags.h3(
                 f"[{one.section}]" if one.section.startswith("tls") else one.section
             ),
-            tags.span(_pill(left, kind), class_="right"),
+            tags.span(pill(left, kind), class_="right"),
             class_="line",
         ),
         tags.div(", ".join(one.names), class_="soft small"),
@@ -284,13 +265,13 @@ def _refusals(refused: Sequence[Refused], now: float) -> Tag:
 def _refusal(one: Refused, now: float) -> Tag:
     kind = "bad" if one.status in (401, 403, 429) else "warn"
     return tags.tr(
-        tags.td(_time(one.at, now), class_="soft"),
+        tags.td(point_in_time(one.at, now), class_="soft"),
         tags.td(tags.b(one.user or "somebody"), " at ", one.client),
         tags.td(
             tags.code(f"{one.method} {one.path}"),
             tags.div(one.registry, class_="soft small"),
         ),
-        tags.td(_pill(f"{one.status} {one.code}", kind), tags.div(one.reason)),
+        tags.td(pill(f"{one.status} {one.code}", kind), tags.div(one.reason)),
     )
 
 

@@ -5,7 +5,8 @@ Three tables. `HOP_BY_HOP` ends with each connection, in both directions. What e
 stands in a request goes on only where its row says so: a header that nobody has
 thought of may be a credential, or a word that only a proxy in front of the upstream
 may say. Of what an upstream says, the rows name what does not reach clients; of what
-others say, what does. `docs/headers.md` is printed from here.
+others say, what does. `docs/headers.md` is printed from here. The module stays whole:
+a reader of one row wants to see the others.
 """
 
 from __future__ import annotations

@@ -45,8 +45,9 @@ from regbroker.sandbox.token_endpoint import TokenResource
 from regbroker.sandbox.tokens import SERVICE, Tokens
 from regbroker.sandbox.transfers import BlobEndpoints
 from regbroker.sandbox.uploads import Uploads
+from regbroker.transport.body_reading import read_body
 from regbroker.transport.replies import send_bytes, send_error, send_json
-from regbroker.transport.request_bodies import ClientGone, read_body
+from regbroker.transport.request_bodies import ClientGone
 
 #: The largest page of the catalog, and the one a client gets that names no size.
 CATALOG_PAGE = 100

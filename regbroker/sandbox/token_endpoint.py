@@ -23,8 +23,8 @@ from regbroker.protocol.token_exchange import (
     parse_post,
 )
 from regbroker.sandbox.tokens import SERVICE, Tokens, Users
+from regbroker.transport.body_reading import read_body
 from regbroker.transport.replies import send_bytes
-from regbroker.transport.request_bodies import read_body
 
 #: A form holds credentials and scopes: what also fits a request line.
 MAX_FORM_BYTES = 64 * 1024

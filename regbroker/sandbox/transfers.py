@@ -27,8 +27,8 @@ from regbroker.sandbox.refusals import (
 )
 from regbroker.sandbox.storage import Storage
 from regbroker.sandbox.uploads import Uploads
+from regbroker.transport.body_reading import receive_body
 from regbroker.transport.replies import set_status
-from regbroker.transport.request_bodies import receive_body
 
 _BYTE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.IGNORECASE)
 

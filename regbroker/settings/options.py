@@ -3,7 +3,7 @@ The options of the ini file: one table for each kind of section.
 
 Of these tables come the reading of a file (`regbroker.settings.section`), what is said
 about unknown options, and `docs/configuration.md`. Defaults are those of the values in
-`regbroker.settings.config`.
+`regbroker.settings.config`. The module stays whole: to add an option is to add a row.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from regbroker.errors import MethodNotAllowed
 from regbroker.events import Event
 from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.token_exchange import TokenRequest, parse_get, parse_post
+from regbroker.transport.body_reading import read_body
 from regbroker.transport.replies import send_bytes
-from regbroker.transport.request_bodies import read_body
 from regbroker.web.client_request import ClientRequest
 
 #: A form holds a refresh token (16 KiB in some clouds) and scopes.

@@ -1,6 +1,5 @@
-"""Bodies of requests: streamed, whole, spooled by somebody else, or abandoned."""
+"""Bodies of requests: streamed, spooled by somebody else, or abandoned."""
 
-from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -9,15 +8,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import UNKNOWN_LENGTH
 from twisted.web.server import Site
 
-from regbroker.errors import BodyTooLarge
 from regbroker.transport import request_bodies
 from regbroker.transport.replies import send_bytes
 from regbroker.transport.request_bodies import (
     READ_AHEAD_BYTES,
     ClientGone,
     StreamedBody,
-    read_body,
-    receive_body,
     request_body,
 )
 from tests.proxycase import SiteTestCase
@@ -196,78 +192,8 @@ class StreamedBodyTests(SynchronousTestCase):
         self.assertEqual(self.body(0).bytes_missing, 0)
 
 
-class ReceiveBodyTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.body = StreamedBody(Channel(), None)
-        self.request: Any = SimpleNamespace(body=self.body)
-        self.pieces: list[bytes] = []
-
-    def take(self, data: bytes) -> None:
-        """Keep a piece, unless it is the one that cannot be kept."""
-        if data == b"no":
-            raise OSError("no space left")
-        self.pieces.append(data)
-
-    def test_pieces(self) -> None:
-        """Each piece is given as it comes; the end comes after the last one."""
-        self.body.received(b"a")
-        done = receive_body(self.request, self.take)
-        self.body.received(b"b")
-        self.assertEqual(self.pieces, [b"a", b"b"])
-        self.assertNoResult(done)
-        self.body.finished()
-        self.successResultOf(done)
-
-    def test_nothing(self) -> None:
-        """A request without a body is received at once."""
-        self.request.body = StreamedBody(Channel(), 0)
-        self.successResultOf(receive_body(self.request, self.take))
-
-    def test_cannot_be_taken(self) -> None:
-        """After a piece that cannot be taken no other one is given."""
-        done = receive_body(self.request, self.take)
-        self.body.received(b"no")
-        self.failureResultOf(done, OSError)
-        self.body.received(b"b")
-        self.body.finished()
-        self.assertEqual(self.pieces, [])
-
-    def test_breaks_off(self) -> None:
-        """It fails as the body does."""
-        done = receive_body(self.request, self.take)
-        self.body.failed(Failure(ClientGone("gone")))
-        self.failureResultOf(done, ClientGone)
-
-
-class ReadBodyTests(SiteTestCase):
+class RequestBodyTests(SiteTestCase):
     spooled = False
-
-    async def test_whole(self) -> None:
-        """A body of known length, a chunked one, and none at all."""
-        for headers, raw, body in (
-            (b"Content-Length: 5\r\n\r\n", b"hello", b"hello"),
-            (b"Transfer-Encoding: chunked\r\n\r\n", b"2\r\nhe\r\n0\r\n\r\n", b"he"),
-            (b"\r\n", b"", b""),
-            (b"Content-Length: 0\r\n\r\n", b"", b""),
-        ):
-            request = await self.received(POST, headers, raw)
-            self.assertEqual(await read_body(request, 5), body)
-            send_bytes(request, 200, b"text/plain", b"")
-            self.assertEqual((await self.client.reply()).status, 200)
-
-    async def test_too_large(self) -> None:
-        """One byte too many is refused, announced or not; the client hears of it."""
-        for headers, raw in (
-            (b"Content-Length: 6\r\n\r\n", b"123456"),
-            (b"Transfer-Encoding: chunked\r\n\r\n", b"6\r\n123456\r\n0\r\n\r\n"),
-        ):
-            self.client = await self.connect()
-            request = await self.received(POST, headers, raw)
-            error: Any = await self.assertFailure(read_body(request, 5), BodyTooLarge)
-            self.assertIn("at most 5 bytes", error.message)
-            send_bytes(request, 413, b"application/json", error.body())
-            reply = await self.client.reply()
-            self.assertEqual((reply.status, reply.code), (413, "SIZE_INVALID"))
 
     async def test_producer(self) -> None:
         """The body's length is known to who relays it; no body is None."""
@@ -284,7 +210,7 @@ class ReadBodyTests(SiteTestCase):
         self.assertIsNone(request_body(request))
 
 
-class SpooledBodyTests(ReadBodyTests):
+class SpooledBodyTests(RequestBodyTests):
     """The same in a site of somebody else's."""
 
     def make_site(self) -> Site:

@@ -10,7 +10,8 @@ from twisted.internet.testing import StringTransport
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from regbroker.transport.request_bodies import ClientGone, read_body
+from regbroker.transport.body_reading import read_body
+from regbroker.transport.request_bodies import ClientGone
 from regbroker.transport.server import StreamingSite
 from regbroker.transport.streaming_channel import (
     DRAIN_SECONDS,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from regbroker.transport.request_bodies import ClientGone, read_body
+from regbroker.transport.body_reading import read_body
+from regbroker.transport.request_bodies import ClientGone
 from tests.channelcase import GET, POST, ChannelTestCase, answer
 
 
