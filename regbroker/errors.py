@@ -103,11 +103,19 @@ class HTTPError(RegbrokerError):
         value = next(found, None)
         return None if value is None else value.decode("latin-1")
 
-    def body(self) -> bytes:
-        """Return the OCI error document, UTF-8 JSON."""
+    def body(self, request_id: str = "") -> bytes:
+        """
+        Return the OCI error document, UTF-8 JSON.
+
+        `request_id` stands in its detail, if that is an object. Clients may have
+        any detail, and most do not show it.
+        """
         error: dict[str, Any] = {"code": self.code, "message": self.message}
-        if self.detail is not None:
-            error["detail"] = self.detail
+        detail = self.detail
+        if request_id and (detail is None or isinstance(detail, dict)):
+            detail = {**(detail or {}), "request_id": request_id}
+        if detail is not None:
+            error["detail"] = detail
         return json.dumps({"errors": [error]}).encode() + b"\n"
 
 
@@ -364,8 +372,8 @@ class UpstreamRefused(UpstreamError):
         self.status = status
         self._document = document
 
-    def body(self) -> bytes:
-        """Return the upstream's OCI document."""
+    def body(self, request_id: str = "") -> bytes:
+        """Return the upstream's OCI document, which is not ours to add to."""
         return self._document
 
 

@@ -7,7 +7,8 @@ Nothing else does: what is decided about a request is decided by other values.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -18,10 +19,47 @@ from regbroker.causes import Cause
 _log = Logger()
 
 #: What a line of the log shows of a text that the client has chosen.
-_MAX_TEXT = 300
+MAX_TEXT = 300
 
 #: What goes into a line as it is: printable ASCII without spaces and quotes.
 _PLAIN = re.compile(r"[!#-~]+")
+
+#: What does not: a quote would end the text, and a backslash might hide that.
+_ODD = re.compile(r"[^ !#-\[\]-~]")
+_ODD_OR_SPACE = re.compile(r"[^!#-\[\]-~]")
+
+#: 48 bits tell a day's requests apart, and can be read out on the telephone.
+_REQUEST_ID_BYTES = 6
+
+#: What a log event's fields are called, in a line, in JSON and as keywords of the
+#: Twisted log event, with their meaning; in this order.
+FIELDS = {
+    "client": "the client's address, as far as trusted proxies tell",
+    "user": "who the client says to be, or whose token it has",
+    "registry": "the host that was asked for, or the section that serves it",
+    "method": "the method of the request",
+    "path": "the path, without the query, which may hold secrets",
+    "name": "the repository as clients call it; at the token service maybe several",
+    "upstream": "the `[upstream NAME]` that was asked, or would have been",
+    "upstream_name": "the repository as the upstream calls it",
+    "status": "the status of the answer",
+    "bytes_in": "bytes of the request's body",
+    "bytes_out": "bytes of the answer's body",
+    "upstream_seconds": "how long the upstream took to begin its answer",
+    "seconds": "how long the request took in all",
+    "tls": "the version of TLS on the connection",
+    "request_id": "the request's id, as in its `X-Request-ID`",
+    "cause": "why it ended, in one word of a closed list",
+    "outcome": "the same in a sentence",
+}
+
+_LINE = " ".join(f"{name}=%s" for name in FIELDS)
+_PLAIN_LINE = re.compile(" ".join(f"{name}=[!#-~]{{1,{MAX_TEXT}}}" for name in FIELDS))
+
+
+def new_request_id() -> str:
+    """Return an id that no other request has: 12 hexadecimal digits."""
+    return secrets.token_hex(_REQUEST_ID_BYTES)
 
 
 @dataclass
@@ -31,13 +69,14 @@ class Event:
 
     Times are seconds on `clock`. `path` is without the query, which may hold
     secrets. `cause` is why it ended, and `outcome` says it for people: both
-    are ``done`` when the client has got its reply.
+    are ``done`` when the client has got its reply. `request_id` is what the client and
+    the upstream are told, too, and `tls` the version of TLS, empty without.
 
-    The last five are for counting, and not in the line: the ``[registry HOST]`` that
+    The last six are for counting, and not in the line: the ``[registry HOST]`` that
     serves (empty where none does), the endpoint (that of the API in lower case,
     ``token`` or ``search``; empty for what is none), what the client shows
     (``password``, ``token``, ``other`` or nothing), and for an error its OCI code and
-    its sentence.
+    its sentence; of a manifest that was pushed, its digest.
     """
 
     clock: Callable[[], float]
@@ -55,11 +94,14 @@ class Event:
     upstream_seconds: float | None = None
     cause: Cause = Cause.DONE
     outcome: str = "done"
+    tls: str = ""
+    request_id: str = ""
     section: str = ""
     endpoint: str = ""
     credentials: str = ""
     code: str = ""
     refusal: str = ""
+    digest: str = ""
     started: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,47 +131,77 @@ class Event:
         if self.cause is Cause.DONE:
             self.cause, self.outcome = cause, outcome
 
+    def fields(self) -> dict[str, str | int | float | None]:
+        """
+        Return the event's `FIELDS`; None for what is not known.
+
+        Times are in seconds, rounded to milliseconds. A text is as the client wrote it.
+        """
+        upstream_seconds = self.upstream_seconds
+        return {
+            "client": self.client or None,
+            "user": self.user or None,
+            "registry": self.registry or None,
+            "method": self.method or None,
+            "path": self.path or None,
+            "name": self.public_name or None,
+            "upstream": self.upstream or None,
+            "upstream_name": self.upstream_name or None,
+            "status": self.status or None,
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            "upstream_seconds": upstream_seconds and round(upstream_seconds, 3),
+            "seconds": round(self.seconds, 3),
+            "tls": self.tls or None,
+            "request_id": self.request_id or None,
+            "cause": self.cause.value,
+            "outcome": self.outcome or None,
+        }
+
     def line(self) -> str:
         """Return the event as one line of the log."""
-        upstream_time = (
-            "-" if self.upstream_seconds is None else f"{self.upstream_seconds:.3f}"
-        )
-        fields = (
-            ("client", _text(self.client)),
-            ("user", _text(self.user)),
-            ("registry", _text(self.registry)),
-            ("method", _text(self.method)),
-            ("path", _text(self.path)),
-            ("name", _text(self.public_name)),
-            ("upstream", _text(self.upstream)),
-            ("upstream_name", _text(self.upstream_name)),
-            ("status", str(self.status or "-")),
-            ("in", str(self.bytes_in)),
-            ("out", str(self.bytes_out)),
-            ("upstream_time", upstream_time),
-            ("time", f"{self.seconds:.3f}"),
-            ("cause", self.cause.value),
-            ("outcome", _text(self.outcome, spaces=True)),
-        )
-        return " ".join(f"{name}={value}" for name, value in fields)
+        return line_of(self.fields())
 
 
-def _text(text: str, spaces: bool = False) -> str:
+def line_of(fields: Mapping[str, str | int | float | None]) -> str:
     """
-    Make a text that the client chose fit for one field of one line.
+    Return an event's fields as one line of the log.
 
-    `spaces` may stay in a text of our own; it is quoted then.
+    Whatever a client has written, the line has the `FIELDS`, once and in order.
     """
-    if not text:
-        return "-"
+    values = [
+        "-" if value is None else f"{value:.3f}" if value.__class__ is float else value
+        for value in fields.values()
+    ]
+    line = _LINE % tuple(values)
+    # A space or an equals sign inside a text cannot make up another field, since the
+    # names are all there, and in order, and nothing else is.
+    if _PLAIN_LINE.fullmatch(line):
+        return line
+    outcome = values.pop()
+    safe = [_text(str(value), _ODD_OR_SPACE) for value in values]
+    return _LINE % (*safe, _text(str(outcome), _ODD))
+
+
+def _text(text: str, odd: re.Pattern[str]) -> str:
+    """Make a text fit for one field of a line: quoted, without what is `odd`."""
     if _PLAIN.fullmatch(text):
-        return text[:_MAX_TEXT]
-    first = " " if spaces else "!"
-    safe = "".join(c if first <= c <= "~" and c != '"' else "?" for c in text)
-    # A backslash before the closing quote would seem to escape it.
-    return '"' + safe[:_MAX_TEXT].replace("\\", "?") + '"'
+        return text[:MAX_TEXT]
+    return f'"{odd.sub("?", text[:MAX_TEXT])}"'
 
 
 def emit(event: Event) -> None:
-    """Tell the operator about a request that is over."""
-    _log.info("{line}", line=event.line(), event=event)
+    """
+    Tell the operator about a request that is over.
+
+    Observers get the line, the event, and its fields as keywords; `summary` is for
+    those that write the fields themselves.
+    """
+    fields = event.fields()
+    _log.info(
+        "{line}",
+        line=line_of(fields),
+        summary=f"{event.method} {event.path} {event.status}",
+        event=event,
+        **fields,
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from regbroker.accounts.access import ACTIONS
 from regbroker.admin.metric_table import METRICS
+from regbroker.events import FIELDS, MAX_TEXT
 from regbroker.protocol.header_table import (
     HOP_BY_HOP,
     OPEN,
@@ -114,6 +115,24 @@ Patterns are about public repository names: `*` is any text between two slashes,
 any number of parts, `${{user}}` the name of the user. Actions are
 {actions}, or `*` for all. Rules only grant, and their
 grants add up. A push needs `pull`, too.
+"""
+
+LOGS = """\
+# The log
+
+Printed by `make docs` from `regbroker/events.py`. [Operating](operating.md) says where
+the log is and how to use it.
+
+## Requests
+
+Each request has one line, when it is over, with the namespace `regbroker.events`. The
+fields are in this order. In a line, `-` stands for what is not known. A text that has
+spaces or is no plain ASCII is in quotes, with `?` for what a line cannot hold, and
+texts end after {max_text} characters. Times are in seconds. Programs that embed
+regbroker find the same fields as keywords of the Twisted log event, with `None` for
+what is not known.
+
+{fields}
 """
 
 METRICS_PAGE = """\
@@ -281,6 +300,17 @@ def configuration_page() -> str:
     )
 
 
+def logs_page() -> str:
+    """What goes into ``logs.md``."""
+    return LOGS.format(
+        max_text=MAX_TEXT,
+        fields=table(
+            ["field", "meaning"],
+            ([f"`{name}`", meaning] for name, meaning in FIELDS.items()),
+        ),
+    )
+
+
 def metrics_page() -> str:
     """What goes into ``metrics.md``."""
     rows = [
@@ -306,6 +336,7 @@ def _default(text: str) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration_page,
     "headers.md": headers_page,
+    "logs.md": logs_page,
     "metrics.md": metrics_page,
     "queries.md": queries_page,
 }

@@ -23,6 +23,10 @@ PSEUDONYM = f"regbroker-{secrets.token_hex(4)}"
 
 _OF_REGBROKERS = re.compile(rb"1\.1 regbroker-[0-9a-f]{8}")
 
+#: A request id that is believed: what other programs make (UUIDs, ULIDs, base64), and
+#: nothing that a log, a header or JSON would have to quote.
+_REQUEST_ID = re.compile(r"[0-9A-Za-z._:+/=@-]{1,64}")
+
 _WITH_PORT = re.compile(r"(?:(?P<v4>[0-9.]+)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):[0-9]{1,5}")
 
 Header = tuple[bytes, bytes]
@@ -110,7 +114,8 @@ class Forwarded:
     `address` is the client's, as far as trusted proxies tell; `forwarded_for`
     the whole chain, for the upstream; `scheme` is ``http`` or ``https``; `host`
     is what the client has asked for, with its port if it gave one; `source` the
-    registry for whose mirror it takes us, empty for none.
+    registry for whose mirror it takes us, empty for none; `request_id` tells the
+    request from others, in the logs of all who have to do with it.
     """
 
     address: str
@@ -118,6 +123,7 @@ class Forwarded:
     scheme: str
     host: str
     source: str = ""
+    request_id: str = ""
 
     def realm(self, token_path: str) -> str:
         """
@@ -130,12 +136,15 @@ class Forwarded:
 
     def headers(self) -> tuple[Header, ...]:
         """Return the headers that tell the upstream."""
-        return (
+        known = (
             (b"X-Forwarded-For", self.forwarded_for.encode()),
             (b"X-Forwarded-Proto", self.scheme.encode()),
             (b"X-Forwarded-Host", self.host.encode()),
             (b"X-Real-IP", self.address.encode()),
         )
+        if not self.request_id:
+            return known
+        return (*known, (b"X-Request-ID", self.request_id.encode()))
 
 
 def peer_name(address: object) -> str:
@@ -150,19 +159,21 @@ def parse_forwarded(
     host: str,
     claims: dict[str, str],
     trusted: Iterable[Network],
+    request_id: str = "",
 ) -> Forwarded:
     """
     Decide what to believe about a request's way.
 
     `peer` is the address of the connection; `claims` are the request's
-    ``x-forwarded-for``, ``-proto`` and ``-host`` (lower-case keys), believed
-    when `peer` lies in one of the `trusted` networks. The client's address is
-    the last one in the chain that is not a trusted proxy's.
+    ``x-forwarded-for``, ``-proto`` and ``-host``, and its ``x-request-id`` (lower-case
+    keys), believed when `peer` lies in one of the `trusted` networks. The client's
+    address is the last one in the chain that is not a trusted proxy's. `request_id` is
+    used where no trusted proxy has given one that makes sense.
     """
     networks = tuple(trusted)
     scheme = "https" if secure else "http"
     if not is_trusted(peer, networks):
-        return Forwarded(peer, peer, scheme, host)
+        return Forwarded(peer, peer, scheme, host, request_id=request_id)
     chain = [hop.strip() for hop in claims.get("x-forwarded-for", "").split(",")]
     # An entry that is no address was made up, and so was what is before it.
     believable: list[str] = []
@@ -174,6 +185,7 @@ def parse_forwarded(
         if not is_trusted(hop, networks):
             break
     client = believable[0] if believable else peer
+    claimed_id = claims.get("x-request-id", "")
     claimed_scheme = _first(claims.get("x-forwarded-proto", "")).lower()
     return Forwarded(
         client,
@@ -181,6 +193,7 @@ def parse_forwarded(
         ", ".join([*believable, *([] if believable and peer == UNIX else [peer])]),
         claimed_scheme if claimed_scheme in ("http", "https") else scheme,
         _first(claims.get("x-forwarded-host", "")) or host,
+        request_id=claimed_id if _REQUEST_ID.fullmatch(claimed_id) else request_id,
     )
 
 

@@ -18,6 +18,9 @@ from regbroker.transport.strict_channel import reason_phrase
 API_VERSION = (b"Docker-Distribution-Api-Version", b"registry/2.0")
 SERVER = b"regbroker"
 
+#: What tells a client which line of the log is about its request.
+REQUEST_ID = b"X-Request-ID"
+
 
 def set_status(request: Request, status: int) -> None:
     """Set the status line and the headers that every reply carries."""
@@ -46,4 +49,6 @@ def send_error(request: Request, error: HTTPError) -> None:
     """Send an error as an OCI document: the one place where errors become replies."""
     for name, value in error.headers:
         request.responseHeaders.addRawHeader(name, value)
-    send_bytes(request, error.status, b"application/json", error.body())
+    (request_id,) = request.responseHeaders.getRawHeaders(REQUEST_ID, [b""])
+    body = error.body(request_id.decode())
+    send_bytes(request, error.status, b"application/json", body)

@@ -156,7 +156,11 @@ class _Serving:
             return
         if not isinstance(error, HTTPError):
             _log.failure(
-                "{method} {path}", failure, method=event.method, path=event.path
+                "{method} {path}",
+                failure,
+                method=event.method,
+                path=event.path,
+                request_id=event.request_id,
             )
             error = HTTPError(
                 "regbroker failed at this request; its log says why",
@@ -187,6 +191,9 @@ class _Serving:
         self.under_way.remove(self)
         if request.startedWriting:
             event.status = request.code
+            if event.method == "PUT" and event.endpoint == "manifest":
+                digest = request.responseHeaders.getRawHeaders("Docker-Content-Digest")
+                event.digest = digest[0] if digest else ""
         event.bytes_out = request.sentLength
         body: Any = getattr(request, "body", None)
         if body is not None:

@@ -14,7 +14,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from regbroker.errors import BadRequest, EndpointUnknown, HostUnknown, LoopDetected
-from regbroker.events import Event
+from regbroker.events import Event, new_request_id
 from regbroker.naming.public_hosts import is_served
 from regbroker.protocol.fields import problem_with_request
 from regbroker.protocol.headers import (
@@ -28,7 +28,9 @@ from regbroker.protocol.headers import (
 from regbroker.protocol.mirrors import PARAMETER, mirrored_registry, path_with_ns
 from regbroker.protocol.origins import Origin, parse_origin
 from regbroker.protocol.queries import split_target
+from regbroker.transport.replies import REQUEST_ID
 from regbroker.transport.streaming_request import StreamingRequest
+from regbroker.transport.tls_version import tls_version
 from regbroker.web.client_request import ClientRequest, parse_request
 from regbroker.web.cross_origin import CrossOrigin
 from regbroker.web.health import Health
@@ -41,6 +43,9 @@ from regbroker.web.token_endpoint import TokenEndpoint
 
 #: A fragment stays with the client; behind one a server may see another query.
 _NOT_IN_A_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
+
+#: What trusted proxies say of a request.
+_CLAIMS = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id")
 
 
 class Endpoint(Protocol):
@@ -185,8 +190,10 @@ class VirtualHosts(Resource):
             client=peer,
             method=request.method.decode("latin-1"),
             path=path,
+            tls=tls_version(request.transport),
+            request_id=new_request_id(),
         )
-
+        request.setHeader(REQUEST_ID, event.request_id.encode())
         serve(request, event, answer(request, peer, event), self.under_way)
         return NOT_DONE_YET
 
@@ -206,8 +213,11 @@ class VirtualHosts(Resource):
             raise LoopDetected("an upstream or a redirect of it leads back to here")
         if _NOT_IN_A_TARGET.search(http.uri):
             raise BadRequest("the target has a '#', or characters that no URL has")
-        forwarded = self._forwarded(http, peer)
+        forwarded = self._forwarded(http, peer, event.request_id)
         event.client = forwarded.address
+        if forwarded.request_id != event.request_id:
+            event.request_id = forwarded.request_id
+            http.setHeader(REQUEST_ID, forwarded.request_id.encode())
         event.credentials = _credentials(http)
         request = parse_request(http, forwarded)
         # When the request is refused, the log says what was asked for.
@@ -219,13 +229,13 @@ class VirtualHosts(Resource):
         event.registry = registry.host if registry.host != "*" else host
         return registry, request
 
-    def _forwarded(self, request: Request, peer: str) -> Forwarded:
+    def _forwarded(self, request: Request, peer: str, request_id: str) -> Forwarded:
         hosts = request.requestHeaders.getRawHeaders(b"Host", [])
         if len(hosts) != 1:
             raise BadRequest("a request has one Host header")
         claims = {
             name: ", ".join(value.decode("latin-1") for value in values)
-            for name in ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host")
+            for name in _CLAIMS
             if (values := request.requestHeaders.getRawHeaders(name.encode()))
         }
         return parse_forwarded(
@@ -234,6 +244,7 @@ class VirtualHosts(Resource):
             hosts[0].decode("latin-1").strip(),
             claims,
             self._trusted,
+            request_id,
         )
 
     def _check_user_agent(self, request: Request) -> None:

@@ -73,7 +73,7 @@ OF_CLIENTS = words("""
 #: What those with an account at the upstream send to it, and nobody else learns.
 OF_ACCOUNTS = words("""
     Baggage Deploy-Token JOB-TOKEN PRIVATE-TOKEN X-B3-TraceId X-Correlation-Id
-    X-JFrog-Art-Api X-Meta-Team X-Registry-Auth X-Request-Id
+    X-JFrog-Art-Api X-Meta-Team X-Registry-Auth
 """)
 
 

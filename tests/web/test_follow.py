@@ -35,7 +35,7 @@ SIGNATURE = "X-Amz-Signature=0a%2Fb+c&x"
 SIGNED = f"/bucket/key?{SIGNATURE}"
 
 #: What every reply of regbroker's has.
-OURS = {b"server", b"date", b"docker-distribution-api-version"}
+OURS = {b"server", b"date", b"docker-distribution-api-version", b"x-request-id"}
 
 
 class FollowingTestCase(ProxyTestCase):

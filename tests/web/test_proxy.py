@@ -45,13 +45,15 @@ class MappingTests(ProxyTestCase):
         self.time.clock.advance(2)
         call.reply(201, body=b"abc")
         await self.client.reply()
-        line = (await event)["line"]
+        told = await event
+        line = told["line"]
+        self.assertRegex(told["request_id"], "^[0-9a-f]{12}$")
         self.assertEqual(
             line,
             "client=127.0.0.1 user=alice registry=registry.test method=PUT "
             f"path={MANIFEST} name=team/app upstream=up upstream_name=acme_team/app "
-            "status=201 in=2 out=3 upstream_time=2.000 time=2.000 cause=done "
-            "outcome=done",
+            "status=201 bytes_in=2 bytes_out=3 upstream_seconds=2.000 seconds=2.000 "
+            f"tls=- request_id={told['request_id']} cause=done outcome=done",
         )
         self.assertNotIn("s3cret", line)
         self.assertNotIn("YWxp", line)

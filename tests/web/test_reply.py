@@ -158,6 +158,7 @@ class UnchangedTests(ProxyTestCase):
                 "Upgrade: h2",
                 "Proxy-Authenticate: Basic",
                 "Alt-Svc: h3=x",
+                "X-Request-ID: upstream's",
                 "Server: nginx",
                 "Docker-Distribution-Api-Version: registry/1.0",
             ),
@@ -172,9 +173,11 @@ class UnchangedTests(ProxyTestCase):
                 b"server",
                 b"content-length",
                 b"docker-distribution-api-version",
+                b"x-request-id",
             },
         )
         self.assertEqual(reply.header(b"Server"), b"regbroker")
+        self.assertRegex(str(reply.header(b"X-Request-ID")), "^b.[0-9a-f]{12}.$")
         self.assertEqual(
             reply.header(b"Docker-Distribution-Api-Version"), b"registry/2.0"
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.web.server import Site
 
@@ -257,6 +258,62 @@ class TrustedHostTests(HostTests):
         for claim in ("x y", "b@a.test"):
             asked = await self.asked("Host: a.test", f"X-Forwarded-Host: {claim}")
             self.assertEqual(asked, "400 UNSUPPORTED")
+
+
+class RequestIdTests(ProxyTestCase):
+    """Each request has an id, which its client, the upstream and the log are told."""
+
+    #: What the client says, and it counts for nothing.
+    claim: ClassVar[list[str]] = ["X-Request-ID: 0f8fad5b-d9cb-469f"]
+    expected = "^[0-9a-f]{12}$"
+
+    async def test_relayed(self) -> None:
+        """All three are told the same, and each request has another."""
+        seen = set()
+        for _ in range(3):
+            told = self.event()
+            call = await self.relayed("GET", MANIFEST, *self.claim)
+            call.reply(200, "X-Request-ID: upstream's")
+            reply = await self.client.reply()
+            request_id = (await told)["request_id"]
+            self.assertRegex(request_id, self.expected)
+            self.assertEqual(call.header(b"X-Request-ID"), request_id.encode())
+            ids = [v for n, v in reply.headers if n.lower() == b"x-request-id"]
+            self.assertEqual(ids, [request_id.encode()])
+            seen.add(request_id)
+        self.assertEqual(len(seen), 1 if self.expected.startswith("^0f8") else 3)
+
+    async def test_errors(self) -> None:
+        """An error's detail has it, and what else it says is as it was."""
+        for target, detail in (
+            ("/v2/elsewhere/app/manifests/1", {"name": "elsewhere/app"}),
+            ("/auth", {}),
+            ("/nothing", {}),
+        ):
+            told = self.event()
+            reply = await self.client.ask("PATCH", target, *self.claim, body=b"")
+            request_id = (await told)["request_id"]
+            self.assertRegex(request_id, self.expected)
+            self.assertEqual(reply.header(b"X-Request-ID"), request_id.encode())
+            (error,) = json.loads(reply.body)["errors"]
+            self.assertEqual(error["detail"]["request_id"], request_id)
+            if error["code"] == "NAME_UNKNOWN":
+                self.assertEqual(error["detail"] | detail, error["detail"])
+
+    async def test_not_understood(self) -> None:
+        """What is refused before its headers are read has one of its own."""
+        told = self.event()
+        reply = await self.client.ask("GET", "/v2/#", *self.claim)
+        request_id = (await told)["request_id"]
+        self.assertRegex(request_id, "^[0-9a-f]{12}$")
+        self.assertEqual(reply.header(b"X-Request-ID"), request_id.encode())
+
+
+class TrustedRequestIdTests(RequestIdTests):
+    """A trusted proxy's id is taken."""
+
+    main = "trusted-proxies = 127.0.0.1"
+    expected = "^0f8fad5b-d9cb-469f$"
 
 
 class TLSTests(ProxyTestCase):

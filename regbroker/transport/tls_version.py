@@ -1,0 +1,15 @@
+"""Which version of TLS a client's connection uses, for the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+
+
+def tls_version(transport: object) -> str:
+    """Return for example ``TLSv1.3``; an empty text for a connection without TLS."""
+    if not isinstance(transport, TLSMemoryBIOProtocol):
+        return ""
+    handle: Any = transport.getHandle()
+    return str(handle.get_protocol_version_name())
