@@ -1,9 +1,9 @@
 """
 Any checker of `twisted.cred` as a source of accounts, for those who embed.
 
-A checker knows passwords and nothing else: its accounts have no groups, no
-stamp, and so no identity tokens. One that blocks, blocks the reactor: let it
-use threads.
+A checker knows passwords and nothing else: its accounts have no groups and no password
+version, so they get no identity tokens. A checker that blocks, blocks the reactor: let
+it use threads.
 """
 
 from __future__ import annotations

@@ -113,11 +113,12 @@ class HtpasswdAccounts:
         )
 
     def current_password_version(self, user: str) -> str | None:
-        """Return the stamp of the user's hash now: the same where the file is."""
+        """Return the version of the user's password now: the same where the file is."""
         stored = self._contents.hashes.get(user)
         if stored is None:
             return None
         line = f"{user}:{stored.text}".encode()
+        # Identity tokens that are out carry hashes with this prefix.
         return sha256(b"regbroker stamp\0" + line).hexdigest()[:32]
 
     @property

@@ -123,6 +123,7 @@ class IdentityToken(_Token):
         """Return the claims."""
         return {
             **self._claims(),
+            # The claim has this name in tokens that are out.
             "stamp": self.password_version,
             "client_id": self.client_id,
         }

@@ -182,7 +182,7 @@ def _backend(
         service.tokens,
         service.account,
         service.nobodys,
-        bundled=len(entry.upstreams) > 1,
+        composite=len(entry.upstreams) > 1,
     )
     return Backend(
         upstream,

@@ -168,7 +168,7 @@ class LocalBroker:
             token = self._signer.check_identity(request.refresh_token, service)
         except InvalidToken:
             raise _wrong_credentials(public_host) from None
-        # Another stamp is another password, or another person.
+        # Another version is another password, or another person.
         account = await self._checks.look_up(token.user, token.password_version)
         if account is None or not account.password_version:
             raise _wrong_credentials(public_host)

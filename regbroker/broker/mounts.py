@@ -2,15 +2,17 @@
 Mounts whose token does not say that its holder may pull from there.
 
 A client that takes its scopes from the 401 (as the specification has it) shows a token
-for the repository that it pushes to, and comes again with a wider one when it is told
-to. One that may not pull there, or that never asks for more, would be told so for ever;
-for it a mount is an ordinary upload (202). So a client is told once:
+for the repository that it pushes to. A 401 with a wider scope makes it come again with
+a wider token. A client that may not pull there, or that never asks for more, would get
+that 401 for ever; for it a mount is an ordinary upload (202). So a client is challenged
+once:
 
 - not when its token was asked for with that right: it is the best that it can get;
-- not when it was told the same a moment ago, whatever token it brings now.
+- not when it was challenged for the same mount a moment ago, whatever token it brings
+  now.
 
-What is known of tokens of the upstream's is what was asked for here; tokens of our own
-say it themselves. On another machine, or after a restart, the worst is one 401 more.
+What is known of the upstream's tokens is what was asked for here; our own tokens say it
+themselves. On another machine, or after a restart, the worst is one 401 more.
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ from regbroker.runtime.keyed_hash import KeyedHash
 MAX_TOKENS = 16384
 MAX_NAMES = 65536
 
-#: A client that was told comes again at once.
-TOLD_SECONDS = 300.0
-MAX_TOLD = 4096
+#: A client that was challenged comes again at once.
+CHALLENGED_SECONDS = 300.0
+MAX_CHALLENGED = 4096
 
 Name = tuple[str, str]
 """An upstream, and a repository's name there."""
@@ -55,12 +57,12 @@ class RequestedPulls:
         return bool(token) and name in (self._asked.get(self._hash.digest(token)) or ())
 
 
-class ToldMounts:
-    """Who was told to come with a wider token; `now` returns seconds."""
+class MountChallenges:
+    """The mounts that were answered with 401 lately; `now` returns seconds."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        self._told: BoundedMemory[int, bool] = BoundedMemory(
-            MAX_TOLD, now=now, max_age=TOLD_SECONDS
+        self._challenged: BoundedMemory[int, bool] = BoundedMemory(
+            MAX_CHALLENGED, now=now, max_age=CHALLENGED_SECONDS
         )
 
     def attempt(
@@ -76,33 +78,33 @@ class ToldMounts:
         return MountAttempt(self, hash((client, mount)), can_widen)
 
     def note(self, key: int) -> None:
-        """Note that somebody was told."""
-        self._told.put(key, True)
+        """Note that a mount was answered with 401."""
+        self._challenged.put(key, True)
 
     def forget(self, key: int) -> None:
-        """Note that it has helped."""
-        self._told.pop(key)
+        """Note that the 401 has helped."""
+        self._challenged.pop(key)
 
     def is_noted(self, key: int) -> bool:
-        """Tell whether somebody was told lately."""
-        return self._told.get(key) is not None
+        """Tell whether a mount was answered with 401 lately."""
+        return self._challenged.get(key) is not None
 
 
 class MountAttempt:
-    """One mount, and whether its client is to be told to come with a wider token."""
+    """One mount, and whether to challenge its client for a wider token."""
 
-    def __init__(self, told: ToldMounts, key: int, can_widen: bool) -> None:
-        self._told = told
+    def __init__(self, challenges: MountChallenges, key: int, can_widen: bool) -> None:
+        self._challenges = challenges
         self._key = key
         self._can_widen = can_widen
 
-    def tell(self) -> bool:
-        """Tell whether to answer 401, which the client then was told."""
-        if not self._can_widen or self._told.is_noted(self._key):
+    def challenge(self) -> bool:
+        """Tell whether to answer 401, and note that this is the answer."""
+        if not self._can_widen or self._challenges.is_noted(self._key):
             return False
-        self._told.note(self._key)
+        self._challenges.note(self._key)
         return True
 
     def succeeded(self) -> None:
         """Note that it is mounted: this client knows how to come again."""
-        self._told.forget(self._key)
+        self._challenges.forget(self._key)

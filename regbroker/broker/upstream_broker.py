@@ -219,7 +219,7 @@ class Broker:
         if reply.status == 401:
             headers += challenge_headers([basic_challenge(public_host)])
         rewriter = NameRewriter(wanted.names, self._to_public)
-        document = error_body(reply.status, reply.body, rewriter, who=Side.TOKENS)
+        document = error_body(reply.status, reply.body, rewriter, side=Side.TOKENS)
         return UpstreamRefused(reply.status, document, headers)
 
     def _public_scope(

@@ -175,14 +175,14 @@ def error_body(
     body: bytes,
     rewriter: NameRewriter,
     endpoint: Endpoint | None = None,
-    who: Side = Side.UPSTREAM,
+    side: Side = Side.UPSTREAM,
 ) -> bytes:
     """
     Return an upstream's error as an OCI document with public names.
 
     What is no such document (HTML, plain text, nothing) is replaced by one
     that says the same as the status, at this endpoint of the API if there is one.
-    `who` has answered.
+    `side` is the server that has answered.
     """
     try:
         document = parse_object(body)
@@ -198,7 +198,7 @@ def error_body(
             for key in ("message", "error_description", "details", "error")
             if isinstance(document.get(key), str)
         ),
-        f"{who.value} answered with status {status}",
+        f"{side.value} answered with status {status}",
     )
     code = error_code(status, endpoint)
     return _dump({"errors": [{"code": code, "message": message}]})

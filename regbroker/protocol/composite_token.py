@@ -1,17 +1,16 @@
 """
-Bundles: the tokens of several upstreams, in one that a client can hold.
+Composite tokens: the tokens of several upstreams, in one that a client can hold.
 
-A client holds one token for a request whose scopes may lead to several upstreams,
-and each upstream knows only its own. So the broker of a registry with several
-upstreams gives out a bundle, and the relay takes out of it what each upstream
-is to be told. No state is kept: every machine with the same configuration can read
-it.
+A client holds one token for a request whose scopes may lead to several upstreams, and
+each upstream knows only its own. So the broker of a registry with several upstreams
+issues a composite token. The relay takes the token of each upstream out of it. No state
+is kept: every machine with the same configuration can read it.
 
-The tokens in it are worth what their upstreams think of them, whoever has put them
-together. That a token service did not answer is our own word, on which another
-upstream is asked first: it is sealed, and good for a minute. A machine that does not
-know the seal asks in the usual order. Upstreams stand in a bundle by a hash of their
-section's name, since clients need not know it.
+The upstreams check the tokens in it, so it does not matter who has put them together.
+But that a token service did not answer is our own statement, and because of it another
+upstream is asked first. So this statement is sealed, and good for a minute. A machine
+that does not know the seal asks in the usual order. Each token stands under a hash of
+its upstream's section name, since clients need not know the name.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _TOKEN = re.compile("[!-~]+")
 
 class CompositeTokens:
     """
-    Makes bundles, and reads them.
+    Makes composite tokens, and reads them.
 
     `seal_key` is any secret; `now` returns seconds since 1970.
     """
@@ -53,11 +52,11 @@ class CompositeTokens:
         unavailable: Mapping[str, tuple[int, float]] | None = None,
     ) -> str:
         """
-        Return a bundle of tokens, given by upstream, as one token.
+        Return the composite token of `tokens`, which are by upstream.
 
         `unavailable` has the upstreams whose token service did not answer, each with
-        the status that says why, and for how many seconds that will be so: that
-        there is no token says nothing about the client's rights then.
+        the status that says why, and for how many seconds that will be so. Then the
+        missing token says nothing about the client's rights.
         """
         document: dict[str, object] = {
             "t": {_key(upstream): token for upstream, token in tokens.items()}
@@ -74,11 +73,10 @@ class CompositeTokens:
 
     def unavailable(self, token: str, upstream: str) -> tuple[int, float] | None:
         """
-        Return why a bundle of ours has no token for an upstream; None if it has not
-        said.
+        Return why a composite token has no token for an upstream, if it says why.
 
-        That is a status, and for how many seconds it will be so still, 0 when that
-        is over.
+        That is the status of the token service, and for how many seconds it will stay
+        so, 0 when they are over.
         """
         document = _parse(token)
         match document and document.get("u"):
@@ -99,13 +97,13 @@ class CompositeTokens:
 
 
 def token_for(token: str, upstream: str) -> str | None:
-    """Return the token for an upstream out of a bundle, None if there is none."""
+    """Return the token for an upstream out of a composite token, or None."""
     document = _parse(token)
     tokens = document.get("t") if document else None
-    found = tokens.get(_key(upstream)) if isinstance(tokens, dict) else None
+    part = tokens.get(_key(upstream)) if isinstance(tokens, dict) else None
     # It goes into a header.
-    if isinstance(found, str) and _TOKEN.fullmatch(found):
-        return found
+    if isinstance(part, str) and _TOKEN.fullmatch(part):
+        return part
     return None
 
 

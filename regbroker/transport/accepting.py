@@ -1,9 +1,9 @@
 """
-Accepting connections: as many as there may be, and telling the others why not.
+Accepting connections up to the limits, and refusing the others.
 
-Counted is what the kernel has accepted, so a TLS handshake that never ends counts,
-too. A client beyond the limits hears 503 after its first request, as long as there
-are not many of those; else its connection is closed at once.
+A connection counts when the kernel has accepted it, so a TLS handshake that never ends
+counts, too. Beyond the limits, the first request of a connection is answered with 503.
+If many connections are being refused, the next ones are closed at once.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
 from regbroker.transport.connection_limits import Refusal
-from regbroker.transport.entrance import MAX_TOLD, Entrance
+from regbroker.transport.entrance import MAX_ANSWERED_REFUSALS, Entrance
 from regbroker.transport.streaming_channel import StreamingChannel
 
-#: How long clients have to take what they are told when regbroker is stopped.
+#: Seconds that clients have to read their last reply when regbroker is stopped.
 STOP_SECONDS = 2.0
 
 
@@ -41,7 +41,7 @@ class _Hangup(Protocol):
 
 
 class _Waiting(Protocol):
-    """In the place of a client's protocol until a proxy has said who the client is."""
+    """The place of a client's protocol until a proxy has sent the client's address."""
 
     def __init__(self, reactor: IReactorTime, seconds: float) -> None:
         self._timer = reactor.callLater(seconds, self._too_late)
@@ -65,17 +65,17 @@ class _Accepted(ProtocolWrapper):
     factory: AcceptingFactory
 
     def __init__(
-        self, factory: Any, wrapped: Any, place: str | None, is_told: bool
+        self, factory: Any, wrapped: Any, place: str | None, is_refusal: bool
     ) -> None:
         super().__init__(factory, wrapped)
         self._place = place
-        self._is_told = is_told
+        self._is_refusal = is_refusal
 
     def makeConnection(self, transport: ITransport) -> None:
         """Count, and go on."""
         entrance = self.factory.entrance
-        if self._is_told:
-            entrance.told += 1
+        if self._is_refusal:
+            entrance.answered_refusals += 1
         else:
             entrance.occupancy.enter(self._place)
         super().makeConnection(transport)
@@ -84,7 +84,7 @@ class _Accepted(ProtocolWrapper):
 
     @property
     def channel(self) -> StreamingChannel | None:
-        """What speaks HTTP here; None before a proxy has said who the client is."""
+        """What speaks HTTP here; None before a proxy has sent the client's address."""
         inner = self.wrappedProtocol
         while isinstance(inner, ProtocolWrapper):
             inner = inner.wrappedProtocol
@@ -96,7 +96,7 @@ class _Accepted(ProtocolWrapper):
         return self.channel is not None and self.channel.is_ending
 
     def wind_down(self) -> None:
-        """Let it end with its next reply; at once, if it is not known whose it is."""
+        """End it with its next reply; at once, if the client's address is not known."""
         if self.channel is not None:
             self.channel.wind_down()
         else:
@@ -120,8 +120,8 @@ class _Accepted(ProtocolWrapper):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Count it no more."""
         entrance = self.factory.entrance
-        if self._is_told:
-            entrance.told -= 1
+        if self._is_refusal:
+            entrance.answered_refusals -= 1
         else:
             entrance.occupancy.leave(self._place)
         super().connectionLost(reason)
@@ -156,11 +156,11 @@ class _AcceptedBehindProxy(_Accepted):
             self._place = place
         else:
             entrance.refused(why, place)
-            if entrance.told < MAX_TOLD:
+            if entrance.answered_refusals < MAX_ANSWERED_REFUSALS:
                 entrance.occupancy.leave(None)
-                entrance.told += 1
-                self._is_told = True
-        self.wrappedProtocol = self.factory.protocol_for(why, self._is_told)
+                entrance.answered_refusals += 1
+                self._is_refusal = True
+        self.wrappedProtocol = self.factory.protocol_for(why, self._is_refusal)
         self.wrappedProtocol.makeConnection(cast(Any, self))
 
 
@@ -168,8 +168,8 @@ class AcceptingFactory(WrappingFactory):
     """
     Counts the connections of one listener.
 
-    `wrapped` serves clients, and `refusing` those that are beyond the limits. With
-    `behind_proxy`, addresses are known when the first bytes come.
+    `wrapped` serves clients, and `refusing` answers those that are beyond the limits.
+    With `behind_proxy`, addresses are known when the first bytes come.
     """
 
     noisy = False
@@ -225,7 +225,7 @@ class AcceptingFactory(WrappingFactory):
                 waiting.callback(None)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Return None, which closes the connection, when nobody can be told."""
+        """Return None, which closes the connection, when too many are being refused."""
         entrance = self.entrance
         place = None if self._behind_proxy else entrance.place(addr)
         why = entrance.occupancy.refusal(place)
@@ -237,16 +237,16 @@ class AcceptingFactory(WrappingFactory):
                 self, self.wrappedFactory.buildProtocol(addr), place, False
             )
         entrance.refused(why, place)
-        is_told = entrance.told < MAX_TOLD
-        if not (is_told or self._behind_proxy):
+        is_answered = entrance.answered_refusals < MAX_ANSWERED_REFUSALS
+        if not (is_answered or self._behind_proxy):
             return None
-        return _Accepted(self, self.protocol_for(why, is_told), place, True)
+        return _Accepted(self, self.protocol_for(why, is_answered), place, True)
 
-    def protocol_for(self, why: Refusal | None, is_told: bool) -> Any:
-        """Return what speaks with a client that is served, told, or neither."""
+    def protocol_for(self, why: Refusal | None, is_answered: bool) -> Any:
+        """Return the protocol of a connection: served, answered with 503, or closed."""
         if why is None:
             return self.wrappedFactory.buildProtocol(None)
-        return self._refusing.buildProtocol(None) if is_told else _Hangup()
+        return self._refusing.buildProtocol(None) if is_answered else _Hangup()
 
     def gone(self) -> None:
         """Note that a connection has ended."""

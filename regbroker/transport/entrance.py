@@ -1,8 +1,9 @@
 """
-How many clients are connected, and what is said of those that there is no room for.
+The connections of all listeners together: how many there are, and what happens beyond
+the limits.
 
-The log says at once that a connection is refused, and then once in a minute how many
-were.
+The log says at once that a connection is refused, and then once a minute how many
+connections were refused.
 """
 
 from __future__ import annotations
@@ -32,17 +33,18 @@ from regbroker.transport.pace import DEFAULT_CLIENT_TIMEOUT, Pace
 from regbroker.transport.replies import send_error
 from regbroker.transport.server import StreamingSite
 
-#: Clients that are told at the same time that there are too many; out of the reserve
-#: of file descriptors.
-MAX_TOLD = 32
+#: Refused connections that get an answer at the same time. They use the reserve of
+#: file descriptors.
+MAX_ANSWERED_REFUSALS = 32
 
-#: They have this long, in seconds, for the handshake, and again for a request.
-TOLD_SECONDS = 5.0
+#: A refused connection has this long, in seconds, for the handshake, and again for a
+#: request.
+ANSWERED_REFUSAL_SECONDS = 5.0
 
 #: Most connections end within seconds.
 COME_AGAIN_SECONDS = 10
 
-#: How often the log tells of refusals.
+#: Seconds between two log lines about refusals.
 TELL_SECONDS = 60.0
 
 _log = Logger()
@@ -77,11 +79,12 @@ class Entrance:
     ) -> None:
         self.occupancy = Occupancy(limits)
         self.refusing_site = StreamingSite(
-            _Refusing(), pace=Pace(silence=TOLD_SECONDS), reactor=reactor
+            _Refusing(), pace=Pace(silence=ANSWERED_REFUSAL_SECONDS), reactor=reactor
         )
-        #: How long a proxy has to say for whom it connects.
+        #: Seconds that a proxy has to send the address of its client.
         self.silence = silence
-        self.told = 0
+        #: Connections beyond the limits whose requests are answered with 503.
+        self.answered_refusals = 0
         self.reactor = reactor
         self._trusted = tuple(trusted)
         self._refusals = Refusals()
@@ -98,21 +101,21 @@ class Entrance:
         self._trusted = tuple(trusted)
 
     def place(self, peer: object) -> str | None:
-        """Return what a peer is counted by; None for a proxy, or no host at all."""
+        """Return the address that a peer counts for; None for a proxy or a socket."""
         host = getattr(peer, "host", None)
         if not isinstance(host, str) or is_trusted(host, self._trusted):
             return None
         return place_of(host)
 
     def refused(self, why: Refusal, place: str | None) -> None:
-        """Note that a connection is refused; the log tells of the first one at once."""
+        """Note that a connection is refused; the first one is logged at once."""
         self._refusals.note(why, place)
         self.refused_in_all[why] += 1
         if self._telling is None:
             self._tell()
 
     def stop(self) -> None:
-        """Tell of what was refused and is not told yet."""
+        """Log the refusals that the log does not have yet."""
         if self._telling is not None:
             self._telling.cancel()
             self._telling = None

@@ -27,8 +27,8 @@ class Authorizer:
     """
     Gives requests to one upstream their Authorization.
 
-    `ours` is our account there, `nobodys` one without credentials. With `bundled`,
-    clients hold bundles of tokens, out of which this upstream's is taken.
+    `ours` is our account there, `nobodys` one without credentials. With
+    `composite`, clients hold composite tokens, out of which this upstream's is taken.
     """
 
     def __init__(
@@ -38,13 +38,13 @@ class Authorizer:
         tokens: UpstreamTokens,
         ours: OwnAccount,
         nobodys: OwnAccount,
-        bundled: bool,
+        composite: bool,
     ) -> None:
         self.policy = policy
         self._upstream = upstream
         self._tokens = tokens
         self._accounts = {CredentialOwner.OURS: ours, CredentialOwner.NOBODY: nobodys}
-        self._bundled = bundled
+        self._composite = composite
 
     async def authorize(
         self, client_authorization: str | None, needed: tuple[Scope, ...]
@@ -100,7 +100,7 @@ class Authorizer:
     def _clients(self, client_authorization: str | None) -> str | None:
         """Return what of the client's is for this upstream: passwords are."""
         scheme, _, token = (client_authorization or "").partition(" ")
-        if not self._bundled or scheme.lower() != "bearer":
+        if not self._composite or scheme.lower() != "bearer":
             return client_authorization
         own = token_for(token.strip(), self._upstream.name)
         return None if own is None else f"Bearer {own}"

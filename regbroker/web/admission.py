@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
 from regbroker.broker.local_broker import LocalBroker, Principal, WrongToken
-from regbroker.broker.mounts import Name, ToldMounts
+from regbroker.broker.mounts import MountChallenges, Name
 from regbroker.errors import Denied, HTTPError, Unauthorized
 from regbroker.naming.mapping import Route
 from regbroker.protocol.challenges import (
@@ -62,7 +62,7 @@ class UpstreamGate:
         has_asked: Callable[[str, Name], bool] = lambda token, name: False,
     ) -> None:
         self._has_asked = has_asked
-        self._told = ToldMounts(clock.seconds)
+        self._mount_challenges = MountChallenges(clock.seconds)
         self._trusted = trusted
         self._clock = clock
         self._user_of = user_of
@@ -77,7 +77,7 @@ class UpstreamGate:
             # Of a password or nothing there is nothing wider to be had.
             can_widen = bool(token) and not self._has_asked(token, name)
             user = (asked.token_user or "").removeprefix("-")
-            asked = asked.mounted_by(self._told, user, can_widen)
+            asked = asked.mounted_by(self._mount_challenges, user, can_widen)
         if (
             asked.target.endpoint is Endpoint.BASE
             and asked.client.authorization is None
@@ -140,7 +140,7 @@ class LocalGate:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._broker = broker
-        self._told = ToldMounts(now)
+        self._mount_challenges = MountChallenges(now)
         self._token_path = token_path
         self._basic = basic
 
@@ -177,11 +177,11 @@ class LocalGate:
         can_widen = principal.has_token and not principal.was_refused(
             source.public_name
         )
-        asked = asked.mounted_by(self._told, principal.user, can_widen)
+        asked = asked.mounted_by(self._mount_challenges, principal.user, can_widen)
         if principal.may(Action.PULL, source.public_name):
             return asked
         assert asked.mount is not None and asked.mount.attempt is not None
-        if asked.mount.attempt.tell():
+        if asked.mount.attempt.challenge():
             raise self._unauthorized(asked, "insufficient_scope")
         return asked.without_mount()
 

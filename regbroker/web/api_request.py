@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from regbroker.broker.local_broker import Principal
-from regbroker.broker.mounts import MountAttempt, ToldMounts
+from regbroker.broker.mounts import MountAttempt, MountChallenges
 from regbroker.errors import BadRequest
 from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping, Route
@@ -23,7 +23,7 @@ class Mount:
     The repository that a blob is to be mounted from.
 
     `written` is its name as the client wrote it. `attempt` says whether the client is
-    to be told to come with a wider token; the gate sets it.
+    to be challenged for a wider token; the gate sets it.
     """
 
     route: Route
@@ -126,16 +126,18 @@ class ApiRequest:
         """Return the request as an ordinary upload."""
         return replace(self, query=self.query.without(MOUNT, FROM), mount=None)
 
-    def mounted_by(self, told: ToldMounts, user: str, can_widen: bool) -> ApiRequest:
+    def mounted_by(
+        self, challenges: MountChallenges, user: str, can_widen: bool
+    ) -> ApiRequest:
         """
         Return the mount with who it is by: `user`, or somebody at the address.
 
-        `can_widen` is as in `regbroker.broker.mounts.ToldMounts.attempt`.
+        `can_widen` is as in `regbroker.broker.mounts.MountChallenges.attempt`.
         """
         route, mount = self.first_route, self.mount
         assert route is not None and mount is not None
         names = route.upstream_name, mount.route.upstream_name
         key = (route.upstream, *names, *self.query.values(MOUNT))
         account = user or self.client.forwarded.address
-        attempt = told.attempt(account, key, can_widen)
+        attempt = challenges.attempt(account, key, can_widen)
         return replace(self, mount=replace(mount, attempt=attempt))

@@ -121,17 +121,17 @@ class RedirectFollower:
         client = exchange.request.asked.client
         own = self._upstream.own_address(client.forwarded.host)
         reply, sent = exchange.reply, exchange.sent
-        place = Url(own.origin, own.base_path + sent.target)
+        url = Url(own.origin, own.base_path + sent.target)
         headers = sent.headers
         known: dict[bytes, list[Header]] = {}
         try:
             for _ in range(MAX_HOPS):
-                if place.origin == own.origin:
+                if url.origin == own.origin:
                     known |= _by_name(passing(_end_to_end(reply), Direction.FOLLOWED))
-                place = await self._next_place(exchange, reply, place, own)
-                if place.origin != own.origin:
+                url = await self._next_url(exchange, reply, url, own)
+                if url.origin != own.origin:
                     headers = tuple(passing(headers, Direction.TO_STORAGE))
-                reply = await self._ask(client.method, place, headers, own)
+                reply = await self._ask(client.method, url, headers, own)
                 if reply.status not in REDIRECTS:
                     break
             else:
@@ -139,11 +139,11 @@ class RedirectFollower:
                 raise RedirectRefused(
                     f"it is the last of more than {MAX_HOPS} in a row"
                 )
-            if place.origin != own.origin:
-                content = await self._content(exchange, reply, place)
+            if url.origin != own.origin:
+                content = await self._content(exchange, reply, url)
                 return reply.with_headers([*content, *_flat(known)])
         except CancelledError:
-            if place.origin != own.origin:
+            if url.origin != own.origin:
                 raise CancelledAtStorage from None
             raise
         if reply.status == 401 and sent.is_ours:
@@ -155,27 +155,27 @@ class RedirectFollower:
         passed_on = _by_name(_end_to_end(reply))
         return reply.with_headers(_flat(known | passed_on))
 
-    async def _next_place(
-        self, exchange: Exchange, reply: Reply, place: Url, own: OwnAddress
+    async def _next_url(
+        self, exchange: Exchange, reply: Reply, url: Url, own: OwnAddress
     ) -> Url:
-        """Return where a reply of `place` leads; its body is read off."""
+        """Return where a reply of `url` leads; its body is read off."""
         location = (reply.header(b"Location") or b"").decode("latin-1")
         await self._read_off(reply)
         if not location:
             raise UpstreamMalformed("the upstream redirects without saying where")
-        if place.origin == own.origin:
-            check_leads_on(location, own, inner_target(place.target, own))
-        following = next_url(place, location, own)
+        if url.origin == own.origin:
+            check_leads_on(location, own, inner_target(url.target, own))
+        following = next_url(url, location, own)
         if following.origin != own.origin:
             return following
-        if place.origin != own.origin:
+        if url.origin != own.origin:
             # A stranger does not get to say what is asked of the upstream.
             raise RedirectRefused("it leads from elsewhere back to the upstream")
-        return self._own_place(exchange, following, own)
+        return self._own_url(exchange, following, own)
 
-    def _own_place(self, exchange: Exchange, place: Url, own: OwnAddress) -> Url:
-        """Return a place of the upstream's own host, which must be one to ask for."""
-        target, endpoint = place.target, exchange.request.asked.target.endpoint
+    def _own_url(self, exchange: Exchange, url: Url, own: OwnAddress) -> Url:
+        """Return a URL on the upstream's own host, if it may be asked for."""
+        target, endpoint = url.target, exchange.request.asked.target.endpoint
         prefixes = self._upstream.config.redirect_paths
         if not is_followed(target, own, exchange.request.to_public, endpoint, prefixes):
             if is_api(target, own) or not is_plainly_outside(target, own):
@@ -191,15 +191,15 @@ class RedirectFollower:
         if is_api(target, own):
             # Its own proxy may have taken the base path away.
             target = own.base_path + inner_target(target, own)
-        return Url(place.origin, target)
+        return Url(url.origin, target)
 
     async def _ask(
-        self, method: str, place: Url, headers: Iterable[Header], own: OwnAddress
+        self, method: str, url: Url, headers: Iterable[Header], own: OwnAddress
     ) -> Reply:
-        if place.origin == own.origin:
-            request = self._upstream.request_whole(method, place.target, headers)
+        if url.origin == own.origin:
+            request = self._upstream.request_whole(method, url.target, headers)
             return await self._in_time(request, UPSTREAM)
-        request = self._upstream.storages.request(method, place, headers)
+        request = self._upstream.storages.request(method, url, headers)
         try:
             return await self._in_time(request, STORAGE)
         except RedirectRefused:
@@ -221,13 +221,13 @@ class RedirectFollower:
             ) from None
 
     async def _content(
-        self, exchange: Exchange, reply: Reply, place: Url
+        self, exchange: Exchange, reply: Reply, url: Url
     ) -> list[Header]:
         """Return a storage's headers about its content; raises `UpstreamError`."""
         if reply.status in _CONTENT:
             return list(passing(_end_to_end(reply), Direction.FROM_STORAGE))
         await self._read_off(reply)
-        check_wants_no_login(place, reply.status, reply.header(b"WWW-Authenticate"))
+        check_wants_no_login(url, reply.status, reply.header(b"WWW-Authenticate"))
         if reply.status not in _REFUSALS:
             raise UpstreamMalformed(
                 f"{STORAGE} answered with status {reply.status}",

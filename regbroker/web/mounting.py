@@ -31,7 +31,7 @@ async def forward_mount(forwarder: Forwarder, request: UpstreamRequest) -> Excha
     shows_credentials = authorization is not None or exchange.sent.is_ours
     if reply.status not in (401, 403) or not shows_credentials:
         return exchange
-    if _wants_token(reply) and attempt is not None and attempt.tell():
+    if _wants_token(reply) and attempt is not None and attempt.challenge():
         return exchange
     # The client may push here, but not pull there: an upload, then.
     try:

@@ -185,7 +185,7 @@ class AuthenticateTests(AccountsTestCase):
         )
 
     def test_stamp(self) -> None:
-        """The stamp is the same on every machine, and of this user and hash alone."""
+        """The version is the same on every machine, and of this user and hash alone."""
         line = f"alice:{BCRYPT}".encode()
         expected = sha256(b"regbroker stamp\0" + line).hexdigest()[:32]
         self.assertEqual(self.accounts.current_password_version("alice"), expected)

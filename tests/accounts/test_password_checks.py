@@ -16,7 +16,7 @@ from regbroker.errors import AccountsUnavailable, TooManyRequests
 
 HERE, THERE = "192.0.2.1", "198.51.100.7"
 SECRET = "wonderland-secret"
-ALICE = Account("alice", frozenset({"staff"}), "stamp 1")
+ALICE = Account("alice", frozenset({"staff"}), "version 1")
 
 
 class FakeSource:
@@ -201,7 +201,7 @@ class LookUpTests(CheckingCase):
         super().setUp()
         self.second = FakeSource("second")
         self.make_checks([self.source, self.second])
-        self.other = Account("alice", password_version="stamp 2")
+        self.other = Account("alice", password_version="version 2")
         self.second.known = {"alice": self.other}
 
     def look_up(
@@ -217,18 +217,18 @@ class LookUpTests(CheckingCase):
         self.assertIsNone(self.successResultOf(self.look_up("bob")))
 
     def test_stamp(self) -> None:
-        """With a stamp, the source that gave it answers."""
+        """With a password version, the source that gave it answers."""
         self.source.known = {"alice": ALICE}
-        found = self.look_up("alice", "stamp 2")
+        found = self.look_up("alice", "version 2")
         self.assertEqual(self.successResultOf(found), self.other)
-        self.assertIsNone(self.successResultOf(self.look_up("alice", "stamp 0")))
+        self.assertIsNone(self.successResultOf(self.look_up("alice", "version 0")))
 
     def test_down(self) -> None:
         """That somebody is gone is said only when everybody has answered."""
         self.source.down = True
         self.assertEqual(self.successResultOf(self.look_up("alice")), self.other)
         self.failureResultOf(self.look_up("bob"), AccountsUnavailable)
-        self.failureResultOf(self.look_up("alice", "stamp 1"), AccountsUnavailable)
+        self.failureResultOf(self.look_up("alice", "version 1"), AccountsUnavailable)
 
 
 class RememberingTests(CheckingCase):
@@ -313,7 +313,7 @@ class RememberingTests(CheckingCase):
     def test_stamp_changes(self) -> None:
         """Where it costs nothing, a changed password ends the old one at once."""
         self.make_cheap()
-        self.source.accept("new", Account("alice", password_version="stamp 2"))
+        self.source.accept("new", Account("alice", password_version="version 2"))
         self.assertIsNone(self.successResultOf(self.check()))
         self.assertEqual(len(self.source.asked), 2)
         self.assertEqual(self.throttle._pairs.count((HERE, "alice")), 1)
@@ -327,7 +327,7 @@ class RememberingTests(CheckingCase):
     def test_groups_change(self) -> None:
         """The groups are those of now."""
         self.make_cheap()
-        changed = Account("alice", frozenset({"other"}), "stamp 1")
+        changed = Account("alice", frozenset({"other"}), "version 1")
         self.source.known = {"alice": changed}
         self.assertEqual(self.successResultOf(self.check()), changed)
         self.assertEqual(len(self.source.asked), 1)

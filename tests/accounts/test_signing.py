@@ -112,7 +112,7 @@ class TokenSignerTests(KeysCase):
         self.assertEqual(claims["sub"], "alice")
 
     def test_identity(self) -> None:
-        """An identity token carries the stamp, for thirty days."""
+        """An identity token carries the password version, for thirty days."""
         text = self.signer.issue_identity("alice", HOST, "s1", "docker")
         token = self.signer.check_identity(text, HOST)
         self.assertEqual((token.user, token.password_version), ("alice", "s1"))

@@ -47,9 +47,9 @@ class FakeChecks:
         self.accounts = {
             "alice": Account("alice", password_version="1"),
             "bob": Account("bob", frozenset({"staff"}), "1"),
-            "stampless": Account("stampless"),
+            "versionless": Account("versionless"),
         }
-        self.passwords = {"alice": "wonderland", "bob": "builder", "stampless": "x"}
+        self.passwords = {"alice": "wonderland", "bob": "builder", "versionless": "x"}
         self.addresses: list[str] = []
         self.down = False
 
@@ -267,10 +267,10 @@ class IdentityTokenTests(LocalBrokerTestCase):
 
     def test_unstamped(self) -> None:
         """An account whose password may change unseen gets none."""
-        stampless = "Basic c3RhbXBsZXNzOng="
-        self.assertNotIn("refresh_token", self.get("offline_token=true", stampless))
+        versionless = "Basic dmVyc2lvbmxlc3M6eA=="
+        self.assertNotIn("refresh_token", self.get("offline_token=true", versionless))
         self.assertNotIn("refresh_token", self.get("offline_token=true", None))
-        forged = self.signer.issue_identity("stampless", "registry.test", "")
+        forged = self.signer.issue_identity("versionless", "registry.test", "")
         self.assert_refused(forged)
 
     def test_nonsense(self) -> None:

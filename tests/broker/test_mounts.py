@@ -1,14 +1,14 @@
-"""Who is told to come with a wider token, and how often."""
+"""Which mounts are answered with 401 for a wider token, and how often."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.broker.mounts import (
+    CHALLENGED_SECONDS,
+    MAX_CHALLENGED,
     MAX_NAMES,
     MAX_TOKENS,
-    MAX_TOLD,
-    TOLD_SECONDS,
+    MountChallenges,
     RequestedPulls,
-    ToldMounts,
 )
 
 COPY, APP = ("up", "acme/copy"), ("up", "acme/app")
@@ -53,47 +53,47 @@ class AskedTests(SynchronousTestCase):
         self.assertFalse(self.asked.has("1", APP))
 
 
-class ToldTests(SynchronousTestCase):
+class ChallengesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.now = 0.0
-        self.told = ToldMounts(lambda: self.now)
+        self.challenges = MountChallenges(lambda: self.now)
 
-    def tells(
-        self, who: str = "alice", mount: str = "m", can_widen: bool = True
+    def challenges_for(
+        self, client: str = "alice", mount: str = "m", can_widen: bool = True
     ) -> bool:
-        """Whether somebody is told."""
-        return self.told.attempt(who, mount, can_widen).tell()
+        """Whether a mount is answered with 401."""
+        return self.challenges.attempt(client, mount, can_widen).challenge()
 
     def test_once(self) -> None:
-        """Somebody is told once about a mount; others, and of others, too."""
-        self.assertTrue(self.tells())
-        self.assertFalse(self.tells())
-        self.assertTrue(self.tells(who="bob"))
-        self.assertTrue(self.tells(mount="n"))
+        """Each client is challenged once for each mount."""
+        self.assertTrue(self.challenges_for())
+        self.assertFalse(self.challenges_for())
+        self.assertTrue(self.challenges_for(client="bob"))
+        self.assertTrue(self.challenges_for(mount="n"))
 
     def test_cannot_widen(self) -> None:
-        """Who has the best token there is, is not told."""
-        self.assertFalse(self.tells(can_widen=False))
-        self.assertTrue(self.tells())
+        """A client with the best token that there is gets no challenge."""
+        self.assertFalse(self.challenges_for(can_widen=False))
+        self.assertTrue(self.challenges_for())
 
     def test_helped(self) -> None:
-        """Who mounted then is told the next time, too."""
-        self.assertTrue(self.tells())
-        self.told.attempt("alice", "m", False).succeeded()
-        self.assertTrue(self.tells())
-        self.assertFalse(self.tells())
+        """After a mount that succeeded the next one is challenged, too."""
+        self.assertTrue(self.challenges_for())
+        self.challenges.attempt("alice", "m", False).succeeded()
+        self.assertTrue(self.challenges_for())
+        self.assertFalse(self.challenges_for())
 
     def test_later(self) -> None:
         """After some minutes it is as if nothing had been said."""
-        self.assertTrue(self.tells())
-        self.now = TOLD_SECONDS - 1
-        self.assertFalse(self.tells())
-        self.now = TOLD_SECONDS
-        self.assertTrue(self.tells())
+        self.assertTrue(self.challenges_for())
+        self.now = CHALLENGED_SECONDS - 1
+        self.assertFalse(self.challenges_for())
+        self.now = CHALLENGED_SECONDS
+        self.assertTrue(self.challenges_for())
 
     def test_bounded(self) -> None:
         """The oldest are forgotten."""
-        for number in range(MAX_TOLD + 1):
-            self.assertTrue(self.tells(mount=str(number)))
-        self.assertFalse(self.tells(mount="1"))
-        self.assertTrue(self.tells(mount="0"))
+        for number in range(MAX_CHALLENGED + 1):
+            self.assertTrue(self.challenges_for(mount=str(number)))
+        self.assertFalse(self.challenges_for(mount="1"))
+        self.assertTrue(self.challenges_for(mount="0"))

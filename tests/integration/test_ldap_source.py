@@ -316,12 +316,12 @@ class AccountTests(SlapdTestCase):
         self.assertEqual(account.groups, {"developers"})
 
     async def test_password_changes(self) -> None:
-        """The old one is refused at once, and only that user's stamp changes."""
+        """The old one is refused at once, and only that user's version changes."""
         slapd = self.start_slapd()
         await self.check_password_change(slapd)
 
     async def test_password_changes_under_a_policy(self) -> None:
-        """With a password policy the stamp is the password's own time."""
+        """With a password policy the version is the time of the password."""
         slapd = self.start_slapd(overlay="overlay ppolicy")
         await self.check_password_change(slapd, slow=True)
 

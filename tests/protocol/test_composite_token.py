@@ -20,19 +20,19 @@ NAMES = st.text("abc-.09", min_size=1, max_size=8)
 TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
 
 
-def bundled(document: object) -> str:
-    """A document in the form of a bundle."""
+def written(document: object) -> str:
+    """A document in the form of a composite token."""
     return "rb1." + base64.urlsafe_b64encode(json.dumps(document).encode()).decode()
 
 
 def opened(text: str) -> dict[str, Any]:
-    """The document in a bundle."""
+    """The document in a composite token."""
     encoded = text.partition(".")[2]
     document: dict[str, Any] = json.loads(base64.urlsafe_b64decode(encoded + "=="))
     return document
 
 
-class BundleTests(SynchronousTestCase):
+class CompositeTokenTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.now = 1000.0
         self.composite_tokens = CompositeTokens(b"key", lambda: self.now)
@@ -78,7 +78,7 @@ class BundleTests(SynchronousTestCase):
             {},
         )
         for forged in forgeries:
-            forgery = bundled({"t": {}, "u": forged})
+            forgery = written({"t": {}, "u": forged})
             for name in ("one", "two"):
                 self.assertIsNone(
                     self.composite_tokens.unavailable(forgery, name), forged
@@ -91,7 +91,7 @@ class BundleTests(SynchronousTestCase):
         self.assertIsNone(self.composite_tokens.unavailable(text, "one"))
 
     def test_none(self) -> None:
-        """What is no bundle holds nothing, whatever it is."""
+        """What is no composite token holds nothing, whatever it is."""
         good = self.composite_tokens.write({"a": "t"})
         key = next(iter(opened(good)["t"]))
         for text in (
@@ -101,16 +101,16 @@ class BundleTests(SynchronousTestCase):
             good[:-1],
             good.removeprefix("rb1."),
             good + "!",
-            bundled([]),
-            bundled({}),
-            bundled({"t": []}),
-            bundled({"t": {key: 1}}),
-            bundled({"t": {key: ""}}),
-            bundled({"t": {key: "two words"}}),
-            bundled({"t": {key: "line\r\nbreak"}}),
-            bundled({"t": {key: "ä"}}),
+            written([]),
+            written({}),
+            written({"t": []}),
+            written({"t": {key: 1}}),
+            written({"t": {key: ""}}),
+            written({"t": {key: "two words"}}),
+            written({"t": {key: "line\r\nbreak"}}),
+            written({"t": {key: "ä"}}),
             "rb1." + base64.urlsafe_b64encode(b"[" * 100_000).decode(),
         ):
             self.assertIsNone(token_for(text, "a"), text[:80])
             self.assertIsNone(self.composite_tokens.unavailable(text, "a"), text[:80])
-        self.assertEqual(token_for(bundled({"t": {key: "t"}}), "a"), "t")
+        self.assertEqual(token_for(written({"t": {key: "t"}}), "a"), "t")

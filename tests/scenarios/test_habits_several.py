@@ -185,7 +185,7 @@ class ClientsAccountsTests(SeveralHabitsTestCase):
     trusted = "accounts = upstream: one, two"
 
     async def test_pull(self) -> None:
-        """A bundle has a token for each, also where pings pass."""
+        """A composite token has one for each, also where pings pass."""
         scopes = "scope=repository:one/app:pull&scope=repository:two/app:pull"
         for habit in (*CHALLENGED, NEXUS_TOKENS):
             await self.start_two(habit, habit, self.trusted, own=False)
@@ -194,7 +194,7 @@ class ClientsAccountsTests(SeveralHabitsTestCase):
             self.assertEqual((await self.get(TWO, bearer)).status, 200, habit.name)
 
     async def test_right_granted(self) -> None:
-        """A token that was refused is not given out again, in a bundle neither."""
+        """A refused token is not given out again, nor is it in a composite token."""
         secret = "scope=repository:two/secret:pull"
         for habit in (DISTRIBUTION, HARBOR, QUAY, ICR, NEXUS_TOKENS):
             await self.start_two(DISTRIBUTION, habit, self.trusted, own=False)
@@ -207,7 +207,7 @@ class ClientsAccountsTests(SeveralHabitsTestCase):
             self.assertEqual(reply.status, 200, habit.name)
 
     async def test_password_taken_back(self) -> None:
-        """It is good for a minute more at most, in a bundle too."""
+        """It is good for a minute more at most, in a composite token too."""
         now = 1_800_000_000.0
         time = SimpleNamespace(time=lambda: now)
         self.patch(upstreams, "time", time)

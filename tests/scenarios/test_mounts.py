@@ -270,8 +270,8 @@ class SharedMountTests(UpstreamMountTests):
         self.assert_mounted(await self.mount(wide))
 
 
-class BundledMountTests(SeveralTestCase, MountTestCase):
-    """Several upstreams, and a bundle of their tokens."""
+class CompositeMountTests(SeveralTestCase, MountTestCase):
+    """Several upstreams, and a composite token."""
 
     async def token(self, *scopes: str, **more: str) -> str:
         return await MountTestCase.token(self, *scopes, **more)

@@ -16,7 +16,12 @@ from zope.interface import implementer
 
 from regbroker.transport.accepting import STOP_SECONDS, AcceptingFactory
 from regbroker.transport.connection_limits import ConnectionLimits, Refusal
-from regbroker.transport.entrance import MAX_TOLD, TELL_SECONDS, TOLD_SECONDS, Entrance
+from regbroker.transport.entrance import (
+    ANSWERED_REFUSAL_SECONDS,
+    MAX_ANSWERED_REFUSALS,
+    TELL_SECONDS,
+    Entrance,
+)
 from tests.certificates import Looking
 from tests.proxycase import BLOB, ProxyTestCase
 from tests.scripted import response
@@ -57,7 +62,7 @@ class LimitedTestCase(ProxyTestCase):
         (await self.upstream.call()).answer(response(200))
         self.assertEqual((await client.reply()).status, 200)
 
-    async def assert_told(self, client: RawClient) -> None:
+    async def assert_refused(self, client: RawClient) -> None:
         """A client hears why it is not served, and its connection ends."""
         calls = len(self.upstream.calls)
         reply = await client.ask("GET", BLOB)
@@ -69,35 +74,38 @@ class LimitedTestCase(ProxyTestCase):
         self.assertTrue(client.closed_in_order)
         self.assertEqual(len(self.upstream.calls), calls)
 
-    async def occupied(self, total: int, told: int = 0) -> None:
+    async def occupied(self, total: int, refused: int = 0) -> None:
         """Wait until so many connections count."""
-        while (self.entrance.occupancy.total, self.entrance.told) != (total, told):
+        while (self.entrance.occupancy.total, self.entrance.answered_refusals) != (
+            total,
+            refused,
+        ):
             await self.turn()
 
 
 class PerAddressTests(LimitedTestCase):
-    async def test_told(self) -> None:
-        """The third connection is told; the first two are served still."""
+    async def test_refused(self) -> None:
+        """The third connection is refused; the first two are served still."""
         second = await self.connect()
         await self.served(second)
         for _ in range(3):
-            await self.assert_told(await self.connect())
+            await self.assert_refused(await self.connect())
         await self.served(self.client)
         await self.occupied(2)
 
     async def test_room_again(self) -> None:
         """Whoever leaves makes room."""
         second = await self.connect()
-        await self.assert_told(await self.connect())
+        await self.assert_refused(await self.connect())
         second.close()
         await self.occupied(1)
         await self.served(await self.connect())
 
     async def test_log(self) -> None:
-        """The first refusal is told at once, all others once in a minute."""
+        """The first refusal is logged at once, all others once a minute."""
         await self.connect()
         for _ in range(5):
-            await self.assert_told(await self.connect())
+            await self.assert_refused(await self.connect())
         first = (
             "refused connections: 1 beyond max-connections-per-address = 2; "
             "1 from 127.0.0.1"
@@ -113,24 +121,24 @@ class PerAddressTests(LimitedTestCase):
         await self.occupied(0)
         for _ in range(2):
             await self.connect()
-        await self.assert_told(await self.connect())
+        await self.assert_refused(await self.connect())
         self.assertEqual(self.lines[2:], [first])
 
     async def test_log_at_the_end(self) -> None:
-        """What is not told yet when regbroker stops is told then."""
+        """Refusals that are not logged yet when regbroker stops are logged then."""
         await self.connect()
         for _ in range(3):
-            await self.assert_told(await self.connect())
+            await self.assert_refused(await self.connect())
         self.assertEqual(len(self.lines), 1)
         await self.stop(self.services[0])
         self.assertIn(" 2 beyond", self.lines[1])
 
     async def test_silent(self) -> None:
-        """Who is to be told and does not ask is not waited for long."""
+        """A refused client that sends no request is not waited for long."""
         await self.connect()
         third = await self.connect()
         await self.occupied(2, 1)
-        self.time.clock.advance(TOLD_SECONDS)
+        self.time.clock.advance(ANSWERED_REFUSAL_SECONDS)
         self.assertEqual(await third.end(), b"")
         await self.occupied(2)
 
@@ -141,29 +149,29 @@ class PerAddressTests(LimitedTestCase):
         third.request("PUT", BLOB, "Content-Length: 1000000000")
         third.send(bytes(100_000))
         self.assertEqual((await third.reply()).status, 503)
-        self.time.clock.advance(TOLD_SECONDS + 1)
+        self.time.clock.advance(ANSWERED_REFUSAL_SECONDS + 1)
         await third.end()
         await self.occupied(2)
 
     async def test_flood(self) -> None:
-        """When many are to be told, the others are closed at once."""
+        """When many are being refused, the others are closed at once."""
         await self.connect()
-        told = [await self.connect() for _ in range(MAX_TOLD)]
-        await self.occupied(2, MAX_TOLD)
+        refused = [await self.connect() for _ in range(MAX_ANSWERED_REFUSALS)]
+        await self.occupied(2, MAX_ANSWERED_REFUSALS)
         other = await self.connect()
         self.assertEqual(await other.end(), b"")
-        self.assertTrue(all(client.lost is None for client in told))
-        await self.assert_told(told[0])
+        self.assertTrue(all(client.lost is None for client in refused))
+        await self.assert_refused(refused[0])
         await self.served(self.client)
 
 
 class TotalTests(LimitedTestCase):
     main = "max-connections = 2\nmax-connections-per-address = 2"
 
-    async def test_told(self) -> None:
+    async def test_refused(self) -> None:
         """It says which limit."""
         await self.connect()
-        await self.assert_told(await self.connect())
+        await self.assert_refused(await self.connect())
         self.assertEqual(
             self.lines,
             [
@@ -179,7 +187,7 @@ class TrustedTests(LimitedTestCase):
         """A proxy in front brings many clients: the total alone counts."""
         await self.connect()
         await self.served(await self.connect())
-        await self.assert_told(await self.connect())
+        await self.assert_refused(await self.connect())
         self.assertIn("1 beyond max-connections = 3", self.lines[0])
 
 
@@ -197,12 +205,12 @@ class HandshakeTests(LimitedTestCase):
         """A client's TLS that takes whatever comes."""
         return Looking("registry.test")
 
-    async def test_told(self) -> None:
+    async def test_refused(self) -> None:
         """A client beyond the limit makes its handshake, and hears why."""
         clients = [await self.connect(self.looking()) for _ in range(2)]
         for client in clients:
             await self.served(client)
-        await self.assert_told(await self.connect(self.looking()))
+        await self.assert_refused(await self.connect(self.looking()))
 
     async def test_never_begun(self) -> None:
         """A connection on which no handshake comes counts, and has an end."""
@@ -259,8 +267,8 @@ class BehindProxyTests(LimitedTestCase):
         first = await self.came_from(FROM % b"203.0.113.7")
         await self.served(first)
         await self.served(await self.came_from(FROM_6 % b"2001:db8:1:2::1"))
-        await self.assert_told(await self.came_from(FROM % b"203.0.113.7"))
-        await self.assert_told(await self.came_from(FROM_6 % b"2001:db8:1:2:a::9"))
+        await self.assert_refused(await self.came_from(FROM % b"203.0.113.7"))
+        await self.assert_refused(await self.came_from(FROM_6 % b"2001:db8:1:2:a::9"))
         await self.served(await self.came_from(FROM_6 % b"2001:db8:1:3::1"))
         self.assertIn("1 from 203.0.113.7", self.lines[0])
         await self.served(first)
@@ -280,15 +288,15 @@ class BehindProxyTests(LimitedTestCase):
         for _ in range(3):
             await self.connect()
         await self.occupied(4)
-        await self.assert_told(await self.came_from(FROM % b"203.0.113.7"))
+        await self.assert_refused(await self.came_from(FROM % b"203.0.113.7"))
 
     async def test_flood(self) -> None:
-        """Also here those who cannot be told are closed at once."""
+        """Also here, connections beyond those are closed at once."""
         for _ in range(3):
             await self.connect()
-        for _ in range(MAX_TOLD):
+        for _ in range(MAX_ANSWERED_REFUSALS):
             await self.connect()
-        await self.occupied(4, MAX_TOLD)
+        await self.occupied(4, MAX_ANSWERED_REFUSALS)
         other = await self.came_from(FROM % b"203.0.113.7")
         self.assertEqual(await other.end(), b"")
 
@@ -312,16 +320,16 @@ class BehindProxyTests(LimitedTestCase):
 
 @implementer(IHalfCloseableProtocol)
 class HalfCloseable(Protocol):
-    """Notes what it is told of halves."""
+    """Notes which half of its connection has ended."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.halves: list[str] = []
 
     def readConnectionLost(self) -> None:
-        self.told.append("read")
+        self.halves.append("read")
 
     def writeConnectionLost(self) -> None:
-        self.told.append("write")
+        self.halves.append("write")
 
 
 class FactoryTests(SynchronousTestCase):
@@ -345,7 +353,7 @@ class FactoryTests(SynchronousTestCase):
         inner = connection.wrappedProtocol
         connection.readConnectionLost()
         connection.writeConnectionLost()
-        self.assertEqual(inner.told, ["read", "write"])
+        self.assertEqual(inner.halves, ["read", "write"])
 
     def test_whole_closes(self) -> None:
         """One that does not is not taken for one."""
@@ -401,7 +409,7 @@ class FactoryTests(SynchronousTestCase):
         connection: Any = factory.buildProtocol(None)
         connection.makeConnection(StringTransport())
         empty = factory.when_empty()
-        # Nobody is being told anything.
+        # Nobody is being sent a last reply.
         self.successResultOf(factory.when_told())
         self.assertNoResult(empty)
         connection.connectionLost(Refused())

@@ -18,7 +18,7 @@ from regbroker.transport.connection_limits import (
     connection_limits,
 )
 from regbroker.transport.entrance import (
-    MAX_TOLD,
+    MAX_ANSWERED_REFUSALS,
     Entrance,
     build_entrance,
     limits_here,
@@ -58,7 +58,7 @@ class LimitsTests(SynchronousTestCase):
 
     def test_told(self) -> None:
         """Who is told that there are too many has a place in the reserve."""
-        self.assertLess(MAX_TOLD, MIN_RESERVE)
+        self.assertLess(MAX_ANSWERED_REFUSALS, MIN_RESERVE)
 
     def test_changed(self) -> None:
         """Other limits count for the next connection, other proxies are believed."""

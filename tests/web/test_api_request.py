@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.broker.mounts import ToldMounts
+from regbroker.broker.mounts import MountChallenges
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.web.api_request import ApiRequest
@@ -59,16 +59,16 @@ class ScopesTests(SynchronousTestCase):
 
 
 class MountTests(SynchronousTestCase):
-    def test_told_once(self) -> None:
+    def test_challenged_once(self) -> None:
         """The same client, blob and names are one mount; another client is another."""
-        told = ToldMounts(lambda: 0.0)
+        challenges = MountChallenges(lambda: 0.0)
         request = asked("POST", UPLOADS, query="mount=sha256:1&from=team/b")
         mounting = request.mounting(MAPPING.route("team/b"), "team/b")
         answers = []
         for user in ("alice", "alice", "bob", "", ""):
-            mount = mounting.mounted_by(told, user, can_widen=True).mount
+            mount = mounting.mounted_by(challenges, user, can_widen=True).mount
             assert mount is not None and mount.attempt is not None
-            answers.append(mount.attempt.tell())
+            answers.append(mount.attempt.challenge())
         self.assertEqual(answers, [True, False, True, True, False])
 
 

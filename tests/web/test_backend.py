@@ -73,13 +73,13 @@ class AccountTests(SynchronousTestCase):
             self.assertEqual(len(accounts), 3)
             self.assertNotIn("s3cret", " ".join(accounts))
 
-    def test_bundle(self) -> None:
-        """Of a bundle, the upstream's own token counts."""
+    def test_composite(self) -> None:
+        """Of a composite token, the upstream's own token counts."""
         accounts = set()
         for other in ("x", "y"):
             tokens = CompositeTokens(b"key", lambda: 0.0)
-            bundle = tokens.write({"up": "mine", "other": other})
-            request = asked("GET", MANIFEST, f"Bearer {bundle}")
+            token = tokens.write({"up": "mine", "other": other})
+            request = asked("GET", MANIFEST, f"Bearer {token}")
             accounts.add(backend(CLIENTS_OWN).account(request))
         self.assertEqual(len(accounts), 1)
 

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.broker.mounts import ToldMounts
+from regbroker.broker.mounts import MountChallenges
 from regbroker.errors import Denied, UpstreamUnavailable
 from regbroker.protocol.challenges import parse_challenges
 from regbroker.web.exchange import Exchange, Sent, UpstreamRequest, request_to
@@ -52,7 +52,7 @@ BEARER = 'Bearer realm="https://up.test/token"'
 
 class MountingTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.told = ToldMounts(lambda: 0.0)
+        self.challenges = MountChallenges(lambda: 0.0)
 
     def begin(
         self, *answers: Reply | Exception, authorization: str = "Bearer x"
@@ -62,7 +62,7 @@ class MountingTests(SynchronousTestCase):
             "POST", UPLOADS, authorization, query="mount=sha256:1&from=team/b"
         )
         request = request.mounting(MAPPING.route("team/b"), "team/b")
-        request = request.mounted_by(self.told, "alice", can_widen=True)
+        request = request.mounted_by(self.challenges, "alice", can_widen=True)
         self.forwarder = Forwarder(*answers)
         forwarder: Any = self.forwarder
         mounting = forward_mount(forwarder, request_to("up", request))
@@ -77,15 +77,15 @@ class MountingTests(SynchronousTestCase):
         self.assertEqual(self.status(Reply(201)), 201)
         self.assertEqual(self.forwarder.queries, [MOUNT])
 
-    def test_told_once(self) -> None:
-        """The client is told once to come with a wider token; then it is an upload."""
+    def test_challenged_once(self) -> None:
+        """The client is challenged once for a wider token; then it is an upload."""
         self.assertEqual(self.status(Reply(401, BEARER)), 401)
         refused = Reply(401, BEARER)
         self.assertEqual(self.status(refused, Reply(202)), 202)
         self.assertEqual(self.forwarder.queries, [MOUNT, ""])
         self.assertTrue(refused.is_aborted)
 
-    def test_told_again_once_it_helped(self) -> None:
+    def test_challenged_again_once_it_helped(self) -> None:
         """A client that has mounted knows how to come again."""
         self.status(Reply(401, BEARER))
         self.status(Reply(201))

@@ -435,8 +435,8 @@ class OwnLimitTests(SeveralTestCase):
         self.answer(self.upstream, FINE)
         self.answer(self.other, FINE)
 
-    async def test_rewritten_bundle(self) -> None:
-        """Nobody becomes everybody by writing a bundle anew."""
+    async def test_rewritten_token(self) -> None:
+        """Nobody becomes everybody by writing a composite token anew."""
         token = await self.token(self.PULL)
         encoded = token.removeprefix("rb1.")
         text = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
