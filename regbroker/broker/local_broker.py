@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from regbroker.accounts.access import CATALOG, AccessRules
-from regbroker.accounts.password_checks import PasswordChecks
 from regbroker.accounts.principals import Account
 from regbroker.accounts.signing import TokenSigner
 from regbroker.accounts.tokens import AccessToken, InvalidToken
@@ -55,6 +55,18 @@ class Principal:
         return not self.user and not self.has_token
 
 
+class Passwords(Protocol):
+    """Tells whose a password is; see `regbroker.accounts.password_checks`."""
+
+    async def check(self, user: str, password: str, address: str) -> Account | None:
+        """Return the account when the password is right, None when it is wrong."""
+
+    async def look_up(
+        self, user: str, password_version: str | None = None
+    ) -> Account | None:
+        """Return the account of this name and, if one is given, this version."""
+
+
 class LocalBroker:
     """
     Grants our own tokens, and tells who comes with which.
@@ -66,7 +78,7 @@ class LocalBroker:
     def __init__(
         self,
         host: str,
-        checks: PasswordChecks,
+        checks: Passwords,
         rules: AccessRules,
         signer: TokenSigner,
         mapping: NameMapping,

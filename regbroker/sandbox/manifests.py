@@ -2,8 +2,7 @@
 What a registry has to know of a manifest: what it refers to, and what it is of.
 
 A manifest's bytes are never changed; they are only looked at. Shapes: OCI
-image-spec 1.1 (image manifest, image index), Docker's schema 2, and the
-``blobs`` of ORAS's former artifact manifests.
+image-spec 1.1 (image manifest, image index) and Docker's schema 2.
 """
 
 from __future__ import annotations
@@ -13,14 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from regbroker.errors import DigestInvalid
-from regbroker.sandbox.digests import Digest
+from regbroker.protocol.names import is_digest
 from regbroker.sandbox.refusals import ManifestInvalid
-
-INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
-
-#: distribution-spec 1.1 asks registries to take manifests of at least 4 MiB.
-MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
 #: It comes back as a header.
 _MEDIA_TYPE = re.compile(r"[!-~][ -~]{0,254}")
@@ -34,33 +27,22 @@ class Manifest:
     """
     One manifest, understood as far as a registry needs it.
 
-    `blobs` and `manifests` must be in the repository; `subject` need not.
+    The digests in `blobs` and `manifests` must be in the repository; `subject` need
+    not. `descriptor` is what the list of referrers has of it.
     """
 
+    digest: str
     media_type: str
-    blobs: tuple[Digest, ...]
-    manifests: tuple[Digest, ...]
-    subject: Digest | None
-    artifact_type: str | None
-    annotations: dict[str, str]
-
-    def descriptor(self, digest: Digest, size: int) -> dict[str, Any]:
-        """Return this manifest's entry in the list of referrers of its subject."""
-        entry: dict[str, Any] = {
-            "mediaType": self.media_type,
-            "digest": str(digest),
-            "size": size,
-        }
-        if self.artifact_type:
-            entry["artifactType"] = self.artifact_type
-        if self.annotations:
-            entry["annotations"] = self.annotations
-        return entry
+    body: bytes
+    blobs: tuple[str, ...]
+    manifests: tuple[str, ...]
+    subject: str | None
+    descriptor: dict[str, Any]
 
 
-def parse_manifest(body: bytes, content_type: str | None) -> Manifest:
+def parse_manifest(digest: str, body: bytes, content_type: str | None) -> Manifest:
     """
-    Understand a manifest that arrives with `content_type`.
+    Understand a manifest that arrives with `content_type`; `digest` names it.
 
     Raises `ManifestInvalid` when it is no JSON object, says another
     ``mediaType`` than the header, or has references that are none.
@@ -69,24 +51,30 @@ def parse_manifest(body: bytes, content_type: str | None) -> Manifest:
         document = json.loads(body)
     except (ValueError, RecursionError):
         raise ManifestInvalid("the manifest is not JSON") from None
-    if not isinstance(document, dict):
-        raise ManifestInvalid("the manifest is not a JSON object")
-    if "signatures" in document:
-        raise ManifestInvalid("manifests of schema version 1 are not taken here")
+    if not isinstance(document, dict) or "signatures" in document:
+        raise ManifestInvalid("the manifest is no JSON object, or of schema version 1")
+    media_type = _media_type(document.get("mediaType"), content_type)
     config = _descriptors(document, "config", dict)
-    layers = _descriptors(document, "layers") + _descriptors(document, "blobs")
-    subjects = _digests(_descriptors(document, "subject", dict))
-    artifact_type = document.get("artifactType")
-    if not artifact_type and config:
-        artifact_type = config[0].get("mediaType")
-    annotations = document.get("annotations")
+    layers = _descriptors(document, "layers")
+    subject = _digests(_descriptors(document, "subject", dict))
+    artifact_type = document.get("artifactType") or next(
+        (one.get("mediaType") for one in config), None
+    )
+    descriptor = {
+        "mediaType": media_type,
+        "digest": digest,
+        "size": len(body),
+        "artifactType": artifact_type,
+        "annotations": document.get("annotations"),
+    }
     return Manifest(
-        media_type=_media_type(document.get("mediaType"), content_type),
+        digest=digest,
+        media_type=media_type,
+        body=body,
         blobs=_digests(config + [layer for layer in layers if not _is_foreign(layer)]),
         manifests=_digests(_descriptors(document, "manifests")),
-        subject=subjects[0] if subjects else None,
-        artifact_type=artifact_type if isinstance(artifact_type, str) else None,
-        annotations=annotations if isinstance(annotations, dict) else {},
+        subject=subject[0] if subject else None,
+        descriptor={key: value for key, value in descriptor.items() if value},
     )
 
 
@@ -109,20 +97,18 @@ def _descriptors(
     if value is None:
         return []
     found = value if isinstance(value, list) else [value]
-    if not isinstance(value, shape) or not all(isinstance(v, dict) for v in found):
-        raise ManifestInvalid(f"the manifest's {key} is of another kind")
+    if not isinstance(value, shape) or not all(map(_is_descriptor, found)):
+        raise ManifestInvalid(f"the manifest's {key} is no descriptor, or not all are")
     return found
 
 
+def _is_descriptor(value: object) -> bool:
+    return isinstance(value, dict) and is_digest(str(value.get("digest")))
+
+
 def _is_foreign(layer: dict[str, Any]) -> bool:
-    media_type = layer.get("mediaType")
-    return isinstance(media_type, str) and any(word in media_type for word in _FOREIGN)
+    return any(word in str(layer.get("mediaType")) for word in _FOREIGN)
 
 
-def _digests(descriptors: list[dict[str, Any]]) -> tuple[Digest, ...]:
-    try:
-        return tuple(Digest.parse(str(found.get("digest"))) for found in descriptors)
-    except DigestInvalid as error:
-        raise ManifestInvalid(
-            f"a descriptor in the manifest: {error.message}"
-        ) from None
+def _digests(descriptors: list[dict[str, Any]]) -> tuple[str, ...]:
+    return tuple(descriptor["digest"] for descriptor in descriptors)

@@ -35,28 +35,11 @@ class ManifestBlobUnknown(ClientError):
     code = "MANIFEST_BLOB_UNKNOWN"
 
 
-class UploadInvalid(ClientError):
-    """The upload cannot be worked on now."""
-
-    code = "BLOB_UPLOAD_INVALID"
-
-
-class UploadRangeInvalid(UploadInvalid):
+class UploadRangeInvalid(ClientError):
     """The chunk does not continue the upload; `headers` says where it stands."""
 
     status = 416
-
-
-class SizeInvalid(ClientError):
-    """The body is not as long as it was said to be."""
-
-    code = "SIZE_INVALID"
-
-
-class RangeNotSatisfiable(ClientError):
-    """The range lies outside the blob; `headers` says how large that is."""
-
-    status = 416
+    code = "BLOB_UPLOAD_INVALID"
 
 
 class PageInvalid(ClientError):

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
 
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
 
+from regbroker.accounts.access import parse_access
 from regbroker.accounts.key_file import make_key
-from regbroker.accounts.signing import SigningKeys
+from regbroker.accounts.signing import SigningKeys, TokenSigner
+from regbroker.broker.local_broker import LocalBroker
 from regbroker.errors import StateError
+from regbroker.events import Event
+from regbroker.naming.mapping import NameMapping
+from regbroker.naming.rules import parse_rule
+from regbroker.protocol.headers import Forwarded
 from regbroker.runtime.reactor import INetworkReactor
-from regbroker.sandbox.registry import OnRequest, RegistryEndpoints, SandboxResource
+from regbroker.sandbox.blobs import Blobs
+from regbroker.sandbox.repositories import Repositories
 from regbroker.sandbox.storage import Storage
-from regbroker.sandbox.token_endpoint import TokenResource
-from regbroker.sandbox.tokens import Tokens, Users
-from regbroker.sandbox.uploads import Uploads
-from regbroker.transport.accepting import AcceptingFactory
+from regbroker.sandbox.users import Users
 from regbroker.transport.connection_limits import ConnectionLimits
 from regbroker.transport.entrance import Entrance
+from regbroker.transport.listeners import Listener
+from regbroker.transport.listening import ListeningService
 from regbroker.transport.pace import Pace
 from regbroker.transport.server import StreamingSite
+from regbroker.web.admission import LocalGate
+from regbroker.web.client_request import parse_request
+from regbroker.web.proxy import Proxy
+from regbroker.web.serving import UnderWay, serve
+from regbroker.web.site import Registry
+from regbroker.web.token_endpoint import LocalTokenIssuer, TokenEndpoint
+
+#: What the tokens are for, and how the token service calls itself.
+SERVICE = "regbroker-sandbox"
+
+TOKEN_PATH = "/token"
+
+#: A free port, for regbroker alone.
+LISTENER = Listener("a port of loopback", "tcp:0:interface=127.0.0.1", tls=False)
 
 #: How slow clients may be is for regbroker to say, which is in front.
 PACE = Pace(silence=900.0, whole=900.0, rate=0.0)
@@ -35,82 +55,86 @@ LIMITS = ConnectionLimits(total=10_000, per_address=10_000)
 log = Logger()
 
 
-class SandboxService(Service):
+class SandboxService(ListeningService):
     """
     A registry for trying out, listening on a free port of 127.0.0.1.
 
     `url` is known as soon as `startService` returns, and another one after
     each start. `users` maps names to passwords: each may do everything, and
-    everybody else nothing, or only pull with `anonymous_pull`. `on_request`
-    is called with method, target and headers of each request that arrives.
-    `reactor` provides IReactorTCP and IReactorTime.
+    everybody else nothing. `reactor` provides IReactorTCP and IReactorTime.
 
     Everything pushed is kept in `directory`, which is made if it is missing;
     tokens are forgotten when the service stops.
     """
 
     def __init__(
-        self,
-        reactor: INetworkReactor,
-        directory: Path,
-        users: Mapping[str, str],
-        *,
-        anonymous_pull: bool = False,
-        on_request: OnRequest | None = None,
+        self, reactor: INetworkReactor, directory: Path, users: Mapping[str, str]
     ) -> None:
-        self.url = ""
-        self._reactor = reactor
         self._directory = directory
-        self._users = Users(users, anonymous_pull=anonymous_pull)
-        self._on_request = on_request
-        self._port: IListeningPort | None = None
+        self._users = Users(users)
+        self._root = _Root(reactor)
+        site = StreamingSite(self._root, PACE, reactor)
+        entrance = Entrance(LIMITS, (), reactor)
+        super().__init__(
+            reactor, LISTENER, site, None, entrance=entrance, option="sandbox"
+        )
 
     def startService(self) -> None:
         """Open the port and say so; raises `StateError` if there is no storing."""
-        site = StreamingSite(self._resource(), PACE, self._reactor)
-        entrance = Entrance(LIMITS, (), self._reactor)
-        self._factory = AcceptingFactory(entrance, site, entrance.refusing_site)
-        port: IListeningPort = self._reactor.listenTCP(
-            0, cast(Any, self._factory), interface="127.0.0.1"
-        )
-        self._port = port
-        self.url = f"http://127.0.0.1:{cast(Any, port.getHost()).port}"
+        try:
+            storage = Storage(self._directory)
+        except OSError as error:
+            raise StateError(f"the sandbox cannot store: {error}") from error
+        self._root.registry = self._registry(storage)
         super().startService()
         log.info(
-            "sandbox upstream at {url}, for trying out only: "
-            "what is pushed is stored in {directory}",
-            url=self.url,
+            "the sandbox, for trying out only, stores what is pushed in {directory}",
             directory=str(self._directory),
         )
 
-    def _resource(self) -> SandboxResource:
-        now = self._reactor.seconds
-        try:
-            storage = Storage(self._directory)
-            uploads = Uploads(storage, now=now)
-            tokens = Tokens(
-                self._users, SigningKeys(make_key(self._directory), now), now=now
-            )
-        except OSError as error:
-            raise StateError(f"the sandbox cannot store: {error}") from error
-        registry = RegistryEndpoints(
-            storage, uploads, tokens, lambda: f"{self.url}/token"
+    def _registry(self, storage: Storage) -> Registry:
+        """Return a registry with local accounts, answered from the disk."""
+        keys = SigningKeys(make_key(self._directory), time.time)
+        # With another issuer after each start, clients come back with their password.
+        signer = TokenSigner(keys, f"sandbox {secrets.token_hex(16)}", time.time)
+        mapping = NameMapping([parse_rule("* = *")], ["sandbox"])
+        rules = parse_access({"authenticated": "**: *"})
+        broker = LocalBroker(SERVICE, self._users, rules, signer, mapping, time.time)
+        gate = LocalGate(broker, TOKEN_PATH, basic=False)
+        contents = Repositories(storage, Blobs(storage).answers)
+        proxy = Proxy(mapping, gate, contents, contents)
+        return Registry("*", TOKEN_PATH, proxy, TokenEndpoint(LocalTokenIssuer(broker)))
+
+
+class _Unlogged(UnderWay):
+    """The requests under way, whose log line is that of the regbroker in front."""
+
+    def ended(self, event: Event) -> None:
+        """Leave the log alone."""
+
+
+class _Root(Resource):
+    """The root of the site: any Host is that of `registry`, set before it listens."""
+
+    isLeaf = True
+    registry: Registry
+
+    def __init__(self, clock: INetworkReactor) -> None:
+        super().__init__()
+        self._clock = clock
+        self._under_way = _Unlogged()
+
+    def render(self, request: Request) -> int:
+        """Answer when the answer is there."""
+        event = Event(
+            self._clock.seconds,
+            method=request.method.decode("latin-1"),
+            path=request.uri.partition(b"?")[0].decode("latin-1"),
         )
-        endpoint = TokenResource(self._users, tokens)
-        return SandboxResource(registry, endpoint, self._on_request)
+        serve(request, event, self._answer(request, event), self._under_way)
+        return NOT_DONE_YET
 
-    def stopService(self) -> Deferred[None]:
-        """Fire when the port is closed and every connection has ended."""
-        super().stopService()
-        port, self._port = self._port, None
-        if port is None:
-            return succeed(None)
-        closed: Deferred[None] = Deferred.fromCoroutine(_close(port, self._factory))
-        return closed
-
-
-async def _close(port: IListeningPort, factory: AcceptingFactory) -> None:
-    stopping = port.stopListening()
-    if stopping is not None:
-        await stopping
-    await factory.close()
+    async def _answer(self, http: Request, event: Event) -> None:
+        peer, host = http.getClientAddress().host, http.getHeader("Host") or ""
+        request = parse_request(http, Forwarded(peer, peer, "http", host))
+        await self.registry.endpoint(request).serve(request, event)

@@ -5,6 +5,7 @@ Requests under ``/v2``: parsed, mapped, let in, and relayed to an upstream.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Protocol
 
 from regbroker.errors import BadRequest, ClientError, EndpointUnknown
 from regbroker.events import Event
@@ -15,20 +16,32 @@ from regbroker.transport.replies import send_json
 from regbroker.transport.request_bodies import request_body
 from regbroker.web.admission import Gate
 from regbroker.web.api_request import ApiRequest
-from regbroker.web.catalog import Catalog
 from regbroker.web.client_request import ClientRequest
-from regbroker.web.relay import Relay
+
+
+class Answering(Protocol):
+    """Answers requests that were let in: a `regbroker.web.relay.Relay`, or a disk."""
+
+    async def serve(self, asked: ApiRequest) -> None:
+        """Answer one request; raises `HTTPError` for an error reply."""
+
+
+class Listing(Answering, Protocol):
+    """Answers requests for the catalog."""
+
+    def check(self) -> None:
+        """Raise `Denied` where the operator shows no catalog."""
 
 
 class Proxy:
-    """``/v2`` of one registry, relayed to its upstreams."""
+    """``/v2`` of one registry: `relay` answers for all but the ping and `catalog`."""
 
     def __init__(
         self,
         mapping: NameMapping,
         gate: Gate,
-        relay: Relay,
-        catalog: Catalog,
+        relay: Answering,
+        catalog: Listing,
         read_only: bool = False,
         extensions: Collection[str] = (),
     ) -> None:

@@ -56,11 +56,8 @@ class Reply:
 
 
 class SandboxTestCase(TestCase):
-    anonymous_pull = False
-
     def setUp(self) -> None:
         self.directory = Path(self.mktemp())
-        self.seen: list[tuple[str, str, Headers]] = []
         self.pool = HTTPConnectionPool(reactor)
         self.agent = Agent(reactor, pool=self.pool)
         self.addCleanup(self.pool.closeCachedConnections)
@@ -69,11 +66,7 @@ class SandboxTestCase(TestCase):
 
     def start(self) -> None:
         self.service = SandboxService(
-            cast(Any, reactor),
-            self.directory,
-            {"alice": "wonderland"},
-            anonymous_pull=self.anonymous_pull,
-            on_request=lambda *seen: self.seen.append(seen),
+            cast(Any, reactor), self.directory, {"alice": "wonderland"}
         )
         self.service.startService()
         self.url = self.service.url
@@ -117,9 +110,9 @@ class SandboxTestCase(TestCase):
 
     async def push_blob(self, name: str, data: bytes, token: str) -> str:
         digest = digest_of(data)
-        reply = await self.ask(
-            "POST", f"/v2/{name}/blobs/uploads/?digest={digest}", data, token
-        )
+        reply = await self.ask("POST", f"/v2/{name}/blobs/uploads/", b"", token)
+        location = reply.header("Location")
+        reply = await self.ask("PUT", f"{location}&digest={digest}", data, token)
         self.assertEqual(reply.status, 201)
         return digest
 
@@ -206,19 +199,39 @@ class TokenTests(SandboxTestCase):
         token = reply.json()["access_token"]
         self.assertEqual((await self.ask("GET", "/v2/", None, token)).status, 200)
 
-    async def test_refused(self) -> None:
-        """Wrong credentials are 401, whatever way they come."""
-        for authorization in (
-            basic("alice:wrong"),
-            basic("bob:wonderland"),
-            "Basic !",
-            "Bearer x",
+    async def test_granted(self) -> None:
+        """A user gets what a registry knows, and nothing else."""
+        everything = "pull,push,delete,*"
+        for asked, granted in (
+            ("repository:a/b:pull,push", "repository:a/b:pull,push"),
+            ("repository:a/b:push,fly", "repository:a/b:push"),
+            (
+                "repository:a:delete repository:b:*",
+                f"repository:a:delete repository:b:{everything}",
+            ),
+            ("repository(plugin):a:pull", "repository(plugin):a:pull"),
+            ("registry:catalog:*", "registry:catalog:*"),
+            ("registry:other:*", ""),
+            ("repository:A:pull", ""),
+            ("aws", ""),
+            ("", ""),
         ):
+            form = {"grant_type": "password", "username": "alice", "scope": asked}
+            reply = await self.ask("POST", "/token", form | {"password": "wonderland"})
+            self.assertEqual(reply.json()["scope"], granted)
+
+    async def test_refused(self) -> None:
+        """Wrong credentials are 401, whatever way they come; what are none is 400."""
+        for authorization in (basic("alice:wrong"), basic("bob:wonderland")):
             reply = await self.ask("GET", "/token", Authorization=authorization)
             self.assertEqual((reply.status, reply.code()), (401, "UNAUTHORIZED"))
             self.assertEqual(
-                reply.header("WWW-Authenticate"), 'Basic realm="regbroker-sandbox"'
+                reply.header("WWW-Authenticate"),
+                f'Basic realm="{urlsplit(self.url).netloc}"',
             )
+        for authorization in ("Basic !", "Bearer x"):
+            reply = await self.ask("GET", "/token", Authorization=authorization)
+            self.assertEqual(reply.status, 400)
         for form in (
             {"grant_type": "password", "username": "alice", "password": "wrong"},
             {"grant_type": "refresh_token", "refresh_token": "made up"},
@@ -227,9 +240,7 @@ class TokenTests(SandboxTestCase):
             self.assertEqual(reply.status, 401)
 
     async def test_bad_requests(self) -> None:
-        """Other services, grants and methods, and forms without end, are refused."""
-        reply = await self.ask("GET", "/token?service=other")
-        self.assertEqual(reply.status, 400)
+        """Other grants and methods, and forms without end, are refused."""
         reply = await self.ask("POST", "/token", {"grant_type": "magic"})
         self.assertEqual(reply.status, 400)
         reply = await self.ask("PUT", "/token", b"")
@@ -282,11 +293,17 @@ class AccessTests(SandboxTestCase):
 
     async def test_invalid_token(self) -> None:
         """A token that is unknown, also one from before a restart, says so."""
-        token = await self.token()
+        reply = await self.ask(
+            "GET", "/token?offline_token=1", Authorization=basic("alice:wonderland")
+        )
+        token, refresh = reply.json()["token"], reply.json()["refresh_token"]
+        form = {"grant_type": "refresh_token", "refresh_token": refresh}
+        self.assertEqual((await self.ask("POST", "/token", form)).status, 200)
         await self.restart()
-        for given in (token, "made-up", ""):
+        for given in (token, refresh, "made-up", ""):
             reply = await self.ask("GET", "/v2/", None, given)
             self.assertEqual(self.challenge(reply), ',error="invalid_token"')
+        self.assertEqual((await self.ask("POST", "/token", form)).status, 401)
 
     async def test_strangers(self) -> None:
         """Without credentials there is a token, but nothing that it allows."""
@@ -308,27 +325,6 @@ class AccessTests(SandboxTestCase):
             self.assertEqual((reply.status, reply.code()), (status, code))
         reply = await self.ask("PUT", "/v2/a/tags/list", b"")
         self.assertEqual((reply.status, reply.header("Allow")), (405, "GET, HEAD"))
-
-    async def test_requests_are_seen(self) -> None:
-        """The hook sees method, target as sent, and headers."""
-        await self.ask("GET", "/v2/?a=%20b", None, "x")
-        method, uri, headers = self.seen[-1]
-        self.assertEqual((method, uri), ("GET", "/v2/?a=%20b"))
-        self.assertEqual(headers.getRawHeaders("Authorization"), ["Bearer x"])
-
-
-class AnonymousPullTests(SandboxTestCase):
-    anonymous_pull = True
-
-    async def test_strangers(self) -> None:
-        """Strangers may pull and nothing else; the ping still asks for a token."""
-        await self.push_image("a/b", "1", await self.token(ALL))
-        self.assertEqual((await self.ask("GET", "/v2/")).status, 401)
-        token = await self.token(ALL, user=None)
-        reply = await self.ask("GET", "/v2/a/b/manifests/1", None, token)
-        self.assertEqual(reply.status, 200)
-        reply = await self.ask("DELETE", "/v2/a/b/manifests/1", None, token)
-        self.assertEqual(reply.status, 401)
 
 
 class BlobTests(SandboxTestCase):
@@ -362,10 +358,8 @@ class BlobTests(SandboxTestCase):
             ("bytes=2-4", 206, b"234", "bytes 2-4/10"),
             ("bytes=7-", 206, b"789", "bytes 7-9/10"),
             ("bytes=-2", 206, b"89", "bytes 8-9/10"),
-            ("bytes=-20", 206, b"0123456789", "bytes 0-9/10"),
             ("bytes=8-99", 206, b"89", "bytes 8-9/10"),
             ("bytes=4-2", 200, b"0123456789", None),
-            ("bytes=0-1,3-4", 200, b"0123456789", None),
             ("lines=1-2", 200, b"0123456789", None),
             ("bytes=-", 200, b"0123456789", None),
         ):
@@ -378,17 +372,14 @@ class BlobTests(SandboxTestCase):
             reply = await self.ask("GET", path, None, token, Range=wanted)
             self.assertEqual(reply.status, 416)
             self.assertEqual(reply.header("Content-Range"), "bytes */10")
-        reply = await self.ask(
-            "GET", path, None, token, Range="bytes=2-4", If_Range='"another"'
-        )
-        self.assertEqual(reply.status, 200)
 
     async def test_unknown(self) -> None:
         """What the repository does not hold is unknown."""
         token = await self.token(ALL)
-        reply = await self.ask("GET", f"/v2/a/b/blobs/{EMPTY}", None, token)
-        self.assertEqual((reply.status, reply.code()), (404, "BLOB_UNKNOWN"))
-        reply = await self.ask("GET", "/v2/a/b/blobs/md5:abc", None, token)
+        for digest in (EMPTY, "md5:abc", "sha256:" + "0" * 500):
+            reply = await self.ask("GET", f"/v2/a/b/blobs/{digest}", None, token)
+            self.assertEqual((reply.status, reply.code()), (404, "BLOB_UNKNOWN"))
+        reply = await self.ask("GET", "/v2/a/b/blobs/abc", None, token)
         self.assertEqual((reply.status, reply.code()), (400, "DIGEST_INVALID"))
 
     async def test_delete(self) -> None:
@@ -431,6 +422,10 @@ class BlobTests(SandboxTestCase):
 
 
 class UploadTests(SandboxTestCase):
+    def uploads(self) -> list[Path]:
+        """The files of the uploads under way."""
+        return list((self.directory / "images").rglob("_uploads/*"))
+
     async def start_upload(self, token: str) -> str:
         reply = await self.ask("POST", "/v2/a/b/blobs/uploads/", b"", token)
         self.assertEqual(reply.status, 202)
@@ -517,15 +512,13 @@ class UploadTests(SandboxTestCase):
         """Bytes that are others than announced are no blob, and no upload any more."""
         token = await self.token(ALL)
         location = await self.start_upload(token)
-        for method, path in (
-            ("PUT", f"{location}&digest={EMPTY}"),
-            ("POST", f"/v2/a/b/blobs/uploads/?digest={EMPTY}"),
-        ):
-            reply = await self.ask(method, path, b"data", token)
-            self.assertEqual((reply.status, reply.code()), (400, "DIGEST_INVALID"))
-        self.assertEqual(os.listdir(self.directory / "uploads"), [])
+        reply = await self.ask("PUT", f"{location}&digest={EMPTY}", b"data", token)
+        self.assertEqual((reply.status, reply.code()), (400, "DIGEST_INVALID"))
+        self.assertEqual(self.uploads(), [])
         reply = await self.ask("GET", location, None, token)
         self.assertEqual(reply.status, 404)
+        reply = await self.ask("PUT", await self.start_upload(token), b"data", token)
+        self.assertEqual((reply.status, reply.code()), (400, "DIGEST_INVALID"))
 
     async def test_cancel(self) -> None:
         """A cancelled upload is unknown."""
@@ -544,12 +537,17 @@ class UploadTests(SandboxTestCase):
             self.assertEqual((reply.status, reply.code()), (404, "BLOB_UPLOAD_UNKNOWN"))
 
     async def test_mount(self) -> None:
-        """A mount needs the blob, and pull on where it is; else it is an upload."""
+        """
+        A mount needs the blob, and pull on where it is; else it is an upload.
+
+        A client that could have asked for that right is told so once.
+        """
         digest = await self.push_blob("a/b", b"layer", await self.token(ALL))
         both = await self.token("repository:c:pull,push", "repository:a/b:pull")
         only = await self.token("repository:c:pull,push")
         path = "/v2/c/blobs/uploads/?from={}&mount={}"
         for token, source, mounted, status in (
+            (only, "a/b", digest, 401),
             (only, "a/b", digest, 202),
             (both, "a/b", EMPTY, 202),
             (both, "C", digest, 202),
@@ -563,29 +561,26 @@ class UploadTests(SandboxTestCase):
 
     async def test_client_goes_away(self) -> None:
         """
-        An upload that breaks off is no blob: a PATCH can go on from where it
-        broke, a monolithic POST leaves nothing. Nothing is logged as an error.
+        An upload that breaks off is no blob, and goes on from where it broke.
+
+        Nothing is logged as an error.
         """
         token = await self.token(ALL)
         location = await self.start_upload(token)
         data = bytes(100_000)
         digest = digest_of(data)
-        for method, path in (
-            ("PATCH", location),
-            ("POST", f"/v2/a/b/blobs/uploads/?digest={digest}"),
-        ):
-            client = await self.raw(
-                f"{method} {path} HTTP/1.1\r\nHost: x\r\n"
-                f"Authorization: Bearer {token}\r\nContent-Length: 100000\r\n\r\n",
-            )
-            client.transport.write(data[:60_000])
-            await self.until(lambda: open_files("uploads"))
-            await deferLater(reactor, 0.05)
-            client.transport.loseConnection()
-            await self.until(lambda: not open_files("uploads"))
+        client = await self.raw(
+            f"PATCH {location} HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {token}\r\nContent-Length: 100000\r\n\r\n",
+        )
+        client.transport.write(data[:60_000])
+        await self.until(lambda: open_files("_uploads"))
+        await deferLater(reactor, 0.05)
+        client.transport.loseConnection()
+        await self.until(lambda: not open_files("_uploads"))
         reply = await self.ask("GET", f"/v2/a/b/blobs/{digest}", None, token)
         self.assertEqual(reply.status, 404)
-        self.assertEqual(len(os.listdir(self.directory / "uploads")), 1)
+        self.assertEqual(len(self.uploads()), 1)
         reply = await self.ask("GET", location, None, token)
         self.assertEqual(reply.header("Range"), "0-59999")
         self.assertEqual(self.flushLoggedErrors(), [])
@@ -603,7 +598,7 @@ class UploadTests(SandboxTestCase):
         """A write that fails is said, and logged."""
         token = await self.token(ALL)
         location = await self.start_upload(token)
-        data = next((self.directory / "uploads").glob("*/data"))
+        (data,) = self.uploads()
         data.unlink()
         data.symlink_to("/dev/full")
         reply = await self.ask("PATCH", location, bytes(200_000), token)
@@ -765,6 +760,16 @@ class ServiceTests(SandboxTestCase):
         again = reactor.listenTCP(port, ServerFactory(), interface="127.0.0.1")
         await maybeDeferred(again.stopListening)
         await self.service.stopService()
+
+    async def test_started_again(self) -> None:
+        """The same service starts again with what was pushed, on some port."""
+        digest = await self.push_blob("a/b", b"layer", await self.token(ALL))
+        await self.service.stopService()
+        self.service.startService()
+        self.url = self.service.url
+        token = await self.token(ALL)
+        reply = await self.ask("GET", f"/v2/a/b/blobs/{digest}", None, token)
+        self.assertEqual(reply.body, b"layer")
 
     async def test_tls_is_refused_at_once(self) -> None:
         """Whoever tries TLS first need not wait for an answer."""
