@@ -84,7 +84,7 @@ PURE = [
 IMPURE = {"twisted", "OpenSSL", "time", "os", "socket", "asyncio", "pathlib"}
 HARMLESS = {"pathlib.PurePath", "pathlib.PurePosixPath"}
 # Rooms of which some modules are only tested together with others.
-WITHOUT_TESTS = {"sandbox", "upstream"}
+WITHOUT_TESTS = {"upstream"}
 # Libraries that only one module knows.
 ALONE = {"jwt": "accounts.signing"}
 

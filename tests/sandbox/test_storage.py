@@ -16,7 +16,6 @@ from regbroker.sandbox.manifests import parse_manifest
 from regbroker.sandbox.refusals import (
     BlobUnknown,
     ManifestBlobUnknown,
-    ManifestInvalid,
     ManifestUnknown,
 )
 from regbroker.sandbox.storage import MAX_IDLE_SECONDS, Storage, check_digest
@@ -210,27 +209,6 @@ class ManifestTests(StorageTestCase):
 
     def referrers(self, subject: str) -> list[dict[str, Any]]:
         return self.storage.referrers("a/b", subject)
-
-    def test_not_manifests(self) -> None:
-        """What cannot be understood is refused, whatever shape it has."""
-        for body in (
-            b"",
-            b"[]",
-            b"{}",
-            b"[" * 100_000,
-            b'{"mediaType": "a\\nb"}',
-            b'{"mediaType": 1}',
-            b'{"mediaType": "a/b", "config": 1}',
-            b'{"mediaType": "a/b", "layers": {}}',
-            b'{"mediaType": "a/b", "layers": [1]}',
-            b'{"mediaType": "a/b", "layers": [{}]}',
-            b'{"mediaType": "a/b", "layers": [{"digest": "sha256:../.."}]}',
-            b'{"mediaType": "a/b", "signatures": []}',
-        ):
-            with self.assertRaises(ManifestInvalid):
-                parse_manifest(digest_of(body), body, None)
-        with self.assertRaises(ManifestInvalid):
-            parse_manifest("sha256:0", b'{"mediaType": "a/b"}', "c/d")
 
 
 class UploadTests(StorageTestCase):
