@@ -62,9 +62,8 @@ class BrokerTestCase(SocketTestCase):
         await self.registry.discovered()
 
     async def tear_down(self) -> None:
-        closed = self.tokens.close()
+        self.tokens.close()
         self.registry.close()
-        await closed
         await self.upstream.stop()
 
     def grant(self, request: TokenRequest) -> Deferred[bytes]:

@@ -10,6 +10,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
 from regbroker.protocol.origins import Origin
+from regbroker.runtime.slots import Slots
 from regbroker.transport.client import ConnectionPool
 from regbroker.transport.client_reply import Reply
 from regbroker.transport.trust import Trust
@@ -55,11 +56,13 @@ class ConnectionsTestCase(SocketTestCase):
         self.upstream.start()
         self.connections = self.to(self.upstream.port)
 
-    def to(self, port: int, scheme: str = "http") -> ConnectionPool:
+    def to(
+        self, port: int, scheme: str = "http", slots: Slots | None = None
+    ) -> ConnectionPool:
         """Connections to this port."""
         origin = Origin(scheme, "127.0.0.1", port)
         endpoint = Trust().endpoint(self.reactor, origin, 5)
-        return ConnectionPool(self.time, origin, endpoint, 5)
+        return ConnectionPool(self.time, origin, endpoint, 5, slots=slots)
 
     async def tear_down(self) -> None:
         self.connections.close()

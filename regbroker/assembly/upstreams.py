@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 
 from regbroker.errors import StateError
 from regbroker.protocol.origins import parse_origin
@@ -67,12 +67,12 @@ class UpstreamService(Service):
         super().stopService()
         self.upstream.close()
         self.account.close()
-        closing = [self.tokens.close()]
+        self.tokens.close()
         if self.search is not None:
-            closing.append(self.search.close())
-        if self._sandbox is not None:
-            closing.append(maybeDeferred(self._sandbox.stopService))
-        return DeferredList(closing)
+            self.search.close()
+        if self._sandbox is None:
+            return succeed(None)
+        return maybeDeferred(self._sandbox.stopService)
 
 
 def build_upstream(

@@ -10,10 +10,10 @@ on `Agent` itself, for what a relay must know and `Agent` does not tell:
   its end, and the connection given up.
 - ``100 Continue`` from the upstream is the moment at which our client should
   hear it.
-- A request without a body that fails on a kept connection is sent once more
-  on a new one, POST included: the upstream has closed the connection while it
-  was idle. A request with a body is not given to a connection that was idle
-  for long, since its body cannot be sent twice.
+- A request that fails on a kept connection is sent once more on a new one, POST
+  included: the upstream has closed the connection while it was idle. A body that
+  streams cannot be sent twice, and is not given to a connection that was idle for
+  long.
 - A reply that ends with its connection is complete only when that connection
   was closed in order.
 - The request target is written byte for byte.
@@ -42,6 +42,7 @@ from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
 from regbroker.runtime.slots import Slots
+from regbroker.transport.bytes_body import BytesBody
 from regbroker.transport.client_errors import UPSTREAM, converted_error, was_cancelled
 from regbroker.transport.client_protocol import UpstreamProtocol
 from regbroker.transport.client_reply import Reply
@@ -77,6 +78,7 @@ class ConnectionPool:
 
     `clock` is an `IReactorTime`; `connect_timeout` bounds, in seconds, the TCP
     connection and, again, the TLS handshake. `what` names the server, for people.
+    `slots` are the places that its requests take: its own, unless they are given.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class ConnectionPool:
         endpoint: IStreamClientEndpoint,
         connect_timeout: float,
         what: str = UPSTREAM,
+        slots: Slots | None = None,
     ) -> None:
         self._clock = clock
         self._origin = origin
@@ -93,7 +96,7 @@ class ConnectionPool:
         self._connect_timeout = connect_timeout
         self._what = what
         self._idle: list[UpstreamProtocol] = []
-        self._slots = Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS, what)
+        self._slots = slots or Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS, what)
         self._spills = False
         self._sweeping: IDelayedCall | None = None
 
@@ -117,7 +120,8 @@ class ConnectionPool:
         for name, value in headers:
             wire_headers.addRawHeader(name, value)
         request = ClientRequest(method, target, wire_headers, body, persistent=True)
-        max_idle = IDLE_SECONDS if body is None else IDLE_SECONDS_FOR_BODIES
+        is_repeatable = body is None or isinstance(body, BytesBody)
+        max_idle = IDLE_SECONDS if is_repeatable else IDLE_SECONDS_FOR_BODIES
         slot = await self._slots.take()
         try:
             connection = self._take(max_idle) or await self._connect()
@@ -137,7 +141,7 @@ class ConnectionPool:
                         ) from error
                     # The server has closed the connection while it was idle.
                     was_stale = was_kept and isinstance(error, _NEVER_ANSWERED)
-                    if not was_stale or body is not None or was_cancelled(error):
+                    if not was_stale or not is_repeatable or was_cancelled(error):
                         raise
                 # The place went with the connection.
                 slot = self._slots.again()

@@ -24,7 +24,6 @@ from twisted.web._newclient import (
     _WrapperException,
 )
 from twisted.web._newclient import Request as ClientRequest
-from twisted.web.client import HTTPConnectionPool, _HTTP11ClientFactory
 from twisted.web.http import HTTPChannel
 from twisted.web.server import Request
 
@@ -38,7 +37,6 @@ __all__ = [
     "RequestNotSent",
     "is_between_messages",
     "is_disconnected",
-    "use_connections",
     "wrapped_errors",
 ]
 
@@ -163,11 +161,6 @@ class ClientInternals(HTTP11ClientProtocol):
     def reply_complete(self, rest: bytes) -> None:
         """Note that a reply is complete; `rest` came after it in the same bytes."""
 
-    def end_after_reply(self) -> None:
-        """Close the connection when the reply that is arriving is complete."""
-        if self._currentRequest is not None:
-            self._currentRequest.persistent = False
-
     def prefer_reply(self) -> None:
         """
         Let the reply that has begun be the outcome of the request being sent.
@@ -190,22 +183,3 @@ class ClientInternals(HTTP11ClientProtocol):
 def is_between_messages(parser: HTTPClientParser) -> bool:
     """Tell whether a parser has seen no byte of the next status line."""
     return bool(parser.state == "STATUS" and not parser._buffer)
-
-
-def use_connections(
-    pool: HTTPConnectionPool, protocol: Callable[[Any], ClientInternals]
-) -> None:
-    """
-    Make the connections of an agent's pool with `protocol`.
-
-    `protocol` is called with what its connection calls when it is idle.
-    """
-
-    class QuietFactory(_HTTP11ClientFactory):
-        # Twisted's own logs two lines for each connection.
-        noisy = False
-
-        def buildProtocol(self, addr: Any) -> HTTP11ClientProtocol:
-            return protocol(self._quiescentCallback)
-
-    pool._factory = QuietFactory

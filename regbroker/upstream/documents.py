@@ -11,40 +11,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import (
-    Agent,
-    HTTPConnectionPool,
-    ResponseDone,
-    ResponseNeverReceived,
-)
+from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IResponse
-from zope.interface import implementer
 
 from regbroker.causes import Cause, Kind, cause_of
 from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.bodies import decode_content
-from regbroker.protocol.origins import Origin, parse_origin
+from regbroker.protocol.origins import Origin
+from regbroker.protocol.urls import parse_url
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.slots import Slots
-from regbroker.transport.client_errors import converted_error, was_cancelled
-from regbroker.transport.reply_headers import check_headers
+from regbroker.transport.bytes_body import BytesBody
+from regbroker.transport.client import ConnectionPool
+from regbroker.transport.client_errors import converted_error
 from regbroker.transport.trust import Trust
-from regbroker.transport.twisted_private import ClientInternals, use_connections
+from regbroker.upstream.agent import PACKED, PooledAgent
+from regbroker.upstream.origin_pools import OriginPools
 from regbroker.upstream.own_requests import USER_AGENT
 
-#: Questions to one server that are under way at once, and those that wait for that.
+#: Questions that are under way at once, and those that wait for that.
 MAX_AT_ONCE = 64
 MAX_WAITING = 1024
 
-_PACKED = "X-Regbroker-Packed"
+#: A service has one origin; it may get another one while regbroker runs.
+MAX_ORIGINS = 4
 
 
 @dataclass(frozen=True)
@@ -74,20 +70,16 @@ class Documents:
     ) -> None:
         self._what = what
         self._max_bytes = max_bytes
-        pool = HTTPConnectionPool(clock)
-        use_connections(pool, _Connection)
-        pool.maxPersistentPerHost = 8
-        pool.cachedConnectionTimeout = 30
-        endpoints = _Endpoints(what, trust, connect_timeout, clock)
-        agent = Agent.usingEndpointFactory(clock, endpoints, pool)
-        self._agent: IAgent = _PackedAgent(agent)
+        self._trust = trust
+        self._connect_timeout = connect_timeout
+        self._clock = clock
         self._slots = Slots(MAX_AT_ONCE, MAX_WAITING, what)
-        self._pool = pool
+        self._pools = OriginPools(self._new_pool, MAX_ORIGINS)
+        self._agent = PooledAgent(self._pools)
 
-    def close(self) -> Deferred[Any]:
-        """Close the kept connections; fires when they are closed."""
-        closing: Deferred[Any] = self._pool.closeCachedConnections()
-        return closing
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self._pools.close()
 
     async def ask(
         self,
@@ -102,47 +94,47 @@ class Documents:
         `form` is the request's body. A request may be sent twice: nothing is to
         be asked here that changes something. Raises `UpstreamError`.
         """
-        parts = urlsplit(url)
-        origin = _origin(parts.scheme, parts.netloc, self._what)
-        wire_headers = Headers({USER_AGENT[0]: [USER_AGENT[1]], **(headers or {})})
-
-        async def once() -> Document:
-            # A client of its own for each call: treq keeps cookies on it.
-            response = await HTTPClient(self._agent).request(
+        place = parse_url(url)
+        if place is None:
+            raise UpstreamMalformed(
+                f"the address of {self._what} is no URL",
+                cause=cause_of(self._what, Kind.MALFORMED),
+            )
+        # A client of its own for each call: treq keeps cookies on it.
+        client = HTTPClient(self._agent, data_to_body_producer=BytesBody)
+        try:
+            response = await client.request(
                 method,
                 url,
-                headers=wire_headers,
+                headers=Headers({USER_AGENT[0]: [USER_AGENT[1]], **(headers or {})}),
                 data=form,
                 allow_redirects=False,
                 unbuffered=True,
             )
             body = await self._read(response)
-            check_headers(response.headers)
-            packed = response.headers.getRawHeaders(_PACKED, [""])[0]
+            packed = response.headers.getRawHeaders(PACKED, [""])[0]
             # Bounded while it is unpacked: it may be much larger then.
             plain = decode_content(body, str(packed), self._max_bytes)
-            return Document(response.code, response.headers, plain)
-
-        slot = await self._slots.take()
-        try:
-            try:
-                return await once()
-            except ResponseNeverReceived as error:
-                # A kept connection that the server has closed. Twisted sees to
-                # it for GET; asking for a document twice harms nobody.
-                if was_cancelled(error):
-                    raise
-                return await once()
         except Exception as error:
-            raise converted_error(error, origin, self._what) from error
-        finally:
-            slot.free()
+            raise converted_error(error, place.origin, self._what) from error
+        return Document(response.code, response.headers, plain)
 
     async def _read(self, response: Any) -> bytes:
         body = _Body(self._what, self._max_bytes)
         # treq's own collector goes on when nobody wants the body any more.
         response.deliverBody(body)
         return await body.finished
+
+    def _new_pool(self, origin: Origin) -> ConnectionPool:
+        endpoint = self._trust.endpoint(self._clock, origin, self._connect_timeout)
+        return ConnectionPool(
+            self._clock,
+            origin,
+            endpoint,
+            self._connect_timeout,
+            self._what,
+            self._slots,
+        )
 
 
 class _Body(Protocol):
@@ -180,64 +172,3 @@ class _Body(Protocol):
         transport: Any = self.transport
         if transport is not None:
             transport.loseConnection()
-
-
-class _Connection(ClientInternals):
-    """A connection that ends with a reply after which there are other bytes."""
-
-    def reply_complete(self, rest: bytes) -> None:
-        """End the connection, if bytes came that are no part of the reply."""
-        if rest:
-            # They would be read as the answer to the next question.
-            self.end_after_reply()
-
-
-@implementer(IAgent)
-class _PackedAgent:
-    """
-    Keeps treq from unpacking replies: it does so without a bound.
-
-    What a reply's ``Content-Encoding`` says stands in `_PACKED` instead.
-    """
-
-    def __init__(self, agent: IAgent) -> None:
-        self._agent = agent
-
-    def request(self, *args: Any, **kwargs: Any) -> Deferred[IResponse]:
-        """Send a request, as `IAgent.request`."""
-        answering: Deferred[IResponse] = self._agent.request(*args, **kwargs)
-        return answering.addCallback(self._hide)
-
-    def _hide(self, response: IResponse) -> IResponse:
-        packed = ",".join(response.headers.getRawHeaders("Content-Encoding", []))
-        response.headers.removeHeader("Content-Encoding")
-        response.headers.setRawHeaders(_PACKED, [packed])
-        return response
-
-
-@implementer(IAgentEndpointFactory)
-class _Endpoints:
-    """Gives the agent endpoints whose TLS options are made once."""
-
-    def __init__(
-        self, what: str, trust: Trust, connect_timeout: float, clock: INetworkReactor
-    ) -> None:
-        self._what = what
-        self._trust = trust
-        self._connect_timeout = connect_timeout
-        self._clock = clock
-
-    def endpointForURI(self, uri: Any) -> Any:
-        host = uri.host.decode("ascii")
-        authority = f"[{host}]:{uri.port}" if ":" in host else f"{host}:{uri.port}"
-        origin = _origin(uri.scheme.decode("ascii"), authority, self._what)
-        return self._trust.endpoint(self._clock, origin, self._connect_timeout)
-
-
-def _origin(scheme: str, authority: str, what: str) -> Origin:
-    origin = parse_origin(scheme, authority)
-    if origin is None:
-        raise UpstreamMalformed(
-            f"the address of {what} is no URL", cause=cause_of(what, Kind.MALFORMED)
-        )
-    return origin

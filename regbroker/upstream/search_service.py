@@ -7,9 +7,7 @@ and nothing of who has asked.
 
 from __future__ import annotations
 
-from typing import Any
-
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import TimeoutError
 
 from regbroker.causes import Cause, Side
 from regbroker.errors import UpstreamTimeout
@@ -42,10 +40,10 @@ class SearchService:
         )
         self._asking: Coalescer[Document] = Coalescer(clock, SEARCH_SECONDS)
 
-    def close(self) -> Deferred[Any]:
-        """End what is under way; fires when no connection is kept."""
+    def close(self) -> None:
+        """End what is under way, and close the connections that nobody uses."""
         self._asking.cancel()
-        return self._documents.close()
+        self._documents.close()
 
     async def search(self, query: str) -> Document:
         """Return the answer to a query, whatever it is; raises `UpstreamError`."""

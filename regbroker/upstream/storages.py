@@ -20,11 +20,11 @@ from regbroker.protocol.addresses import is_public
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import Url
-from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.client import ConnectionPool
 from regbroker.transport.client_reply import Reply
 from regbroker.transport.trust import Trust
+from regbroker.upstream.origin_pools import OriginPools
 
 #: A registry's content lies in a few buckets or regions. Each origin has its
 #: TLS options and its warm connections.
@@ -83,11 +83,7 @@ class Storages:
         self._trust = trust
         self._named_hosts = frozenset(named_hosts)
         self._connect_timeout = connect_timeout
-        # What is in use at one that leaves ends by itself, as any connection that is
-        # idle.
-        self._pools: BoundedMemory[Origin, ConnectionPool] = BoundedMemory(
-            MAX_ORIGINS, on_leave=lambda _, pool: pool.close()
-        )
+        self._pools = OriginPools(self._new_pool, MAX_ORIGINS)
 
     async def request(self, method: str, url: Url, headers: Iterable[Header]) -> Reply:
         """
@@ -96,19 +92,12 @@ class Storages:
         Raises `RedirectRefused` when its host has no address that may be
         dialled, and otherwise as `ConnectionPool.request`.
         """
-        pool = self._pool(url.origin)
+        pool = self._pools.pool(url.origin)
         return await pool.request(method.encode(), url.target.encode("ascii"), headers)
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
-        self._pools.clear()
-
-    def _pool(self, origin: Origin) -> ConnectionPool:
-        pool = self._pools.use(origin)
-        if pool is None:
-            pool = self._new_pool(origin)
-            self._pools.put(origin, pool)
-        return pool
+        self._pools.close()
 
     def _new_pool(self, origin: Origin) -> ConnectionPool:
         reactor = self._reactor

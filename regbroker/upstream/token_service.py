@@ -9,10 +9,7 @@ redirect: what is in it cannot be said in a URL.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urljoin
-
-from twisted.internet.defer import Deferred
 
 from regbroker.causes import Side
 from regbroker.errors import RedirectRefused
@@ -55,9 +52,9 @@ class TokenService:
             clock,
         )
 
-    def close(self) -> Deferred[Any]:
-        """Close the kept connections; fires when they are closed."""
-        return self._documents.close()
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self._documents.close()
 
     async def get(
         self,

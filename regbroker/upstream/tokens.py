@@ -10,7 +10,6 @@ with a key that lives as long as the process.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
@@ -72,10 +71,10 @@ class UpstreamTokens:
         self._exchanges: Coalescer[IssuedToken] = Coalescer(clock, TOKEN_SECONDS)
         self._hash = KeyedHash()
 
-    def close(self) -> Deferred[Any]:
-        """End the exchanges under way; fires when no connection is kept."""
+    def close(self) -> None:
+        """End the exchanges under way; close the connections that nobody uses."""
         self._exchanges.cancel()
-        return self._service.close()
+        self._service.close()
 
     def drop(self, token: str) -> None:
         """Forget a token: the registry has just refused it."""

@@ -128,10 +128,10 @@ class TokenTests(EndingTestCase):
         """The token service is told from the registry."""
         for ending, cause, words in (
             ("silence", Cause.TOKENS_IDLE, "token service did not answer in time"),
+            ("no JSON", Cause.TOKENS_MALFORMED, "not JSON"),
             ("close", Cause.TOKENS_BROKE_OFF, "closed the connection"),
             ("nonsense", Cause.TOKENS_MALFORMED, "is not HTTP"),
             ("no token", Cause.TOKENS_MALFORMED, "sent no token"),
-            ("no JSON", Cause.TOKENS_MALFORMED, "not JSON"),
             ("too much", Cause.BOUND_REACHED, "sent more than"),
         ):
             told = self.event()
@@ -139,7 +139,7 @@ class TokenTests(EndingTestCase):
             if ending == "silence":
                 self.time.clock.advance(14)
             elif ending == "close":
-                # It is asked a second time: the connection may have been old.
+                # It is asked a second time: the connection was kept, and may be old.
                 call.wire.close()
                 (await self.upstream.call()).wire.close()
             elif ending == "nonsense":
@@ -245,9 +245,9 @@ class SearchTests(SearchTestCase, EndingTestCase):
         """The search service is told from the registry."""
         for ending, cause, words in (
             ("silence", Cause.SEARCH_IDLE, "search service did not answer in time"),
+            ("no JSON", Cause.SEARCH_MALFORMED, "not JSON"),
             ("close", Cause.SEARCH_BROKE_OFF, "closed the connection"),
             ("nonsense", Cause.SEARCH_MALFORMED, "is not HTTP"),
-            ("no JSON", Cause.SEARCH_MALFORMED, "not JSON"),
             ("too much", Cause.BOUND_REACHED, "sent more than"),
             ("down", Cause.SEARCH_UNREACHABLE, "cannot be reached"),
         ):
@@ -261,7 +261,7 @@ class SearchTests(SearchTestCase, EndingTestCase):
             if ending == "silence":
                 self.time.clock.advance(16)
             elif ending == "close":
-                # It is asked a second time: the connection may have been old.
+                # It is asked a second time: the connection was kept, and may be old.
                 call.wire.close()
                 (await self.index.call()).wire.close()
             elif ending == "nonsense":

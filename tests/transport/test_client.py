@@ -11,6 +11,7 @@ from regbroker.errors import (
     UpstreamUnavailable,
 )
 from regbroker.runtime.slots import Slots
+from regbroker.transport.bytes_body import BytesBody
 from regbroker.transport.client import (
     IDLE_SECONDS,
     IDLE_SECONDS_FOR_BODIES,
@@ -78,6 +79,19 @@ class KeptConnectionTests(ConnectionsTestCase):
         call.wire.reset()
         await self.assertFailure(asking, UpstreamUnavailable)
         self.assertEqual(len(self.upstream.calls), 2)
+
+    async def test_stale_with_bytes(self) -> None:
+        """A body that is in memory is sent once more, and may wait as long as none."""
+        await self.used_once()
+        self.time.clock.advance(IDLE_SECONDS_FOR_BODIES + 0.1)
+        asking = self.ask(b"POST", BytesBody(b"a=b"))
+        stale = await self.upstream.call()
+        self.assertIs(stale.wire, self.upstream.wires[0])
+        stale.wire.reset()
+        again = await self.upstream.call()
+        self.assertEqual(await again.body(), b"a=b")
+        again.reply(200)
+        self.assertEqual((await asking).status, 200)
 
     async def test_closed_while_idle(self) -> None:
         """A connection that is known to be closed is not tried."""
@@ -182,6 +196,25 @@ class BoundTests(ConnectionsTestCase):
             call.answer(self.NOTHING)
             self.assertEqual((await asking[call.target]).status, 204)
         self.assertEqual(self.connections._slots._free, 2)
+
+    async def test_shared_places(self) -> None:
+        """Pools that are given the same places are bounded together."""
+        slots = Slots(1, 1, "the oracle")
+        first, second = [self.to(self.upstream.port, slots=slots) for _ in range(2)]
+        asking = [
+            Deferred.fromCoroutine(pool.request(b"GET", b"/", []))
+            for pool in (first, second)
+        ]
+        call = await self.upstream.call()
+        await self.turn()
+        self.assertEqual(len(self.upstream.calls), 1)
+        call.answer(self.NOTHING)
+        (await self.upstream.call()).answer(self.NOTHING)
+        for one in asking:
+            self.assertEqual((await one).status, 204)
+        for pool in (first, second):
+            pool.close()
+        self.assertEqual(slots._free, 1)
 
     async def test_failures(self) -> None:
         """Nothing that fails keeps its place."""

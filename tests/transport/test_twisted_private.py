@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.client import HTTPConnectionPool, ResponseNeverReceived
+from twisted.web.client import ResponseNeverReceived
 from twisted.web.http import HTTPFactory, Request
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
@@ -25,7 +25,6 @@ from regbroker.transport.twisted_private import (
     RequestNotSent,
     is_between_messages,
     is_disconnected,
-    use_connections,
     wrapped_errors,
 )
 from tests.connectionscase import BodyByHand
@@ -309,15 +308,6 @@ class ClientTests(SynchronousTestCase):
         self.connection.dataReceived(b"HTTP/1.1 204 No\r\n\r\nrest")
         self.assertEqual(self.connection.rests, [b"rest"])
 
-    def test_end_after_reply(self) -> None:
-        """The connection is closed instead of kept."""
-        self.connection.end_after_reply()
-        self.ask()
-        self.connection.end_after_reply()
-        self.connection.dataReceived(b"HTTP/1.1 204 No\r\n\r\n")
-        self.assertTrue(self.transport.disconnecting)
-        self.assertEqual(self.idle, [])
-
     def test_prefer_reply(self) -> None:
         """A reply that has begun is the outcome of a request that is not all sent."""
         for is_preferred in (True, False):
@@ -347,28 +337,3 @@ class ClientTests(SynchronousTestCase):
         self.assertIsInstance(inner, ConnectionDone)
         other = ValueError()
         self.assertEqual(wrapped_errors(other), [other])
-
-
-class PoolTests(SynchronousTestCase):
-    def test_use_connections(self) -> None:
-        """A pool makes the connections that it is told to, and logs nothing of them."""
-        clock: Any = Clock()
-        pool = HTTPConnectionPool(clock)
-        use_connections(pool, Connection)
-        transport = StringTransport()
-
-        class Endpoint:
-            def connect(self, factory: Any) -> Deferred[Any]:
-                made = factory.buildProtocol(None)
-                self.is_noisy = factory.noisy
-                made.makeConnection(transport)
-                done: Deferred[Any] = Deferred()
-                done.callback(made)
-                return done
-
-        endpoint: Any = Endpoint()
-        connection = self.successResultOf(
-            pool.getConnection(("http", "a", 1), endpoint)
-        )
-        self.assertIsInstance(connection, Connection)
-        self.assertFalse(endpoint.is_noisy)

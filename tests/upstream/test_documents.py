@@ -48,7 +48,7 @@ class DocumentsTestCase(SocketTestCase):
         return Trust()
 
     async def tear_down(self) -> None:
-        await self.documents.close()
+        self.documents.close()
         await self.upstream.stop()
 
     def ask(
@@ -181,14 +181,28 @@ class DocumentsTests(DocumentsTestCase):
 
     async def test_hangs_up(self) -> None:
         """A kept connection that is gone is no failure, for POST neither."""
-        for method in ("GET", "POST"):
-            asking = self.ask(method=method)
+        for method, form in (("GET", None), ("POST", None), ("POST", b"a=b")):
+            asking = self.ask(method=method, form=form)
             (await self.upstream.call()).reply(200)
             await asking
-            asking = self.ask(method=method)
+            asking = self.ask(method=method, form=form)
             (await self.upstream.call()).wire.reset()
-            (await self.upstream.call()).reply(200, body=b"again")
+            again = await self.upstream.call()
+            if form is not None:
+                self.assertEqual(await again.body(), form)
+            again.reply(200, body=b"again")
             self.assertEqual((await asking).body, b"again")
+
+    async def test_hangs_up_at_once(self) -> None:
+        """A new connection without an answer is a failure: it is asked once."""
+        asking = self.ask("/t", "POST", form=b"a=b")
+        (await self.upstream.call()).wire.close()
+        await self.assertFails(
+            asking,
+            UpstreamUnavailable,
+            "the oracle closed the connection without an answer",
+        )
+        self.assertEqual(len(self.upstream.calls), 1)
 
     async def test_broken_off(self) -> None:
         """A document that is cut off is none."""

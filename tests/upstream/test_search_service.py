@@ -25,7 +25,7 @@ class SearchServiceTests(SocketTestCase):
         )
 
     async def tear_down(self) -> None:
-        await self.service.close()
+        self.service.close()
         await self.index.stop()
 
     def search(self, query: str = "q=a") -> Deferred[Document]:
@@ -71,6 +71,6 @@ class SearchServiceTests(SocketTestCase):
         """What is under way when it is closed, ends."""
         asking = self.search()
         call = await self.index.call()
-        await self.service.close()
+        self.service.close()
         await self.assertFailure(asking, CancelledError)
         await call.wire.end()

@@ -27,7 +27,7 @@ class TokenServiceTests(SocketTestCase):
         self.service = TokenService(Trust(), 5, cast(Any, self.time))
 
     async def tear_down(self) -> None:
-        await self.service.close()
+        self.service.close()
         await self.upstream.stop()
 
     def ask(

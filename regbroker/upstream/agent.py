@@ -1,0 +1,94 @@
+"""
+Twisted's interface of an HTTP client, `IAgent`, on our own connections.
+
+What libraries such as treq add works on top of it. One thing is kept from them: they
+unpack a reply without a bound, so its ``Content-Encoding`` has another name here.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer, IClientRequest, IResponse
+from zope.interface import implementer
+
+from regbroker.errors import UpstreamMalformed
+from regbroker.protocol.headers import raw_headers
+from regbroker.protocol.urls import parse_url
+from regbroker.transport.client_reply import Reply
+from regbroker.upstream.origin_pools import OriginPools
+
+#: Carries what a reply's ``Content-Encoding`` says; empty where it says nothing.
+PACKED = "X-Regbroker-Packed"
+
+
+@implementer(IAgent)
+class PooledAgent:
+    """Sends requests over the connections of some pools."""
+
+    def __init__(self, pools: OriginPools) -> None:
+        self._pools = pools
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,
+    ) -> Deferred[IResponse]:
+        """
+        Send a request; fires with the reply when its headers are in.
+
+        A cancelled request ends its connection. Fails as `ConnectionPool.request`,
+        and with `UpstreamMalformed` when `uri` is no URL of HTTP.
+        """
+        asked = _Asked(method, uri, Headers() if headers is None else headers)
+        return Deferred.fromCoroutine(self._request(asked, bodyProducer))
+
+    async def _request(self, asked: _Asked, body: IBodyProducer | None) -> IResponse:
+        url = parse_url(asked.absoluteURI.decode("latin-1"))
+        if url is None:
+            raise UpstreamMalformed("a request is sent to what is no URL of HTTP")
+        reply = await self._pools.pool(url.origin).request(
+            asked.method, url.target.encode("ascii"), raw_headers(asked.headers), body
+        )
+        return _Response(reply, asked)
+
+
+@implementer(IClientRequest)
+class _Asked:
+    """A request as `IResponse` shows it."""
+
+    def __init__(self, method: bytes, uri: bytes, headers: Headers) -> None:
+        self.method = method
+        self.absoluteURI = uri
+        self.headers = headers
+
+
+@implementer(IResponse)
+class _Response:
+    """A reply, as an `IResponse`."""
+
+    version = (b"HTTP", 1, 1)
+    #: Nobody reads it, and `Reply` does not keep it.
+    phrase = b""
+
+    def __init__(self, reply: Reply, request: IClientRequest) -> None:
+        self.code = reply.status
+        self.headers = reply.headers.copy()
+        packed = ",".join(self.headers.getRawHeaders("Content-Encoding", []))
+        self.headers.removeHeader("Content-Encoding")
+        self.headers.setRawHeaders(PACKED, [packed])
+        self.length = reply.length
+        self.request = request
+        self.previousResponse: IResponse | None = None
+        self._reply = reply
+
+    def deliverBody(self, protocol: IProtocol) -> None:
+        """Send the body to a protocol, packed as it comes."""
+        self._reply.deliver(protocol)
+
+    def setPreviousResponse(self, response: IResponse) -> None:
+        """Note the reply that has redirected to this one."""
+        self.previousResponse = response
