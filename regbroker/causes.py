@@ -48,6 +48,10 @@ class Cause(Enum):
     UPSTREAM_FAILED = "upstream-failed"
     #: The upstream has failed or said no before, and is not asked again yet.
     UPSTREAM_RESTING = "upstream-resting"
+    #: No connection to the proxy that leads there, or no answer of it.
+    PROXY_UNREACHABLE = "proxy-unreachable"
+    #: The proxy does not let regbroker through: its rules, or its accounts.
+    PROXY_REFUSED = "proxy-refused"
     #: As for the upstream, for the storage that the upstream redirects to.
     STORAGE_UNREACHABLE = "storage-unreachable"
     STORAGE_BROKE_OFF = "storage-broke-off"

@@ -15,6 +15,7 @@ This is the embedding API::
 from __future__ import annotations
 
 from twisted.application.service import IService
+from twisted.logger import Logger
 
 from regbroker.assembly.generation import AccountSources
 from regbroker.assembly.loading import load_config, warnings_about
@@ -22,6 +23,9 @@ from regbroker.assembly.running import RegbrokerService
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.settings.config import Config
 from regbroker.transport.listening import ListeningService
+from regbroker.upstream.dialling import unused_proxies
+
+_log = Logger()
 
 
 def build_service(
@@ -40,7 +44,11 @@ def build_service(
     made. Upstreams and accounts that no registry uses are left out. Raises
     `ConfigurationError` or `StateError`.
     """
-    return RegbrokerService(config, reactor, account_sources or {})
+    service = RegbrokerService(config, reactor, account_sources or {})
+    unused = unused_proxies(service.config.upstreams.values())
+    if unused:
+        _log.warn("{unused}", unused=unused)
+    return service
 
 
 def listeners(service: IService) -> list[ListeningService]:

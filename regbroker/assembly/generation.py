@@ -80,10 +80,14 @@ class Generation:
         config, entry = self.config, self.config.upstreams[name]
         # The sandbox keeps its images in the state directory.
         place = config.state_directory if entry.origin is None else None
+        files = [
+            _read(path)
+            for path in (entry.ca_file, entry.client_certificate, entry.client_key)
+        ]
         return self._kept.get(
             "upstream",
             name,
-            (entry, place, _read(entry.ca_file)),
+            (entry, place, files),
             lambda: build_upstream(entry, config, self._reactor),
         )
 

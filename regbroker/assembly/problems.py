@@ -21,6 +21,7 @@ from regbroker.settings.config import Config
 from regbroker.transport.certificates import load_certificates
 from regbroker.transport.self_signed import has_self_signed
 from regbroker.transport.trust import Trust
+from regbroker.upstream.dialling import problems_with_way
 
 
 def problems_with_parts(config: Config) -> Iterator[str]:
@@ -28,6 +29,7 @@ def problems_with_parts(config: Config) -> Iterator[str]:
     yield from _problems_with_endpoints(config)
     yield from _problems_with_state(config)
     yield from _problems_with_ca_files(config)
+    yield from _problems_with_ways(config)
     yield from problems_with_credentials(config)
     yield from problems_with_accounts(config)
     if config.certificates:
@@ -86,6 +88,16 @@ def state_problem(directory: Path) -> str | None:
     except OSError as error:
         return error.strerror
     return None
+
+
+def _problems_with_ways(config: Config) -> Iterator[str]:
+    for name, entry in config.upstreams.items():
+        files = entry.client_certificate, entry.client_key, entry.proxy_credentials_file
+        if any(path is not None and problem_with_file(path) for path in files):
+            # That one of them cannot be read has been said already.
+            continue
+        for problem in problems_with_way(entry):
+            yield f"[upstream {name}] {problem}"
 
 
 def _problems_with_ca_files(config: Config) -> Iterator[str]:

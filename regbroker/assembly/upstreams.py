@@ -85,10 +85,8 @@ def build_upstream(
         sandbox = SandboxService(reactor, directory, entry.users)
     try:
         upstream = Upstream(entry, reactor)
-    except (OSError, ValueError) as error:
-        raise StateError(
-            f"[upstream {entry.name}] ca-file: {entry.ca_file}: {error}"
-        ) from error
+    except ValueError as error:
+        raise StateError(f"[upstream {entry.name}] {error}") from error
     tokens = UpstreamTokens(upstream, reactor, time.time)
     credentials = build_credentials(entry, reactor)
     return UpstreamService(

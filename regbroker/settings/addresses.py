@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv6Address, ip_network
+from pathlib import PurePath
+from typing import Literal, NamedTuple
 
 from regbroker.accounts.ldap.url import LdapUrl, parse_ldap_url
 from regbroker.protocol.headers import UNIX, Network
@@ -16,6 +18,7 @@ from regbroker.protocol.origins import Origin, parse_origin
 from regbroker.protocol.own_redirects import is_prefix
 from regbroker.protocol.urls import parse_url
 from regbroker.settings.values import InvalidValue, lines
+from regbroker.transport.way_out import UNIX_ORIGIN
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 
@@ -64,19 +67,52 @@ def _path(text: str, example: str) -> str:
     return text
 
 
-def upstream_url(text: str) -> tuple[Origin | None, str]:
-    """Parse an upstream's URL into origin and base path; no origin: sandbox."""
+class Place(NamedTuple):
+    """Where an upstream is; no `origin`: the sandbox."""
+
+    origin: Origin | None
+    base_path: str = ""
+    socket: PurePath | None = None
+
+
+def upstream_url(text: str) -> Place:
+    """Parse an upstream's URL."""
     if text == "sandbox:":
-        return None, ""
+        return Place(None)
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        if not path.startswith("/") or path.startswith("//"):
+            raise InvalidValue("write unix:/PATH, the whole path of the socket")
+        # Of 108 bytes, one is the end.
+        if len(path.encode()) > 107:
+            raise InvalidValue("the path of a socket has 107 bytes at most")
+        return Place(UNIX_ORIGIN, socket=PurePath(path))
     match = re.fullmatch(r"(https?)://([^/?#]+)(/[^?#]*)?", text)
     origin = match and parse_origin(match[1], match[2])
     if not match or origin is None or not is_host(origin.bare_netloc):
-        raise InvalidValue("write https://HOST, https://HOST:PORT, or sandbox:")
+        raise InvalidValue(
+            "write https://HOST, https://HOST:PORT, unix:/PATH, or sandbox:"
+        )
     # Any text so far, so that the problem can name it.
     path = (match[3] or "").rstrip("/").removesuffix("/v2")
     if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*", path):
         raise InvalidValue(f"the path '{path}' is not one that a registry can have")
-    return origin, path
+    return Place(origin, path)
+
+
+def proxy(text: str) -> Origin | Literal["environment"]:
+    """Parse the proxy of an upstream."""
+    if text == "environment":
+        return "environment"
+    if "@" in text:
+        raise InvalidValue(
+            "has a user in it; write http://HOST:PORT, and user:password into a file "
+            "that proxy-credentials-file names"
+        )
+    url = parse_url(text)
+    if url is None or url.target != "/" or url.origin.scheme != "http":
+        raise InvalidValue("write http://HOST:PORT, or environment")
+    return url.origin
 
 
 def realm(text: str) -> str:

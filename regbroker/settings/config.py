@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
+from typing import Literal
 
 from regbroker.accounts.access import AccessRules
 from regbroker.accounts.ldap.url import LdapUrl
@@ -66,6 +67,12 @@ class UpstreamConfig:
     `redirect_paths` are beginnings of paths on the upstream's own host where redirects
     are followed. `show_address`, one of `regbroker.protocol.locations.SHOW_ADDRESS`,
     tells whether clients may learn where the upstream is.
+
+    `socket` is the unix socket behind which `origin` is. `proxy` is the proxy on the
+    way to the upstream and to what belongs to it, or ``environment`` where
+    ``HTTPS_PROXY`` and the like name it; its user and password are in
+    `proxy_credentials_file`.
+    `client_certificate` and `client_key` are shown to servers that ask for them.
     """
 
     name: str
@@ -89,10 +96,17 @@ class UpstreamConfig:
     redirect_paths: tuple[str, ...] = ()
     show_address: str = "if-public"
     search_url: str | None = None
+    socket: PurePath | None = None
+    proxy: Origin | Literal["environment"] | None = None
+    proxy_credentials_file: PurePath | None = None
+    client_certificate: PurePath | None = None
+    client_key: PurePath | None = None
 
     @property
     def url(self) -> str:
         """Where it is, base path included, as the ini file has it."""
+        if self.socket is not None:
+            return f"unix:{self.socket}"
         return f"{self.origin}{self.base_path}" if self.origin else "sandbox:"
 
     @property

@@ -323,7 +323,8 @@ UPSTREAM = Table(
             "url",
             addresses.upstream_url,
             "`https://HOST`, with a port and a path if need be; `http://HOST` in a "
-            "network of your own; `sandbox:` for a small registry inside regbroker.",
+            "network of your own; `unix:/PATH` for a unix socket; `sandbox:` for a "
+            "small registry inside regbroker.",
             sets="origin",
             required="write https://HOST, or sandbox: to try things out",
         ),
@@ -366,6 +367,34 @@ UPSTREAM = Table(
             values.path,
             "The certificates that the upstream's certificate is checked against.",
             default="those of the system",
+            is_file=True,
+        ),
+        Option(
+            "client-certificate",
+            values.path,
+            "A file with a certificate and its chain, PEM, that regbroker shows to the "
+            "upstream and its token service if they ask for one.",
+            is_file=True,
+        ),
+        Option(
+            "client-key",
+            values.path,
+            "A file with the key of `client-certificate`, PEM.",
+            is_file=True,
+        ),
+        Option(
+            "proxy",
+            addresses.proxy,
+            "`http://HOST:PORT`: the proxy through which regbroker reaches the "
+            "upstream, its token service and its storages, with CONNECT. "
+            "`environment`: what `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say; "
+            "without it they have no effect.",
+        ),
+        Option(
+            "proxy-credentials-file",
+            values.path,
+            "A file that holds `USER:PASSWORD` for the proxy, and nothing else. It is "
+            "read again when it changes.",
             is_file=True,
         ),
         Option(

@@ -16,7 +16,7 @@ from typing import Any
 
 from regbroker.accounts.access import AccessRules, InvalidAccess, parse_access
 from regbroker.settings import references
-from regbroker.settings.addresses import is_host
+from regbroker.settings.addresses import Place, is_host
 from regbroker.settings.config import (
     AccountsConfig,
     Config,
@@ -184,9 +184,11 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
     """Read ``[upstream NAME]``."""
     section.check_names("upstream")
     fields = section.read(UPSTREAM)
-    origin, base_path = fields.pop("origin", (None, ""))
-    upstream = UpstreamConfig(name=name, origin=origin, base_path=base_path, **fields)
+    place = fields.pop("origin", Place(None))
+    origin = place.origin
+    upstream = UpstreamConfig(name=name, **place._asdict(), **fields)
     _check_own_account(section)
+    _check_way_out(section, upstream)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         section.wrong("the name may have letters, digits, and . _ - between them")
     if section.is_wrong("url") or upstream.realm is None:
@@ -197,6 +199,24 @@ def read_upstream(section: Section, name: str) -> UpstreamConfig:
     elif origin.scheme == "https" and upstream.realm.startswith("http:"):
         section.problem("realm", "would send passwords in the clear; write https")
     return upstream
+
+
+def _check_way_out(section: Section, upstream: UpstreamConfig) -> None:
+    """Add problems with a proxy, or a client certificate, that cannot be used."""
+    for one, other in (
+        ("client-certificate", "client-key"),
+        ("client-key", "client-certificate"),
+    ):
+        if one in section and other not in section:
+            section.problem(other, f"missing; {one} and {other} go together")
+    if "proxy-credentials-file" in section and "proxy" not in section:
+        section.problem("proxy", "missing; proxy-credentials-file is for a proxy")
+    elif "proxy-credentials-file" in section and upstream.proxy == "environment":
+        section.problem(
+            "proxy-credentials-file",
+            "belongs to 'proxy = http://HOST:PORT'; the environment's proxies bring "
+            "their own",
+        )
 
 
 def _check_own_account(section: Section) -> None:

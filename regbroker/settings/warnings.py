@@ -132,6 +132,11 @@ def _upstream(
     """Yield options of an upstream, each with its warning."""
     if upstream.users and upstream.origin is not None:
         yield "users", "belongs to 'url = sandbox:' only; take it out"
+    is_https = upstream.origin is not None and upstream.origin.scheme == "https"
+    if upstream.client_certificate and not is_https and upstream.realm is None:
+        yield "client-certificate", "is only for https; take it out"
+    if upstream.proxy and upstream.origin is None:
+        yield "proxy", "the sandbox needs none; take it out"
     if upstream.ca_file and (not upstream.origin or upstream.origin.scheme == "http"):
         yield "ca-file", "needs an https url; take it out"
     if upstream.service and upstream.realm is None:

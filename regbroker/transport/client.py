@@ -17,6 +17,7 @@ on `Agent` itself, for what a relay must know and `Agent` does not tell:
 - A reply that ends with its connection is complete only when that connection
   was closed in order.
 - The request target is written byte for byte.
+- A connection is used for `MAX_AGE_SECONDS`, so that a changed DNS answer counts.
 - A header with a control character is no header (RFC 9110, 5.5): some client behind
   us would see two in it.
 """
@@ -58,6 +59,10 @@ MAX_IDLE_CONNECTIONS = 64
 
 #: Below the idle timeouts of common balancers (60 s), so that we close first.
 IDLE_SECONDS = 50.0
+
+#: A connection in constant use would lead to the same address for ever. After this
+#: long a new one is made, and with it the name is resolved again.
+MAX_AGE_SECONDS = 60.0
 
 #: Servers close idle connections after 5 s at the earliest.
 IDLE_SECONDS_FOR_BODIES = 4.0
@@ -167,8 +172,10 @@ class ConnectionPool:
         # The one that came back last is the one that is surely still open.
         while self._idle:
             connection = self._idle.pop()
-            age = self._clock.seconds() - connection.idle_since
-            if connection.state == "QUIESCENT" and age <= max_idle:
+            now = self._clock.seconds()
+            idle = now - connection.idle_since
+            is_young = now - connection.opened <= MAX_AGE_SECONDS
+            if connection.state == "QUIESCENT" and idle <= max_idle and is_young:
                 return connection
             connection.transport.loseConnection()
         return None
@@ -188,6 +195,7 @@ class ConnectionPool:
                 connection.transport.abortConnection()
                 raise
         checked: UpstreamProtocol = connection
+        checked.opened = self._clock.seconds()
         return checked
 
     def _note_spilling(self) -> None:

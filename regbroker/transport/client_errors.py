@@ -28,6 +28,7 @@ from regbroker.errors import (
 )
 from regbroker.protocol.origins import Origin
 from regbroker.transport.reply_headers import UnsoundHeader
+from regbroker.transport.tunnel import TunnelFailed
 from regbroker.transport.twisted_private import wrapped_errors
 
 #: Who is asked, mostly, in the words of an error.
@@ -44,6 +45,8 @@ def was_cancelled(error: BaseException) -> bool:
 
 def _in_words(reason: BaseException, host: str) -> str:
     """Return what has happened, for the log; what is rare keeps Twisted's words."""
+    if isinstance(reason, TunnelFailed):
+        return str(reason)
     if isinstance(reason, ConnectionDone):
         return "it closed the connection before its answer was complete"
     if isinstance(reason, ConnectionLost | ConnectionAborted):
@@ -92,6 +95,9 @@ def converted_error(
             f"what {what} answered has a control character in a header",
             cause=cause_of(what, Kind.MALFORMED),
         )
+    if isinstance(first, TunnelFailed):
+        cause = first.cause or cause_of(what, Kind.UNREACHABLE)
+        return UpstreamUnavailable(f"{what} cannot be reached", cause=cause)
     unreachable, idle = cause_of(what, Kind.UNREACHABLE), cause_of(what, Kind.IDLE)
     if any(isinstance(reason, SSL.Error) for reason in reasons):
         return UpstreamUnavailable(

@@ -57,6 +57,8 @@ class UpstreamProtocol(ClientInternals):
         #: Whether its last reply was one that never has a body.
         self.was_bodiless = False
         self.idle_since: float = clock.seconds()
+        #: When it was ready for its first request.
+        self.opened: float = clock.seconds()
         self.used = False
         self.on_continue: Callable[[], None] | None = None
         self.secured: Deferred[None] = Deferred()

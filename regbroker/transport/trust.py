@@ -7,6 +7,7 @@ off.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from service_identity.hazmat import (
     verify_service_identity,
 )
 from service_identity.pyopenssl import extract_patterns
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
     IStreamClientEndpoint,
@@ -39,9 +40,8 @@ from zope.interface import implementer
 from regbroker.protocol.origins import Origin
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.certificates import PROTOCOLS, read_pem
-from regbroker.transport.pem_files import (
-    load_chain,
-)
+from regbroker.transport.pem_files import load_chain, load_pair
+from regbroker.transport.way_out import DIRECT, WayOut
 
 _log = Logger()
 
@@ -134,29 +134,65 @@ def trust_root(ca_file: Path | None) -> Any:
 
 
 def client_options(
-    host: str, root: Any, protocols: list[bytes] | None = None
+    host: str,
+    root: Any,
+    protocols: list[bytes] | None = None,
+    identity: Mapping[str, Any] | None = None,
 ) -> IOpenSSLClientConnectionCreator:
-    """Return TLS options for dialling a host; `root` is from `trust_root`."""
+    """
+    Return TLS options for dialling a host.
+
+    `root` is from `trust_root`, `identity` from `client_identity`.
+    """
     options = optionsForClientTLS(
         host,
         root,
         acceptableProtocols=protocols,
-        extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2},
+        extraCertificateOptions={
+            "raiseMinimumTo": TLSVersion.TLSv1_2,
+            **(identity or {}),
+        },
     )
     strict: IOpenSSLClientConnectionCreator = _Strict(options, host)
     return strict
 
 
+def client_identity(certificate: Path, key: Path) -> dict[str, Any]:
+    """
+    Return what Twisted's options need for a client certificate with its chain.
+
+    Raises `OSError`, and `ValueError` (`WrongKey` where it is about the key).
+    """
+    names = str(certificate), str(key)
+    chain, loaded = load_pair(read_pem(certificate), read_pem(key), names)
+    return {
+        "privateKey": crypto.PKey.from_cryptography_key(loaded),
+        "certificate": crypto.X509.from_cryptography(chain[0]),
+        "extraCertChain": [crypto.X509.from_cryptography(c) for c in chain[1:]],
+    }
+
+
 class Trust:
     """
-    Whom to believe when dialling: the system's store, or one CA file.
+    Whom to believe when dialling, and how to get there.
+
+    Believed is the system's store, or one CA file. `identity` is a client certificate
+    with its key, both PEM files, for servers that ask for one; those that an
+    upstream redirects to see none of it.
 
     The TLS options of an origin are made once and kept: making them costs more
     than a request.
     """
 
-    def __init__(self, ca_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        ca_file: Path | None = None,
+        way: WayOut = DIRECT,
+        identity: tuple[Path, Path] | None = None,
+    ) -> None:
         self._root = trust_root(ca_file)
+        self._way = way
+        self._identity = client_identity(*identity) if identity else {}
         # Bounded: an origin is an upstream's own or its token service's.
         self._endpoints: dict[Origin, IStreamClientEndpoint] = {}
 
@@ -165,19 +201,34 @@ class Trust:
     ) -> IStreamClientEndpoint:
         """Return the endpoint that dials `origin`, kept; TLS when it is https."""
         if origin not in self._endpoints:
-            self._endpoints[origin] = self.new_endpoint(
-                reactor, origin, connect_timeout
+            self._endpoints[origin] = self._new_endpoint(
+                reactor, origin, connect_timeout, self._identity
             )
         return self._endpoints[origin]
 
     def new_endpoint(
         self, reactor: INetworkReactor, origin: Origin, connect_timeout: float
     ) -> IStreamClientEndpoint:
-        """Return an endpoint that dials `origin`, for the caller to keep."""
-        endpoint: IStreamClientEndpoint = HostnameEndpoint(
-            reactor, origin.host, origin.port, connect_timeout
-        )
+        """
+        Return an endpoint that dials `origin`, for the caller to keep.
+
+        No client certificate is shown there.
+        """
+        return self._new_endpoint(reactor, origin, connect_timeout, {})
+
+    def has_proxy(self, origin: Origin) -> bool:
+        """Tell whether a proxy resolves the name of `origin`."""
+        return self._way.proxy_for(origin) is not None
+
+    def _new_endpoint(
+        self,
+        reactor: INetworkReactor,
+        origin: Origin,
+        connect_timeout: float,
+        identity: Mapping[str, Any],
+    ) -> IStreamClientEndpoint:
+        endpoint = self._way.endpoint(reactor, origin, connect_timeout)
         if origin.scheme == "https":
-            options = client_options(origin.host, self._root, PROTOCOLS)
+            options = client_options(origin.host, self._root, PROTOCOLS, identity)
             endpoint = wrapClientTLS(options, endpoint)
         return endpoint

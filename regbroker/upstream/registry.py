@@ -10,7 +10,6 @@ asked until it answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
@@ -39,6 +38,7 @@ from regbroker.transport.trust import Trust
 from regbroker.transport.upload_bodies import gather_body
 from regbroker.upstream.background_discovery import BackgroundDiscovery
 from regbroker.upstream.circuit_breaker import CircuitBreakers
+from regbroker.upstream.dialling import trust_of
 from regbroker.upstream.discovery import Discovered, Discovery
 from regbroker.upstream.own_requests import (
     OWN_HEADERS,
@@ -63,13 +63,14 @@ class Upstream:
     One upstream registry.
 
     `clock` is the reactor. `open` must have been called before `request`.
+    Raises `ValueError` that names the option that cannot be used.
     """
 
     def __init__(self, config: UpstreamConfig, clock: INetworkReactor) -> None:
         self.config = config
         self.known: Discovered | None = None
         self._clock = clock
-        self._trust = Trust(Path(config.ca_file) if config.ca_file else None)
+        self._trust = trust_of(config, clock.seconds)
         #: The servers that this upstream redirects to.
         self.storages = Storages(
             clock, self._trust, config.redirect_hosts, config.connect_timeout

@@ -16,7 +16,7 @@ from zope.interface import directlyProvides
 
 from regbroker.causes import Side
 from regbroker.errors import RedirectRefused
-from regbroker.protocol.addresses import is_public
+from regbroker.protocol.addresses import is_public, is_public_host
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import Url
@@ -101,7 +101,15 @@ class Storages:
 
     def _new_pool(self, origin: Origin) -> ConnectionPool:
         reactor = self._reactor
-        if origin.host not in self._named_hosts:
+        is_named = origin.host in self._named_hosts
+        if self._trust.has_proxy(origin):
+            # Only the proxy knows the address.
+            if not (is_named or is_public_host(origin.host)):
+                raise RedirectRefused(
+                    f"{origin.host} does not look public; if it is right, write "
+                    f"'redirect-hosts = {origin.host}'"
+                )
+        elif not is_named:
             reactor = cast(INetworkReactor, PublicOnly(reactor, origin.host))
         try:
             endpoint = self._trust.new_endpoint(reactor, origin, self._connect_timeout)

@@ -1,14 +1,18 @@
 """What options may say of hosts, URLs and paths; the rest is in `test_ini`."""
 
 from ipaddress import ip_network
+from pathlib import PurePath
 
+from regbroker.protocol.origins import Origin
 from regbroker.settings.addresses import (
     cors_origins,
     credential_server,
     networks,
     path_prefixes,
+    proxy,
     public_url,
     search_url,
+    upstream_url,
 )
 from regbroker.settings.values import InvalidValue
 from tests.settings.test_values import ValueCase
@@ -28,6 +32,33 @@ class AddressTests(ValueCase):
         self.assert_refused(
             public_url, "registry.test", "https://registry.test/v2", "ftp://x", ""
         )
+
+    def test_upstream_url(self) -> None:
+        """A server, a unix socket, or the sandbox."""
+        self.assertEqual(
+            upstream_url("https://a.test:5000/x/v2/"),
+            (Origin("https", "a.test", 5000), "/x", None),
+        )
+        self.assertEqual(
+            upstream_url("unix:/run/registry.sock"),
+            (Origin("http", "localhost", 80), "", PurePath("/run/registry.sock")),
+        )
+        self.assertEqual(upstream_url("sandbox:"), (None, "", None))
+        self.assert_refused(
+            upstream_url, "unix:", "unix:run/s", "unix://run/s", "unix:/" + 107 * "a"
+        )
+
+    def test_proxy(self) -> None:
+        """A server of HTTP, without a user and a path; or the environment's."""
+        self.assertEqual(proxy("environment"), "environment")
+        for text in ("http://proxy.test:3128", "http://proxy.test:3128/"):
+            self.assertEqual(proxy(text), Origin("http", "proxy.test", 3128))
+        self.assert_refused(
+            proxy, "", "proxy.test:3128", "https://proxy.test", "socks5://proxy.test:1"
+        )
+        with self.assertRaisesRegex(InvalidValue, "proxy-credentials-file") as caught:
+            proxy("http://user:secret@proxy.test:3128")
+        self.assertNotIn("secret", str(caught.exception))
 
     def test_networks(self) -> None:
         """Addresses, networks, and the word for unix sockets."""

@@ -64,6 +64,17 @@ RIGHTS = """
 """
 
 
+WAY_OUT = """
+    [registry *]
+    upstream = up
+    namespaces = * = *
+
+    [upstream up]
+    url = {}
+    {}
+"""
+
+
 class WholeTests(SynchronousTestCase):
     """A file that uses everything."""
 
@@ -94,6 +105,30 @@ class WholeTests(SynchronousTestCase):
         """What is lent to clients without credentials."""
         self.assertIsNone(self.open.accounts)
         self.assertEqual(self.open.shared_actions, {"pull", "push"})
+
+    def test_way_out(self) -> None:
+        """Halves of a way out are problems; what has no effect is warned of."""
+        for given, wanted in (
+            ("client-certificate = /c", "client-key: missing"),
+            ("client-key = /k", "client-certificate: missing"),
+            ("proxy-credentials-file = /p", "proxy: missing"),
+            (
+                "proxy = environment\n    proxy-credentials-file = /p",
+                "proxy-credentials-file: belongs to 'proxy = http://HOST:PORT'",
+            ),
+        ):
+            (problem,) = problems(WAY_OUT.format("https://a.test", given))
+            self.assertIn(f"[upstream up] {wanted}", problem)
+        both = "client-certificate = /c\n    client-key = /k"
+        config = parse(WAY_OUT.format("https://a.test", both))
+        self.assertEqual(config.upstreams["up"].client_key, PurePath("/k"))
+        for url, given, option in (
+            ("http://a.test", both, "client-certificate"),
+            ("unix:/s", both, "client-certificate"),
+            ("sandbox:", "proxy = environment", "proxy"),
+        ):
+            (warning,) = warned(WAY_OUT.format(url, given))
+            self.assertIn(f"[upstream up] {option}: ", warning)
 
     def test_own_account(self) -> None:
         """A password file, or a helper."""

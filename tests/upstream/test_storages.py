@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 
+from regbroker.causes import Cause
 from regbroker.errors import RedirectRefused, UpstreamError, UpstreamUnavailable
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import Url
@@ -15,6 +16,7 @@ from regbroker.transport.client import IDLE_SECONDS
 from regbroker.transport.client_reply import Reply
 from regbroker.transport.trust import Trust
 from regbroker.transport.upload_bodies import gather_body
+from regbroker.transport.way_out import Proxy, WayOut
 from regbroker.upstream.storages import MAX_ORIGINS, Storages
 from tests.certificates import authority, issued
 from tests.proxycase import SocketTestCase
@@ -278,3 +280,38 @@ class TLSTests(StoragesTestCase):
         self.time.names["evil.test"] = [["127.0.0.1"]]
         for host in ("evil.test", METADATA, "127.1", "::ffff:127.0.0.1"):
             await self.refused(host)
+
+
+class ProxyTests(StoragesTestCase):
+    """With a proxy, which alone knows what address a name has."""
+
+    def make_trust(self) -> CountingTrust:
+        proxy = Proxy(Origin("http", "127.0.0.1", self.storage.port))
+        return CountingTrust(way=WayOut(proxies={"http": proxy}))
+
+    async def test_asked(self) -> None:
+        """A public name is what the proxy is asked for; it is not resolved here."""
+        asking = self.ask()
+        call = await self.storage.call()
+        self.assertEqual(
+            call.head.line,
+            f"CONNECT store.test:{self.storage.port} HTTP/1.1".encode(),
+        )
+        self.assertEqual(self.time.dialled, [("127.0.0.1", self.storage.port)])
+        self.assertNotIn("store.test", self.time.asked)
+        call.reply(403)
+        with self.assertRaises(UpstreamUnavailable) as caught:
+            await asking
+        self.assertIs(caught.exception.cause, Cause.PROXY_REFUSED)
+
+    async def test_not_public(self) -> None:
+        """What does not look public is not asked for, unless it is named."""
+        for host in (METADATA, "localhost", "store", "minio.internal", "::1"):
+            error = await self.refused(host)
+            self.assertIn(f"redirect-hosts = {host}", str(error.why))
+        self.storages = self.made("minio.internal")
+        asking = self.ask("minio.internal")
+        (await self.storage.call()).reply(502)
+        with self.assertRaises(UpstreamUnavailable) as caught:
+            await asking
+        self.assertIs(caught.exception.cause, Cause.STORAGE_UNREACHABLE)

@@ -118,6 +118,12 @@ async def _examine_upstream(
     side = f"[upstream {name}] {upstream.url}"
     if upstream.origin is None:
         return [Step(side, "skipped", 0.0, "a sandbox, inside regbroker")]
+    if upstream.socket is not None or upstream.proxy is not None:
+        way = "a unix socket" if upstream.socket is not None else "a proxy"
+        return [Step(side, "skipped", 0.0, f"doctor does not go through {way}")]
+    if upstream.client_certificate is not None:
+        seen = "doctor shows no client-certificate, and may be refused for that"
+        return [Step(side, "skipped", 0.0, seen)]
     login, trouble = await _login(reactor, config, upstream, request)
     steps = []
     if trouble is not None:

@@ -64,6 +64,11 @@ class Authority:
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         return _signed(hosts[0], self.root, [(names, False), (usage, False)])
 
+    def issue_client(self, name: str) -> Pair:
+        """A certificate for somebody who connects."""
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+        return _signed(name, self.root, [(usage, False)])
+
     def issue_signer(self, name: str) -> Pair:
         """A certificate to sign tokens with."""
         return _signed(name, self.root, [])

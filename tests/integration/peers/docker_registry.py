@@ -23,7 +23,8 @@ storage:
   cache:
     blobdescriptor: inmemory
 http:
-  addr: 127.0.0.1:{port}
+  net: {net}
+  addr: {address}
   secret: the same after a restart
   prefix: {prefix}/
 """
@@ -95,7 +96,7 @@ class DockerRegistry:
     """A registry that stores in a directory of the test.
 
     Without `authentication` everybody may do everything; without `tls` it speaks
-    plain HTTP. It is below `prefix`, a path. With `redirect_to`, a URL, it sends who
+    plain HTTP. With `socket` it listens there, and on no port. It is below `prefix`, a path. With `redirect_to`, a URL, it sends who
     wants a blob there, to the path that the blob's file has below `storage`. It can be
     stopped and started again: the port and the stored images stay.
     """
@@ -109,6 +110,7 @@ class DockerRegistry:
         tls: bool = True,
         redirect_to: str = "",
         prefix: str = "",
+        socket: Path | None = None,
     ) -> None:
         require_programs("docker-registry")
         directory.mkdir()
@@ -132,6 +134,7 @@ class DockerRegistry:
             text += HTPASSWD
             values = vars(authentication)
         self._text = text
+        self._socket = socket
         self._values = {
             "directory": directory,
             "redirect_to": redirect_to,
@@ -155,12 +158,22 @@ class DockerRegistry:
     def start(self) -> None:
         """Start it, on the port it had before if it had one, and wait for it."""
         configuration = self.directory / "config.yml"
-        configuration.write_text(self._text.format(port=self.port, **self._values))
+        socket, address = self._socket, f"127.0.0.1:{self.port}"
+        configuration.write_text(
+            self._text.format(
+                net="unix" if socket else "tcp",
+                address=socket or address,
+                **self._values,
+            )
+        )
         self._daemon = Daemon(
             ["docker-registry", "serve", configuration],
             self.directory / "registry.log",
             base_environment(self.directory / "home"),
         )
+        if socket:
+            self._daemon.wait_for(f"listening on {re.escape(str(socket))}")
+            return
         match = self._daemon.wait_for(r"listening on 127\.0\.0\.1:(\d+)")
         self.port = int(match[1])
 

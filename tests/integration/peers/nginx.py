@@ -56,6 +56,19 @@ STRIPPING = """\
         location / {{ return 421; }}
 """
 
+ASKING = """\
+        ssl_client_certificate {root};
+        ssl_verify_client on;
+        client_max_body_size 0;
+        location / {{
+            proxy_pass http://127.0.0.1:{target};
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-Proto https;
+            proxy_http_version 1.1;
+            proxy_request_buffering off;
+        }}
+"""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -148,3 +161,12 @@ class StrippingNginx(Nginx):
     ) -> None:
         server = STRIPPING.format(path=path, target=port)
         self._prepare(directory, server, authority)
+
+
+class AskingNginx(Nginx):
+    """Ends TLS for a registry on `port`, for those whom the authority has certified."""
+
+    def __init__(self, directory: Path, port: int, authority: Authority) -> None:
+        root = directory.with_suffix(".root.pem")
+        root.write_bytes(authority.certificate_pem())
+        self._prepare(directory, ASKING.format(target=port, root=root), authority)
