@@ -171,7 +171,7 @@ class ClientCertificateTests(RegbrokerTestCase):
 
     def options(self) -> str:
         """Lines of the upstream's section."""
-        pair = self.authority.issue("regbroker.test")
+        pair = self.authority.issue_client("regbroker")
         certificate, key = pair.write(self.directory, "client")
         return f"client-certificate = {certificate}\nclient-key = {key}"
 

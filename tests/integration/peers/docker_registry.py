@@ -96,9 +96,10 @@ class DockerRegistry:
     """A registry that stores in a directory of the test.
 
     Without `authentication` everybody may do everything; without `tls` it speaks
-    plain HTTP. With `socket` it listens there, and on no port. It is below `prefix`, a path. With `redirect_to`, a URL, it sends who
-    wants a blob there, to the path that the blob's file has below `storage`. It can be
-    stopped and started again: the port and the stored images stay.
+    plain HTTP. With `socket` it listens there, and on no port. It is below `prefix`, a
+    path. With `redirect_to`, a URL, it sends who wants a blob there, to the path that
+    the blob's file has below `storage`. It can be stopped and started again: the port
+    and the stored images stay.
     """
 
     def __init__(
