@@ -99,8 +99,8 @@ class HTTPError(RegbrokerError):
 
     def header(self, name: bytes) -> str | None:
         """Return the first value of a header that is sent with it, or None."""
-        found = (v for n, v in self.headers if n.lower() == name.lower())
-        value = next(found, None)
+        values = (v for n, v in self.headers if n.lower() == name.lower())
+        value = next(values, None)
         return None if value is None else value.decode("latin-1")
 
     def body(self, request_id: str = "") -> bytes:

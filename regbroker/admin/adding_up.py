@@ -39,14 +39,14 @@ def added_up(processes: Iterable[Iterable[Family]]) -> list[Family]:
     families: dict[str, Family] = {}
     values: dict[str, dict[_Key, float]] = {}
     for process in processes:
-        for given in process:
-            name = given.name
+        for family in process:
+            name = family.name
             if name not in families:
-                families[name] = Family(name, given.documentation, given.type)
+                families[name] = Family(name, family.documentation, family.type)
                 values[name] = {}
             metric = _BY_FAMILY.get(name)
             way = _WAYS[metric.together if metric else Together.SUM]
-            for sample in given.samples:
+            for sample in family.samples:
                 key = sample.name, tuple(sorted(sample.labels.items()))
                 known = values[name].get(key)
                 values[name][key] = (

@@ -109,8 +109,8 @@ def probes(monitor: Monitor) -> dict[bytes, View]:
         return json_page({"live": True})
 
     async def ready() -> Page:
-        found = await monitor.readiness()
-        return json_page(found.document(), 200 if found.is_ready else 503)
+        ready = await monitor.readiness()
+        return json_page(ready.document(), 200 if ready.is_ready else 503)
 
     async def metrics() -> Page:
         # Nobody waits for an upstream here; what it says is there at the next scrape.

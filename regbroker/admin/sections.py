@@ -110,7 +110,7 @@ def _transfer(one: Transfer) -> list[Tag]:
     elif not one.done:
         # It waits, for the upstream or for its turn.
         bar(max="1", value="0")
-    who = f"{event.user or 'somebody'} at {event.client}"
+    client = f"{event.user or 'somebody'} at {event.client}"
     leads = f" · [upstream {event.upstream}]" if event.upstream else ""
     return [
         tags.div(
@@ -121,7 +121,7 @@ def _transfer(one: Transfer) -> list[Tag]:
             class_="line",
         ),
         tags.div(
-            f"{who} · {event.registry}{leads} · for {duration(event.seconds)}",
+            f"{client} · {event.registry}{leads} · for {duration(event.seconds)}",
             class_="soft small",
         ),
         bar,

@@ -96,13 +96,13 @@ def _lines(
     if not is_asked:
         return
     yield f"  scope of clients: {explanation.scope}"
-    who = account.user if account else "somebody without a login"
+    user = account.user if account else "somebody without a login"
     for right in explanation.rights:
         verb = "may" if right.allowed else "may not"
-        yield f"  {who} {verb} {right.action}: {right.why}"
+        yield f"  {user} {verb} {right.action}: {right.why}"
     if explanation.decided_by:
         yield f"  {explanation.decided_by}"
-    yield f"  a client is told: {explanation.told}"
+    yield f"  a client is told: {explanation.answer}"
 
 
 def _login_problem(config: Config, question: Question, account: Account | None) -> str:

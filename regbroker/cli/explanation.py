@@ -38,7 +38,8 @@ class Explanation:
     Where a name leads, who may do what there, and what a client is told.
 
     `notes` come first. `rights` are empty where the upstream decides; `decided_by` says
-    so then. `told` is what a client is told; `refused` whether that is a refusal.
+    so then. `answer` is what a client is told; `refused` says whether that is a
+    refusal.
     """
 
     registry: RegistryConfig
@@ -48,7 +49,7 @@ class Explanation:
     upstream_scopes: tuple[str, ...]
     decided_by: str = ""
     rights: tuple[Right, ...] = ()
-    told: str = ""
+    answer: str = ""
     refused: bool = False
     urls: tuple[str, ...] = field(default=())
 
@@ -77,7 +78,7 @@ class Explanation:
                 {"action": one.action, "allowed": one.allowed, "why": one.why}
                 for one in self.rights
             ],
-            "told": self.told,
+            "told": self.answer,
             "refused": self.refused,
         }
 
@@ -174,9 +175,15 @@ def explain_question(
     else:
         section, rules = _access(config, registry)
         rights = tuple(_right(rules, section, account, each, name) for each in wanted)
-    told, refused = _told(registry, question, account, action, rights, login_problem)
+    answer, refused = _answer(
+        registry, question, account, action, rights, login_problem
+    )
     return replace(
-        explanation, decided_by=decided_by, rights=rights, told=told, refused=refused
+        explanation,
+        decided_by=decided_by,
+        rights=rights,
+        answer=answer,
+        refused=refused,
     )
 
 
@@ -221,8 +228,8 @@ def _upstream_decides(
     others = [r.upstream for r in routes if r.upstream not in trusted]
     said = []
     if trusted:
-        who = "the client's own account" if account else "nobody's account"
-        said.append(f"{_sections(trusted)} decides, by {who}")
+        login = "the client's own account" if account else "nobody's account"
+        said.append(f"{_sections(trusted)} decides, by {login}")
     if registry.shared_actions and (account is None or others):
         actions = ", ".join(sorted(registry.shared_actions))
         said.append(f"regbroker's own account is lent for {actions}")
@@ -235,7 +242,7 @@ def _sections(names: Sequence[str]) -> str:
     return ", ".join(f"[upstream {name}]" for name in names)
 
 
-def _told(
+def _answer(
     registry: RegistryConfig,
     question: Question,
     account: Account | None,

@@ -101,12 +101,12 @@ def _of_scopes(host: str, text: str) -> tuple[Question, ...]:
         scopes = parse_scopes([text])
     except HTTPError as error:
         raise NotUnderstood(error.message) from None
-    found = tuple(_of_scope(host, scope) for scope in scopes if scope.is_repository)
-    if not found:
+    questions = tuple(_of_scope(host, scope) for scope in scopes if scope.is_repository)
+    if not questions:
         raise NotUnderstood(
             f"'{text}' is about no repository; write repository:NAME:ACTIONS"
         )
-    return found
+    return questions
 
 
 def _of_scope(host: str, scope: Scope) -> Question:

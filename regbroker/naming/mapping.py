@@ -132,8 +132,8 @@ class NameMapping:
 
     def to_public(self, name: str, upstream: str) -> str | None:
         """Return the canonical public name of an upstream's name, or None."""
-        found = next(self._publics(name, upstream), None)
-        return None if found is None else found[1]
+        canonical = next(self._publics(name, upstream), None)
+        return None if canonical is None else canonical[1]
 
     def default_namespace(self, upstream: str) -> str:
         """Return the namespace of an upstream's names without one, or ''."""

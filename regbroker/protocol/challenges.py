@@ -58,26 +58,28 @@ def parse_challenges(values: Iterable[str]) -> tuple[Challenge, ...]:
 
 
 def _parse_value(value: str) -> list[Challenge]:
-    found: list[tuple[str, dict[str, str]]] = []
+    parsed: list[tuple[str, dict[str, str]]] = []
     position = _skip(value, 0)
     while position < len(value):
         parameter = _PARAMETER.match(value, position)
-        if parameter is not None and found:
+        if parameter is not None and parsed:
             text = parameter["plain"]
             if text is None:
                 text = _ESCAPED.sub(r"\1", parameter["quoted"])
-            found[-1][1].setdefault(parameter["name"].lower(), text)
+            parsed[-1][1].setdefault(parameter["name"].lower(), text)
             position = _skip(value, parameter.end())
             continue
         scheme = _SCHEME.match(value, position)
         if scheme is None:
             break
-        found.append((scheme["scheme"].lower(), {}))
+        parsed.append((scheme["scheme"].lower(), {}))
         position = _skip(value, scheme.end())
         token68 = _TOKEN68.match(value, position)
         if token68 is not None and value[scheme.end() : position].isspace():
             position = _skip(value, token68.end())
-    return [Challenge(scheme, tuple(given.items())) for scheme, given in found]
+    return [
+        Challenge(scheme, tuple(parameters.items())) for scheme, parameters in parsed
+    ]
 
 
 def _skip(value: str, position: int) -> int:

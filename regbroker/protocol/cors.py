@@ -33,19 +33,19 @@ _VARY = (b"Vary", b"Origin")
 _ORIGIN = re.compile(r"([A-Za-z]+)://([^/?#]+)")
 
 
-def allowed_origin(allowed: Sequence[str], given: Sequence[str]) -> str | None:
+def allowed_origin(allowed: Sequence[str], origins: Sequence[str]) -> str | None:
     """
     Return the origin that a reply is to allow; None for none.
 
     `allowed` are origins as `regbroker.protocol.origins.Origin` writes them, or `ANY`
-    alone; `given` are a request's ``Origin`` headers. ``null``, which is what
+    alone; `origins` are a request's ``Origin`` headers. ``null``, which is what
     sandboxed pages and local files call themselves, is nobody's name.
     """
-    if len(given) != 1:
+    if len(origins) != 1:
         return None
     if ANY in allowed:
         return ANY
-    match = _ORIGIN.fullmatch(given[0])
+    match = _ORIGIN.fullmatch(origins[0])
     origin = match and parse_origin(match[1], match[2])
     return str(origin) if origin and str(origin) in allowed else None
 

@@ -297,9 +297,9 @@ class _Names:
 
     def find(self, name: bytes) -> Row | None:
         """Return the row for a name in lower case."""
-        found = self._exact.get(name)
-        if found is not None:
-            return found
+        exact = self._exact.get(name)
+        if exact is not None:
+            return exact
         return next(
             (row for start, row in self._starts if name.startswith(start)), None
         )

@@ -270,10 +270,10 @@ def _inner_targets(target: str, own: OwnAddress) -> Iterator[str]:
 
 
 def _public_target(target: str, own: OwnAddress, to_public: ToPublic) -> str | None:
-    found = parsed_target(target, own)
-    if found is None:
+    in_api = parsed_target(target, own)
+    if in_api is None:
         return None
-    parsed, query = found
+    parsed, query = in_api
     path = parsed.path
     if parsed.endpoint is Endpoint.CATALOG:
         if None in [to_public(last) for last in values(query, "last")]:

@@ -30,11 +30,11 @@ def mirrored_registry(
     what is neither, and for several: to guess would be to serve a stranger's image
     under a name that the client trusts.
     """
-    given = {value.lower() for value in values(query, PARAMETER)}
-    if not given:
+    namespaces = {value.lower() for value in values(query, PARAMETER)}
+    if not namespaces:
         return None
-    if len(given) == 1:
-        (source,) = given
+    if len(namespaces) == 1:
+        (source,) = namespaces
         if source in known or source in {name.lower() for name in own}:
             return source
     raise NameUnknown(

@@ -237,8 +237,8 @@ def _extension(path: str) -> Target | None:
     No part of a repository's name begins with "_": that is for extensions (OCI
     distribution-spec, extensions/README.md). Raises as `parse_path`.
     """
-    before, found, after = path.partition("/_")
-    if not found or not path.startswith("/v2/"):
+    before, separator, after = path.partition("/_")
+    if not separator or not path.startswith("/v2/"):
         return None
     name = None
     if before != "/v2":
@@ -250,4 +250,4 @@ def _extension(path: str) -> Target | None:
         raise EndpointUnknown("this path is no endpoint of the distribution API")
     if not all(map(_SEGMENT.fullmatch, (extension, *segments))):
         raise BadRequest("this is no path of an extension")
-    return Target(Endpoint.EXTENSION, path, name, f"{found}{after}", extension)
+    return Target(Endpoint.EXTENSION, path, name, f"{separator}{after}", extension)

@@ -54,11 +54,11 @@ def next_query(links: Iterable[str], asked: str) -> str | None:
 def _query(reference: str, asked: str) -> str:
     path, _ = split_target(asked)
     target = urljoin(f"http://host{path}", reference)
-    found = re.match(r"[a-z][a-z0-9+.-]*://[^/?#]*([^?#]*)\??([^#]*)", target)
+    match = re.match(r"[a-z][a-z0-9+.-]*://[^/?#]*([^?#]*)\??([^#]*)", target)
     # Behind a proxy that takes a path away, the end of it is what counts.
-    if found is None or not (found[1] or "/").endswith(path):
+    if match is None or not (match[1] or "/").endswith(path):
         raise LinkRefused("it leads to another path")
-    query = found[2]
+    query = match[2]
     if len(query) > MAX_QUERY_LENGTH or not re.fullmatch(r"[!-~]*", query):
         raise LinkRefused("its query is too long, or no ASCII text")
     return query

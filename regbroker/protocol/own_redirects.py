@@ -36,10 +36,10 @@ def check_leads_on(location: str, own: OwnAddress, here: str) -> None:
         return
     location = resolved(location.partition("#")[0], own, here)
     host, target = split_url(location)
-    given = "" if location.startswith("/") else location.partition(":")[0]
+    scheme = "" if location.startswith("/") else location.partition(":")[0]
     there = own.origin
     if host is not None:
-        parsed = parse_origin(given or own.origin.scheme, host)
+        parsed = parse_origin(scheme or own.origin.scheme, host)
         if parsed is None:
             return
         there = parsed
@@ -85,9 +85,9 @@ def is_followed(
     That is the same kind of endpoint, of a name that is served here, or a plain path
     that begins with one of `prefixes`, which the operator has named.
     """
-    found = parsed_target(target, own)
-    if found is not None:
-        parsed, query = found
+    in_api = parsed_target(target, own)
+    if in_api is not None:
+        parsed, query = in_api
         if parsed.endpoint is not endpoint or endpoint is Endpoint.EXTENSION:
             return False
         names = [value for name, value in parameters(query) if name == "last"]

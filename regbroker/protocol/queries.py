@@ -61,7 +61,7 @@ class Query:
 
     def values(self, name: str) -> list[str]:
         """Return every decoded value of one parameter."""
-        return [value_of(raw) for found, raw in self.pieces if found == name and raw]
+        return [value_of(raw) for key, raw in self.pieces if key == name and raw]
 
     def without(self, *names: str) -> Query:
         """Return the query without some parameters, the rest byte for byte."""
@@ -72,10 +72,10 @@ class Query:
     def replaced(self, name: str, change: Callable[[str], str]) -> Query:
         """Return the query with `change` applied to the values of one parameter."""
         return Query.of_pieces(
-            (found, f"{raw.partition('=')[0]}={_quote(change(value_of(raw)))}")
-            if found == name
-            else (found, raw)
-            for found, raw in self.pieces
+            (key, f"{raw.partition('=')[0]}={_quote(change(value_of(raw)))}")
+            if key == name
+            else (key, raw)
+            for key, raw in self.pieces
         )
 
 

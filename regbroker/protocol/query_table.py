@@ -171,10 +171,10 @@ def _kept(entry: Entry, query: Query) -> Iterator[Piece]:
 
 def _check(entry: Entry, query: Query) -> None:
     for parameter in entry.known:
-        found = [raw for name, raw in query.pieces if name == parameter.name]
-        if len(found) > 1 and not parameter.may_repeat:
+        raw_values = [raw for name, raw in query.pieces if name == parameter.name]
+        if len(raw_values) > 1 and not parameter.may_repeat:
             raise BadRequest(f"{parameter.name} stands more than once in the query")
-        for raw in found:
+        for raw in raw_values:
             parameter.check(value_of(raw))
 
 

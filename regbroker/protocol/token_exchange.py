@@ -84,16 +84,16 @@ def parse_basic(authorization: str) -> tuple[str, str] | None:
 
 def parse_get(query: str | Query, authorization: str | None) -> TokenRequest:
     """Parse ``GET ?service=…&scope=…``; raises `BadRequest`."""
-    given = parse_query(query).parameters()
+    parameters = parse_query(query).parameters()
     basic = parse_basic(authorization) if authorization else None
     if authorization and basic is None:
         raise BadRequest("the token service takes Basic credentials, or none")
-    first = _first_values(given)
+    first = _first_values(parameters)
     username, password = basic or ("", "")
     return TokenRequest(
         method="GET",
         service=first.get("service", ""),
-        scopes=parse_scopes(value for name, value in given if name == "scope"),
+        scopes=parse_scopes(value for name, value in parameters if name == "scope"),
         client_id=first.get("client_id", ""),
         account=first.get("account", ""),
         offline=first.get("offline_token", "").lower() in ("true", "1"),
@@ -105,15 +105,15 @@ def parse_get(query: str | Query, authorization: str | None) -> TokenRequest:
 def parse_post(body: bytes) -> TokenRequest:
     """Parse an OAuth2 form; raises `BadRequest`."""
     try:
-        given = parse_query(body.decode("ascii").strip()).parameters()
+        parameters = parse_query(body.decode("ascii").strip()).parameters()
     except UnicodeDecodeError:
         raise BadRequest("the body is no form") from None
-    first = _first_values(given)
+    first = _first_values(parameters)
     grant_type = first.get("grant_type", "")
     request = TokenRequest(
         method="POST",
         service=first.get("service", ""),
-        scopes=parse_scopes(value for name, value in given if name == "scope"),
+        scopes=parse_scopes(value for name, value in parameters if name == "scope"),
         client_id=first.get("client_id", ""),
         offline=first.get("access_type", "") == "offline",
         username=first.get("username", "") if grant_type == "password" else "",
@@ -129,9 +129,9 @@ def parse_post(body: bytes) -> TokenRequest:
     return request
 
 
-def _first_values(given: list[tuple[str, str]]) -> dict[str, str]:
+def _first_values(parameters: list[tuple[str, str]]) -> dict[str, str]:
     """Return the first value of each parameter; raises `BadRequest` for a long one."""
-    first = dict(reversed(given))
+    first = dict(reversed(parameters))
     for name in ("service", "account", "client_id"):
         if len(first.get(name, "")) > MAX_LABEL_LENGTH:
             raise BadRequest(f"{name} may have at most {MAX_LABEL_LENGTH} characters")

@@ -93,10 +93,10 @@ class StreamingChannel(StrictChannel):
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         """Tell whether the client wants to go on: all of its headers are read."""
-        given = request.requestHeaders.getRawHeaders(b"Connection", ())
+        values = request.requestHeaders.getRawHeaders(b"Connection", ())
         if (
             version == b"HTTP/1.1"
-            and b"close" not in connection_options(given)
+            and b"close" not in connection_options(values)
             and not self._is_winding_down
         ):
             return True

@@ -75,7 +75,7 @@ class ExplanationTests(SynchronousTestCase):
             ],
         )
         self.assertEqual(
-            (found.told, found.refused), ("what the upstream answers", False)
+            (found.answer, found.refused), ("what the upstream answers", False)
         )
 
     def test_no_right(self) -> None:
@@ -86,12 +86,12 @@ class ExplanationTests(SynchronousTestCase):
             found.rights[1].why,
             "no line of [access staff] grants it; those who may: alice",
         )
-        self.assertIn("401 UNAUTHORIZED: the token that bob gets is ", found.told)
-        self.assertIn('error="insufficient_scope"', found.told)
+        self.assertIn("401 UNAUTHORIZED: the token that bob gets is ", found.answer)
+        self.assertIn('error="insufficient_scope"', found.answer)
         found = self.explained(
             OWN, "a.test/team/app", "bob", Action.PUSH, "challenge = basic"
         )
-        self.assertEqual(found.told, "403 DENIED: bob may not push here")
+        self.assertEqual(found.answer, "403 DENIED: bob may not push here")
 
     def test_nobody_and_groups(self) -> None:
         """Somebody without a login, and a group's line."""
@@ -99,7 +99,7 @@ class ExplanationTests(SynchronousTestCase):
         self.assertFalse(found.refused)
         self.assertIn("anonymous = team/open/**: pull", found.rights[0].why)
         found = self.explained(OWN, "a.test/team/app")
-        self.assertIn('to log in: Bearer realm="https://a.test/auth"', found.told)
+        self.assertIn('to log in: Bearer realm="https://a.test/auth"', found.answer)
         self.assertTrue(found.refused)
 
     def test_delete(self) -> None:
@@ -110,7 +110,7 @@ class ExplanationTests(SynchronousTestCase):
         found = self.explained(
             OWN, "repository:team/app:pull,push", "alice", more="writes = deny"
         )
-        self.assertEqual(found.told, "405 UNSUPPORTED: this registry is read-only")
+        self.assertEqual(found.answer, "405 UNSUPPORTED: this registry is read-only")
 
     def test_upstream_decides(self) -> None:
         """Whose account counts where the upstream's do."""

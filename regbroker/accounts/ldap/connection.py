@@ -57,12 +57,12 @@ class Entry:
 
     def values(self, attribute: str) -> list[str]:
         """Return an attribute's values, sorted, without those that are no text."""
-        found = []
+        texts = []
         for name, values in self.attributes:
             # Behind a semicolon stand options, such as Active Directory's range.
             if name.partition(";")[0] == attribute.lower():
-                found += [value for value in values if _is_utf8(value)]
-        return sorted(value.decode() for value in found)
+                texts += [value for value in values if _is_utf8(value)]
+        return sorted(value.decode() for value in texts)
 
 
 def in_vain(what: str) -> Callable[[Any, float], None]:
@@ -248,14 +248,14 @@ def _code(answer: list[Any]) -> int:
 def _found(answer: list[Any]) -> tuple[int, list[Entry]]:
     entries = [
         Entry(
-            found.objectName,
+            message.objectName,
             tuple(
                 (name.decode("ascii", "replace").lower(), tuple(values))
-                for name, values in found.attributes
+                for name, values in message.attributes
             ),
         )
-        for found in answer
-        if isinstance(found, pureldap.LDAPSearchResultEntry)
+        for message in answer
+        if isinstance(message, pureldap.LDAPSearchResultEntry)
     ]
     return _code(answer), entries
 

@@ -264,13 +264,13 @@ class _OneConnection(Factory):
 
 
 def _usable(
-    problems: list[str], option: str, given: object, make: Callable[[], T]
+    problems: list[str], option: str, value: object, make: Callable[[], T]
 ) -> T | None:
     try:
         return make()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        problems.append(f"{option}: {given}: {why}")
+        problems.append(f"{option}: {value}: {why}")
         return None
 
 

@@ -24,16 +24,16 @@ class Answer:
 
     def all(self, name: str) -> list[str]:
         """Return all values of a header."""
-        return [value for found, value in self.headers if found == name]
+        return [value for key, value in self.headers if key == name]
 
     @property
     def document(self) -> dict[str, Any]:
         """The body as a JSON object; empty for any other body."""
         try:
-            found = json.loads(self.body)
+            document = json.loads(self.body)
         except (ValueError, RecursionError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return document if isinstance(document, dict) else {}
 
     @property
     def error_code(self) -> str:
@@ -70,8 +70,8 @@ def parse_answer(data: bytes) -> Answer | None:
 
 def is_complete(data: bytes, limit: int, *, has_body: bool = True) -> bool:
     """Tell whether all of an answer is there, or `limit` bytes of its body."""
-    head, found, rest = data.partition(b"\r\n\r\n")
-    if not found:
+    head, separator, rest = data.partition(b"\r\n\r\n")
+    if not separator:
         return len(data) > limit
     if not has_body or len(rest) >= limit:
         return True
@@ -88,12 +88,12 @@ def _joined(rest: bytes) -> bytes:
     """Return a body without the sizes of its chunks, as far as it is there."""
     body = b""
     while rest:
-        size, found, rest = rest.partition(b"\r\n")
+        size, line_end, rest = rest.partition(b"\r\n")
         try:
             length = int(size.partition(b";")[0], 16)
         except ValueError:
             break
-        if not found or not length:
+        if not line_end or not length:
             break
         body, rest = body + rest[:length], rest[length + 2 :]
     return body

@@ -55,7 +55,7 @@ async def _manifest(visit: Visit, headers: Headers) -> tuple[Headers, str]:
             headers = await authorize(visit, answer)
             answer, seconds = await visit.ask(name, path, (*headers, accept))
         trouble = content_trouble(
-            answer, f"manifest {reference}", wanted.name, wanted.who
+            answer, f"manifest {reference}", wanted.name, wanted.client
         )
         kind = (answer.header("content-type") or "no type").partition(";")[0]
         seen = f"{answer.status}, {kind}, {size_words(len(answer.body))}"
@@ -76,7 +76,7 @@ async def _blob(visit: Visit, headers: Headers, digest: str) -> None:
     answer, seconds = await visit.ask(
         "blob", path, (*headers, _SPAN), limit=_FIRST_BYTES
     )
-    trouble = content_trouble(answer, f"blob {digest}", wanted.name, wanted.who)
+    trouble = content_trouble(answer, f"blob {digest}", wanted.name, wanted.client)
     location = answer.header("location")
     is_redirect = answer.status // 100 == 3
     if is_redirect and location is None:
@@ -151,6 +151,6 @@ def _blob_of(manifest: dict[str, Any]) -> str:
 
 
 def _digest(descriptor: Any) -> str:
-    found = descriptor.get("digest") if isinstance(descriptor, dict) else None
+    digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
     # It becomes a part of a request.
-    return found if isinstance(found, str) and is_digest(found) else ""
+    return digest if isinstance(digest, str) and is_digest(digest) else ""

@@ -87,8 +87,8 @@ async def _basic(visit: Visit, login: Login | None) -> Headers:
     trouble = None
     if answer.status in (401, 403):
         trouble = Trouble(
-            f"the registry does not take {visit.wanted.who}: the user or the password "
-            f"is wrong ({answer.status})",
+            f"the registry does not take {visit.wanted.client}: the user or the "
+            f"password is wrong ({answer.status})",
             "check user and password",
         )
     visit.examiner.note("login", seconds, f"{answer.status}", trouble)
@@ -110,12 +110,12 @@ async def _token(visit: Visit, known: Discovered, realm: Url) -> Headers:
         seen = f"{answer.status}: there is none without a login"
         visit.examiner.note("token", seconds, seen, _login_needed(visit))
         return ()
-    trouble = token_trouble(answer, wanted.who)
+    trouble = token_trouble(answer, wanted.client)
     token = token_of(answer)
     judged = wanted.name if side.names_are_in_tokens else ""
     actions = granted(token, judged) if judged else None
     if trouble is None and judged:
-        trouble = rights_trouble(actions, wanted.who, wanted.name)
+        trouble = rights_trouble(actions, wanted.client, wanted.name)
     seen = f"{answer.status}"
     if token:
         seen += f", a token of {size_words(len(token))}"

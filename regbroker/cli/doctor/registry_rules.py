@@ -17,18 +17,18 @@ from regbroker.protocol.origins import Origin
 MAX_CLOCK_DIFFERENCE = 60.0
 
 
-def overload(answer: Answer, who: str) -> Trouble | None:
+def overload(answer: Answer, server: str) -> Trouble | None:
     """Say that a server is overloaded or broken; None when it is neither."""
     if answer.status == 429:
         later = answer.header("retry-after")
         when = f"; it says to come again in {later} s" if later else ""
         return Trouble(
-            f"{who} limits how often it is asked (429){when}",
+            f"{server} limits how often it is asked (429){when}",
             "wait, or log in: a limit is the account's or the address's",
         )
     if answer.status >= 500:
         return Trouble(
-            f"{who} is broken or overloaded: it answered {answer.status}",
+            f"{server} is broken or overloaded: it answered {answer.status}",
             "look at its own log; here nothing is to be changed",
         )
     return None
@@ -103,14 +103,14 @@ def clock_trouble(ahead: float) -> Trouble | None:
     )
 
 
-def token_trouble(answer: Answer, who: str) -> Trouble | None:
-    """Say why a token service gave no token; `who` asked for one."""
+def token_trouble(answer: Answer, client: str) -> Trouble | None:
+    """Say why a token service gave no token; `client` asked for one."""
     trouble = overload(answer, "the token service")
     if trouble is not None:
         return trouble
     if answer.status in (401, 403):
         return Trouble(
-            f"the token service does not take {who}: the user or the password is "
+            f"the token service does not take {client}: the user or the password is "
             f"wrong ({answer.status})",
             "check user and password; some registries want a token in place of the "
             "password",
@@ -144,14 +144,14 @@ def granted(token: str, name: str) -> Sequence[str] | None:
     access = claims.get("access")
     if not isinstance(access, list):
         return None
-    found: list[str] = []
+    granted_actions: list[str] = []
     for entry in access:
         if isinstance(entry, dict) and entry.get("name") == name:
             actions = entry.get("actions")
-            found += (
+            granted_actions += (
                 [str(each) for each in actions] if isinstance(actions, list) else []
             )
-    return found
+    return granted_actions
 
 
 def _claims(token: str) -> dict[str, Any]:
@@ -159,19 +159,19 @@ def _claims(token: str) -> dict[str, Any]:
     if len(parts) != 3:
         return {}
     try:
-        found = json.loads(base64.urlsafe_b64decode(parts[1] + "==="))
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "==="))
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return claims if isinstance(claims, dict) else {}
 
 
 def rights_trouble(
-    actions: Sequence[str] | None, who: str, name: str
+    actions: Sequence[str] | None, client: str, name: str
 ) -> Trouble | None:
     """Say that a token lets nobody pull a repository."""
     if actions is None or "pull" in actions or "*" in actions:
         return None
-    logged_in = f"{who} may log in, and" if who.startswith("'") else who
+    logged_in = f"{client} may log in, and" if client.startswith("'") else client
     return Trouble(
         f"{logged_in} has no right to pull {name}: the token grants "
         f"{', '.join(actions) or 'nothing'} there",
@@ -180,7 +180,9 @@ def rights_trouble(
     )
 
 
-def content_trouble(answer: Answer, what: str, name: str, who: str) -> Trouble | None:
+def content_trouble(
+    answer: Answer, what: str, name: str, client: str
+) -> Trouble | None:
     """Say why a manifest or a blob of a repository was not given."""
     trouble = overload(answer, "the registry")
     if trouble is not None:
@@ -201,7 +203,7 @@ def content_trouble(answer: Answer, what: str, name: str, who: str) -> Trouble |
         )
     if answer.status in (401, 403):
         return Trouble(
-            f"{who} has no right to pull {name}, or it does not exist "
+            f"{client} has no right to pull {name}, or it does not exist "
             f"({answer.status}{f' {code}' if code else ''})",
             "let the registry's operator grant it",
         )

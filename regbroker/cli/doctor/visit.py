@@ -49,8 +49,8 @@ class Wanted:
     login: Login | None = None
 
     @property
-    def who(self) -> str:
-        """Who asks, as the side sees it."""
+    def client(self) -> str:
+        """The client, as the side sees it."""
         return f"'{self.login.user}'" if self.login else "somebody without a login"
 
 

@@ -175,12 +175,12 @@ async def resolve(reactor: Any, host: str, timeout: float) -> list[str]:
         type=socket.SOCK_STREAM,
     )
     try:
-        found = await asked.addTimeout(timeout, reactor)
+        entries = await asked.addTimeout(timeout, reactor)
     except (OSError, UnicodeError) as error:
         raise Failed("name", getattr(error, "strerror", None) or str(error)) from None
     except TimeoutError:
         raise Failed("name", f"no answer within {timeout:g} s") from None
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 async def dial(

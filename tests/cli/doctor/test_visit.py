@@ -7,9 +7,9 @@ from tests.doctorcase import ALICE
 
 
 class WantedTests(SynchronousTestCase):
-    def test_who(self) -> None:
+    def test_client(self) -> None:
         """Who asks, by name if there is one; no password is shown."""
-        self.assertEqual(Wanted().who, "somebody without a login")
+        self.assertEqual(Wanted().client, "somebody without a login")
         wanted = Wanted(login=ALICE)
-        self.assertEqual(wanted.who, "'alice'")
+        self.assertEqual(wanted.client, "'alice'")
         self.assertNotIn(ALICE.password, repr(wanted))
