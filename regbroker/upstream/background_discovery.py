@@ -47,9 +47,11 @@ class BackgroundDiscovery:
         self._clock = clock
         self._timer: IDelayedCall | None = None
         self._retry_seconds = FIRST_RETRY_SECONDS
+        self._is_running = False
 
     def start(self) -> None:
         """Call `discover` now, and later again."""
+        self._is_running = True
         self._timer = None
         Deferred.fromCoroutine(self._discover()).addCallbacks(
             self._again_later, self._retry_later
@@ -57,16 +59,20 @@ class BackgroundDiscovery:
 
     def stop(self) -> None:
         """Call it no more; a call under way is the caller's to cancel."""
+        self._is_running = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _again_later(self, _: object) -> None:
+        if not self._is_running:
+            return
         self._retry_seconds = FIRST_RETRY_SECONDS
         self._timer = self._clock.callLater(REDISCOVER_SECONDS, self.start)
 
     def _retry_later(self, failure: Failure) -> None:
-        if failure.check(CancelledError):
+        # A call that is cancelled while it connects may fail like a lost connection.
+        if not self._is_running or failure.check(CancelledError):
             return
         seconds = self._retry_seconds
         error: Any = failure.value

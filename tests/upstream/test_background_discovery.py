@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError
+from functools import partial
+
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import TooManyRequests, UpstreamUnavailable
@@ -14,6 +17,11 @@ from regbroker.upstream.background_discovery import (
     REDISCOVER_SECONDS,
     BackgroundDiscovery,
 )
+
+
+async def waited(answer: Deferred[object]) -> object:
+    """A call that ends as `answer` does."""
+    return await answer
 
 
 class BackgroundDiscoveryTests(SynchronousTestCase):
@@ -78,3 +86,13 @@ class BackgroundDiscoveryTests(SynchronousTestCase):
         self.background.stop()
         self.background.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stopped_meanwhile(self) -> None:
+        """However a call ends that was under way at the stop, it is the last one."""
+        for outcome in (None, Failure(UpstreamUnavailable("it was cancelled"))):
+            answer: Deferred[object] = Deferred()
+            background = BackgroundDiscovery("up", partial(waited, answer), self.clock)
+            background.start()
+            background.stop()
+            answer.callback(outcome)
+            self.assertEqual(self.clock.getDelayedCalls(), [])
