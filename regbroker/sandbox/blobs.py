@@ -35,6 +35,9 @@ from regbroker.web.api_request import ApiRequest
 #: ``0-1023``; some clients write it as RFC 9110 has it, ``bytes 0-1023/*``.
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,18})-(\d{1,18})(?:/.*)?")
 
+#: In ``Range``: so many bytes at the end.
+_LAST_BYTES = re.compile(r"[=,]\s*-\s*(\d{1,18})")
+
 
 class Blobs:
     """Answers for blobs and uploads; whoever asks may do what it asks for."""
@@ -58,6 +61,11 @@ class Blobs:
         if is_known_to_client(http, digest):
             return
         set_status(http, 200)
+        last_bytes = _LAST_BYTES.findall(http.getHeader("Range") or "")
+        if max(map(int, last_bytes), default=0) > blob.stat().st_size:
+            # More than there is means all of it (RFC 9110, 14.1.2). Twisted would seek
+            # to before the file's beginning.
+            http.requestHeaders.removeHeader("Range")
         # Ranges, too, and nothing faster than the client takes it.
         file = File(str(blob), defaultType="application/octet-stream")
         if file.render_GET(http) is not NOT_DONE_YET:

@@ -47,6 +47,8 @@ class BlobTests(SandboxTestCase):
             ("bytes=4-2", 200, b"0123456789", None),
             ("lines=1-2", 200, b"0123456789", None),
             ("bytes=-", 200, b"0123456789", None),
+            ("bytes=-11", 200, b"0123456789", None),
+            ("bytes=0-1,-11", 200, b"0123456789", None),
         ):
             reply = await self.ask("GET", path, None, token, Range=wanted)
             self.assertEqual(
