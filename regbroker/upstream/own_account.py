@@ -20,45 +20,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from regbroker.errors import (
-    Denied,
-    HTTPError,
-    OwnAccountRefused,
-    TokensUnavailable,
-    TooManyRequests,
-    UpstreamTimeout,
-    UpstreamUnavailable,
-)
-from regbroker.protocol.bodies import MAX_LIST_BYTES
-from regbroker.protocol.names import PING_PATH
-from regbroker.protocol.retry_after import passed_on
+from regbroker.errors import Denied, HTTPError, OwnAccountRefused
 from regbroker.protocol.scopes import Scope
-from regbroker.protocol.token_exchange import (
-    IssuedToken,
-    TokenRequest,
-    basic_authorization,
-)
-from regbroker.transport.upload_bodies import gather_body
+from regbroker.protocol.token_exchange import IssuedToken, basic_authorization
 from regbroker.upstream.authorization import Authorization, Refusal, wider_scopes
 from regbroker.upstream.circuit_breaker import CircuitBreaker
 from regbroker.upstream.credentials import Credentials, Login
+from regbroker.upstream.login_turns import Turn
 from regbroker.upstream.own_login import (
     NO_RIGHT,
     OWN_ACCOUNT_REFUSED,
-    TRIAL_SECONDS,
     LoginRefused,
     OwnLogin,
-    Turn,
 )
-from regbroker.upstream.own_requests import OWN_HEADERS, check_answered, proof_target
+from regbroker.upstream.own_proof import LoginProof
+from regbroker.upstream.own_tokens import OwnTokens, token_request
 from regbroker.upstream.policy import CredentialOwner
 from regbroker.upstream.registry import Upstream
-from regbroker.upstream.token_service import TokenReply
-from regbroker.upstream.tokens import TokenRefused, UpstreamTokens
+from regbroker.upstream.tokens import UpstreamTokens
 
 NO_ACCOUNT = "the upstream registry gives this to nobody without an account"
 
@@ -90,9 +72,11 @@ class OwnAccount:
         self._upstream = upstream
         self._tokens = tokens
         self._clock = clock
+        self._own_tokens = OwnTokens(tokens)
+        self._proof = LoginProof(upstream, self._own_tokens, clock)
         self._login: OwnLogin | None = None
         if credentials is not None:
-            self._login = OwnLogin(upstream.name, credentials, self._prove, clock)
+            self._login = OwnLogin(upstream.name, credentials, self._proof.prove, clock)
         self._owner = (
             CredentialOwner.NOBODY if credentials is None else CredentialOwner.OURS
         )
@@ -125,22 +109,22 @@ class OwnAccount:
         own = self._login
         if own is None:
             try:
-                return await self._ask_for_token(None, scopes)
+                return await self._own_tokens.get(None, scopes)
             except LoginRefused:
                 raise Denied(NO_ACCOUNT) from None
         login = await own.current()
-        cached = self._tokens.cached(_token_request(login), scopes)
+        cached = self._own_tokens.cached(login, scopes)
         if cached is not None:
             return cached
 
         async def show(login: Login, _: Turn) -> IssuedToken:
             started = self._clock.seconds()
             try:
-                grant = await self._ask_for_token(login, scopes)
+                grant = await self._own_tokens.get(login, scopes)
             except Denied:
                 if not own.was_taken(login):
                     # Some say 403 to a wrong password, too.
-                    await self._prove(login, frozenset())
+                    await self._proof.prove(login, frozenset())
                 own.confirmed(login, started)
                 raise
             own.confirmed(login, started)
@@ -203,38 +187,6 @@ class OwnAccount:
             raise Denied(NO_ACCOUNT if self._login is None else NO_RIGHT)
         return None
 
-    async def _ask_for_token(
-        self,
-        login: Login | None,
-        scopes: tuple[Scope, ...],
-        max_age: float | None = None,
-    ) -> IssuedToken:
-        try:
-            return await self._tokens.get(_token_request(login), scopes, max_age)
-        except TokenRefused as refusal:
-            if _is_about_login(refusal.reply.status, login):
-                raise LoginRefused(refusal.reply.status) from refusal
-            raise self._no_token(refusal.reply, scopes) from refusal
-        except (UpstreamUnavailable, UpstreamTimeout) as error:
-            # The registry itself may be well.
-            raise TokensUnavailable(error.status, error.headers, error.cause) from error
-
-    def _no_token(self, reply: TokenReply, scopes: tuple[Scope, ...]) -> HTTPError:
-        """Return the error for a token service that gives our account no token."""
-        (retry_after,) = reply.headers.getRawHeaders(b"Retry-After", [None])[:1]
-        headers = passed_on(retry_after)
-        if reply.status == 429:
-            return TooManyRequests(
-                "the upstream's token service gives regbroker no token now",
-                headers=headers,
-            )
-        if reply.status >= 500:
-            return TokensUnavailable(UpstreamUnavailable.status, headers)
-        if not scopes:
-            return OwnAccountRefused(OWN_ACCOUNT_REFUSED)
-        # Many refuse what is not there, or what they cannot read, in this way.
-        return Denied(NO_RIGHT)
-
     # Basic.
 
     async def _basic(self, own: OwnLogin, needed: tuple[Scope, ...]) -> Authorization:
@@ -244,7 +196,7 @@ class OwnAccount:
                 # It is no password: only a token service takes it.
                 return Authorization(self._owner, None)
             turn.keep()
-            value = basic_authorization(_token_request(login)).decode("ascii")
+            value = basic_authorization(token_request(login)).decode("ascii")
             made = self._clock.seconds()
             return Authorization(
                 self._owner, value, login=login, made=made, release=turn.end
@@ -294,49 +246,6 @@ class OwnAccount:
             "the upstream registry wants an account, and regbroker has none there"
         )
 
-    async def _prove(self, login: Login, about: frozenset[str]) -> None:
-        """Log in for nothing else; see `regbroker.upstream.own_login.Prove`."""
-        known = await self._upstream.discovered()
-        if known.realm is not None:
-            try:
-                await self._ask_for_token(login, (), max_age=0.0)
-            except OwnAccountRefused as error:
-                raise LoginRefused(403) from error
-        elif known.proof and not login.identity_token:
-            # Where the ping passes, what is needed says more than what was once.
-            is_ping = known.proof == PING_PATH or not about
-            target = known.proof if is_ping else proof_target(min(about))
-            proving = Deferred.fromCoroutine(self._prove_at(target, login))
-            try:
-                await proving.addTimeout(TRIAL_SECONDS, self._clock)
-            except TimeoutError:
-                raise UpstreamTimeout("the upstream registry did not answer") from None
-
-    async def _prove_at(self, target: str, login: Login) -> None:
-        authorization = basic_authorization(_token_request(login))
-        headers = [*OWN_HEADERS, (b"Authorization", authorization)]
-        reply = await self._upstream.request("GET", target, headers)
-        body = await gather_body(reply, MAX_LIST_BYTES)
-        check_answered(reply)
-        refusal = Refusal(reply.status, (), body.decode("utf-8", "replace"))
-        if refusal.status == 401 or refusal.says_expired:
-            raise LoginRefused(refusal.status)
-
 
 def _names(scopes: Iterable[Scope]) -> frozenset[str]:
     return frozenset(scope.name for scope in scopes if scope.is_repository)
-
-
-def _token_request(login: Login | None) -> TokenRequest:
-    if login is None:
-        return TokenRequest("GET")
-    if login.identity_token:
-        return TokenRequest("POST", refresh_token=login.identity_token)
-    return TokenRequest("GET", username=login.user, password=login.password)
-
-
-def _is_about_login(status: int, login: Login | None) -> bool:
-    if login is not None and login.identity_token:
-        # invalid_grant, of RFC 6749, 5.2.
-        return status in (400, 401)
-    return status == 401

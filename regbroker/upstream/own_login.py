@@ -2,8 +2,8 @@
 The login of our own account: what it is, and when it is shown.
 
 A login is shown by one request at a time, and by more as it is taken: a wrong password
-is shown once, not once for each of those who come at the same moment. Whose turn it is
-is decided here, for those who fetch a token and for those who send Basic.
+is shown once, not once for each of those who come at the same moment. That holds for
+those who fetch a token and for those who send Basic (`regbroker.upstream.login_turns`).
 One that is refused is asked for anew, from where it comes, and tried if it is
 another; else it is not shown again before a pause has passed, and then for nothing
 but to log in (`regbroker.upstream.login_record`).
@@ -12,9 +12,8 @@ but to log in (`regbroker.upstream.login_record`).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,16 +21,10 @@ from twisted.python.failure import Failure
 from regbroker.errors import Denied, HTTPError, OwnAccountRefused
 from regbroker.upstream.credentials import Credentials, Login
 from regbroker.upstream.login_record import LoginRecord
+from regbroker.upstream.login_turns import Turn, Turns
 
 OWN_ACCOUNT_REFUSED = "the upstream registry refuses regbroker's own account"
 NO_RIGHT = "regbroker's own account has no right to this upstream"
-
-#: Only a login that was taken so little time ago is shown by several at once.
-CONFIRMED_SECONDS = 1.0
-
-#: How long a request that carries the login keeps its turn, when there is no answer:
-#: one that takes longer, or whose body is long, holds up nobody.
-TURN_SECONDS = 2.0
 
 #: How long it may take to find out whether a login is taken.
 TRIAL_SECONDS = 15.0
@@ -214,106 +207,4 @@ class OwnLogin:
 
     def _renew(self) -> None:
         self._record = LoginRecord(self._clock.seconds, TRIAL_SECONDS)
-        self._turns = _Turns(self._record)
-
-
-class _Turns:
-    """
-    How many show one login at the same time: one, and more as it is taken.
-
-    As in a slow start, each one who is taken lets another one begin beside the next,
-    as long as somebody waits or shows it: a wrong password is shown once, and those
-    who come by the hundred need a few rounds, not a hundred.
-    """
-
-    def __init__(self, record: LoginRecord) -> None:
-        self._record = record
-        self._most = 1
-        self._showing = 0
-        self._waiters: list[Deferred[None]] = []
-        self._is_looking = False
-
-    @property
-    def may_begin(self) -> bool:
-        """Whether there is a turn for one more."""
-        return self._showing < (self._most if self._is_confirmed else 1)
-
-    def begin(self) -> None:
-        """Take a turn."""
-        self._showing += 1
-
-    def wait(self) -> Deferred[None]:
-        """Fire when there is a turn; fails with a failure that says nothing."""
-        waiter: Deferred[None] = Deferred(self._forget)
-        self._waiters.append(waiter)
-        return waiter
-
-    def taken(self) -> None:
-        """Note that the login was taken, unless it is refused still."""
-        if self._showing and self._is_confirmed:
-            self._most += 1
-            self.look()
-
-    def end(self, failure: Failure | None) -> None:
-        """Give a turn back; the others fail with a failure that says nothing."""
-        self._showing -= 1
-        if not self._is_confirmed or not (self._showing or self._waiters):
-            self._most = 1
-        if failure is None or self._is_confirmed or self._record.is_refused:
-            self.look()
-            return
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            waiter.errback(failure)
-
-    def look(self) -> None:
-        """Let those begin who may, and all look who wait for what is refused."""
-        if self._is_looking:
-            # Who ends a turn at once does not begin the next one's from within.
-            return
-        self._is_looking = True
-        while self._waiters and (self.may_begin or self._record.is_refused):
-            self._waiters.pop(0).callback(None)
-        self._is_looking = False
-
-    @property
-    def _is_confirmed(self) -> bool:
-        return self._record.is_confirmed(CONFIRMED_SECONDS)
-
-    def _forget(self, waiter: Deferred[None]) -> None:
-        if waiter in self._waiters:
-            self._waiters.remove(waiter)
-
-
-class Turn:
-    """
-    One's turn to show a login, which has begun.
-
-    Who keeps it has until `TURN_SECONDS` have passed to say by `end` that an answer
-    is there, or that none will be.
-    """
-
-    def __init__(self, turns: _Turns, clock: IReactorTime) -> None:
-        self._turns = turns
-        self._clock = clock
-        self._timer: Any = None
-        self._has_ended = False
-        turns.begin()
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether it goes on for a while, or has ended after that."""
-        return self._timer is not None
-
-    def keep(self) -> None:
-        """Let it go on, for a request that carries the login."""
-        self._timer = self._clock.callLater(TURN_SECONDS, self.end)
-
-    def end(self, failure: Failure | None = None) -> None:
-        """Give the turn back; does nothing after the first time."""
-        if self._has_ended:
-            return
-        self._has_ended = True
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._turns.end(failure)
+        self._turns = Turns(self._record)

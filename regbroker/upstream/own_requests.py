@@ -7,12 +7,16 @@ answers at all. None of them changes anything there.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Iterable
+from typing import Protocol
+
 from regbroker import __version__
 from regbroker.causes import Cause
 from regbroker.errors import TooManyRequests, UpstreamUnavailable
 from regbroker.protocol.headers import Header, via
 from regbroker.protocol.retry_after import passed_on
 from regbroker.transport.client_reply import Reply
+from regbroker.transport.upload_bodies import gather_body
 
 USER_AGENT: Header = (b"User-Agent", f"regbroker/{__version__}".encode())
 
@@ -21,6 +25,42 @@ OWN_HEADERS: tuple[Header, ...] = (USER_AGENT, via(()))
 
 #: An upload that no registry has: to cancel it changes nothing.
 _NO_UPLOAD = "00000000-0000-0000-0000-000000000000"
+
+
+class SendRequest(Protocol):
+    """Sends a request to an upstream, as `Upstream.request` does."""
+
+    def __call__(
+        self, method: str, target: str, headers: Iterable[Header], /
+    ) -> Awaitable[Reply]:
+        """Return the reply when its headers are in."""
+
+
+async def ask_for_ourselves(
+    send: SendRequest,
+    method: str,
+    target: str,
+    *,
+    authorization: bytes | None = None,
+    max_bytes: int = 0,
+) -> tuple[Reply, str]:
+    """
+    Send a request of our own; return its answer, and the answer's body as text.
+
+    A body of at most `max_bytes` is read. With 0, none is read, and the connection
+    ends. Raises as `check_answered`, as `send`, and as `gather_body`.
+    """
+    headers = list(OWN_HEADERS)
+    if authorization is not None:
+        headers.append((b"Authorization", authorization))
+    reply = await send(method, target, headers)
+    body = b""
+    if max_bytes:
+        body = await gather_body(reply, max_bytes)
+    else:
+        reply.abort()
+    check_answered(reply)
+    return reply, body.decode("utf-8", "replace")
 
 
 def check_answered(reply: Reply) -> None:

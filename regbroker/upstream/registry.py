@@ -35,14 +35,12 @@ from regbroker.settings.config import UpstreamConfig
 from regbroker.transport.client import ConnectionPool
 from regbroker.transport.client_reply import Reply
 from regbroker.transport.trust import Trust
-from regbroker.transport.upload_bodies import gather_body
 from regbroker.upstream.background_discovery import BackgroundDiscovery
 from regbroker.upstream.circuit_breaker import CircuitBreakers
 from regbroker.upstream.dialling import trust_of
 from regbroker.upstream.discovery import Discovered, Discovery
 from regbroker.upstream.own_requests import (
-    OWN_HEADERS,
-    check_answered,
+    ask_for_ourselves,
     missing_upload,
     proof_target,
 )
@@ -224,9 +222,9 @@ class Upstream:
             raise UpstreamTimeout("the upstream registry did not answer") from error
 
     async def _ping(self) -> Discovered:
-        reply = await self.request("GET", PING_PATH, OWN_HEADERS)
-        await gather_body(reply, MAX_ERROR_BYTES)
-        check_answered(reply)
+        reply, _ = await ask_for_ourselves(
+            self.request, "GET", PING_PATH, max_bytes=MAX_ERROR_BYTES
+        )
         assert self._discovery is not None
         problem = ""
         if 300 <= reply.status < 400:
@@ -238,9 +236,7 @@ class Upstream:
         return known
 
     async def _ask_at(self, method: str, target: str, name: str) -> Discovered:
-        reply = await self.request(method, target, OWN_HEADERS)
-        reply.abort()
-        check_answered(reply)
+        reply, _ = await ask_for_ourselves(self.request, method, target)
         if reply.status == 401:
             self.challenged(reply.challenges, proof_target(name), had_credentials=False)
         self._asked.put(target, True)

@@ -10,8 +10,8 @@ import os
 from twisted.logger import LogLevel, capturedLogs
 
 from regbroker.upstream.login_record import FIRST_PAUSE_SECONDS
+from regbroker.upstream.login_turns import TURN_SECONDS
 from regbroker.upstream.own_account import PROVED_SECONDS
-from regbroker.upstream.own_login import TURN_SECONDS
 from tests.habitcase import (
     ALICE,
     MANIFEST,

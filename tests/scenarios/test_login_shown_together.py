@@ -28,8 +28,8 @@ from regbroker.upstream.authorization import Refusal
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.discovery import Discovered, Discovery
 from regbroker.upstream.login_record import FIRST_PAUSE_SECONDS
+from regbroker.upstream.login_turns import CONFIRMED_SECONDS, TURN_SECONDS
 from regbroker.upstream.own_account import OwnAccount
-from regbroker.upstream.own_login import CONFIRMED_SECONDS, TURN_SECONDS
 from regbroker.upstream.token_service import TokenReply
 from regbroker.upstream.tokens import TOKEN_SECONDS, TokenRefused
 from tests.scenarios.test_login_shown import Credentials, Reply

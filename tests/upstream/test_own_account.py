@@ -26,8 +26,8 @@ from regbroker.upstream.authorization import Authorization, Refusal
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.discovery import Discovered, Discovery
 from regbroker.upstream.login_record import FIRST_PAUSE_SECONDS
+from regbroker.upstream.login_turns import TURN_SECONDS
 from regbroker.upstream.own_account import PROVED_SECONDS, OwnAccount
-from regbroker.upstream.own_login import TURN_SECONDS
 from regbroker.upstream.token_service import TokenReply
 from regbroker.upstream.tokens import TokenRefused
 

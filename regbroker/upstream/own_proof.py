@@ -1,0 +1,68 @@
+"""
+A login of our own account is tried on its own.
+
+What the upstream says to that is about the login alone. Where it has a token service,
+a token without scopes is asked for; elsewhere Basic is sent along with a request that
+reads.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
+
+from regbroker.errors import OwnAccountRefused, UpstreamTimeout
+from regbroker.protocol.bodies import MAX_LIST_BYTES
+from regbroker.protocol.names import PING_PATH
+from regbroker.protocol.token_exchange import basic_authorization
+from regbroker.upstream.authorization import Refusal
+from regbroker.upstream.credentials import Login
+from regbroker.upstream.own_login import TRIAL_SECONDS, LoginRefused
+from regbroker.upstream.own_requests import ask_for_ourselves, proof_target
+from regbroker.upstream.own_tokens import OwnTokens, token_request
+from regbroker.upstream.registry import Upstream
+
+
+class LoginProof:
+    """Logs in at one upstream for nothing else; `clock` is the reactor."""
+
+    def __init__(
+        self, upstream: Upstream, tokens: OwnTokens, clock: IReactorTime
+    ) -> None:
+        self._upstream = upstream
+        self._tokens = tokens
+        self._clock = clock
+
+    async def prove(self, login: Login, about: frozenset[str]) -> None:
+        """
+        Log in for nothing else; see `regbroker.upstream.own_login.Prove`.
+
+        Does nothing where the upstream asks for no login, or does not take this kind.
+        """
+        known = await self._upstream.discovered()
+        if known.realm is not None:
+            try:
+                await self._tokens.get(login, (), max_age=0.0)
+            except OwnAccountRefused as error:
+                raise LoginRefused(403) from error
+        elif known.proof and not login.identity_token:
+            # Where the ping passes, what is needed says more than what was once.
+            is_ping = known.proof == PING_PATH or not about
+            target = known.proof if is_ping else proof_target(min(about))
+            proving = Deferred.fromCoroutine(self._prove_at(target, login))
+            try:
+                await proving.addTimeout(TRIAL_SECONDS, self._clock)
+            except TimeoutError:
+                raise UpstreamTimeout("the upstream registry did not answer") from None
+
+    async def _prove_at(self, target: str, login: Login) -> None:
+        reply, text = await ask_for_ourselves(
+            self._upstream.request,
+            "GET",
+            target,
+            authorization=basic_authorization(token_request(login)),
+            max_bytes=MAX_LIST_BYTES,
+        )
+        refusal = Refusal(reply.status, (), text)
+        if refusal.status == 401 or refusal.says_expired:
+            raise LoginRefused(refusal.status)
