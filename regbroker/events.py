@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -53,8 +53,9 @@ FIELDS = {
     "outcome": "the same in a sentence",
 }
 
-_LINE = " ".join(f"{name}=%s" for name in FIELDS)
-_PLAIN_LINE = re.compile(" ".join(f"{name}=[!#-~]{{1,{MAX_TEXT}}}" for name in FIELDS))
+
+#: The fields of one line; None is what is not known.
+Fields = dict[str, str | int | float | None]
 
 
 def new_request_id() -> str:
@@ -72,11 +73,12 @@ class Event:
     are ``done`` when the client has got its reply. `request_id` is what the client and
     the upstream are told, too, and `tls` the version of TLS, empty without.
 
-    The last six are for counting, and not in the line: the ``[registry HOST]`` that
+    The last seven are for counting, and not in the line: the ``[registry HOST]`` that
     serves (empty where none does), the endpoint (that of the API in lower case,
     ``token`` or ``search``; empty for what is none), what the client shows
     (``password``, ``token``, ``other`` or nothing), and for an error its OCI code and
-    its sentence; of a manifest that was pushed, its digest.
+    its sentence; of a manifest that was pushed, its digest; the
+    repository that a blob is mounted from.
     """
 
     clock: Callable[[], float]
@@ -102,6 +104,7 @@ class Event:
     code: str = ""
     refusal: str = ""
     digest: str = ""
+    mounted_from: str = ""
     started: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -131,7 +134,7 @@ class Event:
         if self.cause is Cause.DONE:
             self.cause, self.outcome = cause, outcome
 
-    def fields(self) -> dict[str, str | int | float | None]:
+    def fields(self) -> Fields:
         """
         Return the event's `FIELDS`; None for what is not known.
 
@@ -160,27 +163,40 @@ class Event:
 
     def line(self) -> str:
         """Return the event as one line of the log."""
-        return line_of(self.fields())
+        return _line_of(self.fields())
 
 
-def line_of(fields: Mapping[str, str | int | float | None]) -> str:
+class LineFormat:
     """
-    Return an event's fields as one line of the log.
+    Lines of a log with these fields: ``name=value``, with spaces between them.
 
-    Whatever a client has written, the line has the `FIELDS`, once and in order.
+    Whatever a client has written, a line has all fields, once and in order. Only the
+    last one may have spaces in its value.
     """
-    values = [
-        "-" if value is None else f"{value:.3f}" if value.__class__ is float else value
-        for value in fields.values()
-    ]
-    line = _LINE % tuple(values)
-    # A space or an equals sign inside a text cannot make up another field, since the
-    # names are all there, and in order, and nothing else is.
-    if _PLAIN_LINE.fullmatch(line):
-        return line
-    outcome = values.pop()
-    safe = [_text(str(value), _ODD_OR_SPACE) for value in values]
-    return _LINE % (*safe, _text(str(outcome), _ODD))
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._line = " ".join(f"{name}=%s" for name in names)
+        any_value = f"[!#-~]{{1,{MAX_TEXT}}}"
+        self._plain = re.compile(" ".join(f"{name}={any_value}" for name in names))
+
+    def __call__(self, fields: Fields) -> str:
+        """Return a line; times have milliseconds, and a dash is what is not known."""
+        values = [
+            "-"
+            if value is None
+            else f"{value:.3f}"
+            if value.__class__ is float
+            else value
+            for value in fields.values()
+        ]
+        line = self._line % tuple(values)
+        # A space and an equals sign in a text cannot make up a field: all names are
+        # there, in order, and nothing else is.
+        if self._plain.fullmatch(line):
+            return line
+        last = values.pop()
+        safe = [_text(str(value), _ODD_OR_SPACE) for value in values]
+        return self._line % (*safe, _text(str(last), _ODD))
 
 
 def _text(text: str, odd: re.Pattern[str]) -> str:
@@ -188,6 +204,9 @@ def _text(text: str, odd: re.Pattern[str]) -> str:
     if _PLAIN.fullmatch(text):
         return text[:MAX_TEXT]
     return f'"{odd.sub("?", text[:MAX_TEXT])}"'
+
+
+_line_of = LineFormat(FIELDS)
 
 
 def emit(event: Event) -> None:
@@ -200,8 +219,21 @@ def emit(event: Event) -> None:
     fields = event.fields()
     _log.info(
         "{line}",
-        line=line_of(fields),
+        line=_line_of(fields),
         summary=f"{event.method} {event.path} {event.status}",
         event=event,
         **fields,
     )
+
+
+def login_outcome(event: Event) -> str:
+    """Return how a request with a password ended, for its password."""
+    status = event.status
+    if status == 429:
+        return "limited"
+    # A token service that refuses a password may say 403 (GitLab, GitHub).
+    if status == 401 or (status == 403 and event.endpoint == "token"):
+        return "refused"
+    if status == 0 or status >= 500:
+        return "unknown"
+    return "accepted"

@@ -10,11 +10,13 @@ from typing import Any, NoReturn
 
 from twisted.application.service import MultiService
 from twisted.internet import reactor as _reactor
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
+from twisted.python.components import Componentized
 
-from regbroker import __version__
+from regbroker import __version__, audit
 from regbroker.cli.banner import banner
+from regbroker.cli.log_output import LogOutput
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.runtime.notify import Watchdog, take_notifier, take_watchdog_seconds
 from regbroker.runtime.signals import on_signal
@@ -69,14 +71,30 @@ class TwistdService(MultiService):
         # twistd goes to another directory when it becomes a daemon.
         self._path = str(Path(options["config"] or "").absolute())
         self._twistd: Any = options.parent or {}
+        self._log_output = LogOutput(
+            options.config.log_format, options.config.audit_log
+        )
         self._service = build_service(options.config, reactor)
         self._service.setServiceParent(self)
         self._is_told_to_stop = False
 
+    def setServiceParent(self, parent: Any) -> None:
+        """Become a part of twistd's application, and have it log as is configured."""
+        super().setServiceParent(parent)
+        if not isinstance(parent, Componentized) or not self._twistd:
+            return
+        try:
+            observer = self._log_output.observer(self._twistd)
+        except StateError as error:
+            sys.exit(f"regbroker: {error}")
+        if observer is not None:
+            parent.setComponent(ILogObserver, observer)
+
     def privilegedStartService(self) -> None:
         """Listen; a port that is taken is one line and exit status 1."""
         try:
-            super().privilegedStartService()
+            with self._log_output.changing_to(self._config):
+                super().privilegedStartService()
         except StateError as error:
             self._give_up(error)
 
@@ -93,12 +111,15 @@ class TwistdService(MultiService):
         self._warn(self._config)
         # Before the banner invites anybody to send one.
         on_signal(reactor, signal.SIGHUP, self._told_to_reload)
+        on_signal(reactor, signal.SIGUSR1, self._log_output.reopen)
         self._handle_stop_signals()
+        audit.tell_configuration("accepted", self._path)
         self._greet()
         reactor.callWhenRunning(self._running)
 
     def _greet(self) -> None:
-        if self._twistd.get("nodaemon") and sys.__stdout__ is not None:
+        is_seen = self._twistd.get("nodaemon") and self._log_output.is_for_people
+        if is_seen and sys.__stdout__ is not None:
             # Around the log, which would put a time before each line.
             print(banner(self._config, self._urls), file=sys.__stdout__, flush=True)
 
@@ -156,16 +177,20 @@ class TwistdService(MultiService):
             _log.error(
                 "{path}: not taken; regbroker goes on with what it had", path=self._path
             )
+            audit.tell_configuration("refused", self._path, problems[0])
             status = f"{status}; the last reload failed: {problems[0]}"
         except Exception:
             _log.failure("{path}: not taken", path=self._path)
+            audit.tell_configuration("failed", self._path)
         finally:
             self._notifier.ready(status)
 
     def _reload(self) -> None:
         config = load_config(self._path)
-        self._service.reload(config)
+        with self._log_output.changing_to(config):
+            self._service.reload(config)
         self._config = config
+        audit.tell_configuration("accepted", self._path)
         _log.info("{path}: read again, and in use", path=self._path)
         self._warn(config)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from regbroker import audit
 from regbroker.accounts.access import ACTIONS
 from regbroker.admin.metric_table import METRICS
 from regbroker.events import FIELDS, MAX_TEXT
@@ -23,6 +24,7 @@ from regbroker.protocol.header_table import (
 from regbroker.protocol.names import METHODS
 from regbroker.protocol.queries import MAX_PIECES
 from regbroker.protocol.query_table import TABLE
+from regbroker.runtime.json_lines import MAX_TEXT as MAX_TEXT_OF_JSON
 from regbroker.settings.options import KINDS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -133,6 +135,40 @@ regbroker find the same fields as keywords of the Twisted log event, with `None`
 what is not known.
 
 {fields}
+
+## All lines as JSON
+
+With `log-format = json`, each line of the log is one JSON object, in ASCII and shorter
+than 48 KiB, which is what journald takes as one. Each has:
+
+| field | meaning |
+| --- | --- |
+| `time` | when it was logged: ISO 8601, UTC, with milliseconds |
+| `level` | `debug`, `info`, `warn`, `error` or `critical` |
+| `namespace` | the part of the program that tells it |
+| `message` | a text for people |
+
+Behind these stand the fields of the event that are texts, numbers, `true`, `false` or
+`null`: for a request, those above. Texts end after {max_json} characters. Where
+something failed in a way that nobody expected, `traceback` has the traceback. A failed
+request's `request_id` stands there, too.
+
+## The audit log
+
+It has the namespace `regbroker.audit`, and these fields:
+
+{audit_fields}
+
+| action | what is told |
+| --- | --- |
+{actions}
+
+| outcome | meaning |
+| --- | --- |
+{outcomes}
+
+Requests that only tell a client where to log in (401 without credentials) are not in
+it.
 """
 
 METRICS_PAGE = """\
@@ -308,6 +344,13 @@ def logs_page() -> str:
             ["field", "meaning"],
             ([f"`{name}`", meaning] for name, meaning in FIELDS.items()),
         ),
+        max_json=MAX_TEXT_OF_JSON,
+        audit_fields=table(
+            ["field", "meaning"],
+            ([f"`{name}`", meaning] for name, meaning in audit.FIELDS.items()),
+        ),
+        actions="\n".join(f"| `{k}` | {v} |" for k, v in audit.ACTIONS.items()),
+        outcomes="\n".join(f"| `{k}` | {v} |" for k, v in audit.OUTCOMES.items()),
     )
 
 

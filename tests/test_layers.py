@@ -32,6 +32,7 @@ FLAT = {
     "errors": "ground",
     "causes": "ground",
     "events": "ground",
+    "audit": "ground",
     "channel": "transport",
     "credchecker": "accounts",
     "service": "assembly",

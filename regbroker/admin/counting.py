@@ -28,7 +28,7 @@ from regbroker.admin.metric_table import (
     UPSTREAM_SECONDS,
     Metric,
 )
-from regbroker.events import Event
+from regbroker.events import Event, login_outcome
 from regbroker.protocol.names import METHODS
 
 #: Others are a client's own words.
@@ -168,19 +168,6 @@ class Counting:
                 if not sample.name.endswith("_created")
             ]
             yield family
-
-
-def login_outcome(event: Event) -> str:
-    """Return how a request with a password ended, for its password."""
-    status = event.status
-    if status == 429:
-        return "limited"
-    # A token service that refuses a password may say 403 (GitLab, GitHub).
-    if status == 401 or (status == 403 and event.endpoint == "token"):
-        return "refused"
-    if status == 0 or status >= 500:
-        return "unknown"
-    return "accepted"
 
 
 #: What is the client's doing, and no answer to what it has asked.

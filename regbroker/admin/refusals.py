@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from regbroker.admin.counting import is_refusal, login_outcome
-from regbroker.events import Event
+from regbroker.admin.counting import is_refusal
+from regbroker.events import Event, login_outcome
 
 #: A page's worth.
 MAX_KEPT = 50

@@ -28,6 +28,7 @@ def problems_with_parts(config: Config) -> Iterator[str]:
     """Try what serving will need, as far as that can be done without starting."""
     yield from _problems_with_endpoints(config)
     yield from _problems_with_state(config)
+    yield from _problems_with_audit_log(config)
     yield from _problems_with_ca_files(config)
     yield from _problems_with_ways(config)
     yield from problems_with_credentials(config)
@@ -53,6 +54,19 @@ def _problems_with_endpoints(config: Config) -> Iterator[str]:
                 f"[regbroker] {option}: '{listener.text}' is not understood ({error}); "
                 "write for example tls:8443:interface=127.0.0.1"
             )
+
+
+def _problems_with_audit_log(config: Config) -> Iterator[str]:
+    """Try whether the audit log can be written."""
+    if not isinstance(config.audit_log, PurePath):
+        return
+    path = Path(config.audit_log)
+    there = path if path.exists() else path.parent
+    if path.is_dir() or not there.exists() or not os.access(there, os.W_OK):
+        yield (
+            f"[regbroker] audit-log: {path} cannot be written; make its directory, "
+            "writable for the user that regbroker runs as"
+        )
 
 
 def _problems_with_state(config: Config) -> Iterator[str]:

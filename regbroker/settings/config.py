@@ -194,7 +194,9 @@ class Config:
     registry that a mirror stands for (the ``ns`` of a request) to the `host` of one of
     `registries`. Limits for connections that are None follow from how many files the
     process may open. Health checks are answered at `health_path`, if it is not empty.
-    `metrics_repositories` tells whether repositories are counted by name.
+    `metrics_repositories` tells whether repositories are counted by name. The process
+    writes its log as ``log_format``, ``line`` or ``json``, and the audit log into the
+    file `audit_log`; ``-`` is the log itself, and nothing is nowhere.
     `file_warnings` are about lines of the file that none of these
     values holds.
     """
@@ -217,6 +219,8 @@ class Config:
     health_path: str = ""
     admin_listen: tuple[Listener, ...] = ()
     metrics_repositories: bool = False
+    log_format: str = "line"
+    audit_log: PurePath | str = ""
     file_warnings: tuple[str, ...] = ()
 
     def in_use(self) -> Config:

@@ -171,6 +171,17 @@ REGBROKER = Table(
             values.yes_or_no,
             "Whether `/metrics` counts requests by repository, with the public names.",
         ),
+        Option(
+            "log-format",
+            values.one_of("line", "json"),
+            "`line`: lines for people. `json`: one JSON object on each line.",
+        ),
+        Option(
+            "audit-log",
+            values.log_destination,
+            "A file for logins, refusals, pushes, deletes and configurations, as JSON "
+            "lines; `-` for the log itself.",
+        ),
     ),
 )
 

@@ -43,6 +43,11 @@ def paths(text: str) -> tuple[PurePath, ...]:
     return tuple(path(line) for line in lines(text))
 
 
+def log_destination(text: str) -> PurePath | str:
+    """Parse the path of a log; ``-`` is the log that all else is in."""
+    return "-" if text == "-" else path(text)
+
+
 def one_of(*choices: str) -> Callable[[str], str]:
     """Return a parser that takes one of a few words."""
 

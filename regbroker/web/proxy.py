@@ -110,4 +110,5 @@ class Proxy:
             )
         except (ClientError, ValueError):
             return asked.without_mount()
+        asked.event.mounted_from = source
         return asked.mounting(route, source)

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
+from regbroker import audit
 from regbroker.causes import Cause
 from regbroker.errors import HTTPError, Stopping, UpstreamRefused, code_for_status
 from regbroker.events import Event, emit
@@ -75,6 +76,7 @@ class UnderWay:
             self._within.ended(event)
         else:
             emit(event)
+            audit.tell_request(event)
         for observer in self.observers:
             observer(event)
 
@@ -191,7 +193,7 @@ class _Serving:
         self.under_way.remove(self)
         if request.startedWriting:
             event.status = request.code
-            if event.method == "PUT" and event.endpoint == "manifest":
+            if request.code == 201 and event.endpoint in ("manifest", "uploads"):
                 digest = request.responseHeaders.getRawHeaders("Docker-Content-Digest")
                 event.digest = digest[0] if digest else ""
         event.bytes_out = request.sentLength

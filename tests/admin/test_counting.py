@@ -9,9 +9,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.admin import counting
-from regbroker.admin.counting import Counting, is_refusal, login_outcome
+from regbroker.admin.counting import Counting, is_refusal
 from regbroker.causes import Cause
-from regbroker.events import Event
+from regbroker.events import Event, login_outcome
 from tests.admin.case import samples
 
 

@@ -1,0 +1,124 @@
+"""
+The audit log: who has logged in, was refused, has pushed or deleted, and with which
+configuration.
+
+Events have the namespace `NAMESPACE`, and nothing else has. They are made from the
+`regbroker.events.Event` of each request that is over, and have no password and no
+token. `docs/logs.md` is printed from these tables.
+"""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+from regbroker.events import Event, Fields, LineFormat, login_outcome
+
+NAMESPACE = "regbroker.audit"
+
+_log = Logger(NAMESPACE)
+
+#: What is told of.
+ACTIONS = {
+    "login": "a client has shown a password: to the token service, or with a ping; "
+    "anywhere else, where the password was refused",
+    "access": "an account or a token was not enough for what was asked",
+    "push": "a manifest was pushed, or should have been",
+    "mount": "a blob of another repository was mounted; `reference` is that repository",
+    "delete": "a manifest, a tag or a blob was deleted, or should have been",
+    "configuration": "a configuration was taken, when regbroker started or at a "
+    "reload, or was refused; `reference` is its file",
+}
+
+OUTCOMES = {
+    "accepted": "it was done",
+    "refused": "the password, the rights or the configuration were not good",
+    "throttled": "there were too many wrong passwords before it",
+    "failed": "it came to no end, or to an error that says nothing of rights",
+}
+
+#: Names of the fields, with their meaning; in this order.
+FIELDS = {
+    "action": "what was done",
+    "outcome": "how it ended",
+    "request_id": "the request's id, as in the request's own line",
+    "client": "the client's address, as far as trusted proxies tell",
+    "user": "the user that has logged in, or should have been logged in",
+    "registry": "the host that was asked for, or the section that serves it",
+    "repository": "the repository as clients call it; at a login maybe several",
+    "reference": "the tag or the digest that was pushed or deleted",
+    "digest": "the digest of what was pushed",
+    "status": "the status of the answer",
+    "code": "the code of the error, as the client has got it",
+    "reason": "of a refused configuration, the first problem",
+}
+
+_line_of = LineFormat(FIELDS)
+
+_LOGINS = {"limited": "throttled", "unknown": "failed"}
+
+_CHANGES = {
+    ("manifest", "PUT"): "push",
+    ("manifest", "DELETE"): "delete",
+    ("blob", "DELETE"): "delete",
+}
+
+
+def tell_request(event: Event) -> None:
+    """Tell of a request that is over, if it is one to be told of."""
+    action, outcome = _audited(event)
+    if not action:
+        return
+    reference = None
+    if action == "mount":
+        reference = event.mounted_from
+    elif action in ("push", "delete"):
+        reference = event.path.rpartition("/")[2]
+    _tell(
+        action=action,
+        outcome=outcome,
+        request_id=event.request_id or None,
+        client=event.client or None,
+        user=event.user or None,
+        registry=event.registry or None,
+        repository=event.public_name or None,
+        reference=reference,
+        digest=event.digest or None,
+        status=event.status or None,
+        code=event.code or None,
+    )
+
+
+def tell_configuration(outcome: str, file: str, reason: str | None = None) -> None:
+    """Tell that a configuration was ``accepted``, ``refused``, or has ``failed``."""
+    _tell(action="configuration", outcome=outcome, reference=file, reason=reason)
+
+
+def _tell(**known: str | int | None) -> None:
+    fields: Fields = {name: known.get(name) for name in FIELDS}
+    _log.info(
+        "{line}",
+        line=_line_of(fields),
+        summary=f"{fields['action']} {fields['outcome']}",
+        **fields,
+    )
+
+
+def _audited(event: Event) -> tuple[str, str]:
+    """Return action and outcome; two empty texts for what is not told of."""
+    status = event.status
+    if event.credentials == "password":
+        login = login_outcome(event)
+        if event.endpoint in ("token", "base") or login in ("refused", "limited"):
+            return "login", _LOGINS.get(login, login)
+    elif status == 401 and not event.credentials:
+        # It tells the client where to log in.
+        return "", ""
+    is_refused = status in (401, 403)
+    action = _CHANGES.get((event.endpoint, event.method))
+    if action is not None:
+        if is_refused:
+            return action, "refused"
+        return action, "accepted" if 200 <= status < 300 else "failed"
+    if event.mounted_from and status == 201:
+        return "mount", "accepted"
+    return ("access", "refused") if is_refused else ("", "")

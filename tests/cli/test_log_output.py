@@ -1,0 +1,319 @@
+"""Where the log goes: processes, their output and their files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker import audit, events
+
+#: How long anything may take, at the worst.
+DEADLINE = 60.0
+
+CONFIG = """
+[regbroker]
+listen = tcp:0:interface=127.0.0.1
+state-directory = state
+{options}
+[registry *]
+upstream = sandbox
+namespaces = team = acme_team
+[upstream sandbox]
+url = sandbox:
+users = alice:wonderland
+"""
+
+#: twistd with a mistake in it, for one path.
+PROGRAM = """
+import regbroker.web.proxy as proxy
+def parse_path(path, **options):
+    if "mistake" in path:
+        raise KeyError("a mistake in regbroker")
+    return right(path, **options)
+right, proxy.parse_path = proxy.parse_path, parse_path
+from twisted.scripts.twistd import run
+run()
+"""
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": []})
+
+
+class LogOutputTestCase(SynchronousTestCase):
+    options = ""
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir()
+        self.output = self.directory / "output"
+        self.ini = self.directory / "regbroker.ini"
+        self.ini.write_text(CONFIG.format(options=self.options))
+
+    def start(self, *arguments: str) -> None:
+        """Start twistd, and learn where it listens."""
+        with (
+            self.output.open("w") as output,
+            (self.directory / "errors").open("w") as errors,
+        ):
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-c", PROGRAM, "-n", "--pidfile="),
+                    *(*arguments, "regbroker", "--config", str(self.ini)),
+                ],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        self.addCleanup(self.end)
+
+    def end(self) -> int:
+        """End the process, if it is still there; return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(DEADLINE)
+
+    def wait(self, is_so: Callable[[], bool], what: str) -> None:
+        """Wait until something is so, and the process has not ended."""
+        deadline = time.monotonic() + DEADLINE
+        while not is_so():
+            ended = self.process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                text = self.output.read_text()
+                errors = (self.directory / "errors").read_text()
+                raise AssertionError(f"not {what}: {text}{errors}")
+            time.sleep(0.02)
+
+    def wait_for(self, text: str, path: Path | None = None) -> None:
+        """Wait until a file has a text in it; the output by default."""
+        log = path or self.output
+        self.wait(lambda: log.exists() and text in log.read_text(), text)
+
+    def lines(self, path: Path) -> list[Any]:
+        """Every line of a file, each a JSON object."""
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def learn_port(self, path: Path) -> None:
+        """Learn from a log of JSON lines where it listens."""
+        self.wait_for("listening on", path)
+        (url,) = (
+            line["url"]
+            for line in self.lines(path)
+            if line.get("purpose") == "" and "url" in line
+        )
+        self.port = int(url.rpartition(":")[2])
+
+    def ask(
+        self, method: str, path: str, body: str | None = None, **headers: str
+    ) -> tuple[int, bytes]:
+        """Ask, and return status and body."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
+        try:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, named)
+            reply = connection.getresponse()
+            return reply.status, reply.read()
+        finally:
+            connection.close()
+
+    def token(self, password: str, scope: str = "") -> tuple[int, bytes]:
+        """Log in as alice."""
+        basic = b64encode(f"alice:{password}".encode()).decode()
+        path = f"/auth?service=regbroker-sandbox&scope={scope}"
+        return self.ask("GET", path, Authorization=f"Basic {basic}")
+
+
+class JsonTests(LogOutputTestCase):
+    options = "log-format = json\naudit-log = audit.log"
+
+    def test_run(self) -> None:
+        """Every line of a run is JSON, and has no secret; the audit log is apart."""
+        self.start()
+        self.learn_port(self.output)
+        self.assertEqual(self.ask("GET", "/v2/")[0], 401)
+        self.assertEqual(self.token("guess")[0], 401)
+        status, body = self.token("wonderland", "repository:team/app:pull,push,delete")
+        self.assertEqual(status, 200)
+        token = json.loads(body)["token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        path = "/v2/team/app/manifests/1.0"
+        pushed, _ = self.ask("PUT", path, MANIFEST, Content_Type=INDEX, **bearer)
+        self.assertEqual(pushed, 201)
+        self.assertEqual(self.ask("GET", path, **bearer)[0], 200)
+        self.assertEqual(self.ask("DELETE", path, **bearer)[0], 202)
+        self.assertIn(
+            self.ask("GET", "/v2/team/other/tags/list", **bearer)[0], (401, 403)
+        )
+        self.assertEqual(self.ask("GET", "/v2/no/app/tags/list")[0], 404)
+        status, body = self.ask("GET", "/v2/team/mistake/tags/list")
+        self.assertEqual(status, 500)
+        mistake = json.loads(body)["errors"][0]["detail"]["request_id"]
+        with socket.create_connection(("127.0.0.1", self.port), DEADLINE) as client:
+            client.sendall(b"nonsense\r\n\r\n")
+            self.assertIn(b" 400 ", client.recv(65536))
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for("read again, and in use")
+        self.ini.write_text(self.ini.read_text() + "[nonsense]\n")
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for("not taken")
+        self.assertEqual(self.end(), 0)
+
+        lines = self.lines(self.output)
+        for line in lines:
+            self.assertEqual(
+                list(line)[:4], ["time", "level", "namespace", "message"], line
+            )
+        requests = [one for one in lines if one["namespace"] == "regbroker.events"]
+        self.assertEqual(len(requests), 10)
+        for line in requests:
+            self.assertEqual(list(line)[4:], list(events.FIELDS))
+        (get,) = (
+            one for one in requests if one["method"] == "GET" and one["path"] == path
+        )
+        self.assertEqual((get["status"], get["name"]), (200, "team/app"))
+        self.assertEqual(
+            (get["upstream_name"], get["user"]), ("acme_team/app", "alice")
+        )
+        self.assertEqual(requests[-1]["cause"], "client-malformed")
+        (failed,) = (one for one in lines if "traceback" in one)
+        self.assertIn("KeyError: 'a mistake in regbroker'", failed["traceback"])
+        self.assertEqual(failed["request_id"], mistake)
+        self.assertEqual(
+            [one for one in lines if one["namespace"] == audit.NAMESPACE], []
+        )
+
+        told = self.lines(self.directory / "audit.log")
+        self.assertEqual({one["namespace"] for one in told}, {audit.NAMESPACE})
+        self.assertEqual(
+            [(one["action"], one["outcome"]) for one in told],
+            [
+                ("configuration", "accepted"),
+                ("login", "refused"),
+                ("login", "accepted"),
+                ("push", "accepted"),
+                ("delete", "accepted"),
+                ("access", "refused"),
+                ("configuration", "accepted"),
+                ("configuration", "refused"),
+            ],
+        )
+        for line in told:
+            self.assertEqual(list(line)[4:], list(audit.FIELDS))
+        push = told[3]
+        self.assertEqual(
+            (push["user"], push["repository"], push["reference"], push["status"]),
+            ("alice", "team/app", "1.0", 201),
+        )
+        self.assertRegex(push["digest"], "^sha256:[0-9a-f]{64}$")
+        of_push = [one for one in requests if one["method"] == "PUT"]
+        self.assertEqual(push["request_id"], of_push[0]["request_id"])
+        self.assertIn("nonsense", told[-1]["reason"])
+        everything = (
+            self.output.read_text() + (self.directory / "audit.log").read_text()
+        )
+        for secret in ("guess", "wonderland", token, b64encode(b"alice:w").decode()):
+            self.assertNotIn(secret, everything)
+
+    def test_log_is_not_written(self) -> None:
+        """A file that cannot be opened is one line, and exit status 1."""
+        self.start("--logfile", str(self.directory / "none" / "log"))
+        self.assertEqual(self.process.wait(DEADLINE), 1)
+        self.assertIn("--logfile", (self.directory / "errors").read_text())
+
+
+class ReopenTests(LogOutputTestCase):
+    options = "log-format = json\naudit-log = audit.log"
+
+    def test_renamed(self) -> None:
+        """Files are renamed while requests go on, and no line is lost or broken."""
+        log, audit_log = self.directory / "log", self.directory / "audit.log"
+        self.start("--logfile", str(log))
+        self.learn_port(log)
+        asked = 0
+        for turn in range(1, 4):
+            for _ in range(5):
+                asked += 1
+                self.ask("GET", f"/v2/team/app/manifests/{asked}")
+                self.token("wonderland")
+            for path in (log, audit_log):
+                path.rename(f"{path}.{turn}")
+            # These go into the files with the new names.
+            asked += 1
+            self.ask("GET", f"/v2/team/app/manifests/{asked}")
+            self.token("wonderland")
+            self.process.send_signal(signal.SIGUSR1)
+            while not (log.exists() and audit_log.exists()):
+                asked += 1
+                self.ask("GET", f"/v2/team/app/manifests/{asked}")
+                self.token("wonderland")
+        self.assertEqual(self.end(), 0)
+        files = [Path(f"{log}.{turn}") for turn in range(1, 4)] + [log]
+        paths = [
+            line["path"]
+            for file in files
+            for line in self.lines(file)
+            if line.get("path", "").startswith("/v2/")
+        ]
+        expected = [f"/v2/team/app/manifests/{n}" for n in range(1, asked + 1)]
+        self.assertEqual(paths, expected)
+        files = [Path(f"{audit_log}.{turn}") for turn in range(1, 4)] + [audit_log]
+        logins = [
+            line
+            for file in files
+            for line in self.lines(file)
+            if line["action"] == "login"
+        ]
+        self.assertEqual(len(logins), asked)
+        self.assertEqual(log.stat().st_mode & 0o007, 0)
+
+    def test_cannot(self) -> None:
+        """What cannot be opened again is told, and nothing ends."""
+        self.start()
+        self.learn_port(self.output)
+        audit_log = self.directory / "audit.log"
+        audit_log.rename(self.directory / "audit.1")
+        audit_log.mkdir()
+        self.process.send_signal(signal.SIGUSR1)
+        self.wait_for("cannot be opened again")
+        self.token("guess")
+        self.wait_for("refused", self.directory / "audit.1")
+
+
+class LineTests(LogOutputTestCase):
+    def test_default(self) -> None:
+        """Lines for people, as twistd writes them; SIGUSR1 ends nothing."""
+        self.start()
+        self.wait_for("regbroker serves")
+        self.process.send_signal(signal.SIGUSR1)
+        self.wait_for("SIGUSR1: ")
+        self.assertIn("[regbroker.transport.listening#info] ", self.output.read_text())
+        self.assertNotIn("regbroker.audit", self.output.read_text())
+
+    def test_audit_in_log(self) -> None:
+        """With a dash it stands among the lines; a reload may take it elsewhere."""
+        self.ini.write_text(CONFIG.format(options="audit-log = -"))
+        self.start()
+        self.wait_for("[regbroker.audit#info] action=configuration outcome=accepted ")
+        self.ini.write_text(CONFIG.format(options="audit-log = a/b"))
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for("[regbroker] audit-log: ")
+        self.wait_for("action=configuration outcome=refused ")
+        (self.directory / "a").mkdir()
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for("outcome", self.directory / "a" / "b")
+        self.assertEqual(self.output.read_text().count("outcome=accepted"), 1)
+        told = self.lines(self.directory / "a" / "b")
+        self.assertEqual([one["outcome"] for one in told], ["accepted"])
