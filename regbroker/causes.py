@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Side(Enum):
-    """Who is asked, in the words of an error for people."""
+    """The server that is asked, in the words of an error for people."""
 
     UPSTREAM = "the upstream registry"
     STORAGE = "the storage that the upstream redirects to"

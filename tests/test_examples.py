@@ -124,7 +124,7 @@ class ExampleTests(SynchronousTestCase):
         self.assertFalse(config.denied_user_agents.match("docker/1.10.3"))
 
     def test_shared_credentials(self) -> None:
-        """The upstream's accounts, and ours lent for pulls."""
+        """The upstream's accounts, and ours shared for pulls."""
         config = load("shared-credentials")
         (registry,) = config.registries
         self.assertIsNone(registry.accounts)

@@ -8,7 +8,7 @@ The way of one check, in this order:
 2. A password that was right within the last `REMEMBER_SECONDS` is right, when
    its account has not changed since. What is remembered is a keyed hash.
 3. The sources are asked in order: a few at a time, the same password once for
-   all who bring it at the same moment. The first that accepts it decides.
+   all requests that bring it at the same moment. The first that accepts it decides.
 
 A wrong password is never remembered. No password is ever logged, or part of an
 error.

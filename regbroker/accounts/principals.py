@@ -19,9 +19,9 @@ class Account:
     """
     Somebody whose password was right, or who is known to exist.
 
-    `password_version` changes when the password does, and says nothing about it to who
-    reads it; it is empty when the source cannot tell, and then the account gets
-    no identity tokens.
+    `password_version` is opaque. It changes when the password does, and identity tokens
+    that carry it end then. It is empty when the source does not know it, and then the
+    account gets no identity tokens.
     """
 
     user: str

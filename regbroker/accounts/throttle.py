@@ -11,11 +11,11 @@ tries wrong passwords harms himself and nobody else:
 - An address is slowed, then refused: it tries many users.
 - A user is never refused. When many addresses have failed for one, an address
   that has failed for this user lately has to wait; all others share one check
-  per `USER_SPACING`. Who guesses needs a new address for each few attempts, and
+  per `USER_SPACING`. An attacker needs a new address for each few attempts, and
   the user still gets in from a new place.
 - A pair that has succeeded within `GOOD_SECONDS` stands outside all this. It has
   only its own failures to answer for, and is never refused for long: past
-  `GOOD_FREE` it gets one check per `GOOD_SPACING`. The price: who shares an
+  `GOOD_FREE` it gets one check per `GOOD_SPACING`. The price: a client that shares an
   address with a user may guess at that rate. Behind a proxy that hides all
   addresses, everybody shares one: name it in ``trusted-proxies``.
 

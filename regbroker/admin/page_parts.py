@@ -25,7 +25,7 @@ def pill(text: str, kind: str = "") -> Tag:
 
 
 def point_in_time(at: float, now: float) -> Tag:
-    """Return how long ago a moment was, and the moment itself for who points at it."""
+    """Return how long ago a moment was, and the moment itself below the pointer."""
     moment = datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")
     return tags.time(ago(now - at), datetime=moment, title=moment)
 

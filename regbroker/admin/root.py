@@ -1,8 +1,8 @@
 """
 What the admin listener answers: ``/live``, ``/ready`` and ``/metrics``.
 
-Whatever the Host, without accounts: who reaches the listener may read all of it, and
-there is nothing that could be changed.
+Whatever the Host, without accounts: everybody who reaches the listener may read all of
+it, and there is nothing that could be changed.
 """
 
 from __future__ import annotations

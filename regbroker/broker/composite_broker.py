@@ -147,7 +147,7 @@ class CompositeBroker:
         return format_reply(grant, grant.scope, request.method, self._now())
 
     def user_of(self, token: str) -> str | None:
-        """Return who was given a composite token here; None when that is not known."""
+        """Return the user who got a composite token here; None when it is not known."""
         return self._users.find(token)
 
     def has_asked(self, token: str, name: Name) -> bool:

@@ -35,7 +35,7 @@ class WrongToken(Exception):
 @dataclass(frozen=True)
 class Principal:
     """
-    Who a request is by, and what they may do.
+    The account behind a request, and what it may do.
 
     `may` takes an action and a canonical public name. `user` is empty for
     somebody without credentials.
@@ -69,7 +69,7 @@ class Passwords(Protocol):
 
 class LocalBroker:
     """
-    Grants our own tokens, and tells who comes with which.
+    Grants our own tokens, and says whose token a request brings.
 
     `host` is the registry's section, ``*`` for the default one. `now` returns
     seconds since 1970.
@@ -99,7 +99,7 @@ class LocalBroker:
         self, authorization: str | None, public_host: str, address: str
     ) -> Principal | None:
         """
-        Return who brings this Authorization; None when the password is wrong.
+        Return the principal of this Authorization; None when the password is wrong.
 
         `address` is the client's. Raises `WrongToken`, and what
         `PasswordChecks.check` raises.

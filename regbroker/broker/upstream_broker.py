@@ -67,11 +67,11 @@ class TokenUsers:
         self._users: BoundedMemory[bytes, str] = BoundedMemory(MAX_REMEMBERED_USERS)
 
     def remember(self, token: str, user: str) -> None:
-        """Note who was given a token; empty for somebody without credentials."""
+        """Note the user who got a token; empty for somebody without credentials."""
         self._users.put(self._hash.digest(token), user[:MAX_USER_LENGTH])
 
     def find(self, token: str) -> str | None:
-        """Return who was given a token; None when that is not known."""
+        """Return the user who got a token; None when that is not known."""
         return self._users.get(self._hash.digest(token)) if token else None
 
 
@@ -197,7 +197,7 @@ class Broker:
     async def _own_grant(
         self, request: TokenRequest, wanted: WantedScopes, public_host: str
     ) -> IssuedToken:
-        # Who has no credentials has none that could be taken back.
+        # Without credentials there are none that could be taken back.
         max_age = None if request.is_anonymous else REUSE_SECONDS
         try:
             return await self._tokens.get(request, wanted.scopes, max_age)
@@ -205,7 +205,7 @@ class Broker:
             raise self._refusal(refusal.reply, wanted, public_host) from refusal
 
     def user_of(self, token: str) -> str | None:
-        """Return who was given a token here; None when that is not known."""
+        """Return the user who got a token here; None when that is not known."""
         return self._users.find(token)
 
     def has_asked(self, token: str, name: Name) -> bool:

@@ -232,7 +232,7 @@ def _upstream_decides(
         said.append(f"{_sections(trusted)} decides, by {login}")
     if registry.shared_actions and (account is None or others):
         actions = ", ".join(sorted(registry.shared_actions))
-        said.append(f"regbroker's own account is lent for {actions}")
+        said.append(f"regbroker's own account is shared for {actions}")
     elif others:
         said.append(f"{_sections(others)} is asked without an account")
     return "; ".join(said)

@@ -2,7 +2,7 @@
 The hosts that ``[registry *]`` stands for, where the operator names them.
 
 Whatever host a client asks for goes to the upstream as X-Forwarded-Host, and into the
-realm that the client is sent to. Who names the hosts decides which ones these can be.
+realm that the client is sent to. The names of the hosts decide which ones these can be.
 """
 
 from __future__ import annotations

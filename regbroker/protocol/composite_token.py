@@ -6,7 +6,7 @@ each upstream knows only its own. So the broker of a registry with several upstr
 issues a composite token. The relay takes the token of each upstream out of it. No state
 is kept: every machine with the same configuration can read it.
 
-The upstreams check the tokens in it, so it does not matter who has put them together.
+The upstreams check the tokens in it, so anybody may put them together.
 But that a token service did not answer is our own statement, and because of it another
 upstream is asked first. So this statement is sealed, and good for a minute. A machine
 that does not know the seal asks in the usual order. Each token stands under a hash of

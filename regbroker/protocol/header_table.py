@@ -109,7 +109,7 @@ HOP_BY_HOP = (
 
 REQUESTS = (
     Row("Host", ENDS, "names the next server", anew=COS),
-    Row("Content-Length", ENDS, "set by who writes the message", anew=CO),
+    Row("Content-Length", ENDS, "set by the writer of the message", anew=CO),
     Row("Expect", ENDS, "asked anew where the client waits for an answer", anew=CO),
     Row(
         "Authorization",
@@ -259,7 +259,7 @@ REPLIES = (
     Row("X-Request-ID", SEES, "the request's, as in our log", anew=R),
     Row("Via", ENDS, "the way to an upstream is no client's affair"),
     Row("Content-Location", ENDS, "a path that nobody has mapped"),
-    Row("Alt-Svc", ENDS, "would lead clients past us, and past who may"),
+    Row("Alt-Svc", ENDS, "would lead clients past us, and past our rules"),
     Row("Refresh", ENDS, "would lead browsers past us"),
     Row("Set-Cookie", ENDS, "for the upstream's host, not ours"),
     Row("Set-Cookie2", ENDS, "as Set-Cookie"),

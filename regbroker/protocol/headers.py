@@ -94,8 +94,8 @@ def via(values: Iterable[bytes]) -> Header:
     """
     Return the ``Via`` of a request whose own is `values`.
 
-    It names the regbrokers that a request has come through, this one last. Who
-    else there was is about the client's way, and stays here.
+    It names the regbrokers that a request has come through, this one last. Other
+    proxies are about the client's side of the way, and stay here.
     """
     before = _OF_REGBROKERS.findall(b",".join(values))
     return b"Via", b", ".join([*before, b"1.1 " + PSEUDONYM.encode()])

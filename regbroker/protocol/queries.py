@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote_plus
 from regbroker.errors import BadRequest
 
 #: No client has more to say: a token request names 128 scopes. Each costs time before
-#: anybody knows who asks.
+#: the client is known.
 MAX_PIECES = 256
 
 Piece = tuple[str, str]

@@ -61,7 +61,7 @@ class TokenRequest:
 
     @property
     def user(self) -> str:
-        """Who asks, for the log: never what nobody has proved."""
+        """The user for the log; ``-`` for a refresh token, which names nobody."""
         return self.username or ("-" if self.refresh_token else "")
 
 

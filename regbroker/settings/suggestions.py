@@ -1,4 +1,4 @@
-"""What somebody may have meant who has written a name that is not known."""
+"""What a name that is not known may have been meant to be."""
 
 from __future__ import annotations
 

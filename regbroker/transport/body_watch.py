@@ -1,6 +1,4 @@
-"""
-Watches a request's body as it arrives, and gives up one that comes too slowly.
-"""
+"""Watches a request's body as it arrives, and ends a body that comes too slowly."""
 
 from __future__ import annotations
 
@@ -17,8 +15,8 @@ class BodyWatch:
     """
     The time that one body has: `pace` says how much.
 
-    `clock` is the reactor. `give_up` is called once, with what is wrong. Nothing is
-    asked of the client before `resume`.
+    `clock` is the reactor. `give_up` is called once, with the error, when the body is
+    too slow. The time does not run before `resume`.
     """
 
     def __init__(
@@ -37,7 +35,7 @@ class BodyWatch:
         self._patience.received(size, self._clock.seconds())
 
     def pause(self) -> None:
-        """Note that the client is not read from: nothing is its fault now."""
+        """Note that the client is not read from: its time stands still."""
         self._patience.pause(self._clock.seconds())
 
     def resume(self) -> None:
@@ -52,7 +50,7 @@ class BodyWatch:
             self._deadline = self._clock.callLater(self._pace.whole, self._too_late)
 
     def stop(self) -> None:
-        """Stop watching: it is complete, or nobody wants the rest."""
+        """Stop watching: the body is complete, or the rest is not wanted."""
         self._patience.pause(self._clock.seconds())
         for timer in (self._timer, self._deadline):
             if timer is not None and timer.active():

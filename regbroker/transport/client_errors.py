@@ -31,7 +31,7 @@ from regbroker.transport.reply_headers import UnsoundHeader
 from regbroker.transport.tunnel import TunnelFailed
 from regbroker.transport.twisted_private import wrapped_errors
 
-#: Who is asked, mostly, in the words of an error.
+#: The server that is asked mostly, in the words of an error.
 UPSTREAM = Side.UPSTREAM.value
 
 _log = Logger()

@@ -156,7 +156,7 @@ class UpstreamProtocol(ClientInternals):
         self._on_spilling()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Fail who waits for the handshake; note how the connection ended."""
+        """Fail the wait for the handshake; note how the connection ended."""
         self.closed_in_order = reason.check(ConnectionDone) is not None
         self.free()
         if not self.secured.called:

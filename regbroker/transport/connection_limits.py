@@ -19,13 +19,13 @@ RESERVE_SHARE = 8
 #: More would need more memory than most machines have: 50 KB each, with TLS.
 MAX_DEFAULT_TOTAL = 20_000
 
-#: So many addresses, at least, are needed to keep everybody else out.
+#: At least this many addresses are needed to take all connections.
 ADDRESSES_FOR_ALL = 4
 
 #: Addresses that are counted for one line of the log.
 MAX_NOTED = 1000
 
-#: A machine that may open hardly anything still serves.
+#: A process that may open very few files serves at least this many clients.
 MIN_TOTAL = 8
 
 
@@ -89,7 +89,8 @@ class Occupancy:
         """
         Say why there may be no other connection; None if there may.
 
-        `address` is None for one that no limit for addresses is about.
+        `address` is None for a connection to which the limit of an address does not
+        apply.
         """
         if self.total >= self.limits.total:
             return Refusal.TOTAL
@@ -121,7 +122,7 @@ class Occupancy:
 
 
 class Refusals:
-    """What was refused since it was told last."""
+    """What was refused since the last line of the log."""
 
     def __init__(self) -> None:
         self._by_limit: Counter[Refusal] = Counter()

@@ -2,7 +2,7 @@
 Bodies on their way down to a client, with backpressure.
 
 Nothing is gathered: the upstream is paused when the client cannot take more. What
-breaks on one side breaks visibly on the other, and who broke it is known.
+breaks on one side breaks visibly on the other, and the side that broke it is known.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class _ReplyBody(Protocol):
             )
 
     def _cancelled(self, _: Deferred[None]) -> None:
-        """Whoever cancels tells the client, or knows that it is gone."""
+        """The canceller answers the client, or knows that the client is gone."""
         self._end()
         self._reply.abort()
 

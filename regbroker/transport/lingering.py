@@ -16,7 +16,7 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-#: What is read and thrown away after the end. Who sends more does not read.
+#: What is read and thrown away after the end. A client that sends more does not read.
 MAX_LINGER_BYTES = 1024 * 1024
 
 #: A client that has read the end closes its own side in a round trip or two.

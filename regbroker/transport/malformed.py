@@ -1,9 +1,9 @@
 """
-Requests that are no HTTP, in the log: the client, and what was wrong.
+The log of requests that are no HTTP: the client, and what was wrong.
 
-No resource ever sees such a request, so it has its event here. Whoever sends garbage
-can send much of it, so not every one has a line: an address has a few a minute, all
-together have some more, and what was left out is counted.
+No resource ever sees such a request, so it has its event here. A client that sends
+garbage can send much of it. So the log has a few lines a minute for one address, some
+more for all together, and a count of the requests that were left out.
 """
 
 from __future__ import annotations

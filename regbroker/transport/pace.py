@@ -1,11 +1,11 @@
 """
 How slowly a client may send a body.
 
-A body that streams has some patience, in seconds. Time that passes takes of it, each
-byte that comes gives a little back, and it is never more than it was at the
-beginning. So a short pause does no harm, a drip comes to its end, and what came fast
-an hour ago buys nothing now. Time in which the client is not read from, since the
-upstream takes nothing, does not count.
+A streaming body has an amount of patience, in seconds. Time that passes uses it up,
+each byte that comes gives a little back, and there is never more of it than at the
+beginning. So a short pause does no harm, a body that drips ends, and a fast beginning
+does not make up for a slow rest. While the client is not read from, because the
+upstream takes nothing, the time does not count.
 """
 
 from __future__ import annotations
@@ -75,20 +75,20 @@ class Patience:
         self.is_running = False
 
     def resume(self, now: float) -> None:
-        """Note that it is read from again: what comes next may take its time."""
+        """Note that the client is read from again; its silence begins anew."""
         if not self.is_running:
             self._silent = 0.0
             self._since = now
             self.is_running = True
 
     def left(self, now: float) -> float:
-        """Return the seconds after which it will be at its end, if nothing comes."""
+        """Return the seconds until the patience ends, if nothing comes."""
         self._pass(now)
         silence = self._pace.silence - self._silent
         return min(silence, self._left) if self._pace.rate > 0 else silence
 
     def is_silent(self, now: float) -> bool:
-        """Tell whether it is at its end because nothing at all came."""
+        """Tell whether the patience has ended because nothing came at all."""
         self._pass(now)
         return self._silent >= self._pace.silence
 

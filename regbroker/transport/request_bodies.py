@@ -59,7 +59,7 @@ class StreamedBody:
     `watch` gives it up, it fails with `BodyTooSlow`.
     """
 
-    #: Who sees to it that the body does not take for ever.
+    #: Ends a body that comes too slowly.
     watch: BodyWatch | None = None
 
     def __init__(self, channel: Reading, length: int | None) -> None:

@@ -147,7 +147,7 @@ class StreamingChannel(StrictChannel):
             self.persistent = 0
             headers.setRawHeaders(b"Connection", [b"close"])
         elif b"close" in connection_options(headers.getRawHeaders(b"Connection", ())):
-            # Who has said so in a reply does so.
+            # The reply says that the connection ends.
             self.persistent = 0
         super().writeHeaders(version, code, reason, headers)
 

@@ -5,8 +5,8 @@ Facts that shape this module (RFC 9112):
 
 - What two parsers may read in two ways is refused, and so is whatever comes after it
   on that connection (11.1, 11.2).
-- A folded header may be refused or unfolded (5.2). Whoever does not know folding sees
-  another header in it.
+- A folded header may be refused or unfolded (5.2). A parser that does not know folding
+  sees another header in it.
 - Transfer-Encoding in a request of HTTP/1.0 means faulty framing (6.1).
 
 The reply is an OCI document like any other, and the end of the stream goes out with it

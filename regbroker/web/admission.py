@@ -1,5 +1,5 @@
 """
-Admission: who may use a registry is decided by its upstreams, or here.
+Admission: the upstreams of a registry decide who may use it, or regbroker does.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ class ApiRequest:
         self, challenges: MountChallenges, user: str, can_widen: bool
     ) -> ApiRequest:
         """
-        Return the mount with who it is by: `user`, or somebody at the address.
+        Return the mount as that of `user`, or of somebody at the address.
 
         `can_widen` is as in `regbroker.broker.mounts.MountChallenges.attempt`.
         """

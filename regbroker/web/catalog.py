@@ -104,7 +104,7 @@ class Catalog:
             places = {}
             if isinstance(answer, HTTPError):
                 if answer.status == 401 and not asked.bearer_token:
-                    # It may show more to who logs in.
+                    # It may show more to somebody who logs in.
                     raise answer
                 refusals.append(answer)
                 continue

@@ -2,8 +2,9 @@
 Walks through an upstream's catalog: its pages, remembered for a minute.
 
 Clients read a catalog in small pages, and each of ours may need many of the
-upstream's, filled with names that nobody here may see. So who asks for what was read
-a moment ago, or is being read, gets that. What one account sees is shown to no other.
+upstream's, filled with names that nobody here may see. So a page that was read a
+moment ago, or is being read, serves all requests for it. What one account sees is shown
+to no other account.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ class ExplanationTests(SynchronousTestCase):
         self.assertEqual(
             found.decided_by,
             "[upstream up] decides, by the client's own account; regbroker's own "
-            "account is lent for pull",
+            "account is shared for pull",
         )
         self.assertEqual(len(found.routes), 2)
         found = self.explained(UPSTREAM, "a.test/team/app")

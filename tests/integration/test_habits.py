@@ -81,7 +81,7 @@ class ContainerdTests(HabitsTestCase):
             self.assertEqual(self.manners.wrong, 0)
 
     def test_with_our_account(self) -> None:
-        """Nobody has to log in where our account is lent."""
+        """Nobody has to log in where our account is shared."""
         containerd = self.start_containerd()
         for habit in (NEXUS_TOKENS, NEXUS, HARBOR, ECR):
             self.serve_own(habit)

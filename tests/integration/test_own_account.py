@@ -1,4 +1,4 @@
-"""Our own account at the upstream: Basic, tokens, and what is lent to others."""
+"""Our own account at the upstream: Basic, tokens, and what is shared with others."""
 
 from __future__ import annotations
 

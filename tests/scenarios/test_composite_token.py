@@ -1,4 +1,4 @@
-"""One token for several upstreams: who is asked for it, and who is told what."""
+"""One token for several upstreams: which services are asked, what upstreams get."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ class FirstAloneTests(SplitTestCase):
 
 
 class LentTests(SplitTestCase):
-    """Our own account at the second is lent, for pulls."""
+    """Our own account at the second is shared, for pulls."""
 
     more = "anonymous = shared"
     other_options = "username = robot\npassword-file = password"

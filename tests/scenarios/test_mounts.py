@@ -252,7 +252,7 @@ class OurAccountTests(MountTestCase):
 
 
 class SharedMountTests(UpstreamMountTests):
-    """Our account is lent to those who bring nothing; alice and bob bring a token."""
+    """Our account is shared with clients without a token; alice and bob bring one."""
 
     more = "anonymous = shared: pull, push"
     upstream_options = "username = alice\npassword-file = password"

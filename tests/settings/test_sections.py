@@ -102,7 +102,7 @@ class WholeTests(SynchronousTestCase):
         self.assertIn("Alice", [str(g.subject) for g in self.local.access.grants])
 
     def test_shared(self) -> None:
-        """What is lent to clients without credentials."""
+        """What is shared with clients without credentials."""
         self.assertIsNone(self.open.accounts)
         self.assertEqual(self.open.shared_actions, {"pull", "push"})
 

@@ -228,7 +228,7 @@ class AccountTests(SeveralCase):
             )
 
     def test_used(self) -> None:
-        """It is lent, or used for accounts of our own, where one registry says so."""
+        """It is shared, or used for accounts of our own, where one registry says so."""
         lending = "upstream = one, two\nanonymous = shared"
         self.assertEqual(self.warned(lending, two=ACCOUNT), [])
         staff = "upstream = mine, two"

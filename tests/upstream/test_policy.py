@@ -16,7 +16,7 @@ STRANGERS = Policy(clients=False, shared=frozenset({"pull"}))
 
 class SpeakerTests(SynchronousTestCase):
     def test_clients_own(self) -> None:
-        """Where nothing is lent, whoever brings nothing is told so."""
+        """Where nothing is shared, clients without credentials are refused."""
         for given in ("Bearer abc", None):
             self.assertIs(CLIENTS_OWN.owner(given, PULL), CredentialOwner.CLIENT)
 
@@ -26,7 +26,7 @@ class SpeakerTests(SynchronousTestCase):
             self.assertIs(OURS.owner(given, (CATALOG_SCOPE,)), CredentialOwner.OURS)
 
     def test_lent(self) -> None:
-        """Who brings nothing speaks as we do, for what is lent."""
+        """Clients without credentials use our account, for what is shared."""
         self.assertIs(LENT.owner(None, PULL), CredentialOwner.OURS)
         self.assertIs(LENT.owner(None, ()), CredentialOwner.OURS)
         more = Policy(clients=True, shared=frozenset({"pull", "push"}))
@@ -66,6 +66,6 @@ class LendTests(SynchronousTestCase):
         self.assertEqual(everything.share((CATALOG_SCOPE,)), ())
 
     def test_whether(self) -> None:
-        """An account that is lent for something is one to be careful with."""
+        """An account that is shared for something is one to be careful with."""
         found = [policy.shares for policy in (LENT, OURS, CLIENTS_OWN, STRANGERS)]
         self.assertEqual(found, [True, True, False, True])

@@ -248,7 +248,7 @@ class UpstreamGateTests(GateTestCase):
             self.assertEqual(self.challenge_of(error), scheme)
 
     def test_ping_at_the_start(self) -> None:
-        """What is lent does not open the ping before anything is known."""
+        """A shared account does not open the ping before anything is known."""
         given = asked("GET", "/v2/")
         self.error(self.gate(None, True, BEARER).admit(given), Unauthorized)
         for told in (None, BASIC, Discovered(())):

@@ -256,7 +256,7 @@ class DeniedCatalogTests(OwnAccountsTestCase):
 
 
 class LentTests(ProxyTestCase):
-    """Our account is lent to clients that bring nothing."""
+    """Our account is shared with clients that bring nothing."""
 
     more = "anonymous = shared"
     upstream_options = "username = robot\npassword-file = password"

@@ -184,7 +184,7 @@ class Connection(Protocol):
             self._fail(DirectoryError("what it answers is not LDAP"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell who waits."""
+        """Fail the question that waits for its answer."""
         self._lost = reason
         if self._timer is not None and self._timer.active():
             self._timer.cancel()

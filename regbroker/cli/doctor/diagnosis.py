@@ -118,8 +118,8 @@ def certificate_trouble(
     """
     Say why clients refuse a server's certificate; None where they do not.
 
-    `errors` are OpenSSL's. With `ca_option` empty nobody is expected to know who has
-    signed. `where` is the option that names the host.
+    `errors` are OpenSSL's. With `ca_option` empty, the certificate may be self-signed.
+    `where` is the option that names the host.
     """
     if not chain:
         return Trouble("the server has shown no certificate")

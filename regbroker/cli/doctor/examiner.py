@@ -201,7 +201,7 @@ class Examiner:
             peer = await wire.dial(
                 self._reactor, place.address, origin.port, self._timeout, tls
             )
-            # Credentials go to nobody else than who was looked at before.
+            # Credentials go only to the server that was looked at before.
             trouble = _refused(tls, place) if tls is not None else None
             if trouble is not None:
                 peer.close()

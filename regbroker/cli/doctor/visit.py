@@ -1,4 +1,4 @@
-"""Who is visited, for what: the values that the steps of a client share."""
+"""The values that the steps with one server share: what is asked, and of which side."""
 
 from __future__ import annotations
 
