@@ -59,7 +59,7 @@ class BrokerTestCase(SocketTestCase):
             self.registry, cast(Any, self.time), lambda: self.now
         )
         self.broker = Broker("up", self.tokens, mapping, lambda: self.now)
-        await self.registry.discovered()
+        await self.registry.discover()
 
     async def tear_down(self) -> None:
         self.tokens.close()

@@ -56,7 +56,7 @@ class SeveralTestCase(ProxyTestCase):
         if learnt:
             for part in service:
                 if isinstance(part, UpstreamService):
-                    await part.upstream.discovered()
+                    await part.upstream.discover()
         self.parts = {
             part.upstream.name: part
             for part in service

@@ -75,7 +75,7 @@ class UpstreamHealth:
     def answers(self) -> bool:
         """Whether it has answered when somebody asked it last."""
         if self._answers is None:
-            return self.upstream.known is not None
+            return self.upstream.discovered is not None
         return self._answers
 
     @property

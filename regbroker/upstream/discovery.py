@@ -78,7 +78,7 @@ class Discovery:
         self._ping = self._parsed(challenges, PING_PATH)
         if problem:
             self._ping = _Answer(problem=problem)
-        return self.known
+        return self.discovered
 
     def challenged(
         self, challenges: tuple[Challenge, ...], proof: str, had_credentials: bool
@@ -92,22 +92,22 @@ class Discovery:
         """
         answer, before = self._parsed(challenges, proof), self._repository
         if answer == _Answer():
-            return self.known
+            return self.discovered
         if before.realm is not None and answer.realm is None:
             if not had_credentials and not answer.problem:
                 # It asks for Basic by now.
                 self._repository = answer
-                return self.known
+                return self.discovered
             answer = replace(before, proof=answer.proof)
         first, second = answer.proof, before.proof
         if had_credentials:
             # What was asked for there may be what they have no right to.
             first, second = second, first
         self._repository = replace(answer, proof=first or second)
-        return self.known
+        return self.discovered
 
     @property
-    def known(self) -> Discovered:
+    def discovered(self) -> Discovered:
         """All that is known by now."""
         ping, repository = self._ping, self._repository
         challenges = self._challenges

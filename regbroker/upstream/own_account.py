@@ -97,10 +97,10 @@ class OwnAccount:
         `answered` and `reconsider` release it; who asks does so when there is no
         answer. Raises `UpstreamError`, `Denied` or `TooManyRequests`.
         """
-        known = await self._upstream.discovered()
-        if known.realm is not None:
+        discovered = await self._upstream.discover()
+        if discovered.realm is not None:
             return await self._bearer(needed)
-        if not known.proof or self._login is None:
+        if not discovered.proof or self._login is None:
             return Authorization(self._owner, None)
         return await self._basic(self._login, needed)
 
@@ -232,10 +232,10 @@ class OwnAccount:
 
     def _wanting(self) -> HTTPError:
         """Return the error for an upstream that wants more than there is to say."""
-        known = self._upstream.known
-        if known is None or not known.challenges:
+        discovered = self._upstream.discovered
+        if discovered is None or not discovered.challenges:
             return Denied(NO_ACCOUNT)
-        if not self._has_complained and not known.problem:
+        if not self._has_complained and not discovered.problem:
             self._has_complained = True
             _log.error(
                 "[upstream {name}]: it wants a password, and there is none here; write "

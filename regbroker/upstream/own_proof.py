@@ -39,16 +39,16 @@ class LoginProof:
 
         Does nothing where the upstream asks for no login, or does not take this kind.
         """
-        known = await self._upstream.discovered()
-        if known.realm is not None:
+        discovered = await self._upstream.discover()
+        if discovered.realm is not None:
             try:
                 await self._tokens.get(login, (), max_age=0.0)
             except OwnAccountRefused as error:
                 raise LoginRefused(403) from error
-        elif known.proof and not login.identity_token:
+        elif discovered.proof and not login.identity_token:
             # Where the ping passes, what is needed says more than what was once.
-            is_ping = known.proof == PING_PATH or not about
-            target = known.proof if is_ping else proof_target(min(about))
+            is_ping = discovered.proof == PING_PATH or not about
+            target = discovered.proof if is_ping else proof_target(min(about))
             proving = Deferred.fromCoroutine(self._prove_at(target, login))
             try:
                 await proving.addTimeout(TRIAL_SECONDS, self._clock)

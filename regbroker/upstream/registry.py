@@ -66,7 +66,7 @@ class Upstream:
 
     def __init__(self, config: UpstreamConfig, clock: INetworkReactor) -> None:
         self.config = config
-        self.known: Discovered | None = None
+        self.discovered: Discovered | None = None
         self._clock = clock
         self._trust = trust_of(config, clock.seconds)
         #: The servers that this upstream redirects to.
@@ -85,7 +85,7 @@ class Upstream:
         self.circuits = CircuitBreakers(clock.seconds, config.answer_timeout)
         self.token_circuits = CircuitBreakers(clock.seconds, config.answer_timeout)
         self._discovering: Coalescer[Discovered] = Coalescer(clock, PING_SECONDS)
-        self._background = BackgroundDiscovery(config.name, self._discover, clock)
+        self._background = BackgroundDiscovery(config.name, self._discover_again, clock)
 
     def __repr__(self) -> str:
         return f"<Upstream {self.config.name}>"
@@ -156,37 +156,37 @@ class Upstream:
             method.encode(), target.encode("latin-1"), headers, body, on_continue
         )
 
-    async def discovered(self) -> Discovered:
+    async def discover(self) -> Discovered:
         """
         Return what is known of the challenge, asking now if nothing is.
 
         Raises `UpstreamUnavailable` or `UpstreamTimeout` when the upstream
         does not answer, and `TooManyRequests` when it says so.
         """
-        return self.known or await self._discover()
+        return self.discovered or await self._discover_again()
 
     async def token_service(self, scopes: tuple[Scope, ...]) -> Discovered:
         """
         Return the same; where the ping passes, a repository is asked who is behind.
 
-        `scopes` are in upstream names. Raises as `discovered`.
+        `scopes` are in upstream names. Raises as `discover`.
         """
-        known = await self.discovered()
+        discovered = await self.discover()
         name = next((scope.name for scope in scopes if scope.is_repository), None)
-        if known.realm is not None or known.challenges or name is None:
-            return known
-        known = await self._discovered_at("GET", proof_target(name), name)
+        if discovered.realm is not None or discovered.challenges or name is None:
+            return discovered
+        discovered = await self._discovered_at("GET", proof_target(name), name)
         actions = {action for scope in scopes for action in scope.actions}
-        if known.realm is None and not actions <= {"pull"}:
+        if discovered.realm is None and not actions <= {"pull"}:
             # Everybody may read it; who writes is asked, also for what is not there.
             target = missing_upload(name)
-            known = await self._discovered_at("DELETE", target, name)
-        return known
+            discovered = await self._discovered_at("DELETE", target, name)
+        return discovered
 
     async def _discovered_at(self, method: str, target: str, name: str) -> Discovered:
         """Return what is known when a target was asked who is behind, once a minute."""
-        if self._asked.get(target) and self.known is not None:
-            return self.known
+        if self._asked.get(target) and self.discovered is not None:
+            return self.discovered
 
         async def ask() -> Discovered:
             return await self._ask_at(method, target, name)
@@ -200,9 +200,9 @@ class Upstream:
         """
         Look whether the upstream answers at all, with a ping of our own.
 
-        Raises as `discovered`, and when it takes longer than `answer_timeout`.
+        Raises as `discover`, and when it takes longer than `answer_timeout`.
         """
-        checking = Deferred.fromCoroutine(self._discover())
+        checking = Deferred.fromCoroutine(self._discover_again())
         try:
             await checking.addTimeout(self.config.answer_timeout, self._clock)
         except TimeoutError as error:
@@ -212,10 +212,10 @@ class Upstream:
         self, challenges: tuple[Challenge, ...], proof: str, had_credentials: bool
     ) -> None:
         """Note the challenges of any answer; see `Discovery.challenged`."""
-        if self._discovery is not None and self.known is not None:
+        if self._discovery is not None and self.discovered is not None:
             self._note(self._discovery.challenged(challenges, proof, had_credentials))
 
-    async def _discover(self) -> Discovered:
+    async def _discover_again(self) -> Discovered:
         try:
             return await self._discovering.run("ping", self._ping)
         except TimeoutError as error:
@@ -229,19 +229,19 @@ class Upstream:
         problem = ""
         if 300 <= reply.status < 400:
             problem = self._redirect_problem(reply)
-        known = self._discovery.pinged(
+        discovered = self._discovery.pinged(
             reply.challenges if reply.status == 401 else (), problem
         )
-        self._note(known)
-        return known
+        self._note(discovered)
+        return discovered
 
     async def _ask_at(self, method: str, target: str, name: str) -> Discovered:
         reply, _ = await ask_for_ourselves(self.request, method, target)
         if reply.status == 401:
             self.challenged(reply.challenges, proof_target(name), had_credentials=False)
         self._asked.put(target, True)
-        assert self.known is not None
-        return self.known
+        assert self.discovered is not None
+        return self.discovered
 
     def _redirect_problem(self, reply: Reply) -> str:
         location = (reply.header(b"Location") or b"").decode("latin-1")
@@ -251,24 +251,28 @@ class Upstream:
             return refused.why
         return ""
 
-    def _note(self, known: Discovered) -> None:
-        if known == self.known:
+    def _note(self, discovered: Discovered) -> None:
+        if discovered == self.discovered:
             return
-        self.known = known
+        self.discovered = discovered
         section = f"[upstream {self.name}]"
-        if known.problem and not known.challenges:
+        if discovered.problem and not discovered.challenges:
             # What stands before it has answered, which may be mended there.
-            _log.warn("{section}: {problem}", section=section, problem=known.problem)
-        elif known.problem:
-            _log.error("{section}: {problem}", section=section, problem=known.problem)
-        elif known.realm:
+            _log.warn(
+                "{section}: {problem}", section=section, problem=discovered.problem
+            )
+        elif discovered.problem:
+            _log.error(
+                "{section}: {problem}", section=section, problem=discovered.problem
+            )
+        elif discovered.realm:
             _log.info(
                 "{section}: token service {realm}, service {service!r}",
                 section=section,
-                realm=known.realm,
-                service=known.service,
+                realm=discovered.realm,
+                service=discovered.service,
             )
         else:
-            wants = known.challenges or known.proof
+            wants = discovered.challenges or discovered.proof
             how = "Basic credentials" if wants else "no credentials"
             _log.info("{section}: wants {how}", section=section, how=how)

@@ -82,16 +82,18 @@ class UpstreamTokens:
 
     async def are_issued(self, scopes: tuple[Scope, ...] = ()) -> bool:
         """Tell whether the upstream sends clients to a token service."""
-        known = await self._upstream.token_service(scopes)
+        discovered = await self._upstream.token_service(scopes)
         # One that may not be used is a problem that is to be told.
-        return known.realm is not None or bool(known.problem)
+        return discovered.realm is not None or bool(discovered.problem)
 
     async def check(self) -> None:
         """Look whether the token service answers at all; raises `HTTPError` if not."""
-        known = await self._upstream.discovered()
-        if known.realm is None:
+        discovered = await self._upstream.discover()
+        if discovered.realm is None:
             return
-        service = self._service.get(known.realm, TokenRequest("GET"), known.service, ())
+        service = self._service.get(
+            discovered.realm, TokenRequest("GET"), discovered.service, ()
+        )
         asking = Deferred.fromCoroutine(service)
         try:
             reply = await asking.addTimeout(
@@ -108,10 +110,10 @@ class UpstreamTokens:
         self, request: TokenRequest, scopes: tuple[Scope, ...]
     ) -> IssuedToken | None:
         """Return the token that `get` would return without asking, or None."""
-        known = self._upstream.known
-        if known is None or known.realm is None:
+        discovered = self._upstream.discovered
+        if discovered is None or discovered.realm is None:
             return None
-        key = self._cache_key(request, known, scopes)
+        key = self._cache_key(request, discovered, scopes)
         # Who finds none calls `get`, which counts that.
         return self.cache.get(key) if key in self.cache else None
 
@@ -128,20 +130,20 @@ class UpstreamTokens:
         `max_age` seconds ago is asked for anew. Raises `TokenRefused` or
         `UpstreamError`.
         """
-        known = await self._upstream.token_service(scopes)
-        if known.realm is None:
+        discovered = await self._upstream.token_service(scopes)
+        if discovered.realm is None:
             raise UpstreamMalformed(
                 "the upstream registry has no token service that may be used"
-                if known.problem
+                if discovered.problem
                 else "the upstream registry issues no tokens"
             )
-        key = self._cache_key(request, known, scopes)
+        key = self._cache_key(request, discovered, scopes)
         grant = self.cache.get(key, max_age)
         if grant is not None:
             return grant
 
         async def work() -> IssuedToken:
-            grant = await self._exchange(request, known, scopes)
+            grant = await self._exchange(request, discovered, scopes)
             self.cache.put(key, grant)
             return grant
 
@@ -154,10 +156,10 @@ class UpstreamTokens:
             ) from error
 
     async def _exchange(
-        self, request: TokenRequest, known: Discovered, scopes: tuple[Scope, ...]
+        self, request: TokenRequest, discovered: Discovered, scopes: tuple[Scope, ...]
     ) -> IssuedToken:
         try:
-            return await self._ask(request, known, scopes)
+            return await self._ask(request, discovered, scopes)
         except RedirectRefused as refused:
             _log.error(
                 "[upstream {name}]: a redirect of the token service is not followed: "
@@ -168,11 +170,11 @@ class UpstreamTokens:
             raise
 
     async def _ask(
-        self, request: TokenRequest, known: Discovered, scopes: tuple[Scope, ...]
+        self, request: TokenRequest, discovered: Discovered, scopes: tuple[Scope, ...]
     ) -> IssuedToken:
-        realm = known.realm
+        realm = discovered.realm
         assert realm is not None
-        service = known.service or request.service
+        service = discovered.service or request.service
         if request.method == "POST":
             reply = await self._service.post(realm, request, service, scopes)
             # What a token service that takes no POST is asked, GET can say too;
@@ -196,7 +198,7 @@ class UpstreamTokens:
         raise TokenRefused(reply)
 
     def _cache_key(
-        self, request: TokenRequest, known: Discovered, scopes: tuple[Scope, ...]
+        self, request: TokenRequest, discovered: Discovered, scopes: tuple[Scope, ...]
     ) -> Hashable:
         # Unlike a joined text, this cannot be cut at another place.
         key = repr(
@@ -209,8 +211,8 @@ class UpstreamTokens:
                 request.client_id if request.refresh_token else "",
                 # In the digest, so that keys do not grow with what clients write.
                 sorted(set(map(str, scopes))),
-                known.service or request.service,
-                str(known.realm),
+                discovered.service or request.service,
+                str(discovered.realm),
                 request.offline,
             )
         )

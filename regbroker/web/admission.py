@@ -88,36 +88,38 @@ class UpstreamGate:
     async def _check_ping(self, asked: ApiRequest) -> None:
         """Raise `Unauthorized` for a ping that the upstreams would challenge."""
         for backend in self._trusted:
-            known = await self._known(backend, asked)
+            discovered = await self._discovered(backend, asked)
             request = request_to(backend.upstream.name, asked)
             if (
-                known is not None
-                and known.challenges
+                discovered is not None
+                and discovered.challenges
                 # Without a token service, our account is used for a client that brings
                 # nothing. After a challenge such a client would not come back.
-                and not (backend.policy.shares and known.realm is None)
+                and not (backend.policy.shares and discovered.realm is None)
             ):
                 raise unauthorized(
-                    backend.responder.challenges(known.challenges, request)
+                    backend.responder.challenges(discovered.challenges, request)
                 )
-            if known is None and len(asked.upstreams) > 1:
+            if discovered is None and len(asked.upstreams) > 1:
                 # Another upstream would let everybody in, and clients would take
                 # any password for a good one.
                 ours = Challenge("bearer", (("service", asked.client.forwarded.host),))
                 raise unauthorized(backend.responder.challenges((ours,), request))
 
-    async def _known(self, backend: Backend, asked: ApiRequest) -> Discovered | None:
+    async def _discovered(
+        self, backend: Backend, asked: ApiRequest
+    ) -> Discovered | None:
         """Return what is known of an upstream's challenge; None if nothing is known."""
         upstream = backend.upstream
-        if upstream.known is not None or not (
+        if upstream.discovered is not None or not (
             backend.policy.shares
             or len(asked.upstreams) > 1
             or upstream.config.realm is not None
         ):
-            return upstream.known
+            return upstream.discovered
         # Relayed, the ping would be made with our account, or at another upstream, or
         # pass where a realm is written: the client would never be asked for its own.
-        learning = Deferred.fromCoroutine(upstream.discovered())
+        learning = Deferred.fromCoroutine(upstream.discover())
         learning.addTimeout(upstream.config.answer_timeout, self._clock)
         try:
             return await learning

@@ -210,9 +210,9 @@ class Responder:
             return
         if reply.status in (401, 403):
             lines = self.challenges(reply.challenges, request)
-            known = self._upstream.known
-            if not lines and reply.status == 401 and known is not None:
-                lines = self.challenges(known.challenges, request)
+            discovered = self._upstream.discovered
+            if not lines and reply.status == 401 and discovered is not None:
+                lines = self.challenges(discovered.challenges, request)
             yield from challenge_headers(lines)
 
     def _begin(

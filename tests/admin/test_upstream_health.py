@@ -18,7 +18,7 @@ class Pinged:
     """An upstream that answers pings as the test says."""
 
     def __init__(self) -> None:
-        self.known: object | None = None
+        self.discovered: object | None = None
         self.error: Exception | None = None
         self.pings = 0
 
@@ -51,7 +51,7 @@ class HealthTests(SynchronousTestCase):
     def test_before_anybody_has_asked(self) -> None:
         """Before the first check it answers if it was discovered."""
         self.assertFalse(self.health.answers)
-        self.upstream.known = object()
+        self.upstream.discovered = object()
         self.assertTrue(self.health.answers)
 
     def test_ping(self) -> None:

@@ -104,7 +104,7 @@ class ServiceTests(TestCase):
         service = build_upstream(entries.upstreams["up"], entries, loop)
         service.startService()
         try:
-            discovered = await service.upstream.discovered()
+            discovered = await service.upstream.discover()
             self.assertIsNotNone(discovered.realm)
             self.assertEqual(
                 service.upstream.own_address("").origin.host,

@@ -63,12 +63,12 @@ class Upstream:
         self.refused: list[tuple[float, str]] = []
         self.granted = 0
         self.taken = 0
-        self.known: Discovered = Discovery(Origin("https", "up.test", 443)).pinged(
+        self.discovered: Discovered = Discovery(Origin("https", "up.test", 443)).pinged(
             challenges
         )
 
-    async def discovered(self) -> Discovered:
-        return self.known
+    async def discover(self) -> Discovered:
+        return self.discovered
 
     def judge(self, password: str) -> int:
         """The status for a login."""

@@ -130,10 +130,10 @@ class SlowUpstream:
         self.taken_at: dict[str, float] = {}
         self.granted = 0
         discovery = Discovery(Origin("https", "up.test", 443))
-        self.known: Discovered = discovery.pinged(challenges)
+        self.discovered: Discovered = discovery.pinged(challenges)
 
-    async def discovered(self) -> Discovered:
-        return self.known
+    async def discover(self) -> Discovered:
+        return self.discovered
 
     async def judge(self, password: str) -> int:
         """The status for a login, once a test says so."""

@@ -66,22 +66,22 @@ class FakeUpstream:
 
     def __init__(self, challenges: tuple[Challenge, ...]) -> None:
         self.discovery = Discovery(Origin("https", "up.test", 443))
-        self.known: Discovered = self.discovery.pinged(challenges)
+        self.discovered: Discovered = self.discovery.pinged(challenges)
         self.good: set[str] = {ROBOT_BASIC, NEW_BASIC}
         self.refusal = (401, b"")
         self.shown: list[str] = []
         self.waiting: list[Deferred[None]] | None = None
 
-    async def discovered(self) -> Discovered:
-        return self.known
+    async def discover(self) -> Discovered:
+        return self.discovered
 
     def challenged(self, challenges: tuple[Challenge, ...]) -> None:
-        self.known = self.discovery.challenged(challenges, TAGS, False)
+        self.discovered = self.discovery.challenged(challenges, TAGS, False)
 
     async def request(
         self, method: str, target: str, headers: list[tuple[bytes, bytes]]
     ) -> Any:
-        assert target == self.known.proof
+        assert target == self.discovered.proof
         shown = dict(headers)[b"Authorization"].decode()
         self.shown.append(shown)
         if self.waiting is not None:

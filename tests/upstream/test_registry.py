@@ -56,87 +56,93 @@ class UpstreamTestCase(SocketTestCase):
         made: Upstream = self.upstream
         return made
 
-    async def known(self, *values: str, **options: Any) -> Discovered:
+    async def discovered(self, *values: str, **options: Any) -> Discovered:
         """What is known when the ping says this."""
         self.served.ping = challenge(*values)
-        return await self.make(**options).discovered()
+        return await self.make(**options).discover()
 
 
 class KnowledgeTests(UpstreamTestCase):
     async def test_bearer(self) -> None:
         """Realm and service, on another port and path of the same host."""
-        known = await self.known('Bearer realm="http://127.0.0.1:1/t?a=b",service="s"')
-        self.assertEqual(str(known.realm), "http://127.0.0.1:1/t?a=b")
-        self.assertEqual((known.service, known.problem), ("s", ""))
+        discovered = await self.discovered(
+            'Bearer realm="http://127.0.0.1:1/t?a=b",service="s"'
+        )
+        self.assertEqual(str(discovered.realm), "http://127.0.0.1:1/t?a=b")
+        self.assertEqual((discovered.service, discovered.problem), ("s", ""))
 
     async def test_logged(self) -> None:
         """What an upstream calls itself cannot write into a terminal."""
         with capturedLogs() as events:
-            known = await self.known(
+            discovered = await self.discovered(
                 'Bearer realm="http://127.0.0.1:1/t",service="a\x9b2K"'
             )
-        self.assertEqual(known.service, "a\x9b2K")
+        self.assertEqual(discovered.service, "a\x9b2K")
         lines = [formatEvent(event) for event in events]
         self.assertTrue(any("service 'a" in line for line in lines), lines)
         self.assertFalse(any("\x9b" in line for line in lines), lines)
 
     async def test_two_in_a_line(self) -> None:
         """Bearer is found wherever it stands."""
-        known = await self.known('Basic realm="x", Bearer realm="http://127.0.0.1/t"')
-        self.assertEqual(str(known.realm), "http://127.0.0.1/t")
-        self.assertEqual([c.scheme for c in known.challenges], ["basic", "bearer"])
+        discovered = await self.discovered(
+            'Basic realm="x", Bearer realm="http://127.0.0.1/t"'
+        )
+        self.assertEqual(str(discovered.realm), "http://127.0.0.1/t")
+        self.assertEqual([c.scheme for c in discovered.challenges], ["basic", "bearer"])
 
     async def test_basic(self) -> None:
         """Basic alone is a challenge without a token service."""
-        known = await self.known('Basic realm="x"')
-        self.assertEqual((len(known.challenges), known.realm), (1, None))
-        self.assertEqual(known.problem, "")
+        discovered = await self.discovered('Basic realm="x"')
+        self.assertEqual((len(discovered.challenges), discovered.realm), (1, None))
+        self.assertEqual(discovered.problem, "")
 
     async def test_open(self) -> None:
         """An upstream that wants nothing."""
         self.served.ping = response(200)
-        self.assertEqual(await self.make().discovered(), Discovered(()))
+        self.assertEqual(await self.make().discover(), Discovered(()))
 
     async def test_refused(self) -> None:
         """A realm that nobody allows is a problem, with its remedy."""
-        known = await self.known('Bearer realm="https://auth.evil.test/t",service="s"')
-        self.assertIsNone(known.realm)
-        self.assertIn("token-hosts = auth.evil.test", known.problem)
+        discovered = await self.discovered(
+            'Bearer realm="https://auth.evil.test/t",service="s"'
+        )
+        self.assertIsNone(discovered.realm)
+        self.assertIn("token-hosts = auth.evil.test", discovered.problem)
 
     async def test_allowed(self) -> None:
         """Unless the configuration allows it."""
-        known = await self.known(
+        discovered = await self.discovered(
             'Bearer realm="https://auth.test/t"', token_hosts=("auth.test",)
         )
-        self.assertEqual(str(known.realm), "https://auth.test/t")
+        self.assertEqual(str(discovered.realm), "https://auth.test/t")
 
     async def test_configured(self) -> None:
         """Or says itself what it is."""
-        known = await self.known(
+        discovered = await self.discovered(
             'Bearer realm="https://evil.test/t",service="theirs"',
             realm="https://auth.test/t",
         )
-        self.assertEqual(str(known.realm), "https://auth.test/t")
-        self.assertEqual(known.service, "theirs")
-        known = await self.known(realm="https://auth.test/t", service="ours")
-        self.assertEqual(known.service, "ours")
+        self.assertEqual(str(discovered.realm), "https://auth.test/t")
+        self.assertEqual(discovered.service, "theirs")
+        discovered = await self.discovered(realm="https://auth.test/t", service="ours")
+        self.assertEqual(discovered.service, "ours")
 
     async def test_asked_once(self) -> None:
         """All who want to know wait for the same ping; later it is known."""
         self.served.ping = b"never"
         upstream = self.make()
-        waiting = [Deferred.fromCoroutine(upstream.discovered()) for _ in range(5)]
+        waiting = [Deferred.fromCoroutine(upstream.discover()) for _ in range(5)]
         while not self.served.pings:
             await self.turn()
         self.served.pings[0].answer(challenge("Basic"))
         for one in waiting:
             await one
-        await upstream.discovered()
+        await upstream.discover()
         self.assertEqual(len(self.served.pings), 1)
 
     async def test_base_path(self) -> None:
         """An upstream below a path is asked there."""
-        await self.known("Basic", base_path="/repo")
+        await self.discovered("Basic", base_path="/repo")
         self.assertEqual(self.served.pings[0].target, "/repo/v2/")
 
 
@@ -159,20 +165,20 @@ class LearningTests(UpstreamTestCase):
 
     async def test_again(self) -> None:
         """What was learnt is learnt again, and noticed when it changes."""
-        known = await self.known('Bearer realm="http://127.0.0.1/one"')
+        discovered = await self.discovered('Bearer realm="http://127.0.0.1/one"')
         self.served.ping = challenge('Bearer realm="http://127.0.0.1/two"')
         await self.next_ping(REDISCOVER_SECONDS)
         await self.settled()
-        self.assertNotEqual(self.upstream.known, known)
-        self.assertEqual(str(self.upstream.known.realm), "http://127.0.0.1/two")
+        self.assertNotEqual(self.upstream.discovered, discovered)
+        self.assertEqual(str(self.upstream.discovered.realm), "http://127.0.0.1/two")
 
     async def test_failure_forgets_nothing(self) -> None:
         """An outage is no reason to forget."""
-        known = await self.known('Bearer realm="http://127.0.0.1/one"')
+        discovered = await self.discovered('Bearer realm="http://127.0.0.1/one"')
         self.served.ping = response(502)
         await self.next_ping(REDISCOVER_SECONDS)
         await self.settled()
-        self.assertEqual(self.upstream.known, known)
+        self.assertEqual(self.upstream.discovered, discovered)
 
     async def test_retries(self) -> None:
         """After failures ever slower, up to a minute."""
@@ -188,17 +194,17 @@ class LearningTests(UpstreamTestCase):
 
     async def test_via(self) -> None:
         """A ping that comes back to where it was sent from would be known."""
-        await self.make().discovered()
+        await self.make().discover()
         via = self.served.pings[0].header(b"Via") or b""
         self.assertTrue(came_from_here([via]), via)
 
     async def test_too_many_requests(self) -> None:
         """429 says nothing about challenges."""
         self.served.ping = response(429, "Retry-After: 20")
-        asking = Deferred.fromCoroutine(self.make().discovered())
+        asking = Deferred.fromCoroutine(self.make().discover())
         error: Any = await self.assertFailure(asking, TooManyRequests)
         self.assertEqual(error.header(b"Retry-After"), "20")
-        self.assertIsNone(self.upstream.known)
+        self.assertIsNone(self.upstream.discovered)
         # It has said when to come again.
         await self.next_ping(20)
 
@@ -220,12 +226,12 @@ class CertificateTests(UpstreamTestCase):
         config = UpstreamConfig(name="up", origin=origin, ca_file=ca_file)
         self.upstream = Upstream(config, self.time)
         self.upstream.open(origin)
-        return await self.upstream.discovered()
+        return await self.upstream.discover()
 
     async def test_good(self) -> None:
         """The right name, by an authority that is trusted: address or name."""
-        known = await self.asked(issued("127.0.0.1"))
-        self.assertEqual(str(known.realm), "https://127.0.0.1/t")
+        discovered = await self.asked(issued("127.0.0.1"))
+        self.assertEqual(str(discovered.realm), "https://127.0.0.1/t")
         self.upstream.close()
         await self.asked(issued("localhost"), "localhost")
 

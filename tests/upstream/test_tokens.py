@@ -174,10 +174,11 @@ class CacheTests(BrokerTestCase):
     async def test_keyed(self) -> None:
         """The hash says nothing to who has not the key of this process."""
         request = parse_get(PULL, ALICE)
-        known = await self.registry.discovered()
+        discovered = await self.registry.discover()
         other = UpstreamTokens(self.registry, self.time, lambda: self.now)
         keys = [
-            tokens._cache_key(request, known, ()) for tokens in (self.tokens, other)
+            tokens._cache_key(request, discovered, ())
+            for tokens in (self.tokens, other)
         ]
         self.assertNotEqual(keys[0], keys[1])
         other.close()
@@ -248,7 +249,7 @@ class WithoutTokensTests(BrokerTestCase):
         self.upstream.ping = response(
             401, *[f"WWW-Authenticate: {value}" for value in challenges]
         )
-        self.registry.known = None
+        self.registry.discovered = None
         error: Any = await self.assertFailure(self.get(PULL), UpstreamMalformed)
         self.assertEqual(self.upstream.calls, [])
         message: str = error.message
@@ -261,7 +262,7 @@ class WithoutTokensTests(BrokerTestCase):
     async def test_asked_at_the_repository(self) -> None:
         """Where the ping passes, the repository says where tokens are."""
         self.upstream.ping = response(200)
-        self.registry.known = None
+        self.registry.discovered = None
         asking = self.get(PULL)
         call = await self.upstream.call()
         self.assertEqual(call.target, "/v2/acme_team/app/tags/list?n=1")
@@ -277,7 +278,7 @@ class WithoutTokensTests(BrokerTestCase):
         """A repository that is open, too, issues none."""
         self.upstream.ping = response(200)
         self.upstream.handler = lambda call: response(200)
-        self.registry.known = None
+        self.registry.discovered = None
         error: Any = await self.assertFailure(self.get(PULL), UpstreamMalformed)
         self.assertIn("no tokens", error.message)
 

@@ -186,14 +186,14 @@ class FakeUpstream:
     """What is known of an upstream, and what it tells when it is asked."""
 
     def __init__(
-        self, known: Discovered | None, told: Discovered | None = None
+        self, discovered: Discovered | None, told: Discovered | None = None
     ) -> None:
-        self.known = known
+        self.discovered = discovered
         self.told = told
         self.name = "up"
         self.config = UpstreamConfig(name="up", origin=None)
 
-    async def discovered(self) -> Discovered:
+    async def discover(self) -> Discovered:
         if self.told is None:
             raise UpstreamUnavailable("down")
         return self.told
@@ -220,12 +220,12 @@ BASIC = Discovered(parse_challenges(['Basic realm="up"']))
 class UpstreamGateTests(GateTestCase):
     def gate(
         self,
-        known: Discovered | None,
+        discovered: Discovered | None,
         shares: bool = False,
         told: Discovered | None = None,
     ) -> UpstreamGate:
         """A gate before an upstream of which this is known."""
-        upstream: Any = FakeUpstream(known, told)
+        upstream: Any = FakeUpstream(discovered, told)
         broker: Any = TokenUsers()
         responder: Any = FakeResponder()
         forwarder: Any = None
@@ -242,9 +242,9 @@ class UpstreamGateTests(GateTestCase):
     def test_ping(self) -> None:
         """It is answered here when it is known what the upstream will say."""
         given = asked("GET", "/v2/")
-        for known, shares in ((BEARER, False), (BASIC, False), (BEARER, True)):
-            error = self.error(self.gate(known, shares).admit(given), Unauthorized)
-            scheme = known.challenges[0].scheme
+        for discovered, shares in ((BEARER, False), (BASIC, False), (BEARER, True)):
+            error = self.error(self.gate(discovered, shares).admit(given), Unauthorized)
+            scheme = discovered.challenges[0].scheme
             self.assertEqual(self.challenge_of(error), scheme)
 
     def test_ping_at_the_start(self) -> None:
@@ -258,8 +258,12 @@ class UpstreamGateTests(GateTestCase):
     def test_ping_for_the_upstream(self) -> None:
         """It is not when nothing is known or wanted, or Basic would be lent."""
         given = asked("GET", "/v2/")
-        for known, shares in ((None, False), (Discovered(()), False), (BASIC, True)):
-            self.assert_passes(self.gate(known, shares), given)
+        for discovered, shares in (
+            (None, False),
+            (Discovered(()), False),
+            (BASIC, True),
+        ):
+            self.assert_passes(self.gate(discovered, shares), given)
         with_token = asked("GET", "/v2/", "Bearer t")
         self.assert_passes(self.gate(BEARER), with_token)
         self.assertEqual(with_token.event.user, "carol")
