@@ -92,6 +92,8 @@ class TwistdService(MultiService):
 
     def privilegedStartService(self) -> None:
         """Listen; a port that is taken is one line and exit status 1."""
+        # Unhandled, it would end the process.
+        on_signal(reactor, signal.SIGUSR1, self._log_output.reopen)
         try:
             with self._log_output.changing_to(self._config):
                 super().privilegedStartService()
@@ -111,7 +113,6 @@ class TwistdService(MultiService):
         self._warn(self._config)
         # Before the banner invites anybody to send one.
         on_signal(reactor, signal.SIGHUP, self._told_to_reload)
-        on_signal(reactor, signal.SIGUSR1, self._log_output.reopen)
         self._handle_stop_signals()
         audit.tell_configuration("accepted", self._path)
         self._greet()
