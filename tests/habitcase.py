@@ -87,7 +87,7 @@ class HabitTestCase(ProxyTestCase):
         self.client = await self.connect()
 
     async def start_own(self, habit: Habit, options: str = "") -> None:
-        """The same, with our account, lent to whoever comes."""
+        """The same, with our account, shared with whoever comes."""
         login = f"username = robot\npassword-file = {self.file}\n"
         await self.start(habit, "anonymous = shared", login + options)
 

@@ -155,10 +155,10 @@ class RegistryConfig:
 
     Without `accounts`, clients use the accounts of the upstreams in
     `trusted_upstreams`: their credentials are sent to these and to no other.
-    `shared_actions` are the actions that regbroker's own account at an upstream lends
-    to clients that have no credentials for it. `hosts` are those that ``*`` stands for,
-    also as ``*.DOMAIN``; all when empty. `extensions` are those of the API that
-    are relayed, each with the ``_`` that it begins with.
+    `shared_actions` are the actions for which regbroker's own account at an upstream is
+    shared with clients that have no credentials for it. `hosts` are those that ``*``
+    stands for, also as ``*.DOMAIN``; all when empty. `extensions` are those of the API
+    that are relayed, each with the ``_`` that it begins with.
     """
 
     host: str

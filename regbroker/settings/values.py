@@ -93,7 +93,7 @@ def shared_actions(text: str) -> frozenset[str]:
     match = re.fullmatch(r"shared(?:\s*:\s*(?P<actions>.+))?", text)
     if match is None:
         raise InvalidValue(
-            "write shared, or 'shared: pull, push' to lend more than pull"
+            "write shared, or 'shared: pull, push' to share more than pull"
         )
     actions = frozenset((match["actions"] or "pull").replace(",", " ").split())
     if not actions <= {"pull", "push", "delete"}:

@@ -102,11 +102,11 @@ def _registry(
             yield "challenge", needs_accounts
         if entry.token_life != RegistryConfig.token_life:
             yield "token-life", needs_accounts
-        lenders = [n for n in entry.upstreams if config.upstreams[n].has_account]
-        if entry.shared_actions and not lenders:
+        with_account = [n for n in entry.upstreams if config.upstreams[n].has_account]
+        if entry.shared_actions and not with_account:
             yield (
                 "anonymous",
-                "there is no account to lend; write username and password-file, or "
+                "there is no account to share; write username and password-file, or "
                 f"credential-helper, in [upstream {entry.upstreams[0]}]",
             )
         return

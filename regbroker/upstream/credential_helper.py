@@ -136,12 +136,12 @@ class CredentialHelper:
             self._ran = self._reactor.seconds()
 
     def _spawn(self, run: _Run) -> None:
-        found = shutil.which(self._program, path=self._environment.get("PATH"))
-        if found is None:
+        path = shutil.which(self._program, path=self._environment.get("PATH"))
+        if path is None:
             raise _Failed("there is no such program in PATH")
         try:
             self._reactor.spawnProcess(
-                run, found, [self._program, "get"], env=dict(self._environment)
+                run, path, [self._program, "get"], env=dict(self._environment)
             )
         except OSError as error:
             raise _Failed(f"cannot be run: {error.strerror}") from None

@@ -81,13 +81,13 @@ def unused_proxies(
     upstreams: Iterable[UpstreamConfig], environment: Mapping[str, str] = os.environ
 ) -> str | None:
     """Say that the environment names proxies which no upstream uses; None if not."""
-    found = [v for v in _VARIABLES.values() if _variable(environment, v)]
+    variables = [v for v in _VARIABLES.values() if _variable(environment, v)]
     remote = [each for each in upstreams if each.origin and each.socket is None]
     without = [each.name for each in remote if each.proxy is None]
-    if not found or not without:
+    if not variables or not without:
         return None
     return (
-        f"{' and '.join(found)} in the environment: not used for [upstream "
+        f"{' and '.join(variables)} in the environment: not used for [upstream "
         f"{without[0]}]{' and others' if without[1:] else ''}; write 'proxy = "
         "environment' there if it is to be used"
     )

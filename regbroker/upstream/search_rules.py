@@ -120,16 +120,16 @@ class SearchRules:
         route = self._route(name)
         if route is None:
             return SearchQuery(text, None, False, n, page)
-        found = route.upstream_name
+        upstream_text = route.upstream_name
         if name != text:
-            found = found.removesuffix(_REST)
+            upstream_text = upstream_text.removesuffix(_REST)
         in_namespace = self._holds(route) and not self._is_short(name, route)
         if self._holds(route):
-            found = found.removeprefix(self._namespace)
-            if not found and in_namespace:
+            upstream_text = upstream_text.removeprefix(self._namespace)
+            if not upstream_text and in_namespace:
                 # All of it: there is no better word for that.
-                found = self._namespace.rstrip("/")
-        return SearchQuery(text, found, in_namespace, n, page)
+                upstream_text = self._namespace.rstrip("/")
+        return SearchQuery(text, upstream_text, in_namespace, n, page)
 
     def results(self, body: bytes, asked: SearchQuery, visible: Visible) -> bytes:
         """
@@ -142,16 +142,16 @@ class SearchRules:
         except UpstreamMalformed as error:
             error.cause = Cause.SEARCH_MALFORMED
             raise
-        found = document.get("results")
-        if found is None:
-            found = []
-        if not isinstance(found, list):
+        results = document.get("results")
+        if results is None:
+            results = []
+        if not isinstance(results, list):
             raise UpstreamMalformed(
                 "the search service's reply has no list of results",
                 cause=Cause.SEARCH_MALFORMED,
             )
         wanted = min(int(asked.n or 0) or MAX_RESULTS, MAX_RESULTS)
-        shown = [self._shown(result, asked, visible) for result in found[:wanted]]
+        shown = [self._shown(result, asked, visible) for result in results[:wanted]]
         paging = {
             name: document[name]
             for name in _PAGING

@@ -107,8 +107,8 @@ class TokenService:
 
 def _next_url(realm: Url, url: str, location: str) -> str:
     """Return where a redirect leads; raises `RedirectRefused`."""
-    found = urljoin(url, location.strip()).partition("#")[0]
-    next_one = parse_url(found)
+    next_url = urljoin(url, location.strip()).partition("#")[0]
+    next_one = parse_url(next_url)
     if next_one is None:
         raise RedirectRefused(
             "it leads to no http or https URL; write 'realm = ' with that of the token "
@@ -120,4 +120,4 @@ def _next_url(realm: Url, url: str, location: str) -> str:
             f"it leads from {realm.origin} to {next_one.origin}; if the token service "
             f"is there, write 'realm = {there}'"
         )
-    return found
+    return next_url

@@ -419,7 +419,7 @@ class _Account:
 
 
 class SharedAccountTests(SynchronousTestCase):
-    """Our own account, lent to a client that brings nothing."""
+    """Our own account, shared with a client that brings nothing."""
 
     def granted(self, scope: str) -> bytes:
         """Return the reply to an anonymous request."""

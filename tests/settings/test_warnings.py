@@ -216,7 +216,7 @@ class AccountTests(SeveralCase):
     """Our own account at an upstream, and who uses it."""
 
     def test_unused(self) -> None:
-        """One that is neither lent nor used for accounts of our own."""
+        """One that is neither shared nor used for accounts of our own."""
         for account, option in ((ACCOUNT, "username"), (HELPER, "credential-helper")):
             self.assertEqual(
                 self.warned(two=account),
@@ -229,29 +229,29 @@ class AccountTests(SeveralCase):
 
     def test_used(self) -> None:
         """It is shared, or used for accounts of our own, where one registry says so."""
-        lending = "upstream = one, two\nanonymous = shared"
-        self.assertEqual(self.warned(lending, two=ACCOUNT), [])
+        sharing = "upstream = one, two\nanonymous = shared"
+        self.assertEqual(self.warned(sharing, two=ACCOUNT), [])
         staff = "upstream = mine, two"
         self.assertEqual(self.warned(two=HELPER, staff=staff), [])
 
-    def test_nothing_to_lend(self) -> None:
-        """There is none, though it shall be lent."""
+    def test_nothing_to_share(self) -> None:
+        """There is none, though it shall be shared."""
         self.assertEqual(
             self.warned("upstream = one, two\nanonymous = shared"),
             [
-                "[registry a.example] anonymous: there is no account to lend; write "
+                "[registry a.example] anonymous: there is no account to share; write "
                 "username and password-file, or credential-helper, in [upstream one]"
             ],
         )
 
     def test_no_more_than_is_wrong(self) -> None:
         """A registry or an account that cannot be read brings no second line."""
-        lending = "upstream = one, two\nanonymous = shared"
+        sharing = "upstream = one, two\nanonymous = shared"
         for registry, one in (
             ("upstream = one, two\nanonymous = lent", ACCOUNT),
             ("upstream = one, two\naccounts = nobody", HELPER),
-            (lending, "credential-helper = ../x"),
-            (lending, "username = robot"),
+            (sharing, "credential-helper = ../x"),
+            (sharing, "username = robot"),
             ("upstream = one, two", "answer-timeout = 901\ntimeout = soon"),
         ):
             lines = problems(

@@ -10,7 +10,7 @@ from regbroker.upstream.policy import CLIENTS_OWN, OURS, CredentialOwner, Policy
 PULL = (repository_scope("acme_team/app", "pull"),)
 PUSH = (repository_scope("acme_team/app", "pull", "push"),)
 
-LENT = Policy(clients=True, shared=frozenset({"pull"}))
+SHARED = Policy(clients=True, shared=frozenset({"pull"}))
 STRANGERS = Policy(clients=False, shared=frozenset({"pull"}))
 
 
@@ -27,8 +27,8 @@ class SpeakerTests(SynchronousTestCase):
 
     def test_lent(self) -> None:
         """Clients without credentials use our account, for what is shared."""
-        self.assertIs(LENT.owner(None, PULL), CredentialOwner.OURS)
-        self.assertIs(LENT.owner(None, ()), CredentialOwner.OURS)
+        self.assertIs(SHARED.owner(None, PULL), CredentialOwner.OURS)
+        self.assertIs(SHARED.owner(None, ()), CredentialOwner.OURS)
         more = Policy(clients=True, shared=frozenset({"pull", "push"}))
         self.assertIs(more.owner(None, PUSH), CredentialOwner.OURS)
 
@@ -36,13 +36,13 @@ class SpeakerTests(SynchronousTestCase):
         """More than that nobody gets: not in part, and not the catalog."""
         both = (*PULL, repository_scope("acme_team/b", "pull", "push"))
         for needed in (PUSH, both, (CATALOG_SCOPE,), (*PULL, CATALOG_SCOPE)):
-            self.assertIs(LENT.owner(None, needed), CredentialOwner.CLIENT)
+            self.assertIs(SHARED.owner(None, needed), CredentialOwner.CLIENT)
             self.assertIs(STRANGERS.owner(None, needed), CredentialOwner.NOBODY)
 
     def test_ones_own(self) -> None:
         """Who brings something, right or wrong, speaks for himself."""
         for given in ("Basic Ym9iOmI=", "", "nonsense"):
-            self.assertIs(LENT.owner(given, PULL), CredentialOwner.CLIENT)
+            self.assertIs(SHARED.owner(given, PULL), CredentialOwner.CLIENT)
 
     def test_no_account_there(self) -> None:
         """What is for another upstream never goes to this one."""
@@ -55,17 +55,17 @@ class SpeakerTests(SynchronousTestCase):
 
 class LendTests(SynchronousTestCase):
     def test_cut(self) -> None:
-        """Actions that are not lent go, and with the last one the scope."""
-        self.assertEqual(LENT.share(PUSH), PULL)
-        self.assertEqual(LENT.share((repository_scope("a", "delete"),)), ())
-        self.assertEqual(LENT.share((repository_scope("a", "*"),)), ())
+        """Actions that are not shared go, and with the last one the scope."""
+        self.assertEqual(SHARED.share(PUSH), PULL)
+        self.assertEqual(SHARED.share((repository_scope("a", "delete"),)), ())
+        self.assertEqual(SHARED.share((repository_scope("a", "*"),)), ())
         listing = (repository_scope("a", "metadata_read"),)
-        self.assertEqual(LENT.share(listing), listing)
+        self.assertEqual(SHARED.share(listing), listing)
         self.assertEqual(CLIENTS_OWN.share(listing), ())
         everything = Policy(clients=True, shared=frozenset({"*"}))
         self.assertEqual(everything.share((CATALOG_SCOPE,)), ())
 
     def test_whether(self) -> None:
         """An account that is shared for something is one to be careful with."""
-        found = [policy.shares for policy in (LENT, OURS, CLIENTS_OWN, STRANGERS)]
+        found = [policy.shares for policy in (SHARED, OURS, CLIENTS_OWN, STRANGERS)]
         self.assertEqual(found, [True, True, False, True])

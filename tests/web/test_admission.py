@@ -256,7 +256,7 @@ class UpstreamGateTests(GateTestCase):
         self.assert_passes(self.gate(None, False, BEARER), given)
 
     def test_ping_for_the_upstream(self) -> None:
-        """It is not when nothing is known or wanted, or Basic would be lent."""
+        """It is not when nothing is known or wanted, or Basic would be shared."""
         given = asked("GET", "/v2/")
         for discovered, shares in (
             (None, False),

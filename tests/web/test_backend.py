@@ -15,7 +15,7 @@ from regbroker.web.exchange import Exchange
 from tests.web.requests import asked
 
 MANIFEST = "/v2/team/app/manifests/1"
-LENDING = Policy(clients=True, shared=frozenset({"pull"}))
+SHARING = Policy(clients=True, shared=frozenset({"pull"}))
 
 
 class NamedUpstream:
@@ -49,7 +49,7 @@ class AccountTests(SynchronousTestCase):
         """Who brings nothing is nobody, or has our account where it is shared."""
         request = asked("GET", MANIFEST)
         self.assertEqual(backend(CLIENTS_OWN).account(request), "")
-        self.assertEqual(backend(LENDING).account(request), "ours")
+        self.assertEqual(backend(SHARING).account(request), "ours")
 
     def test_ours(self) -> None:
         """Where clients have no accounts, all are ours, whatever they bring."""

@@ -851,7 +851,7 @@ class LoopTests(FollowingTestCase):
 
 
 class OwnAccountTests(FollowingTestCase):
-    """regbroker's own account, lent to whoever comes."""
+    """regbroker's own account, shared with whoever comes."""
 
     more = "redirects = follow\nanonymous = shared"
 
