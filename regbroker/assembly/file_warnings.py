@@ -13,7 +13,6 @@ from pathlib import Path
 
 from cryptography import x509
 
-from regbroker.assembly.htpasswd_report import htpasswd_warnings
 from regbroker.settings.config import Config, HtpasswdConfig, RegistryConfig
 from regbroker.transport.certificate_rules import (
     certificate_warnings,
@@ -105,5 +104,8 @@ def _htpasswd_files(config: Config) -> Iterator[str]:
     for name, accounts in config.accounts.items():
         for source in accounts.sources:
             if isinstance(source, HtpasswdConfig):
+                # What knows the hashes takes long to load.
+                from regbroker.assembly.htpasswd_report import htpasswd_warnings
+
                 for text in htpasswd_warnings(Path(source.path)):
                     yield f"[accounts {name}] htpasswd: {text}"

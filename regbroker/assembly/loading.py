@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 import shutil
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 
-from regbroker.assembly.file_warnings import file_warnings
-from regbroker.assembly.problems import problem_with_file, problems_with_parts
+from regbroker.assembly.readable import problem_with_file
 from regbroker.errors import ConfigurationError
 from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
@@ -32,16 +31,32 @@ def load_config(path: str | Path) -> Config:
     starting anything: certificates are read, too. `warnings_about` has what does not
     keep the result from being served.
     """
-    path = Path(path)
-    text = _read(path)
-    directory = PurePath(path.absolute().parent)
-    return parse_config(text, directory, problem_with_file, problems_with_parts)
+    # It loads all that serving needs, which takes long where only a name is looked up.
+    from regbroker.assembly.problems import problems_with_parts
+
+    return _parse(path, problems_with_parts)
+
+
+def read_config(path: str | Path) -> Config:
+    """Read a configuration file; what it names is there, but it is not opened."""
+    return _parse(path, lambda config: ())
 
 
 def warnings_about(config: Config) -> Iterator[str]:
     """Yield the warnings about a configuration that `load_config` has returned."""
+    from regbroker.assembly.file_warnings import file_warnings
+
     yield from warnings(config, shutil.which, _file_in_path)
     yield from file_warnings(config)
+
+
+def _parse(
+    path: str | Path, problems_with_parts: Callable[[Config], Iterable[str]]
+) -> Config:
+    path = Path(path)
+    text = _read(path)
+    directory = PurePath(path.absolute().parent)
+    return parse_config(text, directory, problem_with_file, problems_with_parts)
 
 
 def _file_in_path(name: str) -> str | None:

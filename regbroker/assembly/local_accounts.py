@@ -5,35 +5,28 @@ Assembly of what local accounts need: sources, checks, the signing key.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import Clock
 
 from regbroker.accounts.access import AccessRules
-from regbroker.accounts.htpasswd import HtpasswdAccounts
-from regbroker.accounts.key_file import make_key, parse_keys
+from regbroker.accounts.key_file import make_key
 from regbroker.accounts.password_checks import PasswordChecks
 from regbroker.accounts.principals import AccountSource
 from regbroker.accounts.signing import SigningKeys, TokenSigner
 from regbroker.accounts.throttle import Throttle
 from regbroker.accounts.tokens import ACCESS_LIFE, LEEWAY
-from regbroker.assembly.htpasswd_report import htpasswd_problems
+from regbroker.assembly.account_sources import build_source
 from regbroker.broker.local_broker import LocalBroker
 from regbroker.errors import ConfigurationError
 from regbroker.runtime.reactor import INetworkReactor
-from regbroker.runtime.watched_file import WatchedFile
 from regbroker.settings.config import (
     AccountsConfig,
     Config,
-    HtpasswdConfig,
-    LdapConfig,
     RegistryConfig,
 )
-from regbroker.upstream.credentials import parse_password, password_problem
 
 
 class ChecksService(Service):
@@ -51,7 +44,7 @@ class ChecksService(Service):
         throttle: Throttle,
         reactor: INetworkReactor,
     ) -> None:
-        sources = [_build_source(source, reactor) for source in entry.sources]
+        sources = [build_source(source, reactor) for source in entry.sources]
         if entry.application and not more_sources:
             raise ConfigurationError(
                 [
@@ -117,55 +110,3 @@ class LocalParts:
             entry.mapping,
             time.time,
         )
-
-
-def _build_source(
-    source: HtpasswdConfig | LdapConfig, reactor: INetworkReactor
-) -> AccountSource:
-    if isinstance(source, HtpasswdConfig):
-        return HtpasswdAccounts(Path(source.path), reactor)
-    # ldaptor is an extra: imported only where somebody asks for it.
-    from regbroker.accounts.ldap.source import LdapAccounts, require_ldaptor
-
-    require_ldaptor()
-    return LdapAccounts(
-        source.url,
-        reactor,
-        trust_root_file=Path(source.ca_file) if source.ca_file else None,
-        start_tls=source.start_tls,
-        bind_dn=source.bind_dn,
-        bind_password=_password_of(source, reactor),
-        group_base=source.group_base,
-        group_filter=source.group_filter,
-    )
-
-
-def _password_of(source: LdapConfig, reactor: IReactorTime) -> Callable[[], str]:
-    if source.bind_password_file is None:
-        return lambda: ""
-    path = Path(source.bind_password_file)
-    file = WatchedFile(path, parse_password, reactor.seconds)
-    return lambda: file.latest() or ""
-
-
-def problems_with_accounts(config: Config) -> Iterator[str]:
-    """Say what is wrong with directories and the signing key; starts nothing."""
-    for name, entry in config.accounts.items():
-        for source in entry.sources:
-            try:
-                _build_source(source, cast(INetworkReactor, Clock()))
-            except ConfigurationError as error:
-                for problem in error.problems:
-                    yield f"[accounts {name}] {problem}"
-            if isinstance(source, HtpasswdConfig):
-                for problem in htpasswd_problems(Path(source.path)):
-                    yield f"[accounts {name}] htpasswd: {problem}"
-            elif source.bind_password_file:
-                wrong = password_problem(Path(source.bind_password_file))
-                if wrong is not None:
-                    yield f"[accounts {name}] ldap-bind-password-file: {wrong}"
-    if config.signing_key is not None:
-        try:
-            WatchedFile(Path(config.signing_key), parse_keys, lambda: 0.0).read()
-        except ValueError as error:
-            yield f"[regbroker] signing-key: {error}"

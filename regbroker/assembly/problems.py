@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from twisted.internet.endpoints import serverFromString
 
 from regbroker.accounts.key_file import has_key
-from regbroker.assembly.local_accounts import problems_with_accounts
-from regbroker.assembly.upstreams import problems_with_credentials
+from regbroker.assembly.account_sources import problems_with_accounts
+from regbroker.assembly.credential_problems import problems_with_credentials
+from regbroker.assembly.readable import problem_with_file
 from regbroker.errors import ConfigurationError
 from regbroker.settings.config import Config
 from regbroker.transport.certificates import load_certificates
@@ -126,23 +127,6 @@ def _problems_with_ca_files(config: Config) -> Iterator[str]:
                 f"[upstream {entry.name}] ca-file: {entry.ca_file} holds no "
                 f"certificate in PEM form: {error}"
             )
-
-
-def problem_with_file(path: PurePath) -> str | None:
-    """Say why a file cannot be read; None when it can be."""
-    try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            file.read(1)
-    except OSError as error:
-        return f"{path} cannot be read: {error.strerror}"
-    except ValueError:
-        return "the path has a NUL character; no file has such a name"
-    return None
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    # To open a pipe is to wait for its writer, otherwise.
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def certificate_hosts(config: Config) -> list[str]:

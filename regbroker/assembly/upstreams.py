@@ -5,7 +5,6 @@ Assembly of an upstream: connections, tokens, our own account, the sandbox.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,6 @@ from regbroker.upstream.credentials import (
     EnvironmentPassword,
     PasswordFile,
     credential_server,
-    environment_password,
-    password_problem,
 )
 from regbroker.upstream.own_account import OwnAccount
 from regbroker.upstream.registry import Upstream
@@ -127,20 +124,3 @@ def build_credentials(
         )
         return CredentialHelper(entry.credential_helper, server, reactor)
     return None
-
-
-def problems_with_credentials(config: Config) -> Iterator[str]:
-    """Say which passwords of our own accounts cannot be ones; starts nothing."""
-    for name, entry in config.upstreams.items():
-        option, problem = "", None
-        if entry.password_file is not None:
-            option = "password-file"
-            problem = password_problem(Path(entry.password_file))
-        elif entry.password_env:
-            option = "password-env"
-            try:
-                environment_password(entry.password_env)
-            except ValueError as error:
-                problem = str(error)
-        if problem is not None:
-            yield f"[upstream {name}] {option}: {problem}"

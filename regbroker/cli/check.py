@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from regbroker.assembly.loading import load_config, warnings_about
 from regbroker.cli.findings import Finding
 from regbroker.cli.printing import complain, say, say_json
 from regbroker.cli.summary import summary
 from regbroker.errors import ConfigurationError
-from regbroker.service import load_config, warnings_about
 from regbroker.settings.config import Config
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from regbroker.accounts.htpasswd_file import parse, read
 from regbroker.accounts.principals import Account
 from regbroker.cli.explanation import Explanation, explain_question, find_registry
 from regbroker.cli.printing import complain, say, say_json
@@ -116,6 +115,9 @@ def _login_problem(config: Config, question: Question, account: Account | None) 
             # The directory may know the user.
             return ""
         try:
+            # What knows the hashes takes long to load.
+            from regbroker.accounts.htpasswd_file import parse, read
+
             contents = parse(read(Path(source.path)))
         except (OSError, ValueError):
             continue

@@ -6,31 +6,34 @@ import argparse
 from collections.abc import Sequence
 
 from regbroker import __version__
-from regbroker.cli.check import check
-from regbroker.cli.explain import explain
 from regbroker.cli.printing import complain
 from regbroker.errors import ConfigurationError
-from regbroker.service import load_config
 from regbroker.settings.values import InvalidValue, seconds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
+    # Each loads what it needs and no more: to load all takes longer than to answer.
     if options.command == "serve":
-        # Only here: Twisted's reactor is nothing for the other commands.
         from regbroker.cli.serve import serve
 
         return serve(options.config)
     if options.command == "check":
+        from regbroker.cli.check import check
+
         return check(options.config, strict=options.strict, as_json=options.json)
+    from regbroker.assembly.loading import load_config, read_config
+
     try:
-        config = load_config(options.config)
+        if options.command == "explain":
+            config = read_config(options.config)
+        else:
+            config = load_config(options.config)
     except ConfigurationError as error:
         complain("\n".join(f"error: {problem}" for problem in error.problems))
         return 1
     if options.command == "doctor":
-        # Only here, as above.
         from regbroker.cli.doctor.command import (
             NoExamination,
             Request,
@@ -50,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             timeout=options.timeout,
         )
         return doctor(config, request, as_json=options.json)
+    from regbroker.cli.explain import explain
+
     return explain(
         config,
         options.image,

@@ -32,6 +32,10 @@ class Origin:
         return f"[{self.host}]" if ":" in self.host else self.host
 
 
+#: What a server on a unix socket is called in the Host header, and in redirects.
+UNIX_ORIGIN = Origin("http", "localhost", 80)
+
+
 def parse_origin(scheme: str, authority: str) -> Origin | None:
     """Parse scheme and ``host[:port]``; None for what is no server of HTTP."""
     scheme = scheme.lower()

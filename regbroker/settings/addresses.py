@@ -14,11 +14,10 @@ from typing import Literal, NamedTuple
 
 from regbroker.accounts.ldap.url import LdapUrl, parse_ldap_url
 from regbroker.protocol.headers import UNIX, Network
-from regbroker.protocol.origins import Origin, parse_origin
+from regbroker.protocol.origins import UNIX_ORIGIN, Origin, parse_origin
 from regbroker.protocol.own_redirects import is_prefix
 from regbroker.protocol.urls import parse_url
 from regbroker.settings.values import InvalidValue, lines
-from regbroker.transport.way_out import UNIX_ORIGIN
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 

@@ -17,12 +17,9 @@ from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from regbroker.protocol.no_proxy import is_without_proxy
-from regbroker.protocol.origins import Origin
+from regbroker.protocol.origins import UNIX_ORIGIN, Origin
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.tunnel import TunnelEndpoint
-
-#: What a server on a unix socket is called in the Host header, and in redirects.
-UNIX_ORIGIN = Origin("http", "localhost", 80)
 
 
 def _no_credentials() -> bytes:

@@ -16,7 +16,6 @@ from regbroker.assembly.local_accounts import (
     ChecksService,
     LocalParts,
     build_keys,
-    problems_with_accounts,
 )
 from regbroker.broker.local_broker import LocalBroker, WrongToken
 from regbroker.credchecker import CheckerAccounts
@@ -100,10 +99,3 @@ class SharedKeyTests(SynchronousTestCase):
         self.assertTrue(problem.startswith("[accounts staff] application: "))
         checker = InMemoryUsernamePasswordDatabaseDontUse()
         ChecksService(entry, [CheckerAccounts(checker)], throttle, clock)
-
-    def test_problems(self) -> None:
-        """A key that is none is told without starting anything."""
-        self.assertEqual(list(problems_with_accounts(self.config("a.test"))), [])
-        (self.directory / "token-key.pem").write_text("no key")
-        (problem,) = problems_with_accounts(self.config("a.test"))
-        self.assertTrue(problem.startswith("[regbroker] signing-key: "), problem)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path, PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.assembly.problems import (
     certificate_hosts,
-    problem_with_file,
     problems_with_parts,
     state_problem,
 )
@@ -70,12 +68,3 @@ class ProblemsTests(SynchronousTestCase):
         file.write_text("")
         self.assertIsNone(state_problem(self.directory / "not" / "made"))
         self.assertEqual(state_problem(file), "Not a directory")
-
-    def test_files(self) -> None:
-        """Files that cannot be read; a pipe is not waited for."""
-        path = self.directory / "pipe"
-        os.mkfifo(path)
-        self.assertIsNone(problem_with_file(path))
-        self.assertIn("Is a directory", problem_with_file(self.directory) or "")
-        self.assertIn("No such file", problem_with_file(PurePath("/nowhere")) or "")
-        self.assertIn("NUL", problem_with_file(PurePath("a\0b")) or "")

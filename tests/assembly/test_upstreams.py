@@ -14,7 +14,6 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from regbroker.assembly.upstreams import (
     build_credentials,
     build_upstream,
-    problems_with_credentials,
 )
 from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
@@ -79,19 +78,6 @@ class CredentialsTests(SynchronousTestCase):
         """A credential helper is a program, which is not started before it is asked."""
         helper = self.credentials("credential-helper = no-such-helper")
         self.assertIsInstance(helper, CredentialHelper)
-
-    def test_problems(self) -> None:
-        """A password that cannot be one is a problem, with section and option."""
-        options = [URL, "username = robot", f"password-file = {self.file}"]
-        self.assertEqual(
-            list(problems_with_credentials(config(self.directory, *options))), []
-        )
-        self.file.write_text("")
-        (problem,) = problems_with_credentials(config(self.directory, *options))
-        self.assertTrue(problem.startswith("[upstream up] password-file: "), problem)
-        options[2] = "password-env = REGBROKER_TEST_MISSING"
-        (problem,) = problems_with_credentials(config(self.directory, *options))
-        self.assertTrue(problem.startswith("[upstream up] password-env: "), problem)
 
 
 class ServiceTests(TestCase):

@@ -9,12 +9,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.protocol.origins import Origin
+from regbroker.protocol.origins import UNIX_ORIGIN, Origin
 from regbroker.transport.client import MAX_AGE_SECONDS, ConnectionPool
 from regbroker.transport.trust import Trust
 from regbroker.transport.tunnel import TunnelEndpoint
 from regbroker.transport.upload_bodies import gather_body
-from regbroker.transport.way_out import DIRECT, UNIX_ORIGIN, Proxy, WayOut
+from regbroker.transport.way_out import DIRECT, Proxy, WayOut
 from tests.proxycase import HeldTime, SocketTestCase
 from tests.scripted import ScriptedUpstream
 from tests.watchedtime import WatchedTime

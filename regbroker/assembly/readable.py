@@ -1,0 +1,23 @@
+"""Whether a file that a configuration names can be read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePath
+
+
+def problem_with_file(path: PurePath) -> str | None:
+    """Say why a file cannot be read; None when it can be."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            file.read(1)
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    except ValueError:
+        return "the path has a NUL character; no file has such a name"
+    return None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # To open a pipe is to wait for its writer, otherwise.
+    return os.open(path, flags | os.O_NONBLOCK)
