@@ -11,7 +11,7 @@ UNIT = $(filter-out tests/integration/% tests/test_packaging.py, \
 	$(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))
 PROPERTIES = $(shell grep -rl --include='test_*.py' '@given' tests)
 
-.PHONY: help run test lint unit fuzz docs bench clean
+.PHONY: help run test cover lint unit fuzz docs bench clean
 
 help:
 	@echo 'make run    serve etc/regbroker.ini: a sandbox registry on loopback'
@@ -28,7 +28,10 @@ run: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	tests/peers.sh
-	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory --output-sync=line -j 2 lint cover
+
+# all tests, under coverage
+cover: $(VENV)/installed-test
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m twisted.trial -j $(JOBS) tests
 	$(BIN)/coverage combine --quiet
