@@ -133,6 +133,11 @@ class _AcceptedBehindProxy(_Accepted):
 
     _waiting: _Waiting | None = None
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing has come behind a PROXY line yet."""
+        return self._waiting is not None
+
     def makeConnection(self, transport: ITransport) -> None:
         """Count it in the total, and wait."""
         if isinstance(self.wrappedProtocol, _Waiting):
@@ -162,6 +167,11 @@ class _AcceptedBehindProxy(_Accepted):
                 self._is_refusal = True
         self.wrappedProtocol = self.factory.protocol_for(why, self._is_refusal)
         self.wrappedProtocol.makeConnection(cast(Any, self))
+
+
+def is_behind_proxy(protocol: object) -> bool:
+    """Tell whether a connection still waits for a proxy to say who the client is."""
+    return isinstance(protocol, _AcceptedBehindProxy) and protocol.is_waiting
 
 
 class AcceptingFactory(WrappingFactory):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.application.service import Service
@@ -15,7 +15,6 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succee
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
-    IAddress,
     IListeningPort,
     IOpenSSLServerConnectionCreator,
     IProtocolFactory,
@@ -23,10 +22,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.logger import Logger
 from twisted.plugins.twisted_core import systemdEndpointParser
-from twisted.protocols.haproxy import proxyEndpoint
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from regbroker.errors import StateError
 from regbroker.protocol.headers import Network, is_trusted
@@ -35,6 +31,7 @@ from regbroker.transport.accepting import AcceptingFactory
 from regbroker.transport.entrance import Entrance
 from regbroker.transport.listeners import Listener
 from regbroker.transport.plain_http import TLSOrPlainFactory
+from regbroker.transport.proxy_lines import behind_proxies
 from regbroker.transport.server import StreamingSite
 
 _log = Logger()
@@ -169,8 +166,9 @@ class ListeningService(Service):
             endpoint = server_endpoint(self._reactor, self.listener.endpoint)
             owner = _owner(self.listener)
             if self.listener.proxy_protocol:
-                # The PROXY line comes before everything, TLS included.
-                endpoint = proxyEndpoint(_TrustedEndpoint(endpoint, self._is_trusted))
+                endpoint = behind_proxies(
+                    endpoint, self._is_trusted, self._site.malformed
+                )
             endpoint.listen(self._factory).addCallback(_give_to, owner).addCallbacks(
                 self._opened, failures.append
             )
@@ -258,41 +256,3 @@ def _give_to(port: Any, owner: tuple[int, int] | None) -> Any:
             port.stopListening()
             raise ValueError(f"its owner cannot be set: {error.strerror}") from error
     return port
-
-
-class _TrustedPeers(WrappingFactory):
-    """Hangs up on peers outside some networks, before they can say anything."""
-
-    def __init__(
-        self, factory: IProtocolFactory, is_trusted: Callable[[str], bool]
-    ) -> None:
-        super().__init__(factory)
-        self._is_trusted = is_trusted
-
-    def buildProtocol(  # type: ignore[override]
-        self, addr: IAddress | None
-    ) -> ProtocolWrapper | None:
-        """Return None, which closes the connection, for a stranger."""
-        host = getattr(addr, "host", None)
-        if host is not None and not self._is_trusted(host):
-            _log.warn(
-                "refused {host} on a proxy: listener; it is not in trusted-proxies",
-                host=host,
-            )
-            return None
-        return super().buildProtocol(addr)
-
-
-@implementer(IStreamServerEndpoint)
-class _TrustedEndpoint:
-    """Listens as another endpoint does, for trusted peers alone."""
-
-    def __init__(
-        self, endpoint: IStreamServerEndpoint, is_trusted: Callable[[str], bool]
-    ) -> None:
-        self._endpoint = endpoint
-        self._is_trusted = is_trusted
-
-    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Listen; what a PROXY line says is believed from trusted peers only."""
-        return self._endpoint.listen(_TrustedPeers(factory, self._is_trusted))

@@ -133,11 +133,13 @@ class StrangerTests(ProxyTestCase):
 
     async def test_hung_up(self) -> None:
         """Whoever is no trusted proxy is not listened to, and is logged."""
-        told = self.logged("regbroker.transport.listening", "host")
+        told = self.event()
         client = await self.connect()
         client.send(V1)
         client.request("GET", MANIFEST)
         await client.end()
         self.assertEqual(bytes(client.seen), b"")
-        self.assertEqual((await told)["host"], "127.0.0.1")
+        event = await told
+        self.assertEqual(event["client"], "127.0.0.1")
+        self.assertIn("not in trusted-proxies", event["outcome"])
         self.assertEqual(self.upstream.calls, [])
