@@ -10,7 +10,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin
 
 # PACKAGE, or PACKAGE:PROGRAM where the two are called differently
 peers='docker-registry skopeo podman containerd slapd ldap-utils:ldapmodify
-    apache2-utils:htpasswd nginx tinyproxy buildah systemd:systemd-analyze prometheus chromium'
+    apache2-utils:htpasswd nginx tinyproxy curl buildah systemd:systemd-analyze prometheus chromium'
 if [ "${1:-}" = bench ]; then
     peers='nginx haproxy caddy wrk curl'
 fi

@@ -14,7 +14,7 @@ from regbroker.admin.page_parts import card, list_of, pill, point_in_time
 from regbroker.admin.readable import duration, rate, size
 from regbroker.admin.refusals import Refused
 from regbroker.admin.transfers import Transfer
-from regbroker.settings.config import RegistryConfig
+from regbroker.settings.config import CERTIFICATE, RegistryConfig
 
 #: What a page has room for.
 MAX_TRANSFERS = 50
@@ -144,6 +144,8 @@ def _registry(entry: RegistryConfig, is_ready: bool) -> list[Tag]:
     accounts = (
         f"[accounts {entry.accounts}]" if entry.accounts else "accounts of the upstream"
     )
+    if entry.accounts == CERTIFICATE:
+        accounts = "accounts: client certificates"
     traits = [f"to {', '.join(entry.upstreams)}", accounts]
     if entry.writes == "deny":
         traits.append("read-only")

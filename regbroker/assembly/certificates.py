@@ -58,6 +58,9 @@ def load_shown(
     files = list(pair or ())
     for entry in config.certificates:
         files += [Path(entry.certificate), Path(entry.key)]
+    client_ca = Path(config.client_ca) if config.client_ca else None
+    if client_ca is not None:
+        files.append(client_ca)
     # Before they are loaded: what changes meanwhile is seen at the next look. The names
     # that clients ask for are a part of it.
     names = [entry.host for entry in config.certificates]
@@ -67,7 +70,9 @@ def load_shown(
     )
     if before is not None and before.contents == contents:
         return before
-    return ShownCertificates(contents, load_certificates(config.certificates, pair))
+    return ShownCertificates(
+        contents, load_certificates(config.certificates, pair, client_ca)
+    )
 
 
 def contents_of(path: Path) -> bytes | None:

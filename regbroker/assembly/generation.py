@@ -122,7 +122,8 @@ class Generation:
     def _registry(self, entry: RegistryConfig) -> Registry:
         behind = [self.upstreams[name] for name in entry.upstreams]
         parts: list[object] = [entry, self._seal, *behind]
-        if entry.accounts is not None and self._local is not None:
+        if entry.accounts in self.config.accounts and self._local is not None:
+            assert entry.accounts is not None
             parts += self._local.parts_of(entry.accounts)
         # It seals for a minute what its token services have not answered.
         key = self._kept.get(

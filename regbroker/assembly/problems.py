@@ -19,8 +19,10 @@ from regbroker.assembly.credential_problems import problems_with_credentials
 from regbroker.assembly.readable import problem_with_file
 from regbroker.errors import ConfigurationError
 from regbroker.settings.config import Config
-from regbroker.transport.certificates import load_certificates
+from regbroker.transport.certificates import load_certificates, read_pem
+from regbroker.transport.pem_files import load_chain
 from regbroker.transport.self_signed import has_self_signed
+from regbroker.transport.socket_owner import owner_of
 from regbroker.transport.trust import Trust
 from regbroker.upstream.dialling import problems_with_way
 
@@ -39,6 +41,11 @@ def problems_with_parts(config: Config) -> Iterator[str]:
             load_certificates(config.certificates, None)
         except ConfigurationError as error:
             yield from error.problems
+    if config.client_ca is not None and not problem_with_file(config.client_ca):
+        try:
+            load_chain(read_pem(Path(config.client_ca)))
+        except (OSError, ValueError) as error:
+            yield f"[regbroker] client-ca: {config.client_ca}: {error}"
 
 
 def _problems_with_endpoints(config: Config) -> Iterator[str]:
@@ -50,6 +57,7 @@ def _problems_with_endpoints(config: Config) -> Iterator[str]:
             continue
         try:
             serverFromString(None, listener.endpoint)
+            owner_of(listener)
         except (TypeError, ValueError, LookupError) as error:
             yield (
                 f"[regbroker] {option}: '{listener.text}' is not understood ({error}); "

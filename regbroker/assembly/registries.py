@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
+from regbroker.accounts.access import AccessRules
 from regbroker.accounts.sealing import Sealing
 from regbroker.assembly.local_accounts import LocalParts
 from regbroker.assembly.upstreams import UpstreamService
 from regbroker.broker.composite_broker import CompositeBroker
 from regbroker.broker.upstream_broker import Broker
 from regbroker.protocol.composite_token import CompositeTokens
-from regbroker.settings.config import RegistryConfig
+from regbroker.settings.config import CERTIFICATE, RegistryConfig
 from regbroker.upstream.authorizer import Authorizer
 from regbroker.upstream.policy import OURS, Policy
 from regbroker.upstream.search_rules import SearchRules
@@ -24,6 +25,7 @@ from regbroker.web.admission import Gate, LocalGate, UpstreamGate
 from regbroker.web.backend import Backend
 from regbroker.web.carried_uploads import CarriedUploads
 from regbroker.web.catalog import Catalog
+from regbroker.web.certificate_gate import CertificateGate, no_tokens
 from regbroker.web.cross_origin import CrossOrigin
 from regbroker.web.follow import RedirectFollower
 from regbroker.web.forward import Forwarder
@@ -68,7 +70,10 @@ def build_registry(
         for name, service in services.items()
     }
     composite_tokens = CompositeTokens(composite_key, time.time)
-    if entry.accounts is not None:
+    if entry.accounts == CERTIFICATE:
+        gate = CertificateGate(entry.access or AccessRules(()), reactor.seconds)
+        accounts = _Accounts(gate, no_tokens, gate.search)
+    elif entry.accounts is not None:
         assert local is not None
         accounts = _own_accounts(entry, local, reactor)
     else:

@@ -107,10 +107,11 @@ def _lines(
 def _login_problem(config: Config, question: Question, account: Account | None) -> str:
     """Say why nobody can log in as a user, as far as files tell; '' if they may."""
     registry: RegistryConfig = find_registry(config, question)[0]
-    if account is None or registry.accounts is None:
+    accounts = registry.accounts or ""
+    if account is None or accounts not in config.accounts:
         return ""
     said = []
-    for source in config.accounts[registry.accounts].sources:
+    for source in config.accounts[accounts].sources:
         if not isinstance(source, HtpasswdConfig):
             # The directory may know the user.
             return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from regbroker.settings.config import (
+    CERTIFICATE,
     AccountsConfig,
     Config,
     HtpasswdConfig,
@@ -52,6 +53,8 @@ def _certificates(config: Config) -> Iterator[str]:
 
 
 def _who(config: Config, registry: RegistryConfig) -> str:
+    if registry.accounts == CERTIFICATE:
+        return "accounts: the Common Name of client certificates"
     if registry.accounts is not None:
         return f"accounts: {_sources(config.accounts[registry.accounts])}"
     trusted = ", ".join(f"[upstream {name}]" for name in registry.trusted_upstreams)

@@ -41,6 +41,9 @@ DEFAULT_LISTENER = Listener(
     tls=True,
 )
 
+#: What `RegistryConfig.accounts` is where clients show certificates.
+CERTIFICATE = "certificate"
+
 DEFAULT_STATE_DIRECTORY = PurePath("var")
 
 #: docker before 1.6 speaks another protocol, and says only "Go" in its ping.
@@ -153,8 +156,9 @@ class RegistryConfig:
     """
     One ``[registry HOST]``; `host` is ``*`` for the default one.
 
-    Without `accounts`, clients use the accounts of the upstreams in
-    `trusted_upstreams`: their credentials are sent to these and to no other.
+    `accounts` is the name of a section, or `CERTIFICATE`. Without it, clients use the
+    accounts of the upstreams in `trusted_upstreams`: their credentials are sent to
+    these and to no other.
     `shared_actions` are the actions for which regbroker's own account at an upstream is
     shared with clients that have no credentials for it. `hosts` are those that ``*``
     stands for, also as ``*.DOMAIN``; all when empty. `extensions` are those of the API
@@ -193,7 +197,9 @@ class Config:
     a registry has the rules of its access section themselves. `mirrors` leads from the
     registry that a mirror stands for (the ``ns`` of a request) to the `host` of one of
     `registries`. Limits for connections that are None follow from how many files the
-    process may open. Health checks are answered at `health_path`, if it is not empty.
+    process may open. Clients that connect with TLS are asked for a certificate that one
+    of those in `client_ca` has issued. Health checks are answered at `health_path`, if
+    it is not empty.
     `metrics_repositories` tells whether repositories are counted by name. The process
     writes its log as ``log_format``, ``line`` or ``json``, and the audit log into the
     file `audit_log`; ``-`` is the log itself, and nothing is nowhere.
@@ -217,6 +223,7 @@ class Config:
     max_connections: int | None = None
     max_connections_per_address: int | None = None
     health_path: str = ""
+    client_ca: PurePath | None = None
     admin_listen: tuple[Listener, ...] = ()
     metrics_repositories: bool = False
     log_format: str = "line"

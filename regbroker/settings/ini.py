@@ -19,6 +19,7 @@ from typing import Any
 from regbroker.errors import ConfigurationError
 from regbroker.naming.public_hosts import is_served
 from regbroker.protocol.mirrors import path_with_ns
+from regbroker.settings import references
 from regbroker.settings.config import Config, RegistryConfig
 from regbroker.settings.section import FileCheck, FileReport, Section
 from regbroker.settings.sections import (
@@ -174,6 +175,8 @@ def _read(parser: configparser.RawConfigParser, report: FileReport) -> Config:
     report.problems += _problems_with_titles(titles)
     report.problems += _missing_accounts(hosts, accounts)
     report.problems += _problems_with_mirrors(mirrors, titles)
+    if not main.get("client_ca"):
+        report.problems += references.without_client_ca(registries)
     report.problems += _hidden_token_paths(mirrors, registries)
     report.problems += _hidden_by_health(main, mirrors, registries)
     report.problems += _refused_public_urls(registries)

@@ -159,6 +159,14 @@ REGBROKER = Table(
             "Host, without accounts, and not in the log.",
         ),
         Option(
+            "client-ca",
+            values.path,
+            "The certificates that clients' certificates are checked against. Clients "
+            "are asked for one on every `tls:` listener; who shows none may go on. "
+            "Registries with `accounts = certificate` need it.",
+            is_file=True,
+        ),
+        Option(
             "admin-listen",
             endpoints.admin_listeners,
             "Where `/live`, `/ready`, `/metrics` and the status page are, one endpoint "
@@ -249,7 +257,8 @@ REGISTRY = Table(
             None,
             "Who may log in: `upstream` for the accounts of the first upstream, "
             "`upstream: NAME, NAME` for those of several, or the name of an "
-            "`[accounts NAME]` section.",
+            "`[accounts NAME]` section. `certificate`: the Common Name of the client's "
+            "certificate is the user; see `client-ca`.",
             default="upstream",
         ),
         Option(

@@ -7,10 +7,11 @@ what would be right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import InvalidRule, parse_rule
+from regbroker.settings.config import CERTIFICATE, RegistryConfig
 from regbroker.settings.suggestions import suggestion
 from regbroker.settings.values import InvalidValue, lines
 
@@ -96,7 +97,10 @@ def registry_accounts(
     ``upstream: NAME, NAME`` with those upstreams that clients have accounts at:
     of all `upstreams`, those `served` that the registry's rules lead to.
     """
-    right = "write upstream, upstream: NAME, or the name of an [accounts NAME] section"
+    right = (
+        "write upstream, upstream: NAME, certificate, or the name of an [accounts "
+        "NAME] section"
+    )
     if names:
         right += f"; there are: {', '.join(sorted(names))}"
     parse_upstreams = some_sections("upstream", upstreams)
@@ -105,7 +109,7 @@ def registry_accounts(
         kind, colon, rest = text.partition(":")
         if not text:
             raise InvalidValue(f"empty; {right}")
-        if text == "upstream" or text in names:
+        if text in ("upstream", "certificate") or text in names:
             return text, ()
         if not (colon and kind.strip() == "upstream"):
             hint = suggestion(text, ["upstream", *names])
@@ -128,3 +132,14 @@ def _no_section(kind: str, name: str, names: Collection[str]) -> str:
     known = ", ".join(sorted(names)) or "none yet"
     hint = suggestion(name, names)
     return f"there is no [{kind} {name}] section; {hint}there are: {known}"
+
+
+def without_client_ca(registries: Iterable[RegistryConfig]) -> Iterator[str]:
+    """Yield a problem if clients of some registry show certificates to nobody."""
+    for each in registries:
+        if each.accounts == CERTIFICATE:
+            yield (
+                "[regbroker] client-ca: missing; 'accounts = certificate' in [registry "
+                f"{each.host}] needs the file of who certifies clients"
+            )
+            return

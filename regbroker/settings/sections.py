@@ -18,6 +18,7 @@ from regbroker.accounts.access import AccessRules, InvalidAccess, parse_access
 from regbroker.settings import references
 from regbroker.settings.addresses import Place, is_host
 from regbroker.settings.config import (
+    CERTIFICATE,
     AccountsConfig,
     Config,
     HtpasswdConfig,
@@ -243,6 +244,8 @@ def read_accounts(section: Section, name: str) -> AccountsConfig:
     """
     if name == "upstream":
         section.wrong("'upstream' is the upstream's own accounts; choose another name")
+    elif name == CERTIFICATE:
+        section.wrong("'certificate' is for client certificates; choose another name")
     section.check_names("accounts")
     fields = section.read(ACCOUNTS)
     files: tuple[PurePath, ...] = fields.get("sources", ())

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from regbroker.accounts.unreachable_access import unreachable
 from regbroker.settings.config import (
+    CERTIFICATE,
     DEFAULT_ANSWER_TIMEOUT,
     Config,
     LdapConfig,
@@ -67,6 +68,13 @@ def _main(config: Config) -> Iterator[str]:
             f"[{title}] certificate: nothing listens with TLS, so it has no "
             "effect; write for example 'listen = tls:443', or take it out"
         )
+    if config.client_ca and all(
+        entry.accounts != CERTIFICATE for entry in config.registries
+    ):
+        yield (
+            "[regbroker] client-ca: no registry has 'accounts = certificate', so it "
+            "has no effect; take it out"
+        )
     if config.metrics_repositories and not config.admin_listen:
         yield (
             "[regbroker] metrics-repositories: there are no metrics without "
@@ -110,6 +118,13 @@ def _registry(
                 f"credential-helper, in [upstream {entry.upstreams[0]}]",
             )
         return
+    if entry.accounts == CERTIFICATE:
+        for option, is_set in (
+            ("challenge", entry.basic_challenge),
+            ("token-life", entry.token_life != RegistryConfig.token_life),
+        ):
+            if is_set:
+                yield option, "has no effect with 'accounts = certificate'; take it out"
     if entry.shared_actions:
         yield (
             "anonymous",
@@ -246,7 +261,7 @@ def _access(config: Config) -> Iterator[str]:
         has_groups = any(
             isinstance(source, LdapConfig)
             for entry in users
-            if entry.accounts is not None
+            if entry.accounts is not None and entry.accounts in config.accounts
             for source in config.accounts[entry.accounts].sources
         )
         if not rules.grants:

@@ -18,6 +18,7 @@ from regbroker.transport.listeners import CertificateFiles
 from regbroker.transport.pem_files import (
     WrongCertificate,
     WrongKey,
+    load_chain,
     load_pair,
 )
 
@@ -53,15 +54,18 @@ def certificate_options(
     key_pem: bytes,
     others: Mapping[str, SSL.Context] | None = None,
     names: tuple[str, str] = ("FILE", "FILE"),
+    client_ca: bytes | None = None,
 ) -> CertificateOptions:
     """
     Return server options for a certificate with its chain, and its key.
 
     `others` are contexts for further server names, ``*.`` wildcards included; `names`
-    are those of the files.
+    are those of the files. With `client_ca`, PEM certificates, clients are asked for a
+    certificate that one of these has issued; who shows none is served, too.
     Raises `ValueError` that says what is wrong with the files' contents.
     """
     chain, key = load_pair(certificate_pem, key_pem, names)
+    authorities = load_chain(client_ca) if client_ca is not None else []
     options = CertificateOptions(
         privateKey=crypto.PKey.from_cryptography_key(key),
         certificate=crypto.X509.from_cryptography(chain[0]),
@@ -70,9 +74,17 @@ def certificate_options(
         acceptableCiphers=_CIPHERS,
         acceptableProtocols=PROTOCOLS,
         contextForServerName=_chooser(others or {}),
+        verify=bool(authorities),
+        caCerts=[crypto.X509.from_cryptography(c) for c in authorities] or None,
+        requireCertificate=False,
     )
     try:
-        options.getContext()
+        context = options.getContext()
+        if authorities:
+            # Clients with several certificates choose by these names.
+            context.set_client_ca_list(
+                [crypto.X509.from_cryptography(c).get_subject() for c in authorities]
+            )
     except SSL.Error as error:
         raise WrongCertificate(f"OpenSSL refuses it: {_reason(error)}") from None
     return options
@@ -100,23 +112,34 @@ def _chooser(
 
 
 def load_certificates(
-    files: Iterable[CertificateFiles], fallback: tuple[Path, Path] | None
+    files: Iterable[CertificateFiles],
+    fallback: tuple[Path, Path] | None,
+    client_ca: Path | None = None,
 ) -> CertificateOptions:
     """
     Return the server options for all configured certificates.
 
     `fallback` are the certificate and key served to names that have none, when
-    there is no ``[tls]`` section; without it the first one serves. Raises
-    `ConfigurationError` with every file that cannot be used.
+    there is no ``[tls]`` section; without it the first one serves. `client_ca` is the
+    file with who certifies clients. Raises `ConfigurationError` with every file that
+    cannot be used.
     """
     problems: list[str] = []
+    authorities = None
+    if client_ca is not None:
+        try:
+            authorities = read_pem(client_ca)
+            load_chain(authorities)
+        except (OSError, ValueError) as error:
+            problems.append(f"[regbroker] client-ca: {client_ca}: {error}")
+            authorities = None
     others: dict[str, SSL.Context] = {}
     default: tuple[bytes, bytes] | None = None
     for entry in files:
         try:
             pair = read_pem(Path(entry.certificate)), read_pem(Path(entry.key))
             names = str(entry.certificate), str(entry.key)
-            options = certificate_options(*pair, names=names)
+            options = certificate_options(*pair, names=names, client_ca=authorities)
         except (OSError, ValueError) as error:
             section = f"tls {entry.host}".strip()
             wrong_key = isinstance(error, WrongKey)
@@ -134,4 +157,4 @@ def load_certificates(
     if default is None and fallback is not None:
         default = fallback[0].read_bytes(), fallback[1].read_bytes()
     assert default is not None
-    return certificate_options(*default, others)
+    return certificate_options(*default, others, client_ca=authorities)

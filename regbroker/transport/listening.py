@@ -4,9 +4,6 @@ Listening: one service for each line of ``listen``.
 
 from __future__ import annotations
 
-import grp
-import os
-import pwd
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,6 +30,7 @@ from regbroker.transport.listeners import Listener
 from regbroker.transport.plain_http import TLSOrPlainFactory
 from regbroker.transport.proxy_lines import behind_proxies
 from regbroker.transport.server import StreamingSite
+from regbroker.transport.socket_owner import give_to, owner_of
 
 _log = Logger()
 
@@ -164,12 +162,12 @@ class ListeningService(Service):
         failures: list[Failure] = []
         try:
             endpoint = server_endpoint(self._reactor, self.listener.endpoint)
-            owner = _owner(self.listener)
+            owner = owner_of(self.listener)
             if self.listener.proxy_protocol:
                 endpoint = behind_proxies(
                     endpoint, self._is_trusted, self._site.malformed
                 )
-            endpoint.listen(self._factory).addCallback(_give_to, owner).addCallbacks(
+            endpoint.listen(self._factory).addCallback(give_to, owner).addCallbacks(
                 self._opened, failures.append
             )
         except Exception as error:
@@ -227,32 +225,3 @@ def _with_tls(
         return site
     assert options is not None
     return TLSOrPlainFactory(options, site)
-
-
-def _owner(listener: Listener) -> tuple[int, int] | None:
-    """Return user and group of a socket's file, -1 where one stays as it is."""
-    if not (listener.user or listener.group):
-        return None
-    user = group = -1
-    try:
-        if listener.user:
-            user = pwd.getpwnam(listener.user).pw_uid
-        if listener.group:
-            group = grp.getgrnam(listener.group).gr_gid
-    except KeyError:
-        kind, name = ("group", listener.group)
-        if user == -1 and listener.user:
-            kind, name = "user", listener.user
-        raise ValueError(f"this machine has no {kind} '{name}'") from None
-    return user, group
-
-
-def _give_to(port: Any, owner: tuple[int, int] | None) -> Any:
-    """Let others than ourselves own a socket's file; close it when that fails."""
-    if owner is not None:
-        try:
-            os.chown(port.getHost().name, *owner)
-        except OSError as error:
-            port.stopListening()
-            raise ValueError(f"its owner cannot be set: {error.strerror}") from error
-    return port

@@ -158,12 +158,12 @@ class LocalGate:
         if principal is None:
             raise self._unauthorized(asked, None)
         asked.event.user = principal.user
-        if not _may(principal, asked):
+        if not is_allowed(principal, asked):
             if principal.is_anonymous:
                 raise self._unauthorized(asked, None)
             if principal.has_token:
                 raise self._unauthorized(asked, "insufficient_scope")
-            raise _denied(principal, asked)
+            raise denial(principal, asked)
         if asked.mount is not None:
             asked = self._admit_mount(principal, asked, asked.mount.route)
         return replace(asked, principal=principal)
@@ -200,7 +200,7 @@ class LocalGate:
         return unauthorized([challenge])
 
 
-def _may(principal: Principal, asked: ApiRequest) -> bool:
+def is_allowed(principal: Principal, asked: ApiRequest) -> bool:
     """Tell whether a principal has the right to a request, without its mount."""
     if asked.target.endpoint is Endpoint.BASE:
         # Clients bring credentials later only if they were asked for here.
@@ -214,7 +214,8 @@ def _may(principal: Principal, asked: ApiRequest) -> bool:
     return principal.may(asked.action, asked.first_route.public_name)
 
 
-def _denied(principal: Principal, asked: ApiRequest) -> Denied:
+def denial(principal: Principal, asked: ApiRequest) -> Denied:
+    """Return the refusal for somebody who is known, and may not do this."""
     if asked.is_about_everything:
         return Denied(f"{principal.user} may not {asked.action.value} for all of this")
     if asked.target.name is None:

@@ -54,6 +54,18 @@ class ProblemsTests(SynchronousTestCase):
             ("tcp:0:interfce=x", "", "[regbroker] listen: "),
             ("tcp:0", "ca-file = a.key", "[upstream up] ca-file: "),
             (
+                "tcp:0",
+                "client-certificate = a.pem\nclient-key = a.pem",
+                "[upstream up] client-key: ",
+            ),
+            (
+                "tcp:0",
+                "proxy = http://p.test\nproxy-credentials-file = a.pem",
+                "[upstream up] proxy-credentials-file: ",
+            ),
+            ("tcp:0\nclient-ca = a.key", "", "[regbroker] client-ca: "),
+            ("unix:s:user=no-such-user", "", "[regbroker] listen: 'unix:s:user="),
+            (
                 "tls:0",
                 "[tls]\ncertificate = a.pem\nkey = a.pem",
                 "[tls] key: ",

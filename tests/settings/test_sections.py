@@ -75,6 +75,30 @@ WAY_OUT = """
 """
 
 
+CLIENT_CA = """
+    [regbroker]
+    client-ca = /ca
+"""
+
+
+CERTIFIED = """
+    [regbroker]
+    {}
+
+    [registry *]
+    upstream = up
+    namespaces = * = *
+    accounts = certificate
+    {}
+
+    [upstream up]
+    url = https://a.test
+
+    {}
+    alice = team/**: pull
+"""
+
+
 class WholeTests(SynchronousTestCase):
     """A file that uses everything."""
 
@@ -105,6 +129,26 @@ class WholeTests(SynchronousTestCase):
         """What is shared with clients without credentials."""
         self.assertIsNone(self.open.accounts)
         self.assertEqual(self.open.shared_actions, {"pull", "push"})
+
+    def test_client_certificates(self) -> None:
+        """Who certifies clients must be known, and what they may do."""
+        certified = CERTIFIED.format("client-ca = /ca", "", "[access certificate]")
+        config = parse(certified)
+        self.assertEqual(config.client_ca, PurePath("/ca"))
+        self.assertEqual(config.registries[0].accounts, "certificate")
+        self.assertIs(config.registries[0].access, config.access["certificate"])
+        (problem,) = problems(CERTIFIED.format("", "", "[access certificate]"))
+        self.assertIn("[regbroker] client-ca: missing", problem)
+        self.assertIn("[registry *]", problem)
+        (problem,) = problems(CERTIFIED.format("client-ca = /ca", "", "[access x]"))
+        self.assertIn("write [access certificate]", problem)
+        for option in ("challenge = basic", "token-life = 120"):
+            text = CERTIFIED.format("client-ca = /ca", option, "[access certificate]")
+            name = option.partition(" ")[0]
+            (warning,) = warned(text)
+            self.assertIn(f"[registry *] {name}: has no effect", warning)
+        (warning,) = warned(WAY_OUT.format("https://a.test", "") + CLIENT_CA)
+        self.assertIn("[regbroker] client-ca: no registry has", warning)
 
     def test_way_out(self) -> None:
         """Halves of a way out are problems; what has no effect is warned of."""
@@ -207,8 +251,8 @@ class ProblemTests(SynchronousTestCase):
     def test_accounts(self) -> None:
         """It is said what accounts may be, and which sections there are."""
         right = (
-            "write upstream, upstream: NAME, or the name of an [accounts NAME] "
-            "section; there are: staff"
+            "write upstream, upstream: NAME, certificate, or the name of an [accounts "
+            "NAME] section; there are: staff"
         )
         for accounts, expected in (
             ("nobody", f"there is no [accounts nobody] section; {right}"),

@@ -85,6 +85,26 @@ class LoadTests(SynchronousTestCase):
         self.assertTrue(second.startswith("[tls] certificate: "), second)
         self.assertIn("No such file", second)
 
+    def test_client_ca(self) -> None:
+        """A file that certifies no client is a problem of its own option."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        pair = issued("a.test").write(directory, "a")
+        files = [CertificateFiles("", *pair)]
+        good = directory / "ca.pem"
+        good.write_bytes(authority().certificate)
+        context = load_certificates(files, None, good).getContext()
+        mode = context.get_verify_mode()
+        self.assertTrue(mode & SSL.VERIFY_PEER)
+        self.assertFalse(mode & SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+        context = load_certificates(files, None).getContext()
+        self.assertEqual(context.get_verify_mode(), SSL.VERIFY_NONE)
+        for wrong in (pair[1], directory / "missing.pem"):
+            with self.assertRaises(ConfigurationError) as caught:
+                load_certificates(files, None, wrong)
+            (problem,) = caught.exception.problems
+            self.assertIn(f"[regbroker] client-ca: {wrong}: ", problem)
+
 
 class Greeting(Wire):
     """Says something as soon as it is connected."""

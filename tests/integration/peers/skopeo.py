@@ -6,6 +6,7 @@ import base64
 import json
 from pathlib import Path
 
+from .certificates import Pair
 from .processes import Finished, client_environment, require_programs, run
 from .transcript import Transcript
 
@@ -24,6 +25,11 @@ class Skopeo:
         self._temporary = directory / "tmp"
         self._auth_file = directory / "auth.json"
         self._transcript = transcript
+
+    def show(self, pair: Pair) -> None:
+        """Show this certificate to registries."""
+        (self._certificates / "client.cert").write_bytes(pair.certificate_pem())
+        (self._certificates / "client.key").write_bytes(pair.key_pem())
 
     def run(self, *words: str | Path, stdin: str = "") -> Finished:
         """Run a skopeo command, with debug output, and keep what it saw."""
