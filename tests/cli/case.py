@@ -8,6 +8,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.cli.main import main
 
+#: One registry with one rule.
+CONFIG = """
+[registry registry.example.com]
+upstream = aliyun
+namespaces =
+    team = acme_team
+[upstream aliyun]
+url = https://registry.cn-shenzhen.aliyuncs.com
+"""
+
 
 class CommandCase(SynchronousTestCase):
     """Runs the command: what is printed where, and the exit status."""

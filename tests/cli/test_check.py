@@ -6,18 +6,9 @@ import tempfile
 from pathlib import Path
 
 from regbroker.transport.self_signed import self_signed
-from tests.cli.case import CommandCase
+from tests.cli.case import CONFIG, CommandCase
 
 SHIPPED = Path(__file__).resolve().parents[2] / "etc" / "regbroker.ini"
-
-CONFIG = """
-[registry registry.example.com]
-upstream = aliyun
-namespaces =
-    team = acme_team
-[upstream aliyun]
-url = https://registry.cn-shenzhen.aliyuncs.com
-"""
 
 
 class CheckTests(CommandCase):

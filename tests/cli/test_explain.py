@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.accounts.hashes import BCRYPT
-from tests.cli.case import CommandCase
+from tests.cli.case import CONFIG, CommandCase
 
 SEVERAL = """\
 [registry *]
@@ -17,15 +17,6 @@ url = https://registry-1.docker.io
 default-namespace = library
 [upstream mirror]
 url = http://mirror.example.com:8080/base/
-"""
-
-CONFIG = """
-[registry registry.example.com]
-upstream = aliyun
-namespaces =
-    team = acme_team
-[upstream aliyun]
-url = https://registry.cn-shenzhen.aliyuncs.com
 """
 
 

@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import parse_qs, quote, quote_plus, unquote, urlsplit
 
@@ -165,7 +166,32 @@ class PeersTestCase(SynchronousTestCase):
         return self.authority.certificate_pem()
 
 
-class RegbrokerTestCase(PeersTestCase):
+class ClientsTestCase(PeersTestCase):
+    """Clients that trust regbroker, and a look for secrets in its log."""
+
+    def make_podman(self) -> Podman:
+        podman = super().make_podman()
+        podman.trust(self.host)
+        return podman
+
+    def start_containerd(self) -> Containerd:
+        containerd = super().start_containerd()
+        containerd.trust(self.host)
+        return containerd
+
+    def logged(
+        self, tokens: Iterable[str], passwords: Iterable[tuple[str, str]]
+    ) -> list[str]:
+        """Which of these tokens and passwords, however encoded, are in the log."""
+        secrets = list(tokens)
+        for user, password in passwords:
+            credentials = basic(user, password).removeprefix("Basic ")
+            secrets += [password, quote(password), quote_plus(password), credentials]
+        log = self.regbroker.log()
+        return [secret for secret in secrets if secret in log]
+
+
+class RegbrokerTestCase(ClientsTestCase):
     """regbroker between clients that know `team/` and an upstream with `acme_team/`.
 
     When a test ends, whatever it did, nobody may have seen the other side's names and
@@ -216,23 +242,8 @@ class RegbrokerTestCase(PeersTestCase):
 
     def secrets_logged(self) -> list[str]:
         """Passwords, however encoded, and tokens in regbroker's log."""
-        secrets = list(self.token_server.issued)
-        for name, user in USERS.items():
-            password = user.password
-            credentials = basic(name, password).removeprefix("Basic ")
-            secrets += [password, quote(password), quote_plus(password), credentials]
-        log = self.regbroker.log()
-        return [secret for secret in secrets if secret in log]
-
-    def make_podman(self) -> Podman:
-        podman = super().make_podman()
-        podman.trust(self.host)
-        return podman
-
-    def start_containerd(self) -> Containerd:
-        containerd = super().start_containerd()
-        containerd.trust(self.host)
-        return containerd
+        passwords = [(name, user.password) for name, user in USERS.items()]
+        return self.logged(self.token_server.issued, passwords)
 
     def log_in(self, client: Skopeo | Podman, user: str) -> None:
         """Log in with the user's right password."""

@@ -6,11 +6,10 @@ import http.client
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-from .case import API_NAME, PeersTestCase, named
+from .case import API_NAME, ClientsTestCase, named
 from .peers.certificates import Authority
-from .peers.containerd import Containerd
 from .peers.docker_registry import Access, DockerRegistry, Passwords, Tokens
 from .peers.htpasswd import Htpasswd
 from .peers.https_client import HttpsClient, Reply, basic, bearer
@@ -154,7 +153,7 @@ class Source:
         ]
 
 
-class FrontsTestCase(PeersTestCase):
+class FrontsTestCase(ClientsTestCase):
     """regbroker in front of two upstreams with accounts of their own.
 
     When a test ends, whatever it did: neither upstream was asked about names of the
@@ -253,28 +252,14 @@ class FrontsTestCase(PeersTestCase):
 
     def secrets_logged(self) -> list[str]:
         """Passwords, however encoded, and tokens in regbroker's log."""
-        secrets = [one for source in self.sources for one in source.token_server.issued]
+        tokens = [one for source in self.sources for one in source.token_server.issued]
         passwords = list(self.users.items())
         for source in self.sources:
             users = source.token_server.users
             passwords += [(name, user.password) for name, user in users.items() if name]
-        for user, password in passwords:
-            credentials = basic(user, password).removeprefix("Basic ")
-            secrets += [password, quote(password), quote_plus(password), credentials]
-        log = self.regbroker.log()
-        return [secret for secret in secrets if secret in log]
+        return self.logged(tokens, passwords)
 
     # who asks
-
-    def make_podman(self) -> Podman:
-        podman = super().make_podman()
-        podman.trust(self.host)
-        return podman
-
-    def start_containerd(self) -> Containerd:
-        containerd = super().start_containerd()
-        containerd.trust(self.host)
-        return containerd
 
     def log_in(self, client: Skopeo | Podman, user: str, host: str = "") -> None:
         """Log in with the user's right password."""

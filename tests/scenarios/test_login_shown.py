@@ -1,5 +1,6 @@
 """
-However an upstream answers, a wrong login of ours is shown once, and then rests.
+However an upstream answers, a wrong login of ours is sent once, and then not for a
+while.
 
 Registries lock accounts for wrong passwords. So this is a property over whatever
 sequence of answers, requests, pauses and changed passwords there is, and not a case.
@@ -7,6 +8,7 @@ sequence of answers, requests, pauses and changed passwords there is, and not a 
 
 from __future__ import annotations
 
+import contextlib
 from itertools import pairwise
 from typing import Any
 
@@ -16,24 +18,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.http_headers import Headers
 
 from regbroker.errors import HTTPError, UpstreamTimeout
-from regbroker.protocol.challenges import parse_challenges
-from regbroker.protocol.origins import Origin
-from regbroker.protocol.scopes import Scope, repository_scope
-from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, parse_basic
-from regbroker.transport.client_reply import _ReadResponse
-from regbroker.upstream.authorization import Refusal
-from regbroker.upstream.credentials import Login
-from regbroker.upstream.discovery import Discovered, Discovery
 from regbroker.upstream.login_record import FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS
 from regbroker.upstream.own_account import OwnAccount
-from regbroker.upstream.token_service import TokenReply
-from regbroker.upstream.tokens import TokenRefused
-
-BASIC = parse_challenges(['Basic realm="up"'])
-BEARER = parse_challenges(['Bearer realm="https://up.test/token"'])
+from tests.scenarios.login_case import (
+    BASIC,
+    BEARER,
+    Credentials,
+    JudgingUpstream,
+    relay,
+)
 
 #: What a server may answer instead of judging a login; 0 is nothing at all.
 MOODS = st.sampled_from([200, 403, 429, 500, 503, 0])
@@ -50,28 +45,16 @@ STEPS = st.lists(
 )
 
 
-class Upstream:
-    """A registry and its token service, that judge logins, or are in a mood."""
-
-    name = "up"
+class Upstream(JudgingUpstream):
+    """Judges logins at once, or is in a mood."""
 
     def __init__(self, clock: Clock, challenges: Any) -> None:
-        self.clock = clock
-        self.now = clock.seconds
-        self.password = "one"
+        super().__init__(clock, challenges)
         self.moods: list[int] = []
         self.refused: list[tuple[float, str]] = []
-        self.granted = 0
         self.taken = 0
-        self.discovered: Discovered = Discovery(Origin("https", "up.test", 443)).pinged(
-            challenges
-        )
 
-    async def discover(self) -> Discovered:
-        return self.discovered
-
-    def judge(self, password: str) -> int:
-        """The status for a login."""
+    async def judge(self, password: str) -> int:
         mood = self.moods.pop(0) if self.moods else 200
         if mood == 0:
             raise UpstreamTimeout("it did not answer")
@@ -81,85 +64,12 @@ class Upstream:
         self.refused.append((self.now(), password))
         return 401
 
-    # The registry.
-
-    async def request(self, method: str, target: str, headers: Any) -> Any:
-        given = parse_basic(dict(headers)[b"Authorization"].decode())
-        assert given is not None
-        return Reply(self.judge(given[1]))
-
-    # The token service.
-
-    def cached(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> None:
-        return None
-
-    async def get(
-        self,
-        request: TokenRequest,
-        scopes: tuple[Scope, ...],
-        max_age: float | None = None,
-    ) -> IssuedToken:
-        status = self.judge(request.password)
-        if status != 200:
-            raise TokenRefused(TokenReply(status, Headers(), b""))
-        self.granted += 1
-        return IssuedToken(f"token-{self.granted}", 1e9, received=self.now())
-
-    def drop(self, token: str) -> None:
-        """Nothing is kept."""
-
-
-class Reply:
-    """A registry's answer."""
-
-    closed_in_order = True
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-        self.deliver = _ReadResponse(b"").deliverBody
-
-    def header(self, name: bytes) -> None:
-        return None
-
-
-class Credentials:
-    """What a file holds."""
-
-    password = "one"
-
-    async def get(self) -> Login:
-        return Login("robot", self.password)
-
-    def refused(self, login: Login | None = None) -> None:
-        """The file is looked at every time."""
-
-    def close(self) -> None:
-        """Nothing is open."""
-
 
 class ShownTests(SynchronousTestCase):
     async def ask(self, upstream: Upstream, account: OwnAccount, name: str) -> None:
-        """Relay a request, as it is relayed."""
-        needed = (repository_scope(name, "pull"),)
-        try:
-            said = await account.authorize(needed)
-            try:
-                for _ in range(3):
-                    if said.login is None:
-                        return
-                    status = upstream.judge(said.login.password)
-                    if status not in (401, 403):
-                        if status == 200:
-                            account.answered(said)
-                        return
-                    again = await account.reconsider(said, needed, Refusal(status))
-                    if again is None:
-                        return
-                    said = again
-            finally:
-                said.release()
-        except HTTPError:
-            pass
+        """Relay a request, which may fail."""
+        with contextlib.suppress(HTTPError):
+            await relay(upstream, account, name)
 
     def shown(self, challenges: Any, steps: list[tuple[str, Any]]) -> None:
         """Go through all steps, and look at how often what was shown."""

@@ -6,6 +6,7 @@ leave.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,25 +18,20 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.http_headers import Headers
 
 from regbroker.errors import HTTPError, UpstreamTimeout
-from regbroker.protocol.challenges import parse_challenges
-from regbroker.protocol.origins import Origin
-from regbroker.protocol.scopes import Scope, repository_scope
-from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, parse_basic
-from regbroker.upstream.authorization import Refusal
 from regbroker.upstream.credentials import Login
-from regbroker.upstream.discovery import Discovered, Discovery
 from regbroker.upstream.login_record import FIRST_PAUSE_SECONDS
 from regbroker.upstream.login_turns import CONFIRMED_SECONDS, TURN_SECONDS
 from regbroker.upstream.own_account import OwnAccount
-from regbroker.upstream.token_service import TokenReply
-from regbroker.upstream.tokens import TOKEN_SECONDS, TokenRefused
-from tests.scenarios.test_login_shown import Credentials, Reply
-
-BASIC = parse_challenges(['Basic realm="up"'])
-BEARER = parse_challenges(['Bearer realm="https://up.test/token"'])
+from regbroker.upstream.tokens import TOKEN_SECONDS
+from tests.scenarios.login_case import (
+    BASIC,
+    BEARER,
+    Credentials,
+    JudgingUpstream,
+    relay,
+)
 
 #: What is said instead of a verdict; 0 is nothing at all.
 OUTAGES = (429, 500, 503, 0)
@@ -109,16 +105,13 @@ class Showing:
     status: Deferred[int] = field(default_factory=Deferred)
 
 
-class SlowUpstream:
-    """A registry and its token service, that judge when they are told to."""
-
-    name = "up"
+class SlowUpstream(JudgingUpstream):
+    """Judges a login when the test says so."""
 
     def __init__(self, clock: Clock, challenges: Any) -> None:
-        self.now = clock.seconds
+        super().__init__(clock, challenges)
         #: A request that carries Basic keeps its turn for so long.
         self.turn_seconds = math.inf if challenges == BEARER else TURN_SECONDS
-        self.password = "one"
         self.pending: list[Showing] = []
         #: How many logins may be on their way: one, and one more for each that was
         #: taken while there was one.
@@ -128,12 +121,6 @@ class SlowUpstream:
         self.became_ours: Counter[str] = Counter()
         self.refused_at: dict[tuple[str, int], float] = {}
         self.taken_at: dict[str, float] = {}
-        self.granted = 0
-        discovery = Discovery(Origin("https", "up.test", 443))
-        self.discovered: Discovered = discovery.pinged(challenges)
-
-    async def discover(self) -> Discovered:
-        return self.discovered
 
     async def judge(self, password: str) -> int:
         """The status for a login, once a test says so."""
@@ -186,33 +173,6 @@ class SlowUpstream:
         while self.pending and self.now() - self.pending[0].when >= TOKEN_SECONDS:
             self.answer(0, 0)
 
-    # The registry.
-
-    async def request(self, method: str, target: str, headers: Any) -> Any:
-        given = parse_basic(dict(headers)[b"Authorization"].decode())
-        assert given is not None
-        return Reply(await self.judge(given[1]))
-
-    # The token service.
-
-    def cached(self, request: TokenRequest, scopes: tuple[Scope, ...]) -> None:
-        return None
-
-    async def get(
-        self,
-        request: TokenRequest,
-        scopes: tuple[Scope, ...],
-        max_age: float | None = None,
-    ) -> IssuedToken:
-        status = await self.judge(request.password)
-        if status != 200:
-            raise TokenRefused(TokenReply(status, Headers(), b""))
-        self.granted += 1
-        return IssuedToken(f"token-{self.granted}", 1e9, received=self.now())
-
-    def drop(self, token: str) -> None:
-        """Nothing is kept."""
-
 
 class SeenCredentials(Credentials):
     """Tells an upstream when another login is ours than before."""
@@ -230,27 +190,9 @@ class SeenCredentials(Credentials):
 
 class TogetherTests(SynchronousTestCase):
     async def ask(self, upstream: SlowUpstream, account: OwnAccount, name: str) -> None:
-        """Relay a request, as it is relayed."""
-        needed = (repository_scope(name, "pull"),)
-        try:
-            said = await account.authorize(needed)
-            try:
-                for _ in range(3):
-                    if said.login is None:
-                        return
-                    status = await upstream.judge(said.login.password)
-                    if status not in (401, 403):
-                        if status == 200:
-                            account.answered(said)
-                        return
-                    again = await account.reconsider(said, needed, Refusal(status))
-                    if again is None:
-                        return
-                    said = again
-            finally:
-                said.release()
-        except (HTTPError, CancelledError):
-            pass
+        """Relay a request, which may fail, or be left by its client."""
+        with contextlib.suppress(HTTPError, CancelledError):
+            await relay(upstream, account, name)
 
     def run_steps(self, challenges: Any, steps: list[tuple[str, Any]]) -> SlowUpstream:
         """Go through all steps, then answer all that wait; return what was seen."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 
 from regbroker.errors import (
     UpstreamError,
@@ -20,36 +20,29 @@ from regbroker.transport.certificates import certificate_options
 from regbroker.transport.trust import Trust
 from regbroker.upstream.documents import Document, Documents
 from regbroker.upstream.own_requests import USER_AGENT
+from tests.askingcase import AskingTestCase
 from tests.certificates import authority, issued
-from tests.proxycase import HeldTime, SocketTestCase
 from tests.scripted import ScriptedUpstream, response
 
 MAX_BYTES = 1000
 
 
-class DocumentsTestCase(SocketTestCase):
+class DocumentsTestCase(AskingTestCase):
     async def set_up(self) -> None:
         await super().set_up()
-        self.time: Any = HeldTime()
-        self.upstream = self.make_upstream()
-        self.upstream.start()
         self.documents = self.make_documents()
 
     def make_documents(self, max_bytes: int = MAX_BYTES) -> Documents:
-        """Who asks."""
+        """The client that asks."""
         return Documents("the oracle", max_bytes, self.make_trust(), 5, self.time)
 
-    def make_upstream(self) -> ScriptedUpstream:
-        """Who is asked."""
-        return ScriptedUpstream()
-
     def make_trust(self) -> Trust:
-        """Whom we believe."""
+        """The CAs that we trust."""
         return Trust()
 
     async def tear_down(self) -> None:
         self.documents.close()
-        await self.upstream.stop()
+        await super().tear_down()
 
     def ask(
         self,
@@ -206,20 +199,11 @@ class DocumentsTests(DocumentsTestCase):
 
     async def test_broken_off(self) -> None:
         """A document that is cut off is none."""
-        asking = self.ask()
-        call = await self.upstream.call()
-        call.send(response(200, "Content-Length: 99", body=b'{"a":'))
-        call.wire.close()
-        await self.assertFailure(asking, UpstreamError)
+        await self.assert_broken_off(self.ask(), b'{"a":')
 
     async def test_cancelled(self) -> None:
         """Nobody wants the answer any more: the connection ends."""
-        asking = self.ask()
-        call = await self.upstream.call()
-        asking.cancel()
-        await self.assertFailure(asking, CancelledError)
-        await call.wire.end()
-        self.assertEqual(len(self.upstream.calls), 1)
+        await self.assert_cancelled(self.ask())
 
     async def test_unreachable(self) -> None:
         """Nobody there is said so, with the name that people know."""

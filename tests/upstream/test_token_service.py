@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 
-from regbroker.errors import UpstreamError, UpstreamMalformed
+from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.realms import parse_realm
 from regbroker.protocol.scopes import parse_scopes
 from regbroker.protocol.token_exchange import MAX_REPLY_BYTES, TokenRequest
 from regbroker.transport.trust import Trust
 from regbroker.upstream.token_service import TokenReply, TokenService
-from tests.proxycase import HeldTime, SocketTestCase
-from tests.scripted import Call, ScriptedUpstream, response
+from tests.askingcase import AskingTestCase
+from tests.scripted import Call, response
 
 ALICE = TokenRequest("GET", username="alice", password="w\u00e9:1")
 
 
-class TokenServiceTests(SocketTestCase):
+class TokenServiceTests(AskingTestCase):
     async def set_up(self) -> None:
         await super().set_up()
-        self.time: Any = HeldTime()
-        self.upstream = ScriptedUpstream()
-        self.upstream.start()
         self.service = TokenService(Trust(), 5, cast(Any, self.time))
 
     async def tear_down(self) -> None:
         self.service.close()
-        await self.upstream.stop()
+        await super().tear_down()
 
     def ask(
         self, how: str = "get", target: str = "/t", request: TokenRequest = ALICE
@@ -99,11 +96,7 @@ class TokenServiceTests(SocketTestCase):
 
     async def test_broken_off(self) -> None:
         """A reply that is cut off is no reply."""
-        asking = self.ask()
-        call = await self.upstream.call()
-        call.send(response(200, "Content-Length: 99", body=b'{"token":'))
-        call.wire.close()
-        await self.assertFailure(asking, UpstreamError)
+        await self.assert_broken_off(self.ask(), b'{"token":')
 
     async def test_bounded(self) -> None:
         """A reply without end is not read to its end."""
@@ -115,9 +108,4 @@ class TokenServiceTests(SocketTestCase):
 
     async def test_cancelled(self) -> None:
         """Nobody wants the answer any more: the connection ends."""
-        asking = self.ask()
-        call = await self.upstream.call()
-        asking.cancel()
-        await self.assertFailure(asking, CancelledError)
-        await call.wire.end()
-        self.assertEqual(len(self.upstream.calls), 1)
+        await self.assert_cancelled(self.ask())

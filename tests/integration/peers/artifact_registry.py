@@ -11,11 +11,11 @@ import http.client
 import re
 import secrets
 import threading
-from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
 from .certificates import Authority
+from .small_server import SmallHandler
 from .threaded import TlsServer
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding"}
@@ -79,8 +79,7 @@ class ArtifactRegistry:
         return f"{self.url}{path}" if self._absolute else path
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(SmallHandler):
     registry: ClassVar[ArtifactRegistry]
 
     def _serve(self) -> None:
@@ -133,27 +132,3 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(302, {"Location": place}, b"")
         else:
             self._reply(response.status, headers, document)
-
-    def _reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.send_response_only(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        given = {name.lower() for name in headers}
-        if "content-length" not in given and status not in (204, 304):
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        body = b""
-        while size := int(self.rfile.readline().partition(b";")[0], 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the requests are recorded."""

@@ -12,17 +12,16 @@ import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
 
 from tests.habits import Manners
 from tests.listing import Listing
 
 from .certificates import Authority
+from .small_server import SmallHandler
 from .threaded import TlsServer
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding"}
-BODILESS = {204, 304}
 SILENT = 0
 """The status of what was never answered."""
 
@@ -136,8 +135,7 @@ class Moody:
             self._server = TlsServer(self._pair, self._handler, self.port)
 
 
-class _MoodyHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _MoodyHandler(SmallHandler):
     moody: ClassVar[Moody]
 
     def _serve(self) -> None:
@@ -209,17 +207,6 @@ class _MoodyHandler(BaseHTTPRequestHandler):
         }
         self._reply(response.status, headers, document)
 
-    def _reply(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.send_response_only(status)
-        given = {name.lower() for name in headers}
-        for name, value in headers.items():
-            self.send_header(name, value)
-        if "content-length" not in given and status not in BODILESS:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
     def _record(self, status: int, passed_on: bool) -> None:
         self.moody.record(
             Seen(
@@ -230,16 +217,3 @@ class _MoodyHandler(BaseHTTPRequestHandler):
                 passed_on,
             )
         )
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        body = b""
-        while size := int(self.rfile.readline().partition(b";")[0], 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the requests are recorded."""
