@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, cast
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
 from regbroker.causes import Cause
-from regbroker.errors import TooManyRequests, UpstreamUnavailable
-from regbroker.protocol.headers import came_from_here
+from regbroker.errors import (
+    TooManyRequests,
+    UpstreamMalformed,
+    UpstreamUnavailable,
+)
+from regbroker.protocol.headers import Header, came_from_here
 from regbroker.protocol.names import parse_path
 from regbroker.transport.client_reply import Reply
 from regbroker.upstream.own_requests import (
     OWN_HEADERS,
     USER_AGENT,
+    ask_for_ourselves,
     check_answered,
     missing_upload,
     proof_target,
 )
+from tests.connectionscase import ConnectionsTestCase
 
 
 class AnyResponse:
@@ -77,3 +85,57 @@ class OwnRequestsTests(SynchronousTestCase):
         for target in (proof_target("a/b"), missing_upload("a/b")):
             parsed: Any = parse_path(target.partition("?")[0])
             self.assertEqual(parsed.name, "a/b")
+
+
+class AskTests(ConnectionsTestCase):
+    def send(
+        self, method: str, target: str, headers: Iterable[Header]
+    ) -> Deferred[Reply]:
+        """Send a request to the upstream."""
+        return Deferred.fromCoroutine(
+            self.connections.request(method.encode(), target.encode(), headers)
+        )
+
+    def ask_ourselves(
+        self, method: str = "GET", target: str = "/x", **options: Any
+    ) -> Deferred[tuple[Reply, str]]:
+        """Ask the upstream for ourselves."""
+        return Deferred.fromCoroutine(
+            ask_for_ourselves(self.send, method, target, **options)
+        )
+
+    async def test_read(self) -> None:
+        """It says who asks; the answer is read, and its connection is kept."""
+        for authorization in (None, b"Basic x"):
+            asking = self.ask_ourselves(authorization=authorization, max_bytes=9)
+            call = await self.upstream.call()
+            self.assertEqual((call.method, call.target), ("GET", "/x"))
+            self.assertEqual(call.header(b"User-Agent"), USER_AGENT[1])
+            self.assertEqual(call.header(b"Authorization"), authorization)
+            call.reply(401, body=b"wrong\xff")
+            reply, text = await asking
+            self.assertEqual((reply.status, text), (401, "wrong\ufffd"))
+        self.assertEqual(len(self.upstream.wires), 1)
+
+    async def test_too_large(self) -> None:
+        """An answer that is larger is none."""
+        asking = self.ask_ourselves(max_bytes=3)
+        (await self.upstream.call()).reply(200, body=b"long")
+        await self.assertFailure(asking, UpstreamMalformed)
+
+    async def test_not_read(self) -> None:
+        """Where nobody wants the body, the connection ends with the headers."""
+        asking = self.ask_ourselves("DELETE", "/x")
+        call = await self.upstream.call()
+        call.send(b"HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\n")
+        reply, text = await asking
+        self.assertEqual((call.method, reply.status, text), ("DELETE", 404, ""))
+        await call.wire.end()
+
+    async def test_no_answer(self) -> None:
+        """An upstream that cannot answer now raises what says so."""
+        for max_bytes in (0, 9):
+            asking = self.ask_ourselves(max_bytes=max_bytes)
+            (await self.upstream.call()).reply(503, "Retry-After: 5")
+            error: Any = await self.assertFailure(asking, UpstreamUnavailable)
+            self.assertEqual(error.header(b"Retry-After"), "5")
