@@ -17,7 +17,7 @@ NAMESPACE = "regbroker.audit"
 
 _log = Logger(NAMESPACE)
 
-#: What is told of.
+#: The actions that are recorded, with their meaning.
 ACTIONS = {
     "login": "a client has shown a password: to the token service, or with a ping; "
     "anywhere else, where the password was refused",
@@ -64,7 +64,7 @@ _CHANGES = {
 
 
 def tell_request(event: Event) -> None:
-    """Tell of a request that is over, if it is one to be told of."""
+    """Record a request that is over, if its action is one of `ACTIONS`."""
     action, outcome = _audited(event)
     if not action:
         return

@@ -1,4 +1,4 @@
-"""The last requests that were refused, with what their clients were told."""
+"""The last requests that were refused, and why."""
 
 from __future__ import annotations
 

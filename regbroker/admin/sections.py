@@ -211,7 +211,7 @@ def _upstream(monitor: Monitor, name: str, now: float) -> list[Tag]:
     if facts:
         lines.append(tags.div(" · ".join(facts), class_="soft small"))
     if not health.last_error:
-        # Where another upstream has answered instead, requests do not tell of it.
+        # Where another upstream has answered instead, no request has failed.
         why = upstream.circuits.last_failure or upstream.token_circuits.last_failure
         if why:
             lines.append(tags.div(why, class_="soft small"))

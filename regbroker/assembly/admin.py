@@ -1,4 +1,4 @@
-"""Assembly of the admin listener, and of what it is told about."""
+"""Assembly of the admin listener, and of what it shows."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class _OnlyRegbroker(ServerOptions):
 
 
 def serve(path: str) -> int:
-    """Serve a configuration until the process is told to end; returns its status."""
+    """Serve a configuration until a signal ends the process; returns its status."""
     options = _OnlyRegbroker()
     options.parseOptions(["-n", "--pidfile=", "regbroker", "--config", path])
     runApp(options)

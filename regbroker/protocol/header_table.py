@@ -40,7 +40,7 @@ class Direction(Flag):
     REPLY = auto()
     #: The same, where its body is written anew.
     OUR_BODY = auto()
-    #: An upstream's redirect that is followed: what the client is told of it.
+    #: An upstream's redirect that is followed: what the client gets of it.
     FOLLOWED = auto()
     #: A storage's reply to a client.
     FROM_STORAGE = auto()

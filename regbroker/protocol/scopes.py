@@ -94,7 +94,8 @@ def offered_scopes(text: str) -> tuple[Scope, ...]:
     """
     Return those scopes of an upstream's challenge that a client can be sent for.
 
-    What it is told it asks for, so nothing is told that would not be taken.
+    A client asks for each scope of its challenge, so the challenge has none that would
+    be refused.
     """
     scopes = parse_scopes([text], bounded=False)
     taken = (s for s in scopes if s.is_clear and len(s.text) <= MAX_SCOPE_LENGTH)

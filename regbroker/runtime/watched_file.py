@@ -1,9 +1,9 @@
 """
 A file that counts again when it changes: keys, passwords, accounts.
 
-One rule for all of them says when a change counts, so that nobody reads what somebody
-is in the middle of writing: when the file was left alone for `LOOK_INTERVAL`. Its time
-stamp tells that, or, where clocks differ, two looks that have found it the same.
+One rule for all of them says when a change counts: when the file was not written for
+`LOOK_INTERVAL`. So a file that is half written is not read. Its modification time says
+that, or, where clocks differ, two looks that have found the same file.
 """
 
 from __future__ import annotations
@@ -203,5 +203,5 @@ def _signature_of(status: os.stat_result) -> tuple[int, ...]:
 
 
 def _is_old(signature: tuple[int, ...] | None) -> bool:
-    """Tell whether the file's time stamp says that it was left alone."""
+    """Tell whether the modification time says that the file was left alone."""
     return signature is not None and (time.time() - signature[0] / 1e9 >= LOOK_INTERVAL)

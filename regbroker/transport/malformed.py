@@ -45,7 +45,7 @@ class MalformedRequests:
         self._lines: dict[str, int] = {}
         self._left_out = 0
         self._timer: IDelayedCall | None = None
-        #: All that were told of, with a line or without.
+        #: All malformed requests, with a log line or without.
         self.count = 0
 
     def tell(
@@ -76,7 +76,7 @@ class MalformedRequests:
         emit(event)
 
     def stop(self) -> None:
-        """Tell what was left out so far; nothing is counted any more by a timer."""
+        """Log the count of what was left out so far, and stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._tell_left_out()

@@ -39,7 +39,7 @@ class _TLSOrPlain(BufferingTLSTransport):
         super().dataReceived(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Forget the timers, and tell what is above."""
+        """Forget the timers, and pass the end on to the layer above."""
         if self._closing is not None:
             self._closing.stop()
         super().connectionLost(reason)

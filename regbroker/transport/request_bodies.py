@@ -35,7 +35,7 @@ class ClientGone(Exception):
     """
     The client went away before its request's body was complete.
 
-    `cause` is how, and `status` what it was told for that; 0 for nothing.
+    `cause` says how, and `status` is that of the reply; 0 without one.
     """
 
     def __init__(

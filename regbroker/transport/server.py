@@ -43,7 +43,7 @@ class StreamingSite(Site):
         self.malformed = MalformedRequests(self.reactor)
 
     def stopFactory(self) -> None:
-        """Tell what is still to be told."""
+        """Log what the log does not have yet."""
         self.malformed.stop()
         super().stopFactory()
 

@@ -56,7 +56,7 @@ class StreamingRequest(Request):
         if hasattr(self, "body"):
             gone, error = ClientGone(), reason.value
             if isinstance(error, HTTPError):
-                # It broke HTTP in the middle, and is told so by the channel.
+                # It broke HTTP in the middle, and the channel answers that.
                 gone = ClientGone(
                     OUTCOME + error.message, Cause.CLIENT_MALFORMED, error.status
                 )

@@ -3,7 +3,7 @@ Uploads whose URLs lie outside the distribution API, carried inside URLs of ours
 
 Google Artifact Registry answers the start of an upload with ``Location:
 /artifacts-uploads/namespaces/…``. A client that went there would leave the proxy. So
-it is told ``/v2/<name>/blobs/uploads/<sealed>``: what is sealed says where the
+it gets ``/v2/<name>/blobs/uploads/<sealed>``: the sealed part says where the
 upload lies, and for which registry, upstream and repository. Only regbroker can have
 written that, so nobody chooses what paths are asked for with the credentials that go
 there, and a right to one repository opens no upload of another one.

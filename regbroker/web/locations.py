@@ -62,7 +62,7 @@ class Locations:
             if reply.status != 201 and reply.status < 400:
                 raise
             # What was made is made, and what was refused is refused, whether or not
-            # its place can be told.
+            # its Location can be passed on.
             _log.warn(
                 "[upstream {name}]: a {status} goes without its Location, which is "
                 "no path of the distribution API",

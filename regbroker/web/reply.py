@@ -129,7 +129,7 @@ class Responder:
                     request.to_public,
                 )
                 if request.mount is not None:
-                    # The client asks for what it is told here, and no more.
+                    # The client asks for the scopes that stand here, and no others.
                     scopes = completed_scopes(scopes, request.asked.scopes)
                 line = bearer_challenge(
                     forwarded.realm(self._token_path),

@@ -101,7 +101,7 @@ class UnderWay:
         """
         End every request: regbroker is being stopped.
 
-        A client whose reply has not begun is told so; a transfer is broken off.
+        A client whose reply has not begun gets 503; a transfer is broken off.
         """
         for serving in list(self._requests):
             serving.end(Stopping())

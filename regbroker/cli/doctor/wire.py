@@ -1,7 +1,7 @@
 """
 Connections that are looked at closely: each step of reaching a server by itself.
 
-Certificates are judged afterwards, so that all that is wrong with one can be told.
+Certificates are judged afterwards, so that all that is wrong with one is shown.
 Nothing is sent to a server whose certificate is not trusted but the question itself,
 without credentials: callers see to that.
 """
