@@ -16,6 +16,7 @@ from pathlib import Path
 from shutil import copytree, ignore_patterns
 from tempfile import TemporaryDirectory
 
+import bcrypt
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker import __version__
@@ -203,15 +204,60 @@ class InstalledTests(SynchronousTestCase):
 class PasslibTests(SynchronousTestCase):
     """With the extra `ldap` the files of passlib may take the place of libpass's."""
 
-    def test_nothing_in_the_log(self) -> None:
-        """Whoever is imported first, passlib says nothing of bcrypt's version."""
+    def passlib(self) -> tuple[Path, Path]:
+        """Return where passlib is, and an htpasswd file with a hash of bcrypt."""
         place = Path(scratch.name, "passlib")
-        pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps")
-        run(*pip, "--target", place, "passlib==1.7.4", cwd=elsewhere())
+        if not place.exists():
+            pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps")
+            run(*pip, "--target", place, "passlib==1.7.4", cwd=elsewhere())
         accounts = Path(scratch.name, "users")
         accounts.write_text(
             "alice:$2y$04$5BJqKfqMQvV7nS.yUguNcueVirQqDBGaLXSqj.rs.pZ\n"
         )
+        return place, accounts
+
+    def test_serve(self) -> None:
+        """``regbroker serve`` says nothing of it either, once it serves."""
+        place, accounts = self.passlib()
+        accounts.write_text(
+            f"alice:{bcrypt.hashpw(b'x', bcrypt.gensalt(4)).decode()}\n"
+        )
+        directory = elsewhere() / "extra-serving"
+        directory.mkdir()
+        served = CONFIGURATION.replace("[registry *]", "[registry *]\naccounts = a")
+        sections = f"[accounts a]\nhtpasswd = {accounts}\n"
+        sections += "[access a]\nauthenticated = **: pull\n"
+        self.assertNotEqual(served, CONFIGURATION)
+        (directory / "regbroker.ini").write_text(f"{served}\n{sections}")
+        output = directory / "output"
+        path = os.pathsep.join((str(place), str(ROOT)))
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "regbroker", "serve", "-c", "regbroker.ini"],
+                cwd=directory,
+                env=clean_environment | {"PYTHONPATH": path},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+
+        def serves() -> str | None:
+            text = output.read_text()
+            if process.poll() is not None:
+                self.fail(text)
+            return text if "regbroker serves" in text else None
+
+        self.assertIsNotNone(wait_for(serves, START_SECONDS), output.read_text())
+        process.terminate()
+        self.assertEqual(process.wait(timeout=30), 0)
+        self.assertNotIn("Traceback", output.read_text())
+        self.assertNotIn("passlib", output.read_text())
+
+    def test_nothing_in_the_log(self) -> None:
+        """Whoever is imported first, passlib says nothing of bcrypt's version."""
+        place, accounts = self.passlib()
         for first in (
             "regbroker.accounts.htpasswd",
             "ldaptor.inmemory",
