@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from twisted.application.service import MultiService
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.credchecker import CheckerAccounts
@@ -53,6 +55,29 @@ def written(directory: str, registry: str = "", more: str = "") -> Path:
 
 
 class BuildTests(SynchronousTestCase):
+    def test_environment(self) -> None:
+        """A proxy of the environment that nobody uses is named once, and not shown."""
+        before = dict(os.environ)
+        self.addCleanup(os.environ.update, before)
+        self.addCleanup(os.environ.clear)
+        os.environ["HTTPS_PROXY"] = "http://u:secret@proxy.test:1"
+        config = load_config(written(self.mktemp()))
+        memory: Any = MemoryReactorClock()
+        told: list[str] = []
+
+        def note(event: Any) -> None:
+            if event.get("log_namespace") == "regbroker.service":
+                told.append(formatEvent(event))
+
+        observe: Any = note
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        service = build_service(config, memory)
+        service.reload(config)
+        (line,) = told
+        self.assertIn("HTTPS_PROXY in the environment: not used for", line)
+        self.assertNotIn("secret", line)
+
     def test_opens_nothing(self) -> None:
         """Before it is started, nothing listens and nothing is asked."""
         memory: Any = MemoryReactorClock()

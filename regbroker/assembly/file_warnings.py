@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from regbroker.settings.config import Config, HtpasswdConfig, RegistryConfig
 from regbroker.transport.certificate_rules import (
@@ -29,6 +30,7 @@ def file_warnings(config: Config) -> Iterator[str]:
     now = datetime.now(timezone.utc)
     yield from _certificates(config, now)
     yield from _ca_files(config, now)
+    yield from _client_certificates(config, now)
     yield from _htpasswd_files(config)
 
 
@@ -98,6 +100,31 @@ def _ca_files(config: Config, now: datetime) -> Iterator[str]:
         # Of several, one that is good may be all that is needed.
         if chain and all(said):
             yield f"[upstream {name}] ca-file: {entry.ca_file}: {said[0][0]}"
+
+
+def _client_certificates(config: Config, now: datetime) -> Iterator[str]:
+    for name, entry in config.upstreams.items():
+        if entry.client_certificate is None:
+            continue
+        for certificate in _chain(Path(entry.client_certificate))[:1]:
+            said = [*validity_warnings(certificate, now), *_usage(certificate)]
+            for text in said:
+                yield (
+                    f"[upstream {name}] client-certificate: "
+                    f"{entry.client_certificate}: {text}"
+                )
+
+
+def _usage(certificate: x509.Certificate) -> Iterator[str]:
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except (x509.ExtensionNotFound, ValueError):
+        return
+    if ExtendedKeyUsageOID.CLIENT_AUTH not in usage.value:
+        yield (
+            "its extended key usage has no clientAuth, so servers refuse it; have one "
+            "issued for clients"
+        )
 
 
 def _htpasswd_files(config: Config) -> Iterator[str]:

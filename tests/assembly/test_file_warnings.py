@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.assembly.loading import load_config, warnings_about
 from tests.accounts.hashes import BCRYPT, SHA1
 from tests.certificates import authority, issued
+from tests.integration.peers.certificates import Authority
 
 TEXT = """
 [regbroker]
@@ -76,6 +77,28 @@ class FileWarningsTests(SynchronousTestCase):
             self.assertEqual(len(found), expected, found)
             if found:
                 self.assertTrue(found[0].startswith("[upstream up] ca-file: "))
+
+    def test_client_certificate(self) -> None:
+        """A client certificate that is over; one that may stay as it is."""
+        for days, expected in ((90, 0), (-2, 1)):
+            issued("regbroker", days=days).write(self.directory, "client")
+            options = "client-certificate = client.pem\nclient-key = client.key"
+            found = self.warned(upstream=options)
+            self.assertEqual(len(found), expected, found)
+            for line in found:
+                self.assertIn("[upstream up] client-certificate: ", line)
+                self.assertIn("it has expired on ", line)
+
+    def test_server_certificate(self) -> None:
+        """A certificate that is for servers alone does not work for a client."""
+        options = "client-certificate = client.crt\nclient-key = client.key"
+        for pair, expected in (
+            (Authority("ca").issue("regbroker"), 1),
+            (Authority("ca").issue_client("regbroker"), 0),
+        ):
+            pair.write(self.directory, "client")
+            found = [line for line in self.warned(upstream=options) if "Auth" in line]
+            self.assertEqual(len(found), expected, found)
 
     def test_htpasswd(self) -> None:
         """What htpasswd files have to be warned of."""

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.assembly.generation import Generation
 from regbroker.settings.ini import parse_config
 from regbroker.web.serving import UnderWay
-from tests.certificates import authority
+from tests.certificates import authority, issued
 
 CONFIG = """
 [regbroker]
@@ -104,6 +104,21 @@ class GenerationTests(SynchronousTestCase):
         other = self.next()
         self.assertIsNot(other.services[1], self.first.services[1])
         self.assert_same_registries(other, "own.test")
+
+    def test_client_certificate(self) -> None:
+        """A client certificate that was renewed in the same file is another one."""
+        change = (
+            "url = http://127.0.0.1:5001",
+            "url = https://127.0.0.1:5001\nclient-certificate = c.pem\n"
+            "client-key = c.key",
+        )
+        issued("first").write(self.directory, "c")
+        self.first = self.next(*change)
+        self.assertIs(self.next(*change).services[0], self.first.services[0])
+        issued("second").write(self.directory, "c")
+        other = self.next(*change)
+        self.assertIsNot(other.services[0], self.first.services[0])
+        self.assertIs(other.services[1], self.first.services[1])
 
     def test_accounts(self) -> None:
         """Other accounts keep the count of wrong passwords."""

@@ -55,6 +55,22 @@ class ExamineTests(DoctorCase):
         )
         return path
 
+    async def test_ways_not_gone(self) -> None:
+        """Upstreams behind a proxy, a socket or a client certificate are skipped."""
+        path = self.configure(
+            "[upstream one]\nurl = unix:/run/s\n"
+            "[upstream two]\nurl = http://a.test\nproxy = http://127.0.0.1:1\n"
+        )
+        config = load_config(path)
+        steps = await examine(reactor, config, Request(timeout=5, only="upstream"))
+        self.assertEqual(
+            [(step.name, step.seen) for step in steps],
+            [
+                ("skipped", "doctor does not go through a unix socket"),
+                ("skipped", "doctor does not go through a proxy"),
+            ],
+        )
+
     async def test_all_upstreams(self) -> None:
         """Each upstream that is used has its steps, whatever the others do."""
         port = self.listen(Fake().answer)
