@@ -48,6 +48,17 @@ class ListenerGroupTests(TestCase):
         self.assertEqual(self.urls[1], before)
         self.assertIn("127.0.0.2", self.urls[0])
 
+    async def test_becomes_redirect(self) -> None:
+        """A port that redirects from now on keeps its socket, too."""
+        (before,) = self.urls
+        self.change(FIRST.replace("tcp:", "redirect:"))
+        self.assertEqual(self.urls, [before])
+        self.assertTrue(self.group.listeners[0].listener.redirects)
+
+    async def test_tls_port(self) -> None:
+        """Where no listener says otherwise, TLS is at 443."""
+        self.assertEqual(self.group.tls_port(), 443)
+
     async def test_gone(self) -> None:
         """A line that is gone is no longer there."""
         self.change(SECOND)
