@@ -84,8 +84,6 @@ PURE = [
 ]
 IMPURE = {"twisted", "OpenSSL", "time", "os", "socket", "asyncio", "pathlib"}
 HARMLESS = {"pathlib.PurePath", "pathlib.PurePosixPath"}
-# Rooms of which some modules are only tested together with others.
-WITHOUT_TESTS = {"upstream"}
 # Libraries that only one module knows.
 ALONE = {"jwt": "accounts.signing"}
 
@@ -146,7 +144,6 @@ class LayersTests(SynchronousTestCase):
             for where, _, name in [module.rpartition(".")]
             if name
             and path.name != "__init__.py"
-            and room(module) not in WITHOUT_TESTS
             and not (tests / where.replace(".", "/") / f"test_{name}.py").exists()
         ]
         self.assertEqual(without, [])
