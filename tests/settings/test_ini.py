@@ -251,6 +251,8 @@ class ProblemTests(SynchronousTestCase):
             ("regbroker", "admin-listen = tls:9180", "there is plain HTTP alone"),
             ("regbroker", "admin-listen = tcp:1:interface=0.0.0.0", "write public:"),
             ("regbroker", "metrics-repositories = true", "write yes or no"),
+            ("regbroker", "log-format = xml", "write line or json"),
+            ("regbroker", "audit-log =", "write a path"),
             ("regbroker", "health-path = healthz", "a path such as /healthz"),
             ("regbroker", "health-path = /v2/", "a path such as /healthz"),
             ("regbroker", "health-path = /token", "get their tokens; write another"),
