@@ -17,13 +17,12 @@ class SandboxServiceTests(SocketTestCase):
         loop: Any = reactor
         directory = Path(self.mktemp())
         sandbox = SandboxService(loop, directory, {"alice": "wonderland"})
-        self.assertEqual(sandbox.url, "")
         sandbox.startService()
         self.addCleanup(sandbox.stopService)
         self.assertTrue(directory.is_dir())
         self.assertRegex(sandbox.url, r"^http://127\.0\.0\.1:\d+$")
         client = await self.connect_to(int(sandbox.url.rpartition(":")[2]))
-        client.request("GET", "/v2/")
+        client.request("GET", "/v2/", f"Host: {sandbox.url[7:]}")
         reply = await client.reply()
         self.assertEqual((reply.status, reply.code), (401, "UNAUTHORIZED"))
         challenge = reply.header(b"WWW-Authenticate") or b""
