@@ -162,8 +162,8 @@ REGBROKER = Table(
             "client-ca",
             values.path,
             "The certificates that clients' certificates are checked against. Clients "
-            "are asked for one on every `tls:` listener; a client without one may go on. "
-            "Registries with `accounts = certificate` need it.",
+            "are asked for one on every `tls:` listener; a client without one may go "
+            "on. Registries with `accounts = certificate` need it.",
             is_file=True,
         ),
         Option(
