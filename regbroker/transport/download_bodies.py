@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from regbroker.causes import Cause, Kind, Side, cause_of
 from regbroker.transport.client_reply import Reply
+from regbroker.transport.lingering import break_off
 from regbroker.transport.upload_bodies import Stall
 
 #: A reply's sender in the log, where a shorter word than an error's will do.
@@ -154,4 +155,4 @@ def abort_client(request: Request) -> None:
     """Break the client's connection, so that no half reply looks complete."""
     channel: Any = request.channel
     if channel is not None:
-        channel.transport.abortConnection()
+        break_off(channel.transport)

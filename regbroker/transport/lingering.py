@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+
+from regbroker.transport.tls_protocol import TLSProtocol
 
 #: What is read and thrown away after the end. A client that sends more does not read.
 MAX_LINGER_BYTES = 1024 * 1024
@@ -40,12 +41,10 @@ class LingeringClose:
         self._below = transport
         # What had been paused is read now: the client's own end is in it.
         transport.resumeProducing()
-        if isinstance(transport, TLSMemoryBIOProtocol):
+        if isinstance(transport, TLSProtocol):
             # Sends close_notify, and reads on until the peer's.
             transport.loseConnection()
             self._below = transport.transport
-            tls: Any = transport
-            tls.transport = _ClosedLater(self._below)
         if hasattr(self._below, "loseWriteConnection"):
             if not self._below.disconnecting:
                 # Now: the client's own end, if it is here already, is read next, and
@@ -76,20 +75,14 @@ class LingeringClose:
         self._transport.abortConnection()
 
 
-class _ClosedLater:
+def break_off(transport: Any) -> None:
     """
-    What TLS is spoken over, once its own end is sent.
+    Break a connection, without its end in order; what the socket takes is sent first.
 
-    Twisted closes a half closed connection while it is being told to, and its TLS
-    layer, which tells it so as it reads the peer's close_notify, fails over that.
+    A client that has seen the beginning of a reply knows more than one that has not.
     """
-
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def loseConnection(self) -> None:
-        """Close when the reactor comes round."""
-        self._transport.reactor.callLater(0, self._transport.loseConnection)
+    if isinstance(transport, TLSProtocol):
+        transport.flush()
+    if hasattr(transport, "doWrite") and not transport.disconnecting:
+        transport.doWrite()
+    transport.abortConnection()

@@ -10,16 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from regbroker.errors import BadRequest
 from regbroker.transport.lingering import LingeringClose
+from regbroker.transport.tls_factory import TLSFactory
+from regbroker.transport.tls_protocol import TLSProtocol
 
 _MESSAGE = "this is plain HTTP, and the port is for TLS; write https://"
 
 
-class _TLSOrPlain(BufferingTLSTransport):
+class _TLSOrPlain(TLSProtocol):
     """TLS on one connection, with a look at its first byte."""
 
     factory: TLSOrPlainFactory
@@ -61,7 +62,7 @@ class _TLSOrPlain(BufferingTLSTransport):
         self._closing = LingeringClose(transport, site.reactor.callLater)
 
 
-class TLSOrPlainFactory(TLSMemoryBIOFactory):
+class TLSOrPlainFactory(TLSFactory):
     """Ends TLS in front of `site`, and tells it of plain HTTP."""
 
     protocol = _TLSOrPlain

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+from regbroker.transport.tls_protocol import TLSProtocol
 
 
 def tls_version(transport: object) -> str:
     """Return for example ``TLSv1.3``; an empty text for a connection without TLS."""
-    if not isinstance(transport, TLSMemoryBIOProtocol):
+    if not isinstance(transport, TLSProtocol):
         return ""
     handle: Any = transport.getHandle()
     return str(handle.get_protocol_version_name())

@@ -21,7 +21,6 @@ from service_identity.hazmat import (
     verify_service_identity,
 )
 from service_identity.pyopenssl import extract_patterns
-from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
     IStreamClientEndpoint,
@@ -34,13 +33,13 @@ from twisted.internet.ssl import (
     trustRootFromCertificates,
 )
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from regbroker.protocol.origins import Origin
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.certificates import PROTOCOLS, read_pem
 from regbroker.transport.pem_files import load_chain, load_pair
+from regbroker.transport.tls_factory import TLSEndpoint
 from regbroker.transport.way_out import DIRECT, WayOut
 
 _log = Logger()
@@ -69,9 +68,7 @@ class _Strict:
         self._options = options
         self._host = host
 
-    def clientConnectionForTLS(
-        self, tlsProtocol: TLSMemoryBIOProtocol
-    ) -> SSL.Connection:
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
         """Return a connection that believes in its peer's name, or ends."""
         connection: SSL.Connection = self._options.clientConnectionForTLS(tlsProtocol)
         connection.set_verify(
@@ -230,5 +227,5 @@ class Trust:
         endpoint = self._way.endpoint(reactor, origin, connect_timeout)
         if origin.scheme == "https":
             options = client_options(origin.host, self._root, PROTOCOLS, identity)
-            endpoint = wrapClientTLS(options, endpoint)
+            endpoint = TLSEndpoint(options, endpoint)
         return endpoint

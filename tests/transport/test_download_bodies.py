@@ -133,3 +133,12 @@ class DownloadTests(SiteTestCase):
         self.assertFalse(self.client.closed_in_order)
         await self.assertFailure(gone, Exception)
         abort_client(request)
+
+    async def test_what_came_before(self) -> None:
+        """A client that is broken off has what was written in the same turn."""
+        request = await self.received(GET)
+        request.notifyFinish().addErrback(lambda _: None)
+        request.write(b"half of it")
+        abort_client(request)
+        self.assertIn(b"half of it", await self.client.end())
+        self.assertFalse(self.client.closed_in_order)

@@ -8,7 +8,6 @@ from typing import Any
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.tcp import Server
 from twisted.protocols.haproxy import proxyEndpoint
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from regbroker.transport.certificates import certificate_options
 from regbroker.transport.lingering import (
@@ -22,6 +21,7 @@ from regbroker.transport.strict_channel import (
     MAX_HEADERS,
     MAX_HEADERS_BYTES,
 )
+from regbroker.transport.tls_factory import TLSFactory
 from tests.certificates import Looking, issued
 from tests.channelcase import GET, POST, ChannelTestCase, answer
 from tests.halfclosed import PatientClient, PatientTLSClient, connected
@@ -197,7 +197,7 @@ class TLSTests(PlainTests):
     def listen_tls(self) -> Any:
         """Listen for TLS."""
         site = StreamingSite(self.resource, reactor=self.time)
-        factory = TLSMemoryBIOFactory(self.options, False, site)
+        factory = TLSFactory(self.options, False, site)
         return self.reactor.listenTCP(0, factory, interface="127.0.0.1")
 
     async def connect(self) -> Any:
@@ -278,7 +278,7 @@ class CloseTests(ChannelTestCase):
     async def set_up(self) -> None:
         await super().set_up()
         pair = issued("a.test")
-        factory = TLSMemoryBIOFactory(
+        factory = TLSFactory(
             certificate_options(pair.certificate, pair.key),
             False,
             StreamingSite(self.resource, reactor=self.time),

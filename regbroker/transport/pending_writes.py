@@ -1,0 +1,58 @@
+"""
+What was written to a connection and is not encrypted yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from twisted.internet.interfaces import IDelayedCall
+
+
+class PendingWrites:
+    """
+    Gathers what is written in one turn of the reactor; `size` is in bytes.
+
+    `flush` is called at the end of a turn that `flush_soon` was called in. `call_later`
+    is the reactor's.
+    """
+
+    def __init__(
+        self, call_later: Callable[..., IDelayedCall], flush: Callable[[], object]
+    ) -> None:
+        self.size = 0
+        self._pieces: list[bytes] = []
+        self._call_later = call_later
+        self._flush = flush
+        self._timer: IDelayedCall | None = None
+
+    def add(self, data: Iterable[bytes]) -> None:
+        """Add pieces at the end. Raises `TypeError` for what is no bytes."""
+        for each in data:
+            # What can change is copied.
+            piece = each if type(each) is bytes else memoryview(each).tobytes()
+            if piece:
+                self._pieces.append(piece)
+                self.size += len(piece)
+
+    def take(self) -> bytes:
+        """Return all of it; then nothing is left."""
+        pieces, self._pieces, self.size = self._pieces, [], 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def flush_soon(self) -> None:
+        """Call `flush` when the reactor comes round."""
+        if self._timer is None and self.size:
+            self._timer = self._call_later(0, self._flush_now)
+
+    def close(self) -> None:
+        """Throw away what is here, and do not flush."""
+        self._pieces.clear()
+        self.size = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _flush_now(self) -> None:
+        self._timer = None
+        self._flush()

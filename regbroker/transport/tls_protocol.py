@@ -1,0 +1,299 @@
+"""
+TLS over Twisted's TCP transport, for large bodies in few steps.
+
+It does what Twisted's own TLS layer does, on the same memory BIOs of pyOpenSSL, and
+differs in how much is done at once:
+
+- The socket is read in `READ_BYTES`; all records at hand are delivered joined.
+- What is written is encrypted as a whole, and given to the transport in one step.
+  Small writes of one turn of the reactor become one record.
+- A producer is paused by `regbroker.transport.backpressure`, not for each chunk.
+
+Facts that shape this module (RFC 8446, 6.1; RFC 5246, 7.2.1):
+
+- A stream has ended in order only when the peer's close_notify has come. Any other end
+  is `ConnectionLost`, for somebody on the way may have caused it.
+- close_notify is the last record that is sent. So all that was written comes before it.
+- TLS 1.2 may ask for a new handshake at any time: until it is over, nothing can be
+  encrypted. What is written then waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    INegotiated,
+    ISystemHandle,
+    ITransport,
+)
+from twisted.internet.main import CONNECTION_LOST
+from twisted.internet.protocol import Protocol
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.python.failure import Failure
+from zope.interface import directlyProvides, implementer, providedBy
+
+from regbroker.transport.backpressure import READ_BYTES, Backpressure, widen
+from regbroker.transport.pending_writes import PendingWrites
+from regbroker.transport.tls_records import (
+    RECORD_BYTES,
+    decrypt,
+    drain,
+    encrypt,
+    is_end_of_file,
+    pieces,
+)
+
+
+@implementer(ISystemHandle, INegotiated, ITransport)
+class TLSProtocol(ProtocolWrapper):
+    """
+    One connection: a protocol for the TCP transport, a transport for what it wraps.
+
+    `factory` is a `regbroker.transport.tls_factory.TLSFactory`. The wrapped protocol is
+    connected at once; what it writes before the handshake is over waits for that. An
+    `IHandshakeListener` is told when it is over.
+    """
+
+    factory: Any
+    transport: Any
+    wrappedProtocol: Any
+
+    def __init__(self, factory: Any, wrapped: Any) -> None:
+        super().__init__(factory, wrapped)
+        self._connection: Any = None
+        self._flow = Backpressure(factory.budget)
+        self._pending = PendingWrites(factory.call_later, self.flush)
+        self._is_ready = False
+        self._can_encrypt = False
+        self._is_over = False
+        self._reason: Failure | None = None
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """Connect the wrapped protocol, and begin the handshake."""
+        self._connection = self.factory.new_connection(self)
+        widen(transport)
+        directlyProvides(self, providedBy(transport))
+        Protocol.makeConnection(self, transport)
+        self.factory.registerProtocol(self)
+        self.wrappedProtocol.makeConnection(self)
+        if not self._is_over:
+            self._shake_hands()
+
+    def getHandle(self) -> SSL.Connection:
+        """Return pyOpenSSL's connection."""
+        connection: SSL.Connection = self._connection
+        return connection
+
+    def getPeerCertificate(self) -> Any:
+        """Return the peer's certificate as pyOpenSSL has it; None without one."""
+        return self._connection.get_peer_certificate()
+
+    @property
+    def negotiatedProtocol(self) -> bytes | None:
+        """What ALPN has agreed on."""
+        if self._connection is None:
+            return None
+        return self._connection.get_alpn_proto_negotiated() or None
+
+    # From the peer to the wrapped protocol.
+
+    def dataReceived(self, data: bytes) -> None:
+        """Decrypt, and deliver what it makes in one piece."""
+        plain: list[bytes] = []
+        end: SSL.Error | None = None
+        for piece in pieces(data):
+            if self._is_over or end is not None:
+                break
+            self._connection.bio_write(piece)
+            if self._is_ready or self._shake_hands():
+                end = decrypt(self._connection, plain)
+        self._deliver(plain, end)
+
+    def _shake_hands(self) -> bool:
+        """Go on with the handshake; return whether it is over and good."""
+        try:
+            self._connection.do_handshake()
+        except SSL.WantReadError:
+            self._send_records()
+            return False
+        except SSL.Error:
+            self._end(Failure())
+            return False
+        if self._is_over:
+            # Who chooses the certificate has ended it.
+            return False
+        self._is_ready = self._can_encrypt = True
+        if IHandshakeListener.providedBy(self.wrappedProtocol):
+            self.wrappedProtocol.handshakeCompleted()
+        self.flush()
+        return not self._is_over
+
+    def _deliver(self, plain: list[bytes], end: SSL.Error | None) -> None:
+        """Deliver plaintext, and do what the records asked of TLS itself."""
+        if plain and not self._is_over:
+            whole = plain[0] if len(plain) == 1 else b"".join(plain)
+            plain.clear()
+            self.wrappedProtocol.dataReceived(whole)
+        if self._is_over:
+            return
+        if self._is_ready and not self._can_encrypt:
+            # The new handshake may be over.
+            self._can_encrypt = True
+            self.flush()
+        if isinstance(end, SSL.ZeroReturnError):
+            self.flush()
+            self._shut_down()
+            self._end(None)
+        elif end is not None:
+            self._end(Failure(end))
+        else:
+            self._send_records()
+
+    # From the wrapped protocol to the peer.
+
+    def write(self, data: bytes) -> None:
+        """
+        Send bytes, in order, encrypted.
+
+        After `loseConnection` they are dropped, unless a producer is registered.
+        """
+        self.writeSequence((data,))
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Send pieces one after the other, as `write` does."""
+        if self._is_over or (self.disconnecting and self._flow.producer is None):
+            return
+        self._pending.add(data)
+        if not self._can_encrypt:
+            if self._pending.size > READ_BYTES:
+                self._flow.pause()
+        elif self._pending.size >= RECORD_BYTES:
+            self.flush()
+        else:
+            self._pending.flush_soon()
+
+    def flush(self) -> None:
+        """Encrypt all that is pending, as far as TLS takes it, and send it."""
+        if not self._pending.size or not self._can_encrypt or self._is_over:
+            return
+        whole = self._pending.take()
+        records: list[bytes] = []
+        sent, problem = encrypt(self._connection, whole, records)
+        self._can_encrypt = not isinstance(problem, SSL.WantReadError)
+        if not self._can_encrypt:
+            self._pending.add((whole[sent:],))
+        self._send(records)
+        if self._is_over or not self._can_encrypt:
+            return
+        if problem is not None:
+            self._end(Failure(problem))
+            return
+        self._flow.resume()
+        if not self._pending.size:
+            self._shut_down_if_done()
+
+    def _send(self, records: list[bytes]) -> None:
+        if records:
+            self.transport.writeSequence(records)
+            self._flow.written(sum(map(len, records)))
+
+    def _send_records(self) -> None:
+        """Send what TLS has to say for itself."""
+        records: list[bytes] = []
+        drain(self._connection, records)
+        self._send(records)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Pause and resume a producer, as much as fits into memory."""
+        if self._is_over or not self.connected:
+            producer.stopProducing()
+            return
+        self._flow.register(producer, streaming, self.unregisterProducer)
+        self.transport.registerProducer(self._flow, True)
+        self._flow.start()
+
+    def unregisterProducer(self) -> None:
+        """Forget the producer; end the connection if that is asked for."""
+        if self._flow.producer is None:
+            return
+        self._flow.release()
+        self.transport.unregisterProducer()
+        if self.disconnecting and not self._is_over:
+            self._finish()
+
+    # The end.
+
+    def loseConnection(self) -> None:
+        """Send what is written, then close_notify; close when the peer's has come."""
+        if self.disconnecting or not self.connected or self._is_over:
+            return
+        if not (self._is_ready or self._pending.size):
+            # TLS has no end before it has begun.
+            self.abortConnection()
+            return
+        self.disconnecting = True
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._pending.size:
+            # This shuts down when all is encrypted and nobody produces more.
+            self.flush()
+        else:
+            self._shut_down_if_done()
+
+    def _shut_down_if_done(self) -> None:
+        if self.disconnecting and self._flow.producer is None:
+            self._shut_down()
+
+    def abortConnection(self) -> None:
+        """Close at once, without close_notify: what was sent may be incomplete."""
+        self._is_over = True
+        self.disconnecting = True
+        self.transport.abortConnection()
+
+    def failVerification(self, reason: Failure) -> None:
+        """End a handshake over the peer's certificate, with a reason to tell."""
+        self._reason = reason
+        self.abortConnection()
+
+    def _shut_down(self) -> None:
+        """Send close_notify; close when the peer's is here already."""
+        try:
+            is_both = self._connection.shutdown()
+        except SSL.Error:
+            is_both = False
+        self._send_records()
+        if is_both and not self._is_over:
+            self.transport.loseConnection()
+
+    def _end(self, reason: Failure | None) -> None:
+        """Speak TLS no more, and close; None leaves the reason to the transport."""
+        if self._is_over:
+            return
+        if self._reason is None and reason is not None:
+            error: Any = reason.value
+            self._reason = Failure(CONNECTION_LOST) if is_end_of_file(error) else reason
+        self._is_over = True
+        # A failed handshake has an alert to tell.
+        self._send_records()
+        self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """Tell the wrapped protocol, and whether the peer has ended in order."""
+        self.connected = False
+        try:
+            if not self._is_over:
+                self._connection.bio_shutdown()
+                plain: list[bytes] = []
+                self._deliver(plain, decrypt(self._connection, plain))
+        finally:
+            self._is_over = True
+            self._pending.close()
+            self._flow.release()
+            # It knows this protocol: both would wait for the collector.
+            self._connection = None
+            super().connectionLost(self._reason or reason)

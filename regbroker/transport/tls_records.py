@@ -1,0 +1,92 @@
+"""
+TLS records through the memory BIOs of one pyOpenSSL connection.
+
+Nothing here knows a transport. A memory BIO keeps its memory for as long as its
+connection lives, so what is large passes through it in pieces of a few records, which
+the processor still has at hand when it needs them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from OpenSSL import SSL
+
+#: The plaintext of one record.
+RECORD_BYTES = 16 * 1024
+
+#: What is encrypted before the records are taken out.
+PLAIN_BYTES = 3 * RECORD_BYTES
+
+#: What passes through a memory BIO at once: so many records, each with its header.
+PIECE_BYTES = 3 * (RECORD_BYTES + 256)
+
+
+def pieces(data: bytes) -> Iterator[memoryview]:
+    """Yield received bytes in pieces that are fit for a memory BIO."""
+    view = memoryview(data)
+    for start in range(0, len(view), PIECE_BYTES):
+        yield view[start : start + PIECE_BYTES]
+
+
+def decrypt(connection: SSL.Connection, plain: list[bytes]) -> SSL.Error | None:
+    """
+    Append the plaintext of all whole records in the BIO to `plain`.
+
+    Returns what ended the stream, `SSL.ZeroReturnError` for the peer's close_notify;
+    None while it goes on.
+    """
+    receive = connection.recv
+    try:
+        while True:
+            plain.append(receive(RECORD_BYTES))
+    except SSL.WantReadError:
+        return None
+    except SSL.Error as error:
+        return error
+
+
+def encrypt(
+    connection: SSL.Connection, data: bytes, records: list[bytes]
+) -> tuple[int, SSL.Error | None]:
+    """
+    Append `data` in records to `records`, after what TLS itself has to say.
+
+    Returns how many bytes of `data` that were, and why not all: `SSL.WantReadError`
+    when a new handshake has to be finished first.
+    """
+    view = memoryview(data)
+    sent = drained = 0
+    problem: SSL.Error | None = None
+    try:
+        while sent < len(view):
+            # pyOpenSSL mostly takes one record, and never more than it is given.
+            sent += connection.send(view[sent : drained + PLAIN_BYTES])
+            if sent - drained == PLAIN_BYTES:
+                drain(connection, records)
+                drained = sent
+    except SSL.Error as error:
+        problem = error
+    drain(connection, records)
+    return sent, problem
+
+
+def drain(connection: SSL.Connection, records: list[bytes]) -> None:
+    """Append the records that are to be sent to `records`."""
+    try:
+        while True:
+            piece = connection.bio_read(PIECE_BYTES)
+            records.append(piece)
+            if len(piece) < PIECE_BYTES:
+                return
+    except SSL.WantReadError:
+        return
+
+
+def is_end_of_file(error: SSL.Error) -> bool:
+    """Tell whether a stream has ended without close_notify, as OpenSSL says it."""
+    if isinstance(error, SSL.SysCallError):
+        return str(error.args[-1]).casefold().startswith("unexpected eof")
+    queue = error.args[0] if error.args else None
+    # An error without any reason is OpenSSL 4's way to say so.
+    return not queue or str(queue[-1][-1]).casefold().startswith("unexpected eof")

@@ -1,0 +1,128 @@
+"""Records through memory BIOs."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from OpenSSL import SSL
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.transport.certificates import certificate_options
+from regbroker.transport.tls_records import (
+    PIECE_BYTES,
+    PLAIN_BYTES,
+    RECORD_BYTES,
+    decrypt,
+    drain,
+    encrypt,
+    is_end_of_file,
+    pieces,
+)
+from tests.certificates import Looking, issued
+
+
+def connected(newest: int = SSL.TLS1_3_VERSION) -> tuple[SSL.Connection, ...]:
+    """A client and a server after their handshake."""
+    pair = issued("a.test")
+    context = certificate_options(pair.certificate, pair.key).getContext()
+    client = Looking("a.test", newest=newest).clientConnectionForTLS(None)
+    server = SSL.Connection(context, None)
+    server.set_accept_state()
+    ends = (client, server)
+    for one, other in (ends, ends[::-1]) * 3:
+        with suppress(SSL.WantReadError):
+            one.do_handshake()
+        records: list[bytes] = []
+        drain(one, records)
+        for record in records:
+            other.bio_write(record)
+    # What the server has to say after the handshake is read, too.
+    assert decrypt(client, []) is None
+    return ends
+
+
+class RecordsTests(SynchronousTestCase):
+    def test_pieces(self) -> None:
+        """All bytes come, none of the pieces is larger than a BIO should be."""
+        for size in (0, 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES):
+            data = bytes(range(256)) * (size // 256 + 1)
+            cut = list(pieces(data[:size]))
+            self.assertEqual(b"".join(cut), data[:size])
+            self.assertEqual([p for p in cut if not 0 < len(p) <= PIECE_BYTES], [])
+
+    def test_records_are_full(self) -> None:
+        """Large data goes in full records, as few as there can be."""
+        for version in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
+            client, server = connected(version)
+            data = bytes(2 * PLAIN_BYTES + 5)
+            records: list[bytes] = []
+            self.assertEqual(encrypt(client, data, records), (len(data), None))
+            for piece in pieces(b"".join(records)):
+                server.bio_write(piece)
+            plain: list[bytes] = []
+            self.assertIsNone(decrypt(server, plain))
+            self.assertEqual([len(p) for p in plain], [RECORD_BYTES] * 6 + [5])
+
+    @settings(max_examples=30, deadline=None)
+    @given(st.data())
+    def test_any_split(self, data: st.DataObject) -> None:
+        """What comes out is what went in, however both are cut."""
+        client, server = connected()
+        sizes = st.integers(1, 3 * RECORD_BYTES)
+        written = [
+            bytes([n % 256]) * size
+            for n, size in enumerate(data.draw(st.lists(sizes, min_size=1, max_size=5)))
+        ]
+        records: list[bytes] = []
+        for each in written:
+            encrypt(client, each, records)
+        wire, plain = b"".join(records), list[bytes]()
+        while wire:
+            size = data.draw(st.integers(1, 2 * PIECE_BYTES))
+            for piece in pieces(wire[:size]):
+                server.bio_write(piece)
+                self.assertIsNone(decrypt(server, plain))
+            wire = wire[size:]
+        self.assertEqual(b"".join(plain), b"".join(written))
+
+    def test_ends(self) -> None:
+        """close_notify, a cut stream, and a broken record are told apart."""
+        client, server = connected()
+        client.shutdown()
+        records: list[bytes] = []
+        drain(client, records)
+        server.bio_write(b"".join(records))
+        self.assertIsInstance(decrypt(server, []), SSL.ZeroReturnError)
+        client, server = connected()
+        server.bio_shutdown()
+        cut = decrypt(server, [])
+        assert cut is not None
+        self.assertTrue(is_end_of_file(cut))
+        client, server = connected()
+        server.bio_write(b"\x17\x03\x03\x00\x20" + bytes(32))
+        broken = decrypt(server, [])
+        assert broken is not None
+        self.assertFalse(is_end_of_file(broken))
+
+    def test_nothing_to_send(self) -> None:
+        """Nothing comes from a side that has nothing to say."""
+        client, _ = connected()
+        records: list[bytes] = []
+        drain(client, records)
+        self.assertEqual(records, [])
+        self.assertEqual(encrypt(client, b"", records), (0, None))
+        self.assertEqual(records, [])
+
+    def test_end_of_file_of_openssl(self) -> None:
+        """An error without a reason is the end, as is OpenSSL's own word for it."""
+        for error, is_end in (
+            (SSL.SysCallError(-1, "Unexpected EOF"), True),
+            (SSL.SysCallError(104, "ECONNRESET"), False),
+            (SSL.Error([]), True),
+            (SSL.Error(), True),
+            (SSL.Error([("SSL", "", "unexpected eof while reading")]), True),
+            (SSL.Error([("SSL", "", "bad record mac")]), False),
+        ):
+            self.assertEqual(is_end_of_file(error), is_end, error)
