@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import contextlib
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +32,7 @@ def connected(newest: int = SSL.TLS1_3_VERSION) -> tuple[SSL.Connection, ...]:
     server.set_accept_state()
     ends = (client, server)
     for one, other in (ends, ends[::-1]) * 3:
-        with suppress(SSL.WantReadError):
+        with contextlib.suppress(SSL.WantReadError):
             one.do_handshake()
         records: list[bytes] = []
         drain(one, records)
