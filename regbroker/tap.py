@@ -10,22 +10,22 @@ from typing import Any, NoReturn
 
 from twisted.application.service import MultiService
 from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.python.components import Componentized
 
 from regbroker import __version__, audit
+from regbroker.assembly.loading import parse_text, read_text
 from regbroker.cli.banner import banner
 from regbroker.cli.log_output import LogOutput
 from regbroker.errors import ConfigurationError, StateError
+from regbroker.runtime.cores import usable_cores
 from regbroker.runtime.notify import Watchdog, take_notifier, take_watchdog_seconds
 from regbroker.runtime.signals import on_signal
-from regbroker.service import (
-    build_service,
-    load_config,
-    warnings_about,
-)
+from regbroker.service import RegbrokerService, build_service, warnings_about
 from regbroker.settings.config import Config
+from regbroker.workers.front import Front
 
 reactor: Any = _reactor
 
@@ -42,6 +42,8 @@ class Options(usage.Options):
     )
     optParameters = [["config", "c", None, "The configuration, an ini file."]]
     config: Config
+    #: What the file held.
+    text: str
 
     def opt_version(self) -> None:
         """Print the version of regbroker and exit."""
@@ -54,7 +56,8 @@ class Options(usage.Options):
         if path is None:
             raise usage.UsageError("--config FILE is missing")
         try:
-            self.config = load_config(path)
+            self.text = read_text(path)
+            self.config = parse_text(self.text, path)
         except ConfigurationError as error:
             # Not UsageError: twistd prints all its options before that, and the
             # problems would be lost below them.
@@ -74,9 +77,11 @@ class TwistdService(MultiService):
         self._log_output = LogOutput(
             options.config.log_format, options.config.audit_log
         )
-        self._service = build_service(options.config, reactor)
+        self._workers = options.config.workers or usable_cores()
+        self._service = _serving(options, self._path, self._workers)
         self._service.setServiceParent(self)
         self._is_told_to_stop = False
+        self._is_reloading = self._is_told_to_reload_again = False
 
     def setServiceParent(self, parent: Any) -> None:
         """Become a part of twistd's application, and have it log as is configured."""
@@ -127,11 +132,13 @@ class TwistdService(MultiService):
     def stopService(self) -> Any:
         """Let transfers end, then stop; fires when it is over."""
         self._is_told_to_stop = True
-        seconds, count = self._service.config.drain_timeout, self._service.under_way
+        seconds, service = self._service.config.drain_timeout, self._service
         _log.info(
-            "stopping: requests under way: {count}; they have {seconds:g} s to end, a "
-            "second signal ends them at once",
-            count=len(count),
+            "stopping: {under_way}; they have {seconds:g} s to end, a second signal "
+            "ends them at once",
+            under_way=service.text
+            if isinstance(service, Front)
+            else f"requests under way: {len(service.under_way)}",
             seconds=seconds,
         )
         self._notifier.stopping(seconds, f"stopping, within {seconds:g} s")
@@ -147,8 +154,15 @@ class TwistdService(MultiService):
         # Again: the reactor has put its own handlers in their place as it started, and
         # twistd kills itself in the end with a signal that those have seen.
         self._handle_stop_signals()
-        self._notifier.ready(self._status)
         self._watchdog.start()
+        if isinstance(self._service, Front):
+            self._service.serve().addCallback(self._ready)
+        else:
+            self._ready(None)
+
+    def _ready(self, _: None) -> None:
+        if not self._is_told_to_stop:
+            self._notifier.ready(self._status)
 
     def _handle_stop_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -166,10 +180,20 @@ class TwistdService(MultiService):
         if self._is_told_to_stop:
             _log.info("SIGHUP: nothing is read again, since regbroker is stopping")
             return
+        if self._is_reloading:
+            # The file may have changed since it was read.
+            self._is_told_to_reload_again = True
+            return
+        self._is_reloading = True
+        Deferred.fromCoroutine(self._answer_reload()).addErrback(
+            lambda failure: _log.failure("reloading", failure)
+        )
+
+    async def _answer_reload(self) -> None:
         self._notifier.reloading()
         status = self._status
         try:
-            self._reload()
+            await self._reload()
             status = self._status
         except (ConfigurationError, StateError) as error:
             problems = getattr(error, "problems", [str(error)])
@@ -184,12 +208,23 @@ class TwistdService(MultiService):
             _log.failure("{path}: not taken", path=self._path)
             audit.tell_configuration("failed", self._path)
         finally:
-            self._notifier.ready(status)
+            self._is_reloading = False
+            if not self._is_told_to_stop:
+                self._notifier.ready(status)
+        if self._is_told_to_reload_again:
+            self._is_told_to_reload_again = False
+            self._told_to_reload()
 
-    def _reload(self) -> None:
-        config = load_config(self._path)
+    async def _reload(self) -> None:
+        text = read_text(self._path)
+        config = parse_text(text, self._path)
+        if (config.workers or usable_cores()) != self._workers:
+            _log.warn("[regbroker] workers: needs a restart")
         with self._log_output.changing_to(config):
-            self._service.reload(config)
+            if isinstance(self._service, Front):
+                await self._service.reload(config, text)
+            else:
+                self._service.reload(config)
         self._config = config
         audit.tell_configuration("accepted", self._path)
         _log.info("{path}: read again, and in use", path=self._path)
@@ -222,6 +257,12 @@ class TwistdService(MultiService):
         if pipe is not None:
             os.write(pipe, f"1 {message}".encode("ascii", "backslashreplace")[:100])
         sys.exit(1)
+
+
+def _serving(options: Options, path: str, workers: int) -> RegbrokerService | Front:
+    if workers == 1:
+        return build_service(options.config, reactor)
+    return Front(options.config, reactor, workers, path, options.text)
 
 
 def _holds_our_pid(pidfile: Path) -> bool:

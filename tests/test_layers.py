@@ -24,6 +24,7 @@ ROOMS = (
     "sandbox",
     "admin",
     "assembly",
+    "workers",
     "edges",
 )
 # What lies flat is public, or an edge.

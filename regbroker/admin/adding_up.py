@@ -7,16 +7,26 @@ table says how values of the same labels go together: counters, histograms and m
 gauges are sums; of an end, the nearest counts. Here instead of prometheus-client's own
 way for several processes: that one keeps a file per process, knows no values that are
 read when somebody asks, and is switched on for the whole process.
+
+Some metrics are those of the process in front alone: it asks the upstreams how they
+are, and it is the one that drains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from operator import add
 
 from prometheus_client.core import Metric as Family
+from prometheus_client.parser import text_string_to_metric_families
 
-from regbroker.admin.metric_table import METRICS, Together
+from regbroker.admin.metric_table import (
+    CERTIFICATE_EXPIRY,
+    DRAINING,
+    METRICS,
+    UPSTREAM_UP,
+    Together,
+)
 
 _WAYS: dict[Together, Callable[[float, float], float]] = {
     Together.SUM: add,
@@ -28,6 +38,42 @@ _WAYS: dict[Together, Callable[[float, float], float]] = {
 _BY_FAMILY = {metric.name.removesuffix("_total"): metric for metric in METRICS}
 
 _Key = tuple[str, tuple[tuple[str, str], ...]]
+
+
+#: What the process in front says alone.
+_FRONT = {metric.name for metric in (UPSTREAM_UP, CERTIFICATE_EXPIRY, DRAINING)}
+
+#: Metrics of a process, as prometheus-client has them.
+_PROCESS = "process_"
+
+
+def _together(family: str) -> Together:
+    metric = _BY_FAMILY.get(family)
+    if metric is not None:
+        return metric.together
+    # Of starts, the first one counts.
+    return Together.LOWEST if family.endswith("_start_time_seconds") else Together.SUM
+
+
+def serving_families(text: str) -> Iterator[Family]:
+    """Yield the families of a process that serves, from what Prometheus reads."""
+    for family in text_string_to_metric_families(text):
+        if family.name not in _FRONT:
+            yield family
+
+
+def only_front(families: Iterable[Family]) -> Iterator[Family]:
+    """Yield those of the process in front that others do not tell of."""
+    for family in families:
+        if family.name in _FRONT or family.name.startswith(_PROCESS):
+            yield family
+
+
+def counted(families: Iterable[Family]) -> Iterator[Family]:
+    """Yield those that only grow: they stay when their process has ended."""
+    for family in families:
+        if family.type in ("counter", "histogram"):
+            yield family
 
 
 def added_up(processes: Iterable[Iterable[Family]]) -> list[Family]:
@@ -44,8 +90,7 @@ def added_up(processes: Iterable[Iterable[Family]]) -> list[Family]:
             if name not in families:
                 families[name] = Family(name, family.documentation, family.type)
                 values[name] = {}
-            metric = _BY_FAMILY.get(name)
-            way = _WAYS[metric.together if metric else Together.SUM]
+            way = _WAYS[_together(name)]
             for sample in family.samples:
                 key = sample.name, tuple(sorted(sample.labels.items()))
                 known = values[name].get(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric as Family
@@ -12,12 +12,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from regbroker.admin.adding_up import added_up, only_front, serving_families
 from regbroker.admin.counting import Counting
 from regbroker.admin.gauges import gauges
+from regbroker.admin.others import Others
 from regbroker.admin.readiness import Readiness, readiness
 from regbroker.admin.refusals import RecentRefusals
+from regbroker.admin.report import Circuits, Report, UpstreamFacts, together
+from regbroker.admin.transfers import Transfer
 from regbroker.admin.upstream_health import UpstreamHealth
-from regbroker.admin.watched import Watched
+from regbroker.admin.watched import Watched, WatchedUpstream
 from regbroker.events import Event
 
 _log = Logger()
@@ -29,7 +33,8 @@ class Monitor:
 
     `clock` is the reactor; `now` returns seconds since 1970. `is_draining` tells
     whether the service is about to stop. `watch` must have been called before anything
-    is asked.
+    is asked. With `others`, those serve clients, and this process only tells about
+    them: `gather` asks them.
     """
 
     watched: Watched
@@ -39,6 +44,7 @@ class Monitor:
         clock: IReactorTime,
         now: Callable[[], float],
         is_draining: Callable[[], bool],
+        others: Others | None = None,
     ) -> None:
         self._clock = clock
         self.now = now
@@ -49,6 +55,8 @@ class Monitor:
         self.counting = Counting()
         self.refusals = RecentRefusals(now)
         self.health: dict[str, UpstreamHealth] = {}
+        self.others = others
+        self._reports: list[Report] = []
 
     def watch(self, watched: Watched) -> None:
         """
@@ -111,8 +119,46 @@ class Monitor:
                 asking = Deferred.fromCoroutine(one.check())
                 asking.addErrback(_check_ended)
 
+    async def gather(self) -> None:
+        """Ask the other processes what they have counted."""
+        if self.others is not None:
+            self._reports = await self.others.reports()
+
+    def overview(self, transfers: Sequence[Transfer]) -> Report:
+        """Return what is counted by those who serve clients; `transfers` are ours."""
+        if self.others is not None:
+            return together(self._reports)
+        return self.report(transfers)
+
+    def report(self, transfers: Sequence[Transfer], metrics: str = "") -> Report:
+        """Return what this process has counted."""
+        totals, occupancy = self.counting.totals, self.watched.entrance.occupancy
+        return Report(
+            totals.requests,
+            totals.failed,
+            totals.refused_logins,
+            occupancy.total,
+            occupancy.limits.total,
+            {name: _facts(one) for name, one in self.watched.upstreams.items()},
+            transfers,
+            self.refusals.latest(),
+            metrics,
+        )
+
     def families(self) -> Iterator[Family]:
         """Yield all metrics."""
+        if self.others is not None:
+            yield from added_up(
+                [
+                    *(serving_families(one.metrics) for one in self._reports),
+                    self.others.ended(),
+                    only_front(self._own_families()),
+                ]
+            )
+        else:
+            yield from self._own_families()
+
+    def _own_families(self) -> Iterator[Family]:
         yield from self.counting.families()
         yield from gauges(
             self.watched, self.counting, self.health, self._is_draining(), self.now
@@ -122,6 +168,17 @@ class Monitor:
     def text(self) -> bytes:
         """Return all metrics as Prometheus reads them."""
         return generate_latest(_Families(self))
+
+
+def _facts(one: WatchedUpstream) -> UpstreamFacts:
+    upstream, tokens = one.upstream, one.tokens
+    registry, token_service = (
+        Circuits(each.state, each.limited, each.trips, each.last_failure)
+        for each in (upstream.circuits, upstream.token_circuits)
+    )
+    return UpstreamFacts(
+        registry, token_service, len(tokens), tokens.hits, tokens.misses
+    )
 
 
 def _check_ended(failure: Failure) -> None:

@@ -109,12 +109,17 @@ def probes(monitor: Monitor) -> dict[bytes, View]:
         return json_page({"live": True})
 
     async def ready() -> Page:
-        ready = await monitor.readiness()
-        return json_page(ready.document(), 200 if ready.is_ready else 503)
+        found = await monitor.readiness()
+        document, is_ready = found.document(), found.is_ready
+        if monitor.others is not None:
+            is_ready = is_ready and monitor.others.is_serving
+            document |= {"ready": is_ready, "workers": monitor.others.states}
+        return json_page(document, 200 if is_ready else 503)
 
     async def metrics() -> Page:
         # Nobody waits for an upstream here; what it says is there at the next scrape.
         monitor.refresh()
+        await monitor.gather()
         return Page(200, _METRICS_TYPE, monitor.text())
 
     return {b"/live": live, b"/ready": ready, b"/metrics": metrics}

@@ -13,6 +13,7 @@ from regbroker.admin.monitor import Monitor
 from regbroker.admin.page_parts import card, list_of, pill, point_in_time
 from regbroker.admin.readable import duration, rate, size
 from regbroker.admin.refusals import Refused
+from regbroker.admin.report import Report, UpstreamFacts
 from regbroker.admin.transfers import Transfer
 from regbroker.settings.config import CERTIFICATE, RegistryConfig
 
@@ -30,19 +31,21 @@ def contents(monitor: Monitor, transfers: Sequence[Transfer]) -> list[Tag]:
     """Return the page's contents: everything but head and script."""
     now = monitor.now()
     watched = monitor.watched
+    report = monitor.overview(transfers)
+    transfers = report.transfers
     return [
         _header(monitor),
-        _tiles(monitor, transfers),
+        _tiles(report),
         card("Under way", _transfers(transfers), len(transfers)),
         tags.div(
             tags.div(
                 card("Registries", _registries(monitor), len(watched.registries)),
                 card("Certificates", _certificates(watched.certificates, now)),
             ),
-            card("Upstreams", _upstreams(monitor, now), len(watched.upstreams)),
+            card("Upstreams", _upstreams(monitor, report, now), len(watched.upstreams)),
             class_="columns",
         ),
-        card("Refused lately", _refusals(monitor.refusals.latest(), now)),
+        card("Refused lately", _refusals(report.refusals, now)),
         _footer(now),
     ]
 
@@ -55,28 +58,30 @@ def _header(monitor: Monitor) -> Tag:
         state = pill("ready", "good")
     else:
         state = pill("not ready", "bad")
-    up = duration(monitor.seconds() - monitor.started)
+    up = f"up for {duration(monitor.seconds() - monitor.started)}"
+    states = monitor.others.states if monitor.others is not None else {}
+    if states:
+        serving = sum(one == "serving" for one in states.values())
+        up = f"{serving} of {len(states)} workers, {up}"
     return tags.header(
         tags.h1("regbroker"),
         state,
-        tags.span(f"{__version__}, up for {up}", class_="soft small right"),
+        tags.span(f"{__version__}, {up}", class_="soft small right"),
     )
 
 
-def _tiles(monitor: Monitor, transfers: Sequence[Transfer]) -> Tag:
-    occupancy = monitor.watched.entrance.occupancy
-    totals = monitor.counting.totals
+def _tiles(report: Report) -> Tag:
     rates = {
-        is_push: sum(one.rate for one in transfers if one.is_push is is_push)
+        is_push: sum(one.rate for one in report.transfers if one.is_push is is_push)
         for is_push in (True, False)
     }
     tiles = (
-        (f"{totals.requests:,}", "requests"),
-        (f"{totals.failed:,}", "ended with 5xx"),
+        (f"{report.requests:,}", "requests"),
+        (f"{report.failed:,}", "ended with 5xx"),
         (rate(rates[False]), "to clients now"),
         (rate(rates[True]), "from clients now"),
-        (f"{occupancy.total}", f"of {occupancy.limits.total} connections"),
-        (f"{totals.refused_logins:,}", "logins refused"),
+        (f"{report.connections}", f"of {report.connections_limit} connections"),
+        (f"{report.refused_logins:,}", "logins refused"),
     )
     return tags.div(
         [
@@ -175,22 +180,27 @@ def _registry(entry: RegistryConfig, is_ready: bool) -> list[Tag]:
     ]
 
 
-def _upstreams(monitor: Monitor, now: float) -> Tag:
+def _upstreams(monitor: Monitor, report: Report, now: float) -> Tag:
     return list_of(
-        (_upstream(monitor, name, now) for name in monitor.watched.upstreams),
+        (
+            _upstream(monitor, name, report.of(name), now)
+            for name in monitor.watched.upstreams
+        ),
         "There are none.",
     )
 
 
-def _upstream(monitor: Monitor, name: str, now: float) -> list[Tag]:
-    watched, health = monitor.watched.upstreams[name], monitor.health[name]
-    upstream, cache = watched.upstream, watched.tokens
+def _upstream(
+    monitor: Monitor, name: str, facts: UpstreamFacts, now: float
+) -> list[Tag]:
+    health = monitor.health[name]
+    upstream = monitor.watched.upstreams[name].upstream
     pills = [
         pill("answers", "good") if health.answers else pill("does not answer", "bad")
     ]
     for service, circuits in (
-        ("", upstream.circuits),
-        ("tokens: ", upstream.token_circuits),
+        ("", facts.registry),
+        ("tokens: ", facts.token_service),
     ):
         if circuits.state != "closed":
             pills.append(pill(f"{service}circuit {circuits.state}", "warn"))
@@ -200,19 +210,19 @@ def _upstream(monitor: Monitor, name: str, now: float) -> list[Tag]:
         tags.div(tags.h3(name), pills, class_="line"),
         tags.div(tags.code(upstream.config.url), class_="soft"),
     ]
-    asked = cache.hits + cache.misses
-    facts = []
+    asked = facts.hits + facts.misses
+    texts = []
     if asked:
-        facts.append(f"{len(cache)} token{'s' * (len(cache) != 1)} in memory")
-        facts.append(f"{100 * cache.hits // asked} % of {asked:,} found there")
-    trips = upstream.circuits.trips + upstream.token_circuits.trips
+        texts.append(f"{facts.tokens} token{'s' * (facts.tokens != 1)} in memory")
+        texts.append(f"{100 * facts.hits // asked} % of {asked:,} found there")
+    trips = facts.registry.trips + facts.token_service.trips
     if trips:
-        facts.append(f"{trips} circuit trip{'s' * (trips > 1)}")
-    if facts:
-        lines.append(tags.div(" · ".join(facts), class_="soft small"))
+        texts.append(f"{trips} circuit trip{'s' * (trips > 1)}")
+    if texts:
+        lines.append(tags.div(" · ".join(texts), class_="soft small"))
     if not health.last_error:
         # Where another upstream has answered instead, no request has failed.
-        why = upstream.circuits.last_failure or upstream.token_circuits.last_failure
+        why = facts.registry.last_failure or facts.token_service.last_failure
         if why:
             lines.append(tags.div(why, class_="soft small"))
     else:

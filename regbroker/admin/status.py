@@ -90,10 +90,12 @@ def status_views(monitor: Monitor) -> dict[bytes, View]:
         return contents(monitor, rates.transfers(progress))
 
     async def page() -> Page:
+        await monitor.gather()
         body = await flattenString(None, _document(inside()))
         return Page(200, _HTML, b"<!DOCTYPE html>\n" + body, _HEADERS)
 
     async def fragment() -> Page:
+        await monitor.gather()
         return Page(200, _HTML, await flattenString(None, inside()), _HEADERS)
 
     return {b"/": page, b"/status": fragment}

@@ -8,7 +8,6 @@ go on. What has changed is new, and the old object lives until its last request 
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -21,6 +20,7 @@ from regbroker.accounts.throttle import Throttle
 from regbroker.assembly.certificates import contents_of
 from regbroker.assembly.inheritance import Inheritance
 from regbroker.assembly.local_accounts import ChecksService, LocalParts, build_keys
+from regbroker.assembly.part import Part
 from regbroker.assembly.registries import build_registry
 from regbroker.assembly.seal import build_seal
 from regbroker.assembly.upstreams import UpstreamService, build_upstream
@@ -40,7 +40,8 @@ class Generation:
 
     `before` is the generation whose objects are taken over where their configuration
     is the same. `services` must run before `root` is asked. Requests of all generations
-    are in `under_way`. Raises `ConfigurationError` or `StateError`, and has started
+    are in `under_way`; `part` is what other processes have in common with this one.
+    Raises `ConfigurationError` or `StateError`, and has started
     nothing then.
     """
 
@@ -52,8 +53,10 @@ class Generation:
         under_way: UnderWay,
         health: Health | None,
         before: Generation | None = None,
+        part: Part | None = None,
     ) -> None:
         self.config = config
+        self._part = part or Part()
         self._reactor = reactor
         inherited = before._kept if before is not None else None
         self._kept: Inheritance = Inheritance(inherited)
@@ -63,7 +66,10 @@ class Generation:
         self.services: list[Service] = [*self.upstreams.values(), *checks.values()]
         place = config.signing_key, config.state_directory
         self._seal = self._kept.get(
-            "seal", "", place, lambda: build_seal(config, reactor)
+            "seal",
+            "",
+            place,
+            lambda: build_seal(config, reactor, self._part.key("seal")),
         )
         self.root = VirtualHosts(
             [self._registry(entry) for entry in config.registries],
@@ -75,6 +81,12 @@ class Generation:
             under_way,
         )
         self._kept.is_done()
+
+    @property
+    def sandboxes(self) -> dict[str, str]:
+        """The URLs of the upstreams that run here, by name."""
+        urls = {name: each.sandbox_url for name, each in self.upstreams.items()}
+        return {name: url for name, url in urls.items() if url is not None}
 
     def _upstream(self, name: str) -> UpstreamService:
         config, entry = self.config, self.config.upstreams[name]
@@ -102,7 +114,10 @@ class Generation:
             more = tuple(account_sources.get(name, ()))
             # Who guesses passwords is not forgotten for another file of users.
             throttle = self._kept.get(
-                "throttle", name, None, lambda: Throttle(time.monotonic)
+                "throttle",
+                name,
+                None,
+                lambda: Throttle(time.monotonic, self._part.workers),
             )
             build = partial(ChecksService, entry, more, throttle, self._reactor)
             checks[name] = self._kept.get("accounts", name, (entry, trust, more), build)
@@ -127,7 +142,10 @@ class Generation:
             parts += self._local.parts_of(entry.accounts)
         # It seals for a minute what its token services have not answered.
         key = self._kept.get(
-            "composite", entry.host, None, lambda: secrets.token_bytes(32)
+            "composite",
+            entry.host,
+            None,
+            lambda: self._part.key("composite", entry.host),
         )
         return self._kept.get(
             "registry",

@@ -31,15 +31,20 @@ def load_config(path: str | Path) -> Config:
     starting anything: certificates are read, too. `warnings_about` has what does not
     keep the result from being served.
     """
+    return parse_text(read_text(path), path)
+
+
+def parse_text(text: str, path: str | Path) -> Config:
+    """Check what a configuration file holds; raises as `load_config`."""
     # It loads all that serving needs, which takes long where only a name is looked up.
     from regbroker.assembly.problems import problems_with_parts
 
-    return _parse(path, problems_with_parts)
+    return _parse(text, path, problems_with_parts)
 
 
 def read_config(path: str | Path) -> Config:
     """Read a configuration file; what it names is there, but it is not opened."""
-    return _parse(path, lambda config: ())
+    return _parse(read_text(path), path, lambda config: ())
 
 
 def warnings_about(config: Config) -> Iterator[str]:
@@ -51,11 +56,11 @@ def warnings_about(config: Config) -> Iterator[str]:
 
 
 def _parse(
-    path: str | Path, problems_with_parts: Callable[[Config], Iterable[str]]
+    text: str,
+    path: str | Path,
+    problems_with_parts: Callable[[Config], Iterable[str]],
 ) -> Config:
-    path = Path(path)
-    text = _read(path)
-    directory = PurePath(path.absolute().parent)
+    directory = PurePath(Path(path).absolute().parent)
     return parse_config(text, directory, problem_with_file, problems_with_parts)
 
 
@@ -63,8 +68,9 @@ def _file_in_path(name: str) -> str | None:
     return shutil.which(name, mode=os.F_OK)
 
 
-def _read(path: Path) -> str:
+def read_text(path: str | Path) -> str:
     """Return a configuration file's text; raises `ConfigurationError`."""
+    path = Path(path)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

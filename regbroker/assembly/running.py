@@ -7,18 +7,18 @@ to build, to start what is new, and to bind ports. Then everything changes at on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
 from twisted.web.resource import IResource, Resource
 
 from regbroker.admin.service import AdminService
-from regbroker.assembly.admin import build_admin, watched
+from regbroker.assembly.admin import AdminPlace, watched
 from regbroker.assembly.certificates import (
     CertificateWatch,
     ShownCertificates,
@@ -26,17 +26,16 @@ from regbroker.assembly.certificates import (
     needs_certificate,
 )
 from regbroker.assembly.generation import AccountSources, Generation
+from regbroker.assembly.part import Part
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.settings.config import Config
 from regbroker.transport.entrance import build_entrance, limits_here
-from regbroker.transport.listener_group import ListenerGroup
+from regbroker.transport.listener_group import ListenerGroup, PreparedListeners
 from regbroker.transport.listening import ListeningService
 from regbroker.transport.server import StreamingSite
 from regbroker.web.health import Health
 from regbroker.web.https_redirect import HttpsRedirect
 from regbroker.web.serving import UnderWay
-
-_log = Logger()
 
 
 class _CurrentRoot(Resource):
@@ -53,6 +52,18 @@ class _CurrentRoot(Resource):
         return self.current.render(request)
 
 
+@dataclass(frozen=True)
+class PreparedReload:
+    """Another configuration that can be served: one of the two is to be called."""
+
+    commit: Callable[[], None]
+    abort: Callable[[], None]
+    #: The listeners that it will have.
+    listening: PreparedListeners
+    #: The URLs of the upstreams that run here, by name.
+    sandboxes: Mapping[str, str]
+
+
 class RegbrokerService(MultiService):
     """
     Everything that one `Config` asks for.
@@ -62,10 +73,16 @@ class RegbrokerService(MultiService):
     """
 
     def __init__(
-        self, config: Config, reactor: INetworkReactor, account_sources: AccountSources
+        self,
+        config: Config,
+        reactor: INetworkReactor,
+        account_sources: AccountSources,
+        part: Part | None = None,
+        descriptors: Iterable[int] | None = None,
     ) -> None:
         super().__init__()
-        config = config.in_use()
+        self._part = part or Part()
+        config = self._part.config(config)
         self._reactor = reactor
         self._account_sources = account_sources
         #: The requests that are being answered; those through another site, too.
@@ -100,23 +117,36 @@ class RegbrokerService(MultiService):
             reactor,
         )
         self._listening = ListenerGroup(
-            reactor, self._site, self.entrance, "listen", self._redirecting
+            reactor,
+            self._site,
+            self.entrance,
+            "listen",
+            self._redirecting,
+            self._part.serves,
         )
         options = _options_of(shown)
-        self._listening.prepare(config.listen, options).commit(
+        self._listening.prepare(config.listen, options, descriptors).commit(
             options, config.trusted_proxies
         )
         self._listening.setServiceParent(self)
-        #: What the admin listener answers, if there is one.
-        self.admin = self._build_admin(config)
-        if self.admin is not None:
-            self.admin.setServiceParent(self)
+        self._admin = AdminPlace(self, reactor, lambda: self.draining, self._part)
+        self._admin.open(config)
         self._tell_admin()
 
     @property
     def config(self) -> Config:
         """The configuration in use."""
         return self._generation.config
+
+    @property
+    def sandboxes(self) -> dict[str, str]:
+        """The URLs of the upstreams that run here, by name."""
+        return self._generation.sandboxes
+
+    @property
+    def admin(self) -> AdminService | None:
+        """What the admin listener answers, if there is one."""
+        return self._admin.service
 
     @property
     def listeners(self) -> list[ListeningService]:
@@ -171,7 +201,18 @@ class RegbrokerService(MultiService):
         What is under way ends as it began. Raises `ConfigurationError` or `StateError`
         when that cannot be; everything goes on as before, then.
         """
-        config = config.in_use()
+        self.prepare(config).commit()
+
+    def prepare(
+        self, config: Config, descriptors: Iterable[int] | None = None
+    ) -> PreparedReload:
+        """
+        Do all of a reload that can fail; what it returns does the rest, or undoes it.
+
+        `descriptors` are the sockets of the listeners where another process has opened
+        them. Raises as `reload`.
+        """
+        config = self._part.config(config)
         shown = _load_shown(config, self._certificates.shown)
         generation = self._build(config, self._generation)
         undo: list[Callable[[], Any]] = []
@@ -180,23 +221,36 @@ class RegbrokerService(MultiService):
                 if service not in self._generation.services:
                     undo.append(partial(_leave, None, service))
                     service.setServiceParent(self)
-            listening = self._listening.prepare(config.listen, _options_of(shown))
+            listening = self._listening.prepare(
+                config.listen, _options_of(shown), descriptors
+            )
             undo.append(listening.abort)
-            change_admin = self._prepare_admin(config)
+            admin = self._admin.prepare(config, self.config)
+            undo.append(admin.abort)
         except Exception:
             for each in reversed(undo):
                 each()
             raise
-        # Nothing from here on fails.
-        self._certificates.watch(config, shown)
-        limits = limits_here(config.max_connections, config.max_connections_per_address)
-        self.entrance.change(limits, config.trusted_proxies, config.pace.silence)
-        for site in (self._site, self._redirecting):
-            site.pace, site.timeOut = config.pace, config.pace.silence
-        listening.commit(_options_of(shown), config.trusted_proxies)
-        self._retire(generation)
-        change_admin()
-        self._tell_admin()
+
+        def commit() -> None:
+            # Nothing of this fails.
+            self._certificates.watch(config, shown)
+            limits = limits_here(
+                config.max_connections, config.max_connections_per_address
+            )
+            self.entrance.change(limits, config.trusted_proxies, config.pace.silence)
+            for site in (self._site, self._redirecting):
+                site.pace, site.timeOut = config.pace, config.pace.silence
+            listening.commit(_options_of(shown), config.trusted_proxies)
+            self._retire(generation)
+            admin.commit()
+            self._tell_admin()
+
+        def abort() -> None:
+            for each in reversed(undo):
+                each()
+
+        return PreparedReload(commit, abort, listening, generation.sandboxes)
 
     def _retire(self, generation: Generation) -> None:
         """Have all new requests answered by another generation."""
@@ -225,6 +279,7 @@ class RegbrokerService(MultiService):
             self.under_way,
             health,
             before,
+            self._part,
         )
 
     def _show_certificates(self) -> None:
@@ -232,51 +287,18 @@ class RegbrokerService(MultiService):
         self._listening.show(options, self.config.trusted_proxies)
         self._tell_admin()
 
-    # The admin listener.
-
-    def _build_admin(self, config: Config) -> AdminService | None:
-        return build_admin(config, self._reactor, lambda: self.draining)
-
-    def _prepare_admin(self, config: Config) -> Callable[[], Any]:
-        """Open what is new of the admin listeners; return what turns to them."""
-        admin = self.admin
-        if admin is None:
-            self.admin = admin = self._build_admin(config)
-            if admin is None:
-                return lambda: None
-            self._tell_admin()
-            try:
-                admin.setServiceParent(self)
-            except Exception:
-                self.admin = None
-                _leave(None, admin)
-                raise
-            return lambda: None
-        if not config.admin_listen:
-            return self._leave_admin
-        if config.metrics_repositories != self.config.metrics_repositories:
-            # What is counted already would not fit.
-            _log.warn("[regbroker] metrics-repositories: needs a restart")
-        prepared = admin.listening.prepare(config.admin_listen)
-        return prepared.commit
-
-    def _leave_admin(self) -> None:
-        admin, self.admin = self.admin, None
-        assert admin is not None
-        _leave(None, admin)
-
     def _tell_admin(self) -> None:
         """Tell the admin listener what serves now."""
-        if self.admin is not None:
-            self.admin.monitor.watch(
-                watched(
-                    self.config,
-                    self._generation.upstreams,
-                    self.under_way,
-                    self.entrance,
-                    self._site,
-                )
+        generation = self._generation
+        self._admin.tell(
+            watched(
+                self.config,
+                generation.upstreams,
+                self.under_way,
+                self.entrance,
+                self._site,
             )
+        )
 
 
 def _options_of(shown: ShownCertificates | None) -> Any:

@@ -6,7 +6,6 @@ Machines that share the key open each other's seals.
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 from twisted.internet.interfaces import IReactorTime
@@ -21,12 +20,12 @@ from regbroker.settings.config import Config
 _log = Logger()
 
 
-def build_seal(config: Config, reactor: IReactorTime) -> Sealing:
+def build_seal(config: Config, reactor: IReactorTime, key_in_memory: bytes) -> Sealing:
     """
     Return the seal of all registries; the key is made when there is none.
 
     Without accounts of our own nothing else needs the key, so a state directory
-    that cannot be written to is no reason not to start: a key in memory takes
+    that cannot be written to is no reason not to start: `key_in_memory` takes
     its place. Raises `StateError` for a signing key that cannot be used.
     """
     try:
@@ -42,4 +41,4 @@ def build_seal(config: Config, reactor: IReactorTime) -> Sealing:
             "writable",
             problem=str(error),
         )
-        return Seal(secrets.token_bytes(32))
+        return Seal(key_in_memory)

@@ -49,6 +49,12 @@ class UpstreamService(Service):
         self.search = search
         self._sandbox = sandbox
 
+    @property
+    def sandbox_url(self) -> str | None:
+        """Where the sandbox is that runs here; None where there is none."""
+        sandbox = self._sandbox
+        return sandbox.url if sandbox is not None and sandbox.running else None
+
     def startService(self) -> None:
         """Open the upstream; it may be down, and is then asked until it is not."""
         super().startService()

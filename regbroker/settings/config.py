@@ -200,6 +200,8 @@ class Config:
     process may open. Clients that connect with TLS are asked for a certificate that one
     of those in `client_ca` has issued. Health checks are answered at `health_path`, if
     it is not empty.
+    `workers` processes serve clients, 0 for one per core; a service that a program
+    embeds is always one.
     `metrics_repositories` tells whether repositories are counted by name. The process
     writes its log as ``log_format``, ``line`` or ``json``, and the audit log into the
     file `audit_log`; ``-`` is the log itself, and nothing is nowhere.
@@ -220,6 +222,7 @@ class Config:
     mirrors: Mapping[str, str] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
     drain_timeout: float = DEFAULT_DRAIN_TIMEOUT
+    workers: int = 1
     max_connections: int | None = None
     max_connections_per_address: int | None = None
     health_path: str = ""

@@ -140,6 +140,14 @@ REGBROKER = Table(
             "Seconds that transfers have to end when regbroker is told to stop.",
         ),
         Option(
+            "workers",
+            values.workers,
+            "How many processes serve clients; `auto`: one for each core. With more "
+            "than one, another process in front of them opens the sockets, and starts "
+            "a worker again that has ended.",
+            default="1",
+        ),
+        Option(
             "max-connections",
             values.count,
             "Client connections at the same time.",

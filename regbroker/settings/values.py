@@ -192,6 +192,15 @@ def count(text: str) -> int:
     return int(text)
 
 
+def workers(text: str) -> int:
+    """Parse a number of processes; 0 stands for as many as there are cores."""
+    if text == "auto":
+        return 0
+    if not re.fullmatch("[0-9]{1,3}", text) or not int(text):
+        raise InvalidValue(f"'{text}' is neither a number from 1 to 999 nor auto")
+    return int(text)
+
+
 def token_life(text: str) -> float:
     """Parse how long a token lives; clients count on `MIN_LIFE_SECONDS`."""
     value = seconds(text)

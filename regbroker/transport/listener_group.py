@@ -6,6 +6,7 @@ A listener that is the same line as before keeps its socket.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,6 +37,7 @@ class ListenerGroup(MultiService):
         entrance: Entrance,
         option: str,
         redirecting: StreamingSite | None = None,
+        accepts: bool = True,
     ) -> None:
         super().__init__()
         self._reactor = reactor
@@ -43,25 +45,34 @@ class ListenerGroup(MultiService):
         self._entrance = entrance
         self._option = option
         self._redirecting = redirecting
+        self._accepts = accepts
         #: Those in use, in the order of the configuration.
         self.listeners: list[ListeningService] = []
 
     def prepare(
-        self, lines: Iterable[Listener], options: Any = None
+        self,
+        lines: Iterable[Listener],
+        options: Any = None,
+        descriptors: Iterable[int] | None = None,
     ) -> PreparedListeners:
         """
         Return the listeners for these lines; those that are new listen already.
 
-        `options` are those of TLS. Raises `StateError` for a line that cannot be had,
-        and opens nothing then.
+        `options` are those of TLS. `descriptors` are the sockets of these lines where
+        another process has opened them; those that are not used are closed. Raises
+        `StateError` for a line that cannot be had, and opens nothing then.
         """
+        opened = list(descriptors) if descriptors is not None else []
         free = list(self.listeners)
         chosen: list[tuple[Listener, ListeningService]] = []
         prepared = PreparedListeners(self, chosen)
         for line in lines:
+            descriptor = opened.pop(0) if opened else None
             known = next((each for each in free if _same_socket(each, line)), None)
             if known is not None:
                 free.remove(known)
+                if descriptor is not None:
+                    os.close(descriptor)
                 chosen.append((line, known))
                 continue
             new = ListeningService(
@@ -72,12 +83,16 @@ class ListenerGroup(MultiService):
                 entrance=self._entrance,
                 option=self._option,
                 redirecting=self._redirecting,
+                descriptor=descriptor,
+                accepts=self._accepts,
             )
             chosen.append((line, new))
             try:
                 new.setServiceParent(self)
             except Exception:
                 prepared.abort()
+                for left in opened:
+                    os.close(left)
                 raise
         return prepared
 
@@ -115,6 +130,12 @@ class PreparedListeners:
     ) -> None:
         self._group = group
         self._chosen = chosen
+
+    @property
+    def descriptors(self) -> list[int]:
+        """The sockets, in the order of the lines; another process may be given them."""
+        ports: list[Any] = [each.port for _, each in self._chosen]
+        return [port.fileno() for port in ports]
 
     def commit(self, options: Any = None, trusted: Iterable[Network] = ()) -> None:
         """Use them. Clients of those that are gone are answered once more."""

@@ -30,6 +30,7 @@ from regbroker.transport.listeners import Listener
 from regbroker.transport.plain_http import TLSOrPlainFactory
 from regbroker.transport.proxy_lines import behind_proxies
 from regbroker.transport.server import StreamingSite
+from regbroker.transport.shared_sockets import AdoptedEndpoint, leave_to_others
 from regbroker.transport.socket_owner import give_to, owner_of
 
 _log = Logger()
@@ -41,7 +42,9 @@ class ListeningService(Service):
 
     `option` is the one that has it. `site` serves clients, and `redirecting` those of a
     listener that sends them on to https. `port` is the listening port once the service
-    has started. Raises `StateError` when the endpoint is taken or not allowed.
+    has started. With `descriptor`, another process has opened the socket, and this one
+    accepts from it, too. Without `accepts`, this one leaves that to others. Raises
+    `StateError` when the endpoint is taken or not allowed.
     """
 
     def __init__(
@@ -54,10 +57,15 @@ class ListeningService(Service):
         entrance: Entrance | None = None,
         option: str = "listen",
         redirecting: StreamingSite | None = None,
+        descriptor: int | None = None,
+        accepts: bool = True,
     ) -> None:
         self.port: IListeningPort | None = None
         self.listener = listener
         self._option = option
+        self._descriptor = descriptor
+        self._is_adopted = descriptor is not None
+        self._accepts = accepts
         self._site = site
         self._redirecting = redirecting
         self._trusted_proxies = tuple(trusted_proxies)
@@ -161,8 +169,8 @@ class ListeningService(Service):
     def _listen(self) -> None:
         failures: list[Failure] = []
         try:
-            endpoint = server_endpoint(self._reactor, self.listener.endpoint)
-            owner = owner_of(self.listener)
+            endpoint = self._endpoint()
+            owner = None if self._is_adopted else owner_of(self.listener)
             if self.listener.proxy_protocol:
                 endpoint = behind_proxies(
                     endpoint, self._is_trusted, self._site.malformed
@@ -184,8 +192,18 @@ class ListeningService(Service):
                 f"{reason}"
             )
 
-    def _opened(self, port: IListeningPort) -> None:
+    def _endpoint(self) -> IStreamServerEndpoint:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return server_endpoint(self._reactor, self.listener.endpoint)
+        return AdoptedEndpoint(self._reactor, descriptor)
+
+    def _opened(self, port: Any) -> None:
         self.port = port
+        if self._is_adopted:
+            return
+        if not self._accepts:
+            leave_to_others(port)
         purpose = "" if self._option == "listen" else f"{self._option}: "
         _log.info("{purpose}listening on {url}", purpose=purpose, url=self.url)
 

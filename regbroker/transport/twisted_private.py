@@ -13,9 +13,12 @@ Twisted's `Agent` hides what a relay must know (see `regbroker.transport.client`
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.unix import Port as UnixPort
 from twisted.web import http
 from twisted.web._newclient import (
     HTTP11ClientProtocol,
@@ -35,8 +38,10 @@ __all__ = [
     "HTTPClientParser",
     "MalformedChunks",
     "RequestNotSent",
+    "adopt_unix_port",
     "is_between_messages",
     "is_disconnected",
+    "keep_for_others",
     "wrapped_errors",
 ]
 
@@ -183,3 +188,30 @@ class ClientInternals(HTTP11ClientProtocol):
 def is_between_messages(parser: HTTPClientParser) -> bool:
     """Tell whether a parser has seen no byte of the next status line."""
     return bool(parser.state == "STATUS" and not parser._buffer)
+
+
+def keep_for_others(port: Any) -> None:
+    """
+    Have a listening port closed without `shutdown`.
+
+    That would end the socket for the other processes that accept from it, too.
+    """
+    port._shouldShutdown = False
+
+
+def adopt_unix_port(
+    reactor: Any, descriptor: int, factory: IProtocolFactory
+) -> IListeningPort:
+    """
+    Return a port on a listening Unix socket that another process has opened.
+
+    The port takes the descriptor. The socket's file is the other process's affair: its
+    mode stays, and it is not removed with the port, as `adoptStreamPort` would do.
+    """
+    port = UnixPort(b"\0adopted", factory, reactor=reactor)
+    adopted = socket.socket(fileno=descriptor)
+    adopted.setblocking(False)
+    port._preexistingSocket = adopted
+    port._shouldShutdown = False
+    port.startListening()
+    return port

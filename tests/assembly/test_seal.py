@@ -40,7 +40,7 @@ class SealPartsTests(SynchronousTestCase):
         """Return the seal of a machine of its own."""
         text = CONFIG.format(main=main, registry=registry) + more
         config = parse_config(text, PurePath(self.directory), lambda path: None)
-        return build_seal(config, Clock())
+        return build_seal(config, Clock(), bytes(32))
 
     def test_made(self) -> None:
         """A key is made once, and outlives a restart."""

@@ -1,0 +1,158 @@
+"""
+The process in front of its workers: it opens the sockets, and leaves clients to them.
+
+It builds all that it would serve alone: so it finds what is wrong with a configuration
+before a worker hears of it, asks the upstreams how they are, and tells about everything
+on the admin listener.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.error import ConnectionLost
+from twisted.logger import Logger
+
+from regbroker.assembly.part import Part
+from regbroker.assembly.running import PreparedReload, RegbrokerService
+from regbroker.errors import StateError
+from regbroker.runtime.messages import AskedInVain
+from regbroker.settings.config import Config
+from regbroker.transport.listening import ListeningService
+from regbroker.workers.pool import START_SECONDS, Pool, Told, WorkerProcess
+from regbroker.workers.start import Served
+
+_log = Logger()
+
+
+class Front(MultiService):
+    """
+    Serves `config` with `count` workers.
+
+    `path` is the file that it comes from, and `text` what that held. Raises
+    `ConfigurationError` or `StateError`, also as it starts.
+    """
+
+    def __init__(
+        self, config: Config, reactor: Any, count: int, path: str, text: str
+    ) -> None:
+        super().__init__()
+        self._path = path
+        self._text = text
+        self._secret = secrets.token_bytes(32)
+        self._generation = 0
+        self.pool = Pool(reactor, count, self._start)
+        self.pool.outdated = self._catch_up
+        part = Part(secret=self._secret, workers=count, serves=False, others=self.pool)
+        self._service = RegbrokerService(config, reactor, {}, part)
+        self._service.setServiceParent(self)
+
+    @property
+    def config(self) -> Config:
+        """The configuration in use."""
+        return self._service.config
+
+    @property
+    def listeners(self) -> list[ListeningService]:
+        """The listeners in use, in the order of the configuration."""
+        return self._service.listeners
+
+    @property
+    def text(self) -> str:
+        """What is under way, for people."""
+        return f"workers: {len(self.pool.serving)}"
+
+    def serve(self) -> Deferred[None]:
+        """Start the workers; fires when all of them serve."""
+        return self.pool.start()
+
+    def drain(self) -> Deferred[Any]:
+        """Have the workers end in peace; see `RegbrokerService.drain`."""
+        seconds = self.config.drain_timeout
+        return DeferredList([self.pool.drain(seconds), self._service.drain()])
+
+    def hurry(self) -> None:
+        """Wait no longer for what is under way."""
+        self.pool.hurry()
+        self._service.hurry()
+
+    # Another configuration.
+
+    async def reload(self, config: Config, text: str) -> None:
+        """
+        Have all workers serve another configuration, or none.
+
+        First it is built here, then each worker builds it, then all turn to it. Raises
+        `ConfigurationError`, or `StateError` with the words of a worker.
+        """
+        prepared = self._service.prepare(config)
+        told = self._told(prepared, text)
+        workers = self.pool.serving
+        answers = await DeferredList(
+            [_prepare(worker, told) for worker in workers], consumeErrors=True
+        )
+        problems = []
+        for worker, (is_prepared, failure) in zip(workers, answers, strict=True):
+            if is_prepared or failure.check(ConnectionLost):
+                # One that has ended comes again with what is in use then.
+                continue
+            if failure.check(AskedInVain):
+                problems.append(f"worker {worker.number}: {failure.value}")
+            else:
+                problems.append(f"worker {worker.number}: does not answer")
+                worker.kill()
+        if problems:
+            for worker in workers:
+                worker.channel.tell("abort", {})
+            prepared.abort()
+            raise StateError("; ".join(problems))
+        self._generation += 1
+        self._text = text
+        for worker in workers:
+            worker.generation = self._generation
+        committed = [worker.channel.ask("commit", {}) for worker in workers]
+        prepared.commit()
+        # One that does not answer has ended, or does it when it can.
+        await DeferredList(committed, consumeErrors=True)
+
+    def _catch_up(self, worker: WorkerProcess) -> None:
+        """Tell a worker of the configuration that came while it started."""
+        generation, told = self._start()
+
+        def commit(_: object) -> None:
+            worker.generation = generation
+            worker.channel.tell("commit", {})
+
+        def fail(_: object) -> None:
+            _log.error(
+                "worker {number}: does not take the configuration in use",
+                number=worker.number,
+            )
+            worker.kill()
+
+        _prepare(worker, told).addCallbacks(commit, fail)
+
+    # What workers are told.
+
+    def _start(self) -> tuple[int, Told]:
+        service = self._service
+        served = Served(self._path, self._text, service.sandboxes)
+        values = served.document() | {
+            "secret": self._secret.hex(),
+            "workers": self.pool.count,
+        }
+        ports: list[Any] = [each.port for each in service.listeners]
+        descriptors = [port.fileno() for port in ports if port is not None]
+        return self._generation, (values, descriptors)
+
+    def _told(self, prepared: PreparedReload, text: str) -> Told:
+        served = Served(self._path, text, prepared.sandboxes)
+        return served.document(), prepared.listening.descriptors
+
+
+def _prepare(worker: WorkerProcess, told: Told) -> Deferred[Any]:
+    values, descriptors = told
+    return worker.channel.ask("prepare", values, descriptors, START_SECONDS)

@@ -1,0 +1,307 @@
+"""
+The workers of a process: started, watched, and started again when they end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.core import Metric as Family
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import Factory, ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+import regbroker
+from regbroker.admin.adding_up import added_up, counted, serving_families
+from regbroker.admin.others import Others
+from regbroker.admin.report import Report, parse_report
+from regbroker.runtime.messages import AskedInVain, MessageChannel, Values
+from regbroker.workers import logs
+
+#: Seconds until a worker that has ended is started again: more each time, unless it
+#: had lived for long.
+FIRST_PAUSE = 0.1
+MAX_PAUSE = 30.0
+LONG_LIFE = 60.0
+
+#: Seconds that a worker has to start, or to prepare another configuration.
+START_SECONDS = 60.0
+
+#: Seconds that a worker has for its report; what it does may take a moment.
+REPORT_SECONDS = 2.0
+
+#: Seconds that a worker has to end, beyond what its transfers have.
+END_MARGIN = 5.0
+
+#: What is for the process in front alone.
+_NOT_FOR_WORKERS = (
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+)
+
+#: Where the descriptor of its channel is, in a worker.
+_CHANNEL = 3
+
+_log = Logger()
+
+#: Values and open files of a message.
+Told = tuple[Mapping[str, Any], Sequence[int]]
+
+
+class WorkerProcess(ProcessProtocol):
+    """One worker, from its start to its end; `pool` is told of both."""
+
+    def __init__(self, pool: Pool, number: int, reactor: Any) -> None:
+        self._pool = pool
+        self._reactor = reactor
+        self.number = number
+        self.started = reactor.seconds()
+        self.is_serving = False
+        #: The configuration that it was told last, as a number.
+        self.generation = -1
+        self.last_report: Report | None = None
+        self.ended: Deferred[None] = Deferred()
+        self.channel = MessageChannel(reactor, self._hear, lambda: None)
+
+    def spawn(self) -> None:
+        """Start the process."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with ours, theirs:
+            self._reactor.adoptStreamConnection(
+                ours.fileno(),
+                socket.AF_UNIX,
+                Factory.forProtocol(lambda: self.channel),
+            )
+            self._reactor.spawnProcess(
+                self,
+                sys.executable,
+                [sys.executable, "-m", "regbroker.workers.worker", str(_CHANNEL)],
+                _environment(),
+                childFDs={0: 0, 1: 1, 2: 2, _CHANNEL: theirs.fileno()},
+            )
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        #: The process's id, also when it has ended.
+        self.pid = int(transport.pid)
+
+    def kill(self) -> None:
+        """End it now, whatever it does; without effect on one that has ended."""
+        transport: Any = self.transport
+        with suppress(ProcessExitedAlready):
+            transport.signalProcess("KILL")
+
+    def processEnded(self, reason: Failure) -> None:
+        self.is_serving = False
+        self.channel.close()
+        self._pool.has_ended(self, reason)
+        self.ended.callback(None)
+
+    def _hear(self, kind: str, values: Values, _: list[int]) -> None:
+        if kind == "log":
+            logs.write(values["event"], self.number)
+
+
+class Pool(Others):
+    """
+    `count` workers, of which each is told `start` as it starts.
+
+    `start` returns what to tell it, and the number of that configuration.
+    """
+
+    def __init__(
+        self, reactor: Any, count: int, start: Callable[[], tuple[int, Told]]
+    ) -> None:
+        self._reactor = reactor
+        self.count = count
+        self._start = start
+        self._workers: dict[int, WorkerProcess] = {}
+        #: Seconds before a worker is started again next time, by its number.
+        self.pauses: dict[int, float] = {}
+        self._waiting: dict[int, IDelayedCall] = {}
+        self._ended: list[Family] = []
+        self._is_stopping = False
+        self._ready: Deferred[None] | None = Deferred()
+        #: Called when a worker serves a configuration that is not the latest.
+        self.outdated: Callable[[WorkerProcess], None] = lambda worker: None
+
+    def start(self) -> Deferred[None]:
+        """Start them; fires when all of them serve."""
+        ready = self._ready
+        assert ready is not None
+        for number in range(1, self.count + 1):
+            self._spawn(number)
+        return ready
+
+    @property
+    def serving(self) -> list[WorkerProcess]:
+        """Those that serve."""
+        return [worker for worker in self._workers.values() if worker.is_serving]
+
+    # Starting and ending.
+
+    def _spawn(self, number: int) -> None:
+        self._waiting.pop(number, None)
+        worker = WorkerProcess(self, number, self._reactor)
+        self._workers[number] = worker
+        worker.spawn()
+        worker.generation, (values, descriptors) = self._start()
+        told = worker.channel.ask("start", values, descriptors, START_SECONDS)
+        told.addCallback(self._serves, worker)
+        told.addErrback(self._does_not_start, worker)
+
+    def _serves(self, _: Values, worker: WorkerProcess) -> None:
+        worker.is_serving = True
+        _log.info(
+            "worker {number}: serving, process {pid}",
+            number=worker.number,
+            pid=worker.pid,
+        )
+        if self._is_stopping:
+            worker.channel.tell("drain", {})
+            return
+        if worker.generation != self._start()[0]:
+            self.outdated(worker)
+        if len(self.serving) == self.count and self._ready is not None:
+            ready, self._ready = self._ready, None
+            ready.callback(None)
+
+    def _does_not_start(self, failure: Failure, worker: WorkerProcess) -> None:
+        if failure.check(AskedInVain):
+            _log.error(
+                "worker {number}: does not start: {problem}",
+                number=worker.number,
+                problem=str(failure.value),
+            )
+        # Where it has ended by itself, that is told already.
+        worker.kill()
+
+    def has_ended(self, worker: WorkerProcess, reason: Failure) -> None:
+        """Start another worker in the place of one that has ended."""
+        number = worker.number
+        if worker.last_report is not None:
+            families = counted(serving_families(worker.last_report.metrics))
+            self._ended = added_up([self._ended, families])
+        del self._workers[number]
+        if self._is_stopping:
+            return
+        pause = self.pauses.get(number, FIRST_PAUSE)
+        if self._reactor.seconds() - worker.started > LONG_LIFE:
+            pause = FIRST_PAUSE
+        self.pauses[number] = min(pause * 2, MAX_PAUSE)
+        _log.error(
+            "worker {number}: process {pid} has ended ({how}); another one takes its "
+            "place in {pause:g} s",
+            number=number,
+            pid=worker.pid,
+            how=_how(reason),
+            pause=pause,
+        )
+        self._waiting[number] = self._reactor.callLater(pause, self._spawn, number)
+
+    def drain(self, seconds: float) -> Deferred[Any]:
+        """Have all end; fires when they have, after so many seconds or some more."""
+        self._is_stopping = True
+        for waiting in self._waiting.values():
+            waiting.cancel()
+        self._waiting.clear()
+        for worker in self._workers.values():
+            worker.channel.tell("drain", {})
+        return self._all_ended(seconds + END_MARGIN)
+
+    def hurry(self) -> None:
+        """Have all end at once."""
+        for worker in self._workers.values():
+            worker.channel.tell("hurry", {})
+
+    def _all_ended(self, seconds: float) -> Deferred[Any]:
+        workers = list(self._workers.values())
+        if not workers:
+            return succeed(None)
+        ended = DeferredList([worker.ended for worker in workers])
+        timer = self._reactor.callLater(seconds, self._kill_all)
+
+        def over(result: Any) -> Any:
+            if timer.active():
+                timer.cancel()
+            return result
+
+        return ended.addCallback(over)
+
+    def _kill_all(self) -> None:
+        for worker in self._workers.values():
+            _log.error("worker {number}: does not end", number=worker.number)
+            worker.kill()
+
+    # What they tell.
+
+    async def reports(self) -> list[Report]:
+        """Return what those have counted that answer in time."""
+        workers = self.serving
+        asked = [
+            worker.channel.ask("report", {}, (), REPORT_SECONDS) for worker in workers
+        ]
+        found = []
+        for worker, (answered, values) in zip(
+            workers, await DeferredList(asked, consumeErrors=True), strict=True
+        ):
+            if answered and "report" in values:
+                worker.last_report = parse_report(values["report"])
+            # Of one that is busy, what it has said before: counters never fall.
+            if worker.last_report is not None and worker in self._workers.values():
+                found.append(worker.last_report)
+        return found
+
+    def ended(self) -> list[Family]:
+        """Return what those had counted, at their last report, that have ended."""
+        return self._ended
+
+    @property
+    def states(self) -> dict[str, str]:
+        """Their states by their numbers."""
+        states = {}
+        for number in range(1, self.count + 1):
+            worker = self._workers.get(number)
+            states[str(number)] = (
+                "has ended"
+                if worker is None
+                else "serving"
+                if worker.is_serving
+                else "starting"
+            )
+        return states
+
+
+def _environment() -> dict[str, str]:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _NOT_FOR_WORKERS
+    }
+    # A daemon has gone to another directory, and the package may be in the one before.
+    here = str(Path(regbroker.__file__).resolve().parents[1])
+    paths = environment.get("PYTHONPATH", "")
+    environment["PYTHONPATH"] = f"{here}{os.pathsep}{paths}" if paths else here
+    return environment
+
+
+def _how(reason: Failure) -> str:
+    error: Any = reason.value
+    number = getattr(error, "signal", None)
+    if number is not None:
+        return f"signal {signal.Signals(number).name}"
+    return f"status {getattr(error, 'exitCode', None)}"

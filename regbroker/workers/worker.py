@@ -1,0 +1,157 @@
+"""
+A worker: one of the processes that serve clients, and knows nothing that lasts.
+
+``python -m regbroker.workers.worker DESCRIPTOR`` is how the process in front starts
+it. All that it is told comes through that descriptor, and so do its sockets.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger, globalLogBeginner
+
+from regbroker.admin.transfers import TransferRates
+from regbroker.assembly.part import Part
+from regbroker.assembly.running import PreparedReload, RegbrokerService
+from regbroker.errors import ConfigurationError, StateError
+from regbroker.runtime.messages import AskedInVain, MessageChannel, Values
+from regbroker.runtime.signals import on_signal
+from regbroker.workers import logs
+from regbroker.workers.start import parse_served
+
+#: Signals of a whole terminal or a whole service; the process in front hears them, too.
+_NOT_FOR_WORKERS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+
+#: Seconds that the process in front has to take the last lines of the log.
+LAST_WORDS_SECONDS = 2.0
+
+_log = Logger()
+
+
+class Worker:
+    """Does what the process in front tells it, until it is to end."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._service: RegbrokerService | None = None
+        self._prepared: PreparedReload | None = None
+        self._rates = TransferRates(reactor.seconds)
+        self._is_ending = False
+        self.channel = MessageChannel(reactor, self._hear, self._front_is_gone)
+
+    def drain(self) -> None:
+        """Let what is under way end, then end the process."""
+        if self._is_ending:
+            return
+        self._is_ending = True
+        drained: Deferred[Any] = maybeDeferred(lambda: None)
+        service = self._service
+        if service is not None:
+            drained = service.drain()
+            drained.addCallback(lambda _: service.stopService())
+        drained.addErrback(lambda failure: _log.failure("stopping", failure))
+        drained.addCallback(lambda _: self._leave())
+
+    def _leave(self) -> None:
+        self.channel.close()
+        self._reactor.callLater(LAST_WORDS_SECONDS, self._stop)
+
+    def _front_is_gone(self) -> None:
+        if self._is_ending:
+            self._stop()
+        else:
+            # Nobody is left who could tell it to stop.
+            self.drain()
+
+    def _stop(self) -> None:
+        if self._reactor.running:
+            self._reactor.stop()
+
+    def _hear(self, kind: str, values: Values, descriptors: list[int]) -> Values | None:
+        try:
+            handler = getattr(self, f"hear_{kind}")
+            answer: Values | None = handler(values, descriptors)
+            return answer
+        except (ConfigurationError, StateError) as error:
+            problems = getattr(error, "problems", [str(error)])
+            raise AskedInVain("; ".join(problems)) from error
+
+    def hear_start(self, values: Values, descriptors: list[int]) -> None:
+        """Serve a configuration on some sockets."""
+        part = Part(secret=bytes.fromhex(values["secret"]), workers=values["workers"])
+        config = parse_served(values).config()
+        service = RegbrokerService(config, self._reactor, {}, part, descriptors)
+        service.privilegedStartService()
+        service.startService()
+        self._service = service
+
+    def hear_prepare(self, values: Values, descriptors: list[int]) -> None:
+        """Do all of a reload that can fail."""
+        assert self._service is not None
+        config = parse_served(values).config()
+        self._prepared = self._service.prepare(config, descriptors)
+
+    def hear_commit(self, _: Values, __: list[int]) -> None:
+        """Serve what was prepared."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None:
+            prepared.commit()
+
+    def hear_abort(self, _: Values, __: list[int]) -> None:
+        """Undo what was prepared."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None:
+            prepared.abort()
+
+    def hear_report(self, _: Values, __: list[int]) -> Values:
+        """Return what was counted; nothing where there is no admin listener."""
+        service = self._service
+        if service is None or service.admin is None:
+            return {}
+        monitor = service.admin.monitor
+        transfers = self._rates.transfers(service.under_way.progress())
+        report = monitor.report(transfers, monitor.text().decode())
+        return {"report": report.document()}
+
+    def hear_drain(self, _: Values, __: list[int]) -> None:
+        """End in peace."""
+        self.drain()
+
+    def hear_hurry(self, _: Values, __: list[int]) -> None:
+        """End at once."""
+        self.drain()
+        if self._service is not None:
+            self._service.hurry()
+
+
+def run(reactor: Any, descriptor: int) -> None:
+    """Be a worker until the end."""
+    for number in _NOT_FOR_WORKERS:
+        signal.signal(number, signal.SIG_IGN)
+    worker = Worker(reactor)
+
+    def send(text: str) -> None:
+        worker.channel.tell("log", {"event": text})
+
+    globalLogBeginner.beginLoggingTo([logs.sender(send)], redirectStandardIO=False)
+    reactor.adoptStreamConnection(
+        descriptor, socket.AF_UNIX, Factory.forProtocol(lambda: worker.channel)
+    )
+    os.close(descriptor)
+    reactor.callWhenRunning(on_signal, reactor, signal.SIGTERM, worker.drain)
+    # The reactor has its own handler for this one, which ends it at once.
+    reactor.callWhenRunning(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    reactor.run()
+
+
+if __name__ == "__main__":
+    from twisted.internet import reactor as _reactor
+
+    run(_reactor, int(sys.argv[1]))

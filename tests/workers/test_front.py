@@ -1,0 +1,86 @@
+"""The process in front of two workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from regbroker.assembly.loading import parse_text
+from regbroker.errors import ConfigurationError, StateError
+from regbroker.settings.config import Config
+from regbroker.workers.front import Front
+from tests.workers.case import WorkersTestCase, reactor
+
+
+class FrontTests(WorkersTestCase):
+    """This process is in front, and its workers are processes of their own."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = str(self.directory / "r.ini")
+        text = self.text()
+        self.front = Front(self.config(text), reactor, 2, self.path, text)
+        self.front.privilegedStartService()
+        self.front.startService()
+        self.addCleanup(self.end)
+        return self.front.serve()  # type: ignore[return-value]
+
+    def config(self, text: str) -> Config:
+        """The values of a text."""
+        return parse_text(text, self.path)
+
+    async def end(self) -> None:
+        """Drain, and stop."""
+        await self.front.drain()
+        self.assertEqual(self.front.pool.serving, [])
+        await self.front.stopService()
+
+    async def reload(self, text: str) -> None:
+        """Another configuration."""
+        await self.front.reload(self.config(text), text)
+
+    async def test_reload(self) -> None:
+        """All take another configuration, new listeners included."""
+        (before,) = self.front.listeners
+        url = before.url
+        self.assertEqual(await self.status(f"{url}/healthz"), 404)
+        more = "    tcp:0:interface=127.0.0.2\nhealth-path = /healthz"
+        text = self.text().replace("127.0.0.1\n", f"127.0.0.1\n{more}\n", 1)
+        await self.reload(text)
+        first, second = self.front.listeners
+        self.assertEqual(first.url, url)
+        for each in (first, second):
+            for _ in range(8):
+                self.assertEqual(await self.status(f"{each.url}/healthz"), 200)
+        await self.reload(self.text())
+        self.assertEqual(await self.status(f"{url}/healthz"), 404)
+        self.assertEqual(len(self.front.listeners), 1)
+
+    async def test_not_taken(self) -> None:
+        """One worker that cannot take it is enough: nothing changes anywhere."""
+        text = self.text("health-path = /healthz")
+        worker = self.front.pool.serving[1]
+        # It has no such file any more when it is asked.
+        asked = worker.channel.ask
+
+        def spoilt(kind: str, values: Any, *more: Any) -> Any:
+            return asked(kind, {**values, "text": "[registry *]"}, *more)
+
+        worker.channel.ask = spoilt  # type: ignore
+        try:
+            await self.reload(text)
+        except StateError as error:
+            self.assertIn(f"worker {worker.number}: [registry *]", str(error))
+        else:
+            self.fail("it was taken")
+        (listener,) = self.front.listeners
+        for _ in range(8):
+            self.assertEqual(await self.status(f"{listener.url}/healthz"), 404)
+        worker.channel.ask = asked  # type: ignore[method-assign]
+        await self.reload(text)
+        for _ in range(8):
+            self.assertEqual(await self.status(f"{listener.url}/healthz"), 200)
+
+    async def test_wrong(self) -> None:
+        """What is wrong is found before a worker hears of it."""
+        with self.assertRaises(ConfigurationError):
+            await self.reload("[registry *]")

@@ -1,0 +1,73 @@
+"""Workers that are started, and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+from twisted.internet.defer import Deferred
+
+from regbroker.workers.pool import FIRST_PAUSE, Pool, Told
+from regbroker.workers.start import Served
+from tests.workers.case import WorkersTestCase, reactor
+
+
+class PoolTests(WorkersTestCase):
+    """Two workers on one socket; the test says what they are told."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(self.listening.close)
+        port = self.listening.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}/healthz"
+        self.served = self.text("health-path = /healthz\nadmin-listen = tcp:0")
+        self.pool = Pool(reactor, 2, self.start)
+        self.addCleanup(self.end)
+
+    def start(self) -> tuple[int, Told]:
+        """What each is told."""
+        served = Served("r.ini", self.served, {"up": "http://127.0.0.1:1"})
+        values = served.document() | {"secret": "00" * 32, "workers": 2}
+        return 0, (values, [self.listening.fileno()])
+
+    async def end(self) -> None:
+        """All have ended."""
+        await self.pool.drain(5)
+        self.assertEqual(self.pool.serving, [])
+
+    async def test_killed(self) -> None:
+        """Another worker takes the place; what had been counted stays."""
+        await self.pool.start()
+        self.assertEqual(self.pool.states, {"1": "serving", "2": "serving"})
+        processes = {worker.pid for worker in self.pool.serving}
+        self.assertEqual(len(processes), 2)
+        self.assertEqual(len(await self.pool.reports()), 2)
+        self.assertEqual(self.pool.ended(), [])
+        victim = self.pool.serving[0]
+        ended: Deferred[None] = Deferred()
+        victim.ended.chainDeferred(ended)
+        os.kill(victim.pid, signal.SIGKILL)
+        await ended
+        self.assertEqual(self.pool.states[str(victim.number)], "has ended")
+        self.assertEqual(await self.status(self.url), 200)
+        await self.until(lambda: len(self.pool.serving) == 2, "two workers")
+        others = {worker.pid for worker in self.pool.serving}
+        self.assertEqual(len(others & processes), 1)
+        names = {family.name for family in self.pool.ended()}
+        self.assertIn("regbroker_malformed_requests", names)
+        self.assertNotIn("regbroker_connections", names)
+
+    async def test_not_started(self) -> None:
+        """One that cannot serve is tried again, later each time."""
+        right, self.served = self.served, "[registry *]"
+        ready = self.pool.start()
+        await self.until(
+            lambda: min(self.pool.pauses.get(n, 0) for n in (1, 2)) > FIRST_PAUSE,
+            "a second attempt",
+        )
+        self.assertFalse(ready.called)
+        self.served = right
+        await ready
+        self.assertEqual(self.pool.states, {"1": "serving", "2": "serving"})

@@ -1,0 +1,108 @@
+"""One worker, as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, ProcessProtocol
+from twisted.python.failure import Failure
+
+from regbroker.runtime.messages import AskedInVain, MessageChannel, Values
+from regbroker.workers.start import Served
+from tests.workers.case import SECONDS, WorkersTestCase, reactor
+
+
+class Ending(ProcessProtocol):
+    """Fires when the process has ended."""
+
+    def __init__(self) -> None:
+        self.ended: Deferred[int] = Deferred()
+
+    def processEnded(self, reason: Failure) -> None:
+        error: Any = reason.value
+        self.ended.callback(error.exitCode)
+
+
+class WorkerTests(WorkersTestCase):
+    """The test is the process in front."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.lines: list[str] = []
+        self.process = Ending()
+        self.channel = MessageChannel(reactor, self.hear, lambda: None)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with ours, theirs:
+            reactor.adoptStreamConnection(
+                ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: self.channel)
+            )
+            transport = reactor.spawnProcess(
+                self.process,
+                sys.executable,
+                [sys.executable, "-m", "regbroker.workers.worker", "3"],
+                os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+                childFDs={0: 0, 1: 1, 2: 2, 3: theirs.fileno()},
+            )
+        self.addCleanup(self.end, transport)
+
+    async def end(self, transport: object) -> None:
+        """Nothing is left of it."""
+        self.channel.close()
+        if not self.process.ended.called:
+            self.assertEqual(await self.process.ended, 0, transport)
+
+    def hear(self, kind: str, values: Values, _: list[int]) -> None:
+        """Keep the log."""
+        self.assertEqual(kind, "log")
+        self.lines.append(values["event"])
+
+    async def start(self, listening: socket.socket, text: str) -> Values:
+        """Have it serve."""
+        served = Served(f"{self.directory}/r.ini", text, {"up": "http://127.0.0.1:1"})
+        values = served.document() | {"secret": "00" * 32, "workers": 2}
+        return await self.channel.ask("start", values, [listening.fileno()], SECONDS)
+
+    async def test_serves(self) -> None:
+        """It serves on the socket that it is given, and ends when the front is gone."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}/healthz"
+            await self.start(listening, self.text("health-path = /healthz"))
+        self.assertEqual(await self.status(url), 200)
+        self.assertEqual(await self.channel.ask("report", {}), {})
+        self.channel.close()
+        self.assertEqual(await self.process.ended, 0)
+
+    async def test_report(self) -> None:
+        """With an admin listener somewhere, it tells what it has counted."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}/v3"
+            await self.start(listening, self.text("admin-listen = tcp:0"))
+        self.assertEqual(await self.status(url), 404)
+        report = (await self.channel.ask("report", {}))["report"]
+        self.assertEqual(report["requests"], 1)
+        self.assertIn('status="404"} 1.0', report["metrics"])
+        self.channel.tell("drain", {})
+        self.assertEqual(await self.process.ended, 0)
+        self.assertTrue([line for line in self.lines if "/v3" in line])
+
+    async def test_does_not_start(self) -> None:
+        """What is wrong is its answer, and it can be told something else."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            problem = await self.assertFailure(
+                self.channel.ask(
+                    "start",
+                    Served("r.ini", "[registry *]", {}).document()
+                    | {"secret": "", "workers": 2},
+                    [listening.fileno()],
+                    SECONDS,
+                ),
+                AskedInVain,
+            )
+            self.assertIn("[registry *]", str(problem))
+            await self.start(listening, self.text())
+        self.channel.tell("hurry", {})
+        self.assertEqual(await self.process.ended, 0)
