@@ -28,7 +28,7 @@ run: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	tests/peers.sh
-	$(MAKE) --no-print-directory --output-sync=line -j 2 lint cover
+	$(MAKE) --no-print-directory -j 2 lint cover
 
 # all tests, under coverage
 cover: $(VENV)/installed-test

@@ -272,8 +272,8 @@ class SameReplyTests(PasswordTestCase):
         """
 
         def alike(reply: Reply) -> tuple[object, ...]:
-            own = ("Date", "X-Request-ID")
-            headers = [header for header in reply.headers if header[0] not in own]
+            own = ("date", "x-request-id")
+            headers = [each for each in reply.headers if each[0].lower() not in own]
             request_id = reply.one("X-Request-ID").encode()
             self.assertEqual(len(request_id), 12)
             return reply.status, headers, reply.body.replace(request_id, b"ID")
