@@ -15,7 +15,7 @@ from typing import Any
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
-from twisted.web.resource import IResource, Resource
+from twisted.web.resource import IResource
 
 from regbroker.admin.service import AdminService
 from regbroker.assembly.admin import AdminPlace, watched
@@ -25,6 +25,7 @@ from regbroker.assembly.certificates import (
     load_shown,
     needs_certificate,
 )
+from regbroker.assembly.current_root import CurrentRoot
 from regbroker.assembly.generation import AccountSources, Generation
 from regbroker.assembly.part import Part
 from regbroker.runtime.reactor import INetworkReactor
@@ -36,20 +37,6 @@ from regbroker.transport.server import StreamingSite
 from regbroker.web.health import Health
 from regbroker.web.https_redirect import HttpsRedirect
 from regbroker.web.serving import UnderWay
-
-
-class _CurrentRoot(Resource):
-    """
-    Has each request answered by the generation that is in use as it comes.
-
-    It is for sites of other programs: our own site has the generation's root itself.
-    """
-
-    isLeaf = True
-    current: Any
-
-    def render(self, request: Any) -> Any:
-        return self.current.render(request)
 
 
 @dataclass(frozen=True)
@@ -94,7 +81,7 @@ class RegbrokerService(MultiService):
         #: Generations that answer what began with them, and nothing else.
         self._leaving: list[Generation] = []
         self._hurrying: Deferred[None] = Deferred()
-        self._root = _CurrentRoot()
+        self._root = CurrentRoot()
         self._root.current = self._generation.root
         self.root: IResource = self._root
         for each in self._generation.services:
@@ -216,6 +203,11 @@ class RegbrokerService(MultiService):
         shown = _load_shown(config, self._certificates.shown)
         generation = self._build(config, self._generation)
         undo: list[Callable[[], Any]] = []
+
+        def abort() -> None:
+            for each in reversed(undo):
+                each()
+
         try:
             for service in generation.services:
                 if service not in self._generation.services:
@@ -228,8 +220,7 @@ class RegbrokerService(MultiService):
             admin = self._admin.prepare(config, self.config)
             undo.append(admin.abort)
         except Exception:
-            for each in reversed(undo):
-                each()
+            abort()
             raise
 
         def commit() -> None:
@@ -245,10 +236,6 @@ class RegbrokerService(MultiService):
             self._retire(generation)
             admin.commit()
             self._tell_admin()
-
-        def abort() -> None:
-            for each in reversed(undo):
-                each()
 
         return PreparedReload(commit, abort, listening, generation.sandboxes)
 

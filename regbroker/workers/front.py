@@ -22,7 +22,8 @@ from regbroker.errors import StateError
 from regbroker.runtime.messages import AskedInVain
 from regbroker.settings.config import Config
 from regbroker.transport.listening import ListeningService
-from regbroker.workers.pool import START_SECONDS, Pool, Told, WorkerProcess
+from regbroker.workers.pool import START_SECONDS, Pool, Told
+from regbroker.workers.process import WorkerProcess
 from regbroker.workers.start import Served
 
 _log = Logger()

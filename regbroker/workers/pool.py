@@ -4,29 +4,20 @@ The workers of a process: started, watched, and started again when they end.
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from prometheus_client.core import Metric as Family
 from twisted.internet.defer import Deferred, DeferredList, succeed
-from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-import regbroker
 from regbroker.admin.adding_up import added_up, counted, serving_families
 from regbroker.admin.others import Others
 from regbroker.admin.report import Report, parse_report
-from regbroker.runtime.messages import AskedInVain, MessageChannel, Values
-from regbroker.workers import logs
+from regbroker.runtime.messages import AskedInVain, Values
+from regbroker.workers.process import WorkerProcess
 
 #: Seconds until a worker that has ended is started again: more each time, unless it
 #: had lived for long.
@@ -43,77 +34,10 @@ REPORT_SECONDS = 2.0
 #: Seconds that a worker has to end, beyond what its transfers have.
 END_MARGIN = 5.0
 
-#: What is for the process in front alone.
-_NOT_FOR_WORKERS = (
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-)
-
-#: Where the descriptor of its channel is, in a worker.
-_CHANNEL = 3
-
 _log = Logger()
 
 #: Values and open files of a message.
 Told = tuple[Mapping[str, Any], Sequence[int]]
-
-
-class WorkerProcess(ProcessProtocol):
-    """One worker, from its start to its end; `pool` is told of both."""
-
-    def __init__(self, pool: Pool, number: int, reactor: Any) -> None:
-        self._pool = pool
-        self._reactor = reactor
-        self.number = number
-        self.started = reactor.seconds()
-        self.is_serving = False
-        #: The configuration that it was told last, as a number.
-        self.generation = -1
-        self.last_report: Report | None = None
-        self.ended: Deferred[None] = Deferred()
-        self.channel = MessageChannel(reactor, self._hear, lambda: None)
-
-    def spawn(self) -> None:
-        """Start the process."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with ours, theirs:
-            self._reactor.adoptStreamConnection(
-                ours.fileno(),
-                socket.AF_UNIX,
-                Factory.forProtocol(lambda: self.channel),
-            )
-            self._reactor.spawnProcess(
-                self,
-                sys.executable,
-                [sys.executable, "-m", "regbroker.workers.worker", str(_CHANNEL)],
-                _environment(),
-                childFDs={0: 0, 1: 1, 2: 2, _CHANNEL: theirs.fileno()},
-            )
-
-    def connectionMade(self) -> None:
-        transport: Any = self.transport
-        #: The process's id, also when it has ended.
-        self.pid = int(transport.pid)
-
-    def kill(self) -> None:
-        """End it now, whatever it does; without effect on one that has ended."""
-        transport: Any = self.transport
-        with suppress(ProcessExitedAlready):
-            transport.signalProcess("KILL")
-
-    def processEnded(self, reason: Failure) -> None:
-        self.is_serving = False
-        self.channel.close()
-        self._pool.has_ended(self, reason)
-        self.ended.callback(None)
-
-    def _hear(self, kind: str, values: Values, _: list[int]) -> None:
-        if kind == "log":
-            logs.write(values["event"], self.number)
 
 
 class Pool(Others):
@@ -156,7 +80,7 @@ class Pool(Others):
 
     def _spawn(self, number: int) -> None:
         self._waiting.pop(number, None)
-        worker = WorkerProcess(self, number, self._reactor)
+        worker = WorkerProcess(number, self._reactor, self._has_ended)
         self._workers[number] = worker
         worker.spawn()
         worker.generation, (values, descriptors) = self._start()
@@ -190,7 +114,7 @@ class Pool(Others):
         # Where it has ended by itself, that is told already.
         worker.kill()
 
-    def has_ended(self, worker: WorkerProcess, reason: Failure) -> None:
+    def _has_ended(self, worker: WorkerProcess, how: str) -> None:
         """Start another worker in the place of one that has ended."""
         number = worker.number
         if worker.last_report is not None:
@@ -208,7 +132,7 @@ class Pool(Others):
             "place in {pause:g} s",
             number=number,
             pid=worker.pid,
-            how=_how(reason),
+            how=how,
             pause=pause,
         )
         self._waiting[number] = self._reactor.callLater(pause, self._spawn, number)
@@ -284,24 +208,3 @@ class Pool(Others):
                 else "starting"
             )
         return states
-
-
-def _environment() -> dict[str, str]:
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in _NOT_FOR_WORKERS
-    }
-    # A daemon has gone to another directory, and the package may be in the one before.
-    here = str(Path(regbroker.__file__).resolve().parents[1])
-    paths = environment.get("PYTHONPATH", "")
-    environment["PYTHONPATH"] = f"{here}{os.pathsep}{paths}" if paths else here
-    return environment
-
-
-def _how(reason: Failure) -> str:
-    error: Any = reason.value
-    number = getattr(error, "signal", None)
-    if number is not None:
-        return f"signal {signal.Signals(number).name}"
-    return f"status {getattr(error, 'exitCode', None)}"
