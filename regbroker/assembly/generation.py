@@ -152,7 +152,13 @@ class Generation:
             entry.host,
             parts,
             lambda: build_registry(
-                entry, self.upstreams, self._local, self._reactor, self._seal, key
+                entry,
+                self.upstreams,
+                self._local,
+                self._reactor,
+                self._seal,
+                key,
+                is_alone=not self._part.is_worker,
             ),
         )
 

@@ -15,6 +15,7 @@ from regbroker.accounts.sealing import Sealing
 from regbroker.assembly.local_accounts import LocalParts
 from regbroker.assembly.upstreams import UpstreamService
 from regbroker.broker.composite_broker import CompositeBroker
+from regbroker.broker.mounts import Name
 from regbroker.broker.upstream_broker import Broker
 from regbroker.protocol.composite_token import CompositeTokens
 from regbroker.settings.config import CERTIFICATE, RegistryConfig
@@ -55,13 +56,15 @@ def build_registry(
     reactor: IReactorTime,
     seal: Sealing,
     composite_key: bytes,
+    is_alone: bool = True,
 ) -> Registry:
     """
     Return one ``[registry HOST]``.
 
     `upstreams` are all of the configuration's, by name; `local` has the accounts
     of registries that have their own; `seal` is for what clients carry for us, and
-    `composite_key` for what we say in the tokens of several upstreams.
+    `composite_key` for what we say in the tokens of several upstreams. Where it
+    `is_alone`, no other process answers the same clients.
     """
     services = {name: upstreams[name] for name in entry.upstreams}
     uploads = CarriedUploads(seal, entry.host)
@@ -78,7 +81,7 @@ def build_registry(
         accounts = _own_accounts(entry, local, reactor)
     else:
         accounts = _upstream_accounts(
-            entry, services, backends, composite_tokens, reactor
+            entry, services, backends, composite_tokens, reactor, is_alone
         )
     read_only = entry.writes == "deny"
     relay = Relay(backends, composite_tokens, reactor, time.time)
@@ -136,6 +139,7 @@ def _upstream_accounts(
     backends: Mapping[str, Backend],
     composite_tokens: CompositeTokens,
     reactor: IReactorTime,
+    is_alone: bool,
 ) -> _Accounts:
     brokers = [
         Broker(
@@ -151,14 +155,26 @@ def _upstream_accounts(
     trusted = [backends[name] for name in entry.trusted_upstreams]
     if len(services) == 1:
         (broker,) = brokers
-        gate = UpstreamGate(trusted, broker.user_of, reactor, broker.has_asked)
+        has_asked = broker.has_asked if is_alone else _may_have_asked
+        gate = UpstreamGate(trusted, broker.user_of, reactor, has_asked)
         return _Accounts(gate, UpstreamTokenIssuer(broker), seen_by_everybody)
     behind = {name: service.upstream for name, service in services.items()}
     composite = CompositeBroker(
         brokers, behind, entry.mapping, composite_tokens, reactor, time.time
     )
-    gate = UpstreamGate(trusted, composite.user_of, reactor, composite.has_asked)
+    has_asked = composite.has_asked if is_alone else _may_have_asked
+    gate = UpstreamGate(trusted, composite.user_of, reactor, has_asked)
     return _Accounts(gate, CompositeTokenIssuer(composite), seen_by_everybody)
+
+
+def _may_have_asked(token: str, name: Name) -> bool:
+    """
+    Take every token as one that was asked for with this name.
+
+    Another process may have issued it. To tell its client again to ask for a wider
+    one could end a push; without, a mount that is refused is an ordinary upload.
+    """
+    return True
 
 
 def _search(

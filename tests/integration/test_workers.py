@@ -100,6 +100,18 @@ class WorkersTests(RegbrokerTestCase):
         self.assertLessEqual(len(broken), 4, broken)
         self.assertGreaterEqual(self.requests(), before)
 
+    def test_narrow_mount(self) -> None:
+        """A mount is an upload for a token that is too narrow, at each worker."""
+        skopeo, image = self.make_skopeo(), self.make_image()
+        self.log_in(skopeo, "carol")
+        self.assert_done(skopeo.push(image.source, f"{self.host}/team/mine:1"))
+        digest = image.layer_digests[0]
+        narrow = self.token("carol", "repository:team/app:pull,push")
+        target = f"/v2/team/app/blobs/uploads/?mount={digest}&from=team/mine"
+        for _ in range(12):
+            reply = self.client().request("POST", target, narrow)
+            self.assertEqual(reply.status, 202, reply)
+
     def test_reload_and_drain(self) -> None:
         """All workers take a new mapping; then all end, and the process does."""
         path = self.regbroker.configuration
