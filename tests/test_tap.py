@@ -266,7 +266,14 @@ class TwistdTests(SynchronousTestCase):
         """SIGTERM ends the process, and nothing is left listening."""
         twistd = self.start("--config", self.write(CONFIG.format(port=0)))
         port = int(twistd.wait_for(r"listening on https://127.0.0.1:(\d+)")[1])
-        twistd.wait_for("regbroker serves")
+        # Who gets an answer knows that the reactor runs, with our handlers in it.
+        context = ssl.create_default_context(
+            cafile=str(self.directory / "state" / "self-signed.pem")
+        )
+        connection = HTTPSConnection("localhost", port, context=context, timeout=30)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/v2/")
+        connection.getresponse()
         self.assertEqual(twistd.end(), 0)
         with socket.socket() as probe:
             self.assertNotEqual(probe.connect_ex(("127.0.0.1", port)), 0)
