@@ -198,7 +198,9 @@ class TwistdService(MultiService):
         except (ConfigurationError, StateError) as error:
             problems = getattr(error, "problems", [str(error)])
             for problem in problems:
-                _log.error("{path}: {problem}", path=self._path, problem=problem)
+                # What is wrong with the file itself begins with its name already.
+                named = problem.removeprefix(f"{self._path}: ")
+                _log.error("{path}: {problem}", path=self._path, problem=named)
             _log.error(
                 "{path}: not taken; regbroker goes on with what it had", path=self._path
             )

@@ -9,21 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.web.http_headers import Headers
-
-from regbroker.protocol.fields import is_sound, shown, unsound_field
-from regbroker.protocol.headers import raw_headers
+from regbroker.protocol.fields import is_sound, shown
 
 
 class UnsoundHeader(Exception):
     """A header of a reply, whose name this carries, has a control character."""
-
-
-def check_headers(headers: Headers) -> None:
-    """Raise `UnsoundHeader` when one of a reply's headers is not sound."""
-    name = unsound_field(raw_headers(headers))
-    if name is not None:
-        raise UnsoundHeader(shown(name))
 
 
 def check_as_they_come(parser: Any) -> None:

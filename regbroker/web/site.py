@@ -28,7 +28,7 @@ from regbroker.protocol.headers import (
 from regbroker.protocol.mirrors import PARAMETER, mirrored_registry, path_with_ns
 from regbroker.protocol.origins import Origin, parse_origin
 from regbroker.protocol.queries import split_target
-from regbroker.transport.replies import REQUEST_ID
+from regbroker.transport.replies import REQUEST_ID, set_status
 from regbroker.transport.streaming_request import StreamingRequest
 from regbroker.transport.tls_version import tls_version
 from regbroker.web.client_request import ClientRequest, parse_request
@@ -169,9 +169,9 @@ class VirtualHosts(Resource):
         async def answer(http: Request, peer: str, event: Event) -> None:
             registry, wanted = self._found(http, peer, event)
             url = https_url(wanted, registry.public_url, port)
+            set_status(http, 308)
             http.setHeader(b"Location", url.encode("ascii"))
             http.setHeader(b"Content-Length", b"0")
-            http.setResponseCode(308)
             http.finish()
 
         if self._health is not None and self._health.answer(request):

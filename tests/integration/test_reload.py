@@ -51,6 +51,11 @@ class LargeTestCase(TransfersTestCase):
         self.assertNotIn("Traceback", said)
         self.assertEqual(self.upstream_name(), "/v2/other_team/app/manifests/1.0")
 
+        # The path is written once in a line.
+        path = self.regbroker.configuration
+        path.unlink()
+        self.assertIn(f"error] {path}: No such file", self.regbroker.reload())
+
         self.regbroker.configuration.write_text(good)
         for number in range(20):
             self.rewrite("team = other_team", f"team = other_{number}")

@@ -34,6 +34,7 @@ class HttpsRedirectTests(RedirectCase):
                 f"{method} /v2/a/b/blobs/uploads/?n=1%2F&x HTTP/1.1", "a.test:80"
             )
             self.assertEqual((reply.status, reply.body), (308, b""))
+            self.assertEqual(reply.header(b"Server"), b"regbroker")
             self.assertEqual(
                 reply.header(b"Location"),
                 f"https://a.test:{self.tls_port()}/v2/a/b/blobs/uploads/"
