@@ -1,8 +1,10 @@
 """
-What the admin listener answers: ``/live``, ``/ready`` and ``/metrics``.
+What the admin listener answers: ``/live``, ``/ready`` and ``/metrics``, and pages.
 
-Whatever the Host, without accounts: everybody who reaches the listener may read all of
-it, and there is nothing that could be changed.
+Without accounts: everybody who reaches the listener may read all of it, and there is
+nothing that could be changed. What programs ask for is answered whatever the Host.
+Pages are not: a web site whose name leads to 127.0.0.1 could have the operator's own
+browser read them on loopback (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from regbroker.admin.monitor import Monitor
+from regbroker.protocol.addresses import is_loopback, is_resolved
 
 _log = Logger()
 
@@ -52,13 +55,20 @@ def text_page(status: int, text: str, *headers: tuple[str, str]) -> Page:
 
 
 class AdminRoot(Resource):
-    """Answers GET and HEAD of `views`, which are by path."""
+    """
+    Answers GET and HEAD of `views` and `pages`, which are by path.
+
+    On loopback, `pages` are for who asks by address or for ``localhost``.
+    """
 
     isLeaf = True
 
-    def __init__(self, views: Mapping[bytes, View]) -> None:
+    def __init__(
+        self, views: Mapping[bytes, View], pages: Mapping[bytes, View]
+    ) -> None:
         super().__init__()
-        self._views = dict(views)
+        self._views = {**pages, **views}
+        self._pages = frozenset(pages)
 
     def render(self, request: Any) -> int:
         """Answer any request."""
@@ -68,12 +78,15 @@ class AdminRoot(Resource):
         return NOT_DONE_YET
 
     async def _answer(self, request: Request) -> None:
-        view = self._views.get(request.uri.split(b"?", 1)[0])
+        path = request.uri.split(b"?", 1)[0]
+        view = self._views.get(path)
         if view is None:
             paths = ", ".join(path.decode() for path in self._views)
             page = text_page(404, f"there is nothing here; there are {paths}")
         elif request.method not in (b"GET", b"HEAD"):
             page = text_page(405, "GET and HEAD only", ("Allow", "GET, HEAD"))
+        elif path in self._pages and _is_led_here(request):
+            page = text_page(421, "this page is at http://localhost and by address")
         else:
             page = await view()
         _send(request, page)
@@ -84,6 +97,13 @@ class AdminRoot(Resource):
             return
         _log.failure("admin: {path}", failure, path=request.uri.decode("latin-1"))
         _send(request, text_page(500, "regbroker failed at this; its log says why"))
+
+
+def _is_led_here(request: Request) -> bool:
+    """Tell whether a name of DNS has led a browser to a loopback address."""
+    own = getattr(request.getHost(), "host", "")
+    host = request.getRequestHostname().decode("latin-1")
+    return is_loopback(own) and is_resolved(host)
 
 
 def _send(request: Request, page: Page) -> None:

@@ -41,7 +41,7 @@ class AdminService(MultiService):
         super().__init__()
         self.setName("admin")
         self.monitor = monitor
-        self.root = AdminRoot({**status_views(monitor), **probes(monitor)})
+        self.root = AdminRoot(probes(monitor), status_views(monitor))
         self._entrance = build_entrance(
             reactor, (), DEFAULT_PACE.silence, MAX_CONNECTIONS, MAX_CONNECTIONS
         )

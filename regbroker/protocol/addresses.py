@@ -142,6 +142,29 @@ def _carried(address: IPv6Address) -> Iterator[IPv4Address]:
         yield last
 
 
+def is_resolved(host: str) -> bool:
+    """
+    Tell whether DNS decides which machine a host, without a port, is.
+
+    It does not for an address, and for ``localhost`` (RFC 6761, 6.3).
+    """
+    if host.lower().rstrip(".").split(".")[-1] == "localhost":
+        return False
+    try:
+        ip_address(host)
+    except ValueError:
+        return True
+    return False
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether only this machine reaches an address; what is none is not one."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
 def place_of(address: str) -> str:
     """
     Return what counts as one address.

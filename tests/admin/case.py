@@ -25,7 +25,10 @@ def samples(text: str) -> dict[str, float]:
 
 
 class AdminTestCase(ProxyTestCase):
-    """`ask_admin` asks the admin listener, with a Host that nobody serves."""
+    """`ask_admin` asks the admin listener, with a Host that nobody serves.
+
+    Pages are asked for by `host`, as a browser does.
+    """
 
     main = "admin-listen = tcp:0"
 
@@ -41,11 +44,15 @@ class AdminTestCase(ProxyTestCase):
         """What the admin listener tells."""
         return self.admin.monitor
 
-    async def ask_admin(self, target: str, method: str = "GET") -> Message:
+    async def ask_admin(
+        self, target: str, method: str = "GET", host: str = ""
+    ) -> Message:
         """The reply to one request."""
+        if not host:
+            host = "localhost" if target in ("/", "/status") else "registry.test"
         (url,) = self.admin.urls
         client = await self.connect_to(int(url.rpartition(":")[2]))
-        client.request(method, target)
+        client.request(method, target, f"Host: {host}")
         reply = await client.reply(method)
         client.close()
         return reply

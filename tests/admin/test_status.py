@@ -56,6 +56,23 @@ class PageTests(AdminTestCase):
         """What people read in the page's contents."""
         return " ".join(" ".join(Elements(await self.page()).texts).split())
 
+    async def test_hosts(self) -> None:
+        """On loopback the page is for addresses and localhost, not for names of DNS."""
+        for target in ("/", "/status"):
+            for host in ("localhost:9180", "a.localhost", "127.0.0.1:1", "[::1]:9180"):
+                reply = await self.ask_admin(target, host=host)
+                self.assertEqual(reply.status, 200, host)
+            for host in (
+                "evil.test",
+                "localhost.evil.test:9180",
+                "127.0.0.1.evil.test",
+            ):
+                reply = await self.ask_admin(target, host=host)
+                self.assertEqual(reply.status, 421, host)
+                self.assertEqual(
+                    reply.body, b"this page is at http://localhost and by address\n"
+                )
+
     async def test_empty(self) -> None:
         """A service that has done nothing says so."""
         text = await self.text()

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.protocol.addresses import is_public, is_public_host
+from regbroker.protocol.addresses import (
+    is_loopback,
+    is_public,
+    is_public_host,
+    is_resolved,
+)
 from tests.grammar import EXAMPLES, hostile
 
 PUBLIC = (
@@ -243,3 +248,19 @@ class HostTests(SynchronousTestCase):
             "64:ff9b::a00:5",
         ):
             self.assertFalse(is_public_host(host), host)
+
+
+class ResolvedTests(SynchronousTestCase):
+    def test_hosts(self) -> None:
+        """DNS decides about names, and neither about addresses nor localhost."""
+        for host in ("localhost", "LOCALHOST.", "a.localhost", "10.0.0.1", "::1"):
+            self.assertFalse(is_resolved(host), host)
+        for host in ("a.test", "localhost.test", "127.0.0.1.test", "", "notlocalhost"):
+            self.assertTrue(is_resolved(host), host)
+
+    def test_loopback(self) -> None:
+        """Only the machine itself reaches 127.0.0.0/8 and ::1."""
+        for address in ("127.0.0.1", "127.9.9.9", "::1"):
+            self.assertTrue(is_loopback(address), address)
+        for address in ("10.0.0.1", "::", "localhost", ""):
+            self.assertFalse(is_loopback(address), address)
