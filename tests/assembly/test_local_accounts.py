@@ -2,15 +2,12 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path, PurePath
 from typing import Any
 
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.accounts.key_file import make_key
 from regbroker.accounts.throttle import Throttle
 from regbroker.assembly.local_accounts import (
     ChecksService,
@@ -22,39 +19,12 @@ from regbroker.credchecker import CheckerAccounts
 from regbroker.errors import ConfigurationError
 from regbroker.protocol.scopes import parse_scopes
 from regbroker.protocol.token_exchange import TokenRequest
-from regbroker.settings.config import Config
-from regbroker.settings.ini import parse_config
 
-CONFIG = """
-[regbroker]
-signing-key = token-key.pem
-state-directory = .
-[registry {host}]
-upstream = bare
-accounts = staff
-namespaces = * = *
-[upstream bare]
-url = http://127.0.0.1:5000
-[accounts staff]
-htpasswd = htpasswd
-[access staff]
-anonymous = **: pull
-"""
+from .accountscase import LocalAccountsTestCase
 
 
-class SharedKeyTests(SynchronousTestCase):
+class SharedKeyTests(LocalAccountsTestCase):
     """Machines with one signing key and different configurations."""
-
-    def setUp(self) -> None:
-        self.directory = Path(self.mktemp()).absolute()
-        self.directory.mkdir()
-        (self.directory / "htpasswd").write_text("")
-        make_key(self.directory)
-
-    def config(self, host: str) -> Config:
-        """Return the configuration of a registry under one host."""
-        text = CONFIG.format(host=host)
-        return parse_config(text, PurePath(self.directory), lambda path: None)
 
     def broker(self, host: str) -> LocalBroker:
         """Return the token service of a machine of its own."""
