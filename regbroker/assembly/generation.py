@@ -27,8 +27,9 @@ from regbroker.assembly.upstreams import UpstreamService, build_upstream
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.settings.config import Config, LdapConfig, RegistryConfig
 from regbroker.web.health import Health
+from regbroker.web.registry import Registry
 from regbroker.web.serving import UnderWay
-from regbroker.web.site import Registry, VirtualHosts
+from regbroker.web.site import VirtualHosts
 
 #: The sources of accounts that a program has which embeds regbroker, by section.
 AccountSources = Mapping[str, Sequence[AccountSource]]

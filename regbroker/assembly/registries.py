@@ -31,6 +31,7 @@ from regbroker.web.cross_origin import CrossOrigin
 from regbroker.web.follow import RedirectFollower
 from regbroker.web.forward import Forwarder
 from regbroker.web.proxy import Proxy
+from regbroker.web.registry import Registry
 from regbroker.web.relay import Relay
 from regbroker.web.reply import Responder
 from regbroker.web.search import (
@@ -39,7 +40,6 @@ from regbroker.web.search import (
     SeenByAccounts,
     seen_by_everybody,
 )
-from regbroker.web.site import Registry
 from regbroker.web.token_endpoint import (
     CompositeTokenIssuer,
     LocalTokenIssuer,

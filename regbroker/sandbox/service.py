@@ -34,8 +34,8 @@ from regbroker.transport.server import StreamingSite
 from regbroker.web.admission import LocalGate
 from regbroker.web.client_request import parse_request
 from regbroker.web.proxy import Proxy
+from regbroker.web.registry import Registry
 from regbroker.web.serving import UnderWay, serve
-from regbroker.web.site import Registry
 from regbroker.web.token_endpoint import LocalTokenIssuer, TokenEndpoint
 
 #: What the tokens are for, and how the token service calls itself.

@@ -1,13 +1,11 @@
-"""
-The site: which registry a request is for, and which of its endpoints.
-"""
+"""The site: which registry a request is for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import Resource
@@ -15,7 +13,6 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from regbroker.errors import BadRequest, EndpointUnknown, HostUnknown, LoopDetected
 from regbroker.events import Event, new_request_id
-from regbroker.naming.public_hosts import is_served
 from regbroker.protocol.fields import problem_with_request
 from regbroker.protocol.headers import (
     Forwarded,
@@ -26,95 +23,22 @@ from regbroker.protocol.headers import (
     raw_headers,
 )
 from regbroker.protocol.mirrors import PARAMETER, mirrored_registry, path_with_ns
-from regbroker.protocol.origins import Origin, parse_origin
+from regbroker.protocol.origins import parse_origin
 from regbroker.protocol.queries import split_target
 from regbroker.transport.replies import REQUEST_ID, set_status
 from regbroker.transport.streaming_request import StreamingRequest
 from regbroker.transport.tls_version import tls_version
 from regbroker.web.client_request import ClientRequest, parse_request
-from regbroker.web.cross_origin import CrossOrigin
 from regbroker.web.health import Health
 from regbroker.web.https_redirect import https_url
-from regbroker.web.proxy import Proxy
-from regbroker.web.search import PATHS as SEARCH_PATHS
-from regbroker.web.search import Search
+from regbroker.web.registry import Registry
 from regbroker.web.serving import UnderWay, serve
-from regbroker.web.token_endpoint import TokenEndpoint
 
 #: A fragment stays with the client; behind one a server may see another query.
 _NOT_IN_A_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
 
 #: What trusted proxies say of a request.
 _CLAIMS = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id")
-
-
-class Endpoint(Protocol):
-    """What answers the requests for some paths of a registry."""
-
-    async def serve(self, request: ClientRequest, event: Event) -> None:
-        """Answer one request; raises `HTTPError` for an error reply."""
-
-
-class Registry:
-    """One registry as clients see it: ``/v2``, its token service, its search."""
-
-    def __init__(
-        self,
-        host: str,
-        token_path: str,
-        proxy: Proxy,
-        tokens: TokenEndpoint,
-        public_url: Origin | None = None,
-        search: Search | None = None,
-        cross_origin: CrossOrigin | None = None,
-        hosts: Sequence[str] = (),
-    ) -> None:
-        self.host = host
-        self._hosts = hosts
-        self.token_path = token_path
-        self.public_url = public_url
-        self._cross_origin = cross_origin
-        self._proxy = proxy
-        self._tokens = tokens
-        self._search = search
-
-    def is_for(self, host: str) -> bool:
-        """Tell whether a host is one of those that this registry stands for."""
-        return is_served(host, self._hosts)
-
-    def as_clients_see(self, request: ClientRequest) -> ClientRequest:
-        """Return a request with the scheme and the host that clients use here."""
-        if self.public_url is None:
-            return request
-        url = self.public_url
-        forwarded = replace(request.forwarded, scheme=url.scheme, host=url.netloc)
-        return replace(request, forwarded=forwarded)
-
-    def answers_preflight(self, request: ClientRequest) -> bool:
-        """
-        Answer a CORS preflight; return False, and mark the reply, for other requests.
-
-        Raises `Denied` for what a web page may not do here.
-        """
-        token_path = self._token_path_for(request)
-        return self._cross_origin is not None and self._cross_origin.answer(
-            request, token_path
-        )
-
-    def endpoint(self, request: ClientRequest) -> Endpoint:
-        """Return what answers a request; raises `EndpointUnknown`."""
-        if request.is_for_api:
-            return self._proxy
-        if request.path.rstrip("/") == self._token_path_for(request):
-            return self._tokens
-        if request.path not in SEARCH_PATHS:
-            raise EndpointUnknown("there is nothing here; the registry is at /v2/")
-        if self._search is None:
-            raise EndpointUnknown("this registry has no search")
-        return self._search
-
-    def _token_path_for(self, request: ClientRequest) -> str:
-        return path_with_ns(self.token_path, request.forwarded.source)
 
 
 class VirtualHosts(Resource):
