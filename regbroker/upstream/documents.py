@@ -51,6 +51,11 @@ class Document:
     headers: Headers
     body: bytes
 
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first value of a header, or None."""
+        values = self.headers.getRawHeaders(name)
+        return values[0] if values else None
+
 
 class Documents:
     """

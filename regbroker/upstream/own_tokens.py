@@ -74,8 +74,7 @@ def _is_about_login(status: int, login: Login | None) -> bool:
 
 def _no_token(reply: TokenReply, scopes: tuple[Scope, ...]) -> HTTPError:
     """Return the error for a token service that gives our account no token."""
-    (retry_after,) = reply.headers.getRawHeaders(b"Retry-After", [None])[:1]
-    headers = passed_on(retry_after)
+    headers = passed_on(reply.header(b"Retry-After"))
     if reply.status == 429:
         return TooManyRequests(
             "the upstream's token service gives regbroker no token now",

@@ -95,7 +95,7 @@ class TokenService:
         """Ask, and follow; raises `RedirectRefused` besides."""
         for _ in range(MAX_REDIRECTS + 1):
             reply = await self._documents.ask(method, url, headers, form)
-            location = reply.headers.getRawHeaders(b"Location", [b""])[0]
+            location = reply.header(b"Location") or b""
             if reply.status not in _REDIRECTS or not location:
                 return reply
             url = _next_url(realm, url, location.decode("latin-1"))

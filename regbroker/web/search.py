@@ -127,8 +127,7 @@ class Search:
         with event.upstream_time():
             document = await asking
         if document.status >= 400:
-            retry_after = document.headers.getRawHeaders(b"Retry-After", [b""])[0]
-            raise refused(document.status, retry_after)
+            raise refused(document.status, document.header(b"Retry-After"))
         if document.status != 200:
             raise UpstreamMalformed(
                 f"the search service answered with status {document.status}",
