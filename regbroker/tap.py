@@ -106,7 +106,7 @@ class TwistdService(MultiService):
             self._give_up(error)
 
     def startService(self) -> None:
-        """Start, and say what can be tried when somebody is looking."""
+        """Start; what can be tried is said when the reactor runs."""
         # Here, and not before: to become a daemon is to become another process.
         self._notifier = take_notifier(os.environ)
         seconds = take_watchdog_seconds(os.environ)
@@ -116,11 +116,9 @@ class TwistdService(MultiService):
         except StateError as error:
             self._give_up(error)
         self._warn(self._config)
-        # Before the banner invites anybody to send one.
         on_signal(reactor, signal.SIGHUP, self._told_to_reload)
         self._handle_stop_signals()
         audit.tell_configuration("accepted", self._path)
-        self._greet()
         reactor.callWhenRunning(self._running)
 
     def _greet(self) -> None:
@@ -154,6 +152,8 @@ class TwistdService(MultiService):
         # Again: the reactor has put its own handlers in their place as it started, and
         # twistd kills itself in the end with a signal that those have seen.
         self._handle_stop_signals()
+        # After that: who reads it may send a signal at once.
+        self._greet()
         self._watchdog.start()
         if isinstance(self._service, Front):
             self._service.serve().addCallback(self._ready)
