@@ -28,6 +28,11 @@ address = "{directory}/containerd.sock"
 path = "{directory}/opt"
 """
 
+# How ctr says that its own channel to containerd broke off: gRPC in Debian's version
+# loses a change of window now and then (grpc/grpc-go#5358). No registry causes it.
+BROKEN_CHANNEL = "rpc error: code = Internal desc = unexpected EOF"
+CHANNEL_ATTEMPTS = 5
+
 # the server is what is asked when no host has it: never anybody but ours
 HOSTS = """\
 server = "https://{host}"
@@ -78,12 +83,18 @@ class Containerd:
         (directory / "hosts.toml").write_text(text)
 
     def ctr(self, *words: str | Path) -> Finished:
-        """Run a `ctr images` command and keep what it saw."""
-        done = run(
-            ["ctr", "--debug", "--address", self._address, "images", *words],
-            self._environment,
-        )
-        self._transcript.add(f"ctr images {words[0]}", done.output)
+        """Run a `ctr images` command and keep what it saw.
+
+        The command runs again when ctr loses its own containerd on the way.
+        """
+        for _attempt in range(CHANNEL_ATTEMPTS):
+            done = run(
+                ["ctr", "--debug", "--address", self._address, "images", *words],
+                self._environment,
+            )
+            self._transcript.add(f"ctr images {words[0]}", done.output)
+            if BROKEN_CHANNEL not in done.output:
+                break
         return done
 
     def import_archive(self, archive: Path, base_name: str) -> Finished:
