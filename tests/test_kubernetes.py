@@ -1,12 +1,14 @@
-"""etc/kubernetes/regbroker.yaml fits the configuration in it, and the image."""
+"""The files in etc/kubernetes fit each other, the configuration and the image."""
 
 import re
+from configparser import ConfigParser
 from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.cli.credential_provider import API_VERSION
 from regbroker.settings.ini import parse_config
 from regbroker.settings.warnings import warnings
 
@@ -83,3 +85,46 @@ class ManifestTests(SynchronousTestCase):
         for kind in ("Deployment", "PodDisruptionBudget"):
             selector = self.objects[kind]["spec"]["selector"]["matchLabels"]
             self.assertEqual(selector, labels)
+
+
+class CredentialProviderTests(SynchronousTestCase):
+    """The files for pods that pull with their service account."""
+
+    def setUp(self) -> None:
+        directory = ROOT / "etc" / "kubernetes"
+        config = yaml.safe_load((directory / "credential-provider.yaml").read_text())
+        self.config = config
+        (self.provider,) = config["providers"]
+        rbac = (directory / "credential-provider-rbac.yaml").read_text()
+        self.role, self.binding = yaml.safe_load_all(rbac)
+
+    def test_program(self) -> None:
+        """The kubelet finds the program that we install, and they speak one version."""
+        setup = ConfigParser()
+        setup.read(ROOT / "setup.cfg")
+        scripts = setup["options.entry_points"]["console_scripts"].splitlines()
+        names = [line.partition(" = ")[0] for line in scripts]
+        self.assertIn(self.provider["name"], names)
+        self.assertEqual(self.provider["apiVersion"], API_VERSION)
+        self.assertEqual(
+            (self.config["apiVersion"], self.config["kind"]),
+            ("kubelet.config.k8s.io/v1", "CredentialProviderConfig"),
+        )
+
+    def test_token(self) -> None:
+        """The kubelet sends a token, and keeps what it gets for that token alone."""
+        attributes = self.provider["tokenAttributes"]
+        self.assertEqual(attributes["cacheType"], "Token")
+        self.assertIs(attributes["requireServiceAccount"], True)
+        self.assertEqual(
+            [attributes["serviceAccountTokenAudience"]], self.provider["matchImages"]
+        )
+
+    def test_rights(self) -> None:
+        """Kubelets may ask for the token that they are to send."""
+        (rule,) = self.role["rules"]
+        audience = self.provider["tokenAttributes"]["serviceAccountTokenAudience"]
+        self.assertEqual(rule["resources"], [audience])
+        self.assertEqual(rule["verbs"], ["request-serviceaccounts-token-audience"])
+        self.assertEqual(self.binding["roleRef"]["name"], self.role["metadata"]["name"])
+        self.assertEqual(self.binding["subjects"][0]["name"], "system:nodes")

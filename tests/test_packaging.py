@@ -155,8 +155,9 @@ class InstalledTests(SynchronousTestCase):
         self.assertRegex(output, rf"\b{re.escape(__version__)}(?!\S)")
 
     def test_command(self) -> None:
-        """The regbroker command is there."""
-        run(installed() / "regbroker", "--help", cwd=elsewhere())
+        """The commands are there."""
+        for name in ("regbroker", "regbroker-credential-provider"):
+            run(installed() / name, "--help", cwd=elsewhere())
 
     def test_serves(self) -> None:
         """A small configuration serves https with the certificate it made."""
