@@ -75,7 +75,7 @@ class TwistdService(MultiService):
         self._path = str(Path(options["config"] or "").absolute())
         self._twistd: Any = options.parent or {}
         self._log_output = LogOutput(
-            options.config.log_format, options.config.audit_log
+            options.config.log_format, options.config.audit_log, reactor
         )
         self._workers = options.config.workers or usable_cores()
         self._service = _serving(options, self._path, self._workers)

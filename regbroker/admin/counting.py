@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import Metric as Family
@@ -76,6 +76,16 @@ class Totals:
     refused_logins: int = 0
 
 
+class _Series(NamedTuple):
+    """What counts the requests that have all labels in common."""
+
+    requests: Any
+    seconds: Any
+    #: None for requests that no upstream was asked about.
+    proxied: Any
+    upstream_seconds: Any
+
+
 class Counting:
     """
     Counts requests by their events.
@@ -121,21 +131,39 @@ class Counting:
             kept = self._kept[key] = metric.labels(*labels)
         return kept
 
+    def _series(self, event: Event, registry: str, endpoint: str) -> _Series:
+        """Return what counts requests like this one, found by one key."""
+        method = event.method if event.method in _METHODS else "other"
+        is_proxied = event.upstream_seconds is not None
+        upstream = upstream_of(event) if is_proxied else ""
+        key = registry, endpoint, method, event.status, upstream, event.cause
+        kept = self._kept.get(key)
+        if kept is None:
+            about = upstream, endpoint
+            kept = self._kept[key] = _Series(
+                self._of(self._requests, registry, endpoint, method, str(event.status)),
+                self._of(self._seconds, endpoint),
+                self._of(self._proxied, *about, event.cause.value)
+                if is_proxied
+                else None,
+                self._of(self._upstream_seconds, *about) if is_proxied else None,
+            )
+        series: _Series = kept
+        return series
+
     def count(self, event: Event) -> None:
         """Count a request that is over."""
         registry, endpoint = registry_of(event), endpoint_of(event)
         self.totals.requests += 1
         self.totals.failed += event.status >= 500
-        method = event.method if event.method in _METHODS else "other"
-        self._of(self._requests, registry, endpoint, method, str(event.status)).inc()
-        self._of(self._seconds, endpoint).observe(event.seconds)
+        series = self._series(event, registry, endpoint)
+        series.requests.inc()
+        series.seconds.observe(event.seconds)
         self.bytes_in[registry, endpoint] += event.bytes_in
         self.bytes_out[registry, endpoint] += event.bytes_out
         if event.upstream_seconds is not None:
-            upstream, cause = upstream_of(event), event.cause.value
-            self._of(self._proxied, upstream, endpoint, cause).inc()
-            seconds = self._of(self._upstream_seconds, upstream, endpoint)
-            seconds.observe(event.upstream_seconds)
+            series.proxied.inc()
+            series.upstream_seconds.observe(event.upstream_seconds)
         if event.credentials == "password":
             outcome = login_outcome(event)
             self._of(self._logins, registry, outcome).inc()

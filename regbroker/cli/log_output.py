@@ -8,24 +8,23 @@ observers of its own to Twisted's log.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePath
-from typing import Any, cast
+from typing import Any
 
 from twisted.logger import (
-    FileLogObserver,
-    FilteringLogObserver,
     ILogObserver,
     LogEvent,
     Logger,
-    PredicateResult,
     globalLogPublisher,
-    textFileLogObserver,
 )
 
 from regbroker.audit import NAMESPACE
 from regbroker.errors import StateError
+from regbroker.runtime.buffered_log import BufferedLog, IReactor, TextLines
 from regbroker.runtime.json_lines import json_line
 from regbroker.runtime.reopened_file import ReopenedFile
 from regbroker.settings.config import Config
@@ -44,11 +43,14 @@ class LogOutput:
     `changing_to`.
     """
 
-    def __init__(self, log_format: str, audit_log: PurePath | str) -> None:
+    def __init__(
+        self, log_format: str, audit_log: PurePath | str, reactor: IReactor
+    ) -> None:
         self._format = log_format
         self._audit_log = audit_log
-        self._file: ReopenedFile | None = None
-        self._audit: _AuditFile | None = None
+        self._reactor = reactor
+        self._log: _Written | None = None
+        self._audit: _Written | None = None
 
     @property
     def is_for_people(self) -> bool:
@@ -67,20 +69,16 @@ class LogOutput:
             if self._format == "json":
                 _log.warn("[regbroker] log-format: --logger and --syslog decide it")
             return None
-        stream: Any = sys.stdout
+        file: ReopenedFile | None = None
         if name == "-" or (foreground and not name):
             if not foreground:
                 # twistd says that this cannot be.
                 return None
         else:
-            stream = self._file = _opened("--logfile", Path(name or "twistd.log"))
-        writer: Any = (
-            FileLogObserver(stream, json_line)
-            if self._format == "json"
-            else textFileLogObserver(stream)
-        )
-        predicates: Any = [self._is_for_log]
-        return FilteringLogObserver(writer, predicates)
+            file = _opened("--logfile", Path(name or "twistd.log"))
+        observer = BufferedLog(file or sys.stdout, self._line_of, self._reactor)
+        self._log = _Written(observer, file)
+        return observer
 
     @contextmanager
     def changing_to(self, config: Config) -> Iterator[None]:
@@ -92,12 +90,13 @@ class LogOutput:
         before, path = self._audit, config.audit_log
         audit = before if path == self._audit_log else None
         if audit is None and isinstance(path, PurePath):
-            audit = _AuditFile(_opened("[regbroker] audit-log:", Path(path)))
+            file = _opened("[regbroker] audit-log:", Path(path))
+            audit = _Written(BufferedLog(file, _audit_line, self._reactor), file)
         try:
             yield
         except BaseException:
             if audit is not None and audit is not before:
-                audit.file.close()
+                audit.close()
             raise
         if config.log_format != self._format:
             _log.warn("[regbroker] log-format: needs a restart")
@@ -107,37 +106,57 @@ class LogOutput:
                 globalLogPublisher.addObserver(audit.observer)
             if before is not None:
                 globalLogPublisher.removeObserver(before.observer)
-                before.file.close()
+                before.close()
 
     def reopen(self) -> None:
         """Open all files again: they were renamed."""
-        audit = None if self._audit is None else self._audit.file
-        for file in filter(None, (self._file, audit)):
+        for written in filter(None, (self._log, self._audit)):
             try:
-                file.reopen()
+                written.reopen()
             except OSError as error:
                 _log.error(
                     "{path}: cannot be opened again: {reason}; its log goes on in the "
                     "file that it was",
-                    path=str(file.path),
+                    path=str(error.filename),
                     reason=error.strerror,
                 )
         _log.info("SIGUSR1: the files of the log are opened again")
 
-    def _is_for_log(self, event: LogEvent) -> Any:
-        if event.get("log_namespace") == NAMESPACE and self._audit_log != IN_LOG:
-            return PredicateResult.no
-        return PredicateResult.maybe
+    @cached_property
+    def _line_of(self) -> Callable[[LogEvent], str | None]:
+        line_of = json_line if self._format == "json" else TextLines()
+
+        def line(event: LogEvent) -> str | None:
+            if event.get("log_namespace") == NAMESPACE and self._audit_log != IN_LOG:
+                return None
+            return line_of(event)
+
+        return line
 
 
-class _AuditFile:
-    """A file with the audit log, and nothing else."""
+@dataclass(frozen=True)
+class _Written:
+    """A log, and the file that it is written to; None for standard output."""
 
-    def __init__(self, file: ReopenedFile) -> None:
-        self.file = file
-        predicates: Any = [_is_audit]
-        writer: Any = FileLogObserver(cast(Any, file), json_line)
-        self.observer = FilteringLogObserver(writer, predicates)
+    observer: BufferedLog
+    file: ReopenedFile | None
+
+    def reopen(self) -> None:
+        """Go on in the file that has the name now; raises `OSError`."""
+        # What is gathered belongs into the file that it was gathered for.
+        self.observer.flush()
+        if self.file is not None:
+            self.file.reopen()
+
+    def close(self) -> None:
+        """Write no more."""
+        self.observer.close()
+        if self.file is not None:
+            self.file.close()
+
+
+def _audit_line(event: LogEvent) -> str | None:
+    return json_line(event) if event.get("log_namespace") == NAMESPACE else None
 
 
 def _opened(option: str, path: Path) -> ReopenedFile:
@@ -145,9 +164,3 @@ def _opened(option: str, path: Path) -> ReopenedFile:
         return ReopenedFile(path)
     except OSError as error:
         raise StateError(f"{option} {path}: {error.strerror}") from None
-
-
-def _is_audit(event: LogEvent) -> Any:
-    if event.get("log_namespace") == NAMESPACE:
-        return PredicateResult.maybe
-    return PredicateResult.no

@@ -13,6 +13,7 @@ import math
 import re
 import time
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from twisted.logger import LogEvent, formatEvent
@@ -41,6 +42,8 @@ _NOT_FIELDS = frozenset(
     }
 )
 
+_encode = json.JSONEncoder().encode
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -59,30 +62,42 @@ def json_line(event: LogEvent) -> str:
     }
     for name, value in event.items():
         if name not in document and name not in _NOT_FIELDS and name[:4] != "log_":
-            if value is None or (isinstance(value, int) and abs(value) < MAX_NUMBER):
-                document[name] = value
-            elif isinstance(value, str):
+            if isinstance(value, str):
                 document[name] = _text(value, MAX_TEXT)
-            elif isinstance(value, float) and math.isfinite(value):
+            elif value is None or _is_number(value):
                 document[name] = value
     failure = event.get("log_failure")
     if isinstance(failure, Failure):
         # The end says what has happened.
         document["traceback"] = _text(failure.getTraceback()[-MAX_TRACEBACK:])
-    line = json.dumps(document)
+    line = _encode(document)
     if len(line) > MAX_LINE:
-        line = json.dumps(_shortened(document))
+        line = _encode(_shortened(document))
     return line + "\n"
 
 
+def _is_number(value: object) -> bool:
+    """Tell whether all readers of JSON take a value as a number, or as a boolean."""
+    if isinstance(value, int):
+        return abs(value) < MAX_NUMBER
+    return isinstance(value, float) and math.isfinite(value)
+
+
 def _iso_time(seconds: float | None) -> str:
-    moment = datetime.fromtimestamp(
-        time.time() if seconds is None else seconds, timezone.utc
+    whole, thousandths = divmod(
+        int((time.time() if seconds is None else seconds) * 1000), 1000
     )
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{_iso_second(whole)}.{thousandths:03d}Z"
+
+
+@lru_cache(maxsize=1)
+def _iso_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _text(text: str, most: int | None = None) -> str:
+    if text.isascii():
+        return text[:most]
     # Half of a character is nothing that all readers of JSON take.
     return _SURROGATE.sub("\ufffd", text[:most])
 

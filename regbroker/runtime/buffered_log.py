@@ -1,0 +1,144 @@
+"""
+Writes log events as lines, many in one step where many come.
+
+Twisted's own observer formats each event by its general rules, and flushes the file for
+each. That is a third of what a short request costs. Here an event that brings its
+`line` is written with one format, and lines that come quickly one after the other are
+gathered for `GATHER_SECONDS`. The first line after a pause is written at once, and so
+is whatever is no record of a request: a banner, a warning, an error.
+"""
+
+from __future__ import annotations
+
+import atexit
+import time
+from collections import deque
+from collections.abc import Callable
+from threading import RLock
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IReactorCore, IReactorTime
+from twisted.logger import (
+    ILogObserver,
+    LogEvent,
+    formatEventAsClassicLogText,
+    formatTime,
+)
+from zope.interface import implementer
+
+#: Nobody who reads a log on a screen sees that it is late.
+GATHER_SECONDS = 0.1
+
+#: A burst does not fill the memory: it is written when it is this long.
+MAX_GATHERED = 64 * 1024
+
+
+class IReactor(IReactorTime, IReactorCore):
+    """What runs the timer, and tells when it will run none any more."""
+
+
+class Stream(Protocol):
+    """Where lines are written to."""
+
+    def write(self, text: str) -> Any:
+        """Take a text; nobody reads it before `flush`."""
+
+    def flush(self) -> None:
+        """Hand over to the system what was written."""
+
+
+@implementer(ILogObserver)
+class BufferedLog:
+    """
+    Writes events to `stream` as `line_of` makes lines of them.
+
+    An event of which `line_of` returns None is left out. The stream always ends with a
+    whole line. Events may come from any thread; those with a `summary`, which are
+    records of requests, come from the reactor's. Nothing waits when the reactor has
+    stopped or the process ends.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        line_of: Callable[[LogEvent], str | None],
+        reactor: IReactor,
+    ) -> None:
+        self._stream = stream
+        self._line_of = line_of
+        self._reactor = reactor
+        self._lines: deque[str] = deque()
+        self._size = 0
+        self._written = -GATHER_SECONDS
+        self._timer: Any = None
+        self._may_gather = True
+        self._writing = RLock()
+        reactor.addSystemEventTrigger("after", "shutdown", self.stop_gathering)
+        atexit.register(self.flush)
+
+    def __call__(self, event: LogEvent) -> None:
+        """Write an event, now or soon."""
+        line = self._line_of(event)
+        if line is None:
+            return
+        self._lines.append(line)
+        if "summary" not in event or not self._may_gather:
+            self.flush()
+            return
+        self._size += len(line)
+        if self._timer is not None and self._size < MAX_GATHERED:
+            return
+        now = self._reactor.seconds()
+        if self._size >= MAX_GATHERED or now - self._written >= GATHER_SECONDS:
+            self._written = now
+            self.flush()
+        else:
+            self._timer = self._reactor.callLater(GATHER_SECONDS, self._in_time)
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        lines = self._lines
+        with self._writing:
+            if not lines:
+                return
+            self._size = 0
+            # Another thread may append meanwhile, and then writes or waits for this.
+            text = "".join([lines.popleft() for _ in range(len(lines))])
+            self._stream.write(text)
+            self._stream.flush()
+
+    def stop_gathering(self) -> None:
+        """Write at once from now on."""
+        self._may_gather = False
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        self.flush()
+
+    def close(self) -> None:
+        """Write what was gathered, and nothing more."""
+        self.stop_gathering()
+        atexit.unregister(self.flush)
+
+    def _in_time(self) -> None:
+        self._timer = None
+        self._written = self._reactor.seconds()
+        self.flush()
+
+
+class TextLines:
+    """Makes lines for people: as Twisted writes them, and in one step for records."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._time = ""
+
+    def __call__(self, event: LogEvent) -> str | None:
+        """Return an event with its time, where it comes from, and its text."""
+        if event.get("log_format") != "{line}" or "log_system" in event:
+            return formatEventAsClassicLogText(event)
+        second = int(event.get("log_time") or time.time())
+        if second != self._second:
+            self._second, self._time = second, formatTime(second)
+        namespace, level = event["log_namespace"], event["log_level"].name
+        return f"{self._time} [{namespace}#{level}] {event['line']}\n"
