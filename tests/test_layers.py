@@ -54,6 +54,8 @@ PURE = [
     "settings.*",
     "accounts.principals",
     "accounts.access",
+    "accounts.claims",
+    "accounts.globs",
     "accounts.unreachable_access",
     "accounts.patterns",
     "accounts.throttle",

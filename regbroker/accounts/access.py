@@ -10,12 +10,19 @@ colon and actions after it, with commas or spaces between them::
         ${user}/**: pull, push, delete
     authenticated = **: catalog
     anonymous = library/**: pull
+    github[repository_owner=acme, ref=refs/heads/main] =
+        acme/${repository}/**: pull, push
 
 Facts that shape this module:
 
 - Rules only ever grant, and what somebody is granted adds up: ``anonymous`` is
-  about everybody, ``authenticated`` about everybody who has logged in, then
-  there are the groups and the user's own name. What nothing grants is refused.
+  about everybody, ``authenticated`` about everybody who has logged in with an account
+  of ours, then there are the groups and the user's own name. What nothing grants is
+  refused.
+- ``NAME[...]`` is about whom the issuer of ``[identity NAME]`` vouches for, when all
+  conditions on the claims hold; ``NAME[]`` is about all of them. They are no users of
+  ours: ``authenticated`` and the names of users are not about them, since public
+  issuers vouch for everybody.
 - The actions are ``pull``, ``push``, ``delete``, ``catalog``, and ``*`` for all
   of them. None contains another. Clients that push also read what is there
   already, so they need both ``pull`` and ``push``.
@@ -33,6 +40,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from regbroker.accounts.claims import Condition, parse_condition
 from regbroker.accounts.patterns import NamePattern, parse_pattern
 from regbroker.accounts.principals import Account
 from regbroker.protocol.scopes import Scope
@@ -50,16 +58,24 @@ class Kind(Enum):
     AUTHENTICATED = "authenticated"
     GROUP = "group"
     USER = "user"
+    IDENTITY = "identity"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom a rule is about; users and groups have a name, case-sensitive."""
+    """
+    Whom a rule is about; users, groups and identities have a name, case-sensitive.
+
+    An identity is an ``[identity NAME]``, with conditions of which all must hold.
+    """
 
     kind: Kind
     name: str = ""
+    conditions: tuple[Condition, ...] = ()
 
     def __str__(self) -> str:
+        if self.kind is Kind.IDENTITY:
+            return f"{self.name}[{', '.join(map(str, self.conditions))}]"
         if self.kind is Kind.GROUP:
             return f"@{self.name}"
         return self.name or self.kind.value
@@ -104,6 +120,7 @@ class AccessRules:
     """The rules of one section; without any, everything is refused."""
 
     grants: tuple[Grant, ...]
+    #: By the subject, without its conditions.
     _by_subject: dict[Subject, list[Grant]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -111,7 +128,25 @@ class AccessRules:
     def __post_init__(self) -> None:
         for grant in self.grants:
             if grant.patterns:
-                self._by_subject.setdefault(grant.subject, []).append(grant)
+                subject = Subject(grant.subject.kind, grant.subject.name)
+                self._by_subject.setdefault(subject, []).append(grant)
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """The ``[identity NAME]`` sections that the rules name."""
+        subjects = [grant.subject for grant in self.grants]
+        return frozenset(s.name for s in subjects if s.kind is Kind.IDENTITY)
+
+    def claims_of(self, identity: str) -> frozenset[str]:
+        """Return the names of an identity's claims that the rules look at."""
+        names: set[str] = set()
+        for grant in self.grants:
+            if grant.subject.kind is Kind.IDENTITY and grant.subject.name == identity:
+                for condition in grant.subject.conditions:
+                    if condition.alternatives:
+                        names.add(condition.claim)
+                names.update(name for p in grant.patterns for name in p.claims)
+        return frozenset(names)
 
     @property
     def anonymous_may_anything(self) -> bool:
@@ -132,9 +167,10 @@ class AccessRules:
     ) -> Grant | None:
         """Return the first line that allows it, as in `allows`; None for none."""
         user = None if account is None else account.user
+        claims = {} if account is None else account.claims
         for grant in self._grants_of(account):
             if action in grant.actions and any(
-                pattern.matches(name, user) for pattern in grant.patterns
+                pattern.matches(name, user, claims) for pattern in grant.patterns
             ):
                 return grant
         return None
@@ -168,11 +204,20 @@ class AccessRules:
     def _grants_of(self, account: Account | None) -> Iterator[Grant]:
         subjects = [ANONYMOUS]
         if account is not None:
-            subjects.append(AUTHENTICATED)
-            subjects.append(Subject(Kind.USER, account.user))
+            if not account.identity:
+                subjects.append(AUTHENTICATED)
+                subjects.append(Subject(Kind.USER, account.user))
             subjects += [Subject(Kind.GROUP, group) for group in account.groups]
         for subject in subjects:
             yield from self._by_subject.get(subject, ())
+        if account is not None and account.identity:
+            identity = Subject(Kind.IDENTITY, account.identity)
+            for grant in self._by_subject.get(identity, ()):
+                if all(
+                    condition.holds(account.claims, account.conditions)
+                    for condition in grant.subject.conditions
+                ):
+                    yield grant
 
 
 def parse_access(options: Mapping[str, str]) -> AccessRules:
@@ -212,6 +257,9 @@ def parse_subject(text: str) -> Subject:
         if text == "@":
             raise ValueError("write the group's name after the @")
         return Subject(Kind.GROUP, text[1:])
+    name, bracket, rest = text.partition("[")
+    if bracket and rest.endswith("]"):
+        return _parse_identity(name.strip(), rest.removesuffix("]"))
     if not text or ":" in text:
         raise ValueError(
             "this is nobody: nobody can log in without a name, or with a colon in it"
@@ -219,9 +267,16 @@ def parse_subject(text: str) -> Subject:
     return Subject(Kind.USER, text)
 
 
+def _parse_identity(name: str, conditions: str) -> Subject:
+    if not name:
+        raise ValueError("write the name of an [identity NAME] section before the [")
+    parsed = [parse_condition(each) for each in conditions.split(",") if each.strip()]
+    return Subject(Kind.IDENTITY, name, tuple(parsed))
+
+
 def parse_grant(subject: Subject, line: str) -> Grant:
     """Parse ``pattern, pattern: action, action``; raises `ValueError`."""
-    before, colon, after = line.partition(":")
+    before, colon, after = line.rpartition(":")
     patterns = before.replace(",", " ").split()
     actions = after.replace(",", " ").split()
     if not (colon and patterns and actions):
@@ -236,4 +291,10 @@ def parse_grant(subject: Subject, line: str) -> Grant:
                 f"'{action}' is no action; there are: {known}, or * for all of them"
             )
     parsed = tuple(parse_pattern(pattern) for pattern in patterns)
+    for pattern in parsed:
+        if pattern.claims and subject.kind is not Kind.IDENTITY:
+            raise ValueError(
+                f"'{pattern}': only an identity has claims, as in github[...]; others "
+                "have ${user}"
+            )
     return Grant(subject, parsed, frozenset(ACTIONS if "*" in actions else actions))

@@ -9,22 +9,39 @@ lies directly below, and ``**`` is every name.
 ``${user}`` matches for an account whose name could be part of a repository name
 itself. One called ``**``, ``a/b`` or ``Alice`` is matched by no pattern with
 ``${user}``: what somebody is called must not say more than the pattern does.
+
+Any other ``${claim}`` is a claim of an account that an issuer vouches for
+(`regbroker.accounts.claims`). Where it stands alone between slashes, its value may have
+slashes itself, as ``acme/app`` in GitHub's ``repository``. ``${lower:claim}`` is the
+same in lower case, for issuers to which both are one. A value that is no part of a
+repository name matches nothing.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from regbroker.accounts.claims import claim, text_of
+from regbroker.accounts.globs import glob_matches
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import Pattern
 from regbroker.protocol.names import is_name
 
 USER = "${user}"
 
-_SEGMENT = re.compile(r"\*\*|(?:[a-z0-9._-]|\*(?!\*)|\$\{user\})+")
+_LOWER = "${lower:"
 
-_WILDCARD = re.compile(r"\*\*?|\$\{user\}")
+#: Claims with slashes in their names cannot stand between slashes.
+_VARIABLE_TEXT = r"\$\{(?:lower:)?[A-Za-z0-9_][A-Za-z0-9_.-]*\}"
+_VARIABLE = re.compile(_VARIABLE_TEXT)
+
+_SEGMENT = re.compile(rf"\*\*|(?:[a-z0-9._-]|\*(?!\*)|{_VARIABLE_TEXT})+")
+
+_WILDCARD = re.compile(rf"\*\*?|{_VARIABLE_TEXT}")
+
+_NO_CLAIMS: Mapping[str, object] = {}
 
 
 class InvalidPattern(ValueError):
@@ -45,9 +62,24 @@ class NamePattern:
         """Whether the pattern has ``${user}``."""
         return any(USER in segment for segment in self.segments)
 
-    def matches(self, name: str, user: str | None = None) -> bool:
-        """Tell whether a repository name matches for an account, None: nobody's."""
-        segments = self._segments_for(user)
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The names of the claims in the pattern."""
+        found = [each for s in self.segments for each in _VARIABLE.findall(s)]
+        return tuple(_claim_name(each) for each in found if each != USER)
+
+    def matches(
+        self,
+        name: str,
+        user: str | None = None,
+        claims: Mapping[str, object] = _NO_CLAIMS,
+    ) -> bool:
+        """
+        Tell whether a repository name matches for an account, None: nobody's.
+
+        `claims` are those that an issuer has made for the account.
+        """
+        segments = self._segments_for(user, claims)
         if segments is None or not is_name(name):
             return False
         # The places in the pattern that the name's segments so far can lead to.
@@ -59,7 +91,7 @@ class NamePattern:
                     continue
                 if segments[place] == "**":
                     reached.add(place)
-                elif _segment_matches(segments[place], component):
+                elif glob_matches(segments[place], component):
                     reached.add(place + 1)
             places = _after_nothing(reached, segments)
         return len(segments) in places
@@ -69,7 +101,7 @@ class NamePattern:
         Tell whether the pattern may match a name of a namespace, by how both begin.
 
         False is certain, True is not. With `user` it is about that account; without,
-        ``${user}`` is any text in a segment.
+        ``${user}`` is any text in a segment. Claims are any text.
         """
         segments = self.segments if user is None else self._segments_for(user)
         if segments is None:
@@ -87,12 +119,35 @@ class NamePattern:
             candidates.append(beginning.removesuffix("/"))
         return any(namespace.match(name) is not None for name in candidates)
 
-    def _segments_for(self, user: str | None) -> tuple[str, ...] | None:
-        if not self.is_per_user:
+    def _segments_for(
+        self, user: str | None, claims: Mapping[str, object] = _NO_CLAIMS
+    ) -> tuple[str, ...] | None:
+        """Return the segments with the variables' values; None if one does not fit."""
+        if not any("$" in segment for segment in self.segments):
             return self.segments
-        if user is None or not is_component(user):
-            return None
-        return tuple(segment.replace(USER, user) for segment in self.segments)
+        values = {}
+        for variable in self.claims:
+            values[variable] = text_of(claim(claims, variable))
+        segments: list[str] = []
+        for segment in self.segments:
+            fitted = segment
+            for written in set(_VARIABLE.findall(segment)):
+                value = user if written == USER else values[_claim_name(written)]
+                if value is None:
+                    return None
+                if written.startswith(_LOWER):
+                    value = value.lower()
+                # Alone between slashes, a claim may be several segments.
+                is_whole = segment == written and written != USER
+                if not (is_name(value) if is_whole else is_component(value)):
+                    return None
+                fitted = fitted.replace(written, value)
+            segments += fitted.split("/")
+        return tuple(segments)
+
+
+def _claim_name(variable: str) -> str:
+    return variable[len("${") : -1].removeprefix("lower:")
 
 
 def is_component(text: str) -> bool:
@@ -189,22 +244,3 @@ def _after_nothing(places: set[int], segments: tuple[str, ...]) -> set[int]:
             place += 1
             reached.add(place)
     return reached
-
-
-def _segment_matches(pattern: str, text: str) -> bool:
-    # Taking each piece where it first occurs is enough when only the last one
-    # is bound to a place: no backtracking, whatever the pattern.
-    first, *pieces = pattern.split("*")
-    if not pieces:
-        return pattern == text
-    *middle, last = pieces
-    end = len(text) - len(last)
-    if not (text.startswith(first) and text.endswith(last) and len(first) <= end):
-        return False
-    start = len(first)
-    for piece in middle:
-        index = text.find(piece, start, end)
-        if index < 0:
-            return False
-        start = index + len(piece)
-    return True

@@ -3,11 +3,14 @@ Local accounts: who somebody is, as far as a source of accounts can tell.
 
 A source is asked by `regbroker.accounts.password_checks`, which bounds, remembers and
 slows down. Each kind has a module of its own: `htpasswd`, `ldap`, `credchecker`.
+Logins that are signed (`SignedLogins`) never come there: a signature is right or wrong,
+and nobody guesses one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 #: Longer user names are known by their beginning only, in limits and in the log.
@@ -17,16 +20,61 @@ MAX_USER_LENGTH = 256
 @dataclass(frozen=True)
 class Account:
     """
-    Somebody whose password was right, or who is known to exist.
+    Somebody whose password or signed login was right, or who is known to exist.
 
     `password_version` is opaque. It changes when the password does, and identity tokens
     that carry it end then. It is empty when the source does not know it, and then the
     account gets no identity tokens.
+
+    `identity` is the name of the ``[identity NAME]`` whose issuer vouches for the
+    account, empty for none. `claims` are what that issuer says, verified, and not to be
+    changed; `conditions` are the named conditions of the section that hold for them.
+    No token for the account is good after `expires`, in seconds since 1970; None is for
+    no such end.
     """
 
     user: str
     groups: frozenset[str] = frozenset()
     password_version: str = ""
+    identity: str = ""
+    claims: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
+    conditions: frozenset[str] = frozenset()
+    expires: float | None = None
+
+
+class LoginRefused(Exception):
+    """
+    A signed login is not good.
+
+    The text says why, for the log alone: it names no secret, and no client learns it.
+    `user` is who the log says it was, as far as that is known.
+    """
+
+    def __init__(self, why: str, user: str = "") -> None:
+        super().__init__(why)
+        self.user = user
+
+
+class SignedLogins(Protocol):
+    """
+    Logins that bring their proof with them: signed texts in the place of a password.
+
+    They are never shown to a source of accounts, and never count as wrong passwords.
+    """
+
+    #: What the record of a request calls such a login, beside ``password``.
+    kind: str
+
+    def takes(self, text: str) -> bool:
+        """Tell whether a text has the form of such a login, good or not."""
+
+    async def account(self, user: str, text: str) -> Account:
+        """
+        Return the account that a login is for.
+
+        `user` is the name beside it, empty where there is none. Raises `LoginRefused`,
+        and `regbroker.errors.AccountsUnavailable` when nobody can tell now.
+        """
 
 
 class AccountSource(Protocol):

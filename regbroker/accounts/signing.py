@@ -34,6 +34,7 @@ from regbroker.accounts.tokens import (
     IdentityToken,
     InvalidToken,
     Token,
+    Vouched,
     parse_token,
 )
 from regbroker.errors import BadRequest, StateError
@@ -179,11 +180,24 @@ class TokenSigner:
         audience: str,
         access: tuple[Scope, ...],
         refused_pulls: tuple[str, ...] = (),
+        vouched: Vouched | None = None,
+        not_after: float | None = None,
     ) -> str:
-        """Return a new token; raises `BadRequest` when it would be too long."""
-        common = self._common(user, audience, self.access_life)
+        """
+        Return a new token, good until `not_after` at the latest.
+
+        Raises `BadRequest` when it would be too long.
+        """
+        life = self.access_life
+        if not_after is not None:
+            life = min(life, not_after - int(self._now()))
         return self._sign(
-            AccessToken(**common, access=access, refused_pulls=refused_pulls)
+            AccessToken(
+                **self._common(user, audience, life),
+                access=access,
+                refused_pulls=refused_pulls,
+                vouched=vouched,
+            )
         )
 
     def issue_identity(

@@ -9,7 +9,7 @@ token). `regbroker.accounts.signing` puts a signature under it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from regbroker.protocol.scopes import Scope
@@ -67,6 +67,19 @@ class _Token:
         }
 
 
+@dataclass(frozen=True)
+class Vouched:
+    """
+    Who vouches for the user of a token, and what our rules look at of what they say.
+
+    The fields are those of `regbroker.accounts.principals.Account`.
+    """
+
+    identity: str
+    claims: Mapping[str, object] = field(default_factory=dict, hash=False)
+    conditions: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, kw_only=True)
 class AccessToken(_Token):
     """What a client shows for each request: the access that it was granted."""
@@ -78,6 +91,8 @@ class AccessToken(_Token):
     #: Repositories from which to pull was asked for, too, and not granted: there is no
     #: better token to be had.
     refused_pulls: tuple[str, ...] = ()
+    #: None for accounts of our own.
+    vouched: Vouched | None = None
 
     def allows(self, type: str, name: str, action: str) -> bool:
         """Tell whether the action on this repository, or registry, is granted."""
@@ -100,6 +115,12 @@ class AccessToken(_Token):
         }
         if self.refused_pulls:
             claims["refused_pulls"] = list(self.refused_pulls)
+        if self.vouched is not None:
+            claims["vouched"] = {
+                "identity": self.vouched.identity,
+                "claims": dict(self.vouched.claims),
+                "conditions": sorted(self.vouched.conditions),
+            }
         return claims
 
 
@@ -157,7 +178,12 @@ def parse_token(type: object, claims: Mapping[str, Any]) -> Token:
         ):
             raise InvalidToken("the token's refused_pulls are no list of names")
         access = tuple(map(_scope, entries))
-        return AccessToken(**common, access=access, refused_pulls=tuple(refused))
+        return AccessToken(
+            **common,
+            access=access,
+            refused_pulls=tuple(refused),
+            vouched=_vouched(claims["vouched"]) if "vouched" in claims else None,
+        )
     if type == IdentityToken.TYPE:
         return IdentityToken(
             **common,
@@ -179,6 +205,15 @@ def _seconds(claims: Mapping[str, Any], name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidToken(f"the token's {name} is no time")
     return value
+
+
+def _vouched(entry: Any) -> Vouched:
+    if not isinstance(entry, dict):
+        raise InvalidToken("the token's vouched is no object")
+    claims, conditions = entry.get("claims"), entry.get("conditions")
+    if not isinstance(claims, dict) or not isinstance(conditions, list):
+        raise InvalidToken("the token's vouched holds something else")
+    return Vouched(_text(entry, "identity"), claims, frozenset(map(str, conditions)))
 
 
 def _entry(scope: Scope) -> dict[str, Any]:

@@ -7,15 +7,18 @@ own: what the upstream asks for is `regbroker.upstream.authorizer`'s affair.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from twisted.logger import Logger
+
 from regbroker.accounts.access import CATALOG, AccessRules
-from regbroker.accounts.principals import Account
+from regbroker.accounts.claims import claim
+from regbroker.accounts.principals import Account, LoginRefused, SignedLogins
 from regbroker.accounts.signing import TokenSigner
-from regbroker.accounts.tokens import AccessToken, InvalidToken
-from regbroker.errors import ClientError, Unauthorized
+from regbroker.accounts.tokens import AccessToken, InvalidToken, Vouched
+from regbroker.errors import BadRequest, ClientError, Unauthorized
 from regbroker.naming.mapping import NameMapping
 from regbroker.protocol.challenges import basic_challenge, unauthorized
 from regbroker.protocol.names import Action, check_name
@@ -26,6 +29,8 @@ from regbroker.protocol.token_exchange import (
     format_reply,
     parse_basic,
 )
+
+_log = Logger()
 
 
 class WrongToken(Exception):
@@ -72,7 +77,7 @@ class LocalBroker:
     Grants our own tokens, and says whose token a request brings.
 
     `host` is the registry's section, ``*`` for the default one. `now` returns
-    seconds since 1970.
+    seconds since 1970. A password that one of `logins` takes is seen by that one alone.
     """
 
     def __init__(
@@ -83,7 +88,9 @@ class LocalBroker:
         signer: TokenSigner,
         mapping: NameMapping,
         now: Callable[[], float],
+        logins: Sequence[SignedLogins] = (),
     ) -> None:
+        self._logins = tuple(logins)
         self._host = host
         self._checks = checks
         self._rules = rules
@@ -111,27 +118,48 @@ class LocalBroker:
             # How some clients write that they have nothing.
             return self._principal(None)
         if basic is not None:
-            account = await self._checks.check(*basic, address)
+            account = await self._check(*basic, address)
             return None if account is None else self._principal(account)
         scheme, _, text = authorization.partition(" ")
+        text = text.strip()
         if scheme.lower() != "bearer":
             return None
+        login = self.signed_login(text)
+        if login is not None:
+            signed = await self._signed(login, "", text, address)
+            if signed is None:
+                raise WrongToken("the token is not good here")
+            return self._principal(signed)
         try:
-            token = self._signer.check_access(text.strip(), self.service(public_host))
+            token = self._signer.check_access(text, self.service(public_host))
         except InvalidToken as error:
             raise WrongToken(str(error)) from None
         return _bearer(token)
 
-    async def grant(
-        self, request: TokenRequest, public_host: str, address: str
+    def signed_kind(self, authorization: str | None) -> str:
+        """Return the kind of the signed login in an Authorization; '' for none."""
+        if authorization is None or not self._logins:
+            return ""
+        try:
+            basic = parse_basic(authorization)
+        except BadRequest:
+            return ""
+        text = basic[1] if basic else authorization.partition(" ")[2].strip()
+        login = self.signed_login(text)
+        return "" if login is None else login.kind
+
+    def signed_login(self, text: str) -> SignedLogins | None:
+        """Return who takes a text for a signed login; None for a password."""
+        return next((login for login in self._logins if login.takes(text)), None)
+
+    def issue(
+        self, request: TokenRequest, account: Account | None, public_host: str
     ) -> bytes:
         """
         Return the reply to a token request: what was asked for and is granted.
 
-        Raises `Unauthorized` for wrong credentials, and what `PasswordChecks.check`
-        raises.
+        `account` is what `account` has returned for it.
         """
-        account = await self._account(request, public_host, address)
         service = self.service(public_host)
         granted: list[Scope] = []
         shown: list[Scope] = []
@@ -148,7 +176,12 @@ class LocalBroker:
             if canonical and is_mount and self._is_refused_pull(account, canonical):
                 refused.append(canonical.name)
         text = self._signer.issue_access(
-            account.user if account else "", service, tuple(granted), tuple(refused)
+            account.user if account else "",
+            service,
+            tuple(granted),
+            tuple(refused),
+            self._vouched(account),
+            account.expires if account else None,
         )
         refresh_token = ""
         if request.offline and account is not None and account.password_version:
@@ -156,21 +189,63 @@ class LocalBroker:
                 account.user, service, account.password_version, request.client_id
             )
         now = self._now()
-        grant = IssuedToken(text, now + self._signer.access_life, None, refresh_token)
+        expires = now + self._signer.access_life
+        if account is not None and account.expires is not None:
+            expires = min(expires, account.expires)
+        grant = IssuedToken(text, expires, None, refresh_token)
         scope_text = format_scopes(shown) if request.method == "POST" else None
         return format_reply(grant, scope_text, request.method, now)
 
-    async def _account(
+    async def account(
         self, request: TokenRequest, public_host: str, address: str
     ) -> Account | None:
+        """
+        Return the account whose credentials a token request brings; None for nobody.
+
+        Raises `Unauthorized` for wrong credentials, and what `PasswordChecks.check`
+        raises.
+        """
         if request.is_anonymous:
             return None
         if request.refresh_token:
             return await self._account_of_identity(request, public_host)
-        account = await self._checks.check(request.username, request.password, address)
+        account = await self._check(request.username, request.password, address)
         if account is None:
             raise _wrong_credentials(public_host)
         return account
+
+    async def _check(self, user: str, password: str, address: str) -> Account | None:
+        """Return the account whose password, or signed login, is right."""
+        login = self.signed_login(password)
+        if login is not None:
+            return await self._signed(login, user, password, address)
+        return await self._checks.check(user, password, address)
+
+    async def _signed(
+        self, login: SignedLogins, user: str, text: str, address: str
+    ) -> Account | None:
+        try:
+            return await login.account(user, text)
+        except LoginRefused as error:
+            _log.warn(
+                "[registry {host}]: a login from {address} is refused: {why}",
+                host=self._host,
+                address=address,
+                why=str(error),
+            )
+            return None
+
+    def _vouched(self, account: Account | None) -> Vouched | None:
+        """Return what a token says of who vouches for an account, for our rules."""
+        if account is None or not account.identity:
+            return None
+        wanted = self._rules.claims_of(account.identity) | {"iss", "sub"}
+        claims = {
+            name: value
+            for name in wanted
+            if (value := claim(account.claims, name)) is not None
+        }
+        return Vouched(account.identity, claims, account.conditions)
 
     async def _account_of_identity(
         self, request: TokenRequest, public_host: str
@@ -224,11 +299,22 @@ class LocalBroker:
 
 
 def _bearer(token: AccessToken) -> Principal:
+    vouched = token.vouched
     return Principal(
         token.user,
         True,
         lambda action, name: token.allows("repository", name, action.value),
         token.allows("registry", "catalog", "*"),
+        # Without what its issuer said, nobody could tell any more what it may see.
+        account=None
+        if vouched is None
+        else Account(
+            token.user,
+            identity=vouched.identity,
+            claims=vouched.claims,
+            conditions=vouched.conditions,
+            expires=token.expires,
+        ),
         was_refused=token.refuses_pull,
     )
 

@@ -149,6 +149,9 @@ class LocalGate:
     async def admit(self, asked: ApiRequest) -> ApiRequest:
         """Let a request in whose principal has the right to it."""
         forwarded = asked.client.forwarded
+        kind = self._broker.signed_kind(asked.client.authorization)
+        if kind:
+            asked.event.credentials = kind
         try:
             principal = await self._broker.identify(
                 asked.client.authorization, forwarded.host, forwarded.address

@@ -76,7 +76,14 @@ class LocalTokenIssuer:
         self, request: TokenRequest, forwarded: Forwarded, event: Event
     ) -> bytes:
         """Check the credentials and sign."""
-        return await self._broker.grant(request, forwarded.host, forwarded.address)
+        broker = self._broker
+        login = broker.signed_login(request.password)
+        if login is not None:
+            event.credentials = login.kind
+        account = await broker.account(request, forwarded.host, forwarded.address)
+        if account is not None:
+            event.user = account.user
+        return broker.issue(request, account, forwarded.host)
 
 
 class TokenEndpoint:

@@ -57,6 +57,50 @@ class AllowsTests(SynchronousTestCase):
         self.assert_may(ALICE, "shared", "pull catalog")
         self.assert_may(ALICE, "tools/go", "catalog")
 
+    def test_identities(self) -> None:
+        """An issuer's accounts have what their claims give, and nothing of users'."""
+        given = rules(
+            alice="team/**: pull",
+            authenticated="shared: pull",
+            anonymous="library/**: pull",
+            **{
+                "github[repository_owner=acme, ref=refs/heads/main]": "acme/**: push",
+                "github[repository_owner=acme, release]": "released: push",
+                "github[]": "seen: pull",
+                "gitlab[]": "gitlab: pull",
+            },
+        )
+
+        def allowed(*conditions: str, **claims: object) -> list[str]:
+            account = Account(
+                "alice",
+                identity="github",
+                claims=claims,
+                conditions=frozenset(conditions),
+            )
+            names = ("acme/x", "released", "seen", "gitlab", "team/a", "shared")
+            return [
+                name
+                for name in (*names, "library/x")
+                if given.allows(account, "pull", name)
+                or given.allows(account, "push", name)
+            ]
+
+        self.assertEqual(allowed(), ["seen", "library/x"])
+        self.assertEqual(
+            allowed(repository_owner="acme", ref="refs/heads/main"),
+            ["acme/x", "seen", "library/x"],
+        )
+        self.assertEqual(
+            allowed("release", repository_owner="acme"),
+            ["released", "seen", "library/x"],
+        )
+        self.assertEqual(allowed(repository_owner=["other"]), ["seen", "library/x"])
+        self.assertEqual(
+            given.claims_of("github"), frozenset({"repository_owner", "ref"})
+        )
+        self.assertEqual(given.identities, frozenset({"github", "gitlab"}))
+
     def test_groups(self) -> None:
         """A group's rights are those of its members, their own names included."""
         self.assert_may(BOB, "tools/go", "pull catalog")

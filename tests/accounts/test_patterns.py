@@ -118,7 +118,8 @@ class ParsingTests(SynchronousTestCase):
             "a/": "is no pattern",
             "a//b": "is no pattern",
             "a?": "is no pattern",
-            "${group}": "is no pattern",
+            "${a/b}": "is no pattern",
+            "${upper:a}": "is no pattern",
             "$user": "is no pattern",
             "a**": "alone",
             "***": "alone",
@@ -133,6 +134,63 @@ class ParsingTests(SynchronousTestCase):
                 parse_pattern(text)
             self.assertIn(reason, str(caught.exception))
             self.assertIn(f"'{text}'", str(caught.exception))
+
+
+class ClaimTests(SynchronousTestCase):
+    def matches(self, pattern: str, name: str, **claims: object) -> bool:
+        return parse_pattern(pattern).matches(name, "user", claims)
+
+    def test_values(self) -> None:
+        """A claim stands for itself; alone between slashes it may have slashes."""
+        for pattern, name, value in (
+            ("acme/${a}/**", "acme/x/y/z", "x/y"),
+            ("acme/${a}", "acme/x", "x"),
+            ("x-${a}/*", "x-y/z", "y"),
+            ("${lower:a}/**", "acme/app", "Acme/App"),
+            ("${a}", "7", 7),
+        ):
+            self.assertTrue(self.matches(pattern, name, a=value), pattern)
+
+    def test_values_that_fit_nowhere(self) -> None:
+        """What is no part of a repository name matches nothing at all."""
+        for value in (
+            "../x",
+            "..",
+            "x/../y",
+            "/x",
+            "x/",
+            "x//y",
+            "x:y",
+            "*",
+            "**",
+            "x*",
+            "x\n",
+            "X",
+            "",
+            "${user}",
+            "x" * 1_000_000,
+            ["x"],
+            {"x": "x"},
+            None,
+            1.5,
+        ):
+            for name in ("acme/x", "acme/x/y", "acme/user", "acme"):
+                self.assertFalse(self.matches("acme/${a}/**", name, a=value), value)
+                self.assertFalse(self.matches("acme/${a}", name, a=value), value)
+
+    def test_beside_text(self) -> None:
+        """A claim with slashes does not fit beside other text of its segment."""
+        self.assertFalse(self.matches("acme/x-${a}/**", "acme/x-y/z", a="y/z"))
+
+    def test_wildcards_stay_text(self) -> None:
+        """With two claims in a segment, no value is read as the other's variable."""
+        claims = {"a": "x", "b": "y"}
+        self.assertTrue(parse_pattern("${a}.${b}").matches("x.y", None, claims))
+        self.assertEqual(parse_pattern("${a}/${lower:b}").claims, ("a", "b"))
+
+    def test_nobody(self) -> None:
+        """Without the claim there is no match."""
+        self.assertFalse(parse_pattern("acme/${a}/**").matches("acme/x", "user"))
 
 
 class ReachTests(SynchronousTestCase):

@@ -101,9 +101,14 @@ class LocalBrokerTestCase(SynchronousTestCase):
         done: T = self.successResultOf(Deferred.fromCoroutine(work))
         return done
 
+    async def grant(self, request: TokenRequest) -> bytes:
+        """What the token endpoint answers."""
+        account = await self.broker.account(request, HOST, ADDRESS)
+        return self.broker.issue(request, account, HOST)
+
     def ask(self, request: TokenRequest) -> Any:
         """The reply's document."""
-        return json.loads(self.result(self.broker.grant(request, HOST, ADDRESS)))
+        return json.loads(self.result(self.grant(request)))
 
     def get(self, query: str, user: str | None = ALICE) -> Any:
         """Ask by GET."""
@@ -208,9 +213,7 @@ class GrantTests(LocalBrokerTestCase):
     def test_wrong_password(self) -> None:
         """401 with a challenge for Basic; the address is the client's."""
         request = parse_get("", "Basic YWxpY2U6d3Jvbmc=")
-        error = self.assert_fails(
-            self.broker.grant(request, HOST, ADDRESS), Unauthorized
-        )
+        error = self.assert_fails(self.grant(request), Unauthorized)
         self.assertEqual(
             error.headers, ((b"WWW-Authenticate", b'Basic realm="registry.test:5000"'),)
         )
@@ -221,7 +224,7 @@ class GrantTests(LocalBrokerTestCase):
         """That nothing can be said about passwords is said, and is no 401."""
         self.checks.down = True
         request = parse_get("", ALICE)
-        work = self.broker.grant(request, HOST, ADDRESS)
+        work = self.grant(request)
         self.assert_fails(work, AccountsUnavailable)
         self.assertEqual(self.granted(self.get("", None)), {})
 
@@ -240,7 +243,7 @@ class IdentityTokenTests(LocalBrokerTestCase):
     def assert_refused(self, token: str) -> None:
         """It is good for nothing."""
         request = TokenRequest("POST", refresh_token=token)
-        self.assert_fails(self.broker.grant(request, HOST, ADDRESS), Unauthorized)
+        self.assert_fails(self.grant(request), Unauthorized)
 
     def test_renewed(self) -> None:
         """It brings access tokens without a password, with the rights of now."""
@@ -283,7 +286,7 @@ class IdentityTokenTests(LocalBrokerTestCase):
         """A directory that is down is 503 here, too."""
         request = TokenRequest("POST", refresh_token=self.identity())
         self.checks.down = True
-        work = self.broker.grant(request, HOST, ADDRESS)
+        work = self.grant(request)
         self.assert_fails(work, AccountsUnavailable)
 
 

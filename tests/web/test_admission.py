@@ -52,6 +52,9 @@ class FakeBroker:
     def service(self, host: str) -> str:
         return f"service of {host}"
 
+    def signed_kind(self, authorization: str | None) -> str:
+        return ""
+
     async def identify(self, *asked: Any) -> Principal | None:
         self.asked.append(asked)
         if isinstance(self.answer, Exception):
