@@ -8,12 +8,12 @@ from copy import copy
 from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
-from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from regbroker.causes import Cause, Kind, cause_of
 from regbroker.protocol.challenges import Challenge, parse_challenges
-from regbroker.protocol.headers import Header, connection_options
+from regbroker.protocol.header_list import HeaderList
+from regbroker.protocol.headers import Header, connection_options, raw_headers
 from regbroker.transport.client_protocol import UpstreamProtocol
 from regbroker.transport.twisted_private import (
     HTTPClientParser,
@@ -35,7 +35,8 @@ class Reply:
         #: The server that sends it, for people.
         self.what = what
         self.status: int = response.code
-        self.headers: Headers = response.headers
+        #: As they came; those about the connection are not among them.
+        self.headers = HeaderList(raw_headers(response.headers))
         options = parser.connHeaders.getRawHeaders(b"Connection", ())
         #: What its ``Connection`` header names.
         self.connection_options = connection_options(options)
@@ -48,9 +49,7 @@ class Reply:
     def with_headers(self, headers: Iterable[Header]) -> Reply:
         """Return the same reply under other headers, all of them end to end."""
         changed = copy(self)
-        changed.headers = Headers()
-        for name, value in headers:
-            changed.headers.addRawHeader(name, value)
+        changed.headers = HeaderList(headers)
         changed.connection_options = frozenset()
         return changed
 
@@ -66,13 +65,12 @@ class Reply:
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of a header, or None."""
-        values = self.headers.getRawHeaders(name)
-        return values[0] if values else None
+        return self.headers.first(name.lower())
 
     @property
     def challenges(self) -> tuple[Challenge, ...]:
         """The challenges of its ``WWW-Authenticate`` headers."""
-        values = self.headers.getRawHeaders(b"WWW-Authenticate", ())
+        values = self.headers.all(b"www-authenticate")
         return parse_challenges(value.decode("latin-1") for value in values)
 
     @property

@@ -13,6 +13,7 @@ from typing import Any
 from twisted.web.server import Request
 
 from regbroker.errors import HTTPError
+from regbroker.protocol.header_list import HeaderList
 from regbroker.transport.strict_channel import reason_phrase
 
 API_VERSION = (b"Docker-Distribution-Api-Version", b"registry/2.0")
@@ -28,6 +29,24 @@ def set_status(request: Request, status: int) -> None:
     request.responseHeaders.setRawHeaders(b"Server", [SERVER])
     request.responseHeaders.setRawHeaders(API_VERSION[0], [API_VERSION[1]])
     request.defaultContentType = None
+
+
+def send_head(request: Request, status: int, headers: HeaderList) -> None:
+    """
+    Begin a reply with these headers, and those that every reply carries.
+
+    They are sent as they are, with the first byte of the body or at its end.
+    """
+    set_status(request, status)
+    for name, value in headers:
+        request.responseHeaders.addRawHeader(name, value)
+
+
+def send_whole(request: Request, status: int, headers: HeaderList, body: bytes) -> None:
+    """Send a whole reply; `headers` say what `body` is, and how long."""
+    send_head(request, status, headers)
+    request.write(body)
+    request.finish()
 
 
 def send_bytes(request: Request, status: int, content_type: bytes, body: bytes) -> None:

@@ -76,7 +76,9 @@ class _Response:
 
     def __init__(self, reply: Reply, request: IClientRequest) -> None:
         self.code = reply.status
-        self.headers = reply.headers.copy()
+        self.headers = Headers()
+        for name, value in reply.headers:
+            self.headers.addRawHeader(name, value)
         packed = ",".join(self.headers.getRawHeaders("Content-Encoding", []))
         self.headers.removeHeader("Content-Encoding")
         self.headers.setRawHeaders(PACKED, [packed])

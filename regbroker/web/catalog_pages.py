@@ -203,7 +203,7 @@ class CatalogPages:
         if reply.status != 200:
             raise Refused(exchange)
         names = tuple(catalog_names(await self._gather(reply)))
-        links = reply.headers.getRawHeaders(b"Link", ())
+        links = reply.headers.all(b"link")
         try:
             following = next_query(
                 (value.decode("latin-1") for value in links), CATALOG_PATH

@@ -31,7 +31,7 @@ from regbroker.protocol.followed_redirects import (
     next_url,
 )
 from regbroker.protocol.header_table import Direction
-from regbroker.protocol.headers import Header, end_to_end, passing, raw_headers
+from regbroker.protocol.headers import Header, end_to_end, passing
 from regbroker.protocol.locations import (
     OwnAddress,
     inner_target,
@@ -258,7 +258,7 @@ class RedirectFollower:
 
 
 def _end_to_end(reply: Reply) -> Iterable[Header]:
-    return end_to_end(raw_headers(reply.headers), reply.connection_options)
+    return end_to_end(reply.headers, reply.connection_options)
 
 
 def _by_name(headers: Iterable[Header]) -> dict[bytes, list[Header]]:

@@ -23,13 +23,13 @@ from regbroker.protocol.challenges import (
     bearer_challenge,
     challenge_headers,
 )
+from regbroker.protocol.header_list import HeaderList
 from regbroker.protocol.header_table import Direction
 from regbroker.protocol.headers import (
     Header,
     end_to_end,
     limit_headers,
     passing,
-    raw_headers,
 )
 from regbroker.protocol.locations import link
 from regbroker.protocol.names import Endpoint, is_digest
@@ -42,7 +42,7 @@ from regbroker.protocol.scopes import (
 )
 from regbroker.transport.client_reply import Reply
 from regbroker.transport.download_bodies import relay_body
-from regbroker.transport.replies import send_bytes, set_status
+from regbroker.transport.replies import send_head, send_whole
 from regbroker.transport.upload_bodies import gather_plain
 from regbroker.upstream.registry import Upstream
 from regbroker.web.api_request import ApiRequest
@@ -88,11 +88,12 @@ class Responder:
             and asked.client.method == "GET"
         ):
             body = await self._tags(exchange)
-            self._begin(exchange, headers, rewritten=True)
-            send_bytes(asked.client.http, reply.status, b"application/json", body)
+            headers = HeaderList(passing(headers, Direction.OUR_BODY))
+            headers.append((b"Content-Type", b"application/json"))
+            headers.append((b"Content-Length", b"%d" % len(body)))
+            send_whole(asked.client.http, reply.status, headers, body)
         else:
-            self._begin(exchange, headers, rewritten=False)
-            await self._relay(asked, reply)
+            await self._relay(asked, reply, headers)
 
     async def refusal(self, exchange: Exchange) -> UpstreamRefused:
         """
@@ -108,7 +109,7 @@ class Responder:
     def pass_on_limits(self, exchange: Exchange) -> None:
         """Tell the client of an upstream's limits in a reply that is made here."""
         http = exchange.request.asked.client.http
-        for name, value in limit_headers(raw_headers(exchange.reply.headers)):
+        for name, value in limit_headers(exchange.reply.headers):
             http.responseHeaders.setRawHeaders(name, [value])
 
     def challenges(
@@ -145,23 +146,21 @@ class Responder:
             lines[line] = None
         return list(lines)
 
-    def _headers(self, exchange: Exchange) -> list[Header]:
+    def _headers(self, exchange: Exchange) -> HeaderList:
         reply = exchange.reply
         try:
             if not 200 <= reply.status < 600:
                 raise UpstreamMalformed(
                     f"the upstream registry answered with status {reply.status}"
                 )
-            return [*self._passed_on(reply), *self._mapped(exchange)]
+            return HeaderList((*self._passed_on(reply), *self._mapped(exchange)))
         except BaseException:
             reply.abort()
             raise
 
     def _passed_on(self, reply: Reply) -> Iterator[Header]:
-        return passing(
-            end_to_end(raw_headers(reply.headers), reply.connection_options),
-            Direction.REPLY,
-        )
+        headers = end_to_end(reply.headers, reply.connection_options)
+        return passing(headers, Direction.REPLY)
 
     def _mapped(self, exchange: Exchange) -> Iterator[Header]:
         asked, reply = exchange.request.asked, exchange.reply
@@ -184,10 +183,10 @@ class Responder:
             # Some registries leave it out, and the specification wants it.
             yield b"Docker-Content-Digest", digest.encode()
         rewriter = self._rewriter(exchange.request)
-        for value in reply.headers.getRawHeaders(b"Warning", ()):
+        for value in reply.headers.all(b"warning"):
             text = rewriter.text(value.decode("latin-1"))
             yield b"Warning", text.encode("latin-1", "replace")
-        for value in reply.headers.getRawHeaders(b"Link", ()):
+        for value in reply.headers.all(b"link"):
             here = exchange.sent.target
             text = value.decode("latin-1")
             mapped = link(text, own, exchange.request.to_public, here)
@@ -215,27 +214,21 @@ class Responder:
                 lines = self.challenges(discovered.challenges, request)
             yield from challenge_headers(lines)
 
-    def _begin(
-        self, exchange: Exchange, headers: list[Header], rewritten: bool
+    async def _relay(
+        self, asked: ApiRequest, reply: Reply, headers: HeaderList
     ) -> None:
-        """Set status and headers; `rewritten` says that the body is made here."""
-        http = exchange.request.asked.client.http
-        set_status(http, exchange.reply.status)
-        kept = passing(headers, Direction.OUR_BODY) if rewritten else headers
-        for name, value in kept:
-            http.responseHeaders.addRawHeader(name, value)
-
-    async def _relay(self, asked: ApiRequest, reply: Reply) -> None:
         http = asked.client.http
         if (
             reply.length is not UNKNOWN_LENGTH
             and asked.client.method != "HEAD"
             and reply.status not in (204, 304)
         ):
-            http.setHeader(b"Content-Length", b"%d" % reply.length)
+            headers = headers.without(b"content-length")
+            headers.append((b"Content-Length", b"%d" % reply.length))
         elif asked.target.endpoint in REWRITTEN:
             # A HEAD's length is that of the body with the upstream's name.
-            http.responseHeaders.removeHeader(b"Content-Length")
+            headers = headers.without(b"content-length")
+        send_head(http, reply.status, headers)
         await relay_body(http, reply, self._clock, self._upstream.config.timeout)
 
     async def gather_list(self, reply: Reply) -> bytes:

@@ -12,9 +12,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.http_headers import Headers
 
 from regbroker.accounts.key_file import make_key
+from regbroker.protocol.header_list import HeaderList
 from regbroker.web.catalog_pages import (
     MAX_PAGES_WITHOUT_NEWS,
     CatalogPages,
@@ -48,10 +48,10 @@ class Reply:
 
     def __init__(self, status: int, names: list[str], following: str | None) -> None:
         self.status = status
-        self.headers = Headers()
+        self.headers = HeaderList()
         if following is not None:
             link = f'</v2/_catalog?{following}>; rel="next"'
-            self.headers.addRawHeader(b"Link", link.encode())
+            self.headers.append((b"Link", link.encode()))
         self.body = json.dumps({"repositories": names}).encode()
 
     def abort(self) -> None:

@@ -1,7 +1,14 @@
 """What regbroker says itself, byte for byte."""
 
 from regbroker.errors import MethodNotAllowed, UpstreamRefused
-from regbroker.transport.replies import send_error, send_json, set_status
+from regbroker.protocol.header_list import HeaderList
+from regbroker.transport.replies import (
+    send_error,
+    send_head,
+    send_json,
+    send_whole,
+    set_status,
+)
 from tests.proxycase import SiteTestCase
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -43,6 +50,27 @@ class ReplyTests(SiteTestCase):
         reply = await self.client.reply()
         self.assertEqual((reply.status, reply.body), (429, b"{}"))
         self.assertEqual(reply.header(b"Retry-After"), b"5")
+
+    async def test_list(self) -> None:
+        """A list of headers is sent in its order, with those of every reply."""
+        headers = HeaderList(
+            [(b"Link", b"a"), (b"Content-Length", b"2"), (b"Link", b"b")]
+        )
+        send_whole(await self.received(GET), 200, headers, b"ab")
+        reply = await self.client.reply()
+        self.assertEqual(reply.all(b"Link"), [b"a", b"b"])
+        self.assertEqual(reply.body, b"ab")
+        self.assertEqual(reply.header(b"Server"), b"regbroker")
+
+    async def test_head_first(self) -> None:
+        """A body may follow its head in pieces."""
+        request = await self.received(GET)
+        send_head(request, 201, HeaderList([(b"Content-Length", b"2")]))
+        request.write(b"a")
+        request.write(b"b")
+        request.finish()
+        reply = await self.client.reply()
+        self.assertEqual((reply.status, reply.body), (201, b"ab"))
 
     async def test_unknown_status(self) -> None:
         """A status that nobody knows has no reason, and no type is made up."""

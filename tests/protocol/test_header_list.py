@@ -1,0 +1,29 @@
+"""Headers as a list of pairs, looked up by name."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.protocol.header_list import HeaderList
+
+
+class HeaderListTests(SynchronousTestCase):
+    HEADERS = HeaderList([(b"ETag", b"1"), (b"Link", b"a"), (b"lInK", b"b")])
+
+    def test_first(self) -> None:
+        """Names are compared whatever their case; the first value counts."""
+        self.assertEqual(self.HEADERS.first(b"etag"), b"1")
+        self.assertEqual(self.HEADERS.first(b"link"), b"a")
+        self.assertIsNone(self.HEADERS.first(b"date"))
+
+    def test_all(self) -> None:
+        """All values come in their order."""
+        self.assertEqual(self.HEADERS.all(b"link"), [b"a", b"b"])
+        self.assertEqual(self.HEADERS.all(b"date"), [])
+
+    def test_without(self) -> None:
+        """The others stay as they were written, and the list itself as it was."""
+        rest = self.HEADERS.without(b"link")
+        self.assertEqual(rest, [(b"ETag", b"1")])
+        self.assertIsInstance(rest, HeaderList)
+        self.assertEqual(len(self.HEADERS), 3)
