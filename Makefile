@@ -5,6 +5,8 @@ VENV = .venv
 BIN = $(VENV)/bin
 # many tests wait for other programs, and for times that these keep
 JOBS ?= $(shell expr $$(nproc) \* 3 / 2)
+# Each test that starts a process would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 METADATA = setup.cfg pyproject.toml
 # what runs in seconds: neither whole pulls nor a wheel in a fresh environment
 UNIT = $(filter-out tests/integration/% tests/test_packaging.py, \
