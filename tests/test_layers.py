@@ -58,6 +58,8 @@ PURE = [
     "accounts.globs",
     "accounts.unreachable_access",
     "accounts.patterns",
+    "accounts.pattern_cover",
+    "accounts.narrowing",
     "accounts.throttle",
     "accounts.tokens",
     "accounts.sealing",

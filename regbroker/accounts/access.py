@@ -23,6 +23,8 @@ Facts that shape this module:
   conditions on the claims hold; ``NAME[]`` is about all of them. They are no users of
   ours: ``authenticated`` and the names of users are not about them, since public
   issuers vouch for everybody.
+- An account may come with limits (`regbroker.accounts.narrowing`): they take away, and
+  never give.
 - The actions are ``pull``, ``push``, ``delete``, ``catalog``, and ``*`` for all
   of them. None contains another. Clients that push also read what is there
   already, so they need both ``pull`` and ``push``.
@@ -98,9 +100,14 @@ class Grant:
     actions: frozenset[str]
 
     def __str__(self) -> str:
+        return f"{self.subject} = {self.line}"
+
+    @property
+    def line(self) -> str:
+        """The grant as it is written below its subject."""
         patterns = ", ".join(map(str, self.patterns))
         actions = ", ".join(action for action in ACTIONS if action in self.actions)
-        return f"{self.subject} = {patterns}: {actions}"
+        return f"{patterns}: {actions}"
 
 
 class InvalidAccess(ValueError):
@@ -166,6 +173,9 @@ class AccessRules:
         self, account: Account | None, action: str, name: str
     ) -> Grant | None:
         """Return the first line that allows it, as in `allows`; None for none."""
+        limits = None if account is None else account.limits
+        if limits is not None and not limits.allows(action, name):
+            return None
         user = None if account is None else account.user
         claims = {} if account is None else account.claims
         for grant in self._grants_of(account):
@@ -177,6 +187,9 @@ class AccessRules:
 
     def allows_catalog(self, account: Account | None) -> bool:
         """Tell whether an account may list the catalog, or some of it."""
+        limits = None if account is None else account.limits
+        if limits is not None and not limits.allows_catalog():
+            return False
         return any(CATALOG in grant.actions for grant in self._grants_of(account))
 
     def granted(self, account: Account | None, scope: Scope) -> Scope | None:
@@ -200,6 +213,15 @@ class AccessRules:
         if is_catalog and (scope.name, scope.actions) == (CATALOG, ("*",)):
             return scope if self.allows_catalog(account) else None
         return None
+
+    def patterns_of(self, account: Account | None, action: str) -> list[NamePattern]:
+        """Return the patterns of all lines that give an account an action."""
+        return [
+            pattern
+            for grant in self._grants_of(account)
+            if action in grant.actions
+            for pattern in grant.patterns
+        ]
 
     def _grants_of(self, account: Account | None) -> Iterator[Grant]:
         subjects = [ANONYMOUS]

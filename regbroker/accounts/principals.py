@@ -17,6 +17,20 @@ from typing import Protocol
 MAX_USER_LENGTH = 256
 
 
+class Limits(Protocol):
+    """What is left to somebody of what the rules give."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The limits as they are written, as grants in an access section."""
+
+    def allows(self, action: str, name: str) -> bool:
+        """Tell whether an action is left, for a canonical public name."""
+
+    def allows_catalog(self) -> bool:
+        """Tell whether listing the catalog is left."""
+
+
 @dataclass(frozen=True)
 class Account:
     """
@@ -31,6 +45,9 @@ class Account:
     changed; `conditions` are the named conditions of the section that hold for them.
     No token for the account is good after `expires`, in seconds since 1970; None is for
     no such end.
+
+    `limits` narrow what the rules give to what a robot token has, whose id is
+    `token_id`; they are None, and it is empty, for everybody else.
     """
 
     user: str
@@ -40,6 +57,8 @@ class Account:
     claims: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
     conditions: frozenset[str] = frozenset()
     expires: float | None = None
+    limits: Limits | None = None
+    token_id: str = ""
 
 
 class LoginRefused(Exception):

@@ -33,6 +33,8 @@ from regbroker.accounts.tokens import (
     AccessToken,
     IdentityToken,
     InvalidToken,
+    Robot,
+    RobotToken,
     Token,
     Vouched,
     parse_token,
@@ -55,7 +57,7 @@ MAX_REMEMBERED_BYTES = 4 * 1024 * 1024
 _ALGORITHM = "ES256"
 _JWS = jwt.PyJWS(algorithms=[_ALGORITHM])
 
-T = TypeVar("T", AccessToken, IdentityToken)
+T = TypeVar("T", AccessToken, IdentityToken, RobotToken)
 
 
 class SigningKeys:
@@ -182,6 +184,7 @@ class TokenSigner:
         refused_pulls: tuple[str, ...] = (),
         vouched: Vouched | None = None,
         not_after: float | None = None,
+        robot: Robot | None = None,
     ) -> str:
         """
         Return a new token, good until `not_after` at the latest.
@@ -191,14 +194,14 @@ class TokenSigner:
         life = self.access_life
         if not_after is not None:
             life = min(life, not_after - int(self._now()))
-        return self._sign(
-            AccessToken(
-                **self._common(user, audience, life),
-                access=access,
-                refused_pulls=refused_pulls,
-                vouched=vouched,
-            )
+        token = AccessToken(
+            **self._common(user, audience, life),
+            access=access,
+            refused_pulls=refused_pulls,
+            vouched=vouched,
+            robot=robot,
         )
+        return self._sign(token)
 
     def issue_identity(
         self, user: str, audience: str, password_version: str, client_id: str = ""
@@ -211,6 +214,17 @@ class TokenSigner:
             )
         )
 
+    def issue_robot(
+        self, user: str, section: str, rights: tuple[str, ...], life: float
+    ) -> tuple[str, RobotToken]:
+        """
+        Return a new token for the registry of a section, and what it says.
+
+        `life` is in seconds. Raises `BadRequest` when it would be too long.
+        """
+        token = RobotToken(**self._common(user, section, life), rights=rights)
+        return self._sign(token), token
+
     def check_access(self, text: str, audience: str) -> AccessToken:
         """Return what an access token says; raises `InvalidToken`."""
         return self._check(text, audience, AccessToken)
@@ -218,6 +232,10 @@ class TokenSigner:
     def check_identity(self, text: str, audience: str) -> IdentityToken:
         """Return what an identity token says; raises `InvalidToken`."""
         return self._check(text, audience, IdentityToken)
+
+    def check_robot(self, text: str, section: str) -> RobotToken:
+        """Return what a robot token says; raises `InvalidToken`."""
+        return self._check(text, section, RobotToken)
 
     def _common(self, user: str, audience: str, life: float) -> dict[str, Any]:
         now = int(self._now())
@@ -241,15 +259,14 @@ class TokenSigner:
         if len(text) > MAX_TOKEN_LENGTH or not text.isascii():
             raise InvalidToken("the token is no JWT that we have signed")
         digest = hashlib.sha256(text.encode("ascii")).digest()
-        token = self._recall(digest)
+        token, kid = self._recall(digest), ""
         if token is None:
             kid, token = self._verify(text)
-            token.check(self._issuer, audience, self._now())
-            self._verified.put(digest, (kid, token, len(text)))
-        else:
-            token.check(self._issuer, audience, self._now())
         if not isinstance(token, kind):
-            raise InvalidToken("the token is of the other kind")
+            raise InvalidToken("the token is of another kind")
+        token.check(self._issuer, audience, self._now())
+        if kid:
+            self._verified.put(digest, (kid, token, len(text)))
         return token
 
     def _verify(self, text: str) -> tuple[str, Token]:

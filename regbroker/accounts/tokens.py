@@ -30,7 +30,7 @@ class InvalidToken(ValueError):
 @dataclass(frozen=True, kw_only=True)
 class _Token:
     """
-    What both kinds have in common.
+    What all kinds have in common.
 
     Times are whole seconds since 1970. `audience` is the service that the
     token is for, `user` is empty for strangers, `id` is there to tell tokens
@@ -80,6 +80,14 @@ class Vouched:
     conditions: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Robot:
+    """The robot token that an access token was issued for: its id, and its rights."""
+
+    id: str
+    rights: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class AccessToken(_Token):
     """What a client shows for each request: the access that it was granted."""
@@ -93,6 +101,8 @@ class AccessToken(_Token):
     refused_pulls: tuple[str, ...] = ()
     #: None for accounts of our own.
     vouched: Vouched | None = None
+    #: None for everybody who has not shown a robot token.
+    robot: Robot | None = None
 
     def allows(self, type: str, name: str, action: str) -> bool:
         """Tell whether the action on this repository, or registry, is granted."""
@@ -120,6 +130,11 @@ class AccessToken(_Token):
                 "identity": self.vouched.identity,
                 "claims": dict(self.vouched.claims),
                 "conditions": sorted(self.vouched.conditions),
+            }
+        if self.robot is not None:
+            claims["robot"] = {
+                "jti": self.robot.id,
+                "rights": list(self.robot.rights),
             }
         return claims
 
@@ -150,7 +165,32 @@ class IdentityToken(_Token):
         }
 
 
-Token = AccessToken | IdentityToken
+@dataclass(frozen=True, kw_only=True)
+class RobotToken(_Token):
+    """
+    What a machine shows as its password.
+
+    Its audience is the section of the registry that it is for. `rights` are lines as
+    in an access section (`regbroker.accounts.narrowing`).
+    """
+
+    #: Not that of any other token: none can be taken for another.
+    TYPE: ClassVar = "robot+jwt"
+
+    rights: tuple[str, ...]
+
+    def check(self, issuer: str, audience: str, now: float) -> None:
+        """Raise `InvalidToken` unless the token is good there, at that time."""
+        if self.audience != audience:
+            raise InvalidToken(f"it is for [registry {self.audience}]")
+        super().check(issuer, audience, now)
+
+    def claims(self) -> dict[str, Any]:
+        """Return the claims."""
+        return {**self._claims(), "rights": list(self.rights)}
+
+
+Token = AccessToken | IdentityToken | RobotToken
 
 
 def parse_token(type: object, claims: Mapping[str, Any]) -> Token:
@@ -172,17 +212,12 @@ def parse_token(type: object, claims: Mapping[str, Any]) -> Token:
         entries = claims.get("access")
         if not isinstance(entries, list):
             raise InvalidToken("the token's access is no list")
-        refused = claims.get("refused_pulls", [])
-        if not isinstance(refused, list) or not all(
-            isinstance(n, str) for n in refused
-        ):
-            raise InvalidToken("the token's refused_pulls are no list of names")
-        access = tuple(map(_scope, entries))
         return AccessToken(
             **common,
-            access=access,
-            refused_pulls=tuple(refused),
+            access=tuple(map(_scope, entries)),
+            refused_pulls=_texts({"refused_pulls": [], **claims}, "refused_pulls"),
             vouched=_vouched(claims["vouched"]) if "vouched" in claims else None,
+            robot=_robot(claims["robot"]) if "robot" in claims else None,
         )
     if type == IdentityToken.TYPE:
         return IdentityToken(
@@ -190,6 +225,8 @@ def parse_token(type: object, claims: Mapping[str, Any]) -> Token:
             password_version=_text(claims, "stamp"),
             client_id=_text(claims, "client_id"),
         )
+    if type == RobotToken.TYPE:
+        return RobotToken(**common, rights=_texts(claims, "rights"))
     raise InvalidToken("the token is of an unknown type")
 
 
@@ -198,6 +235,13 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise InvalidToken(f"the token's {name} is no string")
     return value
+
+
+def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    values = claims.get(name)
+    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+        raise InvalidToken(f"the token's {name} are no list of texts")
+    return tuple(values)
 
 
 def _seconds(claims: Mapping[str, Any], name: str) -> int:
@@ -214,6 +258,12 @@ def _vouched(entry: Any) -> Vouched:
     if not isinstance(claims, dict) or not isinstance(conditions, list):
         raise InvalidToken("the token's vouched holds something else")
     return Vouched(_text(entry, "identity"), claims, frozenset(map(str, conditions)))
+
+
+def _robot(entry: Any) -> Robot:
+    if not isinstance(entry, dict):
+        raise InvalidToken("the token's robot is no object")
+    return Robot(_text(entry, "jti"), _texts(entry, "rights"))
 
 
 def _entry(scope: Scope) -> dict[str, Any]:

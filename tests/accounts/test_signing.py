@@ -21,7 +21,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.accounts import signing
 from regbroker.accounts.key_file import make_key, parse_keys, thumbprint
 from regbroker.accounts.signing import SigningKeys, TokenSigner
-from regbroker.accounts.tokens import ACCESS_LIFE, IDENTITY_LIFE, LEEWAY, InvalidToken
+from regbroker.accounts.tokens import (
+    ACCESS_LIFE,
+    IDENTITY_LIFE,
+    LEEWAY,
+    InvalidToken,
+    Robot,
+)
 from regbroker.errors import BadRequest, StateError
 from regbroker.protocol.scopes import parse_scopes
 from tests.accounts.test_key_file import new_key, pem, public_pem
@@ -120,12 +126,36 @@ class TokenSignerTests(KeysCase):
         self.assertEqual(token.expires - token.issued, 30 * 86400)
 
     def test_kinds_are_apart(self) -> None:
-        """Neither kind is taken for the other, remembered or not."""
-        access = self.issue()
-        identity = self.signer.issue_identity("alice", HOST, "s1")
+        """No kind is taken for another, remembered or not."""
+        signer = self.signer
+        texts = {
+            signer.check_access: self.issue(),
+            signer.check_identity: signer.issue_identity("alice", HOST, "s1"),
+            signer.check_robot: signer.issue_robot("alice", HOST, ("a: pull",), 60)[0],
+        }
         for _ in range(2):
-            self.assertEqual(self.refused(identity), "the token is of the other kind")
-            self.assertRaises(InvalidToken, self.signer.check_identity, access, HOST)
+            for check, own in texts.items():
+                check(own, HOST)
+                for text in set(texts.values()) - {own}:
+                    with self.assertRaises(InvalidToken) as caught:
+                        check(text, HOST)
+                    said = str(caught.exception)
+                    self.assertEqual(said, "the token is of another kind")
+
+    def test_robot(self) -> None:
+        """A robot token has its rights, and lives as long as is said."""
+        text, told = self.signer.issue_robot("deploy", HOST, ("a: pull",), 3600)
+        token = self.signer.check_robot(text, HOST)
+        self.assertEqual(token, told)
+        self.assertEqual((token.user, token.rights), ("deploy", ("a: pull",)))
+        self.assertEqual(token.expires - token.issued, 3600)
+        self.assertEqual(opened(text)[0]["typ"], "robot+jwt")
+
+    def test_for_a_robot_token(self) -> None:
+        """An access token carries the robot token's id and rights."""
+        robot = Robot("r1", ("a: pull",))
+        text = self.signer.issue_access("deploy", HOST, ACCESS, robot=robot)
+        self.assertEqual(self.signer.check_access(text, HOST).robot, robot)
 
     def test_lives(self) -> None:
         """How long tokens live can be said."""

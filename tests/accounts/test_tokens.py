@@ -14,6 +14,8 @@ from regbroker.accounts.tokens import (
     AccessToken,
     IdentityToken,
     InvalidToken,
+    Robot,
+    RobotToken,
     parse_token,
 )
 from regbroker.protocol.scopes import Scope, parse_scope, parse_scopes
@@ -33,6 +35,7 @@ ACCESS = AccessToken(
     ),
 )
 IDENTITY = IdentityToken(**COMMON, password_version="s1", client_id="docker")
+ROBOT = RobotToken(**COMMON, rights=("team/**: pull",))
 
 SCOPES = st.builds(
     lambda type, kind, name, actions: Scope(
@@ -213,3 +216,45 @@ class CheckTests(SynchronousTestCase):
             ("registry", "c", "*", True),
         ):
             self.assertEqual(ACCESS.allows(type, name, action), allowed)
+
+
+class RobotTests(SynchronousTestCase):
+    """What a robot token says, and an access token that was issued for one."""
+
+    def test_claims(self) -> None:
+        """The rights are lines, beside the claims that all tokens have."""
+        claims = ROBOT.claims()
+        self.assertEqual(claims["rights"], ["team/**: pull"])
+        self.assertEqual(claims["sub"], "alice")
+        self.assertEqual(parse_token("robot+jwt", claims), ROBOT)
+
+    def test_apart(self) -> None:
+        """The claims of one kind make no token of another kind."""
+        for type, claims in (
+            ("JWT", ROBOT.claims()),
+            ("identity+jwt", ROBOT.claims()),
+            ("robot+jwt", ACCESS.claims()),
+            ("robot+jwt", IDENTITY.claims()),
+            ("Robot+JWT", ROBOT.claims()),
+            ("robot+jwt", {**ROBOT.claims(), "rights": "team/**: pull"}),
+            ("robot+jwt", {**ROBOT.claims(), "rights": [1]}),
+        ):
+            self.assertRaises(InvalidToken, parse_token, type, claims)
+
+    def test_registry(self) -> None:
+        """It is good for one registry, and says which."""
+        ROBOT.check("regbroker", "registry.example.com", 1000.0)
+        with self.assertRaises(InvalidToken) as caught:
+            ROBOT.check("regbroker", "other.example.com", 1000.0)
+        self.assertEqual(
+            str(caught.exception), "it is for [registry registry.example.com]"
+        )
+
+    def test_access_token(self) -> None:
+        """An access token remembers the robot token that it is for."""
+        token = replace(ACCESS, robot=Robot("r1", ("team/**: pull",)))
+        self.assertEqual(parse_token("JWT", token.claims()), token)
+        for wrong in (None, "r1", {"jti": "r1"}, {"jti": 1, "rights": []}):
+            self.assertRaises(
+                InvalidToken, parse_token, "JWT", {**token.claims(), "robot": wrong}
+            )
