@@ -8,16 +8,23 @@ expect of anything that calls itself a registry.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.web.server import Request
 
 from regbroker.errors import HTTPError
 from regbroker.protocol.header_list import HeaderList
-from regbroker.transport.strict_channel import reason_phrase
+from regbroker.protocol.headers import Header, raw_headers
+from regbroker.transport.reply_heads import reason_phrase
+from regbroker.transport.streaming_request import StreamingRequest
 
 API_VERSION = (b"Docker-Distribution-Api-Version", b"registry/2.0")
 SERVER = b"regbroker"
+
+#: What a reply has once, and nobody else says: fields in lower case.
+_OURS = frozenset({b"date", b"server", API_VERSION[0].lower()})
+_OF_A_BODY = frozenset({b"content-type", b"content-length"})
 
 #: What tells a client which line of the log is about its request.
 REQUEST_ID = b"X-Request-ID"
@@ -35,11 +42,22 @@ def send_head(request: Request, status: int, headers: HeaderList) -> None:
     """
     Begin a reply with these headers, and those that every reply carries.
 
-    They are sent as they are, with the first byte of the body or at its end.
+    They are sent as they are, with the first byte of the body or at its end. Those in
+    ``request.responseHeaders`` come before them.
     """
+    if isinstance(request, StreamingRequest):
+        every = HeaderList(((b"Server", SERVER), API_VERSION))
+        before = raw_headers(request.responseHeaders)
+        every += [
+            header for header in (*before, *headers) if header[0].lower() not in _OURS
+        ]
+        request.begin(status, every)
+        return
+    # A site of another program.
     set_status(request, status)
     for name, value in headers:
-        request.responseHeaders.addRawHeader(name, value)
+        if name.lower() not in _OURS:
+            request.responseHeaders.addRawHeader(name, value)
 
 
 def send_whole(request: Request, status: int, headers: HeaderList, body: bytes) -> None:
@@ -49,13 +67,20 @@ def send_whole(request: Request, status: int, headers: HeaderList, body: bytes) 
     request.finish()
 
 
-def send_bytes(request: Request, status: int, content_type: bytes, body: bytes) -> None:
-    """Send a whole reply with a body of known length."""
-    set_status(request, status)
-    request.responseHeaders.setRawHeaders(b"Content-Type", [content_type])
-    request.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
-    request.write(body)
-    request.finish()
+def send_bytes(
+    request: Request,
+    status: int,
+    content_type: bytes,
+    body: bytes,
+    headers: Iterable[Header] = (),
+) -> None:
+    """Send a whole reply with a body of known length; `headers` are sent with it."""
+    whole = HeaderList(
+        header for header in headers if header[0].lower() not in _OF_A_BODY
+    )
+    whole.append((b"Content-Type", content_type))
+    whole.append((b"Content-Length", b"%d" % len(body)))
+    send_whole(request, status, whole, body)
 
 
 def send_json(request: Request, document: Any, status: int = 200) -> None:
@@ -66,8 +91,6 @@ def send_json(request: Request, document: Any, status: int = 200) -> None:
 
 def send_error(request: Request, error: HTTPError) -> None:
     """Send an error as an OCI document: the one place where errors become replies."""
-    for name, value in error.headers:
-        request.responseHeaders.addRawHeader(name, value)
     (request_id,) = request.responseHeaders.getRawHeaders(REQUEST_ID, [b""])
     body = error.body(request_id.decode())
-    send_bytes(request, error.status, b"application/json", body)
+    send_bytes(request, error.status, b"application/json", body, error.headers)

@@ -21,6 +21,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.server import Request
 
 from regbroker.errors import BodyTooSlow
+from regbroker.protocol.header_list import HeaderList
 from regbroker.protocol.headers import connection_options
 from regbroker.transport.body_watch import BodyWatch
 from regbroker.transport.request_bodies import StreamedBody
@@ -140,16 +141,27 @@ class StreamingChannel(StrictChannel):
     def writeHeaders(
         self, version: bytes, code: bytes, reason: bytes, headers: Headers
     ) -> None:
-        """Announce the end of the connection when the body is too much to drain."""
-        if self._is_winding_down or (
-            self.requests and not self._can_drain(self.requests[0].body)
+        """Announce the end of the connection where it ends with this reply."""
+        values = headers.getRawHeaders(b"Connection", ())
+        if self.ends_with_reply(HeaderList((b"Connection", v) for v in values)):
+            headers.setRawHeaders(b"Connection", [b"close"])
+        super().writeHeaders(version, code, reason, headers)
+
+    def ends_with_reply(self, headers: HeaderList) -> bool:
+        """
+        Tell whether the connection ends with a reply with these headers.
+
+        It does if they say so, when the client's body is too much to drain, and when
+        the connection is to end anyway.
+        """
+        if (
+            not self.persistent
+            or self._is_winding_down
+            or (self.requests and not self._can_drain(self.requests[0].body))
+            or b"close" in connection_options(headers.all(b"connection"))
         ):
             self.persistent = 0
-            headers.setRawHeaders(b"Connection", [b"close"])
-        elif b"close" in connection_options(headers.getRawHeaders(b"Connection", ())):
-            # The reply says that the connection ends.
-            self.persistent = 0
-        super().writeHeaders(version, code, reason, headers)
+        return not self.persistent
 
     def requestDone(self, request: StreamingRequest) -> None:
         """Go on to the next request once this one's body is out of the way."""

@@ -10,8 +10,11 @@ from twisted.web.server import Request
 
 from regbroker.causes import Cause
 from regbroker.errors import HTTPError
+from regbroker.protocol.header_list import HeaderList
 from regbroker.transport.malformed import OUTCOME
+from regbroker.transport.reply_heads import WITHOUT_BODY, date, reply_head
 from regbroker.transport.request_bodies import ClientGone, StreamedBody
+from regbroker.transport.twisted_private import is_disconnected
 
 _ABSOLUTE_TARGET = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE)
 
@@ -21,6 +24,64 @@ class StreamingRequest(Request):
 
     channel: Any
     body: StreamedBody
+    _head: HeaderList | None = None
+    _has_no_body = False
+
+    def process(self) -> None:
+        """Have the site's resource answer: at once, if it is the whole site's."""
+        self.site = self.channel.site
+        answer = getattr(self.site.resource, "answer", None)
+        if answer is None:
+            super().process()
+            return
+        try:
+            answer(self)
+        except Exception:
+            self.processingFailed(Failure())
+
+    def begin(self, status: int, headers: HeaderList) -> None:
+        """
+        Begin a reply whose head has these headers, the date, and no others.
+
+        It is sent with the first byte of the body, or at its end. Without a
+        Content-Length the body goes in chunks.
+        """
+        self.code = status
+        self._head = headers
+
+    def write(self, data: bytes) -> None:
+        """Write a part of the body; a reply to HEAD has none."""
+        if self.startedWriting:
+            if not self._has_no_body:
+                super().write(data)
+        elif self._head is None:
+            if not self.responseHeaders.hasHeader(b"Date"):
+                self.responseHeaders.setRawHeaders(b"Date", [date()])
+            super().write(data)
+        elif not is_disconnected(self):
+            self._write_head(self._head, data)
+
+    def _write_head(self, headers: HeaderList, data: bytes) -> None:
+        self.startedWriting = 1
+        self._has_no_body = self.method == b"HEAD" or self.code in WITHOUT_BODY
+        if self.channel.ends_with_reply(headers):
+            headers = headers.without(b"connection")
+            headers.append((b"Connection", b"close"))
+        self.chunked = not (
+            self._has_no_body
+            or self.clientproto != b"HTTP/1.1"
+            or headers.first(b"content-length") is not None
+        )
+        if self.chunked:
+            headers = HeaderList((*headers, (b"Transfer-Encoding", b"chunked")))
+        headers = HeaderList(((b"Date", date()), *headers))
+        head = reply_head(self.clientproto, self.code, headers)
+        if self._has_no_body or self.chunked:
+            self.channel.write(head)
+            self.write(data)
+        else:
+            self.sentLength = len(data)
+            self.channel.writeSequence((head, data))
 
     def gotLength(self, length: int | None) -> None:
         """Start processing; `length` is None for a chunked body."""

@@ -17,6 +17,7 @@ from regbroker import audit
 from regbroker.causes import Cause
 from regbroker.errors import HTTPError, Stopping, UpstreamRefused, code_for_status
 from regbroker.events import Event, emit
+from regbroker.runtime.at_once import begin
 from regbroker.transport.download_bodies import TransferBroken, abort_client
 from regbroker.transport.replies import send_error
 from regbroker.transport.request_bodies import ClientGone
@@ -146,10 +147,10 @@ class _Serving:
             self._event.status = gone.status
         self._event.ended(gone.cause, str(gone))
 
-    def render(self, failure: Failure) -> None:
+    def render(self, raised: BaseException) -> None:
         """Send the error that the work has raised."""
         request, event = self._request, self._event
-        error: Any = self._ended_with or failure.value
+        error: Any = self._ended_with or raised
         if isinstance(error, TransferBroken):
             event.ended(error.cause, str(error))
             return
@@ -159,7 +160,7 @@ class _Serving:
         if not isinstance(error, HTTPError):
             _log.failure(
                 "{method} {path}",
-                failure,
+                Failure(raised),
                 method=event.method,
                 path=event.path,
                 request_id=event.request_id,
@@ -181,16 +182,36 @@ class _Serving:
             return
         send_error(request, error)
 
-    def last_resort(self, failure: Failure) -> None:
-        """Break off: the error itself could not be sent."""
-        _log.failure("rendering an error", failure)
-        self._event.ended(Cause.FAILED, "broken off")
-        abort_client(self._request)
+    def failed(self, raised: BaseException) -> None:
+        """Send the error that the work has raised; if that cannot be, break off."""
+        try:
+            self.render(raised)
+        except Exception:
+            _log.failure("rendering an error")
+            self._event.ended(Cause.FAILED, "broken off")
+            abort_client(self._request)
+
+    def wait(self, work: Deferred[None]) -> None:
+        """Be under way until the work is over, or the client goes away."""
+        self.under_way.add(self)
+        self.work = work
+        self._request.notifyFinish().addErrback(self.client_gone)
+        work.addErrback(self._failed)
+        work.addBoth(self._over)
+        if is_disconnected(self._request):
+            self.client_gone(Failure(ClientGone()))
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.value is not None:
+            self.failed(failure.value)
+
+    def _over(self, _: object) -> None:
+        self.under_way.remove(self)
+        self.tell()
 
     def tell(self) -> None:
         """Complete the record, and tell about the request."""
         request, event = self._request, self._event
-        self.under_way.remove(self)
         if request.startedWriting:
             event.status = request.code
             if request.code == 201 and event.endpoint in ("manifest", "uploads"):
@@ -225,10 +246,12 @@ def serve(
     if under_way is None:
         under_way = UnderWay()
     serving = _Serving(request, event, under_way)
-    finished = request.notifyFinish()
-    serving.under_way.add(serving)
-    serving.work = Deferred.fromCoroutine(answering)
-    finished.addErrback(serving.client_gone)
-    serving.work.addErrback(serving.render)
-    serving.work.addErrback(serving.last_resort)
-    serving.work.addBoth(lambda _: serving.tell())
+    try:
+        work = begin(answering)
+    except Exception as error:
+        work = None
+        serving.failed(error)
+    if work is None:
+        serving.tell()
+    else:
+        serving.wait(work)

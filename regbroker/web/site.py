@@ -83,9 +83,13 @@ class VirtualHosts(Resource):
 
     def render(self, request: Any) -> int:
         """Serve any method; errors, too, are JSON."""
-        if self._health is not None and self._health.answer(request):
-            return NOT_DONE_YET
-        return self._serve(request, self._answer)
+        self.answer(request)
+        return NOT_DONE_YET
+
+    def answer(self, request: Any) -> None:
+        """Do the same for a site of our own, which has nothing else."""
+        if self._health is None or not self._health.answer(request):
+            self._serve(request, self._answer)
 
     def redirect(self, request: Any, port: int) -> int:
         """Send a client on to https, with 308; `port` is that of a TLS listener."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
-from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.lingering import (
     MAX_LINGER_BYTES,
@@ -17,7 +16,6 @@ from regbroker.transport.strict_channel import (
     MAX_HEADERS,
     MAX_HEADERS_BYTES,
     MAX_LENGTH_DIGITS,
-    reason_phrase,
 )
 from tests.channelcase import GET as GET_ROOT
 from tests.channelcase import POST, ChannelTestCase
@@ -337,10 +335,3 @@ class RefusalTests(ChannelTestCase):
         """Who speaks TLS is hung up on at once, and not left waiting."""
         self.client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
         self.assertEqual(await self.client.end(), b"")
-
-
-class ReasonPhraseTests(SynchronousTestCase):
-    def test_reason_phrases(self) -> None:
-        """Standard statuses have their phrase, others none."""
-        self.assertEqual(reason_phrase(421), b"Misdirected Request")
-        self.assertEqual(reason_phrase(799), b"")

@@ -1,0 +1,69 @@
+"""
+The timeout of a connection, with one timer that is not moved for each request.
+
+`twisted.protocols.policies.TimeoutMixin` cancels its timer and makes another one each
+time that the timeout is set. Here the time is noted, and the timer looks at it when it
+fires: a busy connection has one timer a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall
+
+#: Sums of floats may stay a little above nothing.
+_ROUNDING = 1e-6
+
+
+class IdleTimer:
+    """
+    Calls `on_timeout` when nothing was noted for a time.
+
+    `now` returns seconds; `call_later` is the reactor's.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float],
+        call_later: Callable[..., IDelayedCall],
+        on_timeout: Callable[[], object],
+    ) -> None:
+        self._now = now
+        self._call_later = call_later
+        self._on_timeout = on_timeout
+        self._since = 0.0
+        self._period: float | None = None
+        self._timer: IDelayedCall | None = None
+
+    def touch(self) -> None:
+        """Begin to wait anew."""
+        self._since = self._now()
+
+    def wait(self, period: float | None) -> None:
+        """Wait for so many seconds from now on; None is for as long as it takes."""
+        self._period = period
+        if period is None:
+            return
+        self._since = self._now()
+        if self._timer is None:
+            self._timer = self._call_later(period, self._look)
+        elif self._timer.getTime() > self._since + period:
+            self._timer.reset(period)
+
+    def stop(self) -> None:
+        """Wait no more."""
+        self._period = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._period is None:
+            return
+        left = self._since + self._period - self._now()
+        if left > _ROUNDING:
+            self._timer = self._call_later(left, self._look)
+        else:
+            self._on_timeout()
