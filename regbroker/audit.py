@@ -19,8 +19,8 @@ _log = Logger(NAMESPACE)
 
 #: The actions that are recorded, with their meaning.
 ACTIONS = {
-    "login": "a client has shown a password: to the token service, or with a ping; "
-    "anywhere else, where the password was refused",
+    "login": "a client has shown a password, or a robot token as its password: to the "
+    "token service, or with a ping; anywhere else, where it was refused",
     "access": "an account or a token was not enough for what was asked",
     "push": "a manifest was pushed, or should have been",
     "mount": "a blob of another repository was mounted; `reference` is that repository",
@@ -43,13 +43,16 @@ FIELDS = {
     "request_id": "the request's id, as in the request's own line",
     "client": "the client's address, as far as trusted proxies tell",
     "user": "the user that has logged in, or should have been logged in",
+    "token": "the id of the robot token that was shown, or that the client's token was "
+    "issued for",
     "registry": "the host that was asked for, or the section that serves it",
     "repository": "the repository as clients call it; at a login maybe several",
     "reference": "the tag or the digest that was pushed or deleted",
     "digest": "the digest of what was pushed",
     "status": "the status of the answer",
     "code": "the code of the error, as the client has got it",
-    "reason": "of a refused configuration, the first problem",
+    "reason": "why a robot token was refused; of a refused configuration, the first "
+    "problem",
 }
 
 _line_of = LineFormat(FIELDS)
@@ -79,12 +82,14 @@ def tell_request(event: Event) -> None:
         request_id=event.request_id or None,
         client=event.client or None,
         user=event.user or None,
+        token=event.token_id or None,
         registry=event.registry or None,
         repository=event.public_name or None,
         reference=reference,
         digest=event.digest or None,
         status=event.status or None,
         code=event.code or None,
+        reason=event.login_problem or None,
     )
 
 
@@ -106,7 +111,7 @@ def _tell(**known: str | int | None) -> None:
 def _audited(event: Event) -> tuple[str, str]:
     """Return action and outcome; two empty texts for what is not told of."""
     status = event.status
-    if event.credentials == "password":
+    if event.credentials not in ("", "token", "other"):
         login = login_outcome(event)
         if event.endpoint in ("token", "base") or login in ("refused", "limited"):
             return "login", _LOGINS.get(login, login)

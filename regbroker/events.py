@@ -73,12 +73,13 @@ class Event:
     are ``done`` when the client has got its reply. `request_id` is what the client and
     the upstream are told, too, and `tls` the version of TLS, empty without.
 
-    The last seven are for counting, and not in the line: the ``[registry HOST]`` that
-    serves (empty where none does), the endpoint (that of the API in lower case,
-    ``token`` or ``search``; empty for what is none), what the client shows
-    (``password``, ``token``, ``other`` or nothing), and for an error its OCI code and
-    its sentence; of a manifest that was pushed, its digest; the
-    repository that a blob is mounted from.
+    The last ones are for counting and for the audit log, and not in the line: the
+    ``[registry HOST]`` that serves (empty where none does), the endpoint (that of the
+    API in lower case, ``token`` or ``search``; empty for what is none), what the client
+    shows (``password``, ``token``, ``robot-token``, ``other`` or nothing), and for an
+    error its OCI code and its sentence; of a manifest that was pushed, its digest; the
+    repository that a blob is mounted from; the id of the robot token that was shown, or
+    that the client's token was issued for; why a signed login was refused.
     """
 
     clock: Callable[[], float]
@@ -105,6 +106,8 @@ class Event:
     refusal: str = ""
     digest: str = ""
     mounted_from: str = ""
+    token_id: str = ""
+    login_problem: str = ""
     started: float = field(init=False)
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ from regbroker.audit import (
 from regbroker.events import Event
 
 PASSWORD, TOKEN = {"credentials": "password"}, {"credentials": "token"}
+ROBOT = {"credentials": "robot-token"}
 PUT = {"method": "PUT", "endpoint": "manifest"}
 
 
@@ -40,6 +41,9 @@ class RequestTests(SynchronousTestCase):
             ({"status": 200, "endpoint": "token"} | TOKEN, None),
             ({"status": 200, "endpoint": "token"} | PASSWORD, "login accepted"),
             ({"status": 401, "endpoint": "token"} | PASSWORD, "login refused"),
+            ({"status": 200, "endpoint": "token"} | ROBOT, "login accepted"),
+            ({"status": 401, "endpoint": "token"} | ROBOT, "login refused"),
+            ({"status": 403, "endpoint": "blob"} | ROBOT, "access refused"),
             ({"status": 403, "endpoint": "token"} | PASSWORD, "login refused"),
             ({"status": 429, "endpoint": "token"} | PASSWORD, "login throttled"),
             ({"status": 503, "endpoint": "token"} | PASSWORD, "login failed"),
@@ -101,6 +105,7 @@ class RequestTests(SynchronousTestCase):
                 "request_id": "0123456789ab",
                 "client": "192.0.2.1",
                 "user": 'al"ice',
+                "token": None,
                 "registry": "registry.test",
                 "repository": "team/app",
                 "reference": "1.0",
@@ -113,9 +118,19 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(
             entry["line"],
             "action=push outcome=accepted request_id=0123456789ab client=192.0.2.1 "
-            'user="al?ice" registry=registry.test repository=team/app reference=1.0 '
-            "digest=sha256:ab status=201 code=- reason=-",
+            'user="al?ice" token=- registry=registry.test repository=team/app '
+            "reference=1.0 digest=sha256:ab status=201 code=- reason=-",
         )
+
+    def test_robot_token(self) -> None:
+        """A robot token is named by its id, with why it was refused."""
+        fields: dict[str, Any] = {"token_id": "r1", "login_problem": "it is revoked"}
+        entry = told(status=401, endpoint="token", **ROBOT, **fields)
+        assert entry is not None
+        self.assertEqual((entry["token"], entry["reason"]), ("r1", "it is revoked"))
+        entry = told(status=201, token_id="r1", **TOKEN, **PUT)
+        assert entry is not None
+        self.assertEqual((entry["summary"], entry["token"]), ("push accepted", "r1"))
 
     def test_mount(self) -> None:
         """A mount says from where."""

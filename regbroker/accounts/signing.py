@@ -263,7 +263,7 @@ class TokenSigner:
         if token is None:
             kid, token = self._verify(text)
         if not isinstance(token, kind):
-            raise InvalidToken("the token is of another kind")
+            raise InvalidToken("the token is of another kind", token.id)
         token.check(self._issuer, audience, self._now())
         if kid:
             self._verified.put(digest, (kid, token, len(text)))

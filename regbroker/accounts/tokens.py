@@ -24,7 +24,15 @@ LEEWAY = 10.0
 
 
 class InvalidToken(ValueError):
-    """A token is not good, or not good here; the text says why, not the token."""
+    """
+    A token is not good, or not good here; the text says why, not the token.
+
+    `token_id` is the token's, if it was signed by us.
+    """
+
+    def __init__(self, why: str, token_id: str = "") -> None:
+        super().__init__(why)
+        self.token_id = token_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +55,13 @@ class _Token:
     def check(self, issuer: str, audience: str, now: float) -> None:
         """Raise `InvalidToken` unless the token is good there, at that time."""
         if self.issuer != issuer:
-            raise InvalidToken("the token is somebody else's")
+            raise InvalidToken("the token is somebody else's", self.id)
         if self.audience != audience:
-            raise InvalidToken("the token is for another service")
+            raise InvalidToken("the token is for another service", self.id)
         if now >= self.expires + LEEWAY:
-            raise InvalidToken("the token has expired")
+            raise InvalidToken("the token has expired", self.id)
         if now < self.issued - LEEWAY:
-            raise InvalidToken("the token is not good yet")
+            raise InvalidToken("the token is not good yet", self.id)
 
     def _claims(self) -> dict[str, Any]:
         return {
@@ -182,7 +190,7 @@ class RobotToken(_Token):
     def check(self, issuer: str, audience: str, now: float) -> None:
         """Raise `InvalidToken` unless the token is good there, at that time."""
         if self.audience != audience:
-            raise InvalidToken(f"it is for [registry {self.audience}]")
+            raise InvalidToken(f"it is for [registry {self.audience}]", self.id)
         super().check(issuer, audience, now)
 
     def claims(self) -> dict[str, Any]:

@@ -11,17 +11,25 @@ from twisted.internet.task import Clock
 
 from regbroker.accounts.key_file import parse_keys
 from regbroker.accounts.principals import AccountSource
+from regbroker.accounts.robot_users import RobotUsers
 from regbroker.errors import ConfigurationError
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.watched_file import WatchedFile
-from regbroker.settings.config import Config, HtpasswdConfig, LdapConfig
+from regbroker.settings.config import (
+    Config,
+    HtpasswdConfig,
+    LdapConfig,
+    RobotsConfig,
+)
 from regbroker.upstream.credentials import parse_password, password_problem
 
 
 def build_source(
-    source: HtpasswdConfig | LdapConfig, reactor: INetworkReactor
+    source: HtpasswdConfig | LdapConfig | RobotsConfig, reactor: INetworkReactor
 ) -> AccountSource:
     """Return what a line of ``[accounts NAME]`` becomes; opens nothing."""
+    if isinstance(source, RobotsConfig):
+        return RobotUsers(source.users)
     # What knows the hashes takes long to load, and ldaptor is an extra.
     if isinstance(source, HtpasswdConfig):
         from regbroker.accounts.htpasswd import HtpasswdAccounts
@@ -64,7 +72,7 @@ def problems_with_accounts(config: Config) -> Iterator[str]:
 
                 for problem in htpasswd_problems(Path(source.path)):
                     yield f"[accounts {name}] htpasswd: {problem}"
-            elif source.bind_password_file:
+            elif isinstance(source, LdapConfig) and source.bind_password_file:
                 wrong = password_problem(Path(source.bind_password_file))
                 if wrong is not None:
                     yield f"[accounts {name}] ldap-bind-password-file: {wrong}"

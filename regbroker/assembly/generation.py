@@ -19,7 +19,12 @@ from regbroker.accounts.principals import AccountSource
 from regbroker.accounts.throttle import Throttle
 from regbroker.assembly.certificates import contents_of
 from regbroker.assembly.inheritance import Inheritance
-from regbroker.assembly.local_accounts import ChecksService, LocalParts, build_keys
+from regbroker.assembly.local_accounts import (
+    ChecksService,
+    LocalParts,
+    build_keys,
+    build_revoked,
+)
 from regbroker.assembly.part import Part
 from regbroker.assembly.registries import build_registry
 from regbroker.assembly.seal import build_seal
@@ -133,7 +138,14 @@ class Generation:
             (config.signing_key, config.state_directory, max(lives)),
             lambda: build_keys(config, self._reactor),
         )
-        return LocalParts(keys, {name: each.checks for name, each in checks.items()})
+        revoked = self._kept.get(
+            "revoked",
+            "",
+            config.revoked_tokens,
+            lambda: build_revoked(config, self._reactor),
+        )
+        by_name = {name: each.checks for name, each in checks.items()}
+        return LocalParts(keys, by_name, revoked)
 
     def _registry(self, entry: RegistryConfig) -> Registry:
         behind = [self.upstreams[name] for name in entry.upstreams]

@@ -15,6 +15,7 @@ from regbroker.accounts.access import AccessRules
 from regbroker.accounts.key_file import make_key
 from regbroker.accounts.password_checks import PasswordChecks
 from regbroker.accounts.principals import AccountSource
+from regbroker.accounts.robot_tokens import RevokedTokens, RobotTokens
 from regbroker.accounts.signing import SigningKeys, TokenSigner
 from regbroker.accounts.throttle import Throttle
 from regbroker.accounts.tokens import ACCESS_LIFE, LEEWAY
@@ -78,20 +79,34 @@ def build_keys(config: Config, clock: IReactorTime) -> SigningKeys:
     return SigningKeys(path, clock.seconds, grace=grace)
 
 
+def build_revoked(config: Config, clock: IReactorTime) -> RevokedTokens | None:
+    """Return the robot tokens that are revoked; None where there is no file of them."""
+    if config.revoked_tokens is None:
+        return None
+    return RevokedTokens(Path(config.revoked_tokens), clock.seconds)
+
+
 class LocalParts:
     """
     The accounts of all registries that have local ones.
 
-    Registries that name the same ``[accounts NAME]`` share its checks.
+    Registries that name the same ``[accounts NAME]`` share its checks. Without
+    `revoked`, no robot token is taken.
     """
 
-    def __init__(self, keys: SigningKeys, checks: Mapping[str, PasswordChecks]) -> None:
+    def __init__(
+        self,
+        keys: SigningKeys,
+        checks: Mapping[str, PasswordChecks],
+        revoked: RevokedTokens | None = None,
+    ) -> None:
         self._keys = keys
         self._checks = checks
+        self._revoked = revoked
 
     def parts_of(self, accounts: str) -> list[object]:
         """Return what a registry with these accounts is made of."""
-        return [self._keys, self._checks[accounts]]
+        return [self._keys, self._checks[accounts], self._revoked]
 
     def broker(self, entry: RegistryConfig) -> LocalBroker:
         """Return the token service of a registry with local accounts."""
@@ -102,11 +117,21 @@ class LocalParts:
         signer = TokenSigner(
             self._keys, issuer, time.time, access_life=entry.token_life
         )
+        checks = self._checks[entry.accounts]
+        robots = RobotTokens(
+            signer,
+            entry.host,
+            self._revoked if entry.robot_tokens else None,
+            checks.look_up,
+            time.monotonic,
+        )
         return LocalBroker(
             entry.host,
-            self._checks[entry.accounts],
+            checks,
             entry.access or AccessRules(()),
             signer,
             entry.mapping,
             time.time,
+            [robots],
+            robots.is_revoked,
         )

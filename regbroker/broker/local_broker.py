@@ -8,17 +8,19 @@ own: what the upstream asks for is `regbroker.upstream.authorizer`'s affair.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from twisted.logger import Logger
 
 from regbroker.accounts.access import CATALOG, AccessRules
 from regbroker.accounts.claims import claim
+from regbroker.accounts.narrowing import parse_rights
 from regbroker.accounts.principals import Account, LoginRefused, SignedLogins
 from regbroker.accounts.signing import TokenSigner
-from regbroker.accounts.tokens import AccessToken, InvalidToken, Vouched
+from regbroker.accounts.tokens import AccessToken, InvalidToken, Robot, Vouched
 from regbroker.errors import BadRequest, ClientError, Unauthorized
+from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping
 from regbroker.protocol.challenges import basic_challenge, unauthorized
 from regbroker.protocol.names import Action, check_name
@@ -51,6 +53,8 @@ class Principal:
     may: Callable[[Action, str], bool]
     may_list: bool
     account: Account | None = None
+    #: The robot token that the client's token was issued for.
+    robot: Robot | None = None
     #: Whether pulling from a repository was asked for with this token, and not granted.
     was_refused: Callable[[str], bool] = lambda name: False
 
@@ -78,6 +82,7 @@ class LocalBroker:
 
     `host` is the registry's section, ``*`` for the default one. `now` returns
     seconds since 1970. A password that one of `logins` takes is seen by that one alone.
+    `is_revoked` tells of a robot token's id whether it is not good any more.
     """
 
     def __init__(
@@ -89,8 +94,10 @@ class LocalBroker:
         mapping: NameMapping,
         now: Callable[[], float],
         logins: Sequence[SignedLogins] = (),
+        is_revoked: Callable[[str], bool] = lambda token_id: False,
     ) -> None:
         self._logins = tuple(logins)
+        self._is_revoked = is_revoked
         self._host = host
         self._checks = checks
         self._rules = rules
@@ -103,13 +110,17 @@ class LocalBroker:
         return public_host if self._host == "*" else self._host
 
     async def identify(
-        self, authorization: str | None, public_host: str, address: str
+        self,
+        authorization: str | None,
+        public_host: str,
+        address: str,
+        event: Event | None = None,
     ) -> Principal | None:
         """
         Return the principal of this Authorization; None when the password is wrong.
 
-        `address` is the client's. Raises `WrongToken`, and what
-        `PasswordChecks.check` raises.
+        `address` is the client's; `event` notes what is to be said of a token.
+        Raises `WrongToken`, and what `PasswordChecks.check` raises.
         """
         if authorization is None:
             return self._principal(None)
@@ -118,7 +129,7 @@ class LocalBroker:
             # How some clients write that they have nothing.
             return self._principal(None)
         if basic is not None:
-            account = await self._check(*basic, address)
+            account = await self._check(*basic, address, event)
             return None if account is None else self._principal(account)
         scheme, _, text = authorization.partition(" ")
         text = text.strip()
@@ -126,7 +137,7 @@ class LocalBroker:
             return None
         login = self.signed_login(text)
         if login is not None:
-            signed = await self._signed(login, "", text, address)
+            signed = await self._signed(login, "", text, address, event)
             if signed is None:
                 raise WrongToken("the token is not good here")
             return self._principal(signed)
@@ -134,6 +145,11 @@ class LocalBroker:
             token = self._signer.check_access(text, self.service(public_host))
         except InvalidToken as error:
             raise WrongToken(str(error)) from None
+        if token.robot is not None:
+            if event is not None:
+                event.token_id = token.robot.id
+            if self._is_revoked(token.robot.id):
+                raise WrongToken("the robot token that it was issued for is revoked")
         return _bearer(token)
 
     def signed_kind(self, authorization: str | None) -> str:
@@ -182,6 +198,9 @@ class LocalBroker:
             tuple(refused),
             self._vouched(account),
             account.expires if account else None,
+            Robot(account.token_id, account.limits.lines)
+            if account and account.limits
+            else None,
         )
         refresh_token = ""
         if request.offline and account is not None and account.password_version:
@@ -197,36 +216,51 @@ class LocalBroker:
         return format_reply(grant, scope_text, request.method, now)
 
     async def account(
-        self, request: TokenRequest, public_host: str, address: str
+        self,
+        request: TokenRequest,
+        public_host: str,
+        address: str,
+        event: Event | None = None,
     ) -> Account | None:
         """
         Return the account whose credentials a token request brings; None for nobody.
 
-        Raises `Unauthorized` for wrong credentials, and what `PasswordChecks.check`
-        raises.
+        `event` notes what is to be said of a token. Raises `Unauthorized` for wrong
+        credentials, and what `PasswordChecks.check` raises.
         """
         if request.is_anonymous:
             return None
         if request.refresh_token:
             return await self._account_of_identity(request, public_host)
-        account = await self._check(request.username, request.password, address)
+        account = await self._check(request.username, request.password, address, event)
         if account is None:
             raise _wrong_credentials(public_host)
         return account
 
-    async def _check(self, user: str, password: str, address: str) -> Account | None:
+    async def _check(
+        self, user: str, password: str, address: str, event: Event | None
+    ) -> Account | None:
         """Return the account whose password, or signed login, is right."""
         login = self.signed_login(password)
         if login is not None:
-            return await self._signed(login, user, password, address)
+            return await self._signed(login, user, password, address, event)
         return await self._checks.check(user, password, address)
 
     async def _signed(
-        self, login: SignedLogins, user: str, text: str, address: str
+        self,
+        login: SignedLogins,
+        user: str,
+        text: str,
+        address: str,
+        event: Event | None,
     ) -> Account | None:
+        event = event or Event(self._now)
         try:
-            return await login.account(user, text)
+            account = await login.account(user, text)
+            event.token_id = account.token_id
+            return account
         except LoginRefused as error:
+            event.token_id, event.login_problem = error.token_id, str(error)
             _log.warn(
                 "[registry {host}]: a login from {address} is refused: {why}",
                 host=self._host,
@@ -271,6 +305,9 @@ class LocalBroker:
         if account is None and principal.user:
             account = await self._checks.look_up(principal.user)
             account = account or Account(principal.user)
+            if principal.robot is not None:
+                limits = parse_rights(principal.robot.rights)
+                account = replace(account, limits=limits)
         return lambda name: self._rules.allows(account, CATALOG, name)
 
     def _canonical(self, scope: Scope, public_host: str) -> Scope | None:
@@ -315,6 +352,7 @@ def _bearer(token: AccessToken) -> Principal:
             conditions=vouched.conditions,
             expires=token.expires,
         ),
+        robot=token.robot,
         was_refused=token.refuses_pull,
     )
 

@@ -9,7 +9,9 @@ from regbroker.settings.config import (
     AccountsConfig,
     Config,
     HtpasswdConfig,
+    LdapConfig,
     RegistryConfig,
+    RobotsConfig,
 )
 
 
@@ -66,13 +68,15 @@ def _who(config: Config, registry: RegistryConfig) -> str:
 
 
 def _sources(accounts: AccountsConfig) -> str:
-    shown = [
-        f"htpasswd {source.path}"
-        if isinstance(source, HtpasswdConfig)
-        else f"the directory {source.url.host or 'of the URL'}"
-        for source in accounts.sources
-    ]
-    return f"[accounts {accounts.name}]: {', '.join(shown)}"
+    return f"[accounts {accounts.name}]: {', '.join(map(_source, accounts.sources))}"
+
+
+def _source(source: HtpasswdConfig | LdapConfig | RobotsConfig) -> str:
+    if isinstance(source, HtpasswdConfig):
+        return f"htpasswd {source.path}"
+    if isinstance(source, RobotsConfig):
+        return f"the robots {', '.join(source.users)}"
+    return f"the directory {source.url.host or 'of the URL'}"
 
 
 def _traits(registry: RegistryConfig) -> Iterator[str]:

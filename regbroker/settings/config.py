@@ -139,6 +139,13 @@ class LdapConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RobotsConfig:
+    """Users that have no password, and log in with robot tokens alone."""
+
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountsConfig:
     """
     One ``[accounts NAME]``: sources, asked in this order.
@@ -147,7 +154,7 @@ class AccountsConfig:
     """
 
     name: str
-    sources: tuple[HtpasswdConfig | LdapConfig, ...]
+    sources: tuple[HtpasswdConfig | LdapConfig | RobotsConfig, ...]
     application: bool = False
 
 
@@ -162,7 +169,8 @@ class RegistryConfig:
     `shared_actions` are the actions for which regbroker's own account at an upstream is
     shared with clients that have no credentials for it. `hosts` are those that ``*``
     stands for, also as ``*.DOMAIN``; all when empty. `extensions` are those of the API
-    that are relayed, each with the ``_`` that it begins with.
+    that are relayed, each with the ``_`` that it begins with. `robot_tokens` tells
+    whether tokens of ``regbroker token create`` are taken as passwords.
     """
 
     host: str
@@ -181,6 +189,7 @@ class RegistryConfig:
     cors_origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()
+    robot_tokens: bool = False
 
     @property
     def upstreams(self) -> tuple[str, ...]:
@@ -205,6 +214,8 @@ class Config:
     `metrics_repositories` tells whether repositories are counted by name. The process
     writes its log as ``log_format``, ``line`` or ``json``, and the audit log into the
     file `audit_log`; ``-`` is the log itself, and nothing is nowhere.
+    `revoked_tokens` has the ids of robot tokens that are not taken any more;
+    `robot_token_list` is where ``regbroker token create`` notes those that it makes.
     `file_warnings` are about lines of the file that none of these
     values holds.
     """
@@ -231,6 +242,8 @@ class Config:
     metrics_repositories: bool = False
     log_format: str = "line"
     audit_log: PurePath | str = ""
+    revoked_tokens: PurePath | None = None
+    robot_token_list: PurePath | None = None
     file_warnings: tuple[str, ...] = ()
 
     def in_use(self) -> Config:

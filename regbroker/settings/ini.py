@@ -177,6 +177,8 @@ def _read(parser: configparser.RawConfigParser, report: FileReport) -> Config:
     report.problems += _problems_with_mirrors(mirrors, titles)
     if not main.get("client_ca"):
         report.problems += references.without_client_ca(registries)
+    if "revoked-tokens" not in section("regbroker"):
+        report.problems += references.without_revoked_tokens(registries)
     report.problems += _hidden_token_paths(mirrors, registries)
     report.problems += _hidden_by_health(main, mirrors, registries)
     report.problems += _refused_public_urls(registries)

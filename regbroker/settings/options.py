@@ -19,6 +19,7 @@ from regbroker.settings.config import (
     Config,
     LdapConfig,
     RegistryConfig,
+    RobotsConfig,
     UpstreamConfig,
 )
 from regbroker.transport.listeners import CertificateFiles
@@ -198,6 +199,20 @@ REGBROKER = Table(
             "A file for logins, refusals, pushes, deletes and configurations, as JSON "
             "lines; `-` for the log itself.",
         ),
+        Option(
+            "revoked-tokens",
+            values.path,
+            "The file with the ids of robot tokens that are not taken any more, one a "
+            "line; `regbroker token revoke` adds them. Changes count within a second. "
+            "Registries with `robot-tokens = yes` need it.",
+            is_file=True,
+        ),
+        Option(
+            "robot-token-list",
+            values.path,
+            "The file in which `regbroker token create` notes what it has made, never "
+            "the token itself, for `regbroker token list`.",
+        ),
     ),
 )
 
@@ -340,6 +355,12 @@ REGISTRY = Table(
             "extensions",
             values.extensions,
             "Extensions of the API that are relayed, such as `_oci`. Others are 404.",
+        ),
+        Option(
+            "robot-tokens",
+            values.yes_or_no,
+            "Whether tokens of `regbroker token create` are taken as passwords. Needs "
+            "`accounts = NAME`.",
         ),
     ),
 )
@@ -561,6 +582,18 @@ LDAP = Table(
     ),
 )
 
+ROBOTS = Table(
+    RobotsConfig,
+    (
+        Option(
+            "robots",
+            values.robots,
+            "Users without a password, one a line: robot tokens are their only way in.",
+            sets="users",
+        ),
+    ),
+)
+
 #: The kinds of sections. In ``[access NAME]``, the options are users and groups.
 KINDS = {
     "regbroker": Kind(
@@ -587,7 +620,7 @@ KINDS = {
     "accounts": Kind(
         "[accounts NAME]",
         "Accounts of regbroker's own, asked in the order in which they are written.",
-        (ACCOUNTS, LDAP),
+        (ACCOUNTS, LDAP, ROBOTS),
     ),
 }
 

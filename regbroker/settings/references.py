@@ -143,3 +143,15 @@ def without_client_ca(registries: Iterable[RegistryConfig]) -> Iterator[str]:
                 f"{each.host}] needs the file of who certifies clients"
             )
             return
+
+
+def without_revoked_tokens(registries: Iterable[RegistryConfig]) -> Iterator[str]:
+    """Yield a problem if robot tokens are taken that nobody could revoke."""
+    for each in registries:
+        if each.robot_tokens and each.accounts not in (None, CERTIFICATE):
+            yield (
+                "[regbroker] revoked-tokens: missing; 'robot-tokens = yes' in "
+                f"[registry {each.host}] needs the file of ids that are not taken any "
+                "more, which may be empty"
+            )
+            return

@@ -24,6 +24,7 @@ from regbroker.settings.config import (
     HtpasswdConfig,
     LdapConfig,
     RegistryConfig,
+    RobotsConfig,
     UpstreamConfig,
 )
 from regbroker.settings.options import (
@@ -32,6 +33,7 @@ from regbroker.settings.options import (
     PACE,
     REGBROKER,
     REGISTRY,
+    ROBOTS,
     TLS,
     UPSTREAM,
 )
@@ -251,13 +253,16 @@ def read_accounts(section: Section, name: str) -> AccountsConfig:
     files: tuple[PurePath, ...] = fields.get("sources", ())
     application: bool = fields.get("application", False)
     ldap = _read_ldap(section)
-    sources: list[HtpasswdConfig | LdapConfig] = []
+    robots = section.read(ROBOTS)
+    sources: list[HtpasswdConfig | LdapConfig | RobotsConfig] = []
     for option in section.texts:
         if option == "htpasswd":
             sources += [HtpasswdConfig(path=path) for path in files]
         elif option == "ldap" and ldap is not None:
             sources.append(ldap)
-    if not ("htpasswd" in section or "ldap" in section or application):
+        elif option == "robots" and robots:
+            sources.append(RobotsConfig(**robots))
+    if not (application or any(o in section for o in ("htpasswd", "ldap", "robots"))):
         section.wrong("no source of accounts; write htpasswd = FILE, or ldap = URL")
     return AccountsConfig(name=name, sources=tuple(sources), application=application)
 

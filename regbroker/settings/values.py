@@ -142,6 +142,17 @@ def username(text: str) -> str:
     return text
 
 
+def robots(text: str) -> tuple[str, ...]:
+    """Parse the names of users, one a line."""
+    names = tuple(lines(text))
+    if not names:
+        raise InvalidValue("empty; write the name of a user, one a line")
+    for name in names:
+        if username(name).split() != [name]:
+            raise InvalidValue(f"'{name}': write one name a line, without spaces")
+    return names
+
+
 def variable(text: str) -> str:
     """Parse the name of an environment variable."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):

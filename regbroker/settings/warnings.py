@@ -16,6 +16,7 @@ from regbroker.settings.config import (
     Config,
     LdapConfig,
     RegistryConfig,
+    RobotsConfig,
     UpstreamConfig,
 )
 
@@ -110,6 +111,8 @@ def _registry(
             yield "challenge", needs_accounts
         if entry.token_life != RegistryConfig.token_life:
             yield "token-life", needs_accounts
+        if entry.robot_tokens:
+            yield "robot-tokens", needs_accounts
         with_account = [n for n in entry.upstreams if config.upstreams[n].has_account]
         if entry.shared_actions and not with_account:
             yield (
@@ -122,6 +125,7 @@ def _registry(
         for option, is_set in (
             ("challenge", entry.basic_challenge),
             ("token-life", entry.token_life != RegistryConfig.token_life),
+            ("robot-tokens", entry.robot_tokens),
         ):
             if is_set:
                 yield option, "has no effect with 'accounts = certificate'; take it out"
@@ -240,7 +244,15 @@ def _accounts(config: Config) -> Iterator[str]:
     for name, accounts in config.accounts.items():
         if all(entry.accounts != name for entry in config.registries):
             yield _unused("accounts", name)
+        takes_tokens = any(
+            entry.robot_tokens and entry.accounts == name for entry in config.registries
+        )
         for source in accounts.sources:
+            if isinstance(source, RobotsConfig) and not takes_tokens:
+                yield (
+                    f"[accounts {name}] robots: they cannot log in; write "
+                    "'robot-tokens = yes' in the [registry ...] with these accounts"
+                )
             if (
                 isinstance(source, LdapConfig)
                 and source.group_filter

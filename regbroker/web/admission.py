@@ -154,7 +154,10 @@ class LocalGate:
             asked.event.credentials = kind
         try:
             principal = await self._broker.identify(
-                asked.client.authorization, forwarded.host, forwarded.address
+                asked.client.authorization,
+                forwarded.host,
+                forwarded.address,
+                asked.event,
             )
         except WrongToken:
             raise self._unauthorized(asked, "invalid_token") from None

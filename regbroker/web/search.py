@@ -49,7 +49,7 @@ class SeenByAccounts:
         forwarded = request.forwarded
         try:
             principal = await self._broker.identify(
-                request.authorization, forwarded.host, forwarded.address
+                request.authorization, forwarded.host, forwarded.address, event
             )
         except WrongToken:
             principal = None

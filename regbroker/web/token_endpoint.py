@@ -80,7 +80,9 @@ class LocalTokenIssuer:
         login = broker.signed_login(request.password)
         if login is not None:
             event.credentials = login.kind
-        account = await broker.account(request, forwarded.host, forwarded.address)
+        account = await broker.account(
+            request, forwarded.host, forwarded.address, event
+        )
         if account is not None:
             event.user = account.user
         return broker.issue(request, account, forwarded.host)

@@ -107,7 +107,8 @@ class LocalGateTests(GateTestCase):
         admitted = self.result(self.gate(alice).admit(given))
         self.assertIs(admitted.principal, alice)
         self.assertEqual(given.event.user, "alice")
-        self.assertEqual(self.broker.asked, [("Bearer x", HOST, "192.0.2.1")])
+        shown = ("Bearer x", HOST, "192.0.2.1", given.event)
+        self.assertEqual(self.broker.asked, [shown])
 
     def test_aliases(self) -> None:
         """What is asked is about the canonical name."""

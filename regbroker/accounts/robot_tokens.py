@@ -1,0 +1,145 @@
+"""
+Robot tokens: passwords that machines log in with, and that nobody stores.
+
+One is a signed text that says for which registry it is, whose, with which rights, and
+until when (`regbroker.accounts.tokens.RobotToken`). It is shown as the password of its
+user. What it may do is what it says and what the rules give that user now. It ends when
+it expires, when its id is revoked, with its user, and with the key that signed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from regbroker.accounts.narrowing import parse_rights
+from regbroker.accounts.principals import Account, LoginRefused
+from regbroker.accounts.signing import TokenSigner
+from regbroker.accounts.tokens import InvalidToken
+from regbroker.runtime.bounded_memory import BoundedMemory
+from regbroker.runtime.watched_file import WatchedFile
+
+#: What every robot token begins with: so it is known from a password and from any other
+#: token, and by programs that look for secrets in sources and logs.
+PREFIX = "rbrobot_"
+
+#: What clients keep and send in one header. Some hundred rights fit in.
+MAX_LENGTH = 8192
+
+#: Some ten thousand ids with their comments.
+MAX_REVOKED_BYTES = 1024 * 1024
+
+#: Seconds for which a user is not looked up again: a herd of clients with one token is
+#: one search in a directory.
+REMEMBER_SECONDS = 10.0
+MAX_REMEMBERED = 1024
+
+
+class RevokedTokens:
+    """
+    The ids in a file, as of a second ago: one a line, with a comment after it or not.
+
+    A line that is no id is never the id of a token, and does no harm: others count.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+        self._file = WatchedFile(
+            path,
+            parse_revoked,
+            now,
+            max_bytes=MAX_REVOKED_BYTES,
+            without="no robot token is taken",
+            is_secret=False,
+        )
+
+    def __contains__(self, token_id: str) -> bool:
+        """Tell whether a token is revoked; all are while the file cannot be read."""
+        revoked = self._file.latest()
+        return revoked is None or token_id in revoked
+
+
+def parse_revoked(contents: bytes) -> frozenset[str]:
+    """Return the ids in a file."""
+    lines = contents.decode("utf-8", "replace").splitlines()
+    words = (line.split() for line in lines)
+    return frozenset(first for first, *_ in filter(None, words) if first[0] != "#")
+
+
+class RobotTokens:
+    """
+    Takes the robot tokens of one registry.
+
+    `section` is the registry's, ``*`` for the default one. `look_up` returns the
+    account of a user, None when there is none. Without `revoked`, none is taken.
+    """
+
+    kind = "robot-token"
+
+    def __init__(
+        self,
+        signer: TokenSigner,
+        section: str,
+        revoked: RevokedTokens | None,
+        look_up: Callable[[str], Awaitable[Account | None]],
+        now: Callable[[], float],
+    ) -> None:
+        self._signer = signer
+        self._section = section
+        self._revoked = revoked
+        self._look_up = look_up
+        self._known: BoundedMemory[str, Account] = BoundedMemory(
+            MAX_REMEMBERED, now=now, max_age=REMEMBER_SECONDS
+        )
+
+    def takes(self, text: str) -> bool:
+        """Tell whether a text has the form of a robot token, good or not."""
+        return text.startswith(PREFIX)
+
+    def is_revoked(self, token_id: str) -> bool:
+        """Tell whether what was issued for a robot token is not good any more."""
+        return self._revoked is None or token_id in self._revoked
+
+    async def account(self, user: str, text: str) -> Account:
+        """
+        Return the account of a robot token, which has no more rights than that.
+
+        `user` is the name beside it, empty where there is none. Raises `LoginRefused`,
+        and `regbroker.errors.AccountsUnavailable`.
+        """
+        if self._revoked is None:
+            raise LoginRefused(
+                "robot tokens are not taken here; write robot-tokens = yes in "
+                f"[registry {self._section}]",
+                user,
+            )
+        if len(text) > MAX_LENGTH:
+            raise LoginRefused("a robot token is too long", user)
+        try:
+            token = self._signer.check_robot(text.removeprefix(PREFIX), self._section)
+        except InvalidToken as error:
+            raise _refusal(str(error), user, error.token_id) from None
+        if user not in ("", token.user):
+            raise _refusal(f"it is a token of {token.user}", user, token.id)
+        if token.id in self._revoked:
+            raise _refusal("it is revoked", user, token.id)
+        account = self._known.get(token.user)
+        if account is None:
+            account = await self._look_up(token.user)
+            if account is None:
+                raise _refusal("there is no such user any more", user, token.id)
+            self._known.put(token.user, account)
+        try:
+            limits = parse_rights(token.rights)
+        except ValueError as error:
+            raise _refusal(str(error), user, token.id) from None
+        return Account(
+            account.user,
+            account.groups,
+            expires=token.expires,
+            limits=limits,
+            token_id=token.id,
+        )
+
+
+def _refusal(why: str, user: str, token_id: str) -> LoginRefused:
+    return LoginRefused(f"a robot token is not good: {why}", user, token_id)
