@@ -49,6 +49,8 @@ from typing import Any
 
 from regbroker.causes import Cause
 
+_encode = json.JSONEncoder().encode
+
 
 class RegbrokerError(Exception):
     """Anything that regbroker refuses or fails at on purpose."""
@@ -116,7 +118,7 @@ class HTTPError(RegbrokerError):
             detail = {**(detail or {}), "request_id": request_id}
         if detail is not None:
             error["detail"] = detail
-        return json.dumps({"errors": [error]}).encode() + b"\n"
+        return _encode({"errors": [error]}).encode() + b"\n"
 
 
 _CLOSE = ((b"Connection", b"close"),)

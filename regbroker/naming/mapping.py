@@ -24,11 +24,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from regbroker.errors import NameUnknown
 from regbroker.naming.rule_table import RuleTable
 from regbroker.naming.rules import InvalidRule, Pattern, Rule
-from regbroker.protocol.names import check_name, is_name
+from regbroker.protocol.names import MAX_NAME_LENGTH, check_name, is_name
+
+#: Names that were mapped last; to map one again costs thirty times as much.
+MAX_REMEMBERED = 4096
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class NameMapping:
         self.upstreams = self._table.upstreams
         for name in self._table.probes():
             self._check_invertible(name)
+        self._remembered_routes = lru_cache(MAX_REMEMBERED)(self._find_routes)
+        self._remembered_public = lru_cache(MAX_REMEMBERED)(self._find_public)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, NameMapping) and self._value == other._value
@@ -115,7 +121,9 @@ class NameMapping:
         Raises `NameInvalid` for what is no repository name, `NameUnknown` for
         a name that no rule maps.
         """
-        check_name(name)
+        return self._remembered_routes(check_name(name))
+
+    def _find_routes(self, name: str) -> tuple[Route, ...]:
         canonical, why = self._canonical(name)
         routes = tuple(
             Route(canonical, upstream, upstream_name, rule, f"{why}by '{rule}'")
@@ -132,6 +140,11 @@ class NameMapping:
 
     def to_public(self, name: str, upstream: str) -> str | None:
         """Return the canonical public name of an upstream's name, or None."""
+        if len(name) > MAX_NAME_LENGTH:
+            return self._find_public(name, upstream)
+        return self._remembered_public(name, upstream)
+
+    def _find_public(self, name: str, upstream: str) -> str | None:
         canonical = next(self._publics(name, upstream), None)
         return None if canonical is None else canonical[1]
 

@@ -21,6 +21,8 @@ from regbroker.protocol.mirrors import path_with_ns
 #: names, and other machines have the same.
 PSEUDONYM = f"regbroker-{secrets.token_hex(4)}"
 
+_PSEUDONYM = PSEUDONYM.encode()
+
 _OF_REGBROKERS = re.compile(rb"1\.1 regbroker-[0-9a-f]{8}")
 
 #: A request id that is believed: what other programs make (UUIDs, ULIDs, base64), and
@@ -98,12 +100,12 @@ def via(values: Iterable[bytes]) -> Header:
     proxies are about the client's side of the way, and stay here.
     """
     before = _OF_REGBROKERS.findall(b",".join(values))
-    return b"Via", b", ".join([*before, b"1.1 " + PSEUDONYM.encode()])
+    return b"Via", b", ".join([*before, b"1.1 " + _PSEUDONYM])
 
 
 def came_from_here(values: Iterable[bytes]) -> bool:
     """Tell whether a request with this ``Via`` is one that was sent from here."""
-    return PSEUDONYM.encode() in b",".join(values)
+    return any(_PSEUDONYM in value for value in values)
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,8 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
 
 def is_trusted(text: str, networks: tuple[Network, ...]) -> bool:
     """Tell whether a peer lies in one of some networks, or is a unix socket's."""
+    if not networks:
+        return False
     if text == UNIX:
         return UNIX in networks
     address = _address(text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import unquote
 
 from regbroker.errors import (
@@ -28,6 +29,10 @@ CATALOG_PATH = "/v2/_catalog"
 
 #: distribution refuses longer names; so do most registries' databases.
 MAX_NAME_LENGTH = 255
+
+#: Clients come with the same paths again and again; longer ones are parsed each time.
+MAX_REMEMBERED = 1024
+MAX_REMEMBERED_PATH = 512
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
@@ -193,6 +198,12 @@ def parse_path(path: str, extensions: bool = False) -> Target:
     Raises `NameInvalid`, `TagInvalid`, `DigestInvalid`, `BadRequest` or
     `EndpointUnknown`. Nothing that raises may be sent to an upstream.
     """
+    if len(path) > MAX_REMEMBERED_PATH:
+        return _parse_path(path, extensions)
+    return _remembered(path, extensions)
+
+
+def _parse_path(path: str, extensions: bool) -> Target:
     if path in ("/v2", PING_PATH):
         return Target(Endpoint.BASE, path)
     if path == CATALOG_PATH:
@@ -228,6 +239,9 @@ def parse_path(path: str, extensions: bool = False) -> Target:
     if not is_digest(digest):
         raise DigestInvalid("this is not a digest: algorithm:encoded")
     return Target(endpoint, path, name, rest, digest)
+
+
+_remembered = lru_cache(maxsize=MAX_REMEMBERED)(_parse_path)
 
 
 def _extension(path: str) -> Target | None:

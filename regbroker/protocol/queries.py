@@ -61,11 +61,13 @@ class Query:
 
     def values(self, name: str) -> list[str]:
         """Return every decoded value of one parameter."""
+        if not self._text:
+            return []
         return [value_of(raw) for key, raw in self.pieces if key == name and raw]
 
     def without(self, *names: str) -> Query:
         """Return the query without some parameters, the rest byte for byte."""
-        if not any(name in names for name, _ in self.pieces):
+        if not self._text or not any(name in names for name, _ in self.pieces):
             return self
         return Query.of_pieces(piece for piece in self.pieces if piece[0] not in names)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from regbroker.errors import BadRequest
 
@@ -21,6 +22,10 @@ MAX_SCOPES = 128
 
 #: A name of 255 characters, a host before it, and a dozen actions.
 MAX_SCOPE_LENGTH = 1024
+
+#: Clients come with the same scopes again and again; longer ones are parsed each time.
+MAX_REMEMBERED = 1024
+MAX_REMEMBERED_SCOPE = 300
 
 _SCOPE = re.compile(
     r"(?P<type>[a-z0-9]+)(?:\((?P<class>[a-z0-9]+)\))?"
@@ -78,6 +83,10 @@ class Scope:
 
 def parse_scope(text: str) -> Scope:
     """Parse one scope; what does not parse comes back opaque."""
+    return _parse_scope(text) if len(text) > MAX_REMEMBERED_SCOPE else _remembered(text)
+
+
+def _parse_scope(text: str) -> Scope:
     match = _SCOPE.fullmatch(text)
     if match is None:
         return Scope(text)
@@ -88,6 +97,9 @@ def parse_scope(text: str) -> Scope:
         match["name"],
         tuple(action for action in match["actions"].split(",") if action),
     )
+
+
+_remembered = lru_cache(maxsize=MAX_REMEMBERED)(_parse_scope)
 
 
 def offered_scopes(text: str) -> tuple[Scope, ...]:

@@ -13,9 +13,10 @@ Facts that shape this module (RFC 9110, RFC 9112):
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import cast
 
-from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.server import Request
@@ -59,6 +60,32 @@ class StreamingChannel(StrictChannel):
         self._unfinished: StreamingRequest | None = None
         self._draining: IDelayedCall | None = None
         self._is_winding_down = False
+
+    # What stays the same while the connection lasts: each request asks for it.
+
+    @cached_property
+    def _peer(self) -> IAddress:
+        return self.transport.getPeer()
+
+    @cached_property
+    def _host(self) -> IAddress:
+        return self.transport.getHost()
+
+    @cached_property
+    def _is_secure(self) -> bool:
+        return bool(super().isSecure())
+
+    def getPeer(self) -> IAddress:
+        """Return the client's address."""
+        return self._peer
+
+    def getHost(self) -> IAddress:
+        """Return the address that the client has connected to."""
+        return self._host
+
+    def isSecure(self) -> bool:
+        """Tell whether the client speaks TLS here."""
+        return self._is_secure
 
     def wind_down(self) -> None:
         """Let the connection end with its next reply, or with the one under way."""

@@ -24,10 +24,16 @@ from regbroker.protocol.challenges import (
 )
 from regbroker.protocol.names import Action, Endpoint
 from regbroker.protocol.scopes import format_scopes
+from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.upstream.discovery import Discovered
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.backend import Backend
 from regbroker.web.exchange import request_to
+
+#: Hosts and sources, with the challenge that their clients get; a client that makes up
+#: hosts takes no more memory than this.
+MAX_KNOWN = 256
+MAX_KNOWN_BYTES = 256 * 1024
 
 
 class Gate(Protocol):
@@ -64,12 +70,21 @@ class UpstreamGate:
         self._has_asked = has_asked
         self._mount_challenges = MountChallenges(clock.seconds)
         self._trusted = trusted
+        self._known: BoundedMemory[tuple[str, ...], tuple[Discovered, list[bytes]]] = (
+            BoundedMemory(
+                MAX_KNOWN,
+                weigh=lambda known: sum(map(len, known[1])),
+                max_weight=MAX_KNOWN_BYTES,
+            )
+        )
         self._clock = clock
         self._user_of = user_of
 
     async def admit(self, asked: ApiRequest) -> ApiRequest:
         """Answer the ping without credentials; let everything else in."""
-        asked = replace(asked, token_user=self._user_of(asked.bearer_token))
+        token_user = self._user_of(asked.bearer_token)
+        if token_user is not None:
+            asked = replace(asked, token_user=token_user)
         asked.event.user = asked.basic_user or asked.token_user or ""
         if asked.mount is not None:
             token, route = asked.bearer_token, asked.mount.route
@@ -89,7 +104,6 @@ class UpstreamGate:
         """Raise `Unauthorized` for a ping that the upstreams would challenge."""
         for backend in self._trusted:
             discovered = await self._discovered(backend, asked)
-            request = request_to(backend.upstream.name, asked)
             if (
                 discovered is not None
                 and discovered.challenges
@@ -97,14 +111,28 @@ class UpstreamGate:
                 # nothing. After a challenge such a client would not come back.
                 and not (backend.policy.shares and discovered.realm is None)
             ):
-                raise unauthorized(
-                    backend.responder.challenges(discovered.challenges, request)
-                )
+                raise unauthorized(self._challenges(backend, discovered, asked))
             if discovered is None and len(asked.upstreams) > 1:
                 # Another upstream would let everybody in, and clients would take
                 # any password for a good one.
                 ours = Challenge("bearer", (("service", asked.client.forwarded.host),))
+                request = request_to(backend.upstream.name, asked)
                 raise unauthorized(backend.responder.challenges((ours,), request))
+
+    def _challenges(
+        self, backend: Backend, discovered: Discovered, asked: ApiRequest
+    ) -> list[bytes]:
+        """Return what the ping's 401 says: always the same to clients of one host."""
+        forwarded = asked.client.forwarded
+        key = backend.upstream.name, forwarded.scheme, forwarded.host, forwarded.source
+        known = self._known.get(key)
+        # What is discovered later is another object.
+        if known is not None and known[0] is discovered:
+            return known[1]
+        request = request_to(backend.upstream.name, asked)
+        lines = backend.responder.challenges(discovered.challenges, request)
+        self._known.put(key, (discovered, lines))
+        return lines
 
     async def _discovered(
         self, backend: Backend, asked: ApiRequest

@@ -67,10 +67,9 @@ class Registry:
 
         Raises `Denied` for what a web page may not do here.
         """
-        token_path = self._token_path_for(request)
-        return self._cross_origin is not None and self._cross_origin.answer(
-            request, token_path
-        )
+        if self._cross_origin is None:
+            return False
+        return self._cross_origin.answer(request, self._token_path_for(request))
 
     def endpoint(self, request: ClientRequest) -> Endpoint:
         """Return what answers a request; raises `EndpointUnknown`."""

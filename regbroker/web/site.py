@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -18,6 +19,7 @@ from regbroker.protocol.headers import (
     Forwarded,
     Network,
     came_from_here,
+    is_trusted,
     parse_forwarded,
     peer_name,
     raw_headers,
@@ -36,6 +38,10 @@ from regbroker.web.serving import UnderWay, serve
 
 #: A fragment stays with the client; behind one a server may see another query.
 _NOT_IN_A_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
+
+#: Peers and hosts that came last. A name of DNS has 253 characters at most.
+MAX_REMEMBERED = 1024
+MAX_REMEMBERED_HOST = 260
 
 #: What trusted proxies say of a request.
 _CLAIMS = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id")
@@ -78,6 +84,9 @@ class VirtualHosts(Resource):
             for source, registry in self._mirrors.items()
         }
         self._trusted = trusted_proxies
+        self._is_trusted = lru_cache(MAX_REMEMBERED)(
+            lambda peer: is_trusted(peer, trusted_proxies)
+        )
         self._denied = denied_user_agents
         self._clock = clock
 
@@ -161,23 +170,25 @@ class VirtualHosts(Resource):
         hosts = request.requestHeaders.getRawHeaders(b"Host", [])
         if len(hosts) != 1:
             raise BadRequest("a request has one Host header")
-        claims = {
-            name: ", ".join(value.decode("latin-1") for value in values)
-            for name in _CLAIMS
-            if (values := request.requestHeaders.getRawHeaders(name.encode()))
-        }
+        claims: dict[str, str] = {}
+        trusted: tuple[Network, ...] = ()
+        if self._is_trusted(peer):
+            trusted = self._trusted
+            claims = {
+                name: ", ".join(value.decode("latin-1") for value in values)
+                for name in _CLAIMS
+                if (values := request.requestHeaders.getRawHeaders(name.encode()))
+            }
+        host = hosts[0].decode("latin-1").strip()
         return parse_forwarded(
-            peer,
-            request.isSecure(),
-            hosts[0].decode("latin-1").strip(),
-            claims,
-            self._trusted,
-            request_id,
+            peer, request.isSecure(), host, claims, trusted, request_id
         )
 
     def _check_user_agent(self, request: Request) -> None:
+        if self._denied is None:
+            return
         user_agent = (request.getHeader(b"User-Agent") or b"").decode("latin-1")
-        if self._denied is not None and self._denied.match(user_agent):
+        if self._denied.match(user_agent):
             raise EndpointUnknown(
                 "this registry does not serve clients as old as this one; "
                 "docker 1.6 is the first that it does"
@@ -208,15 +219,26 @@ class VirtualHosts(Resource):
             forwarded = replace(forwarded, source=source)
         if of_host is None or not of_host.is_for(name):
             raise HostUnknown("no registry of that name is served here")
-        return of_host, replace(request, forwarded=forwarded, query=query)
+        if forwarded is not request.forwarded or query is not request.query:
+            request = replace(request, forwarded=forwarded, query=query)
+        return of_host, request
 
 
 def _host_name(host: str) -> str:
     """Return a host as sections are called: lower case, without its port."""
+    if len(host) > MAX_REMEMBERED_HOST:
+        return _parsed_host_name(host)
+    return _remembered_host_name(host)
+
+
+def _parsed_host_name(host: str) -> str:
     origin = parse_origin("https", host)
     if origin is None:
         raise BadRequest("the Host header names no host")
     return f"[{origin.host}]" if ":" in origin.host else origin.host
+
+
+_remembered_host_name = lru_cache(MAX_REMEMBERED)(_parsed_host_name)
 
 
 def _check_fields(request: Request) -> None:
