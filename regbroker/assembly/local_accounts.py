@@ -79,6 +79,14 @@ def build_keys(config: Config, clock: IReactorTime) -> SigningKeys:
     return SigningKeys(path, clock.seconds, grace=grace)
 
 
+def signer_of(entry: RegistryConfig, keys: SigningKeys) -> TokenSigner:
+    """Return what signs the tokens of one registry."""
+    # Machines that share the key take each other's tokens, for the same section: one
+    # for * signs for any host that its clients name.
+    issuer = f"regbroker {entry.host}"
+    return TokenSigner(keys, issuer, time.time, access_life=entry.token_life)
+
+
 def build_revoked(config: Config, clock: IReactorTime) -> RevokedTokens | None:
     """Return the robot tokens that are revoked; None where there is no file of them."""
     if config.revoked_tokens is None:
@@ -111,12 +119,7 @@ class LocalParts:
     def broker(self, entry: RegistryConfig) -> LocalBroker:
         """Return the token service of a registry with local accounts."""
         assert entry.accounts is not None
-        # Machines that share the key take each other's tokens, for the same
-        # section: one for * signs for any host that its clients name.
-        issuer = f"regbroker {entry.host}"
-        signer = TokenSigner(
-            self._keys, issuer, time.time, access_life=entry.token_life
-        )
+        signer = signer_of(entry, self._keys)
         checks = self._checks[entry.accounts]
         robots = RobotTokens(
             signer,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from regbroker.accounts.principals import Account
 from regbroker.cli.explanation import Explanation, explain_question, find_registry
+from regbroker.cli.known_users import why_unknown
 from regbroker.cli.printing import complain, say, say_json
 from regbroker.cli.questions import NotUnderstood, Question, parse_question
 from regbroker.errors import HostUnknown, HTTPError
 from regbroker.protocol.names import Action
-from regbroker.settings.config import Config, HtpasswdConfig, RegistryConfig
+from regbroker.settings.config import Config, RegistryConfig
 
 
 def explain(
@@ -108,21 +108,6 @@ def _login_problem(config: Config, question: Question, account: Account | None) 
     """Say why nobody can log in as a user, as far as files tell; '' if they may."""
     registry: RegistryConfig = find_registry(config, question)[0]
     accounts = registry.accounts or ""
-    if account is None or accounts not in config.accounts:
+    if account is None:
         return ""
-    said = []
-    for source in config.accounts[accounts].sources:
-        if not isinstance(source, HtpasswdConfig):
-            # The directory may know the user.
-            return ""
-        try:
-            # What knows the hashes takes long to load.
-            from regbroker.accounts.htpasswd_file import parse, read
-
-            contents = parse(read(Path(source.path)))
-        except (OSError, ValueError):
-            continue
-        if account.user in contents.hashes:
-            return ""
-        said.append(f"'{account.user}' is not in {source.path}, or has no hash there")
-    return "; ".join(said)
+    return why_unknown(config, accounts, account.user)

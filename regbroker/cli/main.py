@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from regbroker import __version__
 from regbroker.cli.printing import complain
 from regbroker.errors import ConfigurationError
+from regbroker.settings.config import Config
 from regbroker.settings.values import InvalidValue, seconds
 
 
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from regbroker.assembly.loading import load_config, read_config
 
     try:
-        if options.command == "explain":
+        if options.command in ("explain", "token"):
             config = read_config(options.config)
         else:
             config = load_config(options.config)
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             timeout=options.timeout,
         )
         return doctor(config, request, as_json=options.json)
+    if options.command == "token":
+        return _token(config, options)
     from regbroker.cli.explain import explain
 
     return explain(
@@ -62,6 +65,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         groups=tuple(options.group),
         action=options.action,
         as_json=options.json,
+    )
+
+
+def _token(config: Config, options: argparse.Namespace) -> int:
+    """Run one of the commands for robot tokens."""
+    if options.token_command == "list":
+        from regbroker.cli.token.listing import show
+
+        return show(config, as_json=options.json)
+    if options.token_command == "revoke":
+        from regbroker.cli.token.revoke import revoke
+
+        return revoke(config, options.id)
+    from regbroker.cli.token.create import create, parse_life
+
+    try:
+        life = parse_life(options.expires)
+    except ValueError as error:
+        complain(f"error: --expires: {error}")
+        return 1
+    return create(
+        config,
+        user=options.user,
+        rights=options.rights,
+        life=life,
+        groups=tuple(options.group),
+        note=options.note,
+        registry=options.registry,
     )
 
 
@@ -126,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     examining.add_argument(
         "--json", action="store_true", help="print JSON, for programs"
     )
+    _add_token(commands.add_parser("token", help="make, list and revoke robot tokens"))
     for command in (serving, checking, explaining, examining):
         command.add_argument("--config", "-c", required=True, metavar="FILE")
     explaining.add_argument(
@@ -142,3 +174,32 @@ def _parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="print JSON, for programs"
     )
     return parser
+
+
+def _add_token(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(dest="token_command", required=True)
+    creating = commands.add_parser("create", help="print a new token, once")
+    listing = commands.add_parser("list", help="print which tokens were made")
+    revoking = commands.add_parser("revoke", help="have a token refused from now on")
+    for command in (creating, listing, revoking):
+        command.add_argument("config", metavar="FILE", help="the configuration")
+    creating.add_argument("--user", required=True, help="who logs in with it")
+    creating.add_argument(
+        "--rights",
+        action="append",
+        required=True,
+        metavar="'PATTERNS: ACTIONS'",
+        help="as in an access section, such as 'team/**: pull'; may be repeated",
+    )
+    creating.add_argument(
+        "--expires", required=True, metavar="TIME", help="how long it is good: 90d, 12h"
+    )
+    creating.add_argument("--note", default="", help="what it is for, for the list")
+    creating.add_argument(
+        "--registry", default="", metavar="HOST", help="whose it is, if there are more"
+    )
+    creating.add_argument(
+        "--group", action="append", default=[], help="a group of that user"
+    )
+    listing.add_argument("--json", action="store_true", help="print JSON, for programs")
+    revoking.add_argument("id", metavar="ID", help="its id, or the token itself")

@@ -1,0 +1,1 @@
+"""``regbroker token``: robot tokens are made, listed and revoked."""
