@@ -14,7 +14,6 @@ from pathlib import Path
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -23,6 +22,8 @@ from regbroker.errors import ConfigurationError, StateError
 from regbroker.settings.config import Config
 from regbroker.transport.certificates import load_certificates
 from regbroker.transport.self_signed import self_signed
+from regbroker.transport.server_options import ServerOptions
+from regbroker.transport.session_tickets import TicketKeys
 
 #: Seconds between two looks at the files.
 LOOK_SECONDS = 10.0
@@ -35,7 +36,7 @@ class ShownCertificates:
     """Server options, and what the files held that they were made of."""
 
     contents: tuple[tuple[str, bytes | None], ...]
-    options: CertificateOptions
+    options: ServerOptions
 
 
 def needs_certificate(config: Config) -> bool:
@@ -44,11 +45,12 @@ def needs_certificate(config: Config) -> bool:
 
 
 def load_shown(
-    config: Config, before: ShownCertificates | None = None
+    config: Config, before: ShownCertificates | None, tickets: TicketKeys
 ) -> ShownCertificates:
     """
     Return the certificates of a configuration, or `before` if nothing has changed.
 
+    Sessions resume with the keys of `tickets`.
     A self-signed pair is made where there is none, or where it ends soon. Raises
     `ConfigurationError` or `StateError`.
     """
@@ -71,7 +73,7 @@ def load_shown(
     if before is not None and before.contents == contents:
         return before
     return ShownCertificates(
-        contents, load_certificates(config.certificates, pair, client_ca)
+        contents, load_certificates(config.certificates, pair, client_ca, tickets)
     )
 
 
@@ -87,10 +89,14 @@ class CertificateWatch(Service):
     """
     Looks at the files of `shown` again and again, as long as it runs.
 
-    `changed` is called when `shown` has become another one. `clock` is the reactor.
+    `changed` is called when `shown` has become another one. `clock` is the reactor. It
+    also sees to it that keys of `tickets` do not outlive their day.
     """
 
-    def __init__(self, clock: IReactorTime, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, clock: IReactorTime, changed: Callable[[], None], tickets: TicketKeys
+    ) -> None:
+        self._tickets = tickets
         self.shown: ShownCertificates | None = None
         self._config: Config | None = None
         self._changed = changed
@@ -117,10 +123,11 @@ class CertificateWatch(Service):
 
     def look(self) -> None:
         """Look now; what is wrong twice in a row is told once."""
+        self._tickets.forget_old()
         if self.shown is None or self._config is None:
             return
         try:
-            shown = load_shown(self._config, self.shown)
+            shown = load_shown(self._config, self.shown, self._tickets)
         except ConfigurationError as error:
             self._note(list(error.problems))
             return

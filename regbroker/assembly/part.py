@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import time
 from dataclasses import dataclass, field, replace
 
 from regbroker.admin.others import Others
 from regbroker.settings.config import Config
+from regbroker.transport.session_tickets import TicketKeys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +25,17 @@ class Part:
     `secret` is the same in all of them, and is nowhere else. `workers` is the number of
     those that serve clients: limits of the configuration are for them together. A part
     that does not serve (`serves`) opens the sockets, and leaves connections to the
-    others; `others` has what these have counted.
+    others; `others` has what these have counted. `tickets` are the keys of TLS sessions
+    that resume.
     """
 
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     workers: int = 1
     serves: bool = True
     others: Others | None = None
+    tickets: TicketKeys = field(
+        default_factory=lambda: TicketKeys(time.monotonic), repr=False
+    )
 
     @property
     def is_worker(self) -> bool:

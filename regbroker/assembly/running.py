@@ -94,8 +94,10 @@ class RegbrokerService(MultiService):
             config.max_connections,
             config.max_connections_per_address,
         )
-        self._certificates = CertificateWatch(reactor, self._show_certificates)
-        shown = _load_shown(config, None)
+        self._certificates = CertificateWatch(
+            reactor, self._show_certificates, self._part.tickets
+        )
+        shown = self._load_shown(config, None)
         self._certificates.watch(config, shown)
         self._certificates.setServiceParent(self)
         self._redirecting = StreamingSite(
@@ -200,7 +202,7 @@ class RegbrokerService(MultiService):
         them. Raises as `reload`.
         """
         config = self._part.config(config)
-        shown = _load_shown(config, self._certificates.shown)
+        shown = self._load_shown(config, self._certificates.shown)
         generation = self._build(config, self._generation)
         undo: list[Callable[[], Any]] = []
 
@@ -269,6 +271,13 @@ class RegbrokerService(MultiService):
             self._part,
         )
 
+    def _load_shown(
+        self, config: Config, before: ShownCertificates | None
+    ) -> ShownCertificates | None:
+        if not needs_certificate(config):
+            return None
+        return load_shown(config, before, self._part.tickets)
+
     def _show_certificates(self) -> None:
         options = _options_of(self._certificates.shown)
         self._listening.show(options, self.config.trusted_proxies)
@@ -290,12 +299,6 @@ class RegbrokerService(MultiService):
 
 def _options_of(shown: ShownCertificates | None) -> Any:
     return shown.options if shown is not None else None
-
-
-def _load_shown(
-    config: Config, before: ShownCertificates | None
-) -> ShownCertificates | None:
-    return load_shown(config, before) if needs_certificate(config) else None
 
 
 def _leave(_: object, service: Service) -> None:

@@ -6,12 +6,14 @@ TLS 1.2 at least, forward secrecy only, HTTP/1.1 alone in ALPN.
 
 from __future__ import annotations
 
+import hashlib
+import time
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from OpenSSL import SSL, crypto
-from twisted.internet.ssl import AcceptableCiphers, CertificateOptions, TLSVersion
+from twisted.internet.ssl import CertificateOptions
 
 from regbroker.errors import ConfigurationError
 from regbroker.transport.listeners import CertificateFiles
@@ -21,10 +23,8 @@ from regbroker.transport.pem_files import (
     load_chain,
     load_pair,
 )
-
-#: TLS 1.2 suites with ephemeral keys and authenticated encryption. Those of
-#: TLS 1.3 are all like that and are OpenSSL's own affair.
-_CIPHERS = AcceptableCiphers.fromOpenSSLCipherString("ECDHE+AESGCM:ECDHE+CHACHA20")
+from regbroker.transport.server_options import ServerOptions
+from regbroker.transport.session_tickets import COMMON_OPTIONS, TicketKeys
 
 #: What ALPN offers, on both sides.
 PROTOCOLS = [b"http/1.1"]
@@ -55,14 +55,18 @@ def certificate_options(
     others: Mapping[str, SSL.Context] | None = None,
     names: tuple[str, str] = ("FILE", "FILE"),
     client_ca: bytes | None = None,
-) -> CertificateOptions:
+    tickets: TicketKeys | None = None,
+    host: str = "",
+) -> ServerOptions:
     """
     Return server options for a certificate with its chain, and its key.
 
     `others` are contexts for further server names, ``*.`` wildcards included; `names`
     are those of the files. With `client_ca`, PEM certificates, clients are asked for a
-    certificate that one of these has issued; who shows none is served, too.
-    Raises `ValueError` that says what is wrong with the files' contents.
+    certificate that one of these has issued; who shows none is served, too. Sessions
+    resume with the keys of `tickets`, and for the same `host`, certificate and
+    `client_ca` only. Raises `ValueError` that says what is wrong with the files'
+    contents.
     """
     chain, key = load_pair(certificate_pem, key_pem, names)
     authorities = load_chain(client_ca) if client_ca is not None else []
@@ -70,13 +74,11 @@ def certificate_options(
         privateKey=crypto.PKey.from_cryptography_key(key),
         certificate=crypto.X509.from_cryptography(chain[0]),
         extraCertChain=[crypto.X509.from_cryptography(c) for c in chain[1:]],
-        raiseMinimumTo=TLSVersion.TLSv1_2,
-        acceptableCiphers=_CIPHERS,
         acceptableProtocols=PROTOCOLS,
-        contextForServerName=_chooser(others or {}),
         verify=bool(authorities),
         caCerts=[crypto.X509.from_cryptography(c) for c in authorities] or None,
         requireCertificate=False,
+        **COMMON_OPTIONS,
     )
     try:
         context = options.getContext()
@@ -87,7 +89,17 @@ def certificate_options(
             )
     except SSL.Error as error:
         raise WrongCertificate(f"OpenSSL refuses it: {_reason(error)}") from None
-    return options
+    context.set_session_id(_session_context(host, certificate_pem, client_ca or b""))
+    return ServerOptions(context, others or {}, tickets or TicketKeys(time.monotonic))
+
+
+def _session_context(*parts: str | bytes) -> bytes:
+    """Return the 32 bytes that OpenSSL compares before it resumes a session."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(hashlib.sha256(data).digest())
+    return digest.digest()
 
 
 def _reason(error: SSL.Error) -> str:
@@ -101,28 +113,19 @@ def _reason(error: SSL.Error) -> str:
     return reason
 
 
-def _chooser(
-    others: Mapping[str, SSL.Context],
-) -> Callable[[bytes | None], SSL.Context | None] | None:
-    def choose(server_name: bytes | None) -> SSL.Context | None:
-        name = (server_name or b"").decode("ascii", "replace").lower()
-        return others.get(name) or others.get("*." + name.partition(".")[2])
-
-    return choose if others else None
-
-
 def load_certificates(
     files: Iterable[CertificateFiles],
     fallback: tuple[Path, Path] | None,
     client_ca: Path | None = None,
-) -> CertificateOptions:
+    tickets: TicketKeys | None = None,
+) -> ServerOptions:
     """
     Return the server options for all configured certificates.
 
     `fallback` are the certificate and key served to names that have none, when
     there is no ``[tls]`` section; without it the first one serves. `client_ca` is the
-    file with who certifies clients. Raises `ConfigurationError` with every file that
-    cannot be used.
+    file with who certifies clients, `tickets` are the keys of sessions that resume.
+    Raises `ConfigurationError` with every file that cannot be used.
     """
     problems: list[str] = []
     authorities = None
@@ -139,7 +142,9 @@ def load_certificates(
         try:
             pair = read_pem(Path(entry.certificate)), read_pem(Path(entry.key))
             names = str(entry.certificate), str(entry.key)
-            options = certificate_options(*pair, names=names, client_ca=authorities)
+            options = certificate_options(
+                *pair, names=names, client_ca=authorities, host=entry.host
+            )
         except (OSError, ValueError) as error:
             section = f"tls {entry.host}".strip()
             wrong_key = isinstance(error, WrongKey)
@@ -157,4 +162,4 @@ def load_certificates(
     if default is None and fallback is not None:
         default = fallback[0].read_bytes(), fallback[1].read_bytes()
     assert default is not None
-    return certificate_options(*default, others, client_ca=authorities)
+    return certificate_options(*default, others, client_ca=authorities, tickets=tickets)

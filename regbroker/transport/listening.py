@@ -13,7 +13,6 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
-    IOpenSSLServerConnectionCreator,
     IProtocolFactory,
     IStreamServerEndpoint,
 )
@@ -30,6 +29,7 @@ from regbroker.transport.listeners import Listener
 from regbroker.transport.plain_http import TLSOrPlainFactory
 from regbroker.transport.proxy_lines import behind_proxies
 from regbroker.transport.server import StreamingSite
+from regbroker.transport.server_options import ServerOptions
 from regbroker.transport.shared_sockets import AdoptedEndpoint, leave_to_others
 from regbroker.transport.socket_owner import give_to, owner_of
 
@@ -52,7 +52,7 @@ class ListeningService(Service):
         reactor: INetworkReactor,
         listener: Listener,
         site: StreamingSite,
-        options: IOpenSSLServerConnectionCreator | None,
+        options: ServerOptions | None,
         trusted_proxies: Iterable[Network] = (),
         entrance: Entrance | None = None,
         option: str = "listen",
@@ -117,7 +117,7 @@ class ListeningService(Service):
     def serve_as(
         self,
         listener: Listener,
-        options: IOpenSSLServerConnectionCreator | None,
+        options: ServerOptions | None,
         trusted_proxies: Iterable[Network],
     ) -> None:
         """
@@ -236,7 +236,7 @@ def server_endpoint(reactor: INetworkReactor, text: str) -> IStreamServerEndpoin
 
 def _with_tls(
     listener: Listener,
-    options: IOpenSSLServerConnectionCreator | None,
+    options: ServerOptions | None,
     site: StreamingSite,
 ) -> IProtocolFactory:
     if not listener.tls:

@@ -14,13 +14,13 @@ from twisted.python.failure import Failure
 
 from regbroker.errors import BadRequest
 from regbroker.transport.lingering import LingeringClose
-from regbroker.transport.tls_factory import TLSFactory
-from regbroker.transport.tls_protocol import TLSProtocol
+from regbroker.transport.server_names import ServerTLSFactory, ServerTLSProtocol
+from regbroker.transport.server_options import ServerOptions
 
 _MESSAGE = "this is plain HTTP, and the port is for TLS; write https://"
 
 
-class _TLSOrPlain(TLSProtocol):
+class _TLSOrPlain(ServerTLSProtocol):
     """TLS on one connection, with a look at its first byte."""
 
     factory: TLSOrPlainFactory
@@ -62,11 +62,11 @@ class _TLSOrPlain(TLSProtocol):
         self._closing = LingeringClose(transport, site.reactor.callLater)
 
 
-class TLSOrPlainFactory(TLSFactory):
+class TLSOrPlainFactory(ServerTLSFactory):
     """Ends TLS in front of `site`, and tells it of plain HTTP."""
 
     protocol = _TLSOrPlain
 
-    def __init__(self, options: Any, site: Any) -> None:
-        super().__init__(options, False, site)
+    def __init__(self, options: ServerOptions, site: Any) -> None:
+        super().__init__(options, site)
         self.site = site

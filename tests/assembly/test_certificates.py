@@ -18,6 +18,7 @@ from regbroker.assembly.certificates import (
 from regbroker.errors import ConfigurationError
 from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
+from regbroker.transport.session_tickets import TicketKeys
 from tests.certificates import Pair, issued
 
 CONFIG = """
@@ -32,6 +33,8 @@ namespaces = * = *
 url = http://127.0.0.1:5000
 """
 OWN = "[tls]\ncertificate = server.pem\nkey = server.key"
+
+KEYS = TicketKeys(lambda: 0.0)
 
 FIRST = issued("a.test", "first.test")
 SECOND = issued("a.test", "second.test")
@@ -59,33 +62,35 @@ class CertificatesTestCase(SynchronousTestCase):
 class LoadTests(CertificatesTestCase):
     def test_same(self) -> None:
         """While the files are the same, so are the options."""
-        shown = load_shown(self.config)
-        self.assertIs(load_shown(self.config, shown), shown)
+        shown = load_shown(self.config, None, KEYS)
+        self.assertIs(load_shown(self.config, shown, KEYS), shown)
 
     def test_changed(self) -> None:
         """Another pair makes other options."""
-        shown = load_shown(self.config)
+        shown = load_shown(self.config, None, KEYS)
         self.write(SECOND)
-        self.assertIsNot(load_shown(self.config, shown), shown)
+        self.assertIsNot(load_shown(self.config, shown, KEYS), shown)
 
     def test_other_name(self) -> None:
         """The same files for another name are something else."""
-        shown = load_shown(self.config)
+        shown = load_shown(self.config, None, KEYS)
         other = self.parse(OWN.replace("[tls]", "[tls a.test]"))
-        self.assertIsNot(load_shown(other, shown), shown)
+        self.assertIsNot(load_shown(other, shown, KEYS), shown)
 
     def test_half(self) -> None:
         """A key that is not the certificate's is a problem."""
         (self.directory / "server.pem").write_bytes(SECOND.certificate)
-        error = self.assertRaises(ConfigurationError, load_shown, self.config)
+        error = self.assertRaises(
+            ConfigurationError, load_shown, self.config, None, KEYS
+        )
         self.assertIn("the key does not belong to the certificate", str(error.problems))
 
     def test_self_signed(self) -> None:
         """Without files a pair is made, and found again."""
         config = self.parse()
-        shown = load_shown(config)
+        shown = load_shown(config, None, KEYS)
         self.assertTrue((self.directory / "state" / "self-signed.pem").exists())
-        self.assertIs(load_shown(config, shown), shown)
+        self.assertIs(load_shown(config, shown, KEYS), shown)
 
     def test_needed(self) -> None:
         """Where nothing ends TLS, there is nothing to show."""
@@ -104,8 +109,8 @@ class WatchTests(CertificatesTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, observe)
         self.clock = Clock()
         self.changes = 0
-        self.watch = CertificateWatch(self.clock, self.changed)
-        self.watch.watch(self.config, load_shown(self.config))
+        self.watch = CertificateWatch(self.clock, self.changed, KEYS)
+        self.watch.watch(self.config, load_shown(self.config, None, KEYS))
         self.watch.startService()
         self.addCleanup(self.watch.stopService)
 
@@ -163,7 +168,7 @@ class WatchTests(CertificatesTestCase):
     def test_state_directory(self) -> None:
         """A self-signed pair that cannot be made is told, and the old one stays."""
         config = self.parse()
-        shown = load_shown(config)
+        shown = load_shown(config, None, KEYS)
         self.watch.watch(config, shown)
         state = self.directory / "state"
         for path in state.iterdir():

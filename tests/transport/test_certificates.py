@@ -8,12 +8,12 @@ from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.protocol import Factory
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import ConfigurationError
 from regbroker.transport.certificates import certificate_options, load_certificates
 from regbroker.transport.listeners import CertificateFiles
+from regbroker.transport.server_names import ServerTLSFactory
 from regbroker.transport.trust import Trust
 from tests.certificates import Looking, Pair, authority, issued, pem_of
 from tests.proxycase import SocketTestCase
@@ -44,8 +44,17 @@ class CertificateOptionsTests(SynchronousTestCase):
         options = certificate_options(
             pair.certificate + authority().certificate, pair.key
         )
-        chain: Any = options.extraCertChain
-        self.assertEqual([c.get_subject().CN for c in chain], ["Test CA"])
+        client = Looking("a.test").clientConnectionForTLS(None)
+        server = options.serverConnectionForTLS(None)
+        server.set_accept_state()
+        for one, other in ((client, server), (server, client)):
+            with self.assertRaises(SSL.WantReadError):
+                one.do_handshake()
+            other.bio_write(one.bio_read(2**16))
+        client.do_handshake()
+        chain = client.get_peer_cert_chain(as_cryptography=True)
+        subjects = [each.subject.rfc4514_string() for each in chain or ()]
+        self.assertEqual(subjects, ["CN=a.test", "CN=Test CA"])
 
 
 class LoadTests(SynchronousTestCase):
@@ -132,7 +141,7 @@ class ServerTests(SocketTestCase):
         factory.noisy = False
         self.listening = self.reactor.listenTCP(
             0,
-            TLSMemoryBIOFactory(load_certificates(entries, None), False, factory),
+            ServerTLSFactory(load_certificates(entries, None), factory),
             interface="127.0.0.1",
         )
 
