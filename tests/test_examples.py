@@ -5,9 +5,16 @@ from pathlib import Path, PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.accounts.narrowing import parse_rights, wider
 from regbroker.accounts.principals import Account
 from regbroker.errors import NameUnknown
-from regbroker.settings.config import Config, HtpasswdConfig, LdapConfig, RegistryConfig
+from regbroker.settings.config import (
+    Config,
+    HtpasswdConfig,
+    LdapConfig,
+    RegistryConfig,
+    RobotsConfig,
+)
 from regbroker.settings.ini import parse_config
 from regbroker.settings.warnings import warnings
 from tests.toml_file import load_toml
@@ -99,6 +106,22 @@ class ExampleTests(SynchronousTestCase):
         assert registry.access is not None
         self.assertTrue(registry.access.allows(None, "pull", "library/nginx"))
         self.assertFalse(registry.access.allows(None, "pull", "team/app"))
+
+    def test_robot_tokens(self) -> None:
+        """Users without a password, who have rights and can log in."""
+        config = load("robot-tokens")
+        (registry,) = config.registries
+        self.assertTrue(registry.robot_tokens)
+        self.assertEqual(
+            config.accounts["staff"].sources[1],
+            RobotsConfig(users=("deploy", "cluster")),
+        )
+        rules = registry.access
+        assert rules is not None
+        rights = parse_rights(["team/**: pull, push"])
+        self.assertEqual(list(wider(rights, rules, Account("deploy"))), [])
+        self.assertNotEqual(list(wider(rights, rules, Account("cluster"))), [])
+        self.assertEqual(list(warnings(config, lambda name: name)), [])
 
     def test_ldap_nexus(self) -> None:
         """A directory with groups, and an account of regbroker's own."""
