@@ -78,9 +78,7 @@ class ConnectionsTestCase(SocketTestCase):
     ) -> Deferred[Reply]:
         """Send a request."""
         headers = [(b"A", b"1"), (b"a", b"2")]
-        return Deferred.fromCoroutine(
-            self.connections.request(method, target, headers, body, on_continue)
-        )
+        return self.connections.request(method, target, headers, body, on_continue)
 
     async def asked(self, answer: bytes, method: bytes = b"GET") -> Reply:
         """Send a request without a body, and have it answered."""

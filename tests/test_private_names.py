@@ -14,7 +14,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.twisted_private import (
-    ClientInternals,
+    ChannelInternals,
 )
 
 ROOT = Path(__file__).resolve().parents[1] / "regbroker"
@@ -134,14 +134,23 @@ class OneModuleTests(SynchronousTestCase):
             ("from twisted.web.http import _DataLoss", "imports twisted.web.http._D"),
             ("request._disconnected", "line 1: _disconnected of another object"),
             ("getattr(request, '_disconnected')", "line 1: _disconnected of another"),
-            ("class C:\n def f(self): self._parser", "line 2: _parser of a base class"),
-            ("class C:\n def _giveUp(self): 1", "line 2: _giveUp of a base class"),
-            ("class C:\n def f(self): hasattr(self, '_parser')", "line 2: _parser of"),
+            (
+                "class C:\n def f(self): self._savedTimeOut",
+                "line 2: _savedTimeOut of a base class",
+            ),
+            (
+                "class C:\n def _finishRequestBody(self): 1",
+                "line 2: _finishRequestBody of a base class",
+            ),
+            (
+                "class C:\n def f(self): hasattr(self, '_savedTimeOut')",
+                "line 2: _savedTimeOut of",
+            ),
         ):
-            (line,) = leanings(source, lambda _: ClientInternals)
+            (line,) = leanings(source, lambda _: ChannelInternals)
             self.assertTrue(line.startswith(seen), line)
         own = "class C:\n def f(self, other): self._mine = other._mine"
-        self.assertEqual(leanings(own, lambda _: ClientInternals), [])
+        self.assertEqual(leanings(own, lambda _: ChannelInternals), [])
 
     def test_bound(self) -> None:
         """setup.cfg names the first release of Twisted that nobody has looked at."""

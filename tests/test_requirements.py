@@ -38,6 +38,7 @@ class RequirementTests(SynchronousTestCase):
             "OpenSSL": "pyopenssl",
             "bcrypt": "bcrypt",
             "cryptography": "cryptography",
+            "httptools": "httptools",
             "jwt": "PyJWT",
             "ldaptor": "ldaptor",
             "passlib": "libpass",

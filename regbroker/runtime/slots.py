@@ -48,9 +48,9 @@ class Slots:
 
         Raises `UpstreamUnavailable` when the queue is full.
         """
-        if self._free > 0:
-            self._free -= 1
-            return succeed(Slot(self))
+        slot = self.take_now()
+        if slot is not None:
+            return succeed(slot)
         if len(self._waiting) >= self._max_waiting:
             raise UpstreamUnavailable(
                 f"{self._what} is asked for more than it answers; come again later",
@@ -60,6 +60,13 @@ class Slots:
         waiting: Deferred[Slot] = Deferred(self._waiting.remove)
         self._waiting.append(waiting)
         return waiting
+
+    def take_now(self) -> Slot | None:
+        """Return a place if there is one."""
+        if self._free <= 0:
+            return None
+        self._free -= 1
+        return Slot(self)
 
     def again(self) -> Slot:
         """Return a place at once, whatever the limit, to a caller that lost its own."""

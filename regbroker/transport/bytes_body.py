@@ -13,12 +13,12 @@ class BytesBody:
     """Bytes that are written at once, each time that a request is sent."""
 
     def __init__(self, body: bytes) -> None:
-        self._body = body
+        self.data = body
         self.length = len(body)
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """Write all bytes."""
-        consumer.write(self._body)
+        consumer.write(self.data)
         return succeed(None)
 
     def pauseProducing(self) -> None:

@@ -1,13 +1,12 @@
 """
 Connections to one upstream: kept warm, used for one request at a time.
 
-Built on the HTTP/1.1 client protocol below `twisted.web.client.Agent`, and not
-on `Agent` itself, for what a relay must know and `Agent` does not tell:
+Not built on `twisted.web.client.Agent`, for what a relay must know and `Agent` does
+not tell:
 
 - An upstream may answer before the request's body is out (401, 413). Twisted
-  pauses the connection when the reply's headers are in and waits for the
-  request to be written, which then never happens. Here such a reply is read to
-  its end, and the connection given up.
+  waits for the request to be written, which then never happens. Here such a reply is
+  read to its end, and the connection given up.
 - ``100 Continue`` from the upstream is the moment at which our client should
   hear it.
 - A request that fails on a kept connection is sent once more on a new one, POST
@@ -27,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IDelayedCall,
     IReactorTime,
@@ -34,20 +34,17 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
-from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
-from twisted.web.http_headers import Headers
+from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 
-from regbroker.causes import Cause
-from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
 from regbroker.runtime.slots import Slots
-from regbroker.transport.bytes_body import BytesBody
-from regbroker.transport.client_errors import UPSTREAM, converted_error, was_cancelled
+from regbroker.transport.client_errors import UPSTREAM
 from regbroker.transport.client_protocol import UpstreamProtocol
 from regbroker.transport.client_reply import Reply
-from regbroker.transport.twisted_private import ClientRequest, RequestNotSent
+from regbroker.transport.request_writer import request_head
+from regbroker.transport.sent_request import IDLE_SECONDS, SentRequest
 
 #: Requests that are under way at once, and those that wait for that. More would only
 #: wait in the upstream.
@@ -57,18 +54,9 @@ MAX_WAITING_REQUESTS = 1024
 #: Idle connections kept; more would only be opened again under load.
 MAX_IDLE_CONNECTIONS = 64
 
-#: Below the idle timeouts of common balancers (60 s), so that we close first.
-IDLE_SECONDS = 50.0
-
 #: A connection in constant use would lead to the same address for ever. After this
 #: long a new one is made, and with it the name is resolved again.
 MAX_AGE_SECONDS = 60.0
-
-#: Servers close idle connections after 5 s at the earliest.
-IDLE_SECONDS_FOR_BODIES = 4.0
-
-#: The request got no byte of an answer.
-_NEVER_ANSWERED = (RequestNotSent, RequestTransmissionFailed, ResponseNeverReceived)
 
 _log = Logger()
 
@@ -95,106 +83,82 @@ class ConnectionPool:
         what: str = UPSTREAM,
         slots: Slots | None = None,
     ) -> None:
+        self.origin = origin
+        self.what = what
         self._clock = clock
-        self._origin = origin
+        self._host = origin.netloc.encode()
         self._endpoint = endpoint
         self._connect_timeout = connect_timeout
-        self._what = what
         self._idle: list[UpstreamProtocol] = []
         self._slots = slots or Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS, what)
         self._spills = False
         self._sweeping: IDelayedCall | None = None
 
-    async def request(
+    def request(
         self,
         method: bytes,
         target: bytes,
         headers: Iterable[Header],
         body: IBodyProducer | None = None,
         on_continue: Callable[[], None] | None = None,
-    ) -> Reply:
+    ) -> Deferred[Reply]:
         """
-        Send a request, and return the reply when its headers are in.
+        Send a request; fires with the reply when its headers are in.
 
-        `on_continue` is called when the upstream says ``100 Continue``. Raises
-        `UpstreamUnavailable`, `UpstreamTimeout` or `UpstreamMalformed`; what
-        `body` fails with, when the body is what failed.
+        `on_continue` is called when the upstream says ``100 Continue``. Fails with
+        `UpstreamUnavailable`, `UpstreamTimeout` or `UpstreamMalformed`; with what
+        `body` fails with, when the body is what failed. A request that is cancelled
+        ends its connection.
         """
-        wire_headers = Headers()
-        wire_headers.addRawHeader(b"Host", self._origin.netloc.encode())
-        for name, value in headers:
-            wire_headers.addRawHeader(name, value)
-        request = ClientRequest(method, target, wire_headers, body, persistent=True)
-        is_repeatable = body is None or isinstance(body, BytesBody)
-        max_idle = IDLE_SECONDS if is_repeatable else IDLE_SECONDS_FOR_BODIES
-        slot = await self._slots.take()
-        try:
-            connection = self._take(max_idle) or await self._connect()
-            while True:
-                was_kept = connection.used
-                connection.begin(on_continue, slot)
-                answer = connection.request(request)
-                parser = connection.bound_headers()
-                try:
-                    response = await answer
-                    break
-                except Exception as error:
-                    if connection.too_large:
-                        raise UpstreamMalformed(
-                            f"{self._what} sent {connection.too_large}",
-                            cause=Cause.BOUND_REACHED,
-                        ) from error
-                    # The server has closed the connection while it was idle.
-                    was_stale = was_kept and isinstance(error, _NEVER_ANSWERED)
-                    if not was_stale or not is_repeatable or was_cancelled(error):
-                        raise
-                # The place went with the connection.
-                slot = self._slots.again()
-                connection = await self._connect()
-            assert parser is not None
-            return Reply(response, connection, parser, self._what)
-        except BaseException as error:
-            slot.free()
-            if not isinstance(error, Exception):
-                raise
-            raise converted_error(error, self._origin, self._what) from error
+        head = request_head(method, target, self._host, headers, body)
+        sent = SentRequest(self, method == b"HEAD", head, body, on_continue)
+        sent.start(self._slots)
+        return sent.outcome
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
         for connection in self._idle:
-            connection.transport.abortConnection()
+            connection.abort()
         self._idle.clear()
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
 
-    def _take(self, max_idle: float) -> UpstreamProtocol | None:
+    def take(self, max_idle: float) -> UpstreamProtocol | None:
+        """Return a connection that was idle for at most so many seconds, or None."""
         # The one that came back last is the one that is surely still open.
         while self._idle:
             connection = self._idle.pop()
             now = self._clock.seconds()
             idle = now - connection.idle_since
             is_young = now - connection.opened <= MAX_AGE_SECONDS
-            if connection.state == "QUIESCENT" and idle <= max_idle and is_young:
+            if connection.is_open and idle <= max_idle and is_young:
                 return connection
-            connection.transport.loseConnection()
+            connection.close()
         return None
 
-    async def _connect(self) -> UpstreamProtocol:
+    async def connect(self) -> UpstreamProtocol:
+        """Return a new connection, whose peer's certificate is verified."""
+        secured: Deferred[None] = Deferred()
+
+        def on_secured(problem: Failure | None) -> None:
+            if not secured.called:
+                secured.callback(problem)
+
         connection: Any = await self._endpoint.connect(
             _UpstreamFactory.forProtocol(
-                lambda: UpstreamProtocol(self._put, self._note_spilling, self._clock)
+                lambda: UpstreamProtocol(self._put, self._note_spilling, on_secured)
             )
         )
-        if self._origin.scheme == "http":
-            connection.handshakeCompleted()
+        checked: UpstreamProtocol = connection
+        if self.origin.scheme == "http":
+            checked.handshakeCompleted()
         else:
             try:
-                await connection.secured.addTimeout(self._connect_timeout, self._clock)
+                await secured.addTimeout(self._connect_timeout, self._clock)
             except BaseException:
-                connection.transport.abortConnection()
+                checked.abort()
                 raise
-        checked: UpstreamProtocol = connection
         checked.opened = self._clock.seconds()
         return checked
 
@@ -204,20 +168,19 @@ class ConnectionPool:
             _log.warn(
                 "{what}, {origin}: it sends bytes after its replies that are no part "
                 "of them; its connections are not kept after HEAD, 204 and 304",
-                what=self._what,
-                origin=str(self._origin),
+                what=self.what,
+                origin=str(self.origin),
             )
 
     def _put(self, connection: UpstreamProtocol) -> None:
-        connection.free()
-        if connection.spills or (self._spills and connection.was_bodiless):
+        if self._spills and connection.was_bodiless:
             # What comes next on it may belong to what was before.
-            connection.transport.abortConnection()
+            connection.abort()
             return
         connection.idle_since = self._clock.seconds()
         self._idle.append(connection)
         if len(self._idle) > MAX_IDLE_CONNECTIONS:
-            self._idle.pop(0).transport.loseConnection()
+            self._idle.pop(0).close()
         if self._sweeping is None:
             self._sweeping = self._clock.callLater(IDLE_SECONDS, self._sweep)
 
@@ -225,8 +188,8 @@ class ConnectionPool:
         self._sweeping = None
         now = self._clock.seconds()
         old = [c for c in self._idle if now - c.idle_since >= IDLE_SECONDS]
-        self._idle = [c for c in self._idle if c not in old and c.state == "QUIESCENT"]
+        self._idle = [c for c in self._idle if c not in old and c.is_open]
         for connection in old:
-            connection.transport.loseConnection()
+            connection.close()
         if self._idle:
             self._sweeping = self._clock.callLater(IDLE_SECONDS / 2, self._sweep)

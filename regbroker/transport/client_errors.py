@@ -17,9 +17,8 @@ from twisted.internet.error import (
     UserError,
 )
 from twisted.logger import Logger
-from twisted.web.client import RequestGenerationFailed
 
-from regbroker.causes import Kind, Side, cause_of
+from regbroker.causes import Cause, Kind, Side, cause_of
 from regbroker.errors import (
     UpstreamError,
     UpstreamMalformed,
@@ -27,9 +26,9 @@ from regbroker.errors import (
     UpstreamUnavailable,
 )
 from regbroker.protocol.origins import Origin
-from regbroker.transport.reply_headers import UnsoundHeader
+from regbroker.transport.client_protocol import BodyFailed
+from regbroker.transport.reply_parser import MalformedReply, ReplyTooLarge
 from regbroker.transport.tunnel import TunnelFailed
-from regbroker.transport.twisted_private import wrapped_errors
 
 #: The server that is asked mostly, in the words of an error.
 UPSTREAM = Side.UPSTREAM.value
@@ -37,16 +36,14 @@ UPSTREAM = Side.UPSTREAM.value
 _log = Logger()
 
 
-def was_cancelled(error: BaseException) -> bool:
-    """Tell whether a request ended because nobody wanted its answer any more."""
-    cancelled = CancelledError | ConnectingCancelledError
-    return any(isinstance(reason, cancelled) for reason in wrapped_errors(error))
-
-
 def _in_words(reason: BaseException, host: str) -> str:
     """Return what has happened, for the log; what is rare keeps Twisted's words."""
     if isinstance(reason, TunnelFailed):
         return str(reason)
+    if isinstance(reason, MalformedReply):
+        return f"what it answers is not HTTP: {reason}"
+    if isinstance(reason, ReplyTooLarge):
+        return f"it sent {reason}"
     if isinstance(reason, ConnectionDone):
         return "it closed the connection before its answer was complete"
     if isinstance(reason, ConnectionLost | ConnectionAborted):
@@ -76,39 +73,33 @@ def converted_error(
     sentence. What is no failure of the upstream's (a cancellation, a client that
     went away) comes back as it is.
     """
-    reasons = wrapped_errors(error)
-    first = reasons[0] if reasons else error
-    if isinstance(error, UpstreamError | CancelledError) or was_cancelled(error):
-        return error if isinstance(error, UpstreamError) else CancelledError()
-    if isinstance(error, RequestGenerationFailed):
-        return first if isinstance(first, Exception) else error
-    # Of a failed connection there may be several, one for each address.
-    words = dict.fromkeys(_in_words(reason, origin.host) for reason in reasons)
+    if isinstance(error, UpstreamError):
+        return error
+    if isinstance(error, CancelledError | ConnectingCancelledError):
+        return CancelledError()
+    if isinstance(error, BodyFailed):
+        return error.error
     _log.warn(
         "{what}, {origin}: {reason}",
         what=what,
         origin=str(origin),
-        reason=", ".join(words),
+        reason=_in_words(error, origin.host),
     )
-    if any(isinstance(reason, UnsoundHeader) for reason in reasons):
-        return UpstreamMalformed(
-            f"what {what} answered has a control character in a header",
-            cause=cause_of(what, Kind.MALFORMED),
-        )
-    if isinstance(first, TunnelFailed):
-        cause = first.cause or cause_of(what, Kind.UNREACHABLE)
+    if isinstance(error, ReplyTooLarge):
+        return UpstreamMalformed(f"{what} sent {error}", cause=Cause.BOUND_REACHED)
+    if isinstance(error, TunnelFailed):
+        cause = error.cause or cause_of(what, Kind.UNREACHABLE)
         return UpstreamUnavailable(f"{what} cannot be reached", cause=cause)
     unreachable, idle = cause_of(what, Kind.UNREACHABLE), cause_of(what, Kind.IDLE)
-    if any(isinstance(reason, SSL.Error) for reason in reasons):
+    if isinstance(error, SSL.Error):
         return UpstreamUnavailable(
             f"no trusted TLS connection to {what} can be made", cause=unreachable
         )
-    if any(isinstance(reason, TimeoutError | HandshakeTimeout) for reason in reasons):
+    if isinstance(error, TimeoutError | HandshakeTimeout):
         return UpstreamTimeout(f"{what} cannot be reached in time", cause=idle)
     if isinstance(error, ConnectError | DNSLookupError | UserError | OSError):
         return UpstreamUnavailable(f"{what} cannot be reached", cause=unreachable)
-    ended = ConnectionLost | ConnectionDone | ConnectionAborted
-    if any(isinstance(reason, ended) for reason in reasons):
+    if isinstance(error, ConnectionLost | ConnectionDone | ConnectionAborted):
         return UpstreamUnavailable(
             f"{what} closed the connection without an answer",
             cause=cause_of(what, Kind.BROKE_OFF),

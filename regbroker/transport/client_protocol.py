@@ -1,179 +1,315 @@
 """
-One connection to an upstream: `twisted.web.client`'s protocol, and what a relay needs.
+One connection to an upstream, which carries one request at a time.
+
+A reply may come before its request's body is out. It is read to its end then, and
+bounded, since nobody takes it yet; with its end the rest of the body is given up, and
+the connection too. When the body is out first, the reply is like any other.
+
+Whatever ends a request ends in `connectionLost`, except a reply that is complete.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHandshakeListener, IReactorTime
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
+from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from regbroker.runtime.slots import Slot
-from regbroker.transport.reply_headers import check_as_they_come
-from regbroker.transport.strict_channel import MAX_HEADERS_BYTES
-from regbroker.transport.twisted_private import (
-    ClientInternals,
-    HTTPClientParser,
-    is_between_messages,
+from regbroker.transport.arriving_body import ArrivingBody
+from regbroker.transport.bytes_body import BytesBody
+from regbroker.transport.reply_parser import (
+    MalformedReply,
+    NoReply,
+    ReplyParser,
+    ReplyTooLarge,
 )
+from regbroker.transport.request_writer import BodyWriter
 
 #: An early reply is an error document. It is read while the request's body is
 #: still on its way, without anybody to hold it back.
 MAX_EARLY_REPLY_BYTES = 1024 * 1024
 
-#: A reply's status line and headers, interim replies included.
-MAX_HEADER_BYTES = 256 * 1024
 
-#: One line of a reply's headers: some registries keep the state of an upload in its
-#: Location. As much as a client may send in all.
-MAX_HEADER_LINE_BYTES = MAX_HEADERS_BYTES
+class BodyFailed(Exception):
+    """The body of a request has failed, with `error`: the server has not."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Outgoing(Protocol):
+    """A request, for the connection that carries it."""
+
+    is_head: bool
+    head: bytes
+    body: IBodyProducer | None
+    on_continue: Callable[[], None] | None
+
+    def replied(self, parser: ReplyParser, body: ArrivingBody) -> None:
+        """Take the reply's head, and its body as it arrives."""
+
+    def failed(self, error: Exception, is_unanswered: bool) -> None:
+        """Note that there is no reply; `is_unanswered` when no byte of one came."""
 
 
 @implementer(IHandshakeListener)
-class UpstreamProtocol(ClientInternals):
-    """One connection to an upstream."""
+class UpstreamProtocol(TwistedProtocol):
+    """
+    One connection to an upstream.
+
+    `on_secured` is called when its peer's certificate is verified, or with why it is
+    not; `on_idle` when it can be used again, and `on_spilling` when bytes come after a
+    reply that are no part of it.
+    """
 
     transport: Any
 
     def __init__(
         self,
-        on_idle: Callable[[Any], None],
+        on_idle: Callable[[UpstreamProtocol], None],
         on_spilling: Callable[[], None],
-        clock: IReactorTime,
+        on_secured: Callable[[Failure | None], None],
     ) -> None:
-        super().__init__(on_idle)
+        self._on_idle = on_idle
         self._on_spilling = on_spilling
-        #: The place that its request has among those that may be under way.
-        self.slot: Slot | None = None
-        #: Whether bytes came after a reply that were no part of it.
-        self.spills = False
+        self._on_secured: Callable[[Failure | None], None] | None = on_secured
+        self._request: Outgoing | None = None
+        self._parser: ReplyParser | None = None
+        self._arriving: ArrivingBody | None = None
+        self._writer: BodyWriter | None = None
+        self._slot: Slot | None = None
+        self._early_bytes = 0
+        self._is_paused = False
+        self._has_spilled = False
+        #: Why it is being closed from here.
+        self._error: Exception | None = None
         #: Whether its last reply was one that never has a body.
         self.was_bodiless = False
-        self.idle_since: float = clock.seconds()
-        #: When it was ready for its first request.
-        self.opened: float = clock.seconds()
+        self.is_open = True
         self.used = False
-        self.on_continue: Callable[[], None] | None = None
-        self.secured: Deferred[None] = Deferred()
-        self.closed_in_order = False
-        #: What is larger than it may be, so that the end is regbroker's doing.
-        self.too_large = ""
-        self._early_bytes = 0
-        self.header_bytes = 0
+        #: Seconds of the pool's clock: when it was ready first, and when it was last.
+        self.opened = 0.0
+        self.idle_since = 0.0
 
     def handshakeCompleted(self) -> None:
         """Note that the peer's certificate has been verified."""
-        if not self.secured.called:
-            self.secured.callback(None)
+        on_secured, self._on_secured = self._on_secured, None
+        if on_secured is not None:
+            on_secured(None)
+
+    # The request.
+
+    def send(self, request: Outgoing, slot: Slot) -> None:
+        """Send a request. Its `slot` is freed with the reply's last byte."""
+        self.used = True
+        self._request, self._slot = request, slot
+        self._parser = ReplyParser(request.is_head)
+        self._arriving = None
+        body = request.body
+        if body is None:
+            self.transport.write(request.head)
+        elif isinstance(body, BytesBody):
+            self.transport.write(request.head + body.data)
+        else:
+            self._send_body(request, body)
+
+    def _send_body(self, request: Outgoing, body: IBodyProducer) -> None:
+        self._early_bytes = 0
+        self._writer = writer = BodyWriter(self.transport, body.length)
+        self.transport.write(request.head)
+        self.transport.registerProducer(body, True)
+
+        def sent(_: object) -> None:
+            if self._writer is writer:
+                writer.end()
+                self._writer = None
+                self.transport.unregisterProducer()
+                self._tell_reply()
+
+        def failed(failure: Failure) -> None:
+            if self._writer is writer:
+                error = failure.value
+                assert isinstance(error, Exception)
+                self._end(BodyFailed(error))
+
+        body.startProducing(writer).addCallback(sent).addErrback(failed)
+
+    def _stop_body(self) -> None:
+        """Give up what is left of the request's body."""
+        if self._writer is not None:
+            self._writer = None
+            assert self._request is not None and self._request.body is not None
+            self.transport.unregisterProducer()
+            self._request.body.stopProducing()
+
+    # The reply.
 
     def dataReceived(self, data: bytes) -> None:
-        """Parse; see to interim replies and to replies that come early."""
-        if self.on_continue is not None:
-            on_continue, self.on_continue = self.on_continue, None
-            if data.startswith(b"HTTP/1.1 100"):
-                on_continue()
-        parser = self.parser
-        if parser is None or (self.was_bodiless and _is_left_over(parser, data)):
+        """Parse a reply, and pass on what it says."""
+        parser = self._parser
+        if not self.is_open:
+            return
+        if parser is None:
             # Between requests nothing may arrive; what does would be taken as
             # the answer to the next request.
             self._spill()
-            self.transport.abortConnection()
             return
-        super().dataReceived(data)
-        if parser.state in ("STATUS", "HEADER"):
-            self.header_bytes += len(data)
-            if self.header_bytes > MAX_HEADER_BYTES:
-                self.too_large = f"headers of more than {MAX_HEADER_BYTES} bytes"
-                self.transport.abortConnection()
-                return
-        if self.state == "TRANSMITTING":
-            self._early_bytes += len(data)
-            if self._early_bytes > MAX_EARLY_REPLY_BYTES:
-                self.too_large = (
-                    f"more than {MAX_EARLY_REPLY_BYTES} bytes before the request's "
-                    "body was complete"
-                )
-                self.transport.abortConnection()
+        try:
+            body = parser.feed(data)
+        except NoReply as error:
+            if self.was_bodiless:
+                # It belongs to the reply before, mostly the one to a HEAD.
+                self._spill()
             else:
+                self._end(error)
+            return
+        except (MalformedReply, ReplyTooLarge) as error:
+            self._end(error)
+            return
+        if parser.continues:
+            self._tell_continue(parser)
+        if parser.has_head:
+            self._take(parser, body)
+
+    def _tell_continue(self, parser: ReplyParser) -> None:
+        parser.continues = False
+        request = self._request
+        if request is not None and request.on_continue is not None:
+            on_continue, request.on_continue = request.on_continue, None
+            on_continue()
+
+    def _take(self, parser: ReplyParser, body: bytes) -> None:
+        """Take what has come of a reply whose head is here."""
+        if self._arriving is None:
+            self._arriving = ArrivingBody(self)
+        arriving = self._arriving
+        if body:
+            arriving.received(body)
+        if parser.is_complete:
+            self._complete(parser, arriving)
+        elif self._writer is None:
+            self._tell_reply()
+        else:
+            self._early_bytes += len(body)
+            if self._early_bytes > MAX_EARLY_REPLY_BYTES:
+                self._end(
+                    ReplyTooLarge(
+                        f"more than {MAX_EARLY_REPLY_BYTES} bytes before the "
+                        "request's body was complete"
+                    )
+                )
+
+    def _tell_reply(self) -> None:
+        """Tell of the reply, if it has begun and nobody knows of it."""
+        request, arriving = self._request, self._arriving
+        if request is None or arriving is None:
+            return
+        self._request = None
+        assert self._parser is not None
+        request.replied(self._parser, arriving)
+        arriving.hold()
+
+    def _complete(self, parser: ReplyParser, arriving: ArrivingBody) -> None:
+        """Let go of a reply that is complete; the connection may serve the next one."""
+        request = self._request
+        is_early = self._writer is not None
+        self._stop_body()
+        self._request = self._parser = self._arriving = None
+        self.was_bodiless = parser.is_bodiless
+        self.resume()
+        if parser.spills:
+            self._spill()
+        elif is_early:
+            self._end(ConnectionAborted())
+        elif not parser.is_persistent:
+            self.is_open = False
+            self.transport.loseConnection()
+        if self.is_open:
+            self._on_idle(self)
+        self._free()
+        arriving.completed()
+        if request is not None:
+            request.replied(parser, arriving)
+
+    # The end.
+
+    def give_up(self) -> None:
+        """Close the connection at once; nobody waits for its request any more."""
+        self._stop_body()
+        self._request = None
+        self._end(ConnectionAborted())
+
+    def close(self) -> None:
+        """Close the connection, which carries no request."""
+        self.is_open = False
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Close the connection at once: the rest of the reply is not wanted."""
+        self._end(ConnectionAborted())
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        if not self._is_paused:
+            self._is_paused = True
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._is_paused:
+            self._is_paused = False
+            if self.is_open:
                 self.transport.resumeProducing()
-        elif self.state == "TRANSMITTING_AFTER_RECEIVING_RESPONSE":
-            # The rest of the body would keep the connection open for nothing.
+
+    def _spill(self) -> None:
+        self._has_spilled = True
+        self._on_spilling()
+        self._end(ConnectionAborted())
+
+    def _end(self, error: Exception) -> None:
+        """Close the connection for this reason, unless there is one already."""
+        if self._error is None:
+            self._error = error
+            self.is_open = False
             self.transport.abortConnection()
 
-    def begin(self, on_continue: Callable[[], None] | None, slot: Slot | None) -> None:
-        """Note that the next request is sent now."""
-        self.used = True
-        self.on_continue = on_continue
-        self.header_bytes = 0
-        self.slot = slot
-
-    def bound_headers(self) -> HTTPClientParser | None:
-        """
-        Return the parser of the reply to the request that was just sent.
-
-        A line of the reply's headers may be as long as one of a client's, and none
-        has a control character. None is returned when the request was not sent.
-        """
-        parser: Any = self.parser
-        if parser is not None:
-            parser.MAX_LENGTH = MAX_HEADER_LINE_BYTES
-            parser.lineLengthExceeded = self._line_too_long
-            check_as_they_come(parser)
-        checked: HTTPClientParser | None = parser
-        return checked
-
-    def free(self) -> None:
-        """Give back the place that its request has taken."""
-        slot, self.slot = self.slot, None
+    def _free(self) -> None:
+        slot, self._slot = self._slot, None
         if slot is not None:
             slot.free()
 
-    def _line_too_long(self, line: bytes) -> None:
-        name = re.match(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}(?=:)", line)
-        what = f"the header {name[0].decode()}" if name else "a header line"
-        self.too_large = f"{what} with more than {MAX_HEADER_LINE_BYTES} bytes"
-        self.transport.abortConnection()
-
-    def reply_complete(self, rest: bytes) -> None:
-        """Note whether the reply was one without a body, and what came after it."""
-        parser = self.parser
-        if parser is not None:
-            code = getattr(parser.response, "code", 0)
-            is_head = parser.request.method == b"HEAD"
-            self.was_bodiless = is_head or code in (204, 304)
-        if rest:
-            self._spill()
-
-    def _spill(self) -> None:
-        self.spills = True
-        self._on_spilling()
-
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Fail the wait for the handshake; note how the connection ended."""
-        self.closed_in_order = reason.check(ConnectionDone) is not None
-        self.free()
-        if not self.secured.called:
-            self.secured.errback(reason)
-        parser = self.parser
-        if (
-            self.state == "TRANSMITTING"
-            and parser is not None
-            and parser.bodyDecoder is not None
-        ):
+        """End what the connection has carried."""
+        self.is_open = False
+        self._free()
+        if self._on_secured is not None:
+            on_secured, self._on_secured = self._on_secured, None
+            on_secured(reason)
+        was_sending = self._writer is not None
+        self._stop_body()
+        request, parser, arriving = self._request, self._parser, self._arriving
+        self._request = self._parser = self._arriving = None
+        error = self._error or reason.value
+        assert isinstance(error, Exception)
+        if parser is None:
+            return
+        if arriving is None or isinstance(error, BodyFailed):
+            if request is not None:
+                request.failed(error, parser.is_untouched or self._has_spilled)
+            return
+        if request is not None and was_sending:
             # The reply has begun, and that the upstream has said it counts for
             # more than that it did not wait for the rest of the request.
-            self.prefer_reply()
-        super().connectionLost(reason)
-
-
-def _is_left_over(parser: HTTPClientParser, data: bytes) -> bool:
-    """Tell whether bytes belong to the reply before, mostly the one to a HEAD."""
-    head = b"HTTP/1."
-    return is_between_messages(parser) and not data.startswith(head[: len(data)])
+            request.replied(parser, arriving)
+        if parser.ends_with_connection and reason.check(ConnectionDone):
+            arriving.completed()
+        else:
+            arriving.broke_off(error)

@@ -7,14 +7,11 @@ breaks on one side breaks visibly on the other, and the side that broke it is kn
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
-from twisted.web.http import PotentialDataLoss
 from twisted.web.server import Request
 from zope.interface import implementer
 
@@ -35,7 +32,7 @@ class TransferBroken(Exception):
         self.cause = cause
 
 
-class _ReplyBody(Protocol):
+class _ReplyBody:
     """Carries a reply's body from the upstream to the client."""
 
     def __init__(
@@ -51,33 +48,28 @@ class _ReplyBody(Protocol):
         self.stall = Stall(clock, seconds, self._stalled)
         request.notifyFinish().addErrback(self._on_client_gone)
 
-    def connectionMade(self) -> None:
+    def start(self) -> Deferred[None]:
         if not self._over:
-            self._request.registerProducer(
-                _Watched(cast(IPushProducer, self.transport), self), True
-            )
+            self._request.registerProducer(_Watched(self._reply.body, self), True)
+        self._reply.deliver(self)
+        return self.finished
 
-    def dataReceived(self, data: bytes) -> None:
+    def body_received(self, data: bytes) -> None:
         self.stall.touch()
         if not self._over:
             self._request.write(data)
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._over:
-            return
-        complete = reason.check(ResponseDone) is not None or (
-            # The end of the connection is the end of the body, if it is one
-            # that the upstream has meant.
-            reason.check(PotentialDataLoss) is not None and self._reply.closed_in_order
-        )
-        if complete:
+    def body_ended(self) -> None:
+        if not self._over:
             self._end()
             self._request.unregisterProducer()
             self._request.finish()
             self.finished.callback(None)
-            return
-        cause, why = self._reply.why_broken(reason)
-        self._break(f"{self._sender} broke off its reply{why}", cause)
+
+    def body_broken(self, error: Exception) -> None:
+        if not self._over:
+            cause, why = self._reply.why_broken(error)
+            self._break(f"{self._sender} broke off its reply{why}", cause)
 
     def _stalled(self) -> None:
         """Say which side it is that moves nothing."""
@@ -146,9 +138,7 @@ def relay_body(
     `TransferBroken` when either side breaks off, or moves nothing for `seconds`,
     after the other has been made to see it.
     """
-    body = _ReplyBody(request, reply, clock, seconds)
-    reply.deliver(body)
-    return body.finished
+    return _ReplyBody(request, reply, clock, seconds).start()
 
 
 def abort_client(request: Request) -> None:

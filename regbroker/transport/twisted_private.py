@@ -7,7 +7,6 @@ them. Any release of Twisted may change them: setup.cfg has the upper bound, and
 `tests/transport/test_twisted_private.py` shows for each name what regbroker relies on.
 `tests/test_private_names.py` fails where another module uses such a name.
 
-Twisted's `Agent` hides what a relay must know (see `regbroker.transport.client`), and
 `HTTPChannel` has no public way to refuse a request in the form of an OCI document.
 """
 
@@ -20,29 +19,16 @@ from typing import Any
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.unix import Port as UnixPort
 from twisted.web import http
-from twisted.web._newclient import (
-    HTTP11ClientProtocol,
-    HTTPClientParser,
-    RequestNotSent,
-    _WrapperException,
-)
-from twisted.web._newclient import Request as ClientRequest
 from twisted.web.http import HTTPChannel
 from twisted.web.server import Request
 
 __all__ = [
     "ChannelInternals",
     "ChunkedDecoder",
-    "ClientInternals",
-    "ClientRequest",
-    "HTTPClientParser",
     "MalformedChunks",
-    "RequestNotSent",
     "adopt_unix_port",
-    "is_between_messages",
     "is_disconnected",
     "keep_for_others",
-    "wrapped_errors",
 ]
 
 #: What a decoder of chunked bodies raises.
@@ -52,17 +38,6 @@ MalformedChunks: type[Exception] = http._MalformedChunkedDataError
 def is_disconnected(request: Request) -> bool:
     """Tell whether the client of a request has closed its connection."""
     return bool(request._disconnected)
-
-
-def wrapped_errors(error: BaseException) -> list[BaseException]:
-    """Return the errors that Twisted's client has wrapped into `error`, or itself."""
-    if not isinstance(error, _WrapperException):
-        return [error]
-    return [
-        inner
-        for failure in error.reasons
-        for inner in wrapped_errors(getattr(failure, "value", failure))
-    ]
 
 
 class ChunkedDecoder(http._ChunkedTransferDecoder):
@@ -153,41 +128,6 @@ class ChannelInternals(HTTPChannel):
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         self.refuse_malformed()
-
-
-class ClientInternals(HTTP11ClientProtocol):
-    """One connection to a server, with names for what is private in it."""
-
-    @property
-    def parser(self) -> HTTPClientParser | None:
-        """The parser of the reply that is awaited or arriving; None between them."""
-        return self._parser
-
-    def reply_complete(self, rest: bytes) -> None:
-        """Note that a reply is complete; `rest` came after it in the same bytes."""
-
-    def prefer_reply(self) -> None:
-        """
-        Let the reply that has begun be the outcome of the request being sent.
-
-        For `connectionLost`: Twisted would fail the request, since not all of it was
-        sent, and the reply that says why would be lost.
-        """
-        assert self._currentRequest is not None
-        assert self._responseDeferred is not None
-        assert self._finishedRequest is not None
-        self._state = "WAITING"
-        self._currentRequest.stopWriting()
-        self._responseDeferred.chainDeferred(self._finishedRequest)
-
-    def _finishResponse(self, rest: bytes) -> None:
-        self.reply_complete(rest)
-        super()._finishResponse(rest)
-
-
-def is_between_messages(parser: HTTPClientParser) -> bool:
-    """Tell whether a parser has seen no byte of the next status line."""
-    return bool(parser.state == "STATUS" and not parser._buffer)
 
 
 def keep_for_others(port: Any) -> None:

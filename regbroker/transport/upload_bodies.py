@@ -11,10 +11,7 @@ from collections.abc import Callable
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
-from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
@@ -180,7 +177,7 @@ class UploadBody:
             self._done.errback(failure)
 
 
-class _Gathering(Protocol):
+class _Gathering:
     def __init__(self, reply: Reply, limit: int, stall: Stall | None) -> None:
         self.finished: Deferred[bytes] = Deferred(lambda _: reply.abort())
         self._stall = stall
@@ -189,7 +186,7 @@ class _Gathering(Protocol):
         self._chunks: list[bytes] = []
         self._size = 0
 
-    def dataReceived(self, data: bytes) -> None:
+    def body_received(self, data: bytes) -> None:
         if self._stall is not None:
             self._stall.touch()
         self._size += len(data)
@@ -204,15 +201,13 @@ class _Gathering(Protocol):
             )
             self._reply.abort()
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.finished.called:
-            return
-        if reason.check(ResponseDone) or (
-            reason.check(PotentialDataLoss) and self._reply.closed_in_order
-        ):
+    def body_ended(self) -> None:
+        if not self.finished.called:
             self.finished.callback(b"".join(self._chunks))
-        else:
-            cause, why = self._reply.why_broken(reason)
+
+    def body_broken(self, error: Exception) -> None:
+        if not self.finished.called:
+            cause, why = self._reply.why_broken(error)
             message = f"the upstream broke off its reply{why}"
             self.finished.errback(UpstreamMalformed(message, cause=cause))
 

@@ -7,10 +7,20 @@ unpack a reply without a bound, so its ``Content-Encoding`` has another name her
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import IProtocol, IPushProducer
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IClientRequest, IResponse
+from twisted.web.iweb import (
+    UNKNOWN_LENGTH,
+    IAgent,
+    IBodyProducer,
+    IClientRequest,
+    IResponse,
+)
 from zope.interface import implementer
 
 from regbroker.errors import UpstreamMalformed
@@ -82,15 +92,51 @@ class _Response:
         packed = ",".join(self.headers.getRawHeaders("Content-Encoding", []))
         self.headers.removeHeader("Content-Encoding")
         self.headers.setRawHeaders(PACKED, [packed])
-        self.length = reply.length
+        self.length: Any = UNKNOWN_LENGTH if reply.length is None else reply.length
         self.request = request
         self.previousResponse: IResponse | None = None
         self._reply = reply
 
     def deliverBody(self, protocol: IProtocol) -> None:
         """Send the body to a protocol, packed as it comes."""
-        self._reply.deliver(protocol)
+        delivery: Any = _Delivery(self._reply, protocol)
+        protocol.makeConnection(delivery)
+        self._reply.deliver(delivery)
 
     def setPreviousResponse(self, response: IResponse) -> None:
         """Note the reply that has redirected to this one."""
         self.previousResponse = response
+
+
+@implementer(IPushProducer)
+class _Delivery:
+    """Gives a reply's body to a protocol, and is the transport of that."""
+
+    disconnecting = False
+
+    def __init__(self, reply: Reply, protocol: IProtocol) -> None:
+        self._reply = reply
+        self._protocol = protocol
+
+    def body_received(self, data: bytes) -> None:
+        self._protocol.dataReceived(data)
+
+    def body_ended(self) -> None:
+        self._protocol.connectionLost(Failure(ResponseDone()))
+
+    def body_broken(self, error: Exception) -> None:
+        self._protocol.connectionLost(Failure(error))
+
+    # What the protocol does with its transport.
+
+    def pauseProducing(self) -> None:
+        self._reply.body.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._reply.body.resumeProducing()
+
+    def stopProducing(self) -> None:
+        self._reply.abort()
+
+    def loseConnection(self) -> None:
+        self._reply.abort()

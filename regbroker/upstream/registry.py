@@ -9,8 +9,7 @@ asked until it answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
@@ -134,7 +133,7 @@ class Upstream:
         headers: Iterable[Header],
         body: IBodyProducer | None = None,
         on_continue: Callable[[], None] | None = None,
-    ) -> Coroutine[Any, Any, Reply]:
+    ) -> Deferred[Reply]:
         """
         Send a request for a target such as ``/v2/``; see `ConnectionPool.request`.
         """
@@ -149,7 +148,7 @@ class Upstream:
         headers: Iterable[Header],
         body: IBodyProducer | None = None,
         on_continue: Callable[[], None] | None = None,
-    ) -> Coroutine[Any, Any, Reply]:
+    ) -> Deferred[Reply]:
         """Send a request for a target that has its `base_path`, or goes without."""
         assert self._connections is not None
         return self._connections.request(

@@ -8,8 +8,7 @@ nothing that says who the client is, and only the bytes that it sends are used.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
@@ -197,11 +196,12 @@ class RedirectFollower:
         self, method: str, url: Url, headers: Iterable[Header], own: OwnAddress
     ) -> Reply:
         if url.origin == own.origin:
-            request = self._upstream.request_whole(method, url.target, headers)
-            return await self._in_time(request, UPSTREAM)
-        request = self._upstream.storages.request(method, url, headers)
+            asking = self._upstream.request_whole(method, url.target, headers)
+            return await self._in_time(asking, UPSTREAM)
+        storages = self._upstream.storages
+        asking = Deferred.fromCoroutine(storages.request(method, url, headers))
         try:
-            return await self._in_time(request, STORAGE)
+            return await self._in_time(asking, STORAGE)
         except RedirectRefused:
             raise
         except UpstreamError as error:
@@ -210,8 +210,7 @@ class RedirectFollower:
                 error.status, error.code, error.message, cause=error.cause
             ) from error
 
-    async def _in_time(self, request: Coroutine[Any, Any, Reply], server: str) -> Reply:
-        asking = Deferred.fromCoroutine(request)
+    async def _in_time(self, asking: Deferred[Reply], server: str) -> Reply:
         asking.addTimeout(self._upstream.config.timeout, self._clock)
         try:
             return await asking

@@ -123,14 +123,12 @@ class Forwarder:
 
         stall = Stall(self._clock, self._upstream.config.timeout, on_stall)
         upload = body and UploadBody(body, self._clock, stall, expects)
-        sending = Deferred.fromCoroutine(
-            self._upstream.request(
-                request.asked.client.method,
-                sent.target,
-                sent.headers,
-                upload,
-                upload.upstream_continues if upload and expects else None,
-            )
+        sending = self._upstream.request(
+            request.asked.client.method,
+            sent.target,
+            sent.headers,
+            upload,
+            upload.upstream_continues if upload and expects else None,
         )
         try:
             with event.upstream_time():

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.web.iweb import UNKNOWN_LENGTH
 
 from regbroker.errors import UpstreamMalformed, UpstreamRefused
 from regbroker.protocol.bodies import (
@@ -218,16 +217,18 @@ class Responder:
         self, asked: ApiRequest, reply: Reply, headers: HeaderList
     ) -> None:
         http = asked.client.http
-        if (
-            reply.length is not UNKNOWN_LENGTH
-            and asked.client.method != "HEAD"
-            and reply.status not in (204, 304)
+        is_head = asked.client.method == "HEAD"
+        if reply.status in (204, 304) or (
+            # A HEAD's length is that of the body with the upstream's name.
+            is_head and asked.target.endpoint in REWRITTEN
         ):
             headers = headers.without(b"content-length")
-            headers.append((b"Content-Length", b"%d" % reply.length))
-        elif asked.target.endpoint in REWRITTEN:
-            # A HEAD's length is that of the body with the upstream's name.
-            headers = headers.without(b"content-length")
+        whole = reply.body.take()
+        if whole is not None:
+            if reply.length is None and not is_head:
+                headers.append((b"Content-Length", b"%d" % len(whole)))
+            send_whole(http, reply.status, headers, whole)
+            return
         send_head(http, reply.status, headers)
         await relay_body(http, reply, self._clock, self._upstream.config.timeout)
 

@@ -11,7 +11,7 @@ from regbroker.protocol.challenges import parse_challenges
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.scopes import Scope, repository_scope
 from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, parse_basic
-from regbroker.transport.client_reply import _ReadResponse
+from regbroker.transport.arriving_body import ArrivingBody
 from regbroker.upstream.authorization import Refusal
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.discovery import Discovered, Discovery
@@ -26,11 +26,9 @@ BEARER = parse_challenges(['Bearer realm="https://up.test/token"'])
 class Reply:
     """A registry's answer."""
 
-    closed_in_order = True
-
     def __init__(self, status: int) -> None:
         self.status = status
-        self.deliver = _ReadResponse(b"").deliverBody
+        self.deliver = ArrivingBody(None, b"").deliver
 
     def header(self, name: bytes) -> None:
         return None

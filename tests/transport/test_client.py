@@ -12,11 +12,8 @@ from regbroker.errors import (
 )
 from regbroker.runtime.slots import Slots
 from regbroker.transport.bytes_body import BytesBody
-from regbroker.transport.client import (
-    IDLE_SECONDS,
-    IDLE_SECONDS_FOR_BODIES,
-    MAX_IDLE_CONNECTIONS,
-)
+from regbroker.transport.client import MAX_IDLE_CONNECTIONS
+from regbroker.transport.sent_request import IDLE_SECONDS, IDLE_SECONDS_FOR_BODIES
 from regbroker.transport.upload_bodies import gather_body
 from tests.connectionscase import BodyByHand, ConnectionsTestCase
 from tests.scripted import Call, response
@@ -201,10 +198,7 @@ class BoundTests(ConnectionsTestCase):
         """Pools that are given the same places are bounded together."""
         slots = Slots(1, 1, "the oracle")
         first, second = [self.to(self.upstream.port, slots=slots) for _ in range(2)]
-        asking = [
-            Deferred.fromCoroutine(pool.request(b"GET", b"/", []))
-            for pool in (first, second)
-        ]
+        asking = [pool.request(b"GET", b"/", []) for pool in (first, second)]
         call = await self.upstream.call()
         await self.turn()
         self.assertEqual(len(self.upstream.calls), 1)

@@ -14,9 +14,7 @@ from twisted.internet.error import (
 )
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.logger import capturedLogs, formatEvent
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web._newclient import ResponseNeverReceived
 
 from regbroker.errors import (
     UpstreamMalformed,
@@ -31,6 +29,7 @@ from regbroker.transport.client_errors import converted_error
 from regbroker.transport.trust import Trust
 from regbroker.transport.upload_bodies import gather_body
 from tests.connectionscase import ConnectionsTestCase
+from tests.malformed_replies import MALFORMED
 from tests.scripted import response
 
 
@@ -74,13 +73,29 @@ class FailureTests(ConnectionsTestCase):
             self.assertIn("is not HTTP", error.message)
 
     async def test_trailers(self) -> None:
-        """What stands behind a body goes no further, whatever it is."""
-        reply = await self.asked(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-            b"1\r\na\r\n0\r\nX-Odd: \x01\r\nA: b\r\n\r\n"
-        )
+        """What stands behind a body goes no further, and is to be HTTP as well."""
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+        reply = await self.asked(head + b"A: b\r\n\r\n")
         self.assertEqual(await gather_body(reply, 9), b"a")
-        self.assertEqual(reply.headers, [])
+        self.assertIsNone(reply.header(b"A"))
+        asking = self.ask()
+        (await self.upstream.call()).answer(head + b"A: \x01\r\n\r\n")
+        error: Any = await self.assertFailure(asking, UpstreamMalformed)
+        self.assertIn("is not HTTP", error.message)
+
+    async def test_malformed(self) -> None:
+        """What could be read in another way behind us is no reply."""
+        for name, answer in MALFORMED.items():
+            asking = self.ask()
+            call = await self.upstream.call()
+            call.answer(answer)
+            error = None
+            try:
+                await gather_body(await asking, 1000)
+            except UpstreamMalformed as malformed:
+                error = malformed
+            self.assertIsNotNone(error, name)
+            await call.wire.end()
 
     async def test_tls_where_there_is_none(self) -> None:
         """A plain port behind an https URL: no trusted connection."""
@@ -111,12 +126,14 @@ class WordsTests(SynchronousTestCase):
     def test_each(self) -> None:
         """Neither Twisted's classes, nor that a failure was clean."""
         origin = Origin("https", "up.example", 8443)
-        ended = ResponseNeverReceived([Failure(ConnectionDone())])
         untrusted = SSL.Error([("SSL routines", "", "certificate verify failed")])
         for error, words in (
-            (ended, "it closed the connection before its answer was complete"),
             (
-                ResponseNeverReceived([Failure(ConnectionLost())]),
+                ConnectionDone(),
+                "it closed the connection before its answer was complete",
+            ),
+            (
+                ConnectionLost(),
                 "the connection broke off before the answer was complete",
             ),
             (DNSLookupError("no results"), "no address for up.example is found"),
@@ -124,11 +141,11 @@ class WordsTests(SynchronousTestCase):
             (ConnectTimeout(), "no connection in time"),
             (HandshakeTimeout(), "no TLS handshake in time"),
             (
-                ResponseNeverReceived([Failure(untrusted)]),
+                untrusted,
                 "no trusted TLS connection: certificate verify failed",
             ),
             (
-                ResponseNeverReceived([Failure(SSL.Error())]),
+                SSL.Error(),
                 "no trusted TLS connection: TLS ended early",
             ),
             (ValueError("odd"), "ValueError: odd"),
@@ -140,10 +157,3 @@ class WordsTests(SynchronousTestCase):
                 formatEvent(event),
                 f"the upstream registry, https://up.example:8443: {words}",
             )
-
-    def test_several(self) -> None:
-        """What has happened at each address alike is said once."""
-        both = [Failure(ConnectionDone()), Failure(ConnectionDone())]
-        with capturedLogs() as events:
-            converted_error(ResponseNeverReceived(both), Origin("http", "a", 80))
-        self.assertEqual(formatEvent(events[0]).count("closed"), 1)

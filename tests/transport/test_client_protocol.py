@@ -11,11 +11,8 @@ from regbroker.errors import (
     UpstreamMalformed,
     UpstreamUnavailable,
 )
-from regbroker.transport.client_protocol import (
-    MAX_EARLY_REPLY_BYTES,
-    MAX_HEADER_BYTES,
-    MAX_HEADER_LINE_BYTES,
-)
+from regbroker.transport.client_protocol import MAX_EARLY_REPLY_BYTES
+from regbroker.transport.reply_parser import MAX_HEADER_BYTES, MAX_HEADER_LINE_BYTES
 from regbroker.transport.upload_bodies import gather_body
 from tests.connectionscase import ConnectionsTestCase
 from tests.scripted import response
@@ -43,19 +40,17 @@ class HeaderBoundTests(ConnectionsTestCase):
         self.assertEqual(reply.header(b"Location"), value)
 
     async def test_header_too_long(self) -> None:
-        """Beyond that it is named, with the bound; a name that is none is not."""
+        """Beyond that it is named, with the bound."""
         value = b"s" * (MAX_HEADER_LINE_BYTES + 1)
-        for name, said in (
-            (b"Location", "the header Location with more than 65536 bytes"),
-            (b"x\x01y", "a header line with more than 65536 bytes"),
-            (b"", "a header line with more than 65536 bytes"),
-        ):
-            asking = self.ask()
-            call = await self.upstream.call()
-            call.send(b"HTTP/1.1 202 Accepted\r\n%b: %b\r\n\r\n" % (name, value))
-            error: Any = await self.assertFailure(asking, UpstreamMalformed)
-            self.assertEqual(error.message, f"the upstream registry sent {said}")
-            await call.wire.end()
+        asking = self.ask()
+        call = await self.upstream.call()
+        call.send(b"HTTP/1.1 202 Accepted\r\nLocation: %b\r\n\r\n" % value)
+        error: Any = await self.assertFailure(asking, UpstreamMalformed)
+        self.assertEqual(
+            error.message,
+            "the upstream registry sent the header Location with more than 65536 bytes",
+        )
+        await call.wire.end()
 
     async def test_large_headers(self) -> None:
         """Many headers are read, one request after the other."""

@@ -41,9 +41,7 @@ class DownloadTests(SiteTestCase):
     async def begun(self, length: int) -> tuple[Call, Deferred[Any]]:
         """Begin to relay a reply of so many bytes."""
         request = await self.received(GET)
-        asking = Deferred.fromCoroutine(
-            self.connections.request(b"GET", b"/", [(b"A", b"b")])
-        )
+        asking = self.connections.request(b"GET", b"/", [(b"A", b"b")])
         call = await self.upstream.call()
         call.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
         reply = await asking

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.client import ResponseNeverReceived
 from twisted.web.http import HTTPFactory, Request
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IResponse
 
 from regbroker.transport.twisted_private import (
     ChannelInternals,
     ChunkedDecoder,
-    ClientInternals,
-    ClientRequest,
     MalformedChunks,
-    RequestNotSent,
-    is_between_messages,
     is_disconnected,
-    wrapped_errors,
 )
-from tests.connectionscase import BodyByHand
 
 
 class KeptRequest(Request):
@@ -201,139 +190,3 @@ class ChunkedDecoderTests(SynchronousTestCase):
             decoder.dataReceived(data)
         self.assertEqual(sorted(lines), [b"A: b", b"C: d"])
         self.assertEqual(rest, [b"rest"])
-
-
-class Connection(ClientInternals):
-    """Notes what came after replies."""
-
-    def __init__(self, on_idle: Any = lambda _: None) -> None:
-        super().__init__(on_idle)
-        self.rests: list[bytes] = []
-
-    def reply_complete(self, rest: bytes) -> None:
-        self.rests.append(rest)
-
-
-class ClientTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.idle: list[Any] = []
-        self.connection = Connection(self.idle.append)
-        self.transport = StringTransport()
-        self.transport.abortConnection = (  # type: ignore[method-assign]
-            self.transport.loseConnection
-        )
-        self.connection.makeConnection(self.transport)
-
-    def ask(self, body: Any = None, method: bytes = b"GET") -> Deferred[IResponse]:
-        """Send a request."""
-        headers = Headers({b"Host": [b"a"], b"X": [b"1", b"2"]})
-        return self.connection.request(
-            ClientRequest(method, b"/a%2f;?b|", headers, body, persistent=True)
-        )
-
-    def test_request(self) -> None:
-        """The target goes out byte for byte, and no header is added but Connection."""
-        self.ask()
-        head = self.transport.value()
-        self.assertTrue(head.startswith(b"GET /a%2f;?b| HTTP/1.1\r\n"), head)
-        self.assertEqual(
-            sorted(head.lower().split(b"\r\n")[1:]),
-            [b"", b"", b"host: a", b"x: 1", b"x: 2"],
-        )
-
-    def test_one_at_a_time(self) -> None:
-        """A request while another one is under way fails, and writes nothing."""
-        self.ask()
-        before = self.transport.value()
-        self.failureResultOf(self.ask(), RequestNotSent)
-        self.assertEqual(self.transport.value(), before)
-
-    def test_parser(self) -> None:
-        """It is there from the request to the end of the reply."""
-        self.assertIsNone(self.connection.parser)
-        asking = self.ask()
-        parser = self.connection.parser
-        assert parser is not None
-        self.assertEqual(parser.state, "STATUS")
-        self.assertEqual(parser.request.method, b"GET")
-        self.assertIsNone(parser.bodyDecoder)
-        self.connection.dataReceived(b"HTTP/1.1 200 OK\r\nConnection: x\r\n")
-        self.assertEqual(parser.state, "HEADER")
-        self.connection.dataReceived(b"Content-Length: 2\r\n\r\n1")
-        self.assertIsNotNone(parser.bodyDecoder)
-        self.assertIs(self.connection.parser, parser)
-        self.assertEqual(parser.connHeaders.getRawHeaders(b"Connection"), [b"x"])
-        self.successResultOf(asking).deliverBody(Protocol())
-        self.connection.dataReceived(b"2")
-        self.assertIsNone(self.connection.parser)
-        self.assertEqual(self.connection.state, "QUIESCENT")
-        self.assertEqual(self.idle, [self.connection])
-
-    def test_parser_methods(self) -> None:
-        """Its lines, and lines that are too long, can be caught on the instance."""
-        self.ask()
-        parser: Any = self.connection.parser
-        lines: list[bytes] = []
-        long: list[bytes] = []
-        take = parser.lineReceived
-
-        def line_received(line: bytes) -> None:
-            lines.append(line)
-            take(line)
-
-        parser.lineReceived = line_received
-        parser.MAX_LENGTH = 30
-        parser.lineLengthExceeded = long.append
-        self.connection.dataReceived(b"HTTP/1.1 200 OK\r\nA: b\r\n")
-        self.assertEqual(
-            [line.rstrip() for line in lines], [b"HTTP/1.1 200 OK", b"A: b"]
-        )
-        self.connection.dataReceived(b"B: " + b"c" * 40)
-        self.assertEqual(len(long), 1)
-
-    def test_is_between_messages(self) -> None:
-        """A parser without a byte of the status line."""
-        self.ask()
-        parser = self.connection.parser
-        assert parser is not None
-        self.assertTrue(is_between_messages(parser))
-        self.connection.dataReceived(b"HTT")
-        self.assertFalse(is_between_messages(parser))
-        self.connection.dataReceived(b"P/1.1 200 OK\r\n")
-        self.assertFalse(is_between_messages(parser))
-
-    def test_reply_complete(self) -> None:
-        """It is told with what came after the reply, while the parser is there."""
-        self.ask()
-        self.connection.dataReceived(b"HTTP/1.1 204 No\r\n\r\nrest")
-        self.assertEqual(self.connection.rests, [b"rest"])
-
-    def test_prefer_reply(self) -> None:
-        """A reply that has begun is the outcome of a request that is not all sent."""
-        for is_preferred in (True, False):
-            self.setUp()
-            body = BodyByHand(10)
-            asking = self.ask(body, b"PUT")
-            self.connection.dataReceived(
-                b"HTTP/1.1 413 Large\r\nContent-Length: 9\r\n\r\n1"
-            )
-            self.assertEqual(self.connection.state, "TRANSMITTING")
-            self.assertNoResult(asking)
-            if is_preferred:
-                self.connection.prefer_reply()
-            self.connection.connectionLost(Failure(ConnectionDone()))
-            if is_preferred:
-                self.assertEqual(self.successResultOf(asking).code, 413)
-            else:
-                self.failureResultOf(asking)
-
-    def test_wrapped_errors(self) -> None:
-        """What Twisted has wrapped comes out; another error stays what it is."""
-        asking = self.ask()
-        self.connection.connectionLost(Failure(ConnectionDone()))
-        error = self.failureResultOf(asking, ResponseNeverReceived).value
-        assert error is not None
-        (inner,) = wrapped_errors(error)
-        self.assertIsInstance(inner, ConnectionDone)
-        other = ValueError()
-        self.assertEqual(wrapped_errors(other), [other])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -40,7 +39,7 @@ class NamesTests(SocketTestCase):
 
     async def pulled(self, *advance: float) -> Any:
         """The upstream's side of the connection that a request came on."""
-        asking = Deferred.fromCoroutine(self.pool.request(b"GET", b"/", []))
+        asking = self.pool.request(b"GET", b"/", [])
         calling = self.upstream.call()
         for seconds in advance:
             await self.turn()

@@ -12,7 +12,7 @@ from regbroker.protocol.challenges import Challenge, parse_challenges
 from regbroker.protocol.composite_token import CompositeTokens
 from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.scopes import Scope, repository_scope
-from regbroker.transport.client_reply import _ReadResponse
+from regbroker.transport.arriving_body import ArrivingBody
 from regbroker.upstream.authorization import Authorization, Refusal
 from regbroker.upstream.authorizer import Authorizer
 from regbroker.upstream.credentials import Login
@@ -33,10 +33,9 @@ class FakeReply:
     ) -> None:
         self.status = status
         self.challenges = challenges
-        self.closed_in_order = True
         self.is_aborted = False
         self.body = body
-        self.deliver = _ReadResponse(body).deliverBody
+        self.deliver = ArrivingBody(None, body).deliver
 
     def with_body(self, body: bytes) -> FakeReply:
         return FakeReply(self.status, self.challenges, body)

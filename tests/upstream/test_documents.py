@@ -72,7 +72,7 @@ class DocumentsTests(DocumentsTestCase):
             await self.assertFails(
                 asking,
                 UpstreamMalformed,
-                "what the oracle answered has a control character in a header",
+                "what the oracle answered is not HTTP",
             )
 
     async def test_request(self) -> None:

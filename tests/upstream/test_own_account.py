@@ -21,7 +21,7 @@ from regbroker.protocol.challenges import Challenge, parse_challenges
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.scopes import Scope, repository_scope
 from regbroker.protocol.token_exchange import IssuedToken, TokenRequest
-from regbroker.transport.client_reply import _ReadResponse
+from regbroker.transport.arriving_body import ArrivingBody
 from regbroker.upstream.authorization import Authorization, Refusal
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.discovery import Discovered, Discovery
@@ -52,8 +52,7 @@ class FakeReply:
 
     def __init__(self, status: int, body: bytes = b"") -> None:
         self.status = status
-        self.deliver = _ReadResponse(body).deliverBody
-        self.closed_in_order = True
+        self.deliver = ArrivingBody(None, body).deliver
 
     def header(self, name: bytes) -> None:
         return None

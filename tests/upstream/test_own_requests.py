@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.http_headers import Headers
 
 from regbroker.causes import Cause
 from regbroker.errors import (
@@ -15,8 +14,10 @@ from regbroker.errors import (
     UpstreamMalformed,
     UpstreamUnavailable,
 )
+from regbroker.protocol.header_list import HeaderList
 from regbroker.protocol.headers import Header, came_from_here
 from regbroker.protocol.names import parse_path
+from regbroker.transport.arriving_body import ArrivingBody
 from regbroker.transport.client_reply import Reply
 from regbroker.upstream.own_requests import (
     OWN_HEADERS,
@@ -29,23 +30,13 @@ from regbroker.upstream.own_requests import (
 from tests.connectionscase import ConnectionsTestCase
 
 
-class AnyResponse:
-    """The head of a reply."""
-
-    length = 0
-    connHeaders = Headers()
-
-    def __init__(self, status: int, retry_after: bytes | None) -> None:
-        self.code = status
-        self.headers = Headers()
-        if retry_after is not None:
-            self.headers.addRawHeader(b"Retry-After", retry_after)
-
-
 def reply(status: int, retry_after: bytes | None = None) -> Reply:
     """A reply of an upstream."""
-    response: Any = AnyResponse(status, retry_after)
-    return Reply(response, cast(Any, None), response, "the upstream registry")
+    headers = HeaderList()
+    if retry_after is not None:
+        headers.append((b"Retry-After", retry_after))
+    body = ArrivingBody(None)
+    return Reply("the upstream registry", status, headers, frozenset(), 0, body)
 
 
 class OwnRequestsTests(SynchronousTestCase):
@@ -92,9 +83,7 @@ class AskTests(ConnectionsTestCase):
         self, method: str, target: str, headers: Iterable[Header]
     ) -> Deferred[Reply]:
         """Send a request to the upstream."""
-        return Deferred.fromCoroutine(
-            self.connections.request(method.encode(), target.encode(), headers)
-        )
+        return self.connections.request(method.encode(), target.encode(), headers)
 
     def ask_ourselves(
         self, method: str = "GET", target: str = "/x", **options: Any

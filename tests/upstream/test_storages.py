@@ -12,8 +12,8 @@ from regbroker.errors import RedirectRefused, UpstreamError, UpstreamUnavailable
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import Url
 from regbroker.transport.certificates import certificate_options
-from regbroker.transport.client import IDLE_SECONDS
 from regbroker.transport.client_reply import Reply
+from regbroker.transport.sent_request import IDLE_SECONDS
 from regbroker.transport.trust import Trust
 from regbroker.transport.upload_bodies import gather_body
 from regbroker.transport.way_out import Proxy, WayOut
