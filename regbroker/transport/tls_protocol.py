@@ -6,7 +6,8 @@ differs in how much is done at once:
 
 - The socket is read in `READ_BYTES`; all records at hand are delivered joined.
 - What is written is encrypted as a whole, and given to the transport in one step.
-  Small writes of one turn of the reactor become one record.
+  Small writes of one turn of the reactor become one record. What is written while bytes
+  are delivered, which is a reply that is made at once, is sent when they are.
 - A producer is paused by `regbroker.transport.backpressure`, not for each chunk.
 
 Facts that shape this module (RFC 8446, 6.1; RFC 5246, 7.2.1):
@@ -37,6 +38,7 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
 from regbroker.transport.backpressure import READ_BYTES, Backpressure, widen
+from regbroker.transport.direct_writes import send_now, socket_below
 from regbroker.transport.pending_writes import PendingWrites
 from regbroker.transport.tls_records import (
     RECORD_BYTES,
@@ -65,17 +67,21 @@ class TLSProtocol(ProtocolWrapper):
     def __init__(self, factory: Any, wrapped: Any) -> None:
         super().__init__(factory, wrapped)
         self._connection: Any = None
+        #: What writes to the socket, if nothing below changes what is written.
+        self._socket: Any = None
         self._flow = Backpressure(factory.budget)
         self._pending = PendingWrites(factory.call_later, self.flush)
         self._is_ready = False
         self._can_encrypt = False
         self._is_over = False
+        self._is_delivering = False
         self._reason: Failure | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
         """Connect the wrapped protocol, and begin the handshake."""
         self._connection = self.factory.new_connection(self)
         widen(transport)
+        self._socket = socket_below(transport)
         directlyProvides(self, providedBy(transport))
         Protocol.makeConnection(self, transport)
         self.factory.registerProtocol(self)
@@ -137,7 +143,11 @@ class TLSProtocol(ProtocolWrapper):
         if plain and not self._is_over:
             whole = plain[0] if len(plain) == 1 else b"".join(plain)
             plain.clear()
-            self.wrappedProtocol.dataReceived(whole)
+            self._is_delivering = True
+            try:
+                self.wrappedProtocol.dataReceived(whole)
+            finally:
+                self._is_delivering = False
         if self._is_over:
             return
         if self._is_ready and not self._can_encrypt:
@@ -150,6 +160,8 @@ class TLSProtocol(ProtocolWrapper):
             self._end(None)
         elif end is not None:
             self._end(Failure(end))
+        elif self._pending.size and self._can_encrypt:
+            self.flush()
         else:
             self._send_records()
 
@@ -173,7 +185,7 @@ class TLSProtocol(ProtocolWrapper):
                 self._flow.pause()
         elif self._pending.size >= RECORD_BYTES:
             self.flush()
-        else:
+        elif not self._is_delivering:
             self._pending.flush_soon()
 
     def flush(self) -> None:
@@ -198,7 +210,10 @@ class TLSProtocol(ProtocolWrapper):
 
     def _send(self, records: list[bytes]) -> None:
         if records:
-            self.transport.writeSequence(records)
+            if self._socket is not None:
+                send_now(self._socket, b"".join(records))
+            else:
+                self.transport.writeSequence(records)
             self._flow.written(sum(map(len, records)))
 
     def _send_records(self) -> None:

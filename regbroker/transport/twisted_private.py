@@ -27,6 +27,7 @@ __all__ = [
     "ChunkedDecoder",
     "MalformedChunks",
     "adopt_unix_port",
+    "holds_nothing",
     "is_disconnected",
     "keep_for_others",
 ]
@@ -137,6 +138,11 @@ def keep_for_others(port: Any) -> None:
     That would end the socket for the other processes that accept from it, too.
     """
     port._shouldShutdown = False
+
+
+def holds_nothing(transport: Any) -> bool:
+    """Tell whether all that a connection's transport was given is with the system."""
+    return not (transport.dataBuffer or transport._tempDataLen)
 
 
 def adopt_unix_port(
