@@ -110,7 +110,7 @@ class TwistdService(MultiService):
         # Here, and not before: to become a daemon is to become another process.
         self._notifier = take_notifier(os.environ)
         seconds = take_watchdog_seconds(os.environ)
-        self._watchdog = Watchdog(self._notifier, seconds, reactor)
+        self._watchdog = Watchdog(self._notifier, seconds, reactor, self._is_well)
         try:
             super().startService()
         except StateError as error:
@@ -163,6 +163,10 @@ class TwistdService(MultiService):
     def _ready(self, _: None) -> None:
         if not self._is_told_to_stop:
             self._notifier.ready(self._status)
+
+    def _is_well(self) -> bool:
+        # Alone, this process is well since it can say so.
+        return not isinstance(self._service, Front) or self._service.is_well()
 
     def _handle_stop_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
@@ -96,19 +96,33 @@ def take_watchdog_seconds(environment: MutableMapping[str, str]) -> float | None
 
 
 class Watchdog:
-    """Tells a notifier every `seconds` that the reactor turns; never, if None."""
+    """
+    Tells a notifier every `seconds` that the reactor turns; never, if None.
+
+    Nor while `is_well` returns False.
+    """
 
     def __init__(
-        self, notifier: Notifier, seconds: float | None, clock: IReactorTime
+        self,
+        notifier: Notifier,
+        seconds: float | None,
+        clock: IReactorTime,
+        is_well: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._notifier = notifier
+        self._is_well = is_well
         self._seconds = seconds
-        self._telling = LoopingCall(notifier.alive)
+        self._telling = LoopingCall(self._tell)
         self._telling.clock = clock
 
     def start(self) -> None:
         """Tell now, and from now on."""
         if self._seconds is not None:
             self._telling.start(self._seconds)
+
+    def _tell(self) -> None:
+        if self._is_well():
+            self._notifier.alive()
 
     def stop(self) -> None:
         """Tell no more."""

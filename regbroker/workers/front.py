@@ -24,6 +24,7 @@ from regbroker.settings.config import Config
 from regbroker.transport.listening import ListeningService
 from regbroker.workers.pool import START_SECONDS, Pool, Told
 from regbroker.workers.process import WorkerProcess
+from regbroker.workers.pulse import Pulse
 from regbroker.workers.start import Served
 
 _log = Logger()
@@ -47,6 +48,7 @@ class Front(MultiService):
         self._generation = 0
         self.pool = Pool(reactor, count, self._start)
         self.pool.outdated = self._catch_up
+        self._pulse = Pulse(reactor, lambda: self.pool.serving)
         part = Part(secret=self._secret, workers=count, serves=False, others=self.pool)
         self._service = RegbrokerService(config, reactor, {}, part)
         self._service.setServiceParent(self)
@@ -68,10 +70,17 @@ class Front(MultiService):
 
     def serve(self) -> Deferred[None]:
         """Start the workers; fires when all of them serve."""
+        self._pulse.start()
         return self.pool.start()
+
+    def is_well(self) -> bool:
+        """Tell whether workers answer."""
+        return self._pulse.is_well()
 
     def drain(self) -> Deferred[Any]:
         """Have the workers end in peace; see `RegbrokerService.drain`."""
+        # The pool kills those that do not end.
+        self._pulse.stop()
         seconds = self.config.drain_timeout
         return DeferredList([self.pool.drain(seconds), self._service.drain()])
 

@@ -56,6 +56,10 @@ class WorkerProcess(ProcessProtocol):
         #: The configuration that it was told last, as a number.
         self.generation = -1
         self.last_report: Report | None = None
+        #: Questions in a row that it has not answered; see `regbroker.workers.pulse`.
+        self.unanswered = 0
+        #: Whether it was killed for that.
+        self.is_given_up = False
         self.ended: Deferred[None] = Deferred()
         self.channel = MessageChannel(reactor, self._hear, lambda: None)
 

@@ -110,6 +110,9 @@ class Worker:
         if prepared is not None:
             prepared.abort()
 
+    def hear_alive(self, _: Values, __: list[int]) -> None:
+        """Answer: the reactor turns."""
+
     def hear_report(self, _: Values, __: list[int]) -> Values:
         """Return what was counted; nothing where there is no admin listener."""
         service = self._service

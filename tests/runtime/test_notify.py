@@ -106,6 +106,18 @@ class NotifierTests(SynchronousTestCase):
         clock.advance(60)
         self.assertRaises(BlockingIOError, self.told)
 
+    def test_not_well(self) -> None:
+        """The watchdog hears nothing of a process that is not well."""
+        clock, is_well = Clock(), [False]
+        watchdog = Watchdog(self.notifier, 15.0, clock, lambda: is_well[0])
+        watchdog.start()
+        self.addCleanup(watchdog.stop)
+        self.socket.setblocking(False)
+        self.assertRaises(BlockingIOError, self.told)
+        is_well[0] = True
+        clock.advance(15)
+        self.assertEqual(self.told(), ["WATCHDOG=1"])
+
     def test_no_watchdog(self) -> None:
         """Where nobody watches, nobody is told."""
         watchdog = Watchdog(self.notifier, None, Clock())

@@ -7,8 +7,10 @@ import signal
 import socket
 
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 
 from regbroker.workers.pool import FIRST_PAUSE, Pool, Told
+from regbroker.workers.pulse import Pulse
 from regbroker.workers.start import Served
 from tests.workers.case import WorkersTestCase, reactor
 
@@ -58,6 +60,25 @@ class PoolTests(WorkersTestCase):
         names = {family.name for family in self.pool.ended()}
         self.assertIn("regbroker_malformed_requests", names)
         self.assertNotIn("regbroker_connections", names)
+
+    async def test_stopped(self) -> None:
+        """One that hangs is killed, and another one takes its place."""
+        await self.pool.start()
+        victim = self.pool.serving[0]
+        pulse = Pulse(reactor, lambda: self.pool.serving, 0.3)
+        pulse.start()
+        self.addCleanup(pulse.stop)
+        with capturedLogs() as events:
+            os.kill(victim.pid, signal.SIGSTOP)
+            await victim.ended
+            await self.until(lambda: len(self.pool.serving) == 2, "two workers")
+        self.assertNotIn(victim, self.pool.serving)
+        lines = [formatEvent(event) for event in events]
+        killed = next(line for line in lines if f"process {victim.pid} hangs" in line)
+        ended = next(line for line in lines if f"{victim.pid} has ended" in line)
+        self.assertLess(lines.index(killed), lines.index(ended))
+        self.assertIn("signal SIGKILL", ended)
+        self.assertEqual(await self.status(self.url), 200)
 
     async def test_not_started(self) -> None:
         """One that cannot serve is tried again, later each time."""
