@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Flag, auto
-from functools import lru_cache
 
-#: Every message brings the same names; what is longer is looked up each time.
-MAX_REMEMBERED = 4096
+#: Every message brings the same names; what is longer is looked up each time. As many
+#: are remembered for each direction.
+MAX_REMEMBERED = 1024
 MAX_REMEMBERED_NAME = 64
 
 
@@ -315,11 +315,36 @@ def is_hop_by_hop(name: bytes) -> bool:
     return _hop_by_hop.has(name.lower())
 
 
+class Way(dict[bytes, bool]):
+    """Whether a header goes on one way as it came, by its name in whatever case."""
+
+    def __init__(self, direction: Direction) -> None:
+        super().__init__()
+        self._direction = direction
+
+    def __missing__(self, name: bytes) -> bool:
+        goes_on = _passes(name, self._direction)
+        if len(name) <= MAX_REMEMBERED_NAME:
+            if len(self) >= MAX_REMEMBERED:
+                self.clear()
+            self[name] = goes_on
+        return goes_on
+
+
+_WAYS: dict[Direction, Way] = {}
+
+
+def way(direction: Direction) -> Way:
+    """Return what tells of each name whether it passes."""
+    found = _WAYS.get(direction)
+    if found is None:
+        found = _WAYS[direction] = Way(direction)
+    return found
+
+
 def passes(name: bytes, direction: Direction) -> bool:
     """Tell whether a header, in whatever case, goes on one way as it came."""
-    if len(name) > MAX_REMEMBERED_NAME:
-        return _passes(name, direction)
-    return _remembered(name, direction)
+    return way(direction)[name]
 
 
 def _passes(name: bytes, direction: Direction) -> bool:
@@ -332,9 +357,6 @@ def _passes(name: bytes, direction: Direction) -> bool:
     if row is None or (is_request and b"_" in name):
         return bool(direction & OPEN)
     return row.goes(direction)
-
-
-_remembered = lru_cache(MAX_REMEMBERED)(_passes)
 
 
 def names_for(direction: Direction) -> tuple[str, ...]:

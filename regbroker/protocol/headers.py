@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Literal
 
-from regbroker.protocol.header_table import Direction, is_hop_by_hop, passes
+from regbroker.protocol.header_table import Direction, is_hop_by_hop, way
 from regbroker.protocol.mirrors import path_with_ns
 
 #: What this process calls itself in ``Via`` (RFC 9110, 7.6.3): its host may have many
@@ -48,13 +48,14 @@ def raw_headers(headers: Any) -> list[Header]:
     ]
 
 
-def passing(headers: Iterable[Header], direction: Direction) -> Iterator[Header]:
-    """Yield the headers that go on one way as they came, in order."""
-    return ((name, value) for name, value in headers if passes(name, direction))
+def passing(headers: Iterable[Header], direction: Direction) -> list[Header]:
+    """Return the headers that go on one way as they came, in order."""
+    goes_on = way(direction)
+    return [header for header in headers if goes_on[header[0]]]
 
 
-def limit_headers(headers: Iterable[Header]) -> Iterator[Header]:
-    """Yield what an upstream says of its limits, and when to come again."""
+def limit_headers(headers: Iterable[Header]) -> list[Header]:
+    """Return what an upstream says of its limits, and when to come again."""
     return passing(headers, Direction.LIMITS)
 
 
@@ -78,18 +79,24 @@ def end_to_end(
             yield name, value
 
 
-def request_headers(
-    headers: Iterable[Header],
-    options: frozenset[bytes],
-    direction: Direction = Direction.CLIENT,
-) -> Iterator[Header]:
+def crossing(
+    headers: Iterable[Header], options: frozenset[bytes], direction: Direction
+) -> list[Header]:
     """
-    Yield what goes on from a client's request, before ours are added.
+    Return the headers of a message that go on, before ours are added, in order.
 
-    `direction` is `Direction.OURS` where regbroker itself is the client: nobody there
-    knows the client, so none of its credentials is for there, by whatever name.
+    `options` are as for `end_to_end`. For requests `direction` is `Direction.OURS`
+    where regbroker itself is the client: nobody there knows the client, so none of its
+    credentials is for there, by whatever name.
     """
-    return passing(end_to_end(headers, options), direction)
+    if not options:
+        return passing(headers, direction)
+    goes_on = way(direction)
+    return [
+        header
+        for header in headers
+        if goes_on[header[0]] and header[0].lower() not in options
+    ]
 
 
 def via(values: Iterable[bytes]) -> Header:

@@ -116,7 +116,9 @@ def offered_scopes(text: str) -> tuple[Scope, ...]:
 
 def repository_scope(name: str, *actions: str) -> Scope:
     """Return the scope for some actions on a repository."""
-    return Scope("", "repository").with_name(name).with_actions(actions)
+    return Scope(
+        f"repository:{name}:{','.join(actions)}", "repository", "", name, actions
+    )
 
 
 CATALOG_SCOPE = Scope("registry:catalog:*", "registry", "", "catalog", ("*",))

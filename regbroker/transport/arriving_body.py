@@ -47,14 +47,15 @@ class ArrivingBody:
     by then. Without a source, the body is `whole` and has come already.
     """
 
+    _receiver: BodyReceiver | None = None
+    _error: Exception | None = None
+    _is_held = False
+    _is_paused = False
+
     def __init__(self, source: Source | None, whole: bytes = b"") -> None:
         self._source = source
         self._pieces = [whole] if whole else []
-        self._receiver: BodyReceiver | None = None
-        self._is_held = False
-        self._is_paused = False
         self.is_complete = source is None
-        self._error: Exception | None = None
 
     # From the connection.
 

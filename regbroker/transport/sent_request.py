@@ -51,6 +51,13 @@ class SentRequest:
     its body is none, or in memory.
     """
 
+    _slots: Slots
+    _slot: Slot | None = None
+    _waiting: Deferred[Any] | None = None
+    _connection: UpstreamProtocol | None = None
+    _was_kept = False
+    _is_cancelled = False
+
     def __init__(
         self,
         connections: Connections,
@@ -66,12 +73,6 @@ class SentRequest:
         self.outcome: Deferred[Reply] = Deferred(self._cancel)
         self._connections = connections
         self._is_repeatable = body is None or isinstance(body, BytesBody)
-        self._slots: Slots
-        self._slot: Slot | None = None
-        self._waiting: Deferred[Any] | None = None
-        self._connection: UpstreamProtocol | None = None
-        self._was_kept = False
-        self._is_cancelled = False
 
     def start(self, slots: Slots) -> None:
         """Begin; `slots` has the places for requests."""

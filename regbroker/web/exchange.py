@@ -98,7 +98,7 @@ class Exchange:
 
     def with_reply(self, reply: Reply) -> Exchange:
         """Return the exchange with the reply that a redirect has led to."""
-        return replace(self, reply=reply)
+        return self if reply is self.reply else replace(self, reply=reply)
 
 
 def request_to(upstream: str, asked: ApiRequest) -> UpstreamRequest:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from regbroker.errors import Denied, OwnAccountRefused, UpstreamTimeout
+from regbroker.protocol.header_list import HeaderList
 from regbroker.protocol.header_table import Direction
 from regbroker.protocol.headers import (
     Header,
     connection_options,
+    crossing,
     passing,
     raw_headers,
-    request_headers,
     via,
 )
 from regbroker.protocol.names import Endpoint
@@ -107,7 +106,7 @@ class Forwarder:
         body = request_body(http)
         expects = isinstance(http, StreamingRequest) and http.body.expects_continue
         in_our_name = authorization.is_ours or not self._authorizer.policy.clients
-        headers = list(self._headers(request.asked, in_our_name))
+        headers = self._headers(request.asked, in_our_name)
         if authorization.value is not None:
             headers.append((b"Authorization", authorization.value.encode("latin-1")))
         if expects:
@@ -156,26 +155,22 @@ class Forwarder:
                 return carried
         return join_target(target.path_for(route.upstream_name), query)
 
-    def _headers(self, asked: ApiRequest, in_our_name: bool) -> Iterator[Header]:
-        received = asked.client.http.requestHeaders
-        options = connection_options(received.getRawHeaders(b"Connection", ()))
-        is_list = asked.target.endpoint in REWRITTEN
-        is_upload = asked.target.endpoint in UPLOADING
+    def _headers(self, asked: ApiRequest, in_our_name: bool) -> list[Header]:
+        received = HeaderList(raw_headers(asked.client.http.requestHeaders))
+        options = connection_options(received.all(b"connection"))
         forwarded = Direction.OURS if in_our_name else Direction.CLIENT
-        headers = request_headers(raw_headers(received), options, forwarded)
-        if is_list:
+        headers = crossing(received, options, forwarded)
+        if asked.target.endpoint in REWRITTEN:
             headers = passing(headers, Direction.LIST)
-        if is_upload:
+            headers.append((b"Accept-Encoding", b"identity"))
+        elif asked.target.endpoint in UPLOADING:
             headers = passing(headers, Direction.UPLOAD)
-        yield from headers
-        if is_list:
-            yield b"Accept-Encoding", b"identity"
-        if is_upload:
             # distribution reads "mount" and "from" out of a form, too, before those
             # of the query: names that nobody has mapped or allowed.
-            yield b"Content-Type", b"application/octet-stream"
-        yield from asked.client.forwarded.headers()
-        yield via(received.getRawHeaders(b"Via", ()))
+            headers.append((b"Content-Type", b"application/octet-stream"))
+        headers += asked.client.forwarded.headers()
+        headers.append(via(received.all(b"via")))
+        return headers
 
 
 def _can_be_repeated(client: ClientRequest) -> bool:

@@ -26,7 +26,7 @@ from regbroker.protocol.header_list import HeaderList
 from regbroker.protocol.header_table import Direction
 from regbroker.protocol.headers import (
     Header,
-    end_to_end,
+    crossing,
     limit_headers,
     passing,
 )
@@ -152,21 +152,17 @@ class Responder:
                 raise UpstreamMalformed(
                     f"the upstream registry answered with status {reply.status}"
                 )
-            return HeaderList((*self._passed_on(reply), *self._mapped(exchange)))
+            headers = HeaderList(
+                crossing(reply.headers, reply.connection_options, Direction.REPLY)
+            )
+            headers += self._mapped(exchange)
+            return headers
         except BaseException:
             reply.abort()
             raise
 
-    def _passed_on(self, reply: Reply) -> Iterator[Header]:
-        headers = end_to_end(reply.headers, reply.connection_options)
-        return passing(headers, Direction.REPLY)
-
     def _mapped(self, exchange: Exchange) -> Iterator[Header]:
         asked, reply = exchange.request.asked, exchange.reply
-        forwarded = asked.client.forwarded
-        own = replace(
-            self._upstream.own_address(forwarded.host), source=forwarded.source
-        )
         yield from self._challenged(exchange)
         location = self._locations.location(exchange)
         if location is not None:
@@ -181,12 +177,24 @@ class Responder:
         ):
             # Some registries leave it out, and the specification wants it.
             yield b"Docker-Content-Digest", digest.encode()
-        rewriter = self._rewriter(exchange.request)
-        for value in reply.headers.all(b"warning"):
-            text = rewriter.text(value.decode("latin-1"))
-            yield b"Warning", text.encode("latin-1", "replace")
-        for value in reply.headers.all(b"link"):
-            here = exchange.sent.target
+        warnings = reply.headers.all(b"warning")
+        if warnings:
+            rewriter = self._rewriter(exchange.request)
+            for value in warnings:
+                text = rewriter.text(value.decode("latin-1"))
+                yield b"Warning", text.encode("latin-1", "replace")
+        links = reply.headers.all(b"link")
+        if links:
+            yield from self._links(exchange, links)
+
+    def _links(self, exchange: Exchange, links: list[bytes]) -> Iterator[Header]:
+        """Yield Links as ours; those that lead on, and not elsewhere."""
+        forwarded = exchange.request.asked.client.forwarded
+        own = replace(
+            self._upstream.own_address(forwarded.host), source=forwarded.source
+        )
+        here = exchange.sent.target
+        for value in links:
             text = value.decode("latin-1")
             mapped = link(text, own, exchange.request.to_public, here)
             if mapped is not None and not leads_back(text, here):

@@ -15,10 +15,10 @@ from regbroker.protocol.headers import (
     Header,
     came_from_here,
     connection_options,
+    crossing,
     end_to_end,
     parse_forwarded,
     raw_headers,
-    request_headers,
     via,
 )
 from tests.grammar import EXAMPLES, hostile
@@ -58,7 +58,7 @@ class CrossingTests(SynchronousTestCase):
             given_headers = [(b"Accept", b"1"), (name, b"x"), (b"Range", b"2")]
             kept = [(b"Accept", b"1"), (b"Range", b"2")]
             self.assertEqual(list(end_to_end(given_headers, NOBODY)), kept)
-            self.assertEqual(list(request_headers(given_headers, NOBODY)), kept)
+            self.assertEqual(crossing(given_headers, NOBODY, Direction.CLIENT), kept)
 
     def test_named_by_connection(self) -> None:
         """Headers that ``Connection`` names end with it, too."""
@@ -90,7 +90,7 @@ class CrossingTests(SynchronousTestCase):
         ]
         self.assertEqual(list(end_to_end(kept, NOBODY)), kept)
         for forwarded in (Direction.CLIENT, Direction.OURS):
-            self.assertEqual(list(request_headers(kept, NOBODY, forwarded)), kept)
+            self.assertEqual(crossing(kept, NOBODY, forwarded), kept)
 
     def test_said_anew(self) -> None:
         """A request's host, length, expectation and credentials are said anew."""
@@ -100,7 +100,7 @@ class CrossingTests(SynchronousTestCase):
             (b"Expect", b"100-continue"),
             (b"Authorization", b"Bearer t"),
         ]
-        self.assertEqual(list(request_headers(dropped, NOBODY)), [])
+        self.assertEqual(crossing(dropped, NOBODY, Direction.CLIENT), [])
 
     def test_reply_keeps_length(self) -> None:
         """A reply's length is the upstream's."""
