@@ -1,12 +1,14 @@
 """The examples are complete and can be read."""
 
 import re
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.narrowing import parse_rights, wider
 from regbroker.accounts.principals import Account
+from regbroker.assembly.rights_report import rights_problems
 from regbroker.errors import NameUnknown
 from regbroker.settings.config import (
     Config,
@@ -106,6 +108,17 @@ class ExampleTests(SynchronousTestCase):
         assert registry.access is not None
         self.assertTrue(registry.access.allows(None, "pull", "library/nginx"))
         self.assertFalse(registry.access.allows(None, "pull", "team/app"))
+
+    def test_htpasswd_registry_rights(self) -> None:
+        """The rights are those that the tests expect, whose file the example names."""
+        path = EXAMPLES / "htpasswd-registry-rights.txt"
+        text = (EXAMPLES / "htpasswd-registry.ini").read_text()
+        self.assertIn(f"; tests = {path.name}\n", text)
+        config = load("htpasswd-registry")
+        (registry,) = config.registries
+        tested = replace(registry, tests=PurePath(path))
+        problems = rights_problems(replace(config, registries=(tested,)))
+        self.assertEqual(list(problems), [])
 
     def test_robot_tokens(self) -> None:
         """Users without a password, who have rights and can log in."""

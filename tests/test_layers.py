@@ -60,6 +60,8 @@ PURE = [
     "accounts.patterns",
     "accounts.pattern_cover",
     "accounts.narrowing",
+    "accounts.decisions",
+    "accounts.rights_tests",
     "accounts.throttle",
     "accounts.tokens",
     "accounts.sealing",

@@ -47,12 +47,19 @@ def read_config(path: str | Path) -> Config:
     return _parse(read_text(path), path, lambda config: ())
 
 
-def warnings_about(config: Config) -> Iterator[str]:
-    """Yield the warnings about a configuration that `load_config` has returned."""
+def warnings_about(config: Config, *, rights: bool = True) -> Iterator[str]:
+    """
+    Yield the warnings about a configuration that `load_config` has returned.
+
+    With `rights`, those are among them that are not what their tests say.
+    """
     from regbroker.assembly.file_warnings import file_warnings
+    from regbroker.assembly.rights_report import rights_problems
 
     yield from warnings(config, shutil.which, _file_in_path)
     yield from file_warnings(config)
+    if rights:
+        yield from rights_problems(config)
 
 
 def _parse(

@@ -2,7 +2,8 @@
 ``regbroker check``: all that is wrong with a configuration, and what it would serve.
 
 Errors keep a configuration from being served; warnings do not. Both are what twistd
-says of the same file when it starts.
+says of the same file when it starts. Rights that are not what their tests say are
+errors here, and warnings there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from regbroker.assembly.loading import load_config, warnings_about
+from regbroker.assembly.rights_report import rights_problems
 from regbroker.cli.findings import Finding
 from regbroker.cli.printing import complain, say, say_json
 from regbroker.cli.summary import summary
@@ -32,7 +34,8 @@ def check(path: str, *, strict: bool = False, as_json: bool = False) -> int:
     except ConfigurationError as error:
         errors = error.problems
     else:
-        warnings = tuple(warnings_about(config))
+        warnings = tuple(warnings_about(config, rights=False))
+        errors = tuple(rights_problems(config))
     failed = bool(errors or (strict and warnings))
     if as_json:
         say_json(_document(path, config, errors, warnings, failed))
@@ -44,7 +47,9 @@ def check(path: str, *, strict: bool = False, as_json: bool = False) -> int:
     if config is None:
         complain(f"{path} cannot be served: {_count(len(errors), 'error')}")
     else:
-        counted = f" ({_count(len(warnings), 'warning')})" if warnings else ""
+        kinds = (len(warnings), "warning"), (len(errors), "failed test")
+        said = ", ".join(_count(number, what) for number, what in kinds if number)
+        counted = f" ({said})" if said else ""
         say("\n".join([f"{path} can be served{counted}", *summary(config)]))
     return int(failed)
 

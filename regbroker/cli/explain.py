@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from regbroker.accounts.principals import Account
+from regbroker.cli.claimed import NoClaims, account_of
 from regbroker.cli.explanation import Explanation, explain_question, find_registry
 from regbroker.cli.known_users import why_unknown
 from regbroker.cli.printing import complain, say, say_json
@@ -21,6 +22,8 @@ def explain(
     *,
     user: str = "",
     groups: tuple[str, ...] = (),
+    claims: str = "",
+    identity: str = "",
     action: str = "",
     as_json: bool = False,
 ) -> int:
@@ -28,7 +31,8 @@ def explain(
     Print where the repository that `text` names leads; returns the exit status.
 
     That is 1 when the host or the name is not served, and when `user`, or somebody
-    without a login, may not do `action`.
+    without a login, may not do `action`. With `claims`, a file of them, it is about
+    whom the issuer of ``[identity NAME]`` vouches for.
     """
     try:
         questions = parse_question(text)
@@ -39,6 +43,12 @@ def explain(
         complain(f"{text}: {error.status} {error.code}: {error.message}")
         return 1
     account = Account(user, frozenset(groups)) if user else None
+    if claims:
+        try:
+            account = account_of(config, claims, identity)
+        except NoClaims as error:
+            complain(f"error: {error}")
+            return 1
     documents, refused = [], False
     for question in questions:
         try:
@@ -60,7 +70,7 @@ def explain(
             documents.append(_error(question, error))
             refused = True
             continue
-        is_asked = bool(user or action or question.actions)
+        is_asked = bool(account or action or question.actions)
         refused = refused or (explanation.refused and is_asked)
         documents.append(explanation.document())
         if not as_json:
@@ -108,6 +118,6 @@ def _login_problem(config: Config, question: Question, account: Account | None) 
     """Say why nobody can log in as a user, as far as files tell; '' if they may."""
     registry: RegistryConfig = find_registry(config, question)[0]
     accounts = registry.accounts or ""
-    if account is None:
+    if account is None or account.identity:
         return ""
     return why_unknown(config, accounts, account.user)

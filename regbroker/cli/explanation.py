@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from regbroker.accounts.access import AccessRules
+from regbroker.accounts.decisions import Decision, decide
 from regbroker.accounts.principals import Account
+from regbroker.assembly.rights_report import access_of
 from regbroker.cli.questions import Question
 from regbroker.errors import HostUnknown, HTTPError, MethodNotAllowed
 from regbroker.naming.mapping import Route
@@ -21,15 +22,6 @@ from regbroker.protocol.challenges import basic_challenge, bearer_challenge
 from regbroker.protocol.names import WANTED_ACTIONS, Action
 from regbroker.protocol.scopes import repository_scope
 from regbroker.settings.config import Config, RegistryConfig
-
-
-@dataclass(frozen=True)
-class Right:
-    """One action: whether it is allowed, by which line or why not."""
-
-    action: str
-    allowed: bool
-    why: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +40,7 @@ class Explanation:
     scope: str
     upstream_scopes: tuple[str, ...]
     decided_by: str = ""
-    rights: tuple[Right, ...] = ()
+    rights: tuple[Decision, ...] = ()
     answer: str = ""
     refused: bool = False
     urls: tuple[str, ...] = field(default=())
@@ -169,12 +161,12 @@ def explain_question(
         urls=tuple(config.upstreams[route.upstream].url for route in routes),
     )
     decided_by = ""
-    rights: tuple[Right, ...] = ()
+    rights: tuple[Decision, ...] = ()
     if registry.accounts is None:
         decided_by = _upstream_decides(registry, routes, account)
     else:
-        section, rules = _access(config, registry)
-        rights = tuple(_right(rules, section, account, each, name) for each in wanted)
+        section, rules = access_of(config, registry)
+        rights = tuple(decide(rules, section, account, each, name) for each in wanted)
     answer, refused = _answer(
         registry, question, account, action, rights, login_problem
     )
@@ -192,33 +184,6 @@ def _action_of(actions: Sequence[str]) -> Action:
         if action.value in actions:
             return action
     return Action.PULL
-
-
-def _access(config: Config, registry: RegistryConfig) -> tuple[str, AccessRules]:
-    """Return the title of a registry's access section, and its rules."""
-    for name, rules in config.access.items():
-        if rules is registry.access:
-            return f"[access {name}]", rules
-    return "[access]", registry.access or AccessRules(())
-
-
-def _right(
-    rules: AccessRules,
-    section: str,
-    account: Account | None,
-    action: str,
-    name: str,
-) -> Right:
-    grant = rules.grant_for(account, action, name)
-    if grant is not None:
-        return Right(action, True, f"{section} {grant}")
-    others = [
-        str(each.subject)
-        for each in rules.grants
-        if action in each.actions and any(p.matches(name) for p in each.patterns)
-    ]
-    may = f"; those who may: {', '.join(dict.fromkeys(others))}" if others else ""
-    return Right(action, False, f"no line of {section} grants it{may}")
 
 
 def _upstream_decides(
@@ -247,7 +212,7 @@ def _answer(
     question: Question,
     account: Account | None,
     action: Action,
-    rights: Sequence[Right],
+    rights: Sequence[Decision],
     login_problem: str,
 ) -> tuple[str, bool]:
     """Return what a client is told, and whether it is refused."""

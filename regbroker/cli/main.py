@@ -63,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.image,
         user=options.user,
         groups=tuple(options.group),
+        claims=options.claims,
+        identity=options.identity,
         action=options.action,
         as_json=options.json,
     )
@@ -168,6 +170,15 @@ def _parser() -> argparse.ArgumentParser:
     explaining.add_argument("--user", default="", help="who has logged in")
     explaining.add_argument(
         "--group", action="append", default=[], help="a group of that user"
+    )
+    explaining.add_argument(
+        "--claims",
+        default="",
+        metavar="FILE",
+        help="the claims of a token, as JSON: about whom an issuer vouches for",
+    )
+    explaining.add_argument(
+        "--identity", default="", metavar="NAME", help="the [identity NAME] of --claims"
     )
     explaining.add_argument("--action", default="", choices=["pull", "push", "delete"])
     explaining.add_argument(

@@ -170,7 +170,8 @@ class RegistryConfig:
     shared with clients that have no credentials for it. `hosts` are those that ``*``
     stands for, also as ``*.DOMAIN``; all when empty. `extensions` are those of the API
     that are relayed, each with the ``_`` that it begins with. `robot_tokens` tells
-    whether tokens of ``regbroker token create`` are taken as passwords.
+    whether tokens of ``regbroker token create`` are taken as passwords. `tests` is a
+    file that says what the rights are meant to be.
     """
 
     host: str
@@ -190,6 +191,7 @@ class RegistryConfig:
     hosts: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()
     robot_tokens: bool = False
+    tests: PurePath | None = None
 
     @property
     def upstreams(self) -> tuple[str, ...]:

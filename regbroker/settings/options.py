@@ -362,6 +362,12 @@ REGISTRY = Table(
             "Whether tokens of `regbroker token create` are taken as passwords. Needs "
             "`accounts = NAME`.",
         ),
+        Option(
+            "tests",
+            values.path,
+            "A file of lines such as `alice pull team/app: allowed`: what the rights "
+            "are meant to be. `regbroker check` fails where they are something else.",
+        ),
     ),
 )
 

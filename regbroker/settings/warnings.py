@@ -113,6 +113,8 @@ def _registry(
             yield "token-life", needs_accounts
         if entry.robot_tokens:
             yield "robot-tokens", needs_accounts
+        if entry.tests:
+            yield "tests", needs_accounts
         with_account = [n for n in entry.upstreams if config.upstreams[n].has_account]
         if entry.shared_actions and not with_account:
             yield (

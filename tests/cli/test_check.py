@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from regbroker.transport.self_signed import self_signed
+from tests.accounts.hashes import BCRYPT
 from tests.cli.case import CONFIG, CommandCase
 
 SHIPPED = Path(__file__).resolve().parents[2] / "etc" / "regbroker.ini"
@@ -317,3 +318,32 @@ class CheckTests(CommandCase):
         ):
             lines = [line for line in self.errors(err) if line.startswith(beginning)]
             self.assertEqual(len(lines), 1, (beginning, err))
+
+    def test_rights(self) -> None:
+        """Rights that are not as they are meant to be are errors, with their place."""
+        tests = Path(self.mktemp()).absolute()
+        tests.write_text("alice pull team/app: allowed\nbob pull team/app: allowed\n")
+        users = Path(self.mktemp()).absolute()
+        users.write_text(f"alice:{BCRYPT}\n")
+        key = f"[accounts staff]\nhtpasswd = {users}\n[access staff]\n"
+        options = f"accounts = staff\ntests = {tests}\nnamespaces"
+        path = self.write(
+            CONFIG.replace("namespaces", options) + f"{key}alice = team/**: pull\n"
+        )
+        status, out, err = self.run_command("check", "-c", path)
+        self.assertEqual(status, 1)
+        self.assertIn(
+            f"error: [registry registry.example.com] tests: {tests}:2: bob may not "
+            "pull team/app, and allowed is expected: no line of [access staff] grants "
+            "it; those who may: alice\n",
+            err,
+        )
+        self.assertIn("can be served (1 failed test)", out)
+        status, out, _ = self.run_command("check", "-c", path, "--json")
+        document = json.loads(out)
+        self.assertEqual(status, 1)
+        self.assertEqual((document["ok"], document["can_be_served"]), (False, True))
+        self.assertEqual(document["errors"][0]["option"], "tests")
+        tests.write_text("alice pull team/app: allowed\n")
+        status, out, err = self.run_command("check", "-c", path)
+        self.assertEqual((status, err), (0, ""))

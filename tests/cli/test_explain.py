@@ -158,6 +158,31 @@ class ExplainTests(CommandCase):
         self.assertEqual(status, 1)
         self.assertIn("401 UNAUTHORIZED at the login: 'carol' is not in ", out)
 
+    def test_claims(self) -> None:
+        """The line that decides about whom an issuer vouches for."""
+        path = self.with_accounts()
+        config = Path(path)
+        text = config.read_text()
+        github = "[access staff]\ngithub[] = team/app: pull\n"
+        config.write_text(text.replace("[access staff]\n", github))
+        claims = self.write('{"sub": "repo:acme/app:ref:refs/heads/main"}')
+        image = "registry.example.com/team/app:1.0"
+        status, out, _ = self.run_command(
+            "explain", "-c", path, image, "--claims", claims
+        )
+        self.assertEqual(status, 0)
+        self.assertIn("may pull: [access staff] github[] = team/app: pull\n", out)
+        status, out, _ = self.run_command(
+            "explain", "-c", path, image, "--claims", claims, "--action", "push"
+        )
+        self.assertEqual(status, 1)
+        self.assertIn("may not push: no line of [access staff] grants it", out)
+        status, out, err = self.run_command(
+            "explain", "-c", path, image, "--claims", claims, "--identity", "gitlab"
+        )
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("have rights here: github", err)
+
     def test_challenge(self) -> None:
         """What curl has shown is pasted as it is, and the actions are in it."""
         challenge = (

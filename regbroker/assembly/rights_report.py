@@ -1,0 +1,77 @@
+"""Rights that are not what the file of tests says they are meant to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from regbroker.accounts.access import CATALOG, AccessRules
+from regbroker.accounts.decisions import Decision, decide
+from regbroker.accounts.rights_tests import Expectation, WrongLine, parse_tests
+from regbroker.errors import ClientError
+from regbroker.runtime.watched_file import read_file
+from regbroker.settings.config import Config, RegistryConfig
+
+#: Some ten thousand expectations.
+MAX_TESTS_BYTES = 1024 * 1024
+
+
+def rights_problems(config: Config) -> Iterator[str]:
+    """Yield a line for each expectation that the rules do not meet, with its place."""
+    for entry in config.registries:
+        # Of tests where the upstream decides there is a warning.
+        if entry.tests is None or entry.accounts is None:
+            continue
+        title = f"[registry {entry.host}] tests: {entry.tests}"
+        try:
+            text = read_file(Path(entry.tests), MAX_TESTS_BYTES)[0].decode("utf-8")
+        except OSError as error:
+            yield f"{title}: {error.strerror}"
+            continue
+        except UnicodeDecodeError:
+            yield f"{title}: not UTF-8 text; save it as UTF-8"
+            continue
+        except ValueError as error:
+            yield f"{title}: {error}"
+            continue
+        section, rules = access_of(config, entry)
+        for each in parse_tests(text):
+            if isinstance(each, WrongLine):
+                yield f"{title}:{each.line}: {each.problem}"
+                continue
+            problem = _problem(each, entry, section, rules)
+            if problem:
+                yield f"{title}:{each.line}: {problem}"
+
+
+def access_of(config: Config, registry: RegistryConfig) -> tuple[str, AccessRules]:
+    """Return the title of a registry's access section, and its rules."""
+    for name, rules in config.access.items():
+        if rules is registry.access:
+            return f"[access {name}]", rules
+    return "[access]", registry.access or AccessRules(())
+
+
+def _problem(
+    expected: Expectation, entry: RegistryConfig, section: str, rules: AccessRules
+) -> str:
+    """Say what is not as it is expected; '' when it is."""
+    try:
+        name = entry.mapping.route(expected.name).public_name
+    except ClientError as error:
+        return f"'{expected.name}': {error.message}"
+    decision = decide(rules, section, expected.account, expected.action, name)
+    if (
+        decision.allowed
+        and entry.writes == "deny"
+        and expected.action not in ("pull", CATALOG)
+    ):
+        decision = Decision(expected.action, False, "writes = deny")
+    if decision.allowed == expected.allowed:
+        return ""
+    verb = "may" if decision.allowed else "may not"
+    meant = "allowed" if expected.allowed else "denied"
+    return (
+        f"{expected.who} {verb} {expected.action} {name}, and {meant} is expected: "
+        f"{decision.why}"
+    )

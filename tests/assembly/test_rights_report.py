@@ -1,0 +1,135 @@
+"""Rights that are not what their tests say."""
+
+from pathlib import Path, PurePath
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.assembly.loading import warnings_about
+from regbroker.assembly.rights_report import rights_problems
+from regbroker.settings.config import Config
+from regbroker.settings.ini import parse_config
+
+CONFIG = """\
+[registry registry.example.com]
+upstream = up
+namespaces =
+    team = acme_team
+    lib = mirror
+accounts = staff
+tests = {tests}
+{registry}
+[upstream up]
+url = https://up.example.com
+[accounts staff]
+htpasswd = users
+[access staff]
+alice = team/**: pull, push
+@ops = **: pull
+anonymous = lib/**: pull, catalog
+github[release] = team/**: pull
+"""
+
+
+class RightsReportTests(SynchronousTestCase):
+    def config(self, tests: str | None, registry: str = "") -> Config:
+        """A configuration with a file of tests."""
+        self.tests = Path(self.mktemp()).absolute()
+        if tests is not None:
+            self.tests.write_text(tests)
+        text = CONFIG.format(tests=self.tests, registry=registry)
+        return parse_config(text, PurePath("/"), lambda path: None)
+
+    def said(self, tests: str | None, registry: str = "") -> list[str]:
+        """What is said, without the beginning that all lines have."""
+        beginning = "[registry registry.example.com] tests: {}"
+        problems = list(rights_problems(self.config(tests, registry)))
+        beginning = beginning.format(self.tests)
+        self.assertTrue(all(line.startswith(beginning) for line in problems), problems)
+        return [line.removeprefix(beginning) for line in problems]
+
+    def test_as_meant(self) -> None:
+        """Nothing is said where the rules do what is expected."""
+        self.assertEqual(
+            self.said(
+                "alice pull,push team/app: allowed\n"
+                "alice push lib/x: denied\n"
+                "bob @ops pull team/app: allowed\n"
+                "anonymous catalog lib/x: allowed\n"
+                "authenticated pull team/app: denied\n"
+                # What the upstream calls it.
+                "alice push acme_team/app: allowed\n"
+                "github{ref=refs/heads/main, release} pull team/app: allowed\n"
+                "github{ref=refs/heads/main} pull team/app: denied\n"
+            ),
+            [],
+        )
+
+    def test_not_as_meant(self) -> None:
+        """The place, what was expected, and the rule that decides."""
+        self.assertEqual(
+            self.said(
+                "# first\n"
+                "anonymous pull lib/x: denied\n"
+                "bob @dev push team/app: allowed\n"
+                "github{ref=refs/heads/main} pull team/app: allowed\n"
+            ),
+            [
+                ":2: anonymous may pull lib/x, and denied is expected: [access staff] "
+                "anonymous = lib/**: pull, catalog",
+                ":3: bob @dev may not push team/app, and allowed is expected: no line "
+                "of [access staff] grants it; those who may: alice",
+                ":4: github{ref=refs/heads/main} may not pull team/app, and allowed is "
+                "expected: no line of [access staff] grants it; those who may: alice, "
+                "@ops, github[release]",
+            ],
+        )
+
+    def test_read_only(self) -> None:
+        """What nobody may, whatever the rules say, is denied."""
+        self.assertEqual(
+            self.said(
+                "alice push team/app: allowed\nalice pull team/app: allowed\n",
+                "writes = deny",
+            ),
+            [":1: alice may not push team/app, and allowed is expected: writes = deny"],
+        )
+
+    def test_no_such_name(self) -> None:
+        """A name that is not served is a mistake of the test."""
+        (problem,) = self.said("alice pull other/app: denied\n")
+        self.assertTrue(problem.startswith(":1: 'other/app': "), problem)
+
+    def test_wrong_line(self) -> None:
+        """A line that nobody understands fails as well."""
+        (problem,) = self.said("alice may pull\n")
+        self.assertTrue(problem.startswith(":1: the line ends in "), problem)
+
+    def test_file(self) -> None:
+        """A file that cannot be read tests nothing, and says so."""
+        self.assertEqual(self.said(None), [": No such file or directory"])
+        config = self.config("")
+        self.tests.write_bytes(b"\xff\xfe")
+        (problem,) = rights_problems(config)
+        self.assertIn("not UTF-8", problem)
+
+    def test_start(self) -> None:
+        """A service that starts warns, since the rules are what is served."""
+        config = self.config("anonymous pull lib/x: denied\n")
+        self.assertEqual(
+            [w for w in warnings_about(config) if "tests: " in w],
+            list(rights_problems(config)),
+        )
+        self.assertFalse(
+            [w for w in warnings_about(config, rights=False) if "tests" in w]
+        )
+
+    def test_upstream_decides(self) -> None:
+        """Where there are no rules there is nothing to test, and a warning."""
+        self.tests = Path(self.mktemp()).absolute()
+        text = CONFIG.format(tests=self.tests, registry="")
+        text = text.replace("accounts = staff", "accounts = upstream")
+        config = parse_config(text, PurePath("/"), lambda path: None)
+        self.assertEqual(list(rights_problems(config)), [])
+        self.assertTrue(
+            any("tests: needs 'accounts = NAME'" in w for w in warnings_about(config))
+        )
