@@ -60,6 +60,14 @@ def send_head(request: Request, status: int, headers: HeaderList) -> None:
             request.responseHeaders.addRawHeader(name, value)
 
 
+def reply_header(request: Request, name: bytes) -> bytes | None:
+    """Return the first value of a header of a reply, as far as it is known."""
+    if isinstance(request, StreamingRequest):
+        return request.reply_header(name)
+    values = request.responseHeaders.getRawHeaders(name)
+    return values[0] if values else None
+
+
 def send_whole(request: Request, status: int, headers: HeaderList, body: bytes) -> None:
     """Send a whole reply; `headers` say what `body` is, and how long."""
     send_head(request, status, headers)

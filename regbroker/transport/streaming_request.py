@@ -49,6 +49,13 @@ class StreamingRequest(Request):
         self.code = status
         self._head = headers
 
+    def reply_header(self, name: bytes) -> bytes | None:
+        """Return the first value of a header of the reply, as far as it is known."""
+        if self._head is not None:
+            return self._head.first(name.lower())
+        values = self.responseHeaders.getRawHeaders(name)
+        return values[0] if values else None
+
     def write(self, data: bytes) -> None:
         """Write a part of the body; a reply to HEAD has none."""
         if self.startedWriting:

@@ -19,7 +19,7 @@ from regbroker.errors import HTTPError, Stopping, UpstreamRefused, code_for_stat
 from regbroker.events import Event, emit
 from regbroker.runtime.at_once import begin
 from regbroker.transport.download_bodies import TransferBroken, abort_client
-from regbroker.transport.replies import send_error
+from regbroker.transport.replies import reply_header, send_error
 from regbroker.transport.request_bodies import ClientGone
 from regbroker.transport.twisted_private import is_disconnected
 
@@ -133,7 +133,7 @@ class _Serving:
             body.bytes_received if body is not None else 0,
             _length(body.length) if body is not None else None,
             self._request.sentLength,
-            _length(self._request.responseHeaders.getRawHeaders(b"Content-Length")),
+            _length(reply_header(self._request, b"Content-Length")),
         )
 
     def client_gone(self, reason: Failure) -> None:
@@ -215,8 +215,8 @@ class _Serving:
         if request.startedWriting:
             event.status = request.code
             if request.code == 201 and event.endpoint in ("manifest", "uploads"):
-                digest = request.responseHeaders.getRawHeaders("Docker-Content-Digest")
-                event.digest = digest[0] if digest else ""
+                digest = reply_header(request, b"Docker-Content-Digest") or b""
+                event.digest = digest.decode("latin-1")
         event.bytes_out = request.sentLength
         body: Any = getattr(request, "body", None)
         if body is not None:
@@ -226,8 +226,8 @@ class _Serving:
 
 def _length(length: Any) -> int | None:
     """Return a length, or a Content-Length, as a number."""
-    if isinstance(length, list):
-        length = int(length[0])
+    if isinstance(length, bytes):
+        length = int(length)
     return length if isinstance(length, int) else None
 
 

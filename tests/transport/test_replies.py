@@ -62,6 +62,17 @@ class ReplyTests(SiteTestCase):
         self.assertEqual(reply.body, b"ab")
         self.assertEqual(reply.header(b"Server"), b"regbroker")
 
+    async def test_header_of_a_reply(self) -> None:
+        """What a reply says is known for the log, however it was begun."""
+        request = await self.received(GET)
+        self.assertIsNone(reply_header(request, b"Docker-Content-Digest"))
+        request.responseHeaders.setRawHeaders(b"X-One", [b"a", b"b"])
+        self.assertEqual(reply_header(request, b"x-one"), b"a")
+        send_head(request, 201, HeaderList([(b"Docker-Content-Digest", b"sha256:a")]))
+        self.assertEqual(reply_header(request, b"docker-content-digest"), b"sha256:a")
+        request.finish()
+        await self.client.reply()
+
     async def test_head_first(self) -> None:
         """A body may follow its head in pieces."""
         request = await self.received(GET)
