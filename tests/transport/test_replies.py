@@ -3,6 +3,7 @@
 from regbroker.errors import MethodNotAllowed, UpstreamRefused
 from regbroker.protocol.header_list import HeaderList
 from regbroker.transport.replies import (
+    reply_header,
     send_error,
     send_head,
     send_json,
