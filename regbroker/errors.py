@@ -10,6 +10,7 @@ Everything that regbroker itself can refuse or fail at, as one tree::
         |   |-- NameInvalid           400  NAME_INVALID
         |   |-- DigestInvalid         400  DIGEST_INVALID
         |   |-- TagInvalid            400  TAG_INVALID
+        |   |-- ExchangeRefused       400  UNAUTHORIZED
         |   |-- Unauthorized          401  UNAUTHORIZED
         |   |-- Denied                403  DENIED
         |   |-- NameUnknown           404  NAME_UNKNOWN
@@ -158,6 +159,25 @@ class Unauthorized(ClientError):
 
     status = 401
     code = "UNAUTHORIZED"
+
+
+class ExchangeRefused(ClientError):
+    """
+    A token exchange is refused; its document is that of OAuth (RFC 6749, 5.2).
+
+    `error` is one of its codes, such as ``invalid_request``.
+    """
+
+    code = "UNAUTHORIZED"
+
+    def __init__(self, error: str, message: str) -> None:
+        super().__init__(message, headers=((b"Cache-Control", b"no-store"),))
+        self.error = error
+
+    def body(self, request_id: str = "") -> bytes:
+        """Return the document of OAuth, UTF-8 JSON."""
+        document = {"error": self.error, "error_description": self.message}
+        return json.dumps(document).encode() + b"\n"
 
 
 class Denied(ClientError):

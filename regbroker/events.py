@@ -230,12 +230,14 @@ def emit(event: Event) -> None:
 
 
 def login_outcome(event: Event) -> str:
-    """Return how a request with a password ended, for its password."""
+    """Return how a request with a password, or a signed login, ended for that."""
     status = event.status
     if status == 429:
         return "limited"
-    # A token service that refuses a password may say 403 (GitLab, GitHub).
-    if status == 401 or (status == 403 and event.endpoint == "token"):
+    # A token service that refuses a password may say 403 (GitLab, GitHub). Of an
+    # exchange of tokens, ours says 400 (RFC 6749, 5.2).
+    is_refused = status == 403 or event.code == "UNAUTHORIZED"
+    if status == 401 or (is_refused and event.endpoint == "token"):
         return "refused"
     if status == 0 or status >= 500:
         return "unknown"

@@ -110,11 +110,14 @@ warnings, and logs each once.
 ## `[access NAME]`
 
 The rights of the accounts of regbroker's own. Each option is a user, an `@group`,
-`authenticated` (every user who has logged in) or `anonymous` (everybody). Each of its
-lines is `PATTERNS: ACTIONS`, such as `team/**, tools/*: pull, push`.
+`authenticated` (every user who has logged in) or `anonymous` (everybody), or
+`NAME[claim=text, ...]`: whom the issuer of `[identity NAME]` vouches for, if all
+conditions hold ([Identities](identities.md)). Each of its lines is `PATTERNS:
+ACTIONS`, such as `team/**, tools/*: pull, push`.
 
 Patterns are about public repository names: `*` is any text between two slashes, `**`
-any number of parts, `${{user}}` the name of the user. Actions are
+any number of parts, `${{user}}` the name of the user, `${{claim}}` what a claim of an
+identity holds. Actions are
 {actions}, or `*` for all. Rules only grant, and their
 grants add up. A push needs `pull`, too.
 """

@@ -144,6 +144,12 @@ class AccessRules:
         subjects = [grant.subject for grant in self.grants]
         return frozenset(s.name for s in subjects if s.kind is Kind.IDENTITY)
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """The groups that the rules name."""
+        subjects = [grant.subject for grant in self.grants]
+        return frozenset(s.name for s in subjects if s.kind is Kind.GROUP)
+
     def claims_of(self, identity: str) -> frozenset[str]:
         """Return the names of an identity's claims that the rules look at."""
         names: set[str] = set()

@@ -89,6 +89,9 @@ class SignedLogins(Protocol):
     def takes(self, text: str) -> bool:
         """Tell whether a text has the form of such a login, good or not."""
 
+    def owns(self, user: str) -> bool:
+        """Tell whether a name is one that such logins make: nobody else may have it."""
+
     async def account(self, user: str, text: str) -> Account:
         """
         Return the account that a login is for.

@@ -95,6 +95,10 @@ class RobotTokens:
         """Tell whether a text has the form of a robot token, good or not."""
         return text.startswith(PREFIX)
 
+    def owns(self, user: str) -> bool:
+        """Tell that every name is for users: a robot token is one of a user's."""
+        return False
+
     def is_revoked(self, token_id: str) -> bool:
         """Tell whether what was issued for a robot token is not good any more."""
         return self._revoked is None or token_id in self._revoked

@@ -14,6 +14,10 @@ from typing import Any, ClassVar
 
 from regbroker.protocol.scopes import Scope
 
+#: Begins the issuer of our own tokens; a section's name follows. No issuer on the web
+#: has such a name.
+OWN_ISSUER = "regbroker "
+
 #: Seconds. What most registries grant: a push that lasts longer asks again.
 ACCESS_LIFE = 300.0
 #: Seconds. What `docker login` keeps instead of a password.
@@ -86,6 +90,7 @@ class Vouched:
     identity: str
     claims: Mapping[str, object] = field(default_factory=dict, hash=False)
     conditions: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,7 @@ class AccessToken(_Token):
                 "identity": self.vouched.identity,
                 "claims": dict(self.vouched.claims),
                 "conditions": sorted(self.vouched.conditions),
+                "groups": sorted(self.vouched.groups),
             }
         if self.robot is not None:
             claims["robot"] = {
@@ -262,10 +268,12 @@ def _seconds(claims: Mapping[str, Any], name: str) -> int:
 def _vouched(entry: Any) -> Vouched:
     if not isinstance(entry, dict):
         raise InvalidToken("the token's vouched is no object")
-    claims, conditions = entry.get("claims"), entry.get("conditions")
-    if not isinstance(claims, dict) or not isinstance(conditions, list):
+    claims = entry.get("claims")
+    named = [entry.get("conditions"), entry.get("groups")]
+    if not isinstance(claims, dict) or not all(isinstance(n, list) for n in named):
         raise InvalidToken("the token's vouched holds something else")
-    return Vouched(_text(entry, "identity"), claims, frozenset(map(str, conditions)))
+    conditions, groups = (frozenset(map(str, each or ())) for each in named)
+    return Vouched(_text(entry, "identity"), claims, conditions, groups)
 
 
 def _robot(entry: Any) -> Robot:

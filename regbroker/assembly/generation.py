@@ -15,9 +15,15 @@ from pathlib import Path, PurePath
 
 from twisted.application.service import Service
 
+from regbroker.accounts.identity.verifier import Verifier
 from regbroker.accounts.principals import AccountSource
 from regbroker.accounts.throttle import Throttle
 from regbroker.assembly.certificates import contents_of
+from regbroker.assembly.identities import (
+    IssuerKeysService,
+    build_verifier,
+    keys_of,
+)
 from regbroker.assembly.inheritance import Inheritance
 from regbroker.assembly.local_accounts import (
     ChecksService,
@@ -30,7 +36,13 @@ from regbroker.assembly.registries import build_registry
 from regbroker.assembly.seal import build_seal
 from regbroker.assembly.upstreams import UpstreamService, build_upstream
 from regbroker.runtime.reactor import INetworkReactor
-from regbroker.settings.config import Config, LdapConfig, RegistryConfig
+from regbroker.settings.config import (
+    CERTIFICATE,
+    AccountsConfig,
+    Config,
+    LdapConfig,
+    RegistryConfig,
+)
 from regbroker.web.health import Health
 from regbroker.web.registry import Registry
 from regbroker.web.serving import UnderWay
@@ -68,8 +80,13 @@ class Generation:
         self._kept: Inheritance = Inheritance(inherited)
         self.upstreams = {name: self._upstream(name) for name in config.upstreams}
         checks = self._checks(account_sources)
+        self.issuer_keys = {n: self._issuer_keys(n) for n in config.identities}
         self._local = self._local_parts(checks) if checks else None
-        self.services: list[Service] = [*self.upstreams.values(), *checks.values()]
+        self.services: list[Service] = [
+            *self.upstreams.values(),
+            *checks.values(),
+            *self.issuer_keys.values(),
+        ]
         place = config.signing_key, config.state_directory
         self._seal = self._kept.get(
             "seal",
@@ -111,7 +128,11 @@ class Generation:
 
     def _checks(self, account_sources: AccountSources) -> dict[str, ChecksService]:
         checks = {}
-        for name, entry in self.config.accounts.items():
+        sections = dict(self.config.accounts)
+        if any(entry.accounts == "" for entry in self.config.registries):
+            # There, nobody has a password.
+            sections[""] = AccountsConfig(name="", sources=())
+        for name, entry in sections.items():
             trust = [
                 _read(source.ca_file)
                 for source in entry.sources
@@ -145,14 +166,29 @@ class Generation:
             lambda: build_revoked(config, self._reactor),
         )
         by_name = {name: each.checks for name, each in checks.items()}
-        return LocalParts(keys, by_name, revoked)
+        verifiers = {name: self._verifier(name) for name in config.identities}
+        return LocalParts(keys, by_name, revoked, verifiers)
+
+    def _issuer_keys(self, name: str) -> IssuerKeysService:
+        entry = self.config.identities[name]
+        return self._kept.get(
+            "issuer keys",
+            name,
+            (keys_of(entry), _read(entry.ca_file)),
+            lambda: IssuerKeysService(entry, self._reactor),
+        )
+
+    def _verifier(self, name: str) -> Verifier:
+        entry, keys = self.config.identities[name], self.issuer_keys[name].keys
+        return self._kept.get(
+            "identity", name, (entry, keys), lambda: build_verifier(entry, keys)
+        )
 
     def _registry(self, entry: RegistryConfig) -> Registry:
         behind = [self.upstreams[name] for name in entry.upstreams]
         parts: list[object] = [entry, self._seal, *behind]
-        if entry.accounts in self.config.accounts and self._local is not None:
-            assert entry.accounts is not None
-            parts += self._local.parts_of(entry.accounts)
+        if entry.accounts not in (None, CERTIFICATE) and self._local is not None:
+            parts += self._local.parts_of(entry)
         # It seals for a minute what its token services have not answered.
         key = self._kept.get(
             "composite",

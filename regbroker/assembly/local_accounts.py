@@ -12,13 +12,15 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 
 from regbroker.accounts.access import AccessRules
+from regbroker.accounts.identity.logins import IdentityLogins
+from regbroker.accounts.identity.verifier import Verifier
 from regbroker.accounts.key_file import make_key
 from regbroker.accounts.password_checks import PasswordChecks
 from regbroker.accounts.principals import AccountSource
 from regbroker.accounts.robot_tokens import RevokedTokens, RobotTokens
 from regbroker.accounts.signing import SigningKeys, TokenSigner
 from regbroker.accounts.throttle import Throttle
-from regbroker.accounts.tokens import ACCESS_LIFE, LEEWAY
+from regbroker.accounts.tokens import ACCESS_LIFE, LEEWAY, OWN_ISSUER
 from regbroker.assembly.account_sources import build_source
 from regbroker.broker.local_broker import LocalBroker
 from regbroker.errors import ConfigurationError
@@ -83,7 +85,7 @@ def signer_of(entry: RegistryConfig, keys: SigningKeys) -> TokenSigner:
     """Return what signs the tokens of one registry."""
     # Machines that share the key take each other's tokens, for the same section: one
     # for * signs for any host that its clients name.
-    issuer = f"regbroker {entry.host}"
+    issuer = f"{OWN_ISSUER}{entry.host}"
     return TokenSigner(keys, issuer, time.time, access_life=entry.token_life)
 
 
@@ -98,8 +100,9 @@ class LocalParts:
     """
     The accounts of all registries that have local ones.
 
-    Registries that name the same ``[accounts NAME]`` share its checks. Without
-    `revoked`, no robot token is taken.
+    Registries that name the same ``[accounts NAME]`` share its checks; those of ``""``
+    have nobody with a password. `verifiers` are those of ``[identity NAME]`` sections.
+    Without `revoked`, no robot token is taken.
     """
 
     def __init__(
@@ -107,14 +110,18 @@ class LocalParts:
         keys: SigningKeys,
         checks: Mapping[str, PasswordChecks],
         revoked: RevokedTokens | None = None,
+        verifiers: Mapping[str, Verifier] = {},
     ) -> None:
         self._keys = keys
         self._checks = checks
         self._revoked = revoked
+        self._verifiers = verifiers
 
-    def parts_of(self, accounts: str) -> list[object]:
-        """Return what a registry with these accounts is made of."""
-        return [self._keys, self._checks[accounts], self._revoked]
+    def parts_of(self, entry: RegistryConfig) -> list[object]:
+        """Return what a registry with accounts of our own is made of."""
+        assert entry.accounts is not None
+        verifiers = [self._verifiers[name] for name in entry.identities]
+        return [self._keys, self._checks[entry.accounts], self._revoked, *verifiers]
 
     def broker(self, entry: RegistryConfig) -> LocalBroker:
         """Return the token service of a registry with local accounts."""
@@ -128,6 +135,8 @@ class LocalParts:
             checks.look_up,
             time.monotonic,
         )
+        verifiers = [self._verifiers[name] for name in entry.identities]
+        logins = [IdentityLogins(verifiers)] if verifiers else []
         return LocalBroker(
             entry.host,
             checks,
@@ -135,6 +144,6 @@ class LocalParts:
             signer,
             entry.mapping,
             time.time,
-            [robots],
+            [robots, *logins],
             robots.is_revoked,
         )

@@ -16,6 +16,7 @@ from twisted.internet.endpoints import serverFromString
 from regbroker.accounts.key_file import has_key
 from regbroker.assembly.account_sources import problems_with_accounts
 from regbroker.assembly.credential_problems import problems_with_credentials
+from regbroker.assembly.identity_problems import problems_with_identities
 from regbroker.assembly.readable import problem_with_file
 from regbroker.errors import ConfigurationError
 from regbroker.settings.config import Config
@@ -36,6 +37,7 @@ def problems_with_parts(config: Config) -> Iterator[str]:
     yield from _problems_with_ways(config)
     yield from problems_with_credentials(config)
     yield from problems_with_accounts(config)
+    yield from problems_with_identities(config)
     if config.certificates:
         try:
             load_certificates(config.certificates, None)
@@ -85,7 +87,11 @@ def _problems_with_state(config: Config) -> Iterator[str]:
         directory, certificate_hosts(config)
     ):
         kept = "the self-signed certificate"
-    elif config.in_use().accounts and not config.signing_key and not has_key(directory):
+    elif (
+        config.in_use().signs_tokens
+        and not config.signing_key
+        and not has_key(directory)
+    ):
         kept = "the key that signs tokens"
     else:
         return

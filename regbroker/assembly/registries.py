@@ -105,7 +105,7 @@ def build_registry(
             read_only,
             entry.extensions,
         ),
-        TokenEndpoint(accounts.issuer),
+        TokenEndpoint(accounts.issuer, exchanges=bool(entry.identities)),
         entry.public_url,
         _search(entry, services.values(), accounts.permission),
         CrossOrigin(entry.cors_origins, read_only) if entry.cors_origins else None,

@@ -32,7 +32,7 @@ def build_seal(config: Config, reactor: IReactorTime, key_in_memory: bytes) -> S
         path = config.signing_key or make_key(Path(config.state_directory))
         return RotatingSeal(SigningKeys(Path(path), reactor.seconds).secrets)
     except StateError as error:
-        if config.signing_key is not None or config.accounts:
+        if config.signing_key is not None or config.signs_tokens:
             raise
         _log.warn(
             "{problem}; a key in memory takes its place. Uploads to registries whose "

@@ -8,22 +8,21 @@ own: what the upstream asks for is `regbroker.upstream.authorizer`'s affair.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
-
-from twisted.logger import Logger
+from dataclasses import replace
 
 from regbroker.accounts.access import CATALOG, AccessRules
 from regbroker.accounts.claims import claim
 from regbroker.accounts.narrowing import parse_rights
-from regbroker.accounts.principals import Account, LoginRefused, SignedLogins
+from regbroker.accounts.principals import Account, SignedLogins
 from regbroker.accounts.signing import TokenSigner
-from regbroker.accounts.tokens import AccessToken, InvalidToken, Robot, Vouched
-from regbroker.errors import BadRequest, ClientError, Unauthorized
+from regbroker.accounts.tokens import InvalidToken, Robot, Vouched
+from regbroker.broker.local_logins import LocalLogins, Passwords
+from regbroker.broker.principal import Principal, bearer_of
+from regbroker.errors import ClientError, ExchangeRefused, Unauthorized
 from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping
 from regbroker.protocol.challenges import basic_challenge, unauthorized
-from regbroker.protocol.names import Action, check_name
+from regbroker.protocol.names import check_name
 from regbroker.protocol.scopes import Scope, format_scopes
 from regbroker.protocol.token_exchange import (
     IssuedToken,
@@ -32,48 +31,9 @@ from regbroker.protocol.token_exchange import (
     parse_basic,
 )
 
-_log = Logger()
-
 
 class WrongToken(Exception):
     """The client's token is not ours, or not good any more."""
-
-
-@dataclass(frozen=True)
-class Principal:
-    """
-    The account behind a request, and what it may do.
-
-    `may` takes an action and a canonical public name. `user` is empty for
-    somebody without credentials.
-    """
-
-    user: str
-    has_token: bool
-    may: Callable[[Action, str], bool]
-    may_list: bool
-    account: Account | None = None
-    #: The robot token that the client's token was issued for.
-    robot: Robot | None = None
-    #: Whether pulling from a repository was asked for with this token, and not granted.
-    was_refused: Callable[[str], bool] = lambda name: False
-
-    @property
-    def is_anonymous(self) -> bool:
-        """Whether the client brought nothing."""
-        return not self.user and not self.has_token
-
-
-class Passwords(Protocol):
-    """Tells whose a password is; see `regbroker.accounts.password_checks`."""
-
-    async def check(self, user: str, password: str, address: str) -> Account | None:
-        """Return the account when the password is right, None when it is wrong."""
-
-    async def look_up(
-        self, user: str, password_version: str | None = None
-    ) -> Account | None:
-        """Return the account of this name and, if one is given, this version."""
 
 
 class LocalBroker:
@@ -96,7 +56,7 @@ class LocalBroker:
         logins: Sequence[SignedLogins] = (),
         is_revoked: Callable[[str], bool] = lambda token_id: False,
     ) -> None:
-        self._logins = tuple(logins)
+        self.logins = LocalLogins(host, checks, logins)
         self._is_revoked = is_revoked
         self._host = host
         self._checks = checks
@@ -129,15 +89,15 @@ class LocalBroker:
             # How some clients write that they have nothing.
             return self._principal(None)
         if basic is not None:
-            account = await self._check(*basic, address, event)
+            account = await self.logins.check(*basic, address, event)
             return None if account is None else self._principal(account)
         scheme, _, text = authorization.partition(" ")
         text = text.strip()
         if scheme.lower() != "bearer":
             return None
-        login = self.signed_login(text)
+        login = self.logins.signed(text)
         if login is not None:
-            signed = await self._signed(login, "", text, address, event)
+            signed = await self.logins.check_signed(login, "", text, address, event)
             if signed is None:
                 raise WrongToken("the token is not good here")
             return self._principal(signed)
@@ -150,23 +110,7 @@ class LocalBroker:
                 event.token_id = token.robot.id
             if self._is_revoked(token.robot.id):
                 raise WrongToken("the robot token that it was issued for is revoked")
-        return _bearer(token)
-
-    def signed_kind(self, authorization: str | None) -> str:
-        """Return the kind of the signed login in an Authorization; '' for none."""
-        if authorization is None or not self._logins:
-            return ""
-        try:
-            basic = parse_basic(authorization)
-        except BadRequest:
-            return ""
-        text = basic[1] if basic else authorization.partition(" ")[2].strip()
-        login = self.signed_login(text)
-        return "" if login is None else login.kind
-
-    def signed_login(self, text: str) -> SignedLogins | None:
-        """Return who takes a text for a signed login; None for a password."""
-        return next((login for login in self._logins if login.takes(text)), None)
+        return bearer_of(token)
 
     def issue(
         self, request: TokenRequest, account: Account | None, public_host: str
@@ -213,7 +157,9 @@ class LocalBroker:
             expires = min(expires, account.expires)
         grant = IssuedToken(text, expires, None, refresh_token)
         scope_text = format_scopes(shown) if request.method == "POST" else None
-        return format_reply(grant, scope_text, request.method, now)
+        return format_reply(
+            grant, scope_text, request.method, now, bool(request.subject_token)
+        )
 
     async def account(
         self,
@@ -225,49 +171,21 @@ class LocalBroker:
         """
         Return the account whose credentials a token request brings; None for nobody.
 
-        `event` notes what is to be said of a token. Raises `Unauthorized` for wrong
-        credentials, and what `PasswordChecks.check` raises.
+        `event` notes what is to be said of a token. Raises `Unauthorized` or
+        `ExchangeRefused` for wrong credentials, and what `PasswordChecks.check` raises.
         """
         if request.is_anonymous:
             return None
+        if request.subject_token:
+            return await self._account_of_exchange(request, public_host, address, event)
         if request.refresh_token:
             return await self._account_of_identity(request, public_host)
-        account = await self._check(request.username, request.password, address, event)
+        account = await self.logins.check(
+            request.username, request.password, address, event
+        )
         if account is None:
             raise _wrong_credentials(public_host)
         return account
-
-    async def _check(
-        self, user: str, password: str, address: str, event: Event | None
-    ) -> Account | None:
-        """Return the account whose password, or signed login, is right."""
-        login = self.signed_login(password)
-        if login is not None:
-            return await self._signed(login, user, password, address, event)
-        return await self._checks.check(user, password, address)
-
-    async def _signed(
-        self,
-        login: SignedLogins,
-        user: str,
-        text: str,
-        address: str,
-        event: Event | None,
-    ) -> Account | None:
-        event = event or Event(self._now)
-        try:
-            account = await login.account(user, text)
-            event.token_id = account.token_id
-            return account
-        except LoginRefused as error:
-            event.token_id, event.login_problem = error.token_id, str(error)
-            _log.warn(
-                "[registry {host}]: a login from {address} is refused: {why}",
-                host=self._host,
-                address=address,
-                why=str(error),
-            )
-            return None
 
     def _vouched(self, account: Account | None) -> Vouched | None:
         """Return what a token says of who vouches for an account, for our rules."""
@@ -279,7 +197,30 @@ class LocalBroker:
             for name in wanted
             if (value := claim(account.claims, name)) is not None
         }
-        return Vouched(account.identity, claims, account.conditions)
+        groups = account.groups & self._rules.groups
+        return Vouched(account.identity, claims, account.conditions, groups)
+
+    async def _account_of_exchange(
+        self,
+        request: TokenRequest,
+        public_host: str,
+        address: str,
+        event: Event | None,
+    ) -> Account:
+        """Return whom a token is for that is to be exchanged, or `ExchangeRefused`."""
+        service = self.service(public_host)
+        if not {service, f"https://{service}"}.issuperset(request.audience):
+            raise ExchangeRefused("invalid_target", f"tokens are for {service} here")
+        text = request.subject_token
+        login = self.logins.signed(text)
+        account = None
+        if login is not None:
+            account = await self.logins.check_signed(login, "", text, address, event)
+        if account is None:
+            raise ExchangeRefused(
+                "invalid_request", "the subject_token is not good here"
+            )
+        return account
 
     async def _account_of_identity(
         self, request: TokenRequest, public_host: str
@@ -333,28 +274,6 @@ class LocalBroker:
             self._rules.allows_catalog(account),
             account,
         )
-
-
-def _bearer(token: AccessToken) -> Principal:
-    vouched = token.vouched
-    return Principal(
-        token.user,
-        True,
-        lambda action, name: token.allows("repository", name, action.value),
-        token.allows("registry", "catalog", "*"),
-        # Without what its issuer said, nobody could tell any more what it may see.
-        account=None
-        if vouched is None
-        else Account(
-            token.user,
-            identity=vouched.identity,
-            claims=vouched.claims,
-            conditions=vouched.conditions,
-            expires=token.expires,
-        ),
-        robot=token.robot,
-        was_refused=token.refuses_pull,
-    )
 
 
 def _wrong_credentials(public_host: str) -> Unauthorized:

@@ -58,7 +58,10 @@ def _who(config: Config, registry: RegistryConfig) -> str:
     if registry.accounts == CERTIFICATE:
         return "accounts: the Common Name of client certificates"
     if registry.accounts is not None:
-        return f"accounts: {_sources(config.accounts[registry.accounts])}"
+        shown = [f"[identity {name}]" for name in registry.identities]
+        if registry.accounts:
+            shown.insert(0, _sources(config.accounts[registry.accounts]))
+        return f"accounts: {'; '.join(shown)}"
     trusted = ", ".join(f"[upstream {name}]" for name in registry.trusted_upstreams)
     text = f"accounts: those of {trusted}"
     if registry.shared_actions:

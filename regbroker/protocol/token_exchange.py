@@ -2,7 +2,7 @@
 Token requests and token replies, as clients and token services write them.
 
 Source: distribution's ``docs/content/spec/auth/token.md`` (GET) and
-``oauth.md`` (POST).
+``oauth.md`` (POST); RFC 8693 (the exchange of a token, by POST).
 """
 
 from __future__ import annotations
@@ -11,16 +11,14 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
-from urllib.parse import urlencode
 
-from regbroker.errors import BadRequest, UpstreamMalformed
+from regbroker.errors import BadRequest, ExchangeRefused, UpstreamMalformed
 from regbroker.protocol.bodies import parse_object
 from regbroker.protocol.queries import Query, parse_query
-from regbroker.protocol.scopes import Scope, format_scopes, parse_scopes
+from regbroker.protocol.scopes import Scope, parse_scopes
 
 #: crane reads no more of a reply.
 MAX_REPLY_BYTES = 64 * 1024
@@ -32,6 +30,15 @@ MIN_LIFE_SECONDS = 60
 #: Of what a client calls itself, and of what a token is for, in characters.
 MAX_LABEL_LENGTH = 256
 
+#: RFC 8693, 2.1 and 3.
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
+_TOKEN_TYPES = (
+    "urn:ietf:params:oauth:token-type:jwt",
+    "urn:ietf:params:oauth:token-type:id_token",
+    ACCESS_TOKEN_TYPE,
+)
+
 _MAX_LIFE_SECONDS = 10 * 365 * 86400
 
 
@@ -40,8 +47,8 @@ class TokenRequest:
     """
     What a client asks the token service for.
 
-    Without `username` and `refresh_token` the client is anonymous. `offline`
-    asks for a refresh token.
+    Without `username`, `refresh_token` and `subject_token` the client is anonymous.
+    `offline` asks for a refresh token. `audience` are those that an exchange names.
     """
 
     method: str
@@ -53,11 +60,13 @@ class TokenRequest:
     username: str = ""
     password: str = field(default="", repr=False)
     refresh_token: str = field(default="", repr=False)
+    subject_token: str = field(default="", repr=False)
+    audience: tuple[str, ...] = ()
 
     @property
     def is_anonymous(self) -> bool:
         """Whether the client brought no credentials."""
-        return not (self.username or self.refresh_token)
+        return not (self.username or self.refresh_token or self.subject_token)
 
     @property
     def user(self) -> str:
@@ -102,14 +111,24 @@ def parse_get(query: str | Query, authorization: str | None) -> TokenRequest:
     )
 
 
-def parse_post(body: bytes) -> TokenRequest:
-    """Parse an OAuth2 form; raises `BadRequest`."""
+def parse_post(body: bytes, exchanges: bool = False) -> TokenRequest:
+    """
+    Parse an OAuth2 form; `exchanges` tells whether tokens are exchanged here.
+
+    Raises `BadRequest` or `ExchangeRefused`.
+    """
     try:
         parameters = parse_query(body.decode("ascii").strip()).parameters()
     except UnicodeDecodeError:
         raise BadRequest("the body is no form") from None
     first = _first_values(parameters)
     grant_type = first.get("grant_type", "")
+    if grant_type == EXCHANGE:
+        if not exchanges:
+            raise ExchangeRefused(
+                "unsupported_grant_type", "no tokens are exchanged here"
+            )
+        return _parse_exchange(parameters, first)
     request = TokenRequest(
         method="POST",
         service=first.get("service", ""),
@@ -129,6 +148,34 @@ def parse_post(body: bytes) -> TokenRequest:
     return request
 
 
+def _parse_exchange(
+    parameters: list[tuple[str, str]], first: dict[str, str]
+) -> TokenRequest:
+    """Parse the form of RFC 8693, 2.1; raises `ExchangeRefused`."""
+    names = [name for name, _ in parameters]
+    for name in ("subject_token", "subject_token_type"):
+        if names.count(name) != 1 or not first[name]:
+            raise ExchangeRefused("invalid_request", f"{name} must be there, once")
+    if "actor_token" in names:
+        raise ExchangeRefused("invalid_request", "an actor_token is not taken")
+    if first["subject_token_type"] not in _TOKEN_TYPES:
+        raise ExchangeRefused(
+            "invalid_request", f"subject_token_type is not {' or '.join(_TOKEN_TYPES)}"
+        )
+    if first.get("requested_token_type", ACCESS_TOKEN_TYPE) != ACCESS_TOKEN_TYPE:
+        raise ExchangeRefused(
+            "invalid_request", f"requested_token_type is not {ACCESS_TOKEN_TYPE}"
+        )
+    return TokenRequest(
+        method="POST",
+        service=first.get("service", ""),
+        scopes=parse_scopes(value for name, value in parameters if name == "scope"),
+        client_id=first.get("client_id", ""),
+        subject_token=first["subject_token"],
+        audience=tuple(v for n, v in parameters if n in ("audience", "resource")),
+    )
+
+
 def _first_values(parameters: list[tuple[str, str]]) -> dict[str, str]:
     """Return the first value of each parameter; raises `BadRequest` for a long one."""
     first = dict(reversed(parameters))
@@ -136,47 +183,6 @@ def _first_values(parameters: list[tuple[str, str]]) -> dict[str, str]:
         if len(first.get(name, "")) > MAX_LABEL_LENGTH:
             raise BadRequest(f"{name} may have at most {MAX_LABEL_LENGTH} characters")
     return first
-
-
-def get_query(request: TokenRequest, service: str, scopes: Iterable[Scope]) -> str:
-    """Return the query of a GET to a token service."""
-    pairs = [("service", service)] if service else []
-    pairs += [("scope", str(scope)) for scope in scopes]
-    if request.username:
-        pairs.append(("account", request.username))
-    if request.client_id:
-        pairs.append(("client_id", request.client_id))
-    if request.offline:
-        pairs.append(("offline_token", "true"))
-    return urlencode(pairs, errors="surrogateescape")
-
-
-def post_form(request: TokenRequest, service: str, scopes: Iterable[Scope]) -> str:
-    """Return the form of a POST to a token service."""
-    pairs = [("service", service), ("client_id", request.client_id or "regbroker")]
-    if request.refresh_token:
-        pairs += [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", request.refresh_token),
-        ]
-    else:
-        pairs += [
-            ("grant_type", "password"),
-            ("username", request.username),
-            ("password", request.password),
-        ]
-    text = format_scopes(scopes)
-    if text:
-        pairs.append(("scope", text))
-    if request.offline:
-        pairs.append(("access_type", "offline"))
-    return urlencode(pairs, errors="surrogateescape")
-
-
-def basic_authorization(request: TokenRequest) -> bytes:
-    """Return the Authorization header of a request with a password."""
-    credentials = f"{request.username}:{request.password}"
-    return b"Basic " + base64.b64encode(credentials.encode("utf-8", "surrogateescape"))
 
 
 @dataclass(frozen=True)
@@ -240,15 +246,23 @@ def _issued(text: Any, now: float) -> float:
 
 
 def format_reply(
-    grant: IssuedToken, scope: str | None, method: str, now: float
+    grant: IssuedToken,
+    scope: str | None,
+    method: str,
+    now: float,
+    is_exchange: bool = False,
 ) -> bytes:
     """
     Return the reply for a client; `scope` holds public names.
 
+    That of an exchange has what RFC 8693, 2.2.1, wants beside it.
+
     ``issued_at`` and ``expires_in`` are set so that a client that adds them
     finds the true end, and one that counts from now does not get beyond it.
     """
-    seconds = max(int(grant.expires - now), MIN_LIFE_SECONDS)
+    # Clients of the registry's own protocol take less for an error.
+    least = 1 if is_exchange else MIN_LIFE_SECONDS
+    seconds = max(int(grant.expires - now), least)
     issued = datetime.fromtimestamp(int(now), timezone.utc)
     document: dict[str, Any] = {
         "token": grant.token,
@@ -256,6 +270,9 @@ def format_reply(
         "expires_in": seconds,
         "issued_at": issued.isoformat().replace("+00:00", "Z"),
     }
+    if is_exchange:
+        document["issued_token_type"] = ACCESS_TOKEN_TYPE
+        document["token_type"] = "Bearer"
     if scope is not None:
         document["scope"] = scope
     if grant.refresh_token:

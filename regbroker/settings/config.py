@@ -15,6 +15,9 @@ from pathlib import PurePath
 from typing import Literal
 
 from regbroker.accounts.access import AccessRules
+from regbroker.accounts.claims import Condition
+from regbroker.accounts.identity.algorithms import DEFAULT_ALGORITHMS
+from regbroker.accounts.identity.users import Template
 from regbroker.accounts.ldap.url import LdapUrl
 from regbroker.accounts.tokens import ACCESS_LIFE
 from regbroker.naming.mapping import NameMapping
@@ -30,6 +33,10 @@ DEFAULT_CONNECT_TIMEOUT = 10.0
 
 #: docker gives a ping and a token 15 s, both sources together.
 DEFAULT_ANSWER_TIMEOUT = 6.0
+
+#: Seconds by which the clock of an issuer may differ: machines keep time to a second,
+#: and a token that is good for longer than it says is good for too long.
+DEFAULT_LEEWAY = 10.0
 
 #: docker and Kubernetes kill after 10 s and 30 s unless they are told otherwise;
 #: systemd after 90 s.
@@ -159,13 +166,40 @@ class AccountsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class IdentityConfig:
+    """
+    One ``[identity NAME]``: an issuer of JWTs, and what accounts they make.
+
+    `audience` are those of which a JWT must name one. The keys come from `jwks`, a file
+    or an https URL, or from where the issuer's discovery says. `leeway` is in seconds.
+    All of `required_claims` must hold. `conditions` are CEL expressions by name.
+    `proxy` and `proxy_credentials_file` are as in `UpstreamConfig`.
+    """
+
+    name: str
+    issuer: str
+    audience: tuple[str, ...]
+    user: Template
+    groups: tuple[Template, ...] = ()
+    jwks: PurePath | str | None = None
+    ca_file: PurePath | None = None
+    algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
+    leeway: float = DEFAULT_LEEWAY
+    required_claims: tuple[Condition, ...] = ()
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    proxy: Origin | Literal["environment"] | None = None
+    proxy_credentials_file: PurePath | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RegistryConfig:
     """
     One ``[registry HOST]``; `host` is ``*`` for the default one.
 
-    `accounts` is the name of a section, or `CERTIFICATE`. Without it, clients use the
-    accounts of the upstreams in `trusted_upstreams`: their credentials are sent to
-    these and to no other.
+    `accounts` is the name of a section, or `CERTIFICATE`, or empty where nobody has a
+    password; `identities` are the ``[identity NAME]`` sections beside it. With None,
+    clients use the accounts of the upstreams in `trusted_upstreams`: their credentials
+    are sent to these and to no other.
     `shared_actions` are the actions for which regbroker's own account at an upstream is
     shared with clients that have no credentials for it. `hosts` are those that ``*``
     stands for, also as ``*.DOMAIN``; all when empty. `extensions` are those of the API
@@ -180,6 +214,7 @@ class RegistryConfig:
     token_path: str = "/auth"
     catalog: str = "filter"
     accounts: str | None = None
+    identities: tuple[str, ...] = ()
     access: AccessRules | None = None
     basic_challenge: bool = False
     token_life: float = ACCESS_LIFE
@@ -204,7 +239,7 @@ class Config:
     """
     Everything that serves is built from one of these.
 
-    `upstreams`, `accounts` and `access` are the sections of these kinds by name;
+    `upstreams`, `accounts`, `access` and `identities` are the sections of these kinds;
     a registry has the rules of its access section themselves. `mirrors` leads from the
     registry that a mirror stands for (the ``ns`` of a request) to the `host` of one of
     `registries`. Limits for connections that are None follow from how many files the
@@ -226,6 +261,7 @@ class Config:
     upstreams: Mapping[str, UpstreamConfig]
     accounts: Mapping[str, AccountsConfig] = field(default_factory=dict)
     access: Mapping[str, AccessRules] = field(default_factory=dict)
+    identities: Mapping[str, IdentityConfig] = field(default_factory=dict)
     certificates: tuple[CertificateFiles, ...] = ()
     listen: tuple[Listener, ...] = (DEFAULT_LISTENER,)
     state_directory: PurePath = DEFAULT_STATE_DIRECTORY
@@ -248,12 +284,19 @@ class Config:
     robot_token_list: PurePath | None = None
     file_warnings: tuple[str, ...] = ()
 
+    @property
+    def signs_tokens(self) -> bool:
+        """Whether tokens of our own are signed."""
+        return bool(self.accounts or self.identities)
+
     def in_use(self) -> Config:
         """Return the same without the upstreams and accounts that no registry uses."""
         upstreams = {name for entry in self.registries for name in entry.upstreams}
         accounts = {entry.accounts for entry in self.registries}
+        identities = {name for entry in self.registries for name in entry.identities}
         return replace(
             self,
             upstreams={k: v for k, v in self.upstreams.items() if k in upstreams},
             accounts={k: v for k, v in self.accounts.items() if k in accounts},
+            identities={k: v for k, v in self.identities.items() if k in identities},
         )

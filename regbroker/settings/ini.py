@@ -9,9 +9,9 @@ with a file. A problem is a line
 
 from __future__ import annotations
 
-import configparser
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from configparser import RawConfigParser
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -20,18 +20,23 @@ from regbroker.errors import ConfigurationError
 from regbroker.naming.public_hosts import is_served
 from regbroker.protocol.mirrors import path_with_ns
 from regbroker.settings import references
+from regbroker.settings.account_sections import (
+    read_access,
+    read_accounts,
+    read_identity,
+)
 from regbroker.settings.config import Config, RegistryConfig
+from regbroker.settings.identity_clashes import clashing_identities
 from regbroker.settings.section import FileCheck, FileReport, Section
 from regbroker.settings.sections import (
     NamedSections,
-    read_access,
-    read_accounts,
     read_main,
     read_registry,
     read_tls,
     read_upstream,
 )
 from regbroker.settings.suggestions import suggestion
+from regbroker.settings.syntax import parse_ini
 
 #: The kinds of sections that need a name, and how that is written.
 _NAMED = {
@@ -39,10 +44,8 @@ _NAMED = {
     "upstream": "[upstream NAME]",
     "accounts": "[accounts NAME]",
     "access": "[access NAME]",
+    "identity": "[identity NAME]",
 }
-
-#: Line numbers that one problem names.
-_MAX_LINES = 10
 
 _TITLE = re.compile(r"(?P<kind>\S+)(?:\s+(?P<name>.*\S))?\s*")
 
@@ -65,64 +68,11 @@ def parse_config(
     `regbroker.settings.warnings` says about the result keeps nothing from being served.
     """
     report = FileReport(directory, check_file)
-    config = _read(_parse(text, report.problems), report)
+    config = _read(parse_ini(text, report.problems), report)
     report.problems += check_config(config)
     if report.problems:
         raise ConfigurationError(report.problems)
     return config
-
-
-def _parse(text: str, problems: list[str]) -> configparser.RawConfigParser:
-    """Parse the syntax; raises `ConfigurationError` when nothing can be read."""
-    parser = _new_parser(strict=True)
-    try:
-        parser.read_string(text)
-    except (
-        configparser.DuplicateOptionError,
-        configparser.DuplicateSectionError,
-    ) as error:
-        # There may be more to say about the rest.
-        problems.append(_syntax_problem(error))
-        parser = _new_parser(strict=False)
-        try:
-            parser.read_string(text)
-        except configparser.Error as more:
-            problems.append(_syntax_problem(more))
-            raise ConfigurationError(problems) from more
-    except configparser.Error as error:
-        raise ConfigurationError([_syntax_problem(error)]) from error
-    return parser
-
-
-def _new_parser(strict: bool) -> configparser.RawConfigParser:
-    parser = configparser.RawConfigParser(
-        delimiters=("=",),
-        comment_prefixes=("#", ";"),
-        inline_comment_prefixes=(";",),
-        default_section="",
-        strict=strict,
-    )
-    # Users and groups are options, too, and their names are what they are.
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    return parser
-
-
-def _syntax_problem(error: configparser.Error) -> str:
-    line = getattr(error, "lineno", None)
-    where = f"line {line}: " if line else ""
-    if isinstance(error, configparser.DuplicateOptionError):
-        return f"[{error.section}] {error.option}: {where}given twice; once is right"
-    if isinstance(error, configparser.DuplicateSectionError):
-        return f"[{error.section}]: {where}this section stands twice; once is right"
-    if isinstance(error, configparser.MissingSectionHeaderError):
-        return f"{where}an option stands before the first [section]"
-    if isinstance(error, configparser.ParsingError):
-        numbers = [str(number) for number, _ in error.errors]
-        lines = ", ".join(numbers[:_MAX_LINES]) + (
-            ", ..." if numbers[_MAX_LINES:] else ""
-        )
-        return f"line {lines}: neither '[section]' nor 'option = value'"
-    return str(error)
 
 
 @dataclass(frozen=True)
@@ -141,7 +91,7 @@ def _parse_title(text: str) -> _Title:
     return _Title(text, match["kind"], match["name"] or "")
 
 
-def _read(parser: configparser.RawConfigParser, report: FileReport) -> Config:
+def _read(parser: RawConfigParser, report: FileReport) -> Config:
     """Return what can be read; problems and warnings go to `report`."""
     titles = [_parse_title(text) for text in parser.sections()]
 
@@ -154,13 +104,16 @@ def _read(parser: configparser.RawConfigParser, report: FileReport) -> Config:
 
     main = read_main(section("regbroker"))
     accounts = {name: read_accounts(s, name) for name, s in named("accounts").items()}
-    access = {name: read_access(s) for name, s in named("access").items()}
+    issuers = named("identity")
+    identities = {name: read_identity(s, name) for name, s in issuers.items()}
+    access = {n: read_access(s, identities) for n, s in named("access").items()}
     upstreams = {name: read_upstream(s, name) for name, s in named("upstream").items()}
     sections = NamedSections(
         upstreams=tuple(upstreams),
         default_namespaces={n: u.default_namespace for n, u in upstreams.items()},
         accounts=accounts,
         access=access,
+        identities=identities,
     )
     certificates = [
         read_tls(section(t.text), t.name) for t in titles if t.kind == "tls"
@@ -173,7 +126,9 @@ def _read(parser: configparser.RawConfigParser, report: FileReport) -> Config:
     ]
     mirrors = main.get("mirrors", {})
     report.problems += _problems_with_titles(titles)
-    report.problems += _missing_accounts(hosts, accounts)
+    report.problems += _missing_accounts(hosts, {**named("accounts"), **issuers})
+    issuing = {name: each for name, each in identities.items() if each is not None}
+    report.problems += clashing_identities(registries, issuing)
     report.problems += _problems_with_mirrors(mirrors, titles)
     if not main.get("client_ca"):
         report.problems += references.without_client_ca(registries)
@@ -187,6 +142,7 @@ def _read(parser: configparser.RawConfigParser, report: FileReport) -> Config:
         upstreams=upstreams,
         accounts=accounts,
         access=access,
+        identities=issuing,
         certificates=tuple(filter(None, certificates)),
         file_warnings=tuple(report.warnings),
         **main,
@@ -203,8 +159,8 @@ def _problems_with_titles(titles: list[_Title]) -> Iterator[str]:
             hint = suggestion(title.kind, ("regbroker", "tls", *_NAMED))
             yield (
                 f"[{title.text}]: unknown section; {hint}there are [regbroker], [tls], "
-                "[tls NAME], [registry HOST], [upstream NAME], [accounts NAME] and "
-                "[access NAME]"
+                "[tls NAME], [registry HOST], [upstream NAME], [accounts NAME], "
+                "[identity NAME] and [access NAME]"
             )
     if all(title.kind != "registry" for title in titles):
         yield "no [registry HOST] section; write one for each name that clients use"
@@ -216,20 +172,24 @@ def _problems_with_titles(titles: list[_Title]) -> Iterator[str]:
 
 
 def _missing_accounts(
-    registries: Mapping[str, Section], accounts: Iterable[str]
+    registries: Mapping[str, Section], accounts: Mapping[str, Section]
 ) -> Iterator[str]:
     """Yield a problem for each registry that may be meant to have unused accounts."""
     sections = registries.values()
     if any(section.is_wrong("accounts") for section in sections):
         return
     # Without the line, an upstream that asks nobody for a password would be open.
-    named = {section.texts.get("accounts", "").strip() for section in sections}
+    named = {
+        name.strip()
+        for section in sections
+        for name in section.texts.get("accounts", "").split(",")
+    }
     unused = [name for name in accounts if name not in named]
     for host, section in registries.items():
         if unused and "accounts" not in section and "access" not in section:
             yield (
                 f"[registry {host}] accounts: missing, and no [registry HOST] uses "
-                f"[accounts {unused[0]}]; write 'accounts = {unused[0]}', or "
+                f"[{accounts[unused[0]].title}]; write 'accounts = {unused[0]}', or "
                 "'accounts = upstream' for those of the upstream"
             )
 

@@ -13,10 +13,11 @@ from dataclasses import KW_ONLY, MISSING, dataclass, fields
 from typing import Any
 
 from regbroker.protocol.locations import SHOW_ADDRESS
-from regbroker.settings import addresses, endpoints, values
+from regbroker.settings import addresses, endpoints, identities, values
 from regbroker.settings.config import (
     AccountsConfig,
     Config,
+    IdentityConfig,
     LdapConfig,
     RegistryConfig,
     RobotsConfig,
@@ -280,7 +281,8 @@ REGISTRY = Table(
             None,
             "Who may log in: `upstream` for the accounts of the first upstream, "
             "`upstream: NAME, NAME` for those of several, or the name of an "
-            "`[accounts NAME]` section. `certificate`: the Common Name of the client's "
+            "`[accounts NAME]` section, of `[identity NAME]` sections, or of both, "
+            "with commas. `certificate`: the Common Name of the client's "
             "certificate is the user; see `client-ca`.",
             default="upstream",
         ),
@@ -600,6 +602,90 @@ ROBOTS = Table(
     ),
 )
 
+IDENTITY = Table(
+    IdentityConfig,
+    (
+        Option(
+            "issuer",
+            identities.issuer,
+            "Who signs the JWTs: an https URL, byte for byte as `iss` has it.",
+            required="write https://HOST, just as iss in the tokens",
+        ),
+        Option(
+            "audience",
+            identities.audience,
+            "What `aud` must name, one of several: tokens for other services are "
+            "refused.",
+            required="write what aud is in tokens for this registry, for example its "
+            "host",
+        ),
+        Option(
+            "jwks",
+            identities.keys,
+            "Where the issuer's keys (JWKS) are: an https URL, or a file if the issuer "
+            "cannot be reached. A file is read again when it changes.",
+            default="what `/.well-known/openid-configuration` of the issuer says",
+        ),
+        Option(
+            "ca-file",
+            values.path,
+            "The certificates that the issuer's certificate is checked against.",
+            default="those of the system",
+            is_file=True,
+        ),
+        Option(
+            "algorithms",
+            identities.algorithms,
+            "The signatures that are taken: RS256 to RS512, PS256 to PS512, ES256, "
+            "ES384, ES512, EdDSA.",
+            default=", ".join(IdentityConfig.algorithms),
+        ),
+        Option(
+            "leeway",
+            identities.leeway,
+            "Seconds by which the issuer's clock may differ, up to 300.",
+        ),
+        Option(
+            "required-claims",
+            identities.required_claims,
+            "Conditions that all tokens must fulfil, `claim=text` with commas or lines "
+            "between them: others are refused. `*` stands for any text, `|` for or.",
+        ),
+        Option(
+            "user",
+            identities.user,
+            "The user for the log, made of claims, such as `ci:${repository}`. Nobody "
+            "else can have a name that it makes.",
+            default="`NAME:${sub}`",
+        ),
+        Option(
+            "groups",
+            identities.groups,
+            "Groups made of claims, one a line, such as `team:${groups}`: one for each "
+            "value of a list. Rights are given to `@team:NAME` then.",
+        ),
+        Option(
+            "conditions",
+            identities.conditions,
+            "Named conditions, `NAME = EXPRESSION` one a line, in CEL over `claims`; "
+            "for rights as `identity[NAME]`. Needs `regbroker[cel]`.",
+        ),
+        Option(
+            "proxy",
+            addresses.proxy,
+            "The proxy through which regbroker reaches the issuer, as in "
+            "`[upstream NAME]`.",
+        ),
+        Option(
+            "proxy-credentials-file",
+            values.path,
+            "A file that holds `USER:PASSWORD` for the proxy, and nothing else. It is "
+            "read again when it changes.",
+            is_file=True,
+        ),
+    ),
+)
+
 #: The kinds of sections. In ``[access NAME]``, the options are users and groups.
 KINDS = {
     "regbroker": Kind(
@@ -628,6 +714,13 @@ KINDS = {
         "Accounts of regbroker's own, asked in the order in which they are written.",
         (ACCOUNTS, LDAP, ROBOTS),
     ),
+    "identity": Kind(
+        "[identity NAME]",
+        "An issuer of signed tokens (JWT), as CI services and clusters have one: who "
+        "shows such a token needs no password. Registries name it in `accounts`, and "
+        "`[access NAME]` gives rights by claims.",
+        (IDENTITY,),
+    ),
 }
 
 
@@ -637,8 +730,6 @@ def names(kind: str) -> list[str]:
 
 
 def section_of(option: str) -> str | None:
-    """Return the section that an option belongs in, as it is written."""
-    for name, kind in KINDS.items():
-        if option in names(name):
-            return kind.title
-    return None
+    """Return the section that an option belongs in, or several, as it is written."""
+    titles = [kind.title for name, kind in KINDS.items() if option in names(name)]
+    return " or ".join(titles) or None

@@ -8,6 +8,7 @@ what would be right.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import InvalidRule, parse_rule
@@ -38,7 +39,7 @@ def mapping(
             problems.append(_about_line(line, str(error)))
             continue
         if rule.section and rule.section not in upstreams:
-            missing = _no_section("upstream", rule.section, upstreams)
+            missing = no_section("upstream", rule.section, upstreams)
             problems.append(f"'{rule}': {missing}")
         rules.append(rule)
     if problems:
@@ -63,7 +64,7 @@ def one_of_sections(kind: str, names: Collection[str]) -> Callable[[str], str]:
         if not text:
             raise InvalidValue(f"empty; name an [{kind} NAME] section")
         if text not in names:
-            raise InvalidValue(_no_section(kind, text, names))
+            raise InvalidValue(no_section(kind, text, names))
         return text
 
     return parse
@@ -87,15 +88,34 @@ def some_sections(
     return parse
 
 
+class AccountsOf(NamedTuple):
+    """
+    What a registry's ``accounts`` says.
+
+    `accounts` is ``upstream``, ``certificate``, the name of an ``[accounts NAME]``
+    section or empty; with ``upstream``, `trusted` may name some. `named` is the first
+    section that is named, if any.
+    """
+
+    accounts: str
+    trusted: tuple[str, ...] = ()
+    identities: tuple[str, ...] = ()
+    named: str = ""
+
+
 def registry_accounts(
-    names: Collection[str], upstreams: Collection[str], served: Collection[str]
-) -> Callable[[str], tuple[str, tuple[str, ...]]]:
+    names: Collection[str],
+    identities: Collection[str],
+    upstreams: Collection[str],
+    served: Collection[str],
+) -> Callable[[str], AccountsOf]:
     """
     Return a parser of a registry's ``accounts``.
 
-    It takes the name of an ``[accounts NAME]`` section, or ``upstream``, or
-    ``upstream: NAME, NAME`` with those upstreams that clients have accounts at:
-    of all `upstreams`, those `served` that the registry's rules lead to.
+    It takes the names of an ``[accounts NAME]`` section and of ``[identity NAME]``
+    sections, or ``upstream``, or ``upstream: NAME, NAME`` with those upstreams that
+    clients have accounts at: of all `upstreams`, those `served` that the registry's
+    rules lead to.
     """
     right = (
         "write upstream, upstream: NAME, certificate, or the name of an [accounts "
@@ -103,22 +123,39 @@ def registry_accounts(
     )
     if names:
         right += f"; there are: {', '.join(sorted(names))}"
+    if identities:
+        right += f"; identities: {', '.join(sorted(identities))}"
     parse_upstreams = some_sections("upstream", upstreams)
 
-    def parse(text: str) -> tuple[str, tuple[str, ...]]:
+    def parse(text: str) -> AccountsOf:
         kind, colon, rest = text.partition(":")
         if not text:
             raise InvalidValue(f"empty; {right}")
-        if text in ("upstream", "certificate") or text in names:
-            return text, ()
-        if not (colon and kind.strip() == "upstream"):
-            hint = suggestion(text, ["upstream", *names])
-            raise InvalidValue(f"there is no [accounts {text}] section; {hint}{right}")
-        trusted = parse_upstreams(rest)
-        for name in trusted:
-            if name not in served:
-                raise InvalidValue(no_rule(name))
-        return "upstream", trusted
+        if text in ("upstream", "certificate"):
+            return AccountsOf(text)
+        if colon and kind.strip() == "upstream":
+            trusted = parse_upstreams(rest)
+            for name in trusted:
+                if name not in served:
+                    raise InvalidValue(no_rule(name))
+            return AccountsOf("upstream", trusted)
+        listed = [name.strip() for name in text.split(",")]
+        for name in listed:
+            if listed.count(name) > 1:
+                raise InvalidValue(f"'{name}' stands twice; once is right")
+            if name not in names and name not in identities:
+                hint = suggestion(name, ["upstream", *names, *identities])
+                raise InvalidValue(
+                    f"there is no [accounts {name}] section; {hint}{right}"
+                )
+        accounts = [name for name in listed if name in names]
+        if len(accounts) > 1:
+            raise InvalidValue(
+                f"{accounts[0]} and {accounts[1]} both hold passwords; write all their "
+                "sources into one [accounts NAME] section"
+            )
+        vouching = tuple(name for name in listed if name not in names)
+        return AccountsOf("".join(accounts), (), vouching, listed[0])
 
     return parse
 
@@ -128,7 +165,8 @@ def no_rule(upstream: str) -> str:
     return f"no rule leads to '{upstream}'; take it out, or name it in a rule"
 
 
-def _no_section(kind: str, name: str, names: Collection[str]) -> str:
+def no_section(kind: str, name: str, names: Collection[str]) -> str:
+    """Say that there is no such section, and which there are."""
     known = ", ".join(sorted(names)) or "none yet"
     hint = suggestion(name, names)
     return f"there is no [{kind} {name}] section; {hint}there are: {known}"

@@ -11,29 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
-from regbroker.accounts.access import AccessRules, InvalidAccess, parse_access
+from regbroker.accounts.access import AccessRules
 from regbroker.settings import references
 from regbroker.settings.addresses import Place, is_host
 from regbroker.settings.config import (
-    CERTIFICATE,
-    AccountsConfig,
     Config,
-    HtpasswdConfig,
-    LdapConfig,
     RegistryConfig,
-    RobotsConfig,
     UpstreamConfig,
 )
 from regbroker.settings.options import (
-    ACCOUNTS,
-    LDAP,
     PACE,
     REGBROKER,
     REGISTRY,
-    ROBOTS,
     TLS,
     UPSTREAM,
 )
@@ -89,6 +80,7 @@ class NamedSections:
     default_namespaces: Mapping[str, str]
     accounts: Collection[str]
     access: Mapping[str, AccessRules]
+    identities: Collection[str] = ()
 
 
 def read_registry(
@@ -122,46 +114,54 @@ def read_registry(
         # The first one is sent passwords: it must be one that is meant.
         if name not in served:
             section.problem("upstream", references.no_rule(name))
-    accounts, trusted = section.parse(
+    who = section.parse(
         "accounts",
-        references.registry_accounts(sections.accounts, sections.upstreams, served),
-        ("upstream", no_names),
+        references.registry_accounts(
+            sections.accounts, sections.identities, sections.upstreams, served
+        ),
+        references.AccountsOf("upstream"),
     )
     access = section.parse(
-        "access", references.one_of_sections("access", sections.access), accounts
+        "access",
+        references.one_of_sections("access", sections.access),
+        who.named or who.accounts,
     )
     if host != "*" and "hosts" in section:
         section.problem("hosts", f"belongs in [registry *]; this one is for {host}")
-    _check_rights(section, accounts, sections)
+    _check_rights(section, who, sections)
     if mapping is None or section.is_wrong("upstream"):
         return None
-    is_local = accounts != "upstream"
+    is_local = who.accounts != "upstream"
     registry = RegistryConfig(
         host=host,
         mapping=mapping,
-        accounts=accounts if is_local else None,
+        accounts=who.accounts if is_local else None,
+        identities=who.identities,
         access=sections.access.get(access) if is_local else None,
-        trusted_upstreams=() if is_local else trusted or mapping.upstreams[:1],
+        trusted_upstreams=() if is_local else who.trusted or mapping.upstreams[:1],
         **fields,
     )
     _check_short_names(section, registry)
     return registry
 
 
-def _check_rights(section: Section, accounts: str, sections: NamedSections) -> None:
+def _check_rights(
+    section: Section, who: references.AccountsOf, sections: NamedSections
+) -> None:
     """Add a problem where rights and accounts do not go together."""
     if section.is_wrong("accounts"):
         # Whose they are meant to be is not known.
         return
-    if accounts == "upstream":
+    named = who.named or who.accounts
+    if named == "upstream":
         # These rights would limit nobody.
         if "access" in section:
             section.problem(
                 "access", "needs 'accounts = NAME'; the upstream decides now"
             )
-    elif "access" not in section and accounts not in sections.access:
+    elif "access" not in section and named not in sections.access:
         section.problem(
-            "access", f"missing; write [access {accounts}], or name another section"
+            "access", f"missing; write [access {named}], or name another section"
         )
 
 
@@ -212,9 +212,14 @@ def _check_way_out(section: Section, upstream: UpstreamConfig) -> None:
     ):
         if one in section and other not in section:
             section.problem(other, f"missing; {one} and {other} go together")
+    check_proxy_credentials(section, upstream.proxy)
+
+
+def check_proxy_credentials(section: Section, proxy: object) -> None:
+    """Add a problem with credentials that no proxy gets."""
     if "proxy-credentials-file" in section and "proxy" not in section:
         section.problem("proxy", "missing; proxy-credentials-file is for a proxy")
-    elif "proxy-credentials-file" in section and upstream.proxy == "environment":
+    elif "proxy-credentials-file" in section and proxy == "environment":
         section.problem(
             "proxy-credentials-file",
             "belongs to 'proxy = http://HOST:PORT'; the environment's proxies bring "
@@ -236,58 +241,3 @@ def _check_own_account(section: Section) -> None:
         section.problem("username", f"missing; username and {passwords[0]} go together")
     if "credential-helper" in section and "username" in section:
         section.problem("credential-helper", "takes the place of username; keep one")
-
-
-def read_accounts(section: Section, name: str) -> AccountsConfig:
-    """
-    Read ``[accounts NAME]``.
-
-    Sources are asked in the order in which they are written.
-    """
-    if name == "upstream":
-        section.wrong("'upstream' is the upstream's own accounts; choose another name")
-    elif name == CERTIFICATE:
-        section.wrong("'certificate' is for client certificates; choose another name")
-    section.check_names("accounts")
-    fields = section.read(ACCOUNTS)
-    files: tuple[PurePath, ...] = fields.get("sources", ())
-    application: bool = fields.get("application", False)
-    ldap = _read_ldap(section)
-    robots = section.read(ROBOTS)
-    sources: list[HtpasswdConfig | LdapConfig | RobotsConfig] = []
-    for option in section.texts:
-        if option == "htpasswd":
-            sources += [HtpasswdConfig(path=path) for path in files]
-        elif option == "ldap" and ldap is not None:
-            sources.append(ldap)
-        elif option == "robots" and robots:
-            sources.append(RobotsConfig(**robots))
-    if not (application or any(o in section for o in ("htpasswd", "ldap", "robots"))):
-        section.wrong("no source of accounts; write htpasswd = FILE, or ldap = URL")
-    return AccountsConfig(name=name, sources=tuple(sources), application=application)
-
-
-def _read_ldap(section: Section) -> LdapConfig | None:
-    fields = section.read(LDAP)
-    if "ldap" not in section:
-        for option in LDAP.options:
-            if option.name in section:
-                section.warn(option.name, "needs an ldap option beside it")
-        return None
-    if ("ldap-bind-dn" in section) != ("ldap-bind-password-file" in section):
-        missing = (
-            "ldap-bind-password-file" if "ldap-bind-dn" in section else "ldap-bind-dn"
-        )
-        section.problem(missing, "missing; DN and password file go together")
-    return LdapConfig(**fields) if "url" in fields else None
-
-
-def read_access(section: Section) -> AccessRules:
-    """Read ``[access NAME]``: each option is a subject."""
-    try:
-        return parse_access(section.texts)
-    except InvalidAccess as error:
-        for problem in error.problems:
-            subject, colon, text = problem.partition(": ")
-            section.problem(subject, text) if colon else section.wrong(problem)
-        return AccessRules(())

@@ -11,11 +11,11 @@ import os
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
-from regbroker.protocol.origins import parse_origin
+from regbroker.protocol.origins import Origin, parse_origin
 from regbroker.runtime.watched_file import WatchedFile
 from regbroker.settings.config import UpstreamConfig
 from regbroker.transport.pem_files import WrongKey
@@ -25,6 +25,18 @@ from regbroker.transport.way_out import Proxy, WayOut
 #: The variables for each scheme; that in capitals counts first.
 _VARIABLES = {"https": "HTTPS_PROXY", "http": "HTTP_PROXY"}
 _NO_PROXY = "NO_PROXY"
+
+
+class WayConfig(Protocol):
+    """What a section says of the way to its servers; see `UpstreamConfig`."""
+
+    @property
+    def proxy(self) -> Origin | Literal["environment"] | None:
+        """The proxy, or that the environment names it."""
+
+    @property
+    def proxy_credentials_file(self) -> PurePath | None:
+        """The file with the proxy's user and password."""
 
 
 def trust_of(
@@ -45,7 +57,7 @@ def trust_of(
     try:
         return Trust(
             Path(config.ca_file) if config.ca_file else None,
-            _way_out(config, now, environment),
+            way_out(config, now, environment, config.socket),
             identity,
         )
     except (OSError, ValueError) as error:
@@ -65,6 +77,13 @@ def problems_with_way(
             option = "client-key" if wrong_key else "client-certificate"
             path = key if wrong_key else certificate
             yield f"{option}: {path}: {error}"
+    yield from problems_with_proxy(config, environment)
+
+
+def problems_with_proxy(
+    config: WayConfig, environment: Mapping[str, str] = os.environ
+) -> Iterator[str]:
+    """Yield what is wrong with a section's proxy, with the option's name."""
     if config.proxy_credentials_file is not None:
         try:
             _credentials_file(Path(config.proxy_credentials_file), lambda: 0.0).read()
@@ -105,22 +124,30 @@ def parse_credentials(contents: bytes) -> bytes:
     return b"Basic " + b64encode(line)
 
 
-def _way_out(
-    config: UpstreamConfig, now: Callable[[], float], environment: Mapping[str, str]
+def way_out(
+    config: WayConfig,
+    now: Callable[[], float],
+    environment: Mapping[str, str] = os.environ,
+    socket: PurePath | None = None,
 ) -> WayOut:
+    """
+    Return the way to the servers of a section; `socket` is that of a unix socket.
+
+    `now` returns seconds. Raises `ValueError` for proxies that the environment has.
+    """
     if config.proxy == "environment":
         return WayOut(
             proxies=_environment_proxies(environment),
             no_proxy=_variable(environment, _NO_PROXY),
-            socket=config.socket,
+            socket=socket,
         )
     if config.proxy is None:
-        return WayOut(socket=config.socket)
+        return WayOut(socket=socket)
     proxy = Proxy(config.proxy)
     if config.proxy_credentials_file is not None:
         file = _credentials_file(Path(config.proxy_credentials_file), now)
         proxy = Proxy(config.proxy, lambda: _latest(file))
-    return WayOut(proxies={"http": proxy, "https": proxy}, socket=config.socket)
+    return WayOut(proxies={"http": proxy, "https": proxy}, socket=socket)
 
 
 def _credentials_file(path: Path, now: Callable[[], float]) -> WatchedFile[bytes]:

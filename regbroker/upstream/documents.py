@@ -8,7 +8,7 @@ redirect, and its cookies end with each call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ from regbroker.transport.client import ConnectionPool
 from regbroker.transport.client_errors import converted_error
 from regbroker.transport.trust import Trust
 from regbroker.upstream.agent import PACKED, PooledAgent
+from regbroker.upstream.guarded_endpoint import guarded_endpoint
 from regbroker.upstream.origin_pools import OriginPools
 from regbroker.upstream.own_requests import USER_AGENT
 
@@ -61,7 +62,9 @@ class Documents:
     Asks for documents, over connections that are kept.
 
     `what` says who is asked, for people. `max_bytes` bounds a document's body,
-    unpacked. `clock` is the reactor; `connect_timeout` is in seconds.
+    unpacked. `clock` is the reactor; `connect_timeout` is in seconds. With
+    `named_hosts`, other hosts are asked at public addresses alone, and `advice` says
+    what to write for others.
     """
 
     def __init__(
@@ -71,6 +74,8 @@ class Documents:
         trust: Trust,
         connect_timeout: float,
         clock: INetworkReactor,
+        named_hosts: Collection[str] | None = None,
+        advice: str = "",
     ) -> None:
         self._what = what
         self._max_bytes = max_bytes
@@ -78,6 +83,8 @@ class Documents:
         self._connect_timeout = connect_timeout
         self._clock = clock
         self._slots = Slots(MAX_AT_ONCE, MAX_WAITING, what)
+        self._named_hosts = named_hosts
+        self._advice = advice
         self._pools = OriginPools(self._new_pool, MAX_ORIGINS)
         self._agent = PooledAgent(self._pools)
 
@@ -130,12 +137,23 @@ class Documents:
         return await body.finished
 
     def _new_pool(self, origin: Origin) -> ConnectionPool:
-        endpoint = self._trust.endpoint(self._clock, origin, self._connect_timeout)
+        timeout = self._connect_timeout
+        if self._named_hosts is None:
+            endpoint = self._trust.endpoint(self._clock, origin, timeout)
+        else:
+            endpoint = guarded_endpoint(
+                self._clock,
+                self._trust,
+                origin,
+                self._named_hosts,
+                timeout,
+                self._advice,
+            )
         return ConnectionPool(
             self._clock,
             origin,
             endpoint,
-            self._connect_timeout,
+            timeout,
             self._what,
             self._slots,
         )

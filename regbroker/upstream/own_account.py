@@ -25,7 +25,8 @@ from twisted.logger import Logger
 
 from regbroker.errors import Denied, HTTPError, OwnAccountRefused
 from regbroker.protocol.scopes import Scope
-from regbroker.protocol.token_exchange import IssuedToken, basic_authorization
+from regbroker.protocol.token_exchange import IssuedToken
+from regbroker.protocol.token_queries import basic_authorization
 from regbroker.upstream.authorization import Authorization, Refusal, wider_scopes
 from regbroker.upstream.circuit_breaker import CircuitBreaker
 from regbroker.upstream.credentials import Credentials, Login

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from regbroker.errors import OwnAccountRefused, UpstreamTimeout
 from regbroker.protocol.bodies import MAX_LIST_BYTES
 from regbroker.protocol.names import PING_PATH
-from regbroker.protocol.token_exchange import basic_authorization
+from regbroker.protocol.token_queries import basic_authorization
 from regbroker.upstream.authorization import Refusal
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.own_login import TRIAL_SECONDS, LoginRefused

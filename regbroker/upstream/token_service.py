@@ -17,6 +17,8 @@ from regbroker.protocol.scopes import Scope
 from regbroker.protocol.token_exchange import (
     MAX_REPLY_BYTES,
     TokenRequest,
+)
+from regbroker.protocol.token_queries import (
     basic_authorization,
     get_query,
     post_form,

@@ -12,8 +12,9 @@ from typing import Protocol
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
-from regbroker.broker.local_broker import LocalBroker, Principal, WrongToken
+from regbroker.broker.local_broker import LocalBroker, WrongToken
 from regbroker.broker.mounts import MountChallenges, Name
+from regbroker.broker.principal import Principal
 from regbroker.errors import Denied, HTTPError, Unauthorized
 from regbroker.naming.mapping import Route
 from regbroker.protocol.challenges import (
@@ -177,7 +178,7 @@ class LocalGate:
     async def admit(self, asked: ApiRequest) -> ApiRequest:
         """Let a request in whose principal has the right to it."""
         forwarded = asked.client.forwarded
-        kind = self._broker.signed_kind(asked.client.authorization)
+        kind = self._broker.logins.signed_kind(asked.client.authorization)
         if kind:
             asked.event.credentials = kind
         try:

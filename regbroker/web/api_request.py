@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from regbroker.broker.local_broker import Principal
 from regbroker.broker.mounts import MountAttempt, MountChallenges
+from regbroker.broker.principal import Principal
 from regbroker.errors import BadRequest
 from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping, Route

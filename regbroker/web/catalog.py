@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regbroker.accounts.sealing import Sealing
-from regbroker.broker.local_broker import Principal
+from regbroker.broker.principal import Principal
 from regbroker.errors import BadRequest, Denied, EndpointUnknown, HTTPError
 from regbroker.naming.mapping import NameMapping, Route
 from regbroker.protocol.mirrors import with_ns

@@ -13,8 +13,8 @@ from typing import Any
 
 from regbroker.accounts.access import CATALOG, AccessRules
 from regbroker.accounts.principals import Account
-from regbroker.broker.local_broker import Principal
 from regbroker.broker.mounts import MountChallenges
+from regbroker.broker.principal import Principal
 from regbroker.errors import Denied, EndpointUnknown
 from regbroker.events import Event
 from regbroker.protocol.headers import Forwarded

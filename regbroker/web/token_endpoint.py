@@ -77,7 +77,7 @@ class LocalTokenIssuer:
     ) -> bytes:
         """Check the credentials and sign."""
         broker = self._broker
-        login = broker.signed_login(request.password)
+        login = broker.logins.signed(request.subject_token or request.password)
         if login is not None:
             event.credentials = login.kind
         account = await broker.account(
@@ -89,10 +89,15 @@ class LocalTokenIssuer:
 
 
 class TokenEndpoint:
-    """Parses the token requests of one registry, and sends the tokens."""
+    """
+    Parses the token requests of one registry, and sends the tokens.
 
-    def __init__(self, issuer: TokenIssuer) -> None:
+    `exchanges` tells whether tokens of others are exchanged for tokens of our own.
+    """
+
+    def __init__(self, issuer: TokenIssuer, exchanges: bool = False) -> None:
         self._issuer = issuer
+        self._exchanges = exchanges
 
     async def serve(self, request: ClientRequest, event: Event) -> None:
         """Answer one request; raises `HTTPError` for an error reply."""
@@ -100,7 +105,8 @@ class TokenEndpoint:
         if request.method == "GET":
             wanted = parse_get(request.query, request.authorization)
         elif request.method == "POST":
-            wanted = parse_post(await read_body(request.http, MAX_FORM_BYTES))
+            body = await read_body(request.http, MAX_FORM_BYTES)
+            wanted = parse_post(body, self._exchanges)
         else:
             raise MethodNotAllowed(
                 f"the token service takes {_METHODS}",
@@ -109,6 +115,8 @@ class TokenEndpoint:
         event.user = wanted.user
         if wanted.refresh_token:
             event.credentials = "token"
+        elif wanted.subject_token:
+            event.credentials = "other"
         elif wanted.password:
             event.credentials = "password"
         event.public_name = ",".join(scope.name for scope in wanted.scopes)

@@ -18,13 +18,15 @@ from regbroker.protocol.token_exchange import (
     MIN_LIFE_SECONDS,
     IssuedToken,
     TokenRequest,
-    basic_authorization,
     format_reply,
-    get_query,
     parse_basic,
     parse_get,
     parse_post,
     parse_reply,
+)
+from regbroker.protocol.token_queries import (
+    basic_authorization,
+    get_query,
     post_form,
 )
 from tests.grammar import EXAMPLES, hostile

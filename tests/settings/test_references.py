@@ -44,13 +44,27 @@ class SectionTests(ReferenceCase):
 
 
 class AccountsTests(ReferenceCase):
-    parse = staticmethod(registry_accounts(["staff"], ["a", "b", "c"], ["a", "b"]))
+    parse = staticmethod(
+        registry_accounts(["staff", "old"], ["ci"], ["a", "b", "c"], ["a", "b"])
+    )
 
     def test_right(self) -> None:
         """A section, the upstream's accounts, or those of some upstreams."""
-        self.assertEqual(self.parse("staff"), ("staff", ()))
-        self.assertEqual(self.parse("upstream"), ("upstream", ()))
-        self.assertEqual(self.parse("upstream: b, a"), ("upstream", ("b", "a")))
+        self.assertEqual(self.parse("staff"), ("staff", (), (), "staff"))
+        self.assertEqual(self.parse("upstream"), ("upstream", (), (), ""))
+        self.assertEqual(self.parse("upstream: b, a"), ("upstream", ("b", "a"), (), ""))
+
+    def test_several(self) -> None:
+        """Identities stand beside one section with passwords, or alone."""
+        self.assertEqual(self.parse("staff, ci"), ("staff", (), ("ci",), "staff"))
+        self.assertEqual(self.parse("ci"), ("", (), ("ci",), "ci"))
+        self.assert_wrong(
+            self.parse,
+            "staff, old",
+            "staff and old both hold passwords; write all their sources into one "
+            "[accounts NAME] section",
+        )
+        self.assert_wrong(self.parse, "ci, ci", "'ci' stands twice; once is right")
 
     def test_wrong(self) -> None:
         """No password goes to an upstream that no rule leads to."""

@@ -9,7 +9,8 @@ from typing import Any
 import bcrypt
 
 from regbroker.events import Event
-from regbroker.protocol.token_exchange import TokenRequest, basic_authorization
+from regbroker.protocol.token_exchange import TokenRequest
+from regbroker.protocol.token_queries import basic_authorization
 from regbroker.upstream.own_requests import USER_AGENT
 from regbroker.upstream.search_rules import MAX_SEARCH_BYTES
 from regbroker.upstream.search_service import SEARCH_SECONDS

@@ -1,0 +1,1 @@
+"""Accounts that issuers vouch for: JWTs of OpenID Connect, verified here."""

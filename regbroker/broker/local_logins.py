@@ -1,0 +1,110 @@
+"""
+Who logs in with an account of ours: by a password, or by a signed text in its place.
+
+Which of the two a text is, its form says. A signed one goes to nobody who knows
+passwords, whether it is good or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from regbroker.accounts.principals import Account, LoginRefused, SignedLogins
+from regbroker.errors import BadRequest
+from regbroker.events import Event
+from regbroker.protocol.token_exchange import parse_basic
+
+_log = Logger()
+
+
+class Passwords(Protocol):
+    """Tells whose a password is; see `regbroker.accounts.password_checks`."""
+
+    async def check(self, user: str, password: str, address: str) -> Account | None:
+        """Return the account when the password is right, None when it is wrong."""
+
+    async def look_up(
+        self, user: str, password_version: str | None = None
+    ) -> Account | None:
+        """Return the account of this name and, if one is given, this version."""
+
+
+class LocalLogins:
+    """
+    The logins of one registry; `host` is its section.
+
+    A text that one of `signed` takes is seen by that one alone.
+    """
+
+    def __init__(
+        self, host: str, passwords: Passwords, signed: Sequence[SignedLogins]
+    ) -> None:
+        self._host = host
+        self._passwords = passwords
+        self._signed = tuple(signed)
+
+    def signed(self, text: str) -> SignedLogins | None:
+        """Return who takes a text for a signed login; None for a password."""
+        return next((each for each in self._signed if each.takes(text)), None)
+
+    def signed_kind(self, authorization: str | None) -> str:
+        """Return the kind of the signed login in an Authorization; '' for none."""
+        if authorization is None or not self._signed:
+            return ""
+        try:
+            basic = parse_basic(authorization)
+        except BadRequest:
+            return ""
+        text = basic[1] if basic else authorization.partition(" ")[2].strip()
+        login = self.signed(text)
+        return "" if login is None else login.kind
+
+    async def check(
+        self, user: str, password: str, address: str, event: Event | None = None
+    ) -> Account | None:
+        """
+        Return the account whose password, or signed login, is right; None if none is.
+
+        `address` is the client's; `event` notes what is to be said of a login. Raises
+        as `Passwords.check`, and `AccountsUnavailable` when nobody can tell.
+        """
+        login = self.signed(password)
+        if login is not None:
+            return await self.check_signed(login, user, password, address, event)
+        account = await self._passwords.check(user, password, address)
+        if account is None or not any(each.owns(account.user) for each in self._signed):
+            return account
+        _log.warn(
+            "[registry {host}]: {user} has a password, and a name that only an issuer "
+            "may give; the login is refused",
+            host=self._host,
+            user=account.user,
+        )
+        return None
+
+    async def check_signed(
+        self,
+        login: SignedLogins,
+        user: str,
+        text: str,
+        address: str,
+        event: Event | None = None,
+    ) -> Account | None:
+        """Return the account of a signed login; the log says why it is not good."""
+        event = event or Event(lambda: 0.0)
+        try:
+            account = await login.account(user, text)
+        except LoginRefused as error:
+            event.token_id, event.login_problem = error.token_id, str(error)
+            _log.warn(
+                "[registry {host}]: a login from {address} is refused: {why}",
+                host=self._host,
+                address=address,
+                why=str(error),
+            )
+            return None
+        event.token_id = account.token_id
+        return account

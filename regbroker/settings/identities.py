@@ -1,0 +1,122 @@
+"""
+What options of ``[identity NAME]`` may hold: text in, value out.
+
+Each function raises `regbroker.settings.values.InvalidValue` with a sentence that says
+what would be right.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+from regbroker.accounts.claims import Condition, parse_condition
+from regbroker.accounts.identity.algorithms import ALGORITHMS
+from regbroker.accounts.identity.users import (
+    Template,
+    parse_group_template,
+    parse_template,
+)
+from regbroker.protocol.urls import parse_url
+from regbroker.settings.values import InvalidValue, lines
+
+#: Kubernetes allows 5 minutes between the clocks of a cluster.
+MAX_LEEWAY = 300
+
+
+def issuer(text: str) -> str:
+    """Check the name of an issuer: an https URL, just as its tokens have it."""
+    url = parse_url(text)
+    if url is None or url.origin.scheme != "https" or "?" in text:
+        raise InvalidValue(
+            "write https://HOST, with a path if need be, just as iss in the tokens"
+        )
+    return text
+
+
+def audience(text: str) -> tuple[str, ...]:
+    """Parse audiences, separated by spaces, commas or lines."""
+    audience = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    if not audience:
+        raise InvalidValue("empty; write what aud is in tokens for this registry")
+    return audience
+
+
+def keys(text: str) -> PurePath | str:
+    """Parse where an issuer's keys are: an https URL, or a file."""
+    if not text:
+        raise InvalidValue("empty; write a path or an https URL")
+    if not re.match("[a-z]+:", text):
+        return PurePath(text)
+    url = parse_url(text)
+    if url is None or url.origin.scheme != "https":
+        raise InvalidValue(f"'{text}' is neither a path nor an https URL")
+    return text
+
+
+def algorithms(text: str) -> tuple[str, ...]:
+    """Parse the algorithms of signatures."""
+    algorithms = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    for each in algorithms:
+        if each not in ALGORITHMS:
+            raise InvalidValue(
+                f"'{each}' is not taken; there are: {', '.join(ALGORITHMS)}"
+            )
+    if not algorithms:
+        raise InvalidValue(f"empty; there are: {', '.join(ALGORITHMS)}")
+    return algorithms
+
+
+def leeway(text: str) -> float:
+    """Parse by how many seconds clocks may differ."""
+    if not re.fullmatch("[0-9]{1,3}", text) or int(text) > MAX_LEEWAY:
+        raise InvalidValue(f"'{text}' is not a number of seconds up to {MAX_LEEWAY}")
+    return float(text)
+
+
+def required_claims(text: str) -> tuple[Condition, ...]:
+    """Parse conditions on claims, separated by commas or lines."""
+    conditions = []
+    for each in text.replace(",", "\n").splitlines():
+        if not each.strip():
+            continue
+        try:
+            condition = parse_condition(each)
+        except ValueError as error:
+            raise InvalidValue(str(error)) from None
+        if not condition.alternatives:
+            raise InvalidValue(f"'{condition}': write claim=text, or claim=* for any")
+        conditions.append(condition)
+    return tuple(conditions)
+
+
+def user(text: str) -> Template:
+    """Parse the template of users."""
+    try:
+        return parse_template(text)
+    except ValueError as error:
+        raise InvalidValue(str(error)) from None
+
+
+def groups(text: str) -> tuple[Template, ...]:
+    """Parse templates of groups, one a line."""
+    try:
+        return tuple(parse_group_template(line) for line in lines(text))
+    except ValueError as error:
+        raise InvalidValue(str(error)) from None
+
+
+def conditions(text: str) -> dict[str, str]:
+    """Parse ``NAME = EXPRESSION`` lines; the expressions are CEL."""
+    table: dict[str, str] = {}
+    for line in lines(text):
+        name, equals, expression = (part.strip() for part in line.partition("="))
+        if not (equals and expression and re.fullmatch("[A-Za-z0-9_-]+", name)):
+            raise InvalidValue(
+                f"'{line}' is not 'NAME = EXPRESSION', with a CEL expression about "
+                "claims"
+            )
+        if name in table:
+            raise InvalidValue(f"'{name}' stands twice; once is right")
+        table[name] = expression
+    return table

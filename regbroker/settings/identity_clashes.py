@@ -1,0 +1,38 @@
+"""Identities of one registry that could be taken for each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
+
+from regbroker.settings.config import IdentityConfig, RegistryConfig
+
+
+def clashing_identities(
+    registries: Iterable[RegistryConfig], identities: Mapping[str, IdentityConfig]
+) -> Iterator[str]:
+    """Yield a problem for each pair of a registry's identities that clash, once."""
+    said = set()
+    for registry in registries:
+        here = [identities[n] for n in registry.identities if n in identities]
+        for one, other in combinations(here, 2):
+            problem = _clash(one, other)
+            if problem and problem not in said:
+                said.add(problem)
+                yield problem
+
+
+def _clash(one: IdentityConfig, other: IdentityConfig) -> str:
+    if one.issuer == other.issuer:
+        return (
+            f"[identity {other.name}] issuer: that of [identity {one.name}], too, and "
+            "the issuer says which section a token is for; write one section, with "
+            "both in audience"
+        )
+    first, second = one.user.beginning, other.user.beginning
+    if first.startswith(second) or second.startswith(first):
+        return (
+            f"[identity {other.name}] user: {other.user} could make the same user as "
+            f"{one.user} of [identity {one.name}]; begin them differently"
+        )
+    return ""

@@ -1,0 +1,60 @@
+"""What is wrong with the files of identities."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.assembly.identity_problems import problems_with_identities
+from regbroker.settings.ini import parse_config
+from tests.issuers import ec_key, jwk, jwks
+
+
+class FileTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir()
+
+    def problems(self, *options: str) -> list[str]:
+        text = "\n".join(
+            [
+                "[registry *]",
+                "accounts = ci",
+                "namespaces = * = *",
+                "upstream = up",
+                "[upstream up]",
+                "url = sandbox:",
+                "[access ci]",
+                "ci[] = **: pull",
+                "[identity ci]",
+                "issuer = https://issuer.test",
+                "audience = a",
+                *options,
+            ]
+        )
+        config = parse_config(text, PurePath(self.directory), lambda path: None)
+        return list(problems_with_identities(config))
+
+    def test_good(self) -> None:
+        """Keys in a file, or nothing."""
+        (self.directory / "keys.json").write_bytes(jwks(jwk(ec_key())))
+        self.assertEqual(self.problems("jwks = keys.json"), [])
+        self.assertEqual(self.problems(), [])
+
+    def test_wrong(self) -> None:
+        """Files that are no keys, and no certificates, are named."""
+        (self.directory / "keys.json").write_text("{}")
+        (self.directory / "ca.pem").write_text("x")
+        (problem,) = self.problems("jwks = keys.json")
+        self.assertIn("[identity ci] jwks: ", problem)
+        self.assertIn("no set of keys", problem)
+        (problem,) = self.problems("jwks = missing.json")
+        self.assertIn("No such file", problem)
+        (problem,) = self.problems("ca-file = ca.pem")
+        self.assertIn("[identity ci] ca-file: ", problem)
+        (self.directory / "proxy").write_text("x")
+        (problem,) = self.problems(
+            "proxy = http://proxy.test:3128", "proxy-credentials-file = proxy"
+        )
+        self.assertIn("[identity ci] proxy-credentials-file: ", problem)

@@ -1,0 +1,83 @@
+"""Passwords, and signed texts in their place."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.accounts.principals import Account, LoginRefused
+from regbroker.broker.local_logins import LocalLogins
+
+
+class Passwords:
+    """Takes every password, and remembers it."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    async def check(self, user: str, password: str, address: str) -> Account | None:
+        self.seen.append(password)
+        return Account(user)
+
+    async def look_up(
+        self, user: str, password_version: str | None = None
+    ) -> Account | None:
+        return None
+
+
+class Signed:
+    """Takes what begins with a word, and refuses what ends with another."""
+
+    kind = "identity"
+
+    def takes(self, text: str) -> bool:
+        return text.startswith("signed")
+
+    def owns(self, user: str) -> bool:
+        return user.startswith("ci:")
+
+    async def account(self, user: str, text: str) -> Account:
+        if text.endswith("bad"):
+            raise LoginRefused("aud is wrong")
+        return Account("ci:x", identity="ci")
+
+
+class LoginTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.passwords = Passwords()
+        self.logins = LocalLogins("registry.test", self.passwords, [Signed()])
+
+    def check(self, password: str, user: str = "alice") -> Account | None:
+        checking = Deferred.fromCoroutine(self.logins.check(user, password, "::1"))
+        account: Account | None = self.successResultOf(checking)
+        return account
+
+    def test_passwords(self) -> None:
+        """What is not signed is a password."""
+        self.assertEqual(self.check("secret"), Account("alice"))
+        self.assertEqual(self.passwords.seen, ["secret"])
+
+    def test_signed(self) -> None:
+        """What is signed is no password, good or not."""
+        self.assertEqual(self.check("signed"), Account("ci:x", identity="ci"))
+        self.assertIsNone(self.check("signed, bad"))
+        self.assertEqual(self.passwords.seen, [])
+
+    def test_imitation(self) -> None:
+        """A user of a directory who has a name that an issuer gives is refused."""
+        self.assertIsNone(self.check("secret", "ci:x"))
+
+    def test_kind(self) -> None:
+        """The record of a request says what was shown."""
+        basic = f"Basic {b64encode(b'oidc:signed').decode()}"
+        for authorization, kind in (
+            (basic, "identity"),
+            ("Bearer signed", "identity"),
+            (f"Basic {b64encode(b'a:b').decode()}", ""),
+            ("Basic ?", ""),
+            ("Bearer x", ""),
+            (None, ""),
+        ):
+            self.assertEqual(self.logins.signed_kind(authorization), kind)

@@ -1,0 +1,40 @@
+"""Identities of one registry that could be taken for each other."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.settings.test_account_sections import TEXT
+from tests.settings.test_ini import problems
+
+OTHER = """
+    [identity other]
+    issuer = https://other.test
+    audience = registry.test
+"""
+
+
+class ClashTests(SynchronousTestCase):
+    def clashes(self, *options: str, text: str = TEXT) -> list[str]:
+        other = OTHER + "".join(f"    {option}\n" for option in options)
+        return problems(text.replace("staff, github", "staff, github, other") + other)
+
+    def test_none(self) -> None:
+        """Two issuers, whose users begin differently."""
+        self.assertEqual(self.clashes(), [])
+
+    def test_issuer(self) -> None:
+        """The issuer says which section a token is for."""
+        text = TEXT.replace("https://github.test", "https://other.test")
+        (problem,) = self.clashes(text=text)
+        self.assertIn("[identity other] issuer: that of [identity github]", problem)
+
+    def test_user(self) -> None:
+        """No issuer makes a name that could be another one's."""
+        for user in ("github:${sub}", "github:x:${sub}", "git${sub}"):
+            (problem,) = self.clashes(f"user = {user}")
+            self.assertIn("[identity other] user: ", problem)
+
+    def test_apart(self) -> None:
+        """In different registries they do not meet."""
+        self.assertEqual(problems(TEXT + OTHER + "    user = github:${sub}\n"), [])
