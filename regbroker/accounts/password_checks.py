@@ -27,7 +27,7 @@ from twisted.internet.task import deferLater
 
 from regbroker.accounts.check_places import CheckPlaces, too_many
 from regbroker.accounts.principals import Account, AccountSource
-from regbroker.accounts.throttle import Throttle
+from regbroker.accounts.throttling import Throttling
 from regbroker.errors import AccountsUnavailable
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.keyed_hash import KeyedHash
@@ -100,7 +100,7 @@ class PasswordChecks:
         sources: Sequence[AccountSource],
         clock: IReactorTime,
         now: Callable[[], float],
-        throttle: Throttle,
+        throttle: Throttling,
         *,
         parallel: int = MAX_PARALLEL,
     ) -> None:
@@ -148,21 +148,21 @@ class PasswordChecks:
         if remembered is not None and hmac.compare_digest(remembered.digest, digest):
             account = await self._confirm(user, remembered)
             if account is not None:
-                self._throttle.succeeded(address, user)
+                await self._throttle.succeeded(address, user)
                 return account
             remembered = None
         # Not what was right a minute ago: that is an answer, and it counts now,
         # or guesses that are refused below would be free.
         contradicted = remembered is not None
         if contradicted:
-            self._throttle.failed(address, user)
+            await self._throttle.failed(address, user)
         answer = await self._answer(user, password, digest, address)
         if answer.account is not None:
             if contradicted:
-                self._throttle.forgive(address, user)
-            self._throttle.succeeded(address, user)
+                await self._throttle.forgive(address, user)
+            await self._throttle.succeeded(address, user)
         elif answer.refused and not contradicted:
-            self._throttle.failed(address, user)
+            await self._throttle.failed(address, user)
         if answer.unavailable is not None:
             raise answer.unavailable
         return answer.account
@@ -194,12 +194,12 @@ class PasswordChecks:
         return None
 
     async def _admit(self, user: str, address: str) -> None:
-        verdict = self._throttle.before(address, user)
+        verdict = await self._throttle.before(address, user)
         seconds = verdict.retry_after
         if seconds is None and verdict.delay:
             with self._delayed.place(address):
                 await deferLater(self._clock, verdict.delay)
-            seconds = self._throttle.refusal(address, user)
+            seconds = await self._throttle.refusal(address, user)
         if seconds is not None:
             raise too_many("too many wrong passwords; wait before trying", seconds)
 
@@ -226,7 +226,7 @@ class PasswordChecks:
             return _Answer(refused=True)
 
         room, turns = self._checks, self._turns
-        if self._throttle.is_good(address, user):
+        if await self._throttle.is_good(address, user):
             room, turns = self._good_checks, self._good_turns
 
         async def ask() -> _Answer:

@@ -47,10 +47,6 @@ PAIR_LIMIT = 10
 ADDRESS_FREE = 10
 ADDRESS_LIMIT = 30
 
-#: As which one failure counts at most, however many workers there are: people may
-#: still try again.
-MAX_WEIGHT = 3
-
 #: Twice what one address can fail: from here on, somebody tries from many.
 USER_FREE = 20
 #: Then one failure for the user makes an address wait, eight minutes in the long
@@ -95,15 +91,11 @@ class Throttle:
     """
     Counts failures and decides about attempts.
 
-    `now` returns seconds from any beginning, and never goes back. It is one of
-    `workers`, each of which counts what clients try there.
+    `now` returns seconds from any beginning, and never goes back.
     """
 
-    def __init__(self, now: Callable[[], float], workers: int = 1) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        #: Others have as many failures of the same client, more or less.
-        self._weight = min(workers, MAX_WEIGHT)
-        self._workers = workers
         self._pairs = _Failures(now)
         self._addresses = _Failures(now)
         self._users = _Failures(now)
@@ -149,11 +141,11 @@ class Throttle:
 
     def failed(self, address: str, user: str) -> None:
         """Count a wrong password."""
-        self._count(address, user, self._weight)
+        self._count(address, user, 1)
 
     def forgive(self, address: str, user: str) -> None:
         """Take back a failure that was none."""
-        self._count(address, user, -self._weight)
+        self._count(address, user, -1)
 
     def succeeded(self, address: str, user: str) -> None:
         """
@@ -191,7 +183,7 @@ class Throttle:
         slot = max(now, self._slots.get(key) or now)
         if slot - now > MAX_DELAY:
             return Verdict(retry_after=math.ceil(slot - now))
-        self._slots.put(key, slot + spacing * self._workers)
+        self._slots.put(key, slot + spacing)
         return Verdict(slot - now)
 
 

@@ -8,7 +8,6 @@ go on. What has changed is new, and the old object lives until its last request 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePath
@@ -17,7 +16,6 @@ from twisted.application.service import Service
 
 from regbroker.accounts.identity.verifier import Verifier
 from regbroker.accounts.principals import AccountSource
-from regbroker.accounts.throttle import Throttle
 from regbroker.assembly.certificates import contents_of
 from regbroker.assembly.identities import (
     IssuerKeysService,
@@ -144,7 +142,7 @@ class Generation:
                 "throttle",
                 name,
                 None,
-                lambda: Throttle(time.monotonic, self._part.workers),
+                partial(self._part.throttling, name),
             )
             build = partial(ChecksService, entry, more, throttle, self._reactor)
             checks[name] = self._kept.get("accounts", name, (entry, trust, more), build)

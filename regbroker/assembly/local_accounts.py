@@ -19,7 +19,7 @@ from regbroker.accounts.password_checks import PasswordChecks
 from regbroker.accounts.principals import AccountSource
 from regbroker.accounts.robot_tokens import RevokedTokens, RobotTokens
 from regbroker.accounts.signing import SigningKeys, TokenSigner
-from regbroker.accounts.throttle import Throttle
+from regbroker.accounts.throttling import Throttling
 from regbroker.accounts.tokens import ACCESS_LIFE, LEEWAY, OWN_ISSUER
 from regbroker.assembly.account_sources import build_source
 from regbroker.broker.local_broker import LocalBroker
@@ -44,7 +44,7 @@ class ChecksService(Service):
         self,
         entry: AccountsConfig,
         more_sources: Sequence[AccountSource],
-        throttle: Throttle,
+        throttle: Throttling,
         reactor: INetworkReactor,
     ) -> None:
         sources = [build_source(source, reactor) for source in entry.sources]

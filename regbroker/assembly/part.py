@@ -10,8 +10,10 @@ import hashlib
 import hmac
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from regbroker.accounts.throttling import Throttling, local_throttling
 from regbroker.admin.others import Others
 from regbroker.settings.config import Config
 from regbroker.transport.session_tickets import TicketKeys
@@ -26,13 +28,15 @@ class Part:
     those that serve clients: limits of the configuration are for them together. A part
     that does not serve (`serves`) opens the sockets, and leaves connections to the
     others; `others` has what these have counted. `tickets` are the keys of TLS sessions
-    that resume.
+    that resume. `throttling` returns who counts wrong passwords, by the name of the
+    accounts.
     """
 
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     workers: int = 1
     serves: bool = True
     others: Others | None = None
+    throttling: Callable[[str], Throttling] = local_throttling
     tickets: TicketKeys = field(
         default_factory=lambda: TicketKeys(time.monotonic), repr=False
     )

@@ -9,6 +9,7 @@ on the admin listener.
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -26,6 +27,7 @@ from regbroker.workers.pool import START_SECONDS, Pool, Told
 from regbroker.workers.process import WorkerProcess
 from regbroker.workers.pulse import Pulse
 from regbroker.workers.start import Served
+from regbroker.workers.wrong_passwords import WrongPasswords
 
 _log = Logger()
 
@@ -48,6 +50,8 @@ class Front(MultiService):
         self._generation = 0
         self.pool = Pool(reactor, count, self._start)
         self.pool.outdated = self._catch_up
+        self._wrong_passwords = WrongPasswords(time.monotonic)
+        self.pool.asked = self._wrong_passwords.hear
         self._pulse = Pulse(reactor, lambda: self.pool.serving)
         part = Part(secret=self._secret, workers=count, serves=False, others=self.pool)
         self._service = RegbrokerService(config, reactor, {}, part)
@@ -125,6 +129,7 @@ class Front(MultiService):
             worker.generation = self._generation
         committed = [worker.channel.ask("commit", {}) for worker in workers]
         prepared.commit()
+        self._wrong_passwords.keep(config.accounts)
         # One that does not answer has ended, or does it when it can.
         await DeferredList(committed, consumeErrors=True)
 

@@ -62,6 +62,8 @@ class Pool(Others):
         self._ready: Deferred[None] | None = Deferred()
         #: Called when a worker serves a configuration that is not the latest.
         self.outdated: Callable[[WorkerProcess], None] = lambda worker: None
+        #: Answers what workers ask about passwords.
+        self.asked: Callable[[Values], Values] = lambda values: {}
 
     def start(self) -> Deferred[None]:
         """Start them; fires when all of them serve."""
@@ -80,7 +82,9 @@ class Pool(Others):
 
     def _spawn(self, number: int) -> None:
         self._waiting.pop(number, None)
-        worker = WorkerProcess(number, self._reactor, self._has_ended)
+        worker = WorkerProcess(
+            number, self._reactor, self._has_ended, lambda values: self.asked(values)
+        )
         self._workers[number] = worker
         worker.spawn()
         worker.generation, (values, descriptors) = self._start()

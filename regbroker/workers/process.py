@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 import regbroker
 from regbroker.admin.report import Report
 from regbroker.runtime.messages import MessageChannel, Values
-from regbroker.workers import logs
+from regbroker.workers import logs, wrong_passwords
 
 #: What is for the process in front alone.
 _NOT_FOR_WORKERS = (
@@ -39,7 +39,8 @@ class WorkerProcess(ProcessProtocol):
     """
     One worker, from its start to its end.
 
-    `has_ended` is called in the end, with how it has ended, for people.
+    `has_ended` is called in the end, with how it has ended, for people. `asked` answers
+    what it asks about passwords.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class WorkerProcess(ProcessProtocol):
         number: int,
         reactor: Any,
         has_ended: Callable[[WorkerProcess, str], object],
+        asked: Callable[[Values], Values] = lambda values: {},
     ) -> None:
         self._has_ended = has_ended
+        self._asked = asked
         self._reactor = reactor
         self.number = number
         self.started = reactor.seconds()
@@ -97,9 +100,12 @@ class WorkerProcess(ProcessProtocol):
         self._has_ended(self, _how(reason))
         self.ended.callback(None)
 
-    def _hear(self, kind: str, values: Values, _: list[int]) -> None:
+    def _hear(self, kind: str, values: Values, _: list[int]) -> Values | None:
         if kind == "log":
             logs.write(values["event"], self.number)
+        elif kind == wrong_passwords.KIND:
+            return self._asked(values)
+        return None
 
 
 def _environment() -> dict[str, str]:

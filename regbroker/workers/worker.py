@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -25,6 +26,7 @@ from regbroker.runtime.messages import AskedInVain, MessageChannel, Values
 from regbroker.runtime.signals import on_signal
 from regbroker.workers import logs
 from regbroker.workers.start import parse_served
+from regbroker.workers.wrong_passwords import CountedInFront
 
 #: Signals of a whole terminal or a whole service; the process in front hears them, too.
 _NOT_FOR_WORKERS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
@@ -85,7 +87,11 @@ class Worker:
 
     def hear_start(self, values: Values, descriptors: list[int]) -> None:
         """Serve a configuration on some sockets."""
-        part = Part(secret=bytes.fromhex(values["secret"]), workers=values["workers"])
+        part = Part(
+            secret=bytes.fromhex(values["secret"]),
+            workers=values["workers"],
+            throttling=partial(CountedInFront, self.channel),
+        )
         config = parse_served(values).config()
         service = RegbrokerService(config, self._reactor, {}, part, descriptors)
         service.privilegedStartService()

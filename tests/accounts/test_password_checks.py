@@ -12,6 +12,7 @@ from regbroker.accounts import password_checks, throttle
 from regbroker.accounts.password_checks import PasswordChecks
 from regbroker.accounts.principals import Account, AccountSource
 from regbroker.accounts.throttle import Throttle
+from regbroker.accounts.throttling import LocalThrottling
 from regbroker.errors import AccountsUnavailable, TooManyRequests
 
 HERE, THERE = "192.0.2.1", "198.51.100.7"
@@ -81,7 +82,11 @@ class CheckingCase(SynchronousTestCase):
         seconds = self.clock.seconds
         self.throttle = Throttle(seconds)
         self.checks = PasswordChecks(
-            sources, self.clock, seconds, self.throttle, parallel=parallel
+            sources,
+            self.clock,
+            seconds,
+            LocalThrottling(self.throttle),
+            parallel=parallel,
         )
 
     def check(
@@ -281,7 +286,10 @@ class RememberingTests(CheckingCase):
         (remembered,) = self.checks._remembered.values()
         self.assertNotIn(SECRET, repr((vars(self.checks), remembered)))
         others = PasswordChecks(
-            [self.source], self.clock, self.clock.seconds, self.throttle
+            [self.source],
+            self.clock,
+            self.clock.seconds,
+            LocalThrottling(self.throttle),
         )
         self.assertNotEqual(
             others._hash.digest("alice", SECRET),

@@ -106,35 +106,6 @@ class PairTests(ThrottleCase):
         self.assertEqual(self.fail_at(HERE, "alice", 100), throttle.PAIR_LIMIT)
 
 
-class WorkersTests(ThrottleCase):
-    """Several processes, each of which counts for itself."""
-
-    def attempts(self, workers: int) -> int:
-        """How many wrong passwords one client may try in all of them at once."""
-        checked = 0
-        for _ in range(workers):
-            self.throttle = Throttle(lambda: self.time, workers)
-            checked += self.fail_at(HERE, "alice", 100)
-        return checked
-
-    def test_divided(self) -> None:
-        """Two or three processes let hardly more attempts through than one does."""
-        alone = self.attempts(1)
-        self.assertEqual(alone, throttle.PAIR_LIMIT)
-        self.assertEqual(self.attempts(2), alone)
-        self.assertEqual(self.attempts(3), 12)
-        # From here on, people could not try again otherwise.
-        self.assertEqual(self.attempts(6), 24)
-
-    def test_forgiven(self) -> None:
-        """A failure that was none leaves nothing behind."""
-        self.throttle = Throttle(lambda: self.time, 4)
-        self.throttle.failed(HERE, "alice")
-        self.assertEqual(self.throttle.before(HERE, "alice").delay, 0.25)
-        self.throttle.forgive(HERE, "alice")
-        self.assertEqual(self.throttle.before(HERE, "alice"), AT_ONCE)
-
-
 class AddressTests(ThrottleCase):
     def test_many_users(self) -> None:
         """An address that tries many users is refused for all of them."""

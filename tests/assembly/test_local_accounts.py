@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from regbroker.accounts.throttle import Throttle
+from regbroker.accounts.throttling import LocalThrottling
 from regbroker.assembly.local_accounts import (
     ChecksService,
     LocalParts,
@@ -30,7 +31,7 @@ class SharedKeyTests(LocalAccountsTestCase):
         """Return the token service of a machine of its own."""
         config = self.config(host)
         clock: Any = Clock()
-        throttle = Throttle(clock.seconds)
+        throttle = LocalThrottling(Throttle(clock.seconds))
         checks = {
             name: ChecksService(entry, (), throttle, clock).checks
             for name, entry in config.accounts.items()
@@ -60,7 +61,7 @@ class SharedKeyTests(LocalAccountsTestCase):
         """A section that waits for the application's accounts gets some, or says so."""
         entry = replace(self.config("a.test").accounts["staff"], application=True)
         clock: Any = Clock()
-        throttle = Throttle(clock.seconds)
+        throttle = LocalThrottling(Throttle(clock.seconds))
         with self.assertRaises(ConfigurationError) as refused:
             ChecksService(entry, (), throttle, clock)
         (problem,) = refused.exception.problems
