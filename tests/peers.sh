@@ -10,7 +10,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin
 
 # PACKAGE, or PACKAGE:PROGRAM where the two are called differently
 peers='docker-registry skopeo podman containerd slapd ldap-utils:ldapmodify
-    apache2-utils:htpasswd nginx tinyproxy curl buildah systemd:systemd-analyze prometheus chromium'
+    apache2-utils:htpasswd nginx haproxy tinyproxy squid curl buildah systemd:systemd-analyze prometheus chromium'
 if [ "${1:-}" = bench ]; then
     peers='nginx haproxy caddy wrk curl'
 fi
@@ -35,7 +35,7 @@ install_quietly() {
     apt-get update -qq || return
     DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "$@" >/dev/null || return
-    for service in docker-registry containerd slapd nginx tinyproxy haproxy caddy prometheus; do
+    for service in docker-registry containerd slapd nginx tinyproxy squid haproxy caddy prometheus; do
         case " $* " in *" $service "*)
             stop "$service" || echo "peers: could not disable $service" >&2 ;;
         esac

@@ -262,6 +262,36 @@ class TwistdTests(SynchronousTestCase):
         self.assertNotIn("Traceback", twistd.text)
         self.assertNotIn("Unhandled", twistd.text)
 
+    def test_log_of_start_and_stop(self) -> None:
+        """Every kind of listener is a sentence; Twisted's own names are in none."""
+        listen = """
+            tls:0:interface=127.0.0.1
+            proxy:tcp:0:interface=127.0.0.1
+            proxy:tls:0:interface=127.0.0.1
+            redirect:0:interface=127.0.0.1
+            unix:u.sock
+            tls:unix:t.sock
+admin-listen = tcp:0
+trusted-proxies = 127.0.0.1"""
+        text = CONFIG.replace("tls:{port}:interface=127.0.0.1", listen)
+        twistd = self.start("--config", self.write(text))
+        twistd.wait_for(r"token service http")
+        self.assertEqual(twistd.end(), 0)
+        ports = re.sub(r"127\.0\.0\.1:\d+", "HERE", twistd.text)
+        for words in (
+            "listening on https://HERE",
+            "listening on http://HERE, for proxies that send PROXY lines",
+            "listening on https://HERE, for proxies that send PROXY lines",
+            "listening on http://HERE, where clients are sent on to https",
+            "listening on unix:u.sock",
+            "listening on unix:t.sock, with TLS",
+            "admin-listen: listening on http://HERE",
+        ):
+            self.assertRegex(ports, f"(?m) {words}$")
+        for nonsense in (" object at 0x", "Factory", "Address(", "Port", "Traceback"):
+            self.assertNotIn(nonsense, ports.partition("regbroker serves")[0])
+            self.assertNotIn(nonsense, ports.partition("stopping:")[2])
+
     def test_ends_on_request(self) -> None:
         """SIGTERM ends the process, and nothing is left listening."""
         twistd = self.start("--config", self.write(CONFIG.format(port=0)))

@@ -7,6 +7,7 @@ observers of its own to Twisted's log.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ from regbroker.runtime.reopened_file import ReopenedFile
 from regbroker.settings.config import Config
 
 _log = Logger()
+
+#: What Twisted says of each port; `regbroker.transport.listening` says it for people.
+_PORTS = re.compile(r"regbroker starting on |\((?:TCP|UNIX) Port .* Closed\)$")
 
 #: What `audit-log` is for the log that everything else is in.
 IN_LOG = "-"
@@ -128,6 +132,8 @@ class LogOutput:
 
         def line(event: LogEvent) -> str | None:
             if event.get("log_namespace") == NAMESPACE and self._audit_log != IN_LOG:
+                return None
+            if "log_text" in event and _PORTS.match(event["log_text"]):
                 return None
             return line_of(event)
 

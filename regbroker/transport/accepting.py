@@ -133,11 +133,6 @@ class _AcceptedBehindProxy(_Accepted):
 
     _waiting: _Waiting | None = None
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether nothing has come behind a PROXY line yet."""
-        return self._waiting is not None
-
     def makeConnection(self, transport: ITransport) -> None:
         """Count it in the total, and wait."""
         if isinstance(self.wrappedProtocol, _Waiting):
@@ -169,11 +164,6 @@ class _AcceptedBehindProxy(_Accepted):
         self.wrappedProtocol.makeConnection(cast(Any, self))
 
 
-def is_behind_proxy(protocol: object) -> bool:
-    """Tell whether a connection still waits for a proxy to say who the client is."""
-    return isinstance(protocol, _AcceptedBehindProxy) and protocol.is_waiting
-
-
 class AcceptingFactory(WrappingFactory):
     """
     Counts the connections of one listener.
@@ -197,6 +187,10 @@ class AcceptingFactory(WrappingFactory):
         self._behind_proxy = behind_proxy
         self._all_gone: Deferred[None] | None = None
         self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
+
+    def logPrefix(self) -> str:
+        """Return what Twisted's log calls it."""
+        return "regbroker"
 
     def replace(self, wrapped: Any, refusing: Any) -> None:
         """Serve new connections with other factories; the others go on as they are."""

@@ -4,6 +4,7 @@ Listening: one service for each line of ``listen``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,7 +28,7 @@ from regbroker.transport.accepting import AcceptingFactory
 from regbroker.transport.entrance import Entrance
 from regbroker.transport.listeners import Listener
 from regbroker.transport.plain_http import TLSOrPlainFactory
-from regbroker.transport.proxy_lines import behind_proxies
+from regbroker.transport.proxy_lines import ProxiedEndpoint
 from regbroker.transport.server import StreamingSite
 from regbroker.transport.server_options import ServerOptions
 from regbroker.transport.shared_sockets import AdoptedEndpoint, leave_to_others
@@ -88,7 +89,7 @@ class ListeningService(Service):
         address: Any = self.port.getHost()
         scheme = "https" if self.listener.tls else "http"
         if not hasattr(address, "port"):
-            return str(address)
+            return f"unix:{os.fsdecode(address.name)}"
         host = f"[{address.host}]" if ":" in address.host else address.host
         return f"{scheme}://{host}:{address.port}"
 
@@ -172,7 +173,7 @@ class ListeningService(Service):
             endpoint = self._endpoint()
             owner = None if self._is_adopted else owner_of(self.listener)
             if self.listener.proxy_protocol:
-                endpoint = behind_proxies(
+                endpoint = ProxiedEndpoint(
                     endpoint, self._is_trusted, self._site.malformed
                 )
             endpoint.listen(self._factory).addCallback(give_to, owner).addCallbacks(
@@ -205,7 +206,12 @@ class ListeningService(Service):
         if not self._accepts:
             leave_to_others(port)
         purpose = "" if self._option == "listen" else f"{self._option}: "
-        _log.info("{purpose}listening on {url}", purpose=purpose, url=self.url)
+        _log.info(
+            "{purpose}listening on {url}{remark}",
+            purpose=purpose,
+            url=self.url,
+            remark=_remark(self.listener),
+        )
 
 
 def server_endpoint(reactor: INetworkReactor, text: str) -> IStreamServerEndpoint:
@@ -232,6 +238,14 @@ def server_endpoint(reactor: INetworkReactor, text: str) -> IStreamServerEndpoin
             "unit started, and does its FileDescriptorName fit?"
         ) from None
     return endpoint
+
+
+def _remark(listener: Listener) -> str:
+    if listener.redirects:
+        return ", where clients are sent on to https"
+    secure = listener.tls and listener.endpoint.startswith("unix:")
+    kind = ", with TLS" if secure else ""
+    return kind + (", for proxies that send PROXY lines" * listener.proxy_protocol)
 
 
 def _with_tls(

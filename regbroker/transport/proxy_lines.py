@@ -1,9 +1,10 @@
 """
 Connections that begin with a PROXY line: from whom, and what is said of the others.
 
-Twisted reads the line, and closes a connection without a word where there is none.
-Here the operator is told of it: a balancer that does not speak PROXY, or somebody who
-has found the port.
+The operator is told of each connection that is closed for its beginning: a balancer
+that does not speak PROXY, or somebody who has found the port. Twisted's own wrapper
+takes any text as an address, refuses a header that comes in two pieces, and tells
+nobody.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
@@ -18,80 +20,21 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamServerEndpoint,
 )
-from twisted.protocols.haproxy import proxyEndpoint
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import implementer
 
-from regbroker.transport.accepting import is_behind_proxy
+from regbroker.protocol.proxy_header import Header, Malformed, Peer, parse_header
 from regbroker.transport.malformed import MalformedRequests
 
 
-def behind_proxies(
-    endpoint: IStreamServerEndpoint,
-    is_trusted: Callable[[str], bool],
-    malformed: MalformedRequests,
-) -> IStreamServerEndpoint:
+@implementer(IStreamServerEndpoint)
+class ProxiedEndpoint:
     """
-    Return an endpoint whose connections begin with a PROXY line.
+    Listens as another endpoint does, for connections that begin with a PROXY line.
 
     It is believed from hosts that `is_trusted` takes; all others are hung up on before
     they can say anything. `malformed` is told of them, and of what is no PROXY line.
     """
-    # The line comes before everything, TLS included.
-    guarded: IStreamServerEndpoint = proxyEndpoint(
-        _TrustedEndpoint(endpoint, is_trusted, malformed)
-    )
-    return guarded
-
-
-class _Watched(ProtocolWrapper):
-    """One connection of a trusted proxy."""
-
-    factory: _TrustedPeers
-    _is_told = False
-
-    def dataReceived(self, data: bytes) -> None:
-        """Pass on, and see whether it was a PROXY line."""
-        super().dataReceived(data)
-        reader: Any = self.wrappedProtocol
-        if self.disconnecting and not self._is_told:
-            self._is_told = True
-            if is_behind_proxy(reader.wrappedProtocol):
-                peer = getattr(self.getPeer(), "host", "-")
-                self.factory.malformed.tell(peer, "no PROXY line, on a proxy: listener")
-
-
-class _TrustedPeers(WrappingFactory):
-    """Hangs up on peers outside some networks, before they can say anything."""
-
-    protocol = _Watched
-
-    def __init__(
-        self,
-        factory: IProtocolFactory,
-        is_trusted: Callable[[str], bool],
-        malformed: MalformedRequests,
-    ) -> None:
-        super().__init__(factory)
-        self._is_trusted = is_trusted
-        self.malformed = malformed
-
-    def buildProtocol(  # type: ignore[override]
-        self, addr: IAddress | None
-    ) -> ProtocolWrapper | None:
-        """Return None, which closes the connection, for a stranger."""
-        host = getattr(addr, "host", None)
-        if host is not None and not self._is_trusted(host):
-            self.malformed.tell(
-                host, "not in trusted-proxies, on a proxy: listener; hung up"
-            )
-            return None
-        return super().buildProtocol(addr)
-
-
-@implementer(IStreamServerEndpoint)
-class _TrustedEndpoint:
-    """Listens as another endpoint does, for trusted peers alone."""
 
     def __init__(
         self,
@@ -104,6 +47,83 @@ class _TrustedEndpoint:
         self._malformed = malformed
 
     def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Listen; what a PROXY line says is believed from trusted peers only."""
-        guarded = _TrustedPeers(factory, self._is_trusted, self._malformed)
-        return self._endpoint.listen(guarded)
+        """Listen; the line comes before everything, TLS included."""
+        proxied = _ProxiedFactory(factory, self._is_trusted, self._malformed)
+        return self._endpoint.listen(proxied)
+
+
+class _Proxied(ProtocolWrapper):
+    """One connection of a trusted proxy: its peer is the client of the proxy."""
+
+    factory: _ProxiedFactory
+    _header: Header | None = None
+    _data = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read the line, and pass on what is behind it."""
+        if self._header is not None:
+            self.wrappedProtocol.dataReceived(data)
+            return
+        if self.disconnecting:
+            return
+        self._data += data
+        try:
+            self._header = parse_header(self._data)
+        except Malformed as error:
+            transport: Any = self.transport
+            peer = getattr(transport.getPeer(), "host", "-")
+            self.factory.malformed.tell(peer, f"{error}, on a proxy: listener")
+            self.loseConnection()
+            return
+        if self._header is not None and self._header.rest:
+            self.wrappedProtocol.dataReceived(self._header.rest)
+
+    def getPeer(self) -> IAddress:
+        """Return the client's address, that of the proxy where it says none."""
+        transport: Any = self.transport
+        found = self._header and self._header.source
+        return _address(found) if found else transport.getPeer()
+
+    def getHost(self) -> IAddress:
+        """Return what the client has connected to, as `getPeer`."""
+        transport: Any = self.transport
+        found = self._header and self._header.destination
+        return _address(found) if found else transport.getHost()
+
+
+def _address(peer: Peer) -> IAddress:
+    kind = IPv6Address if ":" in peer.host else IPv4Address
+    return kind("TCP", peer.host, peer.port)
+
+
+class _ProxiedFactory(WrappingFactory):
+    """Hangs up on peers outside some networks, before they can say anything."""
+
+    noisy = False
+    protocol = _Proxied
+
+    def __init__(
+        self,
+        factory: IProtocolFactory,
+        is_trusted: Callable[[str], bool],
+        malformed: MalformedRequests,
+    ) -> None:
+        super().__init__(factory)
+        self._is_trusted = is_trusted
+        self.malformed = malformed
+
+    def logPrefix(self) -> str:
+        """Return what Twisted's log calls it."""
+        return "regbroker"
+
+    def buildProtocol(  # type: ignore[override]
+        self, addr: IAddress | None
+    ) -> ProtocolWrapper | None:
+        """Return None, which closes the connection, for a stranger."""
+        host = getattr(addr, "host", None)
+        if host is not None and not self._is_trusted(host):
+            self.malformed.tell(
+                host, "not in trusted-proxies, on a proxy: listener; hung up"
+            )
+            return None
+        return super().buildProtocol(addr)

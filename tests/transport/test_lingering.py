@@ -7,7 +7,6 @@ from typing import Any
 
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.tcp import Server
-from twisted.protocols.haproxy import proxyEndpoint
 
 from regbroker.transport.certificates import certificate_options
 from regbroker.transport.lingering import (
@@ -15,6 +14,7 @@ from regbroker.transport.lingering import (
     LINGER_SECONDS,
     MAX_LINGER_BYTES,
 )
+from regbroker.transport.proxy_lines import ProxiedEndpoint
 from regbroker.transport.replies import send_bytes
 from regbroker.transport.server import StreamingSite
 from regbroker.transport.strict_channel import (
@@ -236,10 +236,12 @@ class ProxiedTests(PlainTests):
         self.client.reset()
         await self.client.end()
         await plain.stopListening()
-        endpoint = proxyEndpoint(
-            serverFromString(self.reactor, "tcp:0:interface=127.0.0.1")
-        )
         site = StreamingSite(self.resource, reactor=self.time)
+        endpoint = ProxiedEndpoint(
+            serverFromString(self.reactor, "tcp:0:interface=127.0.0.1"),
+            lambda host: True,
+            site.malformed,
+        )
         self.listening = await endpoint.listen(site)
         self.client = await self.connect()
 

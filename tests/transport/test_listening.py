@@ -118,7 +118,7 @@ class ProxyLineTests(ProxyTestCase):
         for data in (
             b"GET /v2/ HTTP/1.1\r\n\r\n",
             b"PROXY x\r\n" + b"x" * 200,
-            LOCAL[:9],
+            LOCAL[:9] + b"x",
         ):
             client = await self.connect()
             client.send(data)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from regbroker.transport import malformed
+from tests.protocol.test_proxy_header import BAD, INET, v2
 from tests.proxycase import MANIFEST, ProxyTestCase
 
 V1 = b"PROXY TCP4 203.0.113.7 127.0.0.1 1 2\r\n"
+V2 = v2(INET)
 
 
 class ProxyLinesTests(ProxyTestCase):
@@ -15,22 +18,31 @@ class ProxyLinesTests(ProxyTestCase):
 
     async def test_none(self) -> None:
         """What is no PROXY line is in the log, once, with the proxy's address."""
-        for data in (
-            b"GET /v2/ HTTP/1.1\r\n\r\n",
-            b"PROXY x\r\n" + b"x" * 200,
-            b"\x16\x03\x01" + bytes(40),
-        ):
+        self.patch(malformed, "MAX_LINES_OF_A_CLIENT", len(BAD))
+        for data, _ in BAD:
             told = self.event()
             client = await self.connect()
-            client.send(data)
+            client.send(data + b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await client.end()
             event = await told
             self.assertEqual(event["client"], "127.0.0.1")
             self.assertEqual(event["cause"], "client-malformed")
-            self.assertEqual(
-                event["outcome"], "malformed: no PROXY line, on a proxy: listener"
+            self.assertRegex(
+                event["outcome"], "^malformed: .* PROXY .*, on a proxy: listener$"
             )
-            self.assertEqual(bytes(client.seen), b"")
+            self.assertEqual(bytes(client.seen), b"", data)
+
+    async def test_pieces(self) -> None:
+        """A line that comes byte by byte is a line."""
+        for line in (V1, V2):
+            told = self.event()
+            client = await self.connect()
+            for number in range(len(line)):
+                client.send(line[number : number + 1])
+                await self.turn()
+            client.request("GET", "/v2/none/x/tags/list")
+            self.assertEqual((await client.reply()).status, 404)
+            self.assertEqual((await told)["client"], "203.0.113.7")
 
     async def test_check(self) -> None:
         """A balancer that only connects, to see who listens, is not told of."""
