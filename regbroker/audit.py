@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-from regbroker.events import Event, Fields, LineFormat, login_outcome
+from regbroker.events import Event, Fields, LineFormat, login_outcome, publish
 
 NAMESPACE = "regbroker.audit"
 
@@ -100,12 +100,8 @@ def tell_configuration(outcome: str, file: str, reason: str | None = None) -> No
 
 def _tell(**known: str | int | None) -> None:
     fields: Fields = {name: known.get(name) for name in FIELDS}
-    _log.info(
-        "{line}",
-        line=_line_of(fields),
-        summary=f"{fields['action']} {fields['outcome']}",
-        **fields,
-    )
+    summary = f"{fields['action']} {fields['outcome']}"
+    publish(_log, _line_of(fields), summary, fields)
 
 
 def _audited(event: Event) -> tuple[str, str]:

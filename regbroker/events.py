@@ -7,12 +7,13 @@ Nothing else does: what is decided about a request is decided by other values.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import urandom
+from time import time
 
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from regbroker.causes import Cause
 
@@ -220,12 +221,32 @@ def emit(event: Event) -> None:
     those that write the fields themselves.
     """
     fields = event.fields()
-    _log.info(
-        "{line}",
-        line=_line_of(fields),
-        summary=f"{event.method} {event.path} {event.status}",
-        event=event,
-        **fields,
+    publish(
+        _log,
+        _line_of(fields),
+        f"{event.method} {event.path} {event.status}",
+        {**fields, "event": event},
+    )
+
+
+def publish(log: Logger, line: str, summary: str, fields: Mapping[str, object]) -> None:
+    """
+    Have a logger's observers told of a record: a log event at the level ``info``.
+
+    As `twisted.logger.Logger.info`, without what it looks at each time.
+    """
+    log.observer(
+        {
+            **fields,
+            "line": line,
+            "summary": summary,
+            "log_logger": log,
+            "log_level": LogLevel.info,
+            "log_namespace": log.namespace,
+            "log_source": log.source,
+            "log_format": "{line}",
+            "log_time": time(),
+        }
     )
 
 

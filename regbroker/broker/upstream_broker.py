@@ -172,15 +172,18 @@ class Broker:
         Raises `UpstreamRefused` with what the token service says, and other
         `UpstreamError`s.
         """
-        shared = self._policy.share(wanted.scopes)
-        if request.is_anonymous and self._account is not None and shared:
+        shared: tuple[Scope, ...] = ()
+        if request.is_anonymous and self._account is not None:
+            shared = self._policy.share(wanted.scopes)
+        if self._account is not None and shared:
             ours = await self._account.grant(shared)
             # Some token services send a refresh token unasked, or the one they
             # were given: that is our account itself, and stays here.
             grant = replace(ours, refresh_token="")
         else:
             grant = await self._own_grant(request, wanted, public_host)
-        return replace(grant, scope=self._public_scope(grant, request, wanted))
+        scope = self._public_scope(grant, request, wanted)
+        return grant if scope == grant.scope else replace(grant, scope=scope)
 
     async def token_if_issued(
         self, request: TokenRequest, wanted: WantedScopes, public_host: str

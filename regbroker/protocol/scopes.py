@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from regbroker.errors import BadRequest
@@ -78,7 +78,7 @@ class Scope:
     def _rewritten(self, name: str, actions: tuple[str, ...]) -> Scope:
         resource_class = f"({self.resource_class})" if self.resource_class else ""
         text = f"{self.type}{resource_class}:{name}:{','.join(actions)}"
-        return replace(self, text=text, name=name, actions=actions)
+        return Scope(text, self.type, self.resource_class, name, actions)
 
 
 def parse_scope(text: str) -> Scope:

@@ -11,8 +11,9 @@ import base64
 import binascii
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from regbroker.errors import BadRequest, ExchangeRefused, UpstreamMalformed
@@ -27,6 +28,10 @@ MAX_REPLY_BYTES = 64 * 1024
 #: the least that any token lives.
 MIN_LIFE_SECONDS = 60
 
+#: Clients come with the same queries again and again; longer ones are parsed each time.
+MAX_REMEMBERED = 1024
+MAX_REMEMBERED_QUERY = 512
+
 #: Of what a client calls itself, and of what a token is for, in characters.
 MAX_LABEL_LENGTH = 256
 
@@ -38,6 +43,8 @@ _TOKEN_TYPES = (
     "urn:ietf:params:oauth:token-type:id_token",
     ACCESS_TOKEN_TYPE,
 )
+
+_encode = json.JSONEncoder().encode
 
 _MAX_LIFE_SECONDS = 10 * 365 * 86400
 
@@ -93,12 +100,22 @@ def parse_basic(authorization: str) -> tuple[str, str] | None:
 
 def parse_get(query: str | Query, authorization: str | None) -> TokenRequest:
     """Parse ``GET ?service=…&scope=…``; raises `BadRequest`."""
-    parameters = parse_query(query).parameters()
     basic = parse_basic(authorization) if authorization else None
     if authorization and basic is None:
         raise BadRequest("the token service takes Basic credentials, or none")
+    query = parse_query(query)
+    is_long = len(str(query)) > MAX_REMEMBERED_QUERY
+    asked = _parse_query(query) if is_long else _remembered(query)
+    if basic is None:
+        return asked
+    username, password = basic
+    return replace(asked, username=username, password=password)
+
+
+def _parse_query(query: Query) -> TokenRequest:
+    """Return what a query asks for, without credentials: these are in no query."""
+    parameters = query.parameters()
     first = _first_values(parameters)
-    username, password = basic or ("", "")
     return TokenRequest(
         method="GET",
         service=first.get("service", ""),
@@ -106,9 +123,10 @@ def parse_get(query: str | Query, authorization: str | None) -> TokenRequest:
         client_id=first.get("client_id", ""),
         account=first.get("account", ""),
         offline=first.get("offline_token", "").lower() in ("true", "1"),
-        username=username,
-        password=password,
     )
+
+
+_remembered = lru_cache(maxsize=MAX_REMEMBERED)(_parse_query)
 
 
 def parse_post(body: bytes, exchanges: bool = False) -> TokenRequest:
@@ -277,11 +295,11 @@ def format_reply(
         document["scope"] = scope
     if grant.refresh_token:
         document["refresh_token"] = grant.refresh_token
-    body = json.dumps(document).encode() + b"\n"
+    body = _encode(document).encode() + b"\n"
     if len(body) > MAX_REPLY_BYTES:
         # The token stands twice for clients that read only one of the names.
         del document["token" if method == "POST" else "access_token"]
-        body = json.dumps(document).encode() + b"\n"
+        body = _encode(document).encode() + b"\n"
     if len(body) > MAX_REPLY_BYTES:
         raise UpstreamMalformed(
             f"the upstream's token does not fit into {MAX_REPLY_BYTES} bytes"
