@@ -19,8 +19,8 @@ _log = Logger(NAMESPACE)
 
 #: The actions that are recorded, with their meaning.
 ACTIONS = {
-    "login": "a client has shown a password, or a robot token as its password: to the "
-    "token service, or with a ping; anywhere else, where it was refused",
+    "login": "a client has shown a password, or a robot token or a JWT in its place: "
+    "to the token service, or with a ping; anywhere else, where it was refused",
     "access": "an account or a token was not enough for what was asked",
     "push": "a manifest was pushed, or should have been",
     "mount": "a blob of another repository was mounted; `reference` is that repository",
@@ -45,14 +45,18 @@ FIELDS = {
     "user": "the user that has logged in, or should have been logged in",
     "token": "the id of the robot token that was shown, or that the client's token was "
     "issued for",
+    "identity": "the `[identity NAME]` whose issuer vouches for the user",
+    "issuer": "`iss` of the user's JWT",
+    "subject": "`sub` of the user's JWT",
+    "claims": "the other claims of it that the rules look at, as JSON",
     "registry": "the host that was asked for, or the section that serves it",
     "repository": "the repository as clients call it; at a login maybe several",
     "reference": "the tag or the digest that was pushed or deleted",
     "digest": "the digest of what was pushed",
     "status": "the status of the answer",
     "code": "the code of the error, as the client has got it",
-    "reason": "why a robot token was refused; of a refused configuration, the first "
-    "problem",
+    "reason": "why a robot token or a JWT was refused; of a refused configuration, "
+    "the first problem",
 }
 
 _line_of = LineFormat(FIELDS)
@@ -83,6 +87,10 @@ def tell_request(event: Event) -> None:
         client=event.client or None,
         user=event.user or None,
         token=event.token_id or None,
+        identity=event.identity or None,
+        issuer=event.issuer or None,
+        subject=event.subject or None,
+        claims=event.claims or None,
         registry=event.registry or None,
         repository=event.public_name or None,
         reference=reference,

@@ -80,7 +80,9 @@ class Event:
     shows (``password``, ``token``, ``robot-token``, ``other`` or nothing), and for an
     error its OCI code and its sentence; of a manifest that was pushed, its digest; the
     repository that a blob is mounted from; the id of the robot token that was shown, or
-    that the client's token was issued for; why a signed login was refused.
+    that the client's token was issued for; why a signed login was refused; of somebody
+    whom an issuer vouches for, the ``[identity NAME]``, ``iss`` and ``sub``, and what
+    else the rules look at, as JSON.
     """
 
     clock: Callable[[], float]
@@ -109,6 +111,10 @@ class Event:
     mounted_from: str = ""
     token_id: str = ""
     login_problem: str = ""
+    identity: str = ""
+    issuer: str = ""
+    subject: str = ""
+    claims: str = ""
     started: float = field(init=False)
 
     def __post_init__(self) -> None:

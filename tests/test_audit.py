@@ -106,6 +106,10 @@ class RequestTests(SynchronousTestCase):
                 "client": "192.0.2.1",
                 "user": 'al"ice',
                 "token": None,
+                "identity": None,
+                "issuer": None,
+                "subject": None,
+                "claims": None,
                 "registry": "registry.test",
                 "repository": "team/app",
                 "reference": "1.0",
@@ -118,7 +122,8 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(
             entry["line"],
             "action=push outcome=accepted request_id=0123456789ab client=192.0.2.1 "
-            'user="al?ice" token=- registry=registry.test repository=team/app '
+            'user="al?ice" token=- identity=- issuer=- subject=- claims=- '
+            "registry=registry.test repository=team/app "
             "reference=1.0 digest=sha256:ab status=201 code=- reason=-",
         )
 

@@ -66,14 +66,17 @@ class LoginRefused(Exception):
     A signed login is not good.
 
     The text says why, for the log alone: it names no secret, and no client learns it.
-    `user` is who the log says it was, and `token_id` the id of a token of ours, as far
-    as they are known.
+    `user` is who the log says it was, `token_id` the id of a token of ours, and
+    `identity` the ``[identity NAME]`` that was asked, as far as they are known.
     """
 
-    def __init__(self, why: str, user: str = "", token_id: str = "") -> None:
+    def __init__(
+        self, why: str, user: str = "", token_id: str = "", identity: str = ""
+    ) -> None:
         super().__init__(why)
         self.user = user
         self.token_id = token_id
+        self.identity = identity
 
 
 class SignedLogins(Protocol):

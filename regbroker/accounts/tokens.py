@@ -92,6 +92,11 @@ class Vouched:
     conditions: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
 
+    def claim(self, name: str) -> str:
+        """Return a claim that is a text, and an empty one for any other."""
+        value = self.claims.get(name)
+        return value if isinstance(value, str) else ""
+
 
 @dataclass(frozen=True)
 class Robot:

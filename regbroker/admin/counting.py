@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import Metric as Family
 
 from regbroker.admin.metric_table import (
+    IDENTITY_LOGINS,
     LOGINS,
     PROXIED,
     REFUSED,
@@ -99,6 +100,7 @@ class Counting:
         self._requests = self._counter(REQUESTS)
         self._seconds = self._histogram(REQUEST_SECONDS, REQUEST_BUCKETS)
         self._logins = self._counter(LOGINS)
+        self._identity_logins = self._counter(IDENTITY_LOGINS)
         self._refused = self._counter(REFUSED)
         self._proxied = self._counter(PROXIED)
         self._upstream_seconds = self._histogram(UPSTREAM_SECONDS, UPSTREAM_BUCKETS)
@@ -168,6 +170,10 @@ class Counting:
             outcome = login_outcome(event)
             self._of(self._logins, registry, outcome).inc()
             self.totals.refused_logins += outcome in ("refused", "limited")
+        elif event.credentials == "identity":
+            identity = event.identity or "none"
+            outcome = login_outcome(event)
+            self._of(self._identity_logins, registry, identity, outcome).inc()
         if is_refusal(event):
             self._of(self._refused, registry, event.code).inc()
         if self.by_repository:

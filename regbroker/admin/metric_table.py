@@ -111,6 +111,14 @@ LOGINS = Metric(
     "Requests with a password: `accepted`, `refused`, `limited` (429), or `unknown` "
     "where nobody could tell.",
 )
+IDENTITY_LOGINS = Metric(
+    "regbroker_identity_logins_total",
+    Kind.COUNTER,
+    ("registry", "identity", "outcome"),
+    "Requests with a JWT, by the `[identity NAME]` of its issuer (`none` where no "
+    "section has that issuer): `accepted`, `refused`, or `unknown` where nobody could "
+    "tell.",
+)
 REFUSED = Metric(
     "regbroker_refused_requests_total",
     Kind.COUNTER,
@@ -210,6 +218,7 @@ METRICS = (
     REFUSED_CONNECTIONS,
     MALFORMED,
     LOGINS,
+    IDENTITY_LOGINS,
     REFUSED,
     PROXIED,
     UPSTREAM_SECONDS,

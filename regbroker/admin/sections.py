@@ -146,9 +146,9 @@ def _registries(monitor: Monitor) -> Tag:
 
 def _registry(entry: RegistryConfig, is_ready: bool) -> list[Tag]:
     host = "every other host" if entry.host == "*" else entry.host
-    accounts = (
-        f"[accounts {entry.accounts}]" if entry.accounts else "accounts of the upstream"
-    )
+    sections = [f"[accounts {entry.accounts}]"] if entry.accounts else []
+    sections += [f"[identity {name}]" for name in entry.identities]
+    accounts = ", ".join(sections) or "accounts of the upstream"
     if entry.accounts == CERTIFICATE:
         accounts = "accounts: client certificates"
     traits = [f"to {', '.join(entry.upstreams)}", accounts]

@@ -6,18 +6,62 @@ A module of its own, since `regbroker check` does not load what fetches keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePath
 
 from regbroker.accounts.identity.keys import MAX_BYTES, parse_key_set
 from regbroker.runtime.watched_file import WatchedFile
-from regbroker.settings.config import Config
+from regbroker.settings.config import (
+    Config,
+    HtpasswdConfig,
+    LdapConfig,
+    RobotsConfig,
+)
 from regbroker.transport.trust import Trust
 from regbroker.upstream.dialling import problems_with_proxy
 
 
+def _imitations(config: Config) -> Iterator[str]:
+    """Yield users with a password whose names only an issuer may give."""
+    for registry in config.registries:
+        identities = [config.identities[name] for name in registry.identities]
+        accounts = config.accounts.get(registry.accounts or "")
+        if accounts is None or not identities:
+            continue
+        for source in accounts.sources:
+            where, users = _users_of(source)
+            for user in users:
+                for identity in identities:
+                    if identity.user.may_make(user):
+                        yield (
+                            f"[accounts {accounts.name}] {where}: '{user}' could be "
+                            f"somebody of [identity {identity.name}], whose users are "
+                            f"{identity.user}; rename the user, or change 'user' there"
+                        )
+
+
+def _users_of(
+    source: HtpasswdConfig | LdapConfig | RobotsConfig,
+) -> tuple[str, Collection[str]]:
+    """Return the option of a source, and its users as far as files tell."""
+    if isinstance(source, RobotsConfig):
+        return "robots", source.users
+    if isinstance(source, LdapConfig):
+        # They are looked at when they log in.
+        return "ldap", ()
+    # What knows the hashes takes long to load.
+    from regbroker.accounts.htpasswd_file import parse, read
+
+    try:
+        return f"htpasswd: {source.path}", parse(read(Path(source.path))).hashes
+    except (OSError, ValueError):
+        # That it cannot be read has been said already.
+        return "htpasswd", ()
+
+
 def problems_with_identities(config: Config) -> Iterator[str]:
-    """Say what is wrong with files, proxies and conditions; starts nothing."""
+    """Say what is wrong with files, proxies and users; starts nothing."""
+    yield from dict.fromkeys(_imitations(config))
     for name, entry in config.identities.items():
         title = f"[identity {name}]"
         if isinstance(entry.jwks, PurePath):

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from regbroker.accounts.access import CATALOG, AccessRules
-from regbroker.accounts.claims import claim
 from regbroker.accounts.narrowing import parse_rights
 from regbroker.accounts.principals import Account, SignedLogins
 from regbroker.accounts.signing import TokenSigner
-from regbroker.accounts.tokens import InvalidToken, Robot, Vouched
+from regbroker.accounts.tokens import InvalidToken, Robot
 from regbroker.broker.local_logins import LocalLogins, Passwords
 from regbroker.broker.principal import Principal, bearer_of
+from regbroker.broker.vouching import note, vouched_of
 from regbroker.errors import ClientError, ExchangeRefused, Unauthorized
 from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping
@@ -90,6 +90,7 @@ class LocalBroker:
             return self._principal(None)
         if basic is not None:
             account = await self.logins.check(*basic, address, event)
+            note(event, vouched_of(account, self._rules))
             return None if account is None else self._principal(account)
         scheme, _, text = authorization.partition(" ")
         text = text.strip()
@@ -100,6 +101,7 @@ class LocalBroker:
             signed = await self.logins.check_signed(login, "", text, address, event)
             if signed is None:
                 raise WrongToken("the token is not good here")
+            note(event, vouched_of(signed, self._rules))
             return self._principal(signed)
         try:
             token = self._signer.check_access(text, self.service(public_host))
@@ -110,6 +112,7 @@ class LocalBroker:
                 event.token_id = token.robot.id
             if self._is_revoked(token.robot.id):
                 raise WrongToken("the robot token that it was issued for is revoked")
+        note(event, token.vouched)
         return bearer_of(token)
 
     def issue(
@@ -140,7 +143,7 @@ class LocalBroker:
             service,
             tuple(granted),
             tuple(refused),
-            self._vouched(account),
+            vouched_of(account, self._rules),
             account.expires if account else None,
             Robot(account.token_id, account.limits.lines)
             if account and account.limits
@@ -180,25 +183,13 @@ class LocalBroker:
             return await self._account_of_exchange(request, public_host, address, event)
         if request.refresh_token:
             return await self._account_of_identity(request, public_host)
-        account = await self.logins.check(
+        checked = await self.logins.check(
             request.username, request.password, address, event
         )
-        if account is None:
+        if checked is None:
             raise _wrong_credentials(public_host)
-        return account
-
-    def _vouched(self, account: Account | None) -> Vouched | None:
-        """Return what a token says of who vouches for an account, for our rules."""
-        if account is None or not account.identity:
-            return None
-        wanted = self._rules.claims_of(account.identity) | {"iss", "sub"}
-        claims = {
-            name: value
-            for name in wanted
-            if (value := claim(account.claims, name)) is not None
-        }
-        groups = account.groups & self._rules.groups
-        return Vouched(account.identity, claims, account.conditions, groups)
+        note(event, vouched_of(checked, self._rules))
+        return checked
 
     async def _account_of_exchange(
         self,

@@ -99,6 +99,7 @@ class LocalLogins:
             account = await login.account(user, text)
         except LoginRefused as error:
             event.token_id, event.login_problem = error.token_id, str(error)
+            event.identity = error.identity
             _log.warn(
                 "[registry {host}]: a login from {address} is refused: {why}",
                 host=self._host,

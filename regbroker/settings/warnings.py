@@ -19,6 +19,7 @@ from regbroker.settings.config import (
     RobotsConfig,
     UpstreamConfig,
 )
+from regbroker.settings.identity_warnings import identity_warnings
 
 #: A docker credential helper is a program with this before its name.
 HELPER_PREFIX = "docker-credential-"
@@ -53,6 +54,7 @@ def warnings(
             yield f"[upstream {upstream.name}] {option}: {text}"
     yield from _accounts(config)
     yield from _access(config)
+    yield from identity_warnings(config)
 
 
 def _unused(kind: str, name: str) -> str:
@@ -217,7 +219,7 @@ def _own_account(
     if upstream.credential_server and not helper:
         yield "credential-server", "needs a credential-helper beside it"
     if upstream.has_account and not any(
-        entry.accounts or entry.shared_actions for entry in users
+        entry.accounts is not None or entry.shared_actions for entry in users
     ):
         yield (
             "username" if upstream.username else "credential-helper",
@@ -277,6 +279,10 @@ def _access(config: Config) -> Iterator[str]:
             for entry in users
             if entry.accounts is not None and entry.accounts in config.accounts
             for source in config.accounts[entry.accounts].sources
+        ) or any(
+            config.identities[identity].groups
+            for entry in users
+            for identity in entry.identities
         )
         if not rules.grants:
             yield (

@@ -132,6 +132,32 @@ class CountingTests(SynchronousTestCase):
             logins, {'regbroker_logins_total{outcome="refused",registry="a.test"}': 1}
         )
 
+    def test_identity_logins(self) -> None:
+        """A JWT counts by its issuer's section, and as nobody's password."""
+        for endpoint, status, outcome in (
+            ("token", 200, "accepted"),
+            ("token", 400, "refused"),
+            ("base", 401, "refused"),
+            ("token", 503, "unknown"),
+        ):
+            event = self.event(endpoint=endpoint, status=status, credentials="identity")
+            event.code = "UNAUTHORIZED" if status == 400 else ""
+            self.assertEqual(login_outcome(event), outcome, (endpoint, status))
+        found = self.counted(
+            self.event(
+                endpoint="token", status=200, credentials="identity", identity="ci"
+            ),
+            self.event(endpoint="token", status=401, credentials="identity"),
+        )
+        name = "regbroker_identity_logins_total"
+        self.assertEqual(
+            {k: v for k, v in found.items() if "logins" in k},
+            {
+                f'{name}{{identity="ci",outcome="accepted",registry="a.test"}}': 1,
+                f'{name}{{identity="none",outcome="refused",registry="a.test"}}': 1,
+            },
+        )
+
     def test_refusals(self) -> None:
         """More than that something is not there, or that there are tokens."""
         for fields, refused in (

@@ -16,11 +16,12 @@ class FileTests(SynchronousTestCase):
         self.directory = Path(self.mktemp()).absolute()
         self.directory.mkdir()
 
-    def problems(self, *options: str) -> list[str]:
+    def problems(self, *options: str, accounts: str = "ci") -> list[str]:
         text = "\n".join(
             [
                 "[registry *]",
-                "accounts = ci",
+                f"accounts = {accounts}",
+                "access = ci",
                 "namespaces = * = *",
                 "upstream = up",
                 "[upstream up]",
@@ -41,6 +42,20 @@ class FileTests(SynchronousTestCase):
         (self.directory / "keys.json").write_bytes(jwks(jwk(ec_key())))
         self.assertEqual(self.problems("jwks = keys.json"), [])
         self.assertEqual(self.problems(), [])
+
+    def test_imitation(self) -> None:
+        """A user with a password may not have a name that an issuer gives."""
+        path = self.directory / "htpasswd"
+        path.write_text("alice:{SHA}x\nci-x:$2y$05$" + "a" * 53 + "\n")
+        more = ("user = ci-${sub}", "[accounts staff]", "htpasswd = htpasswd")
+        (problem,) = self.problems(*more, accounts="staff, ci")
+        self.assertIn("[accounts staff] htpasswd: ", problem)
+        self.assertIn("'ci-x' could be somebody of [identity ci]", problem)
+        robots = ("user = ci-${sub}", "[accounts staff]", "robots = ci-y")
+        (problem,) = self.problems(*robots, accounts="staff, ci")
+        self.assertIn("[accounts staff] robots: 'ci-y'", problem)
+        # In another registry they do not meet.
+        self.assertEqual(self.problems(*more), [])
 
     def test_wrong(self) -> None:
         """Files that are no keys, and no certificates, are named."""

@@ -48,4 +48,4 @@ class IdentityLogins:
             return await verifier.account(text, unverified)
         except LoginRefused as error:
             name = verifier.expected.name
-            raise LoginRefused(f"[identity {name}] {error}") from None
+            raise LoginRefused(f"[identity {name}] {error}", identity=name) from None
