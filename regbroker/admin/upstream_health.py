@@ -2,8 +2,8 @@
 Whether an upstream answers, and what went wrong last.
 
 Requests of clients tell most of it. A probe may take this machine out of service when
-they fail, and then there are none; so when nobody has heard of the upstream lately, and
-when a request has failed, it is sent a ping.
+they fail, and then there are none; so when nobody has heard of the upstream lately,
+when a request has failed, and as long as it does not answer, it is sent a ping.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ class UpstreamHealth:
         self._clock = clock
         self._now = now
         self._known_at = -math.inf
+        self._told_at = -math.inf
         self._answers: bool | None = None
         #: What went wrong last, for people, and when in seconds since 1970.
         self.last_error = ""
@@ -76,12 +77,14 @@ class UpstreamHealth:
         """Whether it has answered when somebody asked it last."""
         if self._answers is None:
             return self.upstream.discovered is not None
-        return self._answers
+        # It may have answered a ping that nobody here has sent.
+        return self._answers or self.upstream.pinged_at > self._told_at
 
     @property
     def is_fresh(self) -> bool:
-        """Whether `answers` is so recent that nobody needs to ask."""
-        return self._clock.seconds() - self._known_at < FRESH_SECONDS
+        """Whether it has answered so lately that nobody needs to ask."""
+        # One that does not may be back this moment. Who asks together sends one ping.
+        return self.answers and self._clock.seconds() - self._known_at < FRESH_SECONDS
 
     def note(self, event: Event) -> None:
         """Learn from a request to this upstream that is over."""
@@ -112,7 +115,7 @@ class UpstreamHealth:
 
     def _knows(self, answers: bool) -> None:
         self._answers = answers
-        self._known_at = self._clock.seconds()
+        self._known_at = self._told_at = self._clock.seconds()
 
     def _failed(self, why: str) -> None:
         self.last_error = why

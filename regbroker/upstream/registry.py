@@ -9,6 +9,7 @@ asked until it answers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred, TimeoutError
@@ -66,6 +67,8 @@ class Upstream:
     def __init__(self, config: UpstreamConfig, clock: INetworkReactor) -> None:
         self.config = config
         self.discovered: Discovered | None = None
+        #: When it answered a ping last, on the clock.
+        self.pinged_at = -math.inf
         self._clock = clock
         self._trust = trust_of(config, clock.seconds)
         #: The servers that this upstream redirects to.
@@ -225,6 +228,7 @@ class Upstream:
             self.request, "GET", PING_PATH, max_bytes=MAX_ERROR_BYTES
         )
         assert self._discovery is not None
+        self.pinged_at = self._clock.seconds()
         problem = ""
         if 300 <= reply.status < 400:
             problem = self._redirect_problem(reply)

@@ -19,6 +19,7 @@ class Pinged:
 
     def __init__(self) -> None:
         self.discovered: object | None = None
+        self.pinged_at = -1.0
         self.error: Exception | None = None
         self.pings = 0
 
@@ -70,6 +71,31 @@ class HealthTests(SynchronousTestCase):
         self.assertFalse(self.health.answers)
         self.assertEqual(self.health.last_error, "no connection")
         self.assertEqual(self.health.last_error_at, 5e8 + 1000)
+
+    def test_back(self) -> None:
+        """One that did not answer is asked each time, so that it is back at once."""
+        self.upstream.error = UpstreamUnavailable("no connection")
+        self.assertFalse(self.check())
+        self.upstream.error = None
+        self.assertTrue(self.check())
+        self.assertTrue(self.health.answers)
+
+    def test_back_by_request(self) -> None:
+        """So does a client's request that it answers."""
+        self.upstream.error = UpstreamUnavailable("no connection")
+        self.assertFalse(self.check())
+        self.request()
+        self.assertTrue(self.health.answers)
+        self.assertTrue(self.check())
+        self.assertEqual(self.upstream.pings, 1)
+
+    def test_back_by_ping(self) -> None:
+        """So does a ping of somebody else, such as discovery in the background."""
+        self.upstream.error = UpstreamUnavailable("no connection")
+        self.assertFalse(self.check())
+        self.clock.advance(0.1)
+        self.upstream.pinged_at = self.clock.seconds()
+        self.assertTrue(self.health.answers)
 
     def test_limit(self) -> None:
         """A limit is an answer."""
