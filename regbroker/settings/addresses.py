@@ -108,8 +108,15 @@ def proxy(text: str) -> Origin | Literal["environment"]:
             "has a user in it; write http://HOST:PORT, and user:password into a file "
             "that proxy-credentials-file names"
         )
+    scheme, mark, _ = text.partition("://")
+    if mark and scheme.lower() != "http":
+        raise InvalidValue(
+            f"{scheme}:// is not supported on the way to a proxy; write "
+            "http://HOST:PORT: what goes through to an https upstream is encrypted "
+            "all the same"
+        )
     url = parse_url(text)
-    if url is None or url.target != "/" or url.origin.scheme != "http":
+    if url is None or url.target != "/":
         raise InvalidValue("write http://HOST:PORT, or environment")
     return url.origin
 

@@ -172,7 +172,10 @@ def _environment_proxies(environment: Mapping[str, str]) -> dict[str, Proxy]:
 
 def _environment_proxy(variable: str, text: str) -> Proxy:
     """Parse ``http://USER:PASSWORD@HOST:PORT``; scheme and user may be left out."""
-    wrong = f"{variable} in the environment is not http://HOST:PORT"
+    wrong = (
+        f"{variable} in the environment is not http://HOST:PORT; other proxies are not "
+        "supported"
+    )
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
     except ValueError:

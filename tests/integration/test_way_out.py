@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+
 from .case import RegbrokerTestCase
 from .peers.docker_registry import DockerRegistry
 from .peers.nginx import AskingNginx
-from .peers.processes import require_programs
+from .peers.processes import poll, require_programs
+from .peers.squid import Squid
 from .peers.tinyproxy import Tinyproxy
+from .transfers_case import TransfersTestCase
 
 USER = "egress"
 PASSWORD = "eGr3ss-pa55"
@@ -21,7 +26,7 @@ class ProxyTestCase(RegbrokerTestCase):
         self.addCleanup(self.proxy.stop)
         self.proxy.start()
 
-    def make_proxy(self) -> Tinyproxy:
+    def make_proxy(self) -> Tinyproxy | Squid:
         """The proxy."""
         return Tinyproxy(self.directory / "proxy")
 
@@ -68,7 +73,7 @@ class ProxyTests(ProxyTestCase):
 class RefusingProxyTests(ProxyTestCase):
     """The proxy has rules that do not allow these ports."""
 
-    def make_proxy(self) -> Tinyproxy:
+    def make_proxy(self) -> Tinyproxy | Squid:
         return Tinyproxy(self.directory / "proxy", ports=(443,))
 
     def test_refused(self) -> None:
@@ -84,7 +89,7 @@ class RefusingProxyTests(ProxyTestCase):
 class CredentialsTests(ProxyTestCase):
     """The proxy wants a user and a password."""
 
-    def make_proxy(self) -> Tinyproxy:
+    def make_proxy(self) -> Tinyproxy | Squid:
         return Tinyproxy(self.directory / "proxy", login=(USER, PASSWORD))
 
     def options(self) -> str:
@@ -116,6 +121,82 @@ class NoCredentialsTests(CredentialsTests):
         """The log says which option is missing."""
         self.assertEqual(self.https.request("GET", "/v2/").status, 503)
         self.assertIn("(407); write proxy-credentials-file", self.regbroker.log())
+
+
+class SquidTests(CredentialsTests):
+    """The same through squid, which wants a user and a password, too."""
+
+    def make_proxy(self) -> Squid:
+        squid = Squid(login=(USER, PASSWORD))
+        self.addCleanup(squid.remove)
+        return squid
+
+    def test_push_and_pull(self) -> None:
+        """The registry and its token server are both reached through the proxy."""
+        self.push_and_pull()
+        self.regbroker.stop()
+        # squid writes a tunnel down when it has ended.
+        wanted = {self.registry.port, self.token_server.port}
+        poll(
+            lambda: {port for _, port in self.proxy.connected()} == wanted,
+            "both in squid's log",
+        )
+
+
+class WrongPasswordTests(SquidTests):
+    """squid has another password."""
+
+    def options(self) -> str:
+        options = super().options()
+        self.write(f"{USER}:another-one\n")
+        return options
+
+    def test_push_and_pull(self) -> None:
+        """The log says that the proxy refuses it; clients hear of no proxy."""
+        reply = self.https.request("GET", "/v2/")
+        self.assertEqual(reply.status, 503, reply)
+        self.assertNotIn("proxy", reply.body.decode())
+        log = self.regbroker.log()
+        self.assertIn("refuses the user and password for it (407)", log)
+        self.assertNotIn("another-one", log)
+
+
+class RefusingSquidTests(RefusingProxyTests):
+    """squid has rules that do not allow these ports."""
+
+    def make_proxy(self) -> Squid:
+        squid = Squid(ports=(443,))
+        self.addCleanup(squid.remove)
+        return squid
+
+
+class SquidEndsTests(TransfersTestCase):
+    """squid ends in the middle of a transfer."""
+
+    def start_regbroker_for(self, url: str, upstream: str = "") -> None:
+        self.squid = Squid()
+        self.addCleanup(self.squid.remove)
+        self.squid.start()
+        super().start_regbroker_for(url, f"proxy = {self.squid.url}")
+
+    def test_pull(self) -> None:
+        """The blob is not whole for the client, and the log says who broke off."""
+        response, first = self.begin_pull()
+        self.squid.stop()
+        read = len(first)
+        with contextlib.suppress(http.client.HTTPException, OSError):
+            while block := response.read(1 << 20):
+                read += len(block)
+        self.assertLess(read, self.size)
+        poll(lambda: self.lines_about("GET"), "the pull in the log")
+        self.assertIn("cause=upstream-broke-off", self.lines_about("GET")[0])
+
+    def test_push(self) -> None:
+        """The client is told, if it listens, and the log says who broke off."""
+        with contextlib.suppress(OSError):
+            self.assertEqual(self.push(self.squid.stop).status, 502)
+        poll(lambda: self.lines_about("PATCH"), "the push in the log")
+        self.assertIn("cause=upstream-", self.lines_about("PATCH")[0])
 
 
 class UnixSocketTests(RegbrokerTestCase):

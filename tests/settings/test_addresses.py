@@ -56,6 +56,9 @@ class AddressTests(ValueCase):
         self.assert_refused(
             proxy, "", "proxy.test:3128", "https://proxy.test", "socks5://proxy.test:1"
         )
+        for text in ("https://proxy.test", "HTTPS://proxy.test", "socks5://a:1"):
+            with self.assertRaisesRegex(InvalidValue, "not supported .* http://HOST"):
+                proxy(text)
         with self.assertRaisesRegex(InvalidValue, "proxy-credentials-file") as caught:
             proxy("http://user:secret@proxy.test:3128")
         self.assertNotIn("secret", str(caught.exception))
