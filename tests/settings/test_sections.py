@@ -4,7 +4,7 @@ from pathlib import PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.settings.config import HtpasswdConfig, LdapConfig
+from regbroker.settings.config import HtpasswdConfig, LdapConfig, RobotsConfig
 from regbroker.transport.pace import Pace
 from tests.settings.test_ini import parse, problems, warned
 
@@ -97,6 +97,74 @@ CERTIFIED = """
     {}
     alice = team/**: pull
 """
+
+
+ROBOTS = """
+    [regbroker]
+    {main}
+    [registry *]
+    upstream = up
+    namespaces = * = *
+    accounts = {accounts}
+    {registry}
+    [upstream up]
+    url = https://a.test
+    [accounts staff]
+    robots =
+        {robots}
+    [access staff]
+    deploy = team/**: pull
+"""
+
+
+class RobotsTests(SynchronousTestCase):
+    """Users without a password, and the tokens that they log in with."""
+
+    def text(
+        self,
+        main: str = "revoked-tokens = revoked",
+        accounts: str = "staff",
+        registry: str = "robot-tokens = yes",
+        robots: str = "deploy",
+    ) -> str:
+        return ROBOTS.format(
+            main=main, accounts=accounts, registry=registry, robots=robots
+        )
+
+    def test_values(self) -> None:
+        """Users are a source of accounts; files start from the file's directory."""
+        config = parse(self.text(robots="deploy\n        ci"))
+        (source,) = config.accounts["staff"].sources
+        self.assertEqual(source, RobotsConfig(users=("deploy", "ci")))
+        self.assertTrue(config.registries[0].robot_tokens)
+        self.assertEqual(config.revoked_tokens, PurePath("/etc/regbroker/revoked"))
+        self.assertEqual(warned(self.text()), [])
+
+    def test_revoked(self) -> None:
+        """Tokens that nobody could revoke are not taken."""
+        (problem,) = problems(self.text(main=""))
+        self.assertIn("[regbroker] revoked-tokens: missing", problem)
+        self.assertEqual(warned(self.text(main="", registry="", robots="x"))[1:], [])
+
+    def test_names(self) -> None:
+        """A user is one line, without what no login can have."""
+        for robots in ("", "a b", "a:b", "a\tb"):
+            (problem,) = problems(self.text(robots=robots))
+            self.assertIn("[accounts staff] robots: ", problem)
+
+    def test_in_vain(self) -> None:
+        """What has no effect is warned of."""
+        (warning,) = warned(self.text(registry=""))
+        self.assertIn("[accounts staff] robots: they cannot log in", warning)
+        upstream = self.text(accounts="upstream", main="")
+        said = "[registry *] robot-tokens: needs 'accounts = NAME'"
+        self.assertTrue(any(said in each for each in warned(upstream)))
+        (warning,) = warned(
+            CERTIFIED.format(
+                "client-ca = /ca", "robot-tokens = yes", "[access certificate]"
+            )
+        )
+        self.assertIn("[registry *] robot-tokens: has no effect", warning)
 
 
 class WholeTests(SynchronousTestCase):
