@@ -8,6 +8,7 @@ from pathlib import Path
 from regbroker.accounts.access import CATALOG, AccessRules
 from regbroker.accounts.decisions import Decision, decide
 from regbroker.accounts.rights_tests import Expectation, WrongLine, parse_tests
+from regbroker.assembly.vouched import identity_here, vouched
 from regbroker.errors import ClientError
 from regbroker.runtime.watched_file import read_file
 from regbroker.settings.config import Config, RegistryConfig
@@ -39,7 +40,7 @@ def rights_problems(config: Config) -> Iterator[str]:
             if isinstance(each, WrongLine):
                 yield f"{title}:{each.line}: {each.problem}"
                 continue
-            problem = _problem(each, entry, section, rules)
+            problem = _problem(each, config, entry, section, rules)
             if problem:
                 yield f"{title}:{each.line}: {problem}"
 
@@ -53,15 +54,33 @@ def access_of(config: Config, registry: RegistryConfig) -> tuple[str, AccessRule
 
 
 def _problem(
-    expected: Expectation, entry: RegistryConfig, section: str, rules: AccessRules
+    expected: Expectation,
+    config: Config,
+    entry: RegistryConfig,
+    section: str,
+    rules: AccessRules,
 ) -> str:
     """Say what is not as it is expected; '' when it is."""
     try:
         name = entry.mapping.route(expected.name).public_name
     except ClientError as error:
         return f"'{expected.name}': {error.message}"
-    decision = decide(rules, section, expected.account, expected.action, name)
-    if (
+    account, refusal = expected.account, ""
+    if account is not None and account.identity:
+        identity = identity_here(config, entry, account.identity)
+        if identity is None:
+            known = ", ".join(entry.identities) or "none"
+            return (
+                f"[identity {account.identity}] is none of this registry's; there are: "
+                f"{known}"
+            )
+        account, refusal = vouched(
+            identity, account.claims, account.conditions, account.groups, whole=False
+        )
+    decision = decide(rules, section, account, expected.action, name)
+    if refusal:
+        decision = Decision(expected.action, False, refusal)
+    elif (
         decision.allowed
         and entry.writes == "deny"
         and expected.action not in ("pull", CATALOG)

@@ -1,29 +1,24 @@
-"""Somebody whom an issuer vouches for, of a file with the claims of a token."""
+"""A file with the claims of a token: whose they are."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from regbroker.accounts.principals import Account
+from regbroker.assembly.vouched import identity_here
 from regbroker.runtime.watched_file import read_file
-from regbroker.settings.config import Config
+from regbroker.settings.config import Config, IdentityConfig, RegistryConfig
 
 #: As long as any token that people show.
 MAX_CLAIMS_BYTES = 64 * 1024
 
 
 class NoClaims(Exception):
-    """Nobody can be made of the file; says why."""
+    """The file is of no use; says why."""
 
 
-def account_of(config: Config, path: str, identity: str = "") -> Account:
-    """
-    Return the account with the claims in a JSON file; raises `NoClaims`.
-
-    `identity` is the name of its section: where the rights name one alone, it may be
-    empty. Nothing is verified: that is a question about rights, and no login.
-    """
+def read_claims(path: str) -> dict[str, object]:
+    """Return the claims in a JSON file; raises `NoClaims`."""
     try:
         claims = json.loads(read_file(Path(path), MAX_CLAIMS_BYTES)[0])
     except OSError as error:
@@ -35,16 +30,19 @@ def account_of(config: Config, path: str, identity: str = "") -> Account:
             f"{path}: no JSON object of claims; it holds what stands between the two "
             "dots of a JWT, decoded"
         )
-    known = sorted(
-        {name for rules in config.access.values() for name in rules.identities}
-    )
-    if not identity and len(known) == 1:
-        identity = known[0]
-    if identity not in known:
+    return claims
+
+
+def identity_of(
+    config: Config, registry: RegistryConfig, claims: dict[str, object]
+) -> IdentityConfig:
+    """Return the identity of a registry that has the issuer; raises `NoClaims`."""
+    issuer = claims.get("iss")
+    known = [identity_here(config, registry, name) for name in registry.identities]
+    issuers = {each.issuer: each for each in known if each is not None}
+    if not isinstance(issuer, str) or issuer not in issuers:
         raise NoClaims(
-            "write --identity NAME; identities that have rights here: "
-            f"{', '.join(known) or 'none'}"
+            f"iss is {issuer!r:.200}; the issuers of [registry {registry.host}] are: "
+            f"{', '.join(issuers) or 'none'}"
         )
-    subject = claims.get("sub")
-    user = subject if isinstance(subject, str) else identity
-    return Account(user, identity=identity, claims=claims)
+    return issuers[issuer]

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from regbroker.accounts.principals import Account
-from regbroker.cli.claimed import NoClaims, account_of
+from regbroker.assembly.vouched import vouched
+from regbroker.cli.claimed import NoClaims, identity_of, read_claims
 from regbroker.cli.explanation import Explanation, explain_question, find_registry
 from regbroker.cli.known_users import why_unknown
 from regbroker.cli.printing import complain, say, say_json
@@ -23,7 +24,6 @@ def explain(
     user: str = "",
     groups: tuple[str, ...] = (),
     claims: str = "",
-    identity: str = "",
     action: str = "",
     as_json: bool = False,
 ) -> int:
@@ -31,8 +31,8 @@ def explain(
     Print where the repository that `text` names leads; returns the exit status.
 
     That is 1 when the host or the name is not served, and when `user`, or somebody
-    without a login, may not do `action`. With `claims`, a file of them, it is about
-    whom the issuer of ``[identity NAME]`` vouches for.
+    without a login, may not do `action`. With `claims`, the path of a file, it is about
+    whom an issuer vouches for.
     """
     try:
         questions = parse_question(text)
@@ -42,24 +42,30 @@ def explain(
     except HTTPError as error:
         complain(f"{text}: {error.status} {error.code}: {error.message}")
         return 1
-    account = Account(user, frozenset(groups)) if user else None
-    if claims:
-        try:
-            account = account_of(config, claims, identity)
-        except NoClaims as error:
-            complain(f"error: {error}")
-            return 1
+    try:
+        shown = read_claims(claims) if claims else None
+    except NoClaims as error:
+        complain(f"error: {error}")
+        return 1
     documents, refused = [], False
     for question in questions:
         try:
-            known = _login_problem(config, question, account)
+            registry = find_registry(config, question)[0]
+            account, problem = (
+                _with_password(config, registry, user, groups)
+                if shown is None
+                else _with_claims(config, registry, shown)
+            )
             explanation = explain_question(
                 config,
                 question,
                 account=account,
                 action=Action(action) if action else None,
-                login_problem=known,
+                login_problem=problem,
             )
+        except NoClaims as error:
+            complain(f"error: {error}")
+            return 1
         except HostUnknown as error:
             complain(error.message)
             documents.append(_error(question, error))
@@ -105,7 +111,9 @@ def _lines(
     if not is_asked:
         return
     yield f"  scope of clients: {explanation.scope}"
-    user = account.user if account else "somebody without a login"
+    user = "somebody without a login"
+    if account is not None:
+        user = account.user or f"somebody of [identity {account.identity}]"
     for right in explanation.rights:
         verb = "may" if right.allowed else "may not"
         yield f"  {user} {verb} {right.action}: {right.why}"
@@ -114,10 +122,20 @@ def _lines(
     yield f"  a client is told: {explanation.answer}"
 
 
-def _login_problem(config: Config, question: Question, account: Account | None) -> str:
-    """Say why nobody can log in as a user, as far as files tell; '' if they may."""
-    registry: RegistryConfig = find_registry(config, question)[0]
-    accounts = registry.accounts or ""
-    if account is None or account.identity:
-        return ""
-    return why_unknown(config, accounts, account.user)
+def _with_password(
+    config: Config, registry: RegistryConfig, user: str, groups: tuple[str, ...]
+) -> tuple[Account | None, str]:
+    """Return a user's account, and why nobody can log in so, as far as files tell."""
+    if not user:
+        return None, ""
+    account = Account(user, frozenset(groups))
+    if registry.accounts == "":
+        return account, f"nobody has a password at [registry {registry.host}]"
+    return account, why_unknown(config, registry.accounts or "", user)
+
+
+def _with_claims(
+    config: Config, registry: RegistryConfig, claims: dict[str, object]
+) -> tuple[Account, str]:
+    """Return whom claims are about, and why a token with them is refused, if so."""
+    return vouched(identity_of(config, registry, claims), claims)

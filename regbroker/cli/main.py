@@ -64,7 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         user=options.user,
         groups=tuple(options.group),
         claims=options.claims,
-        identity=options.identity,
         action=options.action,
         as_json=options.json,
     )
@@ -176,9 +175,6 @@ def _parser() -> argparse.ArgumentParser:
         default="",
         metavar="FILE",
         help="the claims of a token, as JSON: about whom an issuer vouches for",
-    )
-    explaining.add_argument(
-        "--identity", default="", metavar="NAME", help="the [identity NAME] of --claims"
     )
     explaining.add_argument("--action", default="", choices=["pull", "push", "delete"])
     explaining.add_argument(

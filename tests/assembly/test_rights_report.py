@@ -15,7 +15,7 @@ upstream = up
 namespaces =
     team = acme_team
     lib = mirror
-accounts = staff
+accounts = staff, github
 tests = {tests}
 {registry}
 [upstream up]
@@ -27,6 +27,15 @@ alice = team/**: pull, push
 @ops = **: pull
 anonymous = lib/**: pull, catalog
 github[release] = team/**: pull
+github[repository=acme/app] = team/app: push
+@team:acme = lib/**: push
+[identity github]
+issuer = https://token.actions.githubusercontent.com
+audience = registry.example.com
+required-claims = repository_owner=acme
+user = ci:${{repository}}
+groups = team:${{repository_owner}}
+conditions = release = true
 """
 
 
@@ -58,8 +67,16 @@ class RightsReportTests(SynchronousTestCase):
                 "authenticated pull team/app: denied\n"
                 # What the upstream calls it.
                 "alice push acme_team/app: allowed\n"
-                "github{ref=refs/heads/main, release} pull team/app: allowed\n"
-                "github{ref=refs/heads/main} pull team/app: denied\n"
+                "github{repository_owner=acme, release} pull team/app: allowed\n"
+                "github{repository_owner=acme} pull team/app: denied\n"
+                "github{repository_owner=acme, repository=acme/app} push team/app: "
+                "allowed\n"
+                "github{repository_owner=acme, repository=acme/x} push team/app: "
+                "denied\n"
+                # The groups that the claims make.
+                "github{repository_owner=acme} push lib/x: allowed\n"
+                # No such token is taken, whatever everybody may.
+                "github{repository_owner=evil} pull lib/x: denied\n"
             ),
             [],
         )
@@ -71,16 +88,23 @@ class RightsReportTests(SynchronousTestCase):
                 "# first\n"
                 "anonymous pull lib/x: denied\n"
                 "bob @dev push team/app: allowed\n"
-                "github{ref=refs/heads/main} pull team/app: allowed\n"
+                "github{repository_owner=acme} pull team/app: allowed\n"
+                "github{repository=acme/app} push team/app: allowed\n"
+                "gitlab{} pull team/app: denied\n"
             ),
             [
                 ":2: anonymous may pull lib/x, and denied is expected: [access staff] "
                 "anonymous = lib/**: pull, catalog",
                 ":3: bob @dev may not push team/app, and allowed is expected: no line "
-                "of [access staff] grants it; those who may: alice",
-                ":4: github{ref=refs/heads/main} may not pull team/app, and allowed is "
-                "expected: no line of [access staff] grants it; those who may: alice, "
-                "@ops, github[release]",
+                "of [access staff] grants it; those who may: alice, "
+                "github[repository=acme/app]",
+                ":4: github{repository_owner=acme} may not pull team/app, and allowed "
+                "is expected: no line of [access staff] grants it; those who may: "
+                "alice, @ops, github[release]",
+                ":5: github{repository=acme/app} may not push team/app, and allowed is "
+                "expected: [identity github] required-claims: not "
+                "repository_owner=acme",
+                ":6: [identity gitlab] is none of this registry's; there are: github",
             ],
         )
 
@@ -127,7 +151,7 @@ class RightsReportTests(SynchronousTestCase):
         """Where there are no rules there is nothing to test, and a warning."""
         self.tests = Path(self.mktemp()).absolute()
         text = CONFIG.format(tests=self.tests, registry="")
-        text = text.replace("accounts = staff", "accounts = upstream")
+        text = text.replace("accounts = staff, github", "accounts = upstream")
         config = parse_config(text, PurePath("/"), lambda path: None)
         self.assertEqual(list(rights_problems(config)), [])
         self.assertTrue(

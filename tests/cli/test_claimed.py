@@ -1,11 +1,11 @@
-"""Accounts of files with claims."""
+"""Files with claims."""
 
 import json
 from pathlib import Path, PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.cli.claimed import NoClaims, account_of
+from regbroker.cli.claimed import NoClaims, identity_of, read_claims
 from regbroker.settings.ini import parse_config
 from tests.assembly.test_rights_report import CONFIG
 
@@ -20,25 +20,28 @@ class ClaimedTests(SynchronousTestCase):
         self.path.write_text(json.dumps(value))
         return str(self.path)
 
-    def test_account(self) -> None:
-        """The claims are those of the file, the identity that of the rules."""
-        claims = {"sub": "repo:acme/app", "repository_owner": "acme", "n": [1]}
-        account = account_of(self.config, self.write(claims))
-        self.assertEqual((account.user, account.identity), ("repo:acme/app", "github"))
-        self.assertEqual(account.claims, claims)
-        self.assertEqual(account_of(self.config, self.write({})).user, "github")
+    def test_read(self) -> None:
+        """The claims are those of the file."""
+        claims = {"iss": "https://a.example", "n": [1]}
+        self.assertEqual(read_claims(self.write(claims)), claims)
 
-    def test_unknown_identity(self) -> None:
-        """One without rights here is a mistake."""
-        with self.assertRaises(NoClaims) as caught:
-            account_of(self.config, self.write({}), "gitlab")
-        self.assertIn("have rights here: github", str(caught.exception))
+    def test_identity(self) -> None:
+        """The issuer picks the section, byte for byte."""
+        (registry,) = self.config.registries
+        issuer = "https://token.actions.githubusercontent.com"
+        identity = identity_of(self.config, registry, {"iss": issuer})
+        self.assertEqual(identity.name, "github")
+        for other in (f"{issuer}/", None, [issuer], "x" * 100_000):
+            with self.assertRaises(NoClaims) as caught:
+                identity_of(self.config, registry, {"iss": other})
+            self.assertIn(f"are: {issuer}", str(caught.exception))
+            self.assertLess(len(str(caught.exception)), 1000)
 
     def test_no_claims(self) -> None:
         """What is no JSON object is said to be so."""
-        self.assertRaises(NoClaims, account_of, self.config, str(self.path))
+        self.assertRaises(NoClaims, read_claims, str(self.path))
         odd: list[object] = [[], "x", None]
         for value in odd:
-            self.assertRaises(NoClaims, account_of, self.config, self.write(value))
+            self.assertRaises(NoClaims, read_claims, self.write(value))
         self.path.write_text("[" * 50_000)
-        self.assertRaises(NoClaims, account_of, self.config, str(self.path))
+        self.assertRaises(NoClaims, read_claims, str(self.path))

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from tests.accounts.hashes import BCRYPT
+from tests.assembly.test_rights_report import CONFIG as RIGHTS
 from tests.cli.case import CONFIG, CommandCase
 
 SEVERAL = """\
@@ -160,28 +161,37 @@ class ExplainTests(CommandCase):
 
     def test_claims(self) -> None:
         """The line that decides about whom an issuer vouches for."""
-        path = self.with_accounts()
-        config = Path(path)
-        text = config.read_text()
-        github = "[access staff]\ngithub[] = team/app: pull\n"
-        config.write_text(text.replace("[access staff]\n", github))
-        claims = self.write('{"sub": "repo:acme/app:ref:refs/heads/main"}')
+        tests = Path(self.mktemp())
+        path = self.write(RIGHTS.format(tests=tests, registry=""))
+        users = Path(path).with_name("users")
+        users.write_text(f"alice:{BCRYPT}\n")
+        self.addCleanup(users.unlink)
+        claims = {
+            "iss": "https://token.actions.githubusercontent.com",
+            "repository": "acme/app",
+            "repository_owner": "acme",
+        }
         image = "registry.example.com/team/app:1.0"
-        status, out, _ = self.run_command(
-            "explain", "-c", path, image, "--claims", claims
-        )
-        self.assertEqual(status, 0)
-        self.assertIn("may pull: [access staff] github[] = team/app: pull\n", out)
-        status, out, _ = self.run_command(
-            "explain", "-c", path, image, "--claims", claims, "--action", "push"
-        )
+
+        def explained(**more: str) -> tuple[int, str, str]:
+            shown = self.write(json.dumps(claims | more))
+            arguments = ("-c", path, image, "--claims", shown, "--action", "push")
+            return self.run_command("explain", *arguments)
+
+        status, out, _ = explained()
         self.assertEqual(status, 1)
-        self.assertIn("may not push: no line of [access staff] grants it", out)
-        status, out, err = self.run_command(
-            "explain", "-c", path, image, "--claims", claims, "--identity", "gitlab"
+        self.assertIn(
+            "  ci:acme/app may push: [access staff] "
+            "github[repository=acme/app] = team/app: push\n",
+            out,
         )
+        self.assertIn("  ci:acme/app may not pull: no line of [access staff]", out)
+        status, out, _ = explained(repository_owner="evil")
+        self.assertEqual(status, 1)
+        self.assertIn("required-claims: not repository_owner=acme", out)
+        status, out, err = explained(iss="https://evil.example")
         self.assertEqual((status, out), (1, ""))
-        self.assertIn("have rights here: github", err)
+        self.assertIn("iss is 'https://evil.example'", err)
 
     def test_challenge(self) -> None:
         """What curl has shown is pasted as it is, and the actions are in it."""
