@@ -9,21 +9,58 @@ from collections.abc import Callable, Iterable
 from twisted.internet.interfaces import IDelayedCall
 
 
+class Deliveries:
+    """
+    The bytes that connections deliver now, one inside the other.
+
+    What is written meanwhile, to whatever connection, is mostly all that is written in
+    this turn of the reactor: the request that is relayed, or the reply.
+    """
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._after: list[Callable[[], object]] = []
+
+    @property
+    def are_under_way(self) -> bool:
+        """Whether something is delivered now."""
+        return self._depth > 0
+
+    def deliver(self, take: Callable[[bytes], object], data: bytes) -> None:
+        """Give data to `take`; then do what was put off."""
+        self._depth += 1
+        try:
+            take(data)
+        finally:
+            self._depth -= 1
+            while self._after and not self._depth:
+                self._after.pop(0)()
+
+    def then(self, act: Callable[[], object]) -> None:
+        """Put something off to the end of what is delivered now."""
+        self._after.append(act)
+
+
 class PendingWrites:
     """
     Gathers what is written in one turn of the reactor; `size` is in bytes.
 
-    `flush` is called at the end of a turn that `flush_soon` was called in. `call_later`
-    is the reactor's.
+    `flush` is called at the end of a turn that `flush_soon` was called in, or of the
+    `deliveries` that it was called in. `call_later` is the reactor's.
     """
 
     def __init__(
-        self, call_later: Callable[..., IDelayedCall], flush: Callable[[], object]
+        self,
+        call_later: Callable[..., IDelayedCall],
+        flush: Callable[[], object],
+        deliveries: Deliveries,
     ) -> None:
         self.size = 0
         self._pieces: list[bytes] = []
         self._call_later = call_later
         self._flush = flush
+        self._deliveries = deliveries
+        self._is_due = False
         self._timer: IDelayedCall | None = None
 
     def add(self, data: Iterable[bytes]) -> None:
@@ -41,8 +78,13 @@ class PendingWrites:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def flush_soon(self) -> None:
-        """Call `flush` when the reactor comes round."""
-        if self._timer is None and self.size:
+        """Call `flush` when what is delivered is, or when the reactor comes round."""
+        if self._is_due or not self.size:
+            return
+        self._is_due = True
+        if self._deliveries.are_under_way:
+            self._deliveries.then(self._flush_now)
+        else:
             self._timer = self._call_later(0, self._flush_now)
 
     def close(self) -> None:
@@ -55,4 +97,6 @@ class PendingWrites:
 
     def _flush_now(self) -> None:
         self._timer = None
-        self._flush()
+        self._is_due = False
+        if self.size:
+            self._flush()

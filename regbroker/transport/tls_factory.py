@@ -24,10 +24,12 @@ from twisted.protocols.policies import WrappingFactory
 from zope.interface import implementer
 
 from regbroker.transport.backpressure import Budget
+from regbroker.transport.pending_writes import Deliveries
 from regbroker.transport.tls_protocol import TLSProtocol
 
 #: What all connections of the process share.
 _BUDGET = Budget()
+_DELIVERIES = Deliveries()
 
 
 class TLSFactory(WrappingFactory[TLSProtocol]):
@@ -59,6 +61,7 @@ class TLSFactory(WrappingFactory[TLSProtocol]):
         assert clock is not None
         self.call_later: Callable[..., IDelayedCall] = clock.callLater
         self.budget = budget
+        self.deliveries = _DELIVERIES
         self._options: Any = options
         self._is_client = is_client
 

@@ -7,7 +7,7 @@ differs in how much is done at once:
 - The socket is read in `READ_BYTES`; all records at hand are delivered joined.
 - What is written is encrypted as a whole, and given to the transport in one step.
   Small writes of one turn of the reactor become one record. What is written while bytes
-  are delivered, which is a reply that is made at once, is sent when they are.
+  are delivered, by this connection or another one, is sent when they are.
 - A producer is paused by `regbroker.transport.backpressure`, not for each chunk.
 
 Facts that shape this module (RFC 8446, 6.1; RFC 5246, 7.2.1):
@@ -70,11 +70,12 @@ class TLSProtocol(ProtocolWrapper):
         #: What writes to the socket, if nothing below changes what is written.
         self._socket: Any = None
         self._flow = Backpressure(factory.budget)
-        self._pending = PendingWrites(factory.call_later, self.flush)
+        self._pending = PendingWrites(
+            factory.call_later, self.flush, factory.deliveries
+        )
         self._is_ready = False
         self._can_encrypt = False
         self._is_over = False
-        self._is_delivering = False
         self._reason: Failure | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
@@ -143,11 +144,7 @@ class TLSProtocol(ProtocolWrapper):
         if plain and not self._is_over:
             whole = plain[0] if len(plain) == 1 else b"".join(plain)
             plain.clear()
-            self._is_delivering = True
-            try:
-                self.wrappedProtocol.dataReceived(whole)
-            finally:
-                self._is_delivering = False
+            self.factory.deliveries.deliver(self.wrappedProtocol.dataReceived, whole)
         if self._is_over:
             return
         if self._is_ready and not self._can_encrypt:
@@ -185,7 +182,7 @@ class TLSProtocol(ProtocolWrapper):
                 self._flow.pause()
         elif self._pending.size >= RECORD_BYTES:
             self.flush()
-        elif not self._is_delivering:
+        else:
             self._pending.flush_soon()
 
     def flush(self) -> None:

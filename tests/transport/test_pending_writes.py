@@ -7,15 +7,18 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.transport.pending_writes import PendingWrites
+from regbroker.transport.pending_writes import Deliveries, PendingWrites
 
 
 class PendingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.flushed: list[bytes] = []
+        self.deliveries = Deliveries()
         self.pending = PendingWrites(
-            self.clock.callLater, lambda: self.flushed.append(self.pending.take())
+            self.clock.callLater,
+            lambda: self.flushed.append(self.pending.take()),
+            self.deliveries,
         )
 
     def test_one_turn(self) -> None:
@@ -30,6 +33,38 @@ class PendingTests(SynchronousTestCase):
         self.pending.flush_soon()
         self.clock.advance(0)
         self.assertEqual(self.flushed, [b"abc", b"de"])
+
+    def test_delivered(self) -> None:
+        """What is written while bytes are delivered is flushed when they are."""
+        seen: list[list[bytes]] = []
+
+        def take(data: bytes) -> None:
+            self.pending.add((data,))
+            self.pending.flush_soon()
+            if data != b"c":
+                self.deliveries.deliver(take, bytes([data[0] + 1]))
+            seen.append(list(self.flushed))
+
+        self.deliveries.deliver(take, b"a")
+        self.assertEqual(seen, [[], [], []])
+        self.assertEqual(self.flushed, [b"abc"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertFalse(self.deliveries.are_under_way)
+
+    def test_delivery_fails(self) -> None:
+        """So it is when who takes them fails, or the connection is closed."""
+
+        def take(data: bytes) -> None:
+            self.pending.add((data,))
+            self.pending.flush_soon()
+            if data == b"b":
+                self.pending.close()
+            raise KeyError
+
+        for data in (b"a", b"b", b"c"):
+            with self.assertRaises(KeyError):
+                self.deliveries.deliver(take, data)
+        self.assertEqual(self.flushed, [b"a", b"c"])
 
     def test_nothing(self) -> None:
         """Nothing is not flushed."""
