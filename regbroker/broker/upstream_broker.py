@@ -31,6 +31,10 @@ from regbroker.upstream.tokens import TokenRefused, UpstreamTokens
 #: Whose token it is is remembered for this many tokens, for the log.
 MAX_REMEMBERED_USERS = 16384
 
+#: Tokens that are given out again without noting whose they are. Fewer than those whose
+#: user is remembered: what is noted once is not forgotten before it is noted again.
+MAX_GRANTED = 1024
+
 #: For so long the token service is not asked again about a client's login: a
 #: password that is taken back upstream is good here for that long at most, and many
 #: clients with one login are one request a minute.
@@ -131,6 +135,10 @@ class Broker:
         self._mapping = mapping
         self._now = now
         self._users = TokenUsers()
+        #: What was granted last, as the cache of `tokens` has it.
+        self._granted: BoundedMemory[int, IssuedToken] = BoundedMemory(
+            MAX_GRANTED, now=now, max_age=REUSE_SECONDS
+        )
 
     def wanted(self, request: TokenRequest, public_host: str) -> WantedScopes:
         """
@@ -159,8 +167,11 @@ class Broker:
         Raises as `token`.
         """
         grant = await self.token(request, wanted, public_host)
-        self._users.remember(grant.token, request.user)
-        self._users.asked.remember(grant.token, wanted.pulls(self.upstream))
+        # The same token again, to the same user for the same scopes: it is known.
+        if self._granted.get(id(grant)) is not grant:
+            self._granted.put(id(grant), grant)
+            self._users.remember(grant.token, request.user)
+            self._users.asked.remember(grant.token, wanted.pulls(self.upstream))
         return format_reply(grant, grant.scope, request.method, self._now())
 
     async def token(

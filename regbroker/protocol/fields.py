@@ -84,9 +84,12 @@ def problem_with_request(fields: Iterable[Header]) -> str | None:
     if name is not None:
         return f"the header {shown(name)} has a control character in its value"
     name = repeated_singleton(fields)
-    if name is not None:
-        return f"the header {shown(name)} may occur only once in a request"
-    return None
+    return None if name is None else problem_with_repeated(name)
+
+
+def problem_with_repeated(name: bytes) -> str:
+    """Say for people that a singleton occurs again."""
+    return f"the header {shown(name)} may occur only once in a request"
 
 
 def shown(name: bytes) -> str:

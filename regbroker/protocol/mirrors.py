@@ -30,9 +30,10 @@ def mirrored_registry(
     what is neither, and for several: to guess would be to serve a stranger's image
     under a name that the client trusts.
     """
-    namespaces = {value.lower() for value in values(query, PARAMETER)}
-    if not namespaces:
+    named = values(query, PARAMETER)
+    if not named:
         return None
+    namespaces = {value.lower() for value in named}
     if len(namespaces) == 1:
         (source,) = namespaces
         if source in known or source in {name.lower() for name in own}:

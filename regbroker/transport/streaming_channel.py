@@ -13,6 +13,7 @@ Facts that shape this module (RFC 9110, RFC 9112):
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import cast
 
@@ -22,7 +23,6 @@ from twisted.web.http_headers import Headers
 from twisted.web.server import Request
 
 from regbroker.errors import BodyTooSlow
-from regbroker.protocol.header_list import HeaderList
 from regbroker.protocol.headers import connection_options
 from regbroker.transport.body_watch import BodyWatch
 from regbroker.transport.request_bodies import StreamedBody
@@ -121,10 +121,10 @@ class StreamingChannel(StrictChannel):
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         """Tell whether the client wants to go on: all of its headers are read."""
-        values = request.requestHeaders.getRawHeaders(b"Connection", ())
+        options = request.requestHeaders.getRawHeaders(b"Connection")
         if (
             version == b"HTTP/1.1"
-            and b"close" not in connection_options(values)
+            and not (options and b"close" in connection_options(options))
             and not self._is_winding_down
         ):
             return True
@@ -169,23 +169,21 @@ class StreamingChannel(StrictChannel):
         self, version: bytes, code: bytes, reason: bytes, headers: Headers
     ) -> None:
         """Announce the end of the connection where it ends with this reply."""
-        values = headers.getRawHeaders(b"Connection", ())
-        if self.ends_with_reply(HeaderList((b"Connection", v) for v in values)):
+        if self.ends_with_reply(headers.getRawHeaders(b"Connection", ())):
             headers.setRawHeaders(b"Connection", [b"close"])
         super().writeHeaders(version, code, reason, headers)
 
-    def ends_with_reply(self, headers: HeaderList) -> bool:
+    def ends_with_reply(self, options: Sequence[bytes]) -> bool:
         """
-        Tell whether the connection ends with a reply with these headers.
+        Tell whether the connection ends with a reply.
 
-        It does if they say so, when the client's body is too much to drain, and when
-        the connection is to end anyway.
+        It does if the reply's ``Connection`` headers, `options`, say so, when the
+        client's body is too much to drain, and when the connection is to end anyway.
         """
         if (
-            not self.persistent
-            or self._is_winding_down
+            self._is_winding_down
             or (self.requests and not self._can_drain(self.requests[0].body))
-            or b"close" in connection_options(headers.all(b"connection"))
+            or (options and b"close" in connection_options(options))
         ):
             self.persistent = 0
         return not self.persistent
@@ -226,6 +224,8 @@ class StreamingChannel(StrictChannel):
             self._go_on(request)
 
     def _can_drain(self, body: StreamedBody) -> bool:
+        if body.complete:
+            return True
         missing = body.bytes_missing
         if body.expects_continue:
             # The client may now send the body or not, and nobody can tell.

@@ -71,17 +71,20 @@ class StreamingRequest(Request):
     def _write_head(self, headers: HeaderList, data: bytes) -> None:
         self.startedWriting = 1
         self._has_no_body = self.method == b"HEAD" or self.code in WITHOUT_BODY
-        if self.channel.ends_with_reply(headers):
+        has_length = False
+        options = []
+        for name, value in headers:
+            lower = name.lower()
+            has_length = has_length or lower == b"content-length"
+            if lower == b"connection":
+                options.append(value)
+        headers = HeaderList(((b"Date", date()), *headers))
+        if self.channel.ends_with_reply(options):
             headers = headers.without(b"connection")
             headers.append((b"Connection", b"close"))
-        self.chunked = not (
-            self._has_no_body
-            or self.clientproto != b"HTTP/1.1"
-            or headers.first(b"content-length") is not None
-        )
-        if self.chunked:
-            headers = HeaderList((*headers, (b"Transfer-Encoding", b"chunked")))
-        headers = HeaderList(((b"Date", date()), *headers))
+        if not (has_length or self._has_no_body or self.clientproto != b"HTTP/1.1"):
+            self.chunked = 1
+            headers.append((b"Transfer-Encoding", b"chunked"))
         head = reply_head(self.clientproto, self.code, headers)
         if self._has_no_body or self.chunked:
             self.channel.write(head)
@@ -95,12 +98,14 @@ class StreamingRequest(Request):
         self.content = None
         self.body = StreamedBody(self.channel, length)
         self._channel_of_body = self.channel
-        expect = self.requestHeaders.getRawHeaders(b"Expect", [b""])[0]
-        # Taken out, so that the channel does not answer it before anybody has
-        # looked at the request, and because it is not for the next hop.
-        self.requestHeaders.removeHeader(b"Expect")
+        expect = self.requestHeaders.getRawHeaders(b"Expect")
+        if expect is not None:
+            # Taken out, so that the channel does not answer it before anybody has
+            # looked at the request, and because it is not for the next hop.
+            self.requestHeaders.removeHeader(b"Expect")
         if not self.body.complete:
-            self.body.expects_continue = expect.lower() == b"100-continue"
+            expected = expect[0].lower() if expect else b""
+            self.body.expects_continue = expected == b"100-continue"
             self.channel.watch(self.body)
             self._begin(*self.channel.request_line)
 

@@ -23,7 +23,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTranspor
 from twisted.python.failure import Failure
 
 from regbroker.errors import BadRequest, HeadersTooLarge, HTTPError
-from regbroker.protocol.fields import is_sound, problem_with_request, shown
+from regbroker.protocol.fields import (
+    is_sound,
+    problem_with_repeated,
+    repeated_singleton,
+    shown,
+)
 from regbroker.protocol.headers import raw_headers
 from regbroker.transport.chunks import StrictChunks
 from regbroker.transport.idle_timer import IdleTimer
@@ -145,7 +150,7 @@ class StrictChannel(ChannelInternals):
         """Take the request line or a header; one that is folded is refused."""
         if self._closing is not None:
             return
-        if self.request_line is None:
+        if not self.has_request_line:
             self._wrong = "the request line is not 'METHOD TARGET HTTP/1.1'"
         elif line[:1] in (b" ", b"\t"):
             self._wrong = "a header is folded into several lines"
@@ -182,9 +187,10 @@ class StrictChannel(ChannelInternals):
 
     def allHeadersReceived(self) -> None:
         """Begin a request whose headers make sense together."""
-        problem = problem_with_request(raw_headers(self.requests[-1].requestHeaders))
-        if problem is not None:
-            self._refuse(BadRequest(problem))
+        # Each line was looked at as it came.
+        name = repeated_singleton(raw_headers(self.requests[-1].requestHeaders))
+        if name is not None:
+            self._refuse(BadRequest(problem_with_repeated(name)))
             return
         super().allHeadersReceived()
 

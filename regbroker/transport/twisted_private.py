@@ -67,6 +67,11 @@ class ChannelInternals(HTTPChannel):
         return self._command, self._path, self._version
 
     @property
+    def has_request_line(self) -> bool:
+        """Whether the line that comes next is a header."""
+        return hasattr(self, "_command")
+
+    @property
     def are_headers_too_large(self) -> bool:
         """Whether request line and headers exceed a bound, in bytes or in number."""
         return (

@@ -101,14 +101,18 @@ class ApiRequest:
     @property
     def bearer_token(self) -> str:
         """The client's token; empty when it brought none."""
-        scheme, _, token = (self.client.authorization or "").partition(" ")
+        if self.client.authorization is None:
+            return ""
+        scheme, _, token = self.client.authorization.partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
 
     @property
     def basic_user(self) -> str:
         """The user of the client's Basic credentials; empty without them."""
+        if self.client.authorization is None:
+            return ""
         try:
-            basic = parse_basic(self.client.authorization or "")
+            basic = parse_basic(self.client.authorization)
         except BadRequest:
             return ""
         return basic[0] if basic else ""

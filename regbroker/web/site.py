@@ -146,7 +146,8 @@ class VirtualHosts(Resource):
     ) -> tuple[Registry, ClientRequest]:
         """Parse a request, and return it with the registry that it is for."""
         _check_fields(http)
-        if came_from_here(http.requestHeaders.getRawHeaders(b"Via", ())):
+        via = http.requestHeaders.getRawHeaders(b"Via")
+        if via is not None and came_from_here(via):
             raise LoopDetected("an upstream or a redirect of it leads back to here")
         if _NOT_IN_A_TARGET.search(http.uri):
             raise BadRequest("the target has a '#', or characters that no URL has")
@@ -155,7 +156,7 @@ class VirtualHosts(Resource):
         if forwarded.request_id != event.request_id:
             event.request_id = forwarded.request_id
             http.setHeader(REQUEST_ID, forwarded.request_id.encode())
-        event.credentials = _credentials(http)
+        event.credentials = _credentials(http.getHeader(b"Authorization") or b"")
         request = parse_request(http, forwarded)
         # When the request is refused, the log says what was asked for.
         event.registry = _asked_registry(request)
@@ -255,7 +256,9 @@ def _asked_registry(request: ClientRequest) -> str:
     return ",".join(sources) or request.forwarded.host
 
 
-def _credentials(request: Request) -> str:
-    """Return what kind of credentials a request's Authorization brings."""
-    scheme = (request.getHeader(b"Authorization") or b"").partition(b" ")[0].lower()
+def _credentials(authorization: bytes) -> str:
+    """Return what kind of credentials an Authorization brings."""
+    if not authorization:
+        return ""
+    scheme = authorization.partition(b" ")[0].lower()
     return {b"": "", b"basic": "password", b"bearer": "token"}.get(scheme, "other")

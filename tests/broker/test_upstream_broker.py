@@ -383,6 +383,18 @@ class UserTests(BrokerTestCase):
         self.assertIsNone(self.broker.user_of("made up"))
         self.assertIsNone(self.broker.user_of(""))
 
+    async def test_known_again(self) -> None:
+        """A token that is given out again is noted again after a while."""
+        asking = self.get(PULL, None)
+        (await self.upstream.call()).answer(granted("t1", expires_in=3600))
+        await asking
+        self.broker._users.remember("t1", "somebody else")
+        await self.get(PULL, None)
+        self.assertEqual(self.broker.user_of("t1"), "somebody else")
+        self.now += REUSE_SECONDS
+        await self.get(PULL, None)
+        self.assertEqual(self.broker.user_of("t1"), "")
+
     async def test_long(self) -> None:
         """Of a very long name the beginning is kept."""
         self.count()

@@ -61,8 +61,10 @@ class ChannelTests(SynchronousTestCase):
         self.assertIsNone(self.channel.request_line)
         self.send(b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
         self.assertEqual(self.channel.request_line, (b"PUT", b"/a", b"HTTP/1.1"))
+        self.assertTrue(self.channel.has_request_line)
         self.send(b"1")
         self.assertIsNone(self.channel.request_line)
+        self.assertFalse(self.channel.has_request_line)
 
     def test_too_large(self) -> None:
         """Too many bytes or headers are no other mistake."""

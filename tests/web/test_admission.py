@@ -252,6 +252,36 @@ class UpstreamGateTests(GateTestCase):
             scheme = discovered.challenges[0].scheme
             self.assertEqual(self.challenge_of(error), scheme)
 
+    def test_ping_again(self) -> None:
+        """It is answered with what is known now, for the host that was asked."""
+        gate = self.gate(BEARER)
+        backend: Any = gate._trusted[0]
+        written: list[Any] = []
+
+        def write(given: tuple[Challenge, ...], request: UpstreamRequest) -> Any:
+            forwarded = request.asked.client.forwarded
+            line = f"{given[0].scheme} {forwarded.scheme} {forwarded.host}"
+            written.append(f"{line} {forwarded.source}")
+            return [written[-1].encode()]
+
+        backend.responder.challenges = write
+        given = asked("GET", "/v2/")
+        for change in (
+            {},
+            {"host": "other.test"},
+            {"scheme": "http"},
+            {"source": "docker.io"},
+        ):
+            forwarded = replace(given.client.forwarded, **change)
+            other = replace(given, client=replace(given.client, forwarded=forwarded))
+            for _ in range(2):
+                error = self.error(gate.admit(other), Unauthorized)
+                self.assertEqual(self.challenge_of(error), written[-1])
+        self.assertEqual(len(set(written)), len(written))
+        backend.upstream.discovered = BASIC
+        error = self.error(gate.admit(given), Unauthorized)
+        self.assertEqual(self.challenge_of(error), f"basic https {HOST} ")
+
     def test_ping_at_the_start(self) -> None:
         """A shared account does not open the ping before anything is known."""
         given = asked("GET", "/v2/")
