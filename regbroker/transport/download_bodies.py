@@ -18,7 +18,7 @@ from zope.interface import implementer
 from regbroker.causes import Cause, Kind, Side, cause_of
 from regbroker.transport.client_reply import Reply
 from regbroker.transport.lingering import break_off
-from regbroker.transport.upload_bodies import Stall
+from regbroker.transport.stalls import Stall
 
 #: A reply's sender in the log, where a shorter word than an error's will do.
 _SENDERS = {Side.UPSTREAM.value: "the upstream", Side.STORAGE.value: "the storage"}

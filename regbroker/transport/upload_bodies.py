@@ -7,8 +7,6 @@ The client is paused when the upstream cannot take more. The way down is in
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
@@ -24,6 +22,7 @@ from regbroker.errors import (
 )
 from regbroker.protocol.bodies import decode_content
 from regbroker.transport.client_reply import Reply
+from regbroker.transport.stalls import Stall
 
 #: How long an upstream that does not know ``Expect`` keeps the client waiting;
 #: curl itself gives up waiting after a second.
@@ -32,42 +31,6 @@ CONTINUE_SECONDS = 1.0
 #: A reply that is read whole is small: what takes longer than this many silences
 #: that are long enough to give up, comes to no end.
 MAX_SILENCES = 4
-
-
-class Stall:
-    """
-    Notices when nothing moves in either direction any more.
-
-    Calls `on_stall` once, when `touch` has not been called for `seconds`.
-    """
-
-    def __init__(
-        self, clock: IReactorTime, seconds: float, on_stall: Callable[[], object]
-    ) -> None:
-        self._clock = clock
-        self._seconds = seconds
-        self._on_stall = on_stall
-        self._touched: float = clock.seconds()
-        # One timer, set again when it fires: moving it on each chunk is dear.
-        self._timer: IDelayedCall | None = clock.callLater(seconds, self._check)
-
-    def touch(self) -> None:
-        """Note that something moved."""
-        self._touched = self._clock.seconds()
-
-    def stop(self) -> None:
-        """Stop watching."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _check(self) -> None:
-        self._timer = None
-        left = self._touched + self._seconds - self._clock.seconds()
-        if left > 0:
-            self._timer = self._clock.callLater(left, self._check)
-        else:
-            self._on_stall()
 
 
 @implementer(IBodyProducer)

@@ -43,7 +43,8 @@ from regbroker.protocol.queries import split_target
 from regbroker.protocol.urls import Url
 from regbroker.transport.client_errors import UPSTREAM
 from regbroker.transport.client_reply import Reply
-from regbroker.transport.upload_bodies import Stall, gather_body
+from regbroker.transport.stalls import Stall
+from regbroker.transport.upload_bodies import gather_body
 from regbroker.upstream.registry import Upstream
 from regbroker.upstream.storages import STORAGE
 from regbroker.web.exchange import Exchange

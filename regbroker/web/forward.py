@@ -21,8 +21,9 @@ from regbroker.protocol.queries import join_target
 from regbroker.protocol.retry_after import retry_after
 from regbroker.transport.client_reply import Reply
 from regbroker.transport.request_bodies import request_body
+from regbroker.transport.stalls import Stall
 from regbroker.transport.streaming_request import StreamingRequest
-from regbroker.transport.upload_bodies import Stall, UploadBody
+from regbroker.transport.upload_bodies import UploadBody
 from regbroker.upstream.authorization import Authorization
 from regbroker.upstream.authorizer import Authorizer
 from regbroker.upstream.own_login import NO_RIGHT
@@ -129,9 +130,9 @@ class Forwarder:
             upload,
             upload.upstream_continues if upload and expects else None,
         )
+        started = event.clock()
         try:
-            with event.upstream_time():
-                return Exchange(request, sent, await sending)
+            return Exchange(request, sent, await sending)
         except CancelledError:
             if not stalled:
                 raise
@@ -140,6 +141,7 @@ class Forwarder:
             raise UpstreamTimeout("the upstream registry did not answer") from None
         finally:
             stall.stop()
+            event.upstream_seconds = event.clock() - started
             if upload:
                 event.bytes_in = upload.bytes_sent
 

@@ -9,40 +9,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.transport.upload_bodies import CONTINUE_SECONDS, Stall, UploadBody
-
-
-class StallTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.stalls: list[float] = []
-        self.stall = Stall(
-            self.clock, 10, lambda: self.stalls.append(self.clock.seconds())
-        )
-
-    def test_nothing_moves(self) -> None:
-        """Told once, after the time."""
-        self.clock.pump([9.9, 0.1, 100])
-        self.assertEqual(self.stalls, [10])
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_something_moves(self) -> None:
-        """Each sign of life gives the whole time again."""
-        for _ in range(10):
-            self.clock.advance(6)
-            self.stall.touch()
-        self.clock.pump([1] * 9)
-        self.assertEqual(self.stalls, [])
-        self.clock.advance(1)
-        self.assertEqual(self.stalls, [70])
-
-    def test_stopped(self) -> None:
-        """Nobody is told when nobody cares any more."""
-        self.stall.stop()
-        self.stall.stop()
-        self.clock.advance(11)
-        self.assertEqual(self.stalls, [])
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+from regbroker.transport.stalls import Stall
+from regbroker.transport.upload_bodies import CONTINUE_SECONDS, UploadBody
 
 
 class Body:
