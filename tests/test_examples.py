@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.accounts.narrowing import parse_rights, wider
 from regbroker.accounts.principals import Account
 from regbroker.assembly.rights_report import rights_problems
+from regbroker.assembly.vouched import vouched
 from regbroker.errors import NameUnknown
 from regbroker.settings.config import (
     Config,
@@ -109,16 +110,34 @@ class ExampleTests(SynchronousTestCase):
         self.assertTrue(registry.access.allows(None, "pull", "library/nginx"))
         self.assertFalse(registry.access.allows(None, "pull", "team/app"))
 
-    def test_htpasswd_registry_rights(self) -> None:
+    def test_rights(self) -> None:
         """The rights are those that the tests expect, whose file the example names."""
-        path = EXAMPLES / "htpasswd-registry-rights.txt"
-        text = (EXAMPLES / "htpasswd-registry.ini").read_text()
-        self.assertIn(f"; tests = {path.name}\n", text)
-        config = load("htpasswd-registry")
-        (registry,) = config.registries
-        tested = replace(registry, tests=PurePath(path))
-        problems = rights_problems(replace(config, registries=(tested,)))
-        self.assertEqual(list(problems), [])
+        names = [path.stem for path in EXAMPLES.glob("*-rights.txt")]
+        self.assertGreater(len(names), 1)
+        for name in names:
+            path = EXAMPLES / f"{name}.txt"
+            example = name.removesuffix("-rights")
+            text = (EXAMPLES / f"{example}.ini").read_text()
+            self.assertIn(f"; tests = {path.name}\n", text)
+            config = load(example)
+            (registry,) = config.registries
+            tested = replace(registry, tests=PurePath(path))
+            problems = rights_problems(replace(config, registries=(tested,)))
+            self.assertEqual(list(problems), [])
+
+    def test_kubernetes_pods(self) -> None:
+        """The audience is what the credential provider's configuration asks for."""
+        config = load("kubernetes-pods")
+        cluster = config.identities["cluster"]
+        directory = EXAMPLES.parent / "kubernetes"
+        provider = (directory / "credential-provider.yaml").read_text()
+        (audience,) = cluster.audience
+        self.assertIn(f"serviceAccountTokenAudience: {audience}\n", provider)
+        self.assertEqual(list(warnings(config, lambda name: name)), [])
+        claims = {
+            "kubernetes.io": {"namespace": "shop", "serviceaccount": {"name": "web"}}
+        }
+        self.assertEqual(vouched(cluster, claims)[0].user, "pod:shop/web")
 
     def test_robot_tokens(self) -> None:
         """Users without a password, who have rights and can log in."""

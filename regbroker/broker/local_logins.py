@@ -75,15 +75,7 @@ class LocalLogins:
         if login is not None:
             return await self.check_signed(login, user, password, address, event)
         account = await self._passwords.check(user, password, address)
-        if account is None or not any(each.owns(account.user) for each in self._signed):
-            return account
-        _log.warn(
-            "[registry {host}]: {user} has a password, and a name that only an issuer "
-            "may give; the login is refused",
-            host=self._host,
-            user=account.user,
-        )
-        return None
+        return None if account is None else self._unless_owned(account, None)
 
     async def check_signed(
         self,
@@ -108,4 +100,18 @@ class LocalLogins:
             )
             return None
         event.token_id = account.token_id
-        return account
+        return self._unless_owned(account, login)
+
+    def _unless_owned(
+        self, account: Account, by: SignedLogins | None
+    ) -> Account | None:
+        """Return an account, unless somebody else than `by` alone may give its name."""
+        if not any(each.owns(account.user) for each in self._signed if each is not by):
+            return account
+        _log.warn(
+            "[registry {host}]: {user} is a user of ours with a name that only an "
+            "issuer may give; the login is refused",
+            host=self._host,
+            user=account.user,
+        )
+        return None

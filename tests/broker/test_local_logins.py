@@ -44,10 +44,25 @@ class Signed:
         return Account("ci:x", identity="ci")
 
 
+class Robots(Signed):
+    """Users of ours with tokens."""
+
+    kind = "robot-token"
+
+    def takes(self, text: str) -> bool:
+        return text.startswith("robot")
+
+    def owns(self, user: str) -> bool:
+        return False
+
+    async def account(self, user: str, text: str) -> Account:
+        return Account(user)
+
+
 class LoginTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.passwords = Passwords()
-        self.logins = LocalLogins("registry.test", self.passwords, [Signed()])
+        self.logins = LocalLogins("registry.test", self.passwords, [Signed(), Robots()])
 
     def check(self, password: str, user: str = "alice") -> Account | None:
         checking = Deferred.fromCoroutine(self.logins.check(user, password, "::1"))
@@ -68,6 +83,8 @@ class LoginTests(SynchronousTestCase):
     def test_imitation(self) -> None:
         """A user of a directory who has a name that an issuer gives is refused."""
         self.assertIsNone(self.check("secret", "ci:x"))
+        self.assertIsNone(self.check("robot", "ci:x"))
+        self.assertEqual(self.check("robot", "deploy"), Account("deploy"))
 
     def test_kind(self) -> None:
         """The record of a request says what was shown."""
