@@ -13,6 +13,9 @@ UNIT = $(filter-out tests/integration/% tests/test_packaging.py, \
 	$(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))
 PROPERTIES = $(shell grep -rl --include='test_*.py' '@given' tests)
 
+# Hundreds of processes start, and each would compile our modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run test cover lint unit fuzz docs bench clean
 
 help:
@@ -33,7 +36,7 @@ test: $(VENV)/installed-test
 	$(MAKE) --no-print-directory -j 2 lint cover
 
 # all tests, under coverage
-cover: $(VENV)/installed-test
+cover: $(VENV)/installed-test | .hypothesis/unicode_data
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m twisted.trial -j $(JOBS) tests
 	$(BIN)/coverage combine --quiet
@@ -66,6 +69,10 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info _trial_temp* .coverage* \
 		.hypothesis .mypy_cache .ruff_cache twisted/plugins/dropin.cache
 	find regbroker tests twisted -name __pycache__ -prune -exec rm -rf {} +
+
+# Each process would make these tables for itself; under coverage that takes 9 s.
+.hypothesis/unicode_data: | $(VENV)/installed-test
+	$(BIN)/python -c 'import tests, hypothesis; hypothesis.strategies.text().validate()'
 
 # The files below are stamps: nothing is installed twice for the same metadata.
 

@@ -1,6 +1,13 @@
 """The tests: one file for each module, and tests/integration for whole pulls."""
 
 import os
+from pathlib import Path
+
+# Tables of Unicode take seconds to make: one place for all processes and all runs.
+os.environ.setdefault(
+    "HYPOTHESIS_STORAGE_DIRECTORY",
+    str(Path(__file__).resolve().parents[1] / ".hypothesis"),
+)
 
 from hypothesis import HealthCheck, settings
 

@@ -21,8 +21,6 @@ from regbroker.protocol.mirrors import path_with_ns
 #: names, and other machines have the same.
 PSEUDONYM = f"regbroker-{secrets.token_hex(4)}"
 
-_PSEUDONYM = PSEUDONYM.encode()
-
 _OF_REGBROKERS = re.compile(rb"1\.1 regbroker-[0-9a-f]{8}")
 
 #: A request id that is believed: what other programs make (UUIDs, ULIDs, base64), and
@@ -107,12 +105,13 @@ def via(values: Iterable[bytes]) -> Header:
     proxies are about the client's side of the way, and stay here.
     """
     before = _OF_REGBROKERS.findall(b",".join(values))
-    return b"Via", b", ".join([*before, b"1.1 " + _PSEUDONYM])
+    return b"Via", b", ".join([*before, b"1.1 " + PSEUDONYM.encode()])
 
 
 def came_from_here(values: Iterable[bytes]) -> bool:
     """Tell whether a request with this ``Via`` is one that was sent from here."""
-    return any(_PSEUDONYM in value for value in values)
+    ours = PSEUDONYM.encode()
+    return any(ours in value for value in values)
 
 
 @dataclass(frozen=True)

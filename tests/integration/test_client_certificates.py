@@ -75,4 +75,4 @@ class ClientCertificateTests(PeersTestCase):
         )
         self.assert_done(done)
         self.assertIn("team%2Fbob may not pull here", done.output)
-        self.assertIn("team%2Fbob", self.regbroker.log())
+        self.regbroker.wait_for("team%2Fbob")

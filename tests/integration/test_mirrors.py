@@ -53,10 +53,12 @@ namespaces =
         self.assertIn(f"/v2/tool/manifests/1?{self.query}", done.output)
         self.assertIn(f"Oci-Namespace: {SOURCE}", done.output)
         self.assert_no_source_upstream("/v2/mirror/lib_tool/manifests/")
-        log = self.regbroker.log()
-        self.assertIn("registry=mirror.test method=HEAD path=/v2/tool/manifests/1", log)
-        self.assertRegex(log, rf"registry=mirror\.test .*path=/tokens/{SOURCE} ")
-        self.assertNotIn("registry=localhost", log)
+        for pattern in (
+            r"registry=mirror\.test method=HEAD path=/v2/tool/manifests/1",
+            rf"registry=mirror\.test .*path=/tokens/{SOURCE} ",
+        ):
+            self.regbroker.wait_for(pattern)
+        self.assertNotIn("registry=localhost", self.regbroker.log())
 
     def test_containerd_with_port(self) -> None:
         """A source may have a port; here it is the section of the Host, too."""
@@ -66,9 +68,7 @@ namespaces =
         self.assert_done(containerd.pull(reference, *self.as_user("bob")))
         self.assertEqual(containerd.digest_of(reference), self.image.digest)
         self.assert_no_source_upstream("/v2/acme_team/app/manifests/")
-        self.assertRegex(
-            self.regbroker.log(), rf"registry=localhost .*path=/auth/{PORT_SOURCE} "
-        )
+        self.regbroker.wait_for(rf"registry=localhost .*path=/auth/{PORT_SOURCE} ")
 
     def test_containerd_with_unknown_source(self) -> None:
         """A source that is not in the table is not found, and nobody is asked."""
@@ -78,9 +78,7 @@ namespaces =
         denied = containerd.pull(f"{UNKNOWN}/team/app:1", *self.as_user("alice"))
         self.assert_refused(denied, "not found")
         self.assertIn(f"?ns={UNKNOWN}", denied.output)
-        self.assertRegex(
-            self.regbroker.log(), r"path=/v2/team/app/manifests/1 .* status=404 "
-        )
+        self.regbroker.wait_for(r"path=/v2/team/app/manifests/1 .* status=404 ")
         reply = self.https.request("GET", f"/v2/team/app/manifests/1?ns={UNKNOWN}")
         self.assert_oci_error(reply, 404, "NAME_UNKNOWN")
         self.assertIn(SOURCE, reply.json()["errors"][0]["message"])

@@ -7,6 +7,7 @@ import http.client
 from collections.abc import Callable, Iterator
 
 from .case import PeersTestCase
+from .peers.processes import poll
 from .peers.slow_registry import BLOCK, SlowRegistry, digest_of, made_up
 
 SECONDS = 60.0
@@ -78,7 +79,14 @@ class TransfersTestCase(PeersTestCase):
         self.assertEqual(self.slow.digest, digest_of(made_up(self.size)))
 
     def lines_about(self, method: str) -> list[str]:
-        """The log's lines about requests for the blob."""
-        lines = self.regbroker.log().splitlines()
+        """The log's lines about requests for the blob, once there is one."""
         asked = f" method={method} path={LARGE}"
-        return [line for line in lines if " cause=" in line and asked in line]
+        found: list[str] = []
+
+        def look() -> bool:
+            lines = self.regbroker.log().splitlines()
+            found[:] = [line for line in lines if " cause=" in line and asked in line]
+            return bool(found)
+
+        poll(look, f"a line about the {method}")
+        return found
