@@ -114,6 +114,7 @@ def offered_scopes(text: str) -> tuple[Scope, ...]:
     return tuple(taken)[:MAX_SCOPES]
 
 
+@lru_cache(maxsize=MAX_REMEMBERED)
 def repository_scope(name: str, *actions: str) -> Scope:
     """Return the scope for some actions on a repository."""
     return Scope(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
-from types import coroutine as waiting
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -28,14 +27,9 @@ def begin(work: Coroutine[Any, Any, T]) -> Deferred[T] | None:
         awaited = work.send(None)
     except StopIteration:
         return None
-    return Deferred.fromCoroutine(_go_on(work, awaited))
+    return Deferred.fromCoroutine(_rest(work, awaited))
 
 
-async def _go_on(work: Coroutine[Any, Any, T], awaited: Any) -> T:
-    return await _rest(work, awaited)
-
-
-@waiting
 def _rest(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
     """Wait for what a coroutine waits for, and pass on what comes."""
     step: Callable[[], Any]

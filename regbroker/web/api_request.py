@@ -117,10 +117,6 @@ class ApiRequest:
             return ""
         return basic[0] if basic else ""
 
-    def mapped(self, routes: tuple[Route, ...]) -> ApiRequest:
-        """Return the request with where its name leads."""
-        return replace(self, routes=routes)
-
     def mounting(self, route: Route, written: str) -> ApiRequest:
         """Return the request as a mount from `route`, which the client wrote so."""
         query = self.query.replaced(FROM, lambda _: route.upstream_name)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from regbroker.errors import BadRequest, ClientError, EndpointUnknown
 from regbroker.events import Event
-from regbroker.naming.mapping import NameMapping
+from regbroker.naming.mapping import NameMapping, Route
 from regbroker.protocol.names import Endpoint, parse_path
 from regbroker.protocol.query_table import FROM, upstream_query
 from regbroker.transport.replies import send_json
@@ -68,10 +68,13 @@ class Proxy:
             # Nothing here reads it, and what is behind may take it for a request.
             raise BadRequest(f"{request.method} has no body here")
         query = upstream_query(target.endpoint, request.method, request.query)
-        asked = ApiRequest(request, event, target, query, self._mapping)
 
         # 2. Map the name to the upstreams that have it.
-        asked = self._mapped(asked)
+        routes = self._routes(target.name, event)
+        asked = ApiRequest(request, event, target, query, self._mapping, routes)
+        sources = query.values(FROM) if target.endpoint is Endpoint.UPLOADS else ()
+        if sources:
+            asked = self._mount_mapped(asked, sources[0])
 
         # 3. Let the client in, or answer with what it must bring.
         asked = await self._gate.admit(asked)
@@ -84,20 +87,16 @@ class Proxy:
         else:
             await self._relay.serve(asked)
 
-    def _mapped(self, asked: ApiRequest) -> ApiRequest:
-        """Return a request with where its name leads; raises `NameUnknown`."""
-        target, event = asked.target, asked.event
-        if target.name is None:
-            return asked
-        event.public_name = target.name
-        asked = asked.mapped(self._mapping.routes(target.name))
+    def _routes(self, name: str | None, event: Event) -> tuple[Route, ...]:
+        """Return where a name leads; raises `NameUnknown`."""
+        if name is None:
+            return ()
+        event.public_name = name
+        routes = self._mapping.routes(name)
         # What is refused before an upstream is asked was for the first one.
-        event.upstream = asked.routes[0].upstream
-        event.upstream_name = asked.routes[0].upstream_name
-        sources = asked.query.values(FROM)
-        if target.endpoint is not Endpoint.UPLOADS or not sources:
-            return asked
-        return self._mount_mapped(asked, sources[0])
+        event.upstream = routes[0].upstream
+        event.upstream_name = routes[0].upstream_name
+        return routes
 
     def _mount_mapped(self, asked: ApiRequest, source: str) -> ApiRequest:
         """Map ``from``; a mount from what is not served becomes an upload."""

@@ -196,16 +196,13 @@ class _Serving:
         self.under_way.add(self)
         self.work = work
         self._request.notifyFinish().addErrback(self.client_gone)
-        work.addErrback(self._failed)
         work.addBoth(self._over)
         if is_disconnected(self._request):
             self.client_gone(Failure(ClientGone()))
 
-    def _failed(self, failure: Failure) -> None:
-        if failure.value is not None:
-            self.failed(failure.value)
-
-    def _over(self, _: object) -> None:
+    def _over(self, result: object) -> None:
+        if isinstance(result, Failure) and result.value is not None:
+            self.failed(result.value)
         self.under_way.remove(self)
         self.tell()
 

@@ -36,7 +36,5 @@ def asked(
     )
     target = parse_path(path)
     event = Event(lambda: 0.0, method=method, path=path)
-    request = ApiRequest(client, event, target, client.query, mapping)
-    if target.name is None:
-        return request
-    return request.mapped(mapping.routes(target.name))
+    routes = () if target.name is None else mapping.routes(target.name)
+    return ApiRequest(client, event, target, client.query, mapping, routes)
