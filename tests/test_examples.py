@@ -20,6 +20,7 @@ from regbroker.settings.config import (
 )
 from regbroker.settings.ini import parse_config
 from regbroker.settings.warnings import warnings
+from tests.issuers import GITHUB_CLAIMS, GITLAB_CLAIMS
 from tests.toml_file import load_toml
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "etc" / "examples"
@@ -75,6 +76,54 @@ class ExampleTests(SynchronousTestCase):
             if name.startswith("test_")
         }
         self.assertEqual({path.stem for path in EXAMPLES.glob("*.ini")} - tested, set())
+
+    def assert_vouched(
+        self, example: str, claims: dict[str, object], rights: dict[str, str]
+    ) -> None:
+        """An issuer's account has these actions for these names."""
+        config = load(example)
+        self.assertEqual(list(warnings(config, lambda name: name)), [])
+        (registry,) = config.registries
+        rules = registry.access
+        assert rules is not None
+        identity = config.identities[registry.identities[0]]
+        for condition in identity.required_claims:
+            self.assertTrue(condition.holds(claims, frozenset()), condition)
+        identity.user.name(claims)
+        account = Account("x", identity=identity.name, claims=claims)
+        for name, actions in rights.items():
+            allowed = [
+                each
+                for each in ("pull", "push", "delete")
+                if rules.allows(account, each, name)
+            ]
+            self.assertEqual(" ".join(allowed), actions, name)
+
+    def test_github_actions(self) -> None:
+        """Jobs push what main has, below their repository's name."""
+        claims: dict[str, object] = {**GITHUB_CLAIMS, "repository": "Acme/App"}
+        rights = {"base/x": "pull", "acme/app": "pull push", "acme/app/x": "pull push"}
+        others = {"public/app": "", "acme/other": "", "other": ""}
+        self.assert_vouched("github-actions", claims, rights | others)
+        release = {**claims, "environment": "release"}
+        self.assert_vouched("github-actions", release, {"public/app": "pull push"})
+        # A pull request from a fork, with the rights of the repository.
+        fork = {**release, "event_name": "pull_request_target"}
+        rights = {"acme/app": "", "base/x": "pull", "public/app": ""}
+        self.assert_vouched("github-actions", fork, rights)
+        evil = {**claims, "repository_owner_id": "66"}
+        with self.assertRaises(AssertionError):
+            self.assert_vouched("github-actions", evil, {})
+
+    def test_gitlab_ci(self) -> None:
+        """Protected branches push below their project's path."""
+        claims: dict[str, object] = dict(GITLAB_CLAIMS)
+        rights = {"base/x": "pull", "acme/app/x": "pull push", "public/app": ""}
+        self.assert_vouched("gitlab-ci", claims, rights)
+        claims["environment_protected"] = "true"
+        self.assert_vouched("gitlab-ci", claims, {"public/app": "pull push"})
+        claims["ref_protected"] = "false"
+        self.assert_vouched("gitlab-ci", claims, {"acme/app": "", "base/x": "pull"})
 
     def test_one_login_for_several(self) -> None:
         """

@@ -15,7 +15,8 @@ class RequirementTests(SynchronousTestCase):
         metadata = ConfigParser()
         metadata.read(ROOT / "setup.cfg")
         text = metadata["options"]["install_requires"]
-        text += metadata["options.extras_require"]["ldap"]
+        for extra in ("ldap", "cel"):
+            text += metadata["options.extras_require"][extra]
         lines = (line.strip() for line in text.splitlines())
         return [line for line in lines if line and not line.startswith("#")]
 
@@ -37,6 +38,7 @@ class RequirementTests(SynchronousTestCase):
         modules = {
             "OpenSSL": "pyopenssl",
             "bcrypt": "bcrypt",
+            "celpy": "cel-python",
             "cryptography": "cryptography",
             "httptools": "httptools",
             "jwt": "PyJWT",

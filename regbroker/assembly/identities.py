@@ -13,7 +13,8 @@ from regbroker.accounts.identity.issuer import Fetch, Fetched, Issuer, IssuerFai
 from regbroker.accounts.identity.key_cache import KeyCache
 from regbroker.accounts.identity.key_file import KeyFile
 from regbroker.accounts.identity.keys import MAX_BYTES
-from regbroker.accounts.identity.verifier import Expected, Verifier, no_conditions
+from regbroker.accounts.identity.verifier import Expected, Verifier
+from regbroker.assembly.named_conditions import named_conditions
 from regbroker.errors import ConfigurationError, RedirectRefused, UpstreamError
 from regbroker.protocol.urls import parse_url
 from regbroker.runtime.reactor import INetworkReactor
@@ -80,8 +81,7 @@ def build_verifier(entry: IdentityConfig, keys: KeyCache | KeyFile) -> Verifier:
         user=entry.user,
         groups=entry.groups,
     )
-    named = no_conditions
-    return Verifier(expected, keys, time.time, named)
+    return Verifier(expected, keys, time.time, named_conditions(entry))
 
 
 def _documents(entry: IdentityConfig, reactor: INetworkReactor) -> Documents:

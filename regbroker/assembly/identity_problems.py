@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PurePath
 
 from regbroker.accounts.identity.keys import MAX_BYTES, parse_key_set
+from regbroker.assembly.named_conditions import named_conditions
+from regbroker.errors import ConfigurationError
 from regbroker.runtime.watched_file import WatchedFile
 from regbroker.settings.config import (
     Config,
@@ -60,10 +62,14 @@ def _users_of(
 
 
 def problems_with_identities(config: Config) -> Iterator[str]:
-    """Say what is wrong with files, proxies and users; starts nothing."""
+    """Say what is wrong with files, proxies, users and conditions; starts nothing."""
     yield from dict.fromkeys(_imitations(config))
     for name, entry in config.identities.items():
         title = f"[identity {name}]"
+        try:
+            named_conditions(entry)
+        except ConfigurationError as error:
+            yield from error.problems
         if isinstance(entry.jwks, PurePath):
             file = WatchedFile(
                 Path(entry.jwks), parse_key_set, lambda: 0.0, max_bytes=MAX_BYTES

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from regbroker.accounts.identity.users import UnfitClaim
 from regbroker.accounts.principals import Account
+from regbroker.assembly.named_conditions import named_conditions
 from regbroker.settings.config import Config, IdentityConfig, RegistryConfig
 
 
@@ -20,7 +21,8 @@ def vouched(
     """
     Return the account that claims make, and why a login with them is refused, if so.
 
-    `conditions` are the named ones that hold. `groups` come on top of those that the
+    `conditions` are named ones that hold, with `whole` beside those that the claims
+    fulfil. `groups` come on top of those that the
     claims make. Without `whole`, the claims may be some of those that a token has: no
     user need be made of them then.
     """
@@ -36,6 +38,8 @@ def vouched(
     for condition in identity.required_claims:
         if not condition.holds(claims, frozenset()):
             problem = f"required-claims: not {condition}"
+    if whole:
+        conditions |= named_conditions(identity)(claims)
     account = Account(
         user,
         groups.union(*made),

@@ -35,7 +35,7 @@ audience = registry.example.com
 required-claims = repository_owner=acme
 user = ci:${{repository}}
 groups = team:${{repository_owner}}
-conditions = release = true
+conditions = release = claims.ref.startsWith('refs/tags/')
 """
 
 

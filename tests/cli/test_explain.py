@@ -186,6 +186,9 @@ class ExplainTests(CommandCase):
             out,
         )
         self.assertIn("  ci:acme/app may not pull: no line of [access staff]", out)
+        status, out, _ = explained(ref="refs/tags/1.0")
+        self.assertEqual(status, 0)
+        self.assertIn("ci:acme/app may pull: [access staff] github[release] =", out)
         status, out, _ = explained(repository_owner="evil")
         self.assertEqual(status, 1)
         self.assertIn("required-claims: not repository_owner=acme", out)

@@ -1,0 +1,60 @@
+"""Named conditions, with the extra and without it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.accounts.identity.users import parse_template
+from regbroker.assembly.named_conditions import named_conditions
+from regbroker.errors import ConfigurationError
+from regbroker.settings.config import IdentityConfig
+
+
+class ConditionTests(SynchronousTestCase):
+    def entry(self, **conditions: str) -> IdentityConfig:
+        return IdentityConfig(
+            name="ci",
+            issuer="https://issuer.test",
+            audience=("a",),
+            user=parse_template("ci:${sub}"),
+            conditions=conditions,
+        )
+
+    def hide_library(self) -> None:
+        """Have the library seem not to be installed."""
+        before = dict(sys.modules)
+        self.addCleanup(sys.modules.update, before)
+        self.addCleanup(sys.modules.pop, "celpy", None)
+        sys.modules.pop("regbroker.accounts.identity.cel", None)
+        hidden: Any = None
+        sys.modules["celpy"] = hidden
+
+    def test_none(self) -> None:
+        """Without conditions the extra is not needed."""
+        self.hide_library()
+        self.assertEqual(named_conditions(self.entry())({}), frozenset())
+
+    def test_some(self) -> None:
+        """They are what their expressions say."""
+        named = named_conditions(self.entry(tag="claims.ref == 'x'"))
+        self.assertEqual(named({"ref": "x"}), {"tag"})
+
+    def test_wrong(self) -> None:
+        """What is no expression is a problem of the section."""
+        with self.assertRaises(ConfigurationError) as caught:
+            named_conditions(self.entry(tag="claims ="))
+        (problem,) = caught.exception.problems
+        self.assertTrue(problem.startswith("[identity ci] conditions: tag: "), problem)
+
+    def test_without_the_extra(self) -> None:
+        """The problem names what to install."""
+        self.hide_library()
+        with self.assertRaises(ConfigurationError) as caught:
+            named_conditions(self.entry(tag="true"))
+        self.assertEqual(
+            caught.exception.problems,
+            ("[identity ci] conditions: need cel-python; install regbroker[cel]",),
+        )
