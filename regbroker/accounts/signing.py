@@ -222,7 +222,10 @@ class TokenSigner:
 
         `life` is in seconds. Raises `BadRequest` when it would be too long.
         """
-        token = RobotToken(**self._common(user, section, life), rights=rights)
+        common = self._common(user, section, life)
+        # People write it on a command line, where a dash at its beginning is an option.
+        common["id"] = secrets.token_hex(10)
+        token = RobotToken(**common, rights=rights)
         return self._sign(token), token
 
     def check_access(self, text: str, audience: str) -> AccessToken:

@@ -150,6 +150,7 @@ class TokenSignerTests(KeysCase):
         self.assertEqual((token.user, token.rights), ("deploy", ("a: pull",)))
         self.assertEqual(token.expires - token.issued, 3600)
         self.assertEqual(opened(text)[0]["typ"], "robot+jwt")
+        self.assertRegex(token.id, "^[0-9a-f]{20}$")
 
     def test_for_a_robot_token(self) -> None:
         """An access token carries the robot token's id and rights."""
