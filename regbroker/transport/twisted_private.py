@@ -20,7 +20,6 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.unix import Port as UnixPort
 from twisted.web import http
 from twisted.web.http import HTTPChannel
-from twisted.web.server import Request
 
 __all__ = [
     "ChannelInternals",
@@ -36,7 +35,7 @@ __all__ = [
 MalformedChunks: type[Exception] = http._MalformedChunkedDataError
 
 
-def is_disconnected(request: Request) -> bool:
+def is_disconnected(request: http.Request) -> bool:
     """Tell whether the client of a request has closed its connection."""
     return bool(request._disconnected)
 
