@@ -53,12 +53,26 @@ stop() {
     fi
 }
 
+# An issuer of OpenID Connect, from npm where node is there; Debian has none.
+missing_issuer() {
+    [ "${1:-}" != bench ] && command -v npm >/dev/null &&
+        [ ! -e "$(npm root --global)/oidc-provider" ]
+}
+
+if missing_issuer "$@" && [ "$(id -u)" = 0 ]; then
+    echo 'peers: installing oidc-provider'
+    npm install --global --silent oidc-provider@9 || echo 'peers: npm failed' >&2
+fi
+
 wanted=$(missing)
 if [ -n "$wanted" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "peers: installing $wanted"
     # shellcheck disable=SC2086  # one word for each package
     install_quietly $wanted || echo 'peers: apt-get failed' >&2
     wanted=$(missing)
+fi
+if missing_issuer "$@"; then
+    wanted="$wanted oidc-provider"
 fi
 if [ -z "$wanted" ]; then
     echo 'peers: all present'
