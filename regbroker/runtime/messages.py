@@ -20,7 +20,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-_LENGTH_BYTES = 4
+#: The length before a message, big-endian.
+LENGTH_BYTES = 4
 
 Values = dict[str, Any]
 
@@ -103,11 +104,11 @@ class MessageChannel(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self._received += data
-        while len(self._received) >= _LENGTH_BYTES:
-            end = _LENGTH_BYTES + int.from_bytes(self._received[:_LENGTH_BYTES], "big")
+        while len(self._received) >= LENGTH_BYTES:
+            end = LENGTH_BYTES + int.from_bytes(self._received[:LENGTH_BYTES], "big")
             if len(self._received) < end:
                 break
-            message = json.loads(self._received[_LENGTH_BYTES:end])
+            message = json.loads(self._received[LENGTH_BYTES:end])
             self._received = self._received[end:]
             self._heard(message)
 
@@ -129,7 +130,7 @@ class MessageChannel(Protocol):
         assert len(descriptors) < len(data)
         for descriptor in descriptors:
             transport.sendFileDescriptor(descriptor)
-        transport.write(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
+        transport.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
 
     def _heard(self, message: Values) -> None:
         if "answer" in message:

@@ -17,6 +17,7 @@ from regbroker.admin.adding_up import added_up, counted, serving_families
 from regbroker.admin.others import Others
 from regbroker.admin.report import Report, parse_report
 from regbroker.runtime.messages import AskedInVain, Values
+from regbroker.workers.forker import Forker
 from regbroker.workers.process import WorkerProcess
 
 #: Seconds until a worker that has ended is started again: more each time, unless it
@@ -53,6 +54,7 @@ class Pool(Others):
         self._reactor = reactor
         self.count = count
         self._start = start
+        self._forker = Forker(reactor)
         self._workers: dict[int, WorkerProcess] = {}
         #: Seconds before a worker is started again next time, by its number.
         self.pauses: dict[int, float] = {}
@@ -83,14 +85,20 @@ class Pool(Others):
     def _spawn(self, number: int) -> None:
         self._waiting.pop(number, None)
         worker = WorkerProcess(
-            number, self._reactor, self._has_ended, lambda values: self.asked(values)
+            number,
+            self._reactor,
+            self._forker,
+            self._has_ended,
+            lambda values: self.asked(values),
         )
         self._workers[number] = worker
-        worker.spawn()
-        worker.generation, (values, descriptors) = self._start()
-        told = worker.channel.ask("start", values, descriptors, START_SECONDS)
+        told = worker.spawn().addCallback(self._tell, worker)
         told.addCallback(self._serves, worker)
         told.addErrback(self._does_not_start, worker)
+
+    def _tell(self, _: None, worker: WorkerProcess) -> Deferred[Values]:
+        worker.generation, (values, descriptors) = self._start()
+        return worker.channel.ask("start", values, descriptors, START_SECONDS)
 
     def _serves(self, _: Values, worker: WorkerProcess) -> None:
         worker.is_serving = True
@@ -149,7 +157,8 @@ class Pool(Others):
         self._waiting.clear()
         for worker in self._workers.values():
             worker.channel.tell("drain", {})
-        return self._all_ended(seconds + END_MARGIN)
+        ended = self._all_ended(seconds + END_MARGIN)
+        return ended.addCallback(lambda _: self._forker.close())
 
     def hurry(self) -> None:
         """Have all end at once."""

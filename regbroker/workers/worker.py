@@ -1,8 +1,8 @@
 """
 A worker: one of the processes that serve clients, and knows nothing that lasts.
 
-``python -m regbroker.workers.worker DESCRIPTOR`` is how the process in front starts
-it. All that it is told comes through that descriptor, and so do its sockets.
+`regbroker.workers.fork_server` forks it, with a descriptor. All that the process in
+front tells it comes through that, and so do its sockets.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 from functools import partial
 from typing import Any
 
@@ -24,6 +23,7 @@ from regbroker.assembly.running import PreparedReload, RegbrokerService
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.runtime.messages import AskedInVain, MessageChannel, Values
 from regbroker.runtime.signals import on_signal
+from regbroker.transport.session_tickets import TicketKeys
 from regbroker.workers import logs
 from regbroker.workers.start import parse_served
 from regbroker.workers.wrong_passwords import CountedInFront
@@ -38,10 +38,15 @@ _log = Logger()
 
 
 class Worker:
-    """Does what the process in front tells it, until it is to end."""
+    """
+    Does what the process in front tells it, until it is to end.
 
-    def __init__(self, reactor: Any) -> None:
+    `tickets` are the keys of TLS sessions that resume, the same in all workers.
+    """
+
+    def __init__(self, reactor: Any, tickets: TicketKeys) -> None:
         self._reactor = reactor
+        self._tickets = tickets
         self._service: RegbrokerService | None = None
         self._prepared: PreparedReload | None = None
         self._rates = TransferRates(reactor.seconds)
@@ -91,6 +96,7 @@ class Worker:
             secret=bytes.fromhex(values["secret"]),
             workers=values["workers"],
             throttling=partial(CountedInFront, self.channel),
+            tickets=self._tickets,
         )
         config = parse_served(values).config()
         service = RegbrokerService(config, self._reactor, {}, part, descriptors)
@@ -140,11 +146,11 @@ class Worker:
             self._service.hurry()
 
 
-def run(reactor: Any, descriptor: int) -> None:
+def run(reactor: Any, descriptor: int, tickets: TicketKeys) -> None:
     """Be a worker until the end."""
     for number in _NOT_FOR_WORKERS:
         signal.signal(number, signal.SIG_IGN)
-    worker = Worker(reactor)
+    worker = Worker(reactor, tickets)
 
     def send(text: str) -> None:
         worker.channel.tell("log", {"event": text})
@@ -158,9 +164,3 @@ def run(reactor: Any, descriptor: int) -> None:
     # The reactor has its own handler for this one, which ends it at once.
     reactor.callWhenRunning(signal.signal, signal.SIGINT, signal.SIG_IGN)
     reactor.run()
-
-
-if __name__ == "__main__":
-    from twisted.internet import reactor as _reactor
-
-    run(_reactor, int(sys.argv[1]))

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
+
+from regbroker.assembly.loading import parse_text
+from regbroker.workers.front import Front
+from regbroker.workers.process import WorkerProcess
 
 reactor: Any = _reactor
 
@@ -67,3 +74,53 @@ class WorkersTestCase(TestCase):
                     return error.code
 
         return await deferToThread(ask)
+
+
+class FrontTestCase(WorkersTestCase):
+    """This process is in front of two workers, which serve `configuration`."""
+
+    def configuration(self) -> str:
+        """The configuration file."""
+        return self.text()
+
+    def setUp(self) -> Any:
+        super().setUp()
+        self.path = str(self.directory / "r.ini")
+        self.served = self.configuration()
+        config = parse_text(self.served, self.path)
+        self.front = Front(config, reactor, 2, self.path, self.served)
+        self.front.privilegedStartService()
+        self.front.startService()
+        self.addCleanup(self.end)
+        return self.front.serve()
+
+    async def end(self) -> None:
+        """Drain, and stop."""
+        await self.front.drain()
+        self.assertEqual(self.front.pool.serving, [])
+        await self.front.stopService()
+
+    async def reload(self, text: str) -> None:
+        """Have another configuration served."""
+        await self.front.reload(parse_text(text, self.path), text)
+
+    @property
+    def port(self) -> int:
+        """The port of the first listener."""
+        address: Any = cast(Any, self.front.listeners[0].port).getHost()
+        return int(address.port)
+
+    @contextmanager
+    def stopped(self, worker: WorkerProcess) -> Iterator[None]:
+        """Stop a worker, so that the other one serves."""
+        os.kill(worker.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(worker.pid, signal.SIGCONT)
+
+    async def replaced(self, worker: WorkerProcess) -> None:
+        """Kill a worker, and wait until another one is in its place."""
+        os.kill(worker.pid, signal.SIGKILL)
+        await worker.ended
+        await self.until(lambda: len(self.front.pool.serving) == 2, "two workers")

@@ -4,39 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from regbroker.assembly.loading import parse_text
 from regbroker.errors import ConfigurationError, StateError
-from regbroker.settings.config import Config
-from regbroker.workers.front import Front
-from tests.workers.case import WorkersTestCase, reactor
+from tests.workers.case import FrontTestCase
 
 
-class FrontTests(WorkersTestCase):
-    """This process is in front, and its workers are processes of their own."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.path = str(self.directory / "r.ini")
-        text = self.text()
-        self.front = Front(self.config(text), reactor, 2, self.path, text)
-        self.front.privilegedStartService()
-        self.front.startService()
-        self.addCleanup(self.end)
-        return self.front.serve()  # type: ignore[return-value]
-
-    def config(self, text: str) -> Config:
-        """The values of a text."""
-        return parse_text(text, self.path)
-
-    async def end(self) -> None:
-        """Drain, and stop."""
-        await self.front.drain()
-        self.assertEqual(self.front.pool.serving, [])
-        await self.front.stopService()
-
-    async def reload(self, text: str) -> None:
-        """Another configuration."""
-        await self.front.reload(self.config(text), text)
+class FrontTests(FrontTestCase):
+    """Its workers are processes of their own."""
 
     async def test_reload(self) -> None:
         """All take another configuration, new listeners included."""

@@ -2,58 +2,42 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import sys
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory, ProcessProtocol
-from twisted.python.failure import Failure
+from twisted.internet.protocol import Factory
 
 from regbroker.runtime.messages import AskedInVain, MessageChannel, Values
+from regbroker.workers.forker import Forker
 from regbroker.workers.start import Served
 from tests.workers.case import SECONDS, WorkersTestCase, reactor
-
-
-class Ending(ProcessProtocol):
-    """Fires when the process has ended."""
-
-    def __init__(self) -> None:
-        self.ended: Deferred[int] = Deferred()
-
-    def processEnded(self, reason: Failure) -> None:
-        error: Any = reason.value
-        self.ended.callback(error.exitCode)
 
 
 class WorkerTests(WorkersTestCase):
     """The test is the process in front."""
 
-    def setUp(self) -> None:
+    def setUp(self) -> Any:
         super().setUp()
         self.lines: list[str] = []
-        self.process = Ending()
+        #: How it has ended.
+        self.ended: Deferred[str] = Deferred()
+        self.forker = Forker(reactor)
         self.channel = MessageChannel(reactor, self.hear, lambda: None)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with ours, theirs:
+        ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with ours:
             reactor.adoptStreamConnection(
                 ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: self.channel)
             )
-            transport = reactor.spawnProcess(
-                self.process,
-                sys.executable,
-                [sys.executable, "-m", "regbroker.workers.worker", "3"],
-                os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-                childFDs={0: 0, 1: 1, 2: 2, 3: theirs.fileno()},
-            )
-        self.addCleanup(self.end, transport)
+        self.addCleanup(self.end)
+        forked = self.forker.fork(self.theirs.fileno(), self.ended.callback)
+        return forked.addCallback(lambda _: self.theirs.close())
 
-    async def end(self, transport: object) -> None:
+    async def end(self) -> None:
         """Nothing is left of it."""
         self.channel.close()
-        if not self.process.ended.called:
-            self.assertEqual(await self.process.ended, 0, transport)
+        self.assertEqual(await self.ended, "status 0")
+        await self.forker.close()
 
     def hear(self, kind: str, values: Values, _: list[int]) -> None:
         """Keep the log."""
@@ -74,7 +58,6 @@ class WorkerTests(WorkersTestCase):
         self.assertEqual(await self.status(url), 200)
         self.assertEqual(await self.channel.ask("report", {}), {})
         self.channel.close()
-        self.assertEqual(await self.process.ended, 0)
 
     async def test_report(self) -> None:
         """With an admin listener somewhere, it tells what it has counted."""
@@ -86,7 +69,6 @@ class WorkerTests(WorkersTestCase):
         self.assertEqual(report["requests"], 1)
         self.assertIn('status="404"} 1.0', report["metrics"])
         self.channel.tell("drain", {})
-        self.assertEqual(await self.process.ended, 0)
         self.assertTrue([line for line in self.lines if "/v3" in line])
 
     async def test_does_not_start(self) -> None:
@@ -105,4 +87,3 @@ class WorkerTests(WorkersTestCase):
             self.assertIn("[registry *]", str(problem))
             await self.start(listening, self.text())
         self.channel.tell("hurry", {})
-        self.assertEqual(await self.process.ended, 0)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import os
-import signal
 from collections.abc import Coroutine
 from typing import Any
 
@@ -16,14 +14,11 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.throttle import PAIR_LIMIT, USER_FREE, Throttle, Verdict
-from regbroker.assembly.loading import parse_text
 from regbroker.errors import AccountsUnavailable
 from regbroker.runtime.messages import Values
-from regbroker.workers.front import Front
-from regbroker.workers.process import WorkerProcess
 from regbroker.workers.wrong_passwords import CountedInFront, WrongPasswords
 from tests.accounts.hashes import OTHER
-from tests.workers.case import WorkersTestCase, reactor
+from tests.workers.case import FrontTestCase
 
 WHO = ("192.0.2.1", "alice")
 
@@ -112,35 +107,19 @@ class CountedTests(SynchronousTestCase):
         self.failureResultOf(asked, AccountsUnavailable)
 
 
-class ProcessesTests(WorkersTestCase):
-    """Two workers, and clients that come from several addresses."""
+class ProcessesTests(FrontTestCase):
+    """Clients that come from several addresses."""
 
-    def setUp(self) -> Any:
-        super().setUp()
+    def configuration(self) -> str:
+        """With accounts."""
         (self.directory / "htpasswd").write_text(f"alice:{OTHER}\n")
-        self.path = str(self.directory / "r.ini")
-        accounts = ACCOUNTS.format(directory=self.directory)
-        text = self.text() + accounts
-        self.served = text.replace("[upstream", "accounts = local\n[upstream")
-        config = parse_text(self.served, self.path)
-        self.front = Front(config, reactor, 2, self.path, self.served)
-        self.front.privilegedStartService()
-        self.front.startService()
-        self.addCleanup(self.end)
-        return self.front.serve()
-
-    async def end(self) -> None:
-        """Drain, and stop."""
-        await self.front.drain()
-        await self.front.stopService()
+        text = self.text() + ACCOUNTS.format(directory=self.directory)
+        return text.replace("[upstream", "accounts = local\n[upstream")
 
     def attempt(self, number: int, password: str) -> int:
         """The status for a password of alice from an address of this machine."""
-        (listener,) = self.front.listeners
-        assert listener.port is not None
-        address: Any = listener.port.getHost()
         client = http.client.HTTPConnection(
-            "127.0.0.1", address.port, 20, source_address=(f"127.0.1.{number}", 0)
+            "127.0.0.1", self.port, 20, source_address=(f"127.0.1.{number}", 0)
         )
         try:
             credentials = base64.b64encode(f"alice:{password}".encode()).decode()
@@ -150,39 +129,26 @@ class ProcessesTests(WorkersTestCase):
         finally:
             client.close()
 
-    async def wrong(self, numbers: range) -> list[int]:
-        """The statuses for wrong passwords, three from an address."""
-        return [
-            await deferToThread(self.attempt, number // 3, "wrong")
-            for number in numbers
-        ]
-
-    async def alone(self, numbers: range, stopped: WorkerProcess) -> list[int]:
-        """The statuses while one worker is stopped, so that the other one serves."""
-        os.kill(stopped.pid, signal.SIGSTOP)
-        try:
-            return await self.wrong(numbers)
-        finally:
-            os.kill(stopped.pid, signal.SIGCONT)
+    async def wrong(self, *numbers: int) -> list[int]:
+        """The statuses for wrong passwords from these addresses."""
+        return [await deferToThread(self.attempt, each, "no") for each in numbers]
 
     async def test_spread(self) -> None:
         """As many wrong passwords get through as with one process."""
         first, second = self.front.pool.serving
-        statuses = await self.alone(range(9), first)
+        with self.stopped(first):
+            statuses = await self.wrong(1, 1, 1, 2, 2, 2, 3, 3, 3)
         # What a worker has counted outlives it, and another configuration.
-        os.kill(second.pid, signal.SIGKILL)
-        await second.ended
-        await self.until(lambda: len(self.front.pool.serving) == 2, "two workers")
-        text = self.served + "\n"
-        await self.front.reload(parse_text(text, self.path), text)
+        await self.replaced(second)
+        await self.reload(self.served + "\n")
         (new,) = (each for each in self.front.pool.serving if each is not first)
-        statuses += await self.alone(range(9, USER_FREE), new)
+        with self.stopped(new):
+            statuses += await self.wrong(4, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7)
         self.assertEqual(statuses, [401] * USER_FREE)
-        # One more, since the first failures count a little less by now.
-        statuses = await self.wrong(range(USER_FREE, USER_FREE + 1))
-        self.assertEqual(statuses, [401])
-        # Each address that has failed is refused by either; others are not.
-        for stopped in self.front.pool.serving:
-            self.assertEqual(await self.alone(range(1), stopped), [429])
-        status = await deferToThread(self.attempt, 99, "test")
-        self.assertEqual(status, 200)
+        # Some more, since the first failures count a little less by now.
+        self.assertEqual(await self.wrong(8, 9, 10), [401] * 3)
+        # Each address that has failed is refused by either worker; others are not.
+        for worker in self.front.pool.serving:
+            with self.stopped(worker):
+                self.assertEqual(await self.wrong(1, 4), [429] * 2)
+        self.assertEqual(await deferToThread(self.attempt, 99, "test"), 200)
