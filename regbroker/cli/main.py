@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from regbroker import __version__
 from regbroker.cli.printing import complain
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             login=login,
             only=options.only,
             timeout=options.timeout,
+            file=Path(options.config),
         )
         return doctor(config, request, as_json=options.json)
     if options.command == "token":

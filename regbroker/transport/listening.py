@@ -222,13 +222,12 @@ def server_endpoint(reactor: INetworkReactor, text: str) -> IStreamServerEndpoin
     cache beside them. Raises `ValueError` for one that systemd has not handed over.
     """
     kind, _, rest = text.partition(":")
-    endpoint: IStreamServerEndpoint
     if kind != "systemd":
-        endpoint = serverFromString(reactor, text)
-        return endpoint
+        plain: IStreamServerEndpoint = serverFromString(reactor, text)
+        return plain
     arguments = dict(word.partition("=")[::2] for word in rest.split(":"))
     try:
-        endpoint = systemdEndpointParser.parseStreamServer(reactor, **arguments)
+        endpoint: Any = systemdEndpointParser.parseStreamServer(reactor, **arguments)
     except LookupError:
         wanted = " ".join(
             f"{key} {arguments[key]}" for key in ("index", "name") if key in arguments
@@ -237,7 +236,12 @@ def server_endpoint(reactor: INetworkReactor, text: str) -> IStreamServerEndpoin
             f"systemd has handed over no socket with the {wanted}; is the socket "
             "unit started, and does its FileDescriptorName fit?"
         ) from None
-    return endpoint
+    # Twisted closes what it is given. The descriptor keeps its number, by which
+    # `regbroker doctor` finds the socket, and with which a reload may listen again.
+    os.set_inheritable(endpoint.fileno, False)
+    endpoint.fileno = os.dup(endpoint.fileno)
+    listening: IStreamServerEndpoint = endpoint
+    return listening
 
 
 def _remark(listener: Listener) -> str:

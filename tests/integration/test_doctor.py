@@ -488,7 +488,7 @@ class ListenerTests(DoctorCase):
         steps = await examine(
             reactor, load_config(path), Request(timeout=10, only="clients")
         )
-        self.assertEqual([step.name for step in steps], ["skipped"])
+        self.assertEqual([step.name for step in steps], ["not examined"])
 
 
 class CommandTests(DoctorCase):

@@ -36,12 +36,13 @@ class NoExamination(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the command line asks for."""
+    """What the command line asks for; `file` is where the configuration is."""
 
     image: str = ""
     login: Login | None = None
     only: str = ""
     timeout: float = TIMEOUT
+    file: Path | None = None
 
 
 async def examine(reactor: Any, config: Config, request: Request) -> list[Step]:
@@ -68,6 +69,7 @@ async def examine(reactor: Any, config: Config, request: Request) -> list[Step]:
                 )
                 if pull
                 else None,
+                file=request.file,
             )
     if request.only != "clients":
         for name, wanted in _at_upstreams(config, pull):
@@ -118,12 +120,6 @@ async def _examine_upstream(
     side = f"[upstream {name}] {upstream.url}"
     if upstream.origin is None:
         return [Step(side, "skipped", 0.0, "a sandbox, inside regbroker")]
-    if upstream.socket is not None or upstream.proxy is not None:
-        way = "a unix socket" if upstream.socket is not None else "a proxy"
-        return [Step(side, "skipped", 0.0, f"doctor does not go through {way}")]
-    if upstream.client_certificate is not None:
-        seen = "doctor shows no client-certificate, and may be refused for that"
-        return [Step(side, "skipped", 0.0, seen)]
     login, trouble = await _login(reactor, config, upstream, request)
     steps = []
     if trouble is not None:

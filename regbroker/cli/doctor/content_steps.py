@@ -15,7 +15,7 @@ from regbroker.cli.doctor.registry_rules import (
 )
 from regbroker.cli.doctor.steps import Trouble
 from regbroker.cli.doctor.visit import Headers, Visit
-from regbroker.protocol.addresses import is_public
+from regbroker.protocol.addresses import is_public_host
 from regbroker.protocol.names import is_digest
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import Url, parse_url
@@ -129,11 +129,13 @@ def _refusal(visit: Visit, origin: Origin) -> Callable[[str], Trouble | None]:
     named = {*side.redirect_hosts, side.origin.host}
 
     def refusal(address: str) -> Trouble | None:
-        if not side.follows or origin.host in named or is_public(address):
+        if not side.follows or origin.host in named or is_public_host(address):
             return None
+        what = f"the address of {origin.host}, {address}, is not public"
+        if visit.examiner.ways.has_proxy(origin):
+            what = f"{origin.host} does not look like a host of the public internet"
         return Trouble(
-            f"regbroker does not follow the redirect: the address of {origin.host}, "
-            f"{address}, is not public",
+            f"regbroker does not follow the redirect: {what}",
             f"if it is right, write 'redirect-hosts = {origin.host}' in {side.section}",
         )
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePath
 
 from cryptography import x509
 
+from regbroker.causes import Cause
 from regbroker.cli.doctor.steps import Trouble
 from regbroker.protocol.origins import Origin
 from regbroker.transport.certificate_rules import (
@@ -16,14 +19,38 @@ from regbroker.transport.certificate_rules import (
     validity_warnings,
     weaknesses,
 )
+from regbroker.transport.tunnel import TunnelFailed
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Our own certificate: the option that has it, and whether it was shown."""
+
+    option: str = ""
+    is_shown: bool = False
+
+
+NO_IDENTITY = Identity()
 
 #: X509_V_ERR numbers that say that nobody known has signed.
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21, 27})
 
 
-def connection_trouble(kind: str, detail: str, origin: Origin, where: str) -> Trouble:
-    """Say why a server was not reached; `where` is the option that names it."""
-    port = f"port {origin.port} of {origin.host}"
+def connection_trouble(
+    kind: str,
+    detail: str,
+    origin: Origin,
+    where: str,
+    called: str = "",
+    identity: Identity = NO_IDENTITY,
+) -> Trouble:
+    """
+    Say why a server was not reached; `where` is the option that names it.
+
+    `called` is what the server is called where that is not host and port. `identity`
+    is the certificate that was shown there.
+    """
+    port = called or f"port {origin.port} of {origin.host}"
     if kind == "name":
         return Trouble(
             f"the name {origin.host} is not known here: {detail}",
@@ -46,7 +73,7 @@ def connection_trouble(kind: str, detail: str, origin: Origin, where: str) -> Tr
             "check this machine's routes and its IPv6",
         )
     if kind in ("tls", "tls-timeout"):
-        return _tls_trouble(kind, detail, origin, where)
+        return _tls_trouble(kind, detail, port, where, identity)
     if kind == "silent":
         return Trouble(
             f"{port} takes the connection and does not answer in time",
@@ -63,8 +90,47 @@ def connection_trouble(kind: str, detail: str, origin: Origin, where: str) -> Tr
     )
 
 
-def _tls_trouble(kind: str, detail: str, origin: Origin, where: str) -> Trouble:
-    port = f"port {origin.port} of {origin.host}"
+def socket_trouble(path: PurePath, kind: str, detail: str, where: str) -> Trouble:
+    """Say why nobody was reached on a unix socket."""
+    if kind == "missing":
+        return Trouble(
+            f"there is no socket {path}",
+            f"check the path in {where}, and whether the server runs",
+        )
+    if kind == "denied":
+        return Trouble(
+            f"the user that doctor runs as may not connect to {path}: {detail}",
+            "run doctor as the user that regbroker runs as; that user needs the right "
+            "to write to the socket, and to enter each directory above it",
+        )
+    if kind == "refused":
+        return Trouble(
+            f"nobody listens on the socket {path}: the connection was refused",
+            "check whether the server runs; what is left of one that has ended may be "
+            "removed",
+        )
+    return Trouble(
+        f"the socket {path} cannot be reached: {detail or kind}",
+        f"check the path in {where}",
+    )
+
+
+def tunnel_trouble(error: TunnelFailed, origin: Origin) -> Trouble:
+    """Say why there is no way through a proxy to a server."""
+    if error.cause is None:
+        advice = f"check whether {origin.host} can be reached from the proxy's machine"
+    elif error.cause is Cause.PROXY_UNREACHABLE:
+        advice = "check the address of the proxy, and look at its log"
+    else:
+        advice = (
+            "look at the proxy's rules and at its log, or at proxy-credentials-file"
+        )
+    return Trouble(str(error), advice)
+
+
+def _tls_trouble(
+    kind: str, detail: str, port: str, where: str, identity: Identity
+) -> Trouble:
     if kind == "tls-timeout":
         return Trouble(
             f"{port} does not answer to TLS; does it speak plain http?",
@@ -80,10 +146,18 @@ def _tls_trouble(kind: str, detail: str, origin: Origin, where: str) -> Trouble:
             f"{port} speaks TLS older than 1.2 only",
             "let the server's operator switch on TLS 1.2",
         )
+    if identity.is_shown and "alert" in detail and _is_refusal(detail):
+        return Trouble(
+            f"{port} does not accept the certificate of regbroker: {detail}",
+            f"let the server's operator know the CA of {identity.option}, or have one "
+            "issued by a CA that the server trusts",
+        )
     if "certificate required" in detail or "bad certificate" in detail:
         return Trouble(
             f"{port} wants a certificate of the client",
-            "let the server's operator say how clients log in",
+            f"write {identity.option} and client-key"
+            if identity.option
+            else "let the server's operator say how clients log in",
         )
     return Trouble(
         f"TLS with {port} fails: {detail or 'the server closed the connection'}",
@@ -91,17 +165,23 @@ def _tls_trouble(kind: str, detail: str, origin: Origin, where: str) -> Trouble:
     )
 
 
-def not_http(data: bytes, origin: Origin, where: str) -> Trouble:
+def _is_refusal(detail: str) -> bool:
+    words = ("certificate", "unknown ca", "decrypt error", "access denied")
+    return any(word in detail for word in words)
+
+
+def not_http(data: bytes, origin: Origin, where: str, called: str = "") -> Trouble:
     """Say what it may be that answered with something else than HTTP."""
+    port = called or f"port {origin.port} of {origin.host}"
     # 21 is the type of an alert; a server of TLS sends one to a plain request.
     if origin.scheme == "http" and data[:2] == b"\x15\x03":
         return Trouble(
-            f"port {origin.port} of {origin.host} answered in TLS: it speaks https",
+            f"{port} answered in TLS: it speaks https",
             f"write https:// in {where}",
         )
     shown = data[:20].decode("latin-1").encode("unicode_escape").decode()
     return Trouble(
-        f"port {origin.port} of {origin.host} does not speak HTTP: '{shown}'",
+        f"{port} does not speak HTTP: '{shown}'",
         f"check the port in {where}",
     )
 

@@ -13,40 +13,43 @@ from regbroker import __version__
 from regbroker.cli.doctor import wire
 from regbroker.cli.doctor.answers import Answer, parse_answer
 from regbroker.cli.doctor.diagnosis import (
+    Identity,
     certificate_trouble,
     connection_trouble,
     not_http,
 )
-from regbroker.cli.doctor.steps import Step, Trouble
+from regbroker.cli.doctor.routes import Route, Routes, Ways
+from regbroker.cli.doctor.steps import Step, Stopped, Trouble
 from regbroker.protocol.origins import Origin
 from regbroker.transport.certificate_rules import name_of
+from regbroker.transport.tunnel import TunnelFailed
 
 T = TypeVar("T")
 
 _PROTOCOLS = (b"http/1.1",)
 
 
-class Stopped(Exception):
-    """A step has failed that the others need."""
-
-
 @dataclass(frozen=True)
 class _Place:
-    """A server that was reached: where, and how it proves who it is."""
+    """A server that was reached: how, and how each proves who it is."""
 
-    address: str
+    route: Route
     host: str
     where: str
     ca_file: Path | None
     ca_option: str
+    has_tls: bool
+    identity: Mapping[str, Any] | None
+    known: Identity
 
 
 class Examiner:
     """
     Tries steps with one side, and notes each in `steps`.
 
-    `side` is how it is called; `timeout` is for each step, in seconds. `addresses` has
-    those of hosts that are not looked up.
+    `side` is how it is called; `timeout` is for each step, in seconds. `ways` has how
+    its servers are reached. `identity` is the client certificate that is shown to those
+    that `reach` is told of, and `identity_option` the option that has one.
     """
 
     def __init__(
@@ -54,13 +57,18 @@ class Examiner:
         reactor: Any,
         side: str,
         timeout: float,
-        addresses: Mapping[str, str] | None = None,
+        ways: Ways | None = None,
+        identity: Mapping[str, Any] | None = None,
+        identity_option: str = "",
     ) -> None:
         self.steps: list[Step] = []
         self._reactor = reactor
         self._side = side
         self._timeout = timeout
-        self._addresses = addresses or {}
+        self.ways = ways or Ways()
+        self._identity = identity
+        self._identity_option = identity_option
+        self._routes = Routes(reactor, self.ways, timeout, self.note)
         self._reached: dict[Origin, _Place] = {}
 
     @property
@@ -89,71 +97,45 @@ class Examiner:
         ca_file: Path | None = None,
         ca_option: str = "",
         allows: Callable[[str], Trouble | None] = lambda address: None,
+        shows_identity: bool = False,
+        also: Origin | None = None,
     ) -> None:
         """
-        Try DNS, TCP and TLS, once for an origin; raises `Stopped`.
+        Try the way and TLS, once for an origin; raises `Stopped`.
 
         `where` is the option that names it, `ca_option` the one that names its CA;
         without that, nobody is expected to know who has signed. `allows` says what is
-        wrong with an address.
+        wrong with an address. `also` is another name for the same server.
         """
         if origin in self._reached:
             return
-        addresses = await self._resolve(origin, where, prefix)
-        for address in addresses:
-            refusal = allows(address)
-            if refusal is not None:
-                self.note(f"{prefix}address", 0.0, address, refusal)
-        begun = self._now()
-        address = await self._connect(addresses, origin, where, prefix)
-        place = _Place(address, origin.host, where, ca_file, ca_option)
-        self.note(f"{prefix}TCP", self._now() - begun, f"{address} port {origin.port}")
-        if origin.scheme == "https":
+        route = await self._routes.find(origin, where, prefix, allows)
+        place = _Place(
+            route,
+            origin.host,
+            where,
+            ca_file,
+            ca_option,
+            origin.scheme == "https",
+            self._identity if shows_identity else None,
+            Identity(
+                self._identity_option if shows_identity else "",
+                shows_identity and self._identity is not None,
+            ),
+        )
+        if place.has_tls:
             await self._secure(origin, place, prefix)
         self._reached[origin] = place
-
-    async def _resolve(self, origin: Origin, where: str, prefix: str) -> list[str]:
-        begun, host = self._now(), origin.host
-        if host in self._addresses:
-            return [self._addresses[host]]
-        try:
-            addresses = await wire.resolve(self._reactor, host, self._timeout)
-        except wire.Failed as error:
-            trouble = connection_trouble(error.kind, error.detail, origin, where)
-            self.note(f"{prefix}DNS", self._now() - begun, host, trouble)
-            raise Stopped from None
-        if addresses != [host]:
-            seen = f"{host} is {', '.join(addresses)}"
-            self.note(f"{prefix}DNS", self._now() - begun, seen)
-        return addresses
-
-    async def _connect(
-        self, addresses: list[str], origin: Origin, where: str, prefix: str
-    ) -> str:
-        begun = self._now()
-        trouble: Trouble | None = None
-        for address in addresses:
-            try:
-                peer = await wire.dial(
-                    self._reactor, address, origin.port, self._timeout
-                )
-            except wire.Failed as error:
-                trouble = connection_trouble(error.kind, error.detail, origin, where)
-            else:
-                peer.close()
-                return address
-        self.note(f"{prefix}TCP", self._now() - begun, ", ".join(addresses), trouble)
-        raise Stopped
+        if also is not None:
+            self._reached.setdefault(also, place)
 
     async def _secure(self, origin: Origin, place: _Place, prefix: str) -> None:
-        looking = wire.Looking(place.host, place.ca_file, _PROTOCOLS)
+        looking = _looking(place)
         begun = self._now()
         try:
-            peer = await wire.dial(
-                self._reactor, place.address, origin.port, self._timeout, looking
-            )
+            peer = await self._dial(place, looking)
         except wire.Failed as error:
-            trouble = connection_trouble(error.kind, error.detail, origin, place.where)
+            trouble = _trouble(error, origin, place.where, place)
             self.note(f"{prefix}TLS", self._now() - begun, "", trouble)
             return
         seconds, chain = self._now() - begun, looking.chain
@@ -184,9 +166,7 @@ class Examiner:
         """
         begun = self._now()
         place = self._reached[origin]
-        tls = None
-        if origin.scheme == "https":
-            tls = wire.Looking(place.host, place.ca_file, _PROTOCOLS)
+        tls = _looking(place) if place.has_tls else None
         lines = [
             f"GET {target} HTTP/1.1",
             f"Host: {origin.netloc}",
@@ -198,9 +178,7 @@ class Examiner:
         safe = ["".join(c for c in line if " " <= c <= "~") for line in lines]
         request = "\r\n".join([*safe, "", ""]).encode("ascii")
         try:
-            peer = await wire.dial(
-                self._reactor, place.address, origin.port, self._timeout, tls
-            )
+            peer = await self._dial(place, tls)
             # Credentials go only to the server that was looked at before.
             trouble = _refused(tls, place) if tls is not None else None
             if trouble is not None:
@@ -208,19 +186,42 @@ class Examiner:
                 self.note(name, self._now() - begun, "", trouble)
             data = await wire.ask(self._reactor, peer, request, self._timeout, limit)
         except wire.Failed as error:
-            trouble = connection_trouble(error.kind, error.detail, origin, where)
+            trouble = _trouble(error, origin, where, place)
             self.note(name, self._now() - begun, "", trouble)
             raise Stopped from None
         answer = parse_answer(data)
         seconds = self._now() - begun
         if answer is None:
-            self.note(name, seconds, "", not_http(data, origin, where))
+            self.note(
+                name, seconds, "", not_http(data, origin, where, place.route.called)
+            )
             raise Stopped
         return answer, seconds
+
+    async def _dial(self, place: _Place, tls: wire.Looking | None) -> wire.Peer:
+        try:
+            return await wire.dial(
+                self._reactor, place.route.endpoint, self._timeout, tls
+            )
+        except TunnelFailed as error:
+            # It was open before.
+            raise wire.Failed("tunnel", str(error)) from error
 
     def _now(self) -> float:
         seconds: float = self._reactor.seconds()
         return seconds
+
+
+def _looking(place: _Place) -> wire.Looking:
+    return wire.Looking(place.host, place.ca_file, _PROTOCOLS, place.identity)
+
+
+def _trouble(error: wire.Failed, origin: Origin, where: str, place: _Place) -> Trouble:
+    if error.kind == "tunnel":
+        return Trouble(error.detail, "look at the proxy's log")
+    return connection_trouble(
+        error.kind, error.detail, origin, where, place.route.called, place.known
+    )
 
 
 def _refused(looking: wire.Looking, place: _Place) -> Trouble | None:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import re
+from pathlib import Path, PurePath
 from typing import Any
 
 from regbroker.cli.doctor.answers import Answer
 from regbroker.cli.doctor.content_steps import pull
 from regbroker.cli.doctor.examiner import Examiner, until_stopped
 from regbroker.cli.doctor.login_steps import authorize
+from regbroker.cli.doctor.places import Place, UnknownPlace, place_of
+from regbroker.cli.doctor.routes import Ways
 from regbroker.cli.doctor.steps import Step, Trouble
 from regbroker.cli.doctor.visit import Side, Visit, Wanted
 from regbroker.naming.public_hosts import host_to_try
+from regbroker.protocol.headers import is_trusted
 from regbroker.protocol.origins import Origin
+from regbroker.protocol.proxy_header import Peer, header_v1
 from regbroker.settings.config import Config, RegistryConfig
 from regbroker.transport.listeners import Listener
 
-_COLON = re.compile(r"(?<!\\):")
 _WHERE = "[regbroker] listen"
-
-#: Where this machine reaches a listener on all interfaces.
-_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 async def examine_listener(
@@ -31,49 +31,47 @@ async def examine_listener(
     *,
     registry: RegistryConfig | None = None,
     wanted: Wanted | None = None,
+    file: Path | None = None,
 ) -> list[Step]:
     """
     Return the steps with one line of ``listen``, up to the first that fails.
 
-    Each registry is pinged, and from `registry` what is `wanted` is pulled.
+    Each registry is pinged, and from `registry` what is `wanted` is pulled. `file` is
+    where the configuration is.
     """
     side = f"listen {listener.text}"
-    place = _place(listener)
-    if place is None:
-        return [Step(side, "skipped", 0.0, "only ports that the line names are tried")]
-    if listener.proxy_protocol:
-        return [Step(side, "skipped", 0.0, "connections there begin with a PROXY line")]
-    if listener.redirects:
-        return [Step(side, "skipped", 0.0, "clients are only sent on to https there")]
-    address, port = place
+    try:
+        place = place_of(listener, file)
+    except UnknownPlace as error:
+        return [Step(side, "not examined", 0.0, str(error))]
+    if listener.proxy_protocol and not _may_send_lines(config, place):
+        seen = (
+            f"a connection from {place.address} is hung up on, since trusted-proxies "
+            "does not name it; to have doctor examine this, add it there for a while"
+        )
+        return [Step(side, "not examined", 0.0, seen)]
+    port = place.port
     steps: list[Step] = []
     for entry in config.registries:
         host = host_to_try(entry.host, entry.hosts)
         bare = host.strip("[]")
-        examiner = Examiner(reactor, f"{side}, as {host}", timeout, {bare: address})
+        ways = Ways(
+            places={bare: place.address},
+            preamble=_line(place) if listener.proxy_protocol else b"",
+        )
+        examiner = Examiner(reactor, f"{side}, as {host}", timeout, ways)
         origin = Origin("https" if listener.tls else "http", bare, port)
         visit = Visit(
             examiner,
             _side(entry, origin),
             wanted if wanted is not None and entry is registry else Wanted(),
         )
-        await until_stopped(_steps(visit, entry))
+        work = _redirected(visit) if listener.redirects else _steps(visit, entry)
+        await until_stopped(work)
         steps += examiner.steps
         if examiner.failed:
             break
     return steps
-
-
-def _place(listener: Listener) -> tuple[str, int] | None:
-    """Return where a listener is reached from this machine; None if that is unknown."""
-    kind, *arguments = _COLON.split(listener.endpoint)
-    named = dict(each.split("=", 1) for each in arguments if "=" in each)
-    plain = [each for each in arguments if "=" not in each]
-    port = named.get("port") or (plain[0] if plain else "")
-    if kind != "tcp" or not port.isdigit() or not int(port):
-        return None
-    interface = named.get("interface", "").replace("\\", "").strip("[]")
-    return _LOOPBACK.get(interface, interface), int(port)
 
 
 def _side(registry: RegistryConfig, origin: Origin) -> Side:
@@ -90,7 +88,8 @@ def _side(registry: RegistryConfig, origin: Origin) -> Side:
 
 
 async def _steps(visit: Visit, registry: RegistryConfig) -> None:
-    await visit.reach(visit.side.origin, _WHERE)
+    # Where public-url leads is this registry, too, by another way.
+    await visit.reach(visit.side.origin, _WHERE, also=registry.public_url)
     answer, seconds = await visit.ask("ping", "/v2/")
     trouble = _ping_trouble(answer, registry, visit.side.origin.host)
     visit.examiner.note("ping", seconds, f"GET /v2/: {answer.status}", trouble)
@@ -99,6 +98,36 @@ async def _steps(visit: Visit, registry: RegistryConfig) -> None:
     elif answer.status == 401:
         shown = "; ".join(answer.all("www-authenticate"))
         visit.examiner.remark("challenge", shown)
+
+
+async def _redirected(visit: Visit) -> None:
+    """Ask a listener that only sends clients on."""
+    await visit.reach(visit.side.origin, _WHERE)
+    answer, seconds = await visit.ask("redirect", "/v2/")
+    location = answer.header("location") or ""
+    trouble = None
+    if answer.status != 308 or not location.startswith("https://"):
+        trouble = Trouble(
+            f"what answers here is not regbroker: it answered {answer.status}",
+            "see which program listens: ss -ltnp",
+        )
+    visit.examiner.note("redirect", seconds, f"{answer.status} {location}", trouble)
+
+
+def _may_send_lines(config: Config, place: Place) -> bool:
+    """Tell whether regbroker believes a PROXY line from this machine."""
+    address = place.address
+    if isinstance(address, PurePath):
+        # Who may write to the socket is asked nothing else.
+        return True
+    return is_trusted(address, config.trusted_proxies)
+
+
+def _line(place: Place) -> bytes:
+    if isinstance(place.address, PurePath):
+        return b"PROXY UNKNOWN\r\n"
+    here = Peer(place.address, place.port)
+    return header_v1(here, here)
 
 
 def _ping_trouble(

@@ -100,7 +100,7 @@ async def _token(visit: Visit, known: Discovered, realm: Url) -> Headers:
     where = "the realm that the registry names"
     if side.realm:
         where = f"{side.section} realm"
-    await visit.reach(realm.origin, where, "token: ")
+    await visit.reach(realm.origin, where, "token: ", shows_identity=True)
     headers = (("Authorization", _credentials(wanted.login)),) if wanted.login else ()
     target = _token_target(visit, known, realm)
     answer, seconds = await visit.examiner.get(

@@ -36,6 +36,17 @@ def overload(answer: Answer, server: str) -> Trouble | None:
 
 def ping_trouble(answer: Answer, origin: Origin, where: str) -> Trouble | None:
     """Say why an answer to ``GET /v2/`` is not that of a registry."""
+    if answer.status == 400 and b"SSL certificate" in answer.body:
+        # nginx says it in HTTP.
+        wants = b"No required" in answer.body
+        return Trouble(
+            "it wants a certificate of the client (400)"
+            if wants
+            else "it does not accept the certificate of regbroker (400)",
+            "write client-certificate and client-key"
+            if wants
+            else "let the server's operator say which CA is trusted there",
+        )
     if origin.scheme == "http" and answer.status == 400:
         return Trouble(
             "answered 400; does it speak https?",

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 
+class Stopped(Exception):
+    """A step has failed that the others need."""
+
+
 @dataclass(frozen=True)
 class Trouble:
     """What is wrong, in plain words, and what to change."""

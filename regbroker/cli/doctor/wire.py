@@ -8,8 +8,10 @@ without credentials: callers see to that.
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import (
     IHandshakeListener,
     IOpenSSLClientConnectionCreator,
+    IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.threads import deferToThreadPool
@@ -44,6 +47,10 @@ from regbroker.transport.pem_files import load_chain
 
 #: Of a body: a manifest may have four megabytes, and is read whole.
 MAX_BODY = 4 * 1024 * 1024
+
+
+#: What keeps somebody from a unix socket.
+_KINDS = {errno.ENOENT: "missing", errno.ENOTDIR: "missing", errno.EACCES: "denied"}
 
 
 class Failed(Exception):
@@ -61,9 +68,16 @@ class Looking:
     A TLS client that finishes each handshake, and keeps what OpenSSL objects to.
 
     `errors` are pairs of depth and X509_V_ERR number; `chain` is what was shown.
+    `identity` is a client certificate of `regbroker.transport.trust.client_identity`.
     """
 
-    def __init__(self, host: str, ca_file: Path | None, protocols: Sequence[bytes]):
+    def __init__(
+        self,
+        host: str,
+        ca_file: Path | None,
+        protocols: Sequence[bytes],
+        identity: Mapping[str, Any] | None = None,
+    ) -> None:
         self._host = host
         self._context = SSL.Context(SSL.TLS_METHOD)
         self._context.set_min_proto_version(SSL.TLS1_2_VERSION)
@@ -75,6 +89,11 @@ class Looking:
             store = self._context.get_cert_store()
             for each in load_chain(read_pem(ca_file)) if store else ():
                 store.add_cert(crypto.X509.from_cryptography(each))  # type: ignore
+        if identity:
+            self._context.use_certificate(identity["certificate"])
+            for each in identity["extraCertChain"]:
+                self._context.add_extra_chain_cert(each)
+            self._context.use_privatekey(identity["privateKey"])
         self._context.set_verify(SSL.VERIFY_PEER, self._note)
         self.errors: list[tuple[int, int]] = []
         self.connection: SSL.Connection | None = None
@@ -155,6 +174,11 @@ class Peer(Protocol):
         if self.transport is not None:
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
+    @property
+    def lost(self) -> BaseException | None:
+        """Why the connection has ended; None while it has not."""
+        return self._lost.value if self._lost is not None else None
+
     def _end(self) -> None:
         if self._ended is not None and not self._ended.called:
             self._ended.callback(self._data)
@@ -183,16 +207,27 @@ async def resolve(reactor: Any, host: str, timeout: float) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
-async def dial(
-    reactor: Any, address: str, port: int, timeout: float, tls: Looking | None = None
-) -> Peer:
-    """Return a connection to an address, TLS agreed on; raises `Failed`."""
+def endpoint(
+    reactor: Any, address: str, port: int, timeout: float
+) -> IStreamClientEndpoint:
+    """Return what connects to an address."""
     kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-    endpoint: Any = kind(reactor, address, port, timeout)
+    made: IStreamClientEndpoint = kind(reactor, address, port, timeout)
+    return made
+
+
+async def dial(
+    reactor: Any,
+    endpoint: IStreamClientEndpoint,
+    timeout: float,
+    tls: Looking | None = None,
+) -> Peer:
+    """Return a connection, TLS agreed on; raises `Failed`, or as the endpoint does."""
     if tls is not None:
         endpoint = wrapClientTLS(tls, endpoint)
     try:
-        peer: Peer = await endpoint.connect(Factory.forProtocol(Peer))
+        made: Any = endpoint.connect(Factory.forProtocol(Peer))
+        peer: Peer = await made
     except ConnectionRefusedError:
         raise Failed("refused") from None
     except (ConnectTimeout, TCPTimedOutError):
@@ -200,7 +235,8 @@ async def dial(
     except NoRouteError as error:
         raise Failed("unreachable", str(error)) from None
     except ConnectError as error:
-        raise Failed("unreachable", str(error)) from None
+        detail = os.strerror(error.osError) if error.osError else str(error)
+        raise Failed(_KINDS.get(error.osError, "unreachable"), detail) from None
     if tls is None:
         # Here there is nothing to wait for, and maybe the end has come already.
         peer.secured.addErrback(lambda _: None)
@@ -229,6 +265,9 @@ async def ask(
         raise Failed("silent") from None
     finally:
         peer.close()
+    if not data and isinstance(peer.lost, SSL.Error):
+        # In TLS 1.3 a server judges a client's certificate after the handshake.
+        raise Failed("tls", _words(peer.lost))
     if not data:
         raise Failed("closed")
     return data

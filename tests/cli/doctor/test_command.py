@@ -55,20 +55,19 @@ class ExamineTests(DoctorCase):
         )
         return path
 
-    async def test_ways_not_gone(self) -> None:
-        """Upstreams behind a proxy, a socket or a client certificate are skipped."""
+    async def test_ways(self) -> None:
+        """Upstreams behind a socket or a proxy are reached as the service does."""
+        missing = self.directory / "missing.sock"
         path = self.configure(
-            "[upstream one]\nurl = unix:/run/s\n"
-            "[upstream two]\nurl = http://a.test\nproxy = http://127.0.0.1:1\n"
+            f"[upstream one]\nurl = unix:{missing}\n"
+            "[upstream two]\nurl = http://a.test\n"
+            f"proxy = http://127.0.0.1:{self.closed_port()}\n"
         )
         config = load_config(path)
         steps = await examine(reactor, config, Request(timeout=5, only="upstream"))
         self.assertEqual(
-            [(step.name, step.seen) for step in steps],
-            [
-                ("skipped", "doctor does not go through a unix socket"),
-                ("skipped", "doctor does not go through a proxy"),
-            ],
+            [(step.name, step.trouble is not None) for step in steps],
+            [("socket", True), ("proxy: TCP", True)],
         )
 
     async def test_all_upstreams(self) -> None:
@@ -81,9 +80,9 @@ class ExamineTests(DoctorCase):
         )
         steps = await examine(reactor, load_config(path), Request(timeout=5))
         self.assertEqual(
-            [(step.side.split()[1].strip("]"), step.name) for step in steps],
+            [(step.side.split()[1].strip("],"), step.name) for step in steps],
             [
-                ("unix:s", "skipped"),
+                ("unix:s", "socket"),
                 ("one", "TCP"),
                 ("two", "TCP"),
                 ("two", "ping"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from regbroker.cli.doctor.examiner import Examiner, Stopped, until_stopped
-from regbroker.cli.doctor.steps import Trouble
+from dataclasses import replace
+
+from regbroker.cli.doctor.examiner import Examiner, until_stopped
+from regbroker.cli.doctor.routes import Ways
+from regbroker.cli.doctor.steps import Stopped, Trouble
 from regbroker.protocol.origins import Origin
 from tests.certificates import issued
 from tests.doctorcase import DoctorCase, Fake, reactor
@@ -12,7 +15,9 @@ from tests.doctorcase import DoctorCase, Fake, reactor
 class ExaminerTests(DoctorCase):
     def setUp(self) -> None:
         super().setUp()
-        self.examiner = Examiner(reactor, "side", 5.0, {"a.test": "127.0.0.1"})
+        self.examiner = Examiner(
+            reactor, "side", 5.0, Ways(places={"a.test": "127.0.0.1"})
+        )
 
     def names(self) -> list[str]:
         return [step.name for step in self.examiner.steps]
@@ -66,9 +71,7 @@ class ExaminerTests(DoctorCase):
         # Nobody's word counted when it was reached, and does when it is asked.
         await self.examiner.reach(origin, "WHERE", ca_file=self.ca_file)
         place = self.examiner._reached[origin]
-        self.examiner._reached[origin] = place.__class__(
-            place.address, "b.test", place.where, place.ca_file, place.ca_option
-        )
+        self.examiner._reached[origin] = replace(place, host="b.test")
         with self.assertRaises(Stopped):
             await self.examiner.get("ping", origin, "/v2/", "WHERE")
         self.assertEqual(self.requests, [])

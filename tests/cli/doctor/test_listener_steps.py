@@ -29,16 +29,16 @@ class ListenerStepsTests(DoctorCase):
         config = parse_config(TEXT, PurePath("/"), lambda path: None)
         return await examine_listener(reactor, config, listener(line), 5.0)
 
-    async def test_skipped(self) -> None:
-        """What a line does not say is not guessed."""
-        for line in (
-            "unix:/run/s",
-            "tls:systemd:domain=INET:index=0",
-            "tcp:0",
-            "proxy:tcp:1",
+    async def test_not_examined(self) -> None:
+        """What cannot be known is said, and how to examine it."""
+        for line, words in (
+            ("tls:systemd:domain=INET:index=987", "systemctl list-sockets"),
+            ("tcp:0", "write that port into a copy"),
+            ("proxy:tcp:1", "trusted-proxies does not name it"),
         ):
             (step,) = await self.examined(line)
-            self.assertEqual((step.name, step.trouble), ("skipped", None), line)
+            self.assertEqual((step.name, step.trouble), ("not examined", None), line)
+            self.assertIn(words, step.seen)
 
     async def test_hosts(self) -> None:
         """Each registry is asked for by a host of its own, on loopback."""

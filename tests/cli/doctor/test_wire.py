@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
-from regbroker.cli.doctor.wire import Failed, Looking, ask, dial, resolve
+from regbroker.cli.doctor.wire import Failed, Looking, ask, dial, endpoint, resolve
 from tests.certificates import authority, issued
 from tests.doctorcase import DoctorCase, Fake, reactor
 
 PING = b"GET /v2/ HTTP/1.1\r\nHost: a.test\r\n\r\n"
 
 
+def at(port: int) -> Any:
+    """What connects to a port of loopback."""
+    return endpoint(reactor, "127.0.0.1", port, 5.0)
+
+
 class WireTests(DoctorCase):
     async def failure(self, port: int, tls: Looking | None = None) -> Failed:
         """How dialling a port, and asking there, fails."""
         try:
-            peer = await dial(reactor, "127.0.0.1", port, 1.0, tls)
+            peer = await dial(reactor, at(port), 1.0, tls)
             await ask(reactor, peer, PING, 0.5)
         except Failed as error:
             return error
@@ -41,7 +47,7 @@ class WireTests(DoctorCase):
     async def test_ask(self) -> None:
         """The answer to a request, whole."""
         port = self.listen(Fake().answer)
-        peer = await dial(reactor, "127.0.0.1", port, 5.0)
+        peer = await dial(reactor, at(port), 5.0)
         data = await ask(reactor, peer, PING, 5.0)
         self.assertTrue(data.startswith(b"HTTP/1.1 200 "))
         self.assertTrue(data.endswith(b"\r\n\r\n{}"))
@@ -49,7 +55,7 @@ class WireTests(DoctorCase):
     async def test_limit(self) -> None:
         """Of an endless body no more is waited for than is wanted."""
         port = self.listen_at_once(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 5000)
-        peer = await dial(reactor, "127.0.0.1", port, 5.0)
+        peer = await dial(reactor, at(port), 5.0)
         data = await ask(reactor, peer, PING, 5.0, limit=10)
         self.assertGreater(len(data), 10)
 
@@ -73,7 +79,7 @@ class WireTests(DoctorCase):
         port = self.listen(Fake().answer, issued("a.test"))
         for ca_file, errors in ((self.ca_file, []), (None, [(0, 20)])):
             tls = Looking("a.test", ca_file, (b"http/1.1",))
-            peer = await dial(reactor, "127.0.0.1", port, 5.0, tls)
+            peer = await dial(reactor, at(port), 5.0, tls)
             self.assertEqual(tls.chain, [issued("a.test").loaded()])
             self.assertIn("TLSv1", tls.version)
             self.assertEqual([e for e in tls.errors if e in errors], errors)
