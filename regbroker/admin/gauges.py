@@ -18,6 +18,7 @@ from regbroker.admin.metric_table import (
     CONNECTIONS,
     CONNECTIONS_LIMIT,
     DRAINING,
+    IDENTITY_UP,
     LIMITED_ACCOUNTS,
     MALFORMED,
     RECEIVED_BYTES,
@@ -60,6 +61,10 @@ def gauges(
     yield family(
         CERTIFICATE_EXPIRY,
         (((one.section,), one.not_after - now()) for one in watched.certificates),
+    )
+    identities = watched.identities.items()
+    yield family(
+        IDENTITY_UP, (((name,), float(is_fresh())) for name, is_fresh in identities)
     )
     yield family(DRAINING, [((), float(is_draining))])
     yield family(BUILD_INFO, [((__version__,), 1.0)])

@@ -146,6 +146,14 @@ UPSTREAM_UP = Metric(
     "1 while the upstream answers, 0 while it does not.",
     Together.LOWEST,
 )
+IDENTITY_UP = Metric(
+    "regbroker_identity_up",
+    Kind.GAUGE,
+    ("identity",),
+    "1 while the keys of the identity's issuer are fresh, 0 while it gives none; its "
+    "last keys count for a day.",
+    Together.LOWEST,
+)
 CIRCUIT_STATE = Metric(
     "regbroker_upstream_circuit_state",
     Kind.GAUGE,
@@ -223,6 +231,7 @@ METRICS = (
     PROXIED,
     UPSTREAM_SECONDS,
     UPSTREAM_UP,
+    IDENTITY_UP,
     CIRCUIT_STATE,
     CIRCUIT_TRIPS,
     LIMITED_ACCOUNTS,

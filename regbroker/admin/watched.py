@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from regbroker.admin.certificates import ServedCertificate
 from regbroker.settings.config import RegistryConfig
@@ -33,3 +33,5 @@ class Watched:
     site: StreamingSite
     certificates: tuple[ServedCertificate, ...] = ()
     counts_repositories: bool = False
+    #: Of each ``[identity NAME]``, whether the keys of its issuer are fresh.
+    identities: Mapping[str, Callable[[], bool]] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from twisted.application.service import MultiService
@@ -14,6 +15,7 @@ from regbroker.admin.certificates import ServedCertificate, served_certificate
 from regbroker.admin.monitor import Monitor
 from regbroker.admin.service import AdminService
 from regbroker.admin.watched import Watched, WatchedUpstream
+from regbroker.assembly.identities import IssuerKeysService
 from regbroker.assembly.part import Part
 from regbroker.assembly.upstreams import UpstreamService
 from regbroker.runtime.reactor import INetworkReactor
@@ -128,6 +130,7 @@ def watched(
     under_way: UnderWay,
     entrance: Entrance,
     site: StreamingSite,
+    issuer_keys: Mapping[str, IssuerKeysService],
 ) -> Watched:
     """Return what serves `config`, for the admin listener to tell about."""
     return Watched(
@@ -141,7 +144,13 @@ def watched(
         site,
         tuple(_certificates(config)),
         config.metrics_repositories,
+        {name: partial(_is_fresh, each) for name, each in issuer_keys.items()},
     )
+
+
+def _is_fresh(issuer_keys: IssuerKeysService) -> bool:
+    """Tell whether an issuer has given its keys when it was last asked."""
+    return issuer_keys.keys.keys is not None and not issuer_keys.keys.problem
 
 
 def _certificates(config: Config) -> Iterator[ServedCertificate]:

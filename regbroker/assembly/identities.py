@@ -12,12 +12,13 @@ from twisted.application.service import Service
 from regbroker.accounts.identity.issuer import Fetch, Fetched, Issuer, IssuerFailed
 from regbroker.accounts.identity.key_cache import KeyCache
 from regbroker.accounts.identity.key_file import KeyFile
-from regbroker.accounts.identity.keys import MAX_BYTES
+from regbroker.accounts.identity.keys import MAX_BYTES, KeySet, parse_key_set
 from regbroker.accounts.identity.verifier import Expected, Verifier
 from regbroker.assembly.named_conditions import named_conditions
 from regbroker.errors import ConfigurationError, RedirectRefused, UpstreamError
 from regbroker.protocol.urls import parse_url
 from regbroker.runtime.reactor import INetworkReactor
+from regbroker.runtime.watched_file import read_file
 from regbroker.settings.config import (
     DEFAULT_CONNECT_TIMEOUT,
     IdentityConfig,
@@ -56,6 +57,25 @@ class IssuerKeysService(Service):
         self.keys.close()
         if self._documents is not None:
             self._documents.close()
+
+
+async def fetch_keys(entry: IdentityConfig, reactor: INetworkReactor) -> KeySet:
+    """
+    Return the keys of one section now, once.
+
+    Raises `IssuerFailed`, also for a file, and `ConfigurationError`.
+    """
+    if isinstance(entry.jwks, PurePath):
+        try:
+            return parse_key_set(read_file(Path(entry.jwks), MAX_BYTES)[0])
+        except (OSError, ValueError) as error:
+            raise IssuerFailed(f"{entry.jwks}: {error}") from None
+    documents = _documents(entry, reactor)
+    try:
+        issuer = Issuer(entry.issuer, entry.jwks, _fetch_with(documents))
+        return (await issuer.keys()).keys
+    finally:
+        documents.close()
 
 
 def keys_of(entry: IdentityConfig) -> tuple[object, ...]:

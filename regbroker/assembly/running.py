@@ -293,6 +293,7 @@ class RegbrokerService(MultiService):
                 self.under_way,
                 self.entrance,
                 self._site,
+                generation.issuer_keys,
             )
         )
 

@@ -61,6 +61,7 @@ class MonitorTests(AdminTestCase):
                 "regbroker_refused_requests_total",
                 "regbroker_logins_total",
                 "regbroker_identity_logins_total",
+                "regbroker_identity_up",
                 "regbroker_repository_requests_total",
             },
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePath
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
@@ -54,6 +55,8 @@ class AdminAssemblyTests(SynchronousTestCase):
         text = CONFIG.format(listen=listen, main=main, more=more)
         return parse_config(text, PurePath(self.directory), lambda path: None)
 
+    issuer_keys = SimpleNamespace(keys=("key",), problem="")
+
     def watched(self, config: Config) -> Watched:
         """What the admin listener is told about."""
         self.upstreams = {
@@ -63,7 +66,15 @@ class AdminAssemblyTests(SynchronousTestCase):
         self.entrance = build_entrance(self.reactor, (), 60)
         self.site = StreamingSite(Resource(), reactor=self.reactor)
         self.under_way = UnderWay()
-        return watched(config, self.upstreams, self.under_way, self.entrance, self.site)
+        keys: Any = SimpleNamespace(keys=self.issuer_keys)
+        return watched(
+            config,
+            self.upstreams,
+            self.under_way,
+            self.entrance,
+            self.site,
+            {"ci": keys},
+        )
 
     def names(self, config: Config) -> dict[str, tuple[str, ...]]:
         """The names of the certificates that are shown, by section."""
@@ -85,6 +96,15 @@ class AdminAssemblyTests(SynchronousTestCase):
         draining = True
         self.assertTrue(admin.monitor.readiness_now().draining)
         self.assertEqual(self.reactor.tcpServers, [])
+
+    def test_identities(self) -> None:
+        """An identity is up while there are keys, and the last fetch was good."""
+        is_up = self.watched(self.config()).identities["ci"]
+        self.assertTrue(is_up())
+        self.issuer_keys = SimpleNamespace(keys=("key",), problem="it is down")
+        self.assertFalse(self.watched(self.config()).identities["ci"]())
+        self.issuer_keys = SimpleNamespace(keys=None, problem="")
+        self.assertFalse(self.watched(self.config()).identities["ci"]())
 
     def test_watched(self) -> None:
         """It is told about the objects that serve, not about copies of them."""

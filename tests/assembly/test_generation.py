@@ -98,6 +98,24 @@ class GenerationTests(SynchronousTestCase):
         self.assertIs(other.services[2], staff)
         self.assert_same_registries(other, "own.test")
 
+    def test_identity(self) -> None:
+        """What tokens must say may change, and the issuer's keys are kept."""
+        identity = "[identity ci]\nissuer = https://issuer.test\naudience = own.test\n"
+        text = CONFIG.replace("accounts = staff", "accounts = staff, ci") + identity
+        first = self.build(text)
+        same = self.build(text, first)
+        self.assertIs(self.registry(same, "own.test"), self.registry(first, "own.test"))
+        other = self.build(text.replace("= own.test", "= other.test"), first)
+        self.assertEqual(other.services, first.services)
+        self.assertIsNot(
+            self.registry(other, "own.test"), self.registry(first, "own.test")
+        )
+        self.assertIs(
+            self.registry(other, "hub.test"), self.registry(first, "hub.test")
+        )
+        moved = self.build(text.replace("issuer.test", "moved.test"), first)
+        self.assertIsNot(moved.issuer_keys["ci"], first.issuer_keys["ci"])
+
     def test_contents(self) -> None:
         """An authority in the same file is another one."""
         (self.directory / "ca.pem").write_bytes(authority("Other CA").certificate)

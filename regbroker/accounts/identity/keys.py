@@ -26,8 +26,11 @@ Key = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
 #: Google's sets and Azure's, the largest known, have 10 KiB.
 MAX_BYTES = 256 * 1024
 
-#: Each token without a ``kid`` is tried with all keys that fit.
+#: More than any issuer has.
 MAX_KEYS = 64
+
+#: A token without a ``kid`` is tried with each key that fits, if there are no more.
+MAX_WITHOUT_KID = 4
 
 #: RFC 7518, 3.3: 2048 bits at least. The time of a verification grows with the square.
 MIN_RSA_BITS = 2048
@@ -54,13 +57,15 @@ class KeySet:
         """
         Return the keys that may have made a signature.
 
-        Without a ``kid`` in the token, all that fit the algorithm.
+        Without a ``kid`` in the token, all that fit the algorithm; none if these are
+        many.
         """
-        return tuple(
+        found = tuple(
             each
             for each in self.keys
             if algorithm in each.algorithms and (kid is None or each.kid == kid)
         )
+        return found if kid is not None or len(found) <= MAX_WITHOUT_KID else ()
 
 
 def parse_key_set(contents: bytes) -> KeySet:

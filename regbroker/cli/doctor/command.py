@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import ensureDeferred
 
 from regbroker.assembly.upstreams import build_credentials
+from regbroker.cli.doctor.identity_steps import examine_identity
 from regbroker.cli.doctor.listener_steps import examine_listener
 from regbroker.cli.doctor.steps import Step, Trouble, lines
 from regbroker.cli.doctor.upstream_steps import examine_upstream
@@ -47,7 +48,8 @@ class Request:
 
 async def examine(reactor: Any, config: Config, request: Request) -> list[Step]:
     """
-    Take all steps: with the listeners, and with each upstream that is meant.
+    Take all steps: with the listeners, and with each upstream and issuer of identities
+    that is meant.
 
     Raises `NoExamination` for an image that is not served.
     """
@@ -74,6 +76,9 @@ async def examine(reactor: Any, config: Config, request: Request) -> list[Step]:
     if request.only != "clients":
         for name, wanted in _at_upstreams(config, pull):
             steps += await _examine_upstream(reactor, config, name, wanted, request)
+        for name in pull.registry.identities if pull else config.identities:
+            entry = config.identities[name]
+            steps += await examine_identity(reactor, entry, request.timeout)
     return steps
 
 

@@ -37,6 +37,8 @@ class KeySetTests(SynchronousTestCase):
         keys = parse_key_set(jwks(jwk(ec_key("a"), None), jwk(ec_key("b"), "b")))
         self.assertEqual(len(keys.find(None, "ES256")), 2)
         self.assertEqual(keys.find("x", "ES256"), ())
+        many = parse_key_set(jwks(*(jwk(ec_key(), str(n)) for n in range(5))))
+        self.assertEqual(many.find(None, "ES256"), ())
 
     def test_alg(self) -> None:
         """A key that names its algorithm is good for no other."""
