@@ -17,8 +17,8 @@ from regbroker.accounts.access import (
     CATALOG,
     AccessRules,
     Grant,
-    parse_grant,
 )
+from regbroker.accounts.access_section import parse_grant
 from regbroker.accounts.pattern_cover import TooManyPlaces, uncovered
 from regbroker.accounts.patterns import NamePattern, is_component, parse_pattern
 from regbroker.accounts.principals import Account

@@ -26,6 +26,7 @@ from regbroker.accounts.key_file import (
     secret_of,
     thumbprint,
 )
+from regbroker.accounts.token_parsing import parse_token
 from regbroker.accounts.tokens import (
     ACCESS_LIFE,
     IDENTITY_LIFE,
@@ -37,7 +38,6 @@ from regbroker.accounts.tokens import (
     RobotToken,
     Token,
     Vouched,
-    parse_token,
 )
 from regbroker.errors import BadRequest, StateError
 from regbroker.protocol.scopes import Scope

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from regbroker.accounts.access import parse_access
+from regbroker.accounts.access_section import parse_access
 from regbroker.accounts.key_file import make_key
 from regbroker.accounts.signing import SigningKeys, TokenSigner
 from regbroker.broker.local_broker import LocalBroker

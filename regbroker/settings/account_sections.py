@@ -8,7 +8,8 @@ import re
 from collections.abc import Collection
 from pathlib import PurePath
 
-from regbroker.accounts.access import AccessRules, InvalidAccess, Kind, parse_access
+from regbroker.accounts.access import AccessRules, Kind
+from regbroker.accounts.access_section import InvalidAccess, parse_access
 from regbroker.accounts.identity.users import parse_template
 from regbroker.settings import references
 from regbroker.settings.config import (

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.accounts.access import parse_access
+from regbroker.accounts.access_section import parse_access
 from regbroker.accounts.narrowing import Rights, parse_rights, wider
 from regbroker.accounts.principals import Account
 from regbroker.protocol.scopes import parse_scopes

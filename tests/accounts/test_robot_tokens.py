@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.accounts.access import parse_access
+from regbroker.accounts.access_section import parse_access
 from regbroker.accounts.principals import Account, LoginRefused
 from regbroker.accounts.robot_tokens import (
     MAX_LENGTH,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.accounts.access import parse_access
+from regbroker.accounts.access_section import parse_access
 from regbroker.accounts.principals import Account
 from regbroker.accounts.unreachable_access import unreachable
 from regbroker.errors import NameUnknown

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.accounts.access import AccessRules, parse_access
+from regbroker.accounts.access import AccessRules
+from regbroker.accounts.access_section import parse_access
 from regbroker.accounts.key_file import make_key
 from regbroker.accounts.principals import Account
 from regbroker.accounts.signing import SigningKeys, TokenSigner

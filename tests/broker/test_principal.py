@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.accounts.tokens import AccessToken, Vouched, parse_token
+from regbroker.accounts.token_parsing import parse_token
+from regbroker.accounts.tokens import AccessToken, Vouched
 from regbroker.broker.principal import bearer_of
 from regbroker.protocol.names import Action
 from regbroker.protocol.scopes import parse_scopes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.accounts.access import parse_access
+from regbroker.accounts.access_section import parse_access
 from regbroker.accounts.principals import Account
 from regbroker.broker.vouching import note, vouched_of
 from regbroker.events import Event

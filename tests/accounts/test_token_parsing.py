@@ -1,0 +1,62 @@
+"""What is read as a token of ours, and what is not."""
+
+import contextlib
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.accounts.token_parsing import parse_token
+from regbroker.accounts.tokens import AccessToken, IdentityToken, InvalidToken
+from tests.accounts.test_tokens import ACCESS, IDENTITY, JSON
+
+
+class ParseTests(SynchronousTestCase):
+    def test_kinds_are_apart(self) -> None:
+        """The claims of one kind under the type of the other are no token."""
+        for type, claims in (
+            (AccessToken.TYPE, IDENTITY.claims()),
+            (IdentityToken.TYPE, ACCESS.claims()),
+            ("jwt", ACCESS.claims()),
+            ("", ACCESS.claims()),
+            (None, ACCESS.claims()),
+            (["JWT"], ACCESS.claims()),
+        ):
+            self.assertRaises(InvalidToken, parse_token, type, claims)
+
+    def test_missing_or_wrong(self) -> None:
+        """Every claim has to be there, and to be of its type."""
+        for token in (ACCESS, IDENTITY):
+            for claim in token.claims():
+                claims = token.claims()
+                del claims[claim]
+                self.assertRaises(InvalidToken, parse_token, token.TYPE, claims)
+                for wrong in (None, True, {"a": "b"}):
+                    claims[claim] = wrong
+                    self.assertRaises(InvalidToken, parse_token, token.TYPE, claims)
+
+    def test_wrong_access(self) -> None:
+        """One wrong entry spoils the token; it is not read as less access."""
+        good = {"type": "repository", "name": "a", "actions": ["pull"]}
+        for wrong in (
+            "repository:a:pull",
+            {},
+            {**good, "type": 1},
+            {**good, "name": None},
+            {**good, "class": None},
+            {**good, "actions": "pull"},
+            {**good, "actions": [1]},
+        ):
+            claims = {**ACCESS.claims(), "access": [good, wrong]}
+            self.assertRaises(InvalidToken, parse_token, "JWT", claims)
+
+    @given(
+        st.sampled_from(["JWT", "identity+jwt", "robot+jwt"]),
+        st.dictionaries(st.sampled_from([*ACCESS.claims(), "stamp"]), JSON),
+    )
+    def test_anything(self, type: str, claims: dict[str, Any]) -> None:
+        """Whatever a token says, it is a token or `InvalidToken`."""
+        for base in ({}, ACCESS.claims(), IDENTITY.claims()):
+            with contextlib.suppress(InvalidToken):
+                parse_token(type, {**base, **claims})
