@@ -14,6 +14,7 @@ from typing import Any
 from regbroker.assembly.loading import load_config, warnings_about
 from regbroker.assembly.rights_report import rights_problems
 from regbroker.cli.findings import Finding
+from regbroker.cli.open_listeners import problems_with_listeners
 from regbroker.cli.printing import complain, say, say_json
 from regbroker.cli.summary import summary
 from regbroker.errors import ConfigurationError
@@ -24,7 +25,8 @@ def check(path: str, *, strict: bool = False, as_json: bool = False) -> int:
     """
     Print what is wrong with the file at `path`; returns the exit status.
 
-    That is 1 when there are errors, and for warnings, too, when it is `strict`.
+    That is 1 when there are errors, and for warnings, too, when it is `strict`; those
+    about listeners that could not be opened at this moment do not count.
     """
     config: Config | None = None
     errors: Sequence[str] = ()
@@ -37,6 +39,9 @@ def check(path: str, *, strict: bool = False, as_json: bool = False) -> int:
         warnings = tuple(warnings_about(config, rights=False))
         errors = tuple(rights_problems(config))
     failed = bool(errors or (strict and warnings))
+    if config is not None:
+        # About this moment, not about the file: a service that runs has its ports.
+        warnings = (*warnings, *problems_with_listeners(config))
     if as_json:
         say_json(_document(path, config, errors, warnings, failed))
         return int(failed)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from regbroker.settings.config import (
     CERTIFICATE,
@@ -49,9 +51,15 @@ def served(config: Config, registry: RegistryConfig) -> list[str]:
 
 def _certificates(config: Config) -> Iterator[str]:
     if not config.certificates:
-        yield f"  self-signed, in {config.state_directory}"
+        yield f"  self-signed, in {_plain(config.state_directory)}"
     for entry in config.certificates:
-        yield f"  {entry.host or 'for every other host'}: {entry.certificate}"
+        yield f"  {entry.host or 'for every other host'}: {_plain(entry.certificate)}"
+
+
+def _plain(path: PurePath) -> str:
+    """Return a path without ``..``, unless a link makes another one of that."""
+    plain = os.path.normpath(path)
+    return plain if os.path.realpath(plain) == os.path.realpath(path) else str(path)
 
 
 def _who(config: Config, registry: RegistryConfig) -> str:
@@ -76,7 +84,7 @@ def _sources(accounts: AccountsConfig) -> str:
 
 def _source(source: HtpasswdConfig | LdapConfig | RobotsConfig) -> str:
     if isinstance(source, HtpasswdConfig):
-        return f"htpasswd {source.path}"
+        return f"htpasswd {_plain(source.path)}"
     if isinstance(source, RobotsConfig):
         return f"the robots {', '.join(source.users)}"
     return f"the directory {source.url.host or 'of the URL'}"

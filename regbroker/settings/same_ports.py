@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from itertools import combinations
 from typing import NamedTuple
 
 from regbroker.transport.listeners import Listener
-
-#: A colon in an endpoint that no backslash stands before.
-_COLON = re.compile(r"(?<!\\):")
 
 
 class _Place(NamedTuple):
@@ -38,17 +34,12 @@ def clashes(listeners: Sequence[Listener]) -> Iterator[str]:
 
 def _place(listener: Listener) -> _Place | None:
     """Return where a listener listens; None where that is not known, or any port."""
-    kind, *arguments = _COLON.split(listener.endpoint)
-    named = dict(each.split("=", 1) for each in arguments if "=" in each)
-    plain = [each for each in arguments if "=" not in each]
-    if kind == "unix":
-        where = named.get("address") or (plain[0] if plain else "")
-        return _Place(kind, where.replace("\\", ""), "")
-    where = named.get("port") or (plain[0] if plain else "")
-    if kind != "tcp" or not re.fullmatch("[0-9]{1,5}", where) or not int(where):
+    where = listener.where
+    if where.path is not None:
+        return _Place(where.kind, str(where.path), "")
+    if not where.port:
         return None
-    interface = named.get("interface", "").replace("\\", "").strip("[]")
-    return _Place(kind, str(int(where)), interface)
+    return _Place(where.kind, str(where.port), where.interface)
 
 
 def _meet(one: str, other: str) -> bool:

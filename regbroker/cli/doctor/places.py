@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from regbroker.cli.doctor.inherited import Listening, inherited
 from regbroker.transport.listeners import Listener
-
-_COLON = re.compile(r"(?<!\\):")
 
 #: Where this machine reaches a listener on all interfaces.
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -35,16 +32,11 @@ def place_of(listener: Listener, file: Path | None = None) -> Place:
 
     Raises `UnknownPlace`.
     """
-    kind, *arguments = _COLON.split(listener.endpoint)
-    words = [re.sub(r"\\(.)", r"\1", each) for each in arguments]
-    named = dict(each.split("=", 1) for each in words if "=" in each)
-    plain = [each for each in words if "=" not in each]
-    first = plain[0] if plain else ""
-    if kind == "unix":
-        path = named.get("address") or first
-        return Place(PurePath(path), _DEFAULT_PORTS[listener.tls])
-    if kind == "systemd":
-        found = inherited(named.get("index"), named.get("name"), file)
+    where = listener.where
+    if where.path is not None:
+        return Place(where.path, _DEFAULT_PORTS[listener.tls])
+    if where.kind == "systemd":
+        found = inherited(where.named.get("index"), where.named.get("name"), file)
         if found is None:
             raise UnknownPlace(
                 "systemd hands this socket over, and no running regbroker that has it "
@@ -53,14 +45,12 @@ def place_of(listener: Listener, file: Path | None = None) -> Place:
                 "into a copy of the file"
             )
         return _reached(found, listener.tls)
-    port = named.get("port") or first
-    if not port.isdigit() or not int(port):
+    if not where.port:
         raise UnknownPlace(
             "the system chooses this port at each start; the log says 'listening on', "
             "write that port into a copy of the file"
         )
-    interface = named.get("interface", "").strip("[]")
-    return Place(_LOOPBACK.get(interface, interface), int(port))
+    return Place(_LOOPBACK.get(where.interface, where.interface), where.port)
 
 
 def _reached(found: Listening, tls: bool) -> Place:
