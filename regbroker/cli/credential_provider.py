@@ -18,7 +18,6 @@ import sys
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Sequence
-from typing import Any
 
 API_VERSION = "credentialprovider.kubelet.k8s.io/v1"
 
@@ -77,7 +76,7 @@ def main(
     return DONE
 
 
-def respond(data: bytes, now: float) -> dict[str, Any]:
+def respond(data: bytes, now: float) -> dict[str, object]:
     """
     Return the response to a request; `now` is in seconds since 1970.
 
@@ -109,7 +108,7 @@ def respond(data: bytes, now: float) -> dict[str, Any]:
     }
 
 
-def _parse(data: bytes) -> dict[str, Any]:
+def _parse(data: bytes) -> dict[str, object]:
     if len(data) > MAX_REQUEST_BYTES:
         raise Refused(
             NOT_UNDERSTOOD, f"the request is larger than {MAX_REQUEST_BYTES} bytes"
@@ -141,7 +140,7 @@ def _parse(data: bytes) -> dict[str, Any]:
     return request
 
 
-def _text(request: dict[str, Any], name: str) -> str:
+def _text(request: dict[str, object], name: str) -> str:
     value = request.get(name, "")
     if not isinstance(value, str):
         raise Refused(NOT_UNDERSTOOD, f"the request's {name} is no text")
@@ -162,7 +161,7 @@ def _registry_of(image: str) -> str:
 
 def _end_of(token: str) -> float:
     """Return when a JWT expires, in seconds since 1970; nobody checks its signature."""
-    claims: Any
+    claims: object
     try:
         _, payload, _ = token.split(".")
         claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -243,7 +243,7 @@ class ProgramTests(SynchronousTestCase):
             "import regbroker.cli.credential_provider\n"
             "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
             "print(sorted(new - set(sys.stdlib_module_names) - {'regbroker'}))\n"
-            "heavy = {'argparse', 'asyncio', 'logging', 'socket', 'ssl'}\n"
+            "heavy = {'argparse', 'asyncio', 'logging', 'socket', 'ssl', 'typing'}\n"
             "print(sorted(heavy & new))\n"
             "print(sorted(n for n in sys.modules if n.startswith('regbroker')))\n"
         )
