@@ -31,6 +31,10 @@ class HeaderList(list[Header]):
         """Return all values of a header, in order."""
         return [value for each, value in self if each.lower() == name]
 
+    def names(self) -> set[bytes]:
+        """Return the names that occur, in lower case."""
+        return {name.lower() for name, _ in self}
+
     def without(self, name: bytes) -> HeaderList:
         """Return the headers that have another name."""
         return HeaderList(header for header in self if header[0].lower() != name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Literal
@@ -97,14 +97,14 @@ def crossing(
     ]
 
 
-def via(values: Iterable[bytes]) -> Header:
+def via(values: Collection[bytes]) -> Header:
     """
     Return the ``Via`` of a request whose own is `values`.
 
     It names the regbrokers that a request has come through, this one last. Other
     proxies are about the client's side of the way, and stay here.
     """
-    before = _OF_REGBROKERS.findall(b",".join(values))
+    before = _OF_REGBROKERS.findall(b",".join(values)) if values else []
     return b"Via", b", ".join([*before, b"1.1 " + PSEUDONYM.encode()])
 
 

@@ -140,22 +140,19 @@ class Upstream:
         """
         Send a request for a target such as ``/v2/``; see `ConnectionPool.request`.
         """
-        return self.request_whole(
-            method, self.config.base_path + target, headers, body, on_continue
+        assert self._connections is not None
+        whole = self.config.base_path + target
+        return self._connections.request(
+            method.encode(), whole.encode("latin-1"), headers, body, on_continue
         )
 
     def request_whole(
-        self,
-        method: str,
-        target: str,
-        headers: Iterable[Header],
-        body: IBodyProducer | None = None,
-        on_continue: Callable[[], None] | None = None,
+        self, method: str, target: str, headers: Iterable[Header]
     ) -> Deferred[Reply]:
         """Send a request for a target that has its `base_path`, or goes without."""
         assert self._connections is not None
         return self._connections.request(
-            method.encode(), target.encode("latin-1"), headers, body, on_continue
+            method.encode(), target.encode("latin-1"), headers
         )
 
     async def discover(self) -> Discovered:

@@ -121,7 +121,8 @@ class Forwarder:
             stalled = True
             sending.cancel()
 
-        stall = Stall(self._clock, self._upstream.config.timeout, on_stall)
+        seconds = self._upstream.config.timeout
+        stall = Stall(self._clock, seconds, on_stall)
         upload = body and UploadBody(body, self._clock, stall, expects)
         sending = self._upstream.request(
             request.asked.client.method,
@@ -137,7 +138,7 @@ class Forwarder:
             if not stalled:
                 raise
             if upload:
-                raise upload.why_stalled(self._upstream.config.timeout) from None
+                raise upload.why_stalled(seconds) from None
             raise UpstreamTimeout("the upstream registry did not answer") from None
         finally:
             stall.stop()
@@ -159,7 +160,10 @@ class Forwarder:
 
     def _headers(self, asked: ApiRequest, in_our_name: bool) -> list[Header]:
         received = HeaderList(raw_headers(asked.client.http.requestHeaders))
-        options = connection_options(received.all(b"connection"))
+        names = received.names()
+        options: frozenset[bytes] = frozenset()
+        if b"connection" in names:
+            options = connection_options(received.all(b"connection"))
         forwarded = Direction.OURS if in_our_name else Direction.CLIENT
         headers = crossing(received, options, forwarded)
         if asked.target.endpoint in REWRITTEN:
@@ -171,7 +175,7 @@ class Forwarder:
             # of the query: names that nobody has mapped or allowed.
             headers.append((b"Content-Type", b"application/octet-stream"))
         headers += asked.client.forwarded.headers()
-        headers.append(via(received.all(b"via")))
+        headers.append(via(received.all(b"via") if b"via" in names else ()))
         return headers
 
 

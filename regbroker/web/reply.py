@@ -155,37 +155,38 @@ class Responder:
             headers = HeaderList(
                 crossing(reply.headers, reply.connection_options, Direction.REPLY)
             )
-            headers += self._mapped(exchange)
+            headers += self._mapped(exchange, reply.headers.names())
             return headers
         except BaseException:
             reply.abort()
             raise
 
-    def _mapped(self, exchange: Exchange) -> Iterator[Header]:
+    def _mapped(self, exchange: Exchange, names: set[bytes]) -> Iterator[Header]:
+        """Yield what is made here; `names` are those of the reply's headers."""
         asked, reply = exchange.request.asked, exchange.reply
-        yield from self._challenged(exchange)
-        location = self._locations.location(exchange)
-        if location is not None:
-            yield b"Location", location.encode("latin-1")
+        if reply.status in (401, 403):
+            yield from self._challenged(exchange)
+        if b"location" in names:
+            location = self._locations.location(exchange)
+            if location is not None:
+                yield b"Location", location.encode("latin-1")
         digest = asked.target.reference or ""
         if (
             reply.status in (200, 206)
             and asked.target.endpoint in (Endpoint.MANIFEST, Endpoint.BLOB)
             and asked.client.method in ("GET", "HEAD")
+            and not reply.headers.first(b"docker-content-digest")
             and is_digest(digest)
-            and not reply.header(b"Docker-Content-Digest")
         ):
             # Some registries leave it out, and the specification wants it.
             yield b"Docker-Content-Digest", digest.encode()
-        warnings = reply.headers.all(b"warning")
-        if warnings:
+        if b"warning" in names:
             rewriter = self._rewriter(exchange.request)
-            for value in warnings:
+            for value in reply.headers.all(b"warning"):
                 text = rewriter.text(value.decode("latin-1"))
                 yield b"Warning", text.encode("latin-1", "replace")
-        links = reply.headers.all(b"link")
-        if links:
-            yield from self._links(exchange, links)
+        if b"link" in names:
+            yield from self._links(exchange, reply.headers.all(b"link"))
 
     def _links(self, exchange: Exchange, links: list[bytes]) -> Iterator[Header]:
         """Yield Links as ours; those that lead on, and not elsewhere."""
@@ -214,12 +215,11 @@ class Responder:
         if exchange.sent.is_ours:
             # They are for us.
             return
-        if reply.status in (401, 403):
-            lines = self.challenges(reply.challenges, request)
-            discovered = self._upstream.discovered
-            if not lines and reply.status == 401 and discovered is not None:
-                lines = self.challenges(discovered.challenges, request)
-            yield from challenge_headers(lines)
+        lines = self.challenges(reply.challenges, request)
+        discovered = self._upstream.discovered
+        if not lines and reply.status == 401 and discovered is not None:
+            lines = self.challenges(discovered.challenges, request)
+        yield from challenge_headers(lines)
 
     async def _relay(
         self, asked: ApiRequest, reply: Reply, headers: HeaderList

@@ -21,6 +21,10 @@ class HeaderListTests(SynchronousTestCase):
         self.assertEqual(self.HEADERS.all(b"link"), [b"a", b"b"])
         self.assertEqual(self.HEADERS.all(b"date"), [])
 
+    def test_names(self) -> None:
+        """Each name is there once, in lower case."""
+        self.assertEqual(self.HEADERS.names(), {b"etag", b"link"})
+
     def test_without(self) -> None:
         """The others stay as they were written, and the list itself as it was."""
         rest = self.HEADERS.without(b"link")
