@@ -96,17 +96,17 @@ class LocalBroker:
         text = text.strip()
         if scheme.lower() != "bearer":
             return None
-        login = self.logins.signed(text)
-        if login is not None:
-            signed = await self.logins.check_signed(login, "", text, address, event)
-            if signed is None:
-                raise WrongToken("the token is not good here")
-            note(event, vouched_of(signed, self._rules))
-            return self._principal(signed)
         try:
             token = self._signer.check_access(text, self.service(public_host))
         except InvalidToken as error:
-            raise WrongToken(str(error)) from None
+            login = self.logins.signed(text)
+            if login is None:
+                raise WrongToken(str(error)) from None
+            signed = await self.logins.check_signed(login, "", text, address, event)
+            if signed is None:
+                raise WrongToken("the signed login is not good here") from None
+            note(event, vouched_of(signed, self._rules))
+            return self._principal(signed)
         if token.robot is not None:
             if event is not None:
                 event.token_id = token.robot.id

@@ -13,9 +13,7 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from regbroker.accounts.principals import Account, LoginRefused, SignedLogins
-from regbroker.errors import BadRequest
 from regbroker.events import Event
-from regbroker.protocol.token_exchange import parse_basic
 
 _log = Logger()
 
@@ -50,18 +48,6 @@ class LocalLogins:
         """Return who takes a text for a signed login; None for a password."""
         return next((each for each in self._signed if each.takes(text)), None)
 
-    def signed_kind(self, authorization: str | None) -> str:
-        """Return the kind of the signed login in an Authorization; '' for none."""
-        if authorization is None or not self._signed:
-            return ""
-        try:
-            basic = parse_basic(authorization)
-        except BadRequest:
-            return ""
-        text = basic[1] if basic else authorization.partition(" ")[2].strip()
-        login = self.signed(text)
-        return "" if login is None else login.kind
-
     async def check(
         self, user: str, password: str, address: str, event: Event | None = None
     ) -> Account | None:
@@ -87,6 +73,7 @@ class LocalLogins:
     ) -> Account | None:
         """Return the account of a signed login; the log says why it is not good."""
         event = event or Event(lambda: 0.0)
+        event.credentials = login.kind
         try:
             account = await login.account(user, text)
         except LoginRefused as error:

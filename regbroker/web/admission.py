@@ -178,9 +178,6 @@ class LocalGate:
     async def admit(self, asked: ApiRequest) -> ApiRequest:
         """Let a request in whose principal has the right to it."""
         forwarded = asked.client.forwarded
-        kind = self._broker.logins.signed_kind(asked.client.authorization)
-        if kind:
-            asked.event.credentials = kind
         try:
             principal = await self._broker.identify(
                 asked.client.authorization,

@@ -47,8 +47,6 @@ class SeenByAccounts:
     async def __call__(self, request: ClientRequest, event: Event) -> Visible:
         """Return what a client sees, by the credentials that it brings."""
         forwarded = request.forwarded
-        kind = self._broker.logins.signed_kind(request.authorization)
-        event.credentials = kind or event.credentials
         try:
             principal = await self._broker.identify(
                 request.authorization, forwarded.host, forwarded.address, event

@@ -77,9 +77,6 @@ class LocalTokenIssuer:
     ) -> bytes:
         """Check the credentials and sign."""
         broker = self._broker
-        login = broker.logins.signed(request.subject_token or request.password)
-        if login is not None:
-            event.credentials = login.kind
         account = await broker.account(
             request, forwarded.host, forwarded.address, event
         )

@@ -18,6 +18,7 @@ from regbroker.assembly.identities import (
     keys_of,
 )
 from regbroker.errors import AccountsUnavailable, ConfigurationError
+from regbroker.protocol.origins import Origin
 from regbroker.settings.config import IdentityConfig
 from regbroker.transport.certificates import certificate_options
 from tests.askingcase import AskingTestCase
@@ -119,6 +120,21 @@ class IssuerTests(IssuerTestCase):
     async def test_stranger(self) -> None:
         """Without the ca-file nobody vouches for the issuer."""
         self.assertIn("no trusted TLS", await self.problem(ca_file=None))
+
+    async def test_proxy(self) -> None:
+        """The way leads through the proxy that the section names."""
+        proxy = ScriptedUpstream()
+        proxy.start()
+        proxy.handler = lambda call: response(403)
+        try:
+            place = Origin("http", "127.0.0.1", proxy.port)
+            self.assertIn("cannot be reached", await self.problem(proxy=place))
+        finally:
+            await proxy.stop()
+        (call,) = proxy.calls
+        self.assertEqual(call.target, self.upstream.url.removeprefix("https://"))
+        self.assertEqual(call.method, "CONNECT")
+        self.assertEqual(self.upstream.calls, [])
 
     async def test_down(self) -> None:
         """An issuer that refuses connections gives no keys."""

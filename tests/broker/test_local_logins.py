@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.principals import Account, LoginRefused
 from regbroker.broker.local_logins import LocalLogins
+from regbroker.events import Event
 
 
 class Passwords:
@@ -87,14 +86,13 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(self.check("robot", "deploy"), Account("deploy"))
 
     def test_kind(self) -> None:
-        """The record of a request says what was shown."""
-        basic = f"Basic {b64encode(b'oidc:signed').decode()}"
-        for authorization, kind in (
-            (basic, "identity"),
-            ("Bearer signed", "identity"),
-            (f"Basic {b64encode(b'a:b').decode()}", ""),
-            ("Basic ?", ""),
-            ("Bearer x", ""),
-            (None, ""),
+        """The record of a request says what was shown, and why it was not good."""
+        for password, kind, problem in (
+            ("signed", "identity", ""),
+            ("signed, bad", "identity", "aud is wrong"),
+            ("secret", "", ""),
         ):
-            self.assertEqual(self.logins.signed_kind(authorization), kind)
+            event = Event(lambda: 0.0)
+            checking = self.logins.check("alice", password, "::1", event)
+            self.successResultOf(Deferred.fromCoroutine(checking))
+            self.assertEqual((event.credentials, event.login_problem), (kind, problem))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.broker.local_broker import WrongToken
-from regbroker.broker.local_logins import LocalLogins
 from regbroker.broker.principal import Principal
 from regbroker.errors import Denied, Unauthorized, UpstreamUnavailable
 from regbroker.protocol.challenges import Challenge, parse_challenges
@@ -53,8 +52,6 @@ class FakeBroker:
 
     def service(self, host: str) -> str:
         return f"service of {host}"
-
-    logins = LocalLogins("registry.test", cast(Any, None), ())
 
     async def identify(self, *asked: Any) -> Principal | None:
         self.asked.append(asked)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -119,6 +121,45 @@ class GoodTests(VerifierTestCase):
         """A JWT, an access token, or one that does not say."""
         for type in ("JWT", "jwt", "at+jwt", "application/at+jwt", None):
             self.verify(token(claims(), typ=type))
+
+
+class FuzzTests(VerifierTestCase):
+    values = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        ),
+        max_leaves=6,
+    )
+    headers = st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(("alg", "kid", "typ", "crit", "jwk", "zip"), values)
+    )
+    payloads = st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(("iss", "aud", "sub", "exp", "nbf", "iat"), values)
+    )
+
+    @given(headers, payloads)
+    def test_signed_by_nobody(self, header: Any, payload: Any) -> None:
+        """Whatever a token says, it is refused, and nothing else happens."""
+        text = raw_token({"alg": "ES256", "kid": "k1", **header}, payload)
+        self.refusal(text)
+
+    @given(payloads)
+    def test_signed(self, payload: Any) -> None:
+        """Whatever an issuer signs, it is an account or a refusal."""
+        content = {**claims(), **payload}
+        verifying = self.verifying(token(content), None)
+        outcome: list[Any] = []
+        verifying.addBoth(outcome.append)
+        if not isinstance(outcome[0], Account):
+            outcome[0].trap(LoginRefused)
+
+    @given(st.text(max_size=50) | st.binary(max_size=50).map(encoded))
+    def test_no_jwts(self, text: str) -> None:
+        """Any text has the form of a JWT, or has not."""
+        parse_unverified(text)
+        parse_unverified(f"{text}.{text}.{text}")
 
 
 class AttackTests(VerifierTestCase):
