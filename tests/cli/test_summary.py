@@ -55,3 +55,18 @@ class SummaryTests(SynchronousTestCase):
             ],
         )
         self.assertEqual(summary(config)[-1], "      accounts: those of [upstream one]")
+
+    def test_identities(self) -> None:
+        """Issuers stand behind the accounts that have passwords."""
+        identity = "[identity ci]\nissuer = https://ci.test\naudience = b.test\n"
+        for accounts, shown in (
+            ("ci", "[identity ci]"),
+            ("staff, ci", "[accounts staff]: htpasswd /users; [identity ci]"),
+        ):
+            registry = f"upstream = one\naccounts = {accounts}\naccess = all"
+            text = TEXT.replace("upstream = one", registry) + identity
+            text += (
+                "[accounts staff]\nhtpasswd = users\n[access all]\nci[] = **: pull\n"
+            )
+            config = parse_config(text, PurePath("/"), lambda path: None)
+            self.assertIn(f"      accounts: {shown}", summary(config))
