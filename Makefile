@@ -3,26 +3,31 @@
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
-# many tests wait for other programs, and for times that these keep
-JOBS ?= $(shell expr $$(nproc) \* 3 / 2)
+# processes for each of `cover` and `integration`
+JOBS ?= $(shell nproc)
 # Each test that starts a process would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 METADATA = setup.cfg pyproject.toml
-# what runs in seconds: neither whole pulls nor a wheel in a fresh environment
-UNIT = $(filter-out tests/integration/% tests/test_packaging.py, \
-	$(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))
+TESTS = $(sort $(shell find tests -name 'test_*.py'))
+# what is installed: these tests are one process, which makes the wheel once for all
+SHIPPED = tests/test_packaging.py tests/integration/test_container.py
+# real clients and servers
+INTEGRATION = $(filter-out $(SHIPPED), $(filter tests/integration/%, $(TESTS)))
+# what runs in seconds
+UNIT = $(filter-out $(SHIPPED) $(INTEGRATION), $(TESTS))
+modules = $(subst /,.,$(basename $(1)))
 PROPERTIES = $(shell grep -rl --include='test_*.py' '@given' tests)
 
-# Hundreds of processes start, and each would compile our modules again.
-unexport PYTHONDONTWRITEBYTECODE
-
-.PHONY: help run test cover lint unit fuzz docs bench clean
+.PHONY: help run test checked cover integration shipped lint unit fuzz docs bench clean
 
 help:
 	@echo 'make run    serve etc/regbroker.ini: a sandbox registry on loopback'
 	@echo 'make test   everything: peers, lint, types, tests, coverage'
 	@echo 'make lint   ruff and mypy'
 	@echo 'make unit   the quick tests'
+	@echo 'make cover  the quick tests under coverage, in several processes'
+	@echo 'make integration   the tests with real clients and servers'
+	@echo 'make shipped       the tests of the wheel and of the container image'
 	@echo 'make fuzz   the property tests, with many random examples'
 	@echo 'make docs   print the pages that come from tables, and make the site in build/docs'
 	@echo 'make bench  compare with nginx, HAProxy and Caddy (half an hour, on an idle machine)'
@@ -33,14 +38,27 @@ run: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	tests/peers.sh
-	$(MAKE) --no-print-directory -j 2 lint cover
+	$(MAKE) --no-print-directory -j 3 cover integration checked
 
-# all tests, under coverage
+# one after the other: each keeps one core busy
+checked:
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory shipped
+
+# The quick tests reach each module. Those of integration test processes of their own,
+# of which coverage would see nothing, and be waited for.
 cover: $(VENV)/installed-test | .hypothesis/unicode_data
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m twisted.trial -j $(JOBS) tests
+	$(BIN)/coverage run -m twisted.trial -j $(JOBS) $(call modules,$(UNIT))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+integration: $(VENV)/installed-test
+	$(BIN)/trial -j $(JOBS) --temp-directory=_trial_temp-integration \
+		$(call modules,$(INTEGRATION))
+
+shipped: $(VENV)/installed-test
+	$(BIN)/trial --temp-directory=_trial_temp-shipped $(call modules,$(SHIPPED))
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check
@@ -48,11 +66,11 @@ lint: $(VENV)/installed-test
 	$(BIN)/mypy
 
 unit: $(VENV)/installed-test
-	$(BIN)/trial $(subst /,.,$(basename $(UNIT)))
+	$(BIN)/trial $(call modules,$(UNIT))
 
 # Failures are kept in .hypothesis, and come first the next time.
 fuzz: $(VENV)/installed-test
-	HYPOTHESIS_PROFILE=random $(BIN)/trial $(subst /,.,$(basename $(PROPERTIES)))
+	HYPOTHESIS_PROFILE=random $(BIN)/trial $(call modules,$(PROPERTIES))
 
 docs: $(VENV)/installed-test
 	$(BIN)/python -m tests.printed

@@ -99,7 +99,9 @@ def installed() -> Path:
     environment = Path(scratch.name, "venv")
     _, wheel = built()
     run(sys.executable, "-m", "venv", environment, cwd=elsewhere())
-    run(environment / "bin" / "pip", "install", "--quiet", wheel, cwd=elsewhere())
+    # what is imported is compiled then
+    pip = (environment / "bin" / "pip", "install", "--quiet", "--no-compile")
+    run(*pip, wheel, cwd=elsewhere())
     return environment / "bin"
 
 
