@@ -117,6 +117,11 @@ def _parse_subject(text: str) -> tuple[str, Account | None, str]:
         raise ValueError(
             f"'{user}' is a group; write a user before it, as 'alice {user} pull …'"
         )
+    if "," in word[0] and '"' not in word[0]:
+        raise ValueError(
+            f"'{user}': groups stand after the user, as 'alice @staff @dev pull …'; "
+            "quote a name that has a comma in it"
+        )
     return user, Account(user), rest
 
 

@@ -52,6 +52,11 @@ class RevokedTokens:
             is_secret=False,
         )
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the file was ever read: without it, nobody can tell."""
+        return self._file.latest() is not None
+
     def __contains__(self, token_id: str) -> bool:
         """Tell whether a token is revoked; all are while the file cannot be read."""
         revoked = self._file.latest()
@@ -124,6 +129,8 @@ class RobotTokens:
             raise _refusal(str(error), user, error.token_id) from None
         if user not in ("", token.user):
             raise _refusal(f"it is a token of {token.user}", user, token.id)
+        if not self._revoked.is_known:
+            raise _refusal("revoked-tokens cannot be read", user, token.id)
         if token.id in self._revoked:
             raise _refusal("it is revoked", user, token.id)
         account = self._known.get(token.user)

@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="regbroker",
         description="Serve a configuration, check it, explain what it does with a "
-        "name, or find out why a pull fails.",
+        "name, find out why a pull fails, or make tokens for machines.",
         epilog="In the background: twistd regbroker --config FILE",
     )
     parser.add_argument("--version", action="version", version=__version__)

@@ -84,6 +84,7 @@ class ParseTests(SynchronousTestCase):
             ("alice read x: allowed", "'read' is no action"),
             ("alice * x: allowed", "'*' is no action"),
             ("@staff pull x: allowed", "write a user before it"),
+            ("alice@staff,dev push x: allowed", "groups stand after the user"),
             ("anonymous @staff pull x: allowed", "anonymous has no groups"),
             ("alice @ pull x: allowed", "has no groups"),
             ('alice "pull x: allowed', "a quote is open"),

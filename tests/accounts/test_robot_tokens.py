@@ -159,7 +159,8 @@ class RobotTokensTests(SynchronousTestCase):
     def test_revoked_file(self) -> None:
         """While nobody can tell what is revoked, nothing is taken."""
         self.robots = self.made(self.revoked_file.with_name("missing"))
-        self.assertEqual(self.refused(self.token())[0], "it is revoked")
+        self.assertEqual(self.refused(self.token())[0], "revoked-tokens cannot be read")
+        self.assertTrue(self.robots.is_revoked("any"))
         # One that has gone is remembered.
         self.robots = self.made(self.revoked_file)
         text = self.token()
