@@ -14,7 +14,7 @@ from regbroker.cli.printing import complain, say, say_json
 from regbroker.cli.questions import NotUnderstood, Question, parse_question
 from regbroker.errors import HostUnknown, HTTPError
 from regbroker.protocol.names import Action
-from regbroker.settings.config import Config, RegistryConfig
+from regbroker.settings.config import CERTIFICATE, Config, RegistryConfig
 
 
 def explain(
@@ -110,8 +110,11 @@ def _lines(
             yield f"     scope there: {scope}"
     if not is_asked:
         return
-    yield f"  scope of clients: {explanation.scope}"
     user = "somebody without a login"
+    if explanation.registry.accounts == CERTIFICATE:
+        user = "somebody without a certificate"
+    else:
+        yield f"  scope of clients: {explanation.scope}"
     if account is not None:
         user = account.user or f"somebody of [identity {account.identity}]"
     for right in explanation.rights:

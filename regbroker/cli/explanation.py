@@ -15,13 +15,17 @@ from regbroker.accounts.decisions import Decision, decide
 from regbroker.accounts.principals import Account
 from regbroker.assembly.rights_report import access_of
 from regbroker.cli.questions import Question
-from regbroker.errors import HostUnknown, HTTPError, MethodNotAllowed
+from regbroker.errors import Denied, HostUnknown, HTTPError, MethodNotAllowed
 from regbroker.naming.mapping import Route
 from regbroker.naming.public_hosts import is_served
 from regbroker.protocol.challenges import basic_challenge, bearer_challenge
 from regbroker.protocol.names import WANTED_ACTIONS, Action
 from regbroker.protocol.scopes import repository_scope
-from regbroker.settings.config import Config, RegistryConfig
+from regbroker.settings.config import CERTIFICATE, Config, RegistryConfig
+
+#: What `regbroker.web.certificate_gate` says.
+CERTIFICATE_WANTED = "this registry wants a client certificate"
+NO_CERTIFICATE = "the client has shown no certificate"
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,8 @@ def explain_question(
         urls=tuple(config.upstreams[route.upstream].url for route in routes),
     )
     decided_by = ""
+    if registry.accounts == CERTIFICATE:
+        decided_by = "the Common Name of the client's certificate is the user"
     rights: tuple[Decision, ...] = ()
     if registry.accounts is None:
         decided_by = _upstream_decides(registry, routes, account)
@@ -220,6 +226,8 @@ def _answer(
         error = MethodNotAllowed("this registry is read-only")
         return _refusal(error), True
     missing = [right.action for right in rights if not right.allowed]
+    if registry.accounts == CERTIFICATE:
+        return _certificate_answer(account, action, missing)
     if login_problem:
         return f"401 UNAUTHORIZED at the login: {login_problem}", True
     if not missing:
@@ -236,6 +244,17 @@ def _answer(
         f"denied'; {challenge}",
         True,
     )
+
+
+def _certificate_answer(
+    account: Account | None, action: Action, missing: Sequence[str]
+) -> tuple[str, bool]:
+    """Return the same where the certificate of the connection says who it is."""
+    if not missing:
+        return "what the upstream answers", False
+    if account is None:
+        return _refusal(Denied(f"{CERTIFICATE_WANTED}: {NO_CERTIFICATE}")), True
+    return _refusal(Denied(f"{account.user} may not {action.value} here")), True
 
 
 def _challenge(

@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+from regbroker.cli.explanation import CERTIFICATE_WANTED as WANTED
+from regbroker.web import certificate_gate
 from tests.accounts.hashes import BCRYPT
 from tests.assembly.test_rights_report import CONFIG as RIGHTS
+from tests.certificates import authority
 from tests.cli.case import CONFIG, CommandCase
 
 SEVERAL = """\
@@ -239,3 +242,46 @@ class ExplainTests(CommandCase):
         )
         self.assertEqual(status, 1)
         self.assertIn("no [registry elsewhere.example] section", err)
+
+
+class CertificateTests(CommandCase):
+    """Where the certificate of the connection is the login."""
+
+    def explained(self, *arguments: str) -> tuple[int, str]:
+        """The exit status, and what is printed."""
+        pair = authority()
+        root = Path(self.mktemp())
+        root.write_bytes(pair.certificate)
+        path = self.write(
+            f"[regbroker]\nlisten = tls:8443\nclient-ca = {root.absolute()}\n"
+            "[registry registry.test]\nupstream = up\naccounts = certificate\n"
+            "access = team\nnamespaces = team/* = acme/*\n"
+            "[access team]\nbob = team/**: pull, push\nanonymous = team/open: pull\n"
+            "[upstream up]\nurl = https://registry.acme.test\n"
+        )
+        image = "registry.test/team/app:1"
+        status, out, err = self.run_command("explain", "-c", path, image, *arguments)
+        self.assertEqual(err, "")
+        self.assertIn("Common Name of the client's certificate", out)
+        # There is no challenge for a certificate, and there are no tokens.
+        for word in ("Bearer", "Basic", "token", "401", "scope of clients"):
+            self.assertNotIn(word, out)
+        return status, out
+
+    def test_user(self) -> None:
+        """Whom the certificate names has the rights of that user."""
+        status, out = self.explained("--user", "bob", "--action", "push")
+        self.assertEqual(status, 0)
+        self.assertIn("bob may push: ", out)
+        self.assertIn("a client is told: what the upstream answers", out)
+        status, out = self.explained("--user", "bob", "--action", "delete")
+        self.assertEqual(status, 1)
+        self.assertIn("a client is told: 403 DENIED: bob may not delete here", out)
+
+    def test_nobody(self) -> None:
+        """Without a certificate it is 403, in the words of the service."""
+        self.assertEqual(WANTED, certificate_gate._WANTED)
+        status, out = self.explained("--action", "pull")
+        self.assertEqual(status, 1)
+        self.assertIn("somebody without a certificate may not pull: ", out)
+        self.assertIn(f"403 DENIED: {WANTED}: the client has shown no certificate", out)
