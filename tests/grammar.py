@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 #: More than a few, for what has many cases; with random examples even more.
-EXAMPLES = settings(max_examples=max(150, settings().max_examples))
+EXAMPLES = settings(max_examples=max(100, settings().max_examples))
 
 components = st.from_regex(
     r"[a-z0-9]{1,4}((\.|_|__|-{1,3})[a-z0-9]{1,3}){0,2}", fullmatch=True

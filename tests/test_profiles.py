@@ -30,7 +30,7 @@ def settings_with(profile: str | None) -> list[str]:
 class ProfileTests(SynchronousTestCase):
     def test_fixed(self) -> None:
         """Without a word, each run has the same examples."""
-        self.assertEqual(settings_with(None), ["True", "150"])
+        self.assertEqual(settings_with(None), ["True", "100"])
 
     def test_random(self) -> None:
         """`make fuzz` has other examples on every run, and more of them."""

@@ -26,7 +26,12 @@ from regbroker.upstream.dialling import problems_with_proxy
 def _imitations(config: Config) -> Iterator[str]:
     """Yield users with a password whose names only an issuer may give."""
     for registry in config.registries:
-        identities = [config.identities[name] for name in registry.identities]
+        # A section that cannot be read is missing, and what is wrong has been said.
+        identities = [
+            config.identities[name]
+            for name in registry.identities
+            if name in config.identities
+        ]
         accounts = config.accounts.get(registry.accounts or "")
         if accounts is None or not identities:
             continue

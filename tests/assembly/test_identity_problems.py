@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.assembly.identity_problems import problems_with_identities
+from regbroker.errors import ConfigurationError
 from regbroker.settings.ini import parse_config
 from tests.issuers import ec_key, jwk, jwks
 
@@ -42,6 +43,19 @@ class FileTests(SynchronousTestCase):
         (self.directory / "keys.json").write_bytes(jwks(jwk(ec_key())))
         self.assertEqual(self.problems("jwks = keys.json"), [])
         self.assertEqual(self.problems(), [])
+
+    def test_unreadable_section(self) -> None:
+        """What is wrong in the section is told, and it has no other effect."""
+        for option in ("issuer = nonsense", "users = ${nonsense}"):
+            with self.assertRaises(ConfigurationError) as caught:
+                parse_config(
+                    "[registry *]\naccounts = ci\nnamespaces = * = *\nupstream = up\n"
+                    f"[upstream up]\nurl = sandbox:\n[identity ci]\n{option}\n",
+                    PurePath(self.directory),
+                    lambda path: None,
+                    problems_with_identities,
+                )
+            self.assertIn("[identity ci]", str(caught.exception), option)
 
     def test_imitation(self) -> None:
         """A user with a password may not have a name that an issuer gives."""

@@ -7,7 +7,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.cli.broken_files import ALL, BASE, write_files
@@ -106,9 +106,7 @@ class BrokenFilesTests(CommandCase):
 
 
 class MutationTests(CommandCase):
-    @settings(
-        max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-    )
+    @settings(max_examples=max(150, settings().max_examples))
     @given(
         st.sampled_from(SEEDS),
         st.lists(
