@@ -15,9 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import cast
 
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
+from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.server import Request
@@ -153,11 +152,11 @@ class StreamingChannel(StrictChannel):
 
     def pause_reading(self) -> None:
         """Stop reading; a client is not timed out while we do not read."""
-        cast(IPushProducer, self.transport).pauseProducing()
+        self.reading.pauseProducing()
 
     def resume_reading(self) -> None:
         """Read again."""
-        cast(IPushProducer, self.transport).resumeProducing()
+        self.reading.resumeProducing()
 
     def send_continue(self) -> None:
         """Write the interim reply that asks for the body."""

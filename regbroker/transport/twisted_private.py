@@ -16,10 +16,15 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IPushProducer,
+)
 from twisted.internet.unix import Port as UnixPort
 from twisted.web import http
 from twisted.web.http import HTTPChannel
+from zope.interface import implementer
 
 __all__ = [
     "ChannelInternals",
@@ -53,8 +58,49 @@ class ChunkedDecoder(http._ChunkedTransferDecoder):
         return more
 
 
+@implementer(IPushProducer)
+class Reading:
+    """
+    Pauses and resumes a transport; to resume one that is not paused costs nothing.
+
+    Twisted's channel resumes it after each request, and that asks the reactor.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._is_paused = False
+
+    def pauseProducing(self) -> None:
+        """Read nothing."""
+        self._is_paused = True
+        self._transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Read again."""
+        if self._is_paused:
+            self._is_paused = False
+            self._transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Read nothing ever again."""
+        self._transport.stopProducing()
+
+    def unregisterProducer(self) -> None:
+        """Hear no more of whether the client reads."""
+        self._transport.unregisterProducer()
+
+
 class ChannelInternals(HTTPChannel):
     """The server's side of one connection, with names for what is private in it."""
+
+    #: What is to be used in place of the transport to pause it and to resume it.
+    reading: Reading
+
+    def connectionMade(self) -> None:
+        """Begin; the client is being read from."""
+        super().connectionMade()
+        self.reading = Reading(self._networkProducer)
+        self._networkProducer = self.reading
 
     # What Twisted knows of the connection.
 
@@ -100,8 +146,7 @@ class ChannelInternals(HTTPChannel):
 
     def unregister_from_transport(self) -> None:
         """Hear no more of whether the client reads."""
-        transport: Any = self._networkProducer
-        transport.unregisterProducer()
+        self.reading.unregisterProducer()
 
     # What subclasses decide.
 

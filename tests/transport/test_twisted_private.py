@@ -66,6 +66,30 @@ class ChannelTests(SynchronousTestCase):
         self.assertIsNone(self.channel.request_line)
         self.assertFalse(self.channel.has_request_line)
 
+    def test_reading(self) -> None:
+        """After a request the client is read from again, if it was not."""
+        resumed: list[str] = []
+        resume = self.transport.resumeProducing
+
+        def noted() -> None:
+            resumed.append(self.transport.producerState)
+            resume()
+
+        self.transport.resumeProducing = noted  # type: ignore[method-assign]
+        for is_paused in (False, True, False):
+            self.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            if is_paused:
+                self.channel.reading.pauseProducing()
+            self.channel.requests[0].finish()
+            self.assertEqual(self.transport.producerState, "producing")
+        self.assertEqual(resumed, ["paused"])
+        # What is sent meanwhile waits, and when it is much, the client does.
+        self.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.send(b"GET / HTTP/1.1\r\nHost: a\r\nA: " + b"b" * 20000 + b"\r\n\r\n")
+        self.assertEqual(self.transport.producerState, "paused")
+        self.channel.requests[0].finish()
+        self.assertEqual(resumed, ["paused", "paused"])
+
     def test_too_large(self) -> None:
         """Too many bytes or headers are no other mistake."""
         refused: list[bool] = []
