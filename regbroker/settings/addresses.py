@@ -86,6 +86,14 @@ def upstream_url(text: str) -> Place:
         if len(path.encode()) > 107:
             raise InvalidValue("the path of a socket has 107 bytes at most")
         return Place(UNIX_ORIGIN, socket=PurePath(path))
+    if re.match(r"https?://[^/]*@", text):
+        # It may have a password in it, so it is not shown.
+        raise InvalidValue(
+            "has a user in it; write https://HOST, and username and password-file "
+            "beside it"
+        )
+    if "://" not in text and parse_origin("https", text.partition("/")[0]):
+        raise InvalidValue("begins with no scheme; write https:// before the host")
     match = re.fullmatch(r"(https?)://([^/?#]+)(/[^?#]*)?", text)
     origin = match and parse_origin(match[1], match[2])
     if not match or origin is None or not is_host(origin.bare_netloc):

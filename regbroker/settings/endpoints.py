@@ -63,13 +63,24 @@ def _check_habits(line: str) -> None:
     kind = line.partition(":")[0]
     if kind not in ("tls", "tcp", "redirect"):
         kind = "tls"
-    words = re.split(r"[\s:,]+", line)
+    parts = re.split(r"[\s:,]+", line)
     for protocol in ("http2", "h2", "http3", "quic"):
-        if protocol in words:
+        if protocol in parts:
             raise InvalidValue(
                 f"'{line}': regbroker speaks HTTP/1.1, as all clients of registries "
                 f"do; take {protocol} out, as in tls:443"
             )
+    words = line.split()
+    if len(words) == 2 and words[0].isdigit() and words[1] == "ssl":
+        raise InvalidValue(f"'{line}' is nginx's; write tls:{words[0]}")
+    if line.isdigit():
+        raise InvalidValue(f"'{line}': write tls:{line}, or tcp:{line} for plain HTTP")
+    several = [word for word in words if ":" in word]
+    if len(several) > 1 and "," not in line and not line.startswith("unix:"):
+        raise InvalidValue(
+            f"'{line}': write each endpoint on a line of its own: "
+            + " and ".join(several)
+        )
     if "," in line and not line.startswith("unix:"):
         parts = [part.strip() for part in line.split(",") if part.strip()]
         raise InvalidValue(

@@ -169,6 +169,8 @@ def no_section(kind: str, name: str, names: Collection[str]) -> str:
     """Say that there is no such section, and which there are."""
     known = ", ".join(sorted(names)) or "none yet"
     hint = suggestion(name, names)
+    if "://" in name:
+        hint = f"the URL goes into an [{kind} NAME] section, and NAME here; "
     return f"there is no [{kind} {name}] section; {hint}there are: {known}"
 
 

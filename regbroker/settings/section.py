@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from regbroker.settings.options import Option, Table, names, section_of
+from regbroker.settings.habits import hint
+from regbroker.settings.options import KINDS, Option, Table, names, section_of
 from regbroker.settings.suggestions import suggestion
 from regbroker.settings.values import InvalidValue
 
@@ -96,7 +97,9 @@ class Section:
         try:
             return parse(self.texts[option].strip())
         except InvalidValue as error:
-            self.problem(option, str(error))
+            kind = self.title.partition(" ")[0]
+            known = names(kind) if kind in KINDS else ()
+            self.problem(option, f"{error}{hint(self.texts[option], known)}")
             return default
 
     def path(self, path: PurePath) -> PurePath:
@@ -113,8 +116,10 @@ class Section:
             if section is not None:
                 text = f"unknown option here; it belongs in {section}"
             else:
-                hint = suggestion(option, known)
-                text = f"unknown option; {hint}known here: {', '.join(known)}"
+                near = suggestion(option, known)
+                if option == "password":
+                    near = "a password is in a file of its own: password-file; "
+                text = f"unknown option; {near}known here: {', '.join(known)}"
             self.problem(option, text)
 
     def _parser(

@@ -21,6 +21,7 @@ from regbroker.settings.config import (
     RegistryConfig,
     UpstreamConfig,
 )
+from regbroker.settings.habits import host_hint
 from regbroker.settings.options import (
     PACE,
     REGBROKER,
@@ -88,9 +89,10 @@ def read_registry(
 ) -> RegistryConfig | None:
     """Read ``[registry HOST]``; None when nobody knows where its names lead."""
     if host != "*" and not is_host(host):
+        meant = host_hint(host)
         section.wrong(
             f"'{host}' is no host name; write the name that clients use, in lower "
-            "case and without a port, or *"
+            f"case and without a port, or *{f': {meant}' if meant else ''}"
         )
     section.check_names("registry")
     fields = section.read(REGISTRY)

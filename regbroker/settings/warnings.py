@@ -19,6 +19,7 @@ from regbroker.settings.config import (
     RobotsConfig,
     UpstreamConfig,
 )
+from regbroker.settings.habit_warnings import habit_warnings
 from regbroker.settings.identity_warnings import identity_warnings
 
 #: A docker credential helper is a program with this before its name.
@@ -55,6 +56,7 @@ def warnings(
     yield from _accounts(config)
     yield from _access(config)
     yield from identity_warnings(config)
+    yield from habit_warnings(config)
 
 
 def _unused(kind: str, name: str) -> str:

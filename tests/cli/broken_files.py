@@ -278,10 +278,35 @@ OPTIONS = {
     ),
     "an extension without _": _with("begins with _", registry="extensions = oci"),
     "nothing is shared": _with("write shared", registry="anonymous = yes"),
-    "an URL without a scheme": _with("write https://HOST", url="up.test"),
+    "an URL without a scheme": _with(
+        "begins with no scheme; write https:// before the host", url="up.test"
+    ),
+    "an URL in quotation marks": _with(
+        "take the quotation marks away", url='"https://up.test"'
+    ),
+    "an URL with a comment": _with(
+        "a comment stands on a line of its own", url="https://up.test  # ours"
+    ),
+    "a variable in an URL": _with("variables have no meaning here", url="${URL}"),
+    "nginx's end of a line": _with("take the ; at its end", url="https://up.test;"),
+    "nginx's listen": _raw("write tls:443", b"[regbroker]\nlisten = 443 ssl\n"),
+    "two listeners on a line": _raw(
+        "on a line of its own: tcp:80 and tcp:81",
+        b"[regbroker]\nlisten = tcp:80 tcp:81\n",
+    ),
+    "an option with blanks before it": _raw(
+        "if workers is an option here, take them away",
+        b"[regbroker]\nlisten = tcp:0\n  workers = 2\n",
+    ),
+    "a password in the file": _with(
+        "a password is in a file of its own: password-file",
+        upstream="password = hunter2",
+    ),
     "another scheme": _with("write https://HOST", url="ftp://up.test"),
     "no URL": _with("write https://HOST", url=""),
-    "a user in a URL": _with("write https://HOST", url="https://a:b@up.test"),
+    "a user in a URL": _with(
+        "has a user in it; write https://HOST, and username", url="https://a:b@up.test"
+    ),
     "a query in a URL": _with("write https://HOST", url="https://up.test/?a"),
     "a URL in capitals": _with("write https://HOST", url="HTTPS://up.test"),
     "a URL's huge port": _with(

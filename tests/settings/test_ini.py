@@ -213,7 +213,7 @@ class ProblemTests(SynchronousTestCase):
             missing=("a.pem",),
         )
         for beginning in (
-            "[regbroker] listen: '443' is not understood",
+            "[regbroker] listen: '443': write tls:443",
             "[regbroker] colour: unknown option; known here: listen, ",
             "[tls] certificate: /etc/regbroker/a.pem cannot be read",
             "[tls] key: missing",

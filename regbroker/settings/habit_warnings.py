@@ -1,0 +1,45 @@
+"""What is right as it is written, and is mostly a slip: warnings about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from regbroker.naming.rules import Rule
+from regbroker.settings.config import CERTIFICATE, Config
+
+#: Names of Docker Hub that are not its registry.
+_NOT_DOCKER_HUB = frozenset(
+    {"docker.io", "hub.docker.com", "index.docker.io", "www.docker.com"}
+)
+
+
+def habit_warnings(config: Config) -> Iterator[str]:
+    """Yield a line for each, with section and option."""
+    for upstream in config.upstreams.values():
+        if upstream.origin is not None and upstream.origin.host in _NOT_DOCKER_HUB:
+            yield (
+                f"[upstream {upstream.name}] url: {upstream.origin.host} is not where "
+                "Docker Hub's registry is; write https://registry-1.docker.io"
+            )
+    for entry in config.registries:
+        for rule in entry.mapping.rules:
+            if _may_be_option(rule, config):
+                yield (
+                    f"[registry {entry.host}] namespaces: '{rule}' is read as a rule, "
+                    "since a line with blanks at its beginning belongs to the option "
+                    "above; if it is an option, take them away"
+                )
+
+
+def _may_be_option(rule: Rule, config: Config) -> bool:
+    """Tell whether a rule looks like an option that stands in its place."""
+    value = rule.upstream.text
+    values = {
+        "accounts": {"upstream", CERTIFICATE, *config.accounts},
+        "access": set(config.access),
+        "upstream": set(config.upstreams),
+        "writes": {"allow", "deny"},
+        "redirects": {"follow", "pass"},
+        "anonymous": {"shared"},
+    }
+    return value in values.get(rule.public.text, ())

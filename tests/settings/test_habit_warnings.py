@@ -1,0 +1,44 @@
+"""Warnings about slips."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.settings.habit_warnings import habit_warnings
+from regbroker.settings.ini import parse_config
+
+TEXT = """
+[registry a.test]
+upstream = up
+namespaces =
+    team = acme_team
+    {rule}
+[upstream up]
+url = https://{host}
+"""
+
+
+class HabitWarningsTests(SynchronousTestCase):
+    def warned(self, rule: str = "", host: str = "up.test") -> list[str]:
+        """What is said of a rule, and of an upstream's host."""
+        text = TEXT.format(rule=rule, host=host)
+        return list(
+            habit_warnings(parse_config(text, PurePath("/"), lambda path: None))
+        )
+
+    def test_options_in_rules(self) -> None:
+        """A line that looks like an option is a rule, since it begins with blanks."""
+        for rule in ("writes = deny", "redirects = follow", "upstream = up"):
+            (warning,) = self.warned(rule)
+            self.assertIn(f"namespaces: '{rule}' is read as a rule", warning)
+        for rule in ("writes = acme", "access = restricted", "docs = deny"):
+            self.assertEqual(self.warned(rule), [])
+
+    def test_docker_hub(self) -> None:
+        """The hosts that people know are not that of the registry."""
+        for host in ("docker.io", "hub.docker.com", "index.docker.io"):
+            (warning,) = self.warned(host=host)
+            self.assertIn("write https://registry-1.docker.io", warning)
+        self.assertEqual(self.warned(host="registry-1.docker.io"), [])
