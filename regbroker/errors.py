@@ -46,11 +46,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from regbroker.causes import Cause
 
 _encode = json.JSONEncoder().encode
+
+#: Documents of errors that are kept, and how long their sentences may be.
+MAX_DOCUMENTS = 128
+MAX_KEPT = 300
+
+
+@lru_cache(maxsize=MAX_DOCUMENTS)
+def _document(code: str, message: str) -> bytes:
+    """Return an error's document, with ``%b`` in the place of the request's id."""
+    error = {"code": code, "message": message, "detail": {"request_id": "%b"}}
+    before, after = _encode({"errors": [error]}).rsplit("%b", 1)
+    return f"{before.replace('%', '%%')}%b{after}\n".encode()
 
 
 class RegbrokerError(Exception):
@@ -113,8 +126,12 @@ class HTTPError(RegbrokerError):
         `request_id` stands in its detail, if that is an object. Clients may have
         any detail, and most do not show it.
         """
-        error: dict[str, Any] = {"code": self.code, "message": self.message}
         detail = self.detail
+        is_plain = request_id.isascii() and request_id.isalnum()
+        if detail is None and is_plain and len(self.message) <= MAX_KEPT:
+            # Most errors: nothing in them differs from one request to the next.
+            return _document(self.code, self.message) % request_id.encode("ascii")
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
         if request_id and (detail is None or isinstance(detail, dict)):
             detail = {**(detail or {}), "request_id": request_id}
         if detail is not None:

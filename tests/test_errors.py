@@ -136,6 +136,23 @@ class DocumentTests(SynchronousTestCase):
             self.assertTrue(body.isascii())
             self.assertEqual(json.loads(body)["errors"][0]["message"], text)
 
+    def test_request_id(self) -> None:
+        """It stands in the detail, whatever it looks like and the error says."""
+        for message in ("plain", '100 % of "it"', "%b", "\\ \u00e9 \n", "a" * 1000):
+            for request_id in ("0a1B", "a-b", "\u00e9", '"', "%b", "%"):
+                for detail in (None, {"name": "%b"}):
+                    error = errors.BadRequest(message, detail=detail)
+                    for _ in range(2):
+                        (one,) = json.loads(error.body(request_id))["errors"]
+                        self.assertEqual(
+                            one,
+                            {
+                                "code": "UNSUPPORTED",
+                                "message": message,
+                                "detail": {**(detail or {}), "request_id": request_id},
+                            },
+                        )
+
     def test_headers(self) -> None:
         """Headers come along in their order; they cannot change later."""
         given = [(b"Allow", b"GET"), (b"X", b"1")]

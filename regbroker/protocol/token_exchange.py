@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
@@ -108,8 +108,16 @@ def parse_get(query: str | Query, authorization: str | None) -> TokenRequest:
     asked = _parse_query(query) if is_long else _remembered(query)
     if basic is None:
         return asked
-    username, password = basic
-    return replace(asked, username=username, password=password)
+    # `replace` takes three times as long.
+    return TokenRequest(
+        asked.method,
+        asked.service,
+        asked.scopes,
+        asked.client_id,
+        asked.account,
+        asked.offline,
+        *basic,
+    )
 
 
 def _parse_query(query: Query) -> TokenRequest:
@@ -263,6 +271,12 @@ def _issued(text: Any, now: float) -> float:
     return now
 
 
+@lru_cache(maxsize=1)
+def _iso_time(seconds: int) -> str:
+    issued = datetime.fromtimestamp(seconds, timezone.utc)
+    return issued.isoformat().replace("+00:00", "Z")
+
+
 def format_reply(
     grant: IssuedToken,
     scope: str | None,
@@ -281,12 +295,11 @@ def format_reply(
     # Clients of the registry's own protocol take less for an error.
     least = 1 if is_exchange else MIN_LIFE_SECONDS
     seconds = max(int(grant.expires - now), least)
-    issued = datetime.fromtimestamp(int(now), timezone.utc)
     document: dict[str, Any] = {
         "token": grant.token,
         "access_token": grant.token,
         "expires_in": seconds,
-        "issued_at": issued.isoformat().replace("+00:00", "Z"),
+        "issued_at": _iso_time(int(now)),
     }
     if is_exchange:
         document["issued_token_type"] = ACCESS_TOKEN_TYPE
