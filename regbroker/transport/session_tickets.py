@@ -22,6 +22,8 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.ssl import AcceptableCiphers, CertificateOptions, TLSVersion
 
+from regbroker.transport.tls_records import write_whole
+
 #: What every connection has, whatever its certificate: TLS 1.2 suites with ephemeral
 #: keys and authenticated encryption. Those of TLS 1.3 are all like that and are
 #: OpenSSL's own affair.
@@ -81,4 +83,6 @@ class TicketKeys:
     def _made(self) -> SSL.Context:
         context: SSL.Context = CertificateOptions(**COMMON_OPTIONS).getContext()
         context.set_timeout(TICKET_SECONDS)
+        # A connection keeps this, too, when it gets another context.
+        write_whole(context)
         return context

@@ -22,6 +22,20 @@ PLAIN_BYTES = 3 * RECORD_BYTES
 PIECE_BYTES = 3 * (RECORD_BYTES + 256)
 
 
+#: OpenSSL's SSL_MODE_ENABLE_PARTIAL_WRITE: each write ends after one record. pyOpenSSL
+#: sets it, and has no name for it.
+_PARTIAL_WRITES = 0x1
+
+
+def write_whole(context: SSL.Context) -> None:
+    """
+    Have the connections of a context encrypt all that they are given, in one call.
+
+    Only before the first of them.
+    """
+    context.clear_mode(_PARTIAL_WRITES)
+
+
 def pieces(data: bytes) -> Iterator[memoryview]:
     """Yield received bytes in pieces that are fit for a memory BIO."""
     view = memoryview(data)
@@ -60,7 +74,7 @@ def encrypt(
     problem: SSL.Error | None = None
     try:
         while sent < len(view):
-            # pyOpenSSL mostly takes one record, and never more than it is given.
+            # All of it, or one record where the context is not one of `write_whole`.
             sent += connection.send(view[sent : drained + PLAIN_BYTES])
             if sent - drained == PLAIN_BYTES:
                 drain(connection, records)

@@ -27,8 +27,8 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.ssl import (
     Certificate,
+    CertificateOptions,
     TLSVersion,
-    optionsForClientTLS,
     platformTrust,
     trustRootFromCertificates,
 )
@@ -40,6 +40,7 @@ from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.certificates import PROTOCOLS, read_pem
 from regbroker.transport.pem_files import load_chain, load_pair
 from regbroker.transport.tls_factory import TLSEndpoint
+from regbroker.transport.tls_records import write_whole
 from regbroker.transport.way_out import DIRECT, WayOut
 
 _log = Logger()
@@ -58,19 +59,25 @@ _VERIFY_ERRORS = {
 @implementer(IOpenSSLClientConnectionCreator)
 class _Strict:
     """
-    Twisted's client options, with a check of the name that fails closed.
+    Client options for one host, with a check of its name that fails closed.
 
-    Twisted 26.10 only logs what service-identity cannot make sense of, and goes
-    on: a certificate without any subjectAltName would be good for every host.
+    Those of Twisted's `optionsForClientTLS` keep their context to themselves, where
+    whole writes would have to be asked for. And Twisted 26.10 only logs what
+    service-identity cannot make sense of, and goes on: a certificate without any
+    subjectAltName would be good for every host.
     """
 
     def __init__(self, options: IOpenSSLClientConnectionCreator, host: str) -> None:
         self._options = options
         self._host = host
+        self._id = _service_id(host)
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
         """Return a connection that believes in its peer's name, or ends."""
         connection: SSL.Connection = self._options.clientConnectionForTLS(tlsProtocol)
+        if isinstance(self._id, DNS_ID):
+            # RFC 6066, 3: a server name is never an address.
+            connection.set_tlsext_host_name(self._host.encode("idna"))
         connection.set_verify(
             SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._check
         )
@@ -96,9 +103,7 @@ class _Strict:
         if depth:
             return True
         try:
-            verify_service_identity(
-                extract_patterns(certificate), [_service_id(self._host)], []
-            )
+            verify_service_identity(extract_patterns(certificate), [self._id], [])
         except Exception as problem:
             _log.warn(
                 "the certificate of {host} is not to be trusted: {problem!r}",
@@ -141,15 +146,13 @@ def client_options(
 
     `root` is from `trust_root`, `identity` from `client_identity`.
     """
-    options = optionsForClientTLS(
-        host,
-        root,
+    options = CertificateOptions(
+        trustRoot=root,
         acceptableProtocols=protocols,
-        extraCertificateOptions={
-            "raiseMinimumTo": TLSVersion.TLSv1_2,
-            **(identity or {}),
-        },
+        raiseMinimumTo=TLSVersion.TLSv1_2,
+        **(identity or {}),
     )
+    write_whole(options.getContext())
     strict: IOpenSSLClientConnectionCreator = _Strict(options, host)
     return strict
 

@@ -46,7 +46,22 @@ def is_disconnected(request: http.Request) -> bool:
 
 
 class ChunkedDecoder(http._ChunkedTransferDecoder):
-    """Twisted's decoder of a chunked body, which gives each trailer to a method."""
+    """
+    Twisted's decoder of a chunked body, which gives each trailer to a method.
+
+    The data of a chunk may go past it.
+    """
+
+    @property
+    def is_in_chunk(self) -> bool:
+        """Whether the next `length` bytes are data of a chunk."""
+        return self.state == "BODY" and not self._buffer
+
+    def passed(self, size: int) -> None:
+        """Note that so many bytes of the chunk, `length` at most, were taken."""
+        self.length -= size
+        if not self.length:
+            self.state = "CRLF"
 
     def trailer_received(self, line: bytes) -> None:
         """Take one line of the trailer section, without its end."""

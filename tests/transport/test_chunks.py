@@ -1,9 +1,14 @@
 """Chunked bodies, and what may stand behind them."""
 
+from itertools import cycle
+
+from hypothesis import example, given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.http import _MalformedChunkedDataError
+from twisted.web.http import _ChunkedTransferDecoder, _MalformedChunkedDataError
 
 from regbroker.transport.chunks import StrictChunks
+from regbroker.transport.twisted_private import MalformedChunks
 
 
 class ChunksTests(SynchronousTestCase):
@@ -46,3 +51,60 @@ class ChunksTests(SynchronousTestCase):
             for _ in range(20_000):
                 decoder.dataReceived(b"A: bcdef\r\n")
                 self.assertEqual(decoder._trailerHeaders, [])
+
+    def test_joined(self) -> None:
+        """What comes at once is given at once, also if the rest is malformed."""
+        got: list[bytes] = []
+        decoder = StrictChunks(got.append, lambda rest: None)
+        for data in (
+            b"3\r\nabc\r\n2\r\nde\r\n9\r\nfg",
+            b"hijkl",
+            b"mn\r\n1;x=y\r\no\r\n",
+        ):
+            decoder.dataReceived(data)
+        self.assertEqual(got, [b"abcdefg", b"hijkl", b"mno"])
+        with self.assertRaises(MalformedChunks):
+            decoder.dataReceived(b"1\r\np\r\n1\r\nqr\r\n")
+        self.assertEqual(got[3:], [b"pq"])
+
+    def test_large_pieces_are_not_copied(self) -> None:
+        """The middle of a chunk goes on as the object that came."""
+        got: list[bytes] = []
+        decoder = StrictChunks(got.append, lambda rest: None)
+        decoder.dataReceived(b"20000\r\n")
+        middle = bytes(0x10000)
+        decoder.dataReceived(middle)
+        self.assertIs(got[0], middle)
+
+    @given(st.binary(max_size=80), st.lists(st.integers(1, 40), min_size=1))
+    @example(b"1\r\na\r\n-1\r\n", [4])
+    def test_as_twisted_reads_it(self, raw: bytes, sizes: list[int]) -> None:
+        """However bytes come, they mean what they mean to Twisted's decoder."""
+        for data in (raw, b"2\r\nab\r\n" + raw, b"1f\r\n" + raw + b"\r\n0\r\n\r\n"):
+            self.assertEqual(
+                _outcome(StrictChunks, data, sizes),
+                _outcome(_ChunkedTransferDecoder, data, [len(data)]),
+            )
+
+
+def _outcome(
+    decoder: type[_ChunkedTransferDecoder], raw: bytes, sizes: list[int]
+) -> tuple[bytes, bytes, bool, bool]:
+    """What came of some bytes: body, rest, and whether they are whole or malformed."""
+    body: list[bytes] = []
+    rest: list[bytes] = []
+    reading = decoder(body.append, rest.append)
+    is_malformed = False
+    at = 0
+    for size in cycle(sizes):
+        if at >= len(raw) or rest or is_malformed:
+            break
+        try:
+            reading.dataReceived(raw[at : at + size])
+        except MalformedChunks:
+            is_malformed = True
+        at += size
+    rest.append(raw[at:])
+    if is_malformed or len(rest) == 1:
+        rest.clear()
+    return b"".join(body), b"".join(rest), len(rest) > 0, is_malformed

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +23,8 @@ from regbroker.transport.tls_records import (
     is_end_of_file,
     pieces,
 )
-from tests.certificates import Looking, issued
+from regbroker.transport.trust import client_options, trust_root
+from tests.certificates import Looking, authority, issued
 
 
 def connected(newest: int = SSL.TLS1_3_VERSION) -> tuple[SSL.Connection, ...]:
@@ -30,6 +34,12 @@ def connected(newest: int = SSL.TLS1_3_VERSION) -> tuple[SSL.Connection, ...]:
     client = Looking("a.test", newest=newest).clientConnectionForTLS(None)
     server = SSL.Connection(context, None)
     server.set_accept_state()
+    shake_hands(client, server)
+    return client, server
+
+
+def shake_hands(client: SSL.Connection, server: SSL.Connection) -> None:
+    """Let both have their handshake."""
     ends = (client, server)
     for one, other in (ends, ends[::-1]) * 3:
         with contextlib.suppress(SSL.WantReadError):
@@ -40,7 +50,6 @@ def connected(newest: int = SSL.TLS1_3_VERSION) -> tuple[SSL.Connection, ...]:
             other.bio_write(record)
     # What the server has to say after the handshake is read, too.
     assert decrypt(client, []) is None
-    return ends
 
 
 class RecordsTests(SynchronousTestCase):
@@ -86,6 +95,24 @@ class RecordsTests(SynchronousTestCase):
                 self.assertIsNone(decrypt(server, plain))
             wire = wire[size:]
         self.assertEqual(b"".join(plain), b"".join(written))
+
+    def test_whole_writes(self) -> None:
+        """Clients and servers encrypt many records in one call."""
+        pair = issued("a.test")
+        ca_file = Path(self.mktemp())
+        ca_file.write_bytes(authority().certificate)
+        options = client_options("a.test", trust_root(ca_file))
+        dialling: Any = SimpleNamespace(factory=SimpleNamespace(wrappedFactory=None))
+        client = options.clientConnectionForTLS(dialling)
+        client.set_connect_state()
+        server = certificate_options(pair.certificate, pair.key).serverConnectionForTLS(
+            None
+        )
+        server.set_accept_state()
+        shake_hands(client, server)
+        self.assertEqual(server.get_servername(), b"a.test")
+        for end in client, server:
+            self.assertEqual(end.send(bytes(PLAIN_BYTES)), PLAIN_BYTES)
 
     def test_ends(self) -> None:
         """close_notify, a cut stream, and a broken record are told apart."""
