@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import NameInvalid, NameUnknown
-from regbroker.naming.mapping import NameMapping
+from regbroker.naming.mapping import MAX_REMEMBERED, NameMapping
 from regbroker.naming.rules import InvalidRule, Rule, parse_rule
 from regbroker.protocol.names import is_name
 from tests.grammar import EXAMPLES, names
@@ -395,3 +395,33 @@ class RoundTripTests(SynchronousTestCase):
                     *(f"{side}{end.strip('*') or '/'}{tail}" for side in (one, two)),
                 ]
         self.check(rules, [name for name in tried if is_name(name)])
+
+
+class MemoryTests(SynchronousTestCase):
+    def test_again(self) -> None:
+        """A name that was mapped is not mapped again, and neither is its way back."""
+        rules = mapping("* = acme_*")
+        routes = rules.routes("team/app")
+        self.assertIs(rules.routes("team/app"), routes)
+        self.assertEqual(rules.to_public("acme_team/app", "up"), "team/app")
+        self.assertEqual(rules.to_public("acme_team/app", "up"), "team/app")
+        self.assertIsNone(rules.to_public("acme_team/app", "other"))
+
+    def test_not_served(self) -> None:
+        """What is refused is refused each time, and takes no memory."""
+        rules = mapping("team = acme_team")
+        for _ in range(2):
+            self.assertRaises(NameUnknown, rules.routes, "other/app")
+            self.assertRaises(NameInvalid, rules.routes, "UPPER")
+        self.assertEqual(rules._remembered_routes.cache_info().currsize, 0)
+
+    def test_bounded(self) -> None:
+        """Very many names are mapped without being kept, and very long ones."""
+        rules = mapping("* = acme_*")
+        for number in range(MAX_REMEMBERED + 10):
+            name = f"n{number}"
+            self.assertEqual(rules.route(name).upstream_name, f"acme_{name}")
+            self.assertEqual(rules.to_public(f"acme_{name}", "up"), name)
+        self.assertIsNone(rules.to_public("acme_" + "a" * 10_000, "up"))
+        for memory in (rules._remembered_routes, rules._remembered_public):
+            self.assertEqual(memory.cache_info().currsize, MAX_REMEMBERED)

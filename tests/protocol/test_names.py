@@ -520,3 +520,20 @@ class ActionTests(SynchronousTestCase):
             (Endpoint.REFERRERS, "GET", Action.PULL),
         ):
             self.assertIs(Target(endpoint, "/").action(method), action)
+
+
+class MemoryTests(SynchronousTestCase):
+    def test_again(self) -> None:
+        """A path is parsed once, for each way to take extensions."""
+        path = "/v2/team/app/manifests/remembered"
+        self.assertIs(parse_path(path), parse_path(path))
+        extension = "/v2/team/app/_ext/remembered"
+        self.assertIs(parse_path(extension, True).endpoint, Endpoint.EXTENSION)
+        for _ in range(2):
+            self.assertRaises(ClientError, parse_path, extension)
+
+    def test_long(self) -> None:
+        """Very long ones are parsed each time."""
+        path = f"/v2/{'a' * 255}/blobs/sha512:{'0' * 600}"
+        self.assertEqual(parse_path(path), parse_path(path))
+        self.assertIsNot(parse_path(path), parse_path(path))
