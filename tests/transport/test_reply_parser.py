@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import h11
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.reply_parser import (
@@ -189,3 +192,85 @@ class BoundTests(SynchronousTestCase):
         chunk = b"3e8\r\n" + bytes(1000) + b"\r\n"
         parser = parsed(CHUNKED + chunk * 1000, 1500)
         self.assertFalse(parser.is_complete)
+
+
+#: What replies are made of, for two parsers to read.
+LINES = (
+    b"HTTP/1.1 200 OK",
+    b"HTTP/1.0 404",
+    b"HTTP/1.1 204 No",
+    b"HTTP/1.1 304 N",
+    b"HTTP/1.1 100 C\r\n\r\nHTTP/1.1 206 P",
+    b"HTTP/1.1 103 E\r\nLink: x\r\n\r\nHTTP/1.1 200 OK",
+)
+FIELDS = (
+    b"Content-Length: 3",
+    b"content-length:03 ",
+    b"Content-Length: 0",
+    b"Content-Length: 3, 3",
+    b"Content-Length : 3",
+    b"Content_Length: 9",
+    b"Transfer-Encoding: chunked",
+    b"transfer-encoding:\tChunked",
+    b"Transfer-Encoding: gzip",
+    b"Connection: close, x",
+    b"Upgrade: h2c",
+    b"X: \xe9",
+    b"X:",
+    b" folded",
+)
+BODIES = (
+    b"",
+    b"abc",
+    b"abcd",
+    b"0\r\n\r\n",
+    b"3\r\nabc\r\n0\r\n\r\n",
+    b"03;x=y\r\nabc\r\n0\r\nT: u\r\n\r\n",
+    b"3\r\nabc\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+)
+
+Outcome = tuple[int, bytes, bool]
+
+
+def by_h11(data: bytes, is_head: bool) -> Outcome:
+    """Status and body of a reply, and whether it is complete, as h11 reads it."""
+    connection = h11.Connection(h11.CLIENT)
+    method = "HEAD" if is_head else "GET"
+    connection.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))
+    connection.send(h11.EndOfMessage())
+    connection.receive_data(data)
+    status, body = 0, b""
+    while True:
+        event = connection.next_event()
+        if isinstance(event, h11.Response):
+            status = event.status_code
+        elif isinstance(event, h11.Data):
+            body += event.data
+        elif not isinstance(event, h11.InformationalResponse):
+            return status, body, isinstance(event, h11.EndOfMessage)
+
+
+class TwoParsersTests(SynchronousTestCase):
+    @given(
+        st.sampled_from(LINES),
+        st.lists(st.sampled_from(FIELDS), max_size=4),
+        st.sampled_from(BODIES),
+        st.booleans(),
+        st.integers(1, 200),
+    )
+    def test_agree(
+        self, line: bytes, fields: list[bytes], body: bytes, is_head: bool, size: int
+    ) -> None:
+        """What is taken here means the same to h11, in whatever pieces it comes."""
+        data = b"\r\n".join((line, *fields, b"", body))
+        outcomes: list[Outcome] = []
+        for length in (size, len(data)):
+            parser = ReplyParser(is_head)
+            try:
+                got = b"".join(parser.feed(piece) for piece in split(data, length))
+            except MalformedReply:
+                continue
+            outcomes.append((parser.status, got, parser.is_complete))
+        self.assertNotEqual(len(outcomes), 1)
+        for outcome in outcomes:
+            self.assertEqual(outcome, by_h11(data, is_head))
