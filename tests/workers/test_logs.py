@@ -9,6 +9,8 @@ from twisted.logger import LogEvent, Logger, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker import events
+from regbroker.events import Event, emit
 from regbroker.workers import logs
 
 
@@ -39,6 +41,26 @@ class LogsTests(SynchronousTestCase):
         self.assertEqual(event["log_level"].name, "warn")
         self.assertEqual(event["log_namespace"], "regbroker.made_up")
         self.assertEqual((event["status"], event["worker"]), (401, 2))
+
+    def test_record(self) -> None:
+        """The record of a request is the same event, but for the object of it."""
+        event = Event(lambda: 0.0, client="192.0.2.1", method="GET", path='/"\udce9')
+        event.upstream_seconds = 0.25
+        self.patch(events._log, "observer", logs.sender(self.sent.append))
+        here: list[LogEvent] = []
+        emit(event)
+        sent: Any = self.arrived()
+        self.patch(events._log, "observer", here.append)
+        emit(event)
+        expected: Any = here[0]
+        self.assertEqual(
+            set(expected) - set(sent), {"event", "log_logger", "log_source"}
+        )
+        self.assertEqual(sent.pop("worker"), 2)
+        self.assertLess(abs(sent.pop("log_time") - expected["log_time"]), 60)
+        for name in set(expected) - gone - {"log_time"}:
+            self.assertEqual(sent[name], expected[name], name)
+        self.assertEqual(formatEvent(sent), event.line())
 
     def test_failure(self) -> None:
         """A traceback comes through, and no object does."""
