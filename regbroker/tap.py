@@ -131,14 +131,17 @@ class TwistdService(MultiService):
         """Let transfers end, then stop; fires when it is over."""
         self._is_told_to_stop = True
         seconds, service = self._service.config.drain_timeout, self._service
-        _log.info(
-            "stopping: {under_way}; they have {seconds:g} s to end, a second signal "
-            "ends them at once",
-            under_way=service.text
-            if isinstance(service, Front)
-            else f"requests under way: {len(service.under_way)}",
-            seconds=seconds,
-        )
+        if not isinstance(service, Front) and not len(service.under_way):
+            _log.info("stopping: no request is under way")
+        else:
+            _log.info(
+                "stopping: {under_way}; they have {seconds:g} s to end, a second "
+                "signal ends them at once",
+                under_way=service.text
+                if isinstance(service, Front)
+                else f"requests under way: {len(service.under_way)}",
+                seconds=seconds,
+            )
         self._notifier.stopping(seconds, f"stopping, within {seconds:g} s")
         drained = self._service.drain()
         return drained.addCallback(self._stop)

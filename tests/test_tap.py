@@ -288,6 +288,7 @@ trusted-proxies = 127.0.0.1"""
             "admin-listen: listening on http://HERE",
         ):
             self.assertRegex(ports, f"(?m) {words}$")
+        self.assertRegex(ports, "(?m) stopping: no request is under way$")
         for nonsense in (" object at 0x", "Factory", "Address(", "Port", "Traceback"):
             self.assertNotIn(nonsense, ports.partition("regbroker serves")[0])
             self.assertNotIn(nonsense, ports.partition("stopping:")[2])

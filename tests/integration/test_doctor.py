@@ -420,7 +420,7 @@ class ListenerTests(DoctorCase):
         self.assertEqual([s for s in steps if s.trouble], [], list(lines(steps)))
         self.assertEqual(
             [step.name for step in steps],
-            ["TCP", "TLS", "ping", "challenge", "skipped"],
+            ["TCP", "TLS", "ping", "challenge", "not examined"],
         )
         self.assertIn("days left", steps[1].seen)
         # The same process, another configuration: its certificate is not for that.

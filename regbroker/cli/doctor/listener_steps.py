@@ -43,13 +43,13 @@ async def examine_listener(
     try:
         place = place_of(listener, file)
     except UnknownPlace as error:
-        return [Step(side, "not examined", 0.0, str(error))]
+        return [Step(side, "not examined", 0.0, str(error), examined=False)]
     if listener.proxy_protocol and not _may_send_lines(config, place):
         seen = (
             f"a connection from {place.address} is hung up on, since trusted-proxies "
             "does not name it; to have doctor examine this, add it there for a while"
         )
-        return [Step(side, "not examined", 0.0, seen)]
+        return [Step(side, "not examined", 0.0, seen, examined=False)]
     port = place.port
     steps: list[Step] = []
     for entry in config.registries:

@@ -25,7 +25,8 @@ class Step:
     One thing that was tried.
 
     `side` says with whom, `seconds` how long it took, `seen` what came back, without
-    secrets. `trouble` is None where all is well.
+    secrets. `trouble` is None where all is well. Without `examined`, `seen` says why
+    nothing was tried.
     """
 
     side: str
@@ -33,6 +34,7 @@ class Step:
     seconds: float
     seen: str = ""
     trouble: Trouble | None = None
+    examined: bool = True
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -42,6 +44,7 @@ class Step:
             "seconds": round(self.seconds, 4),
             "seen": self.seen,
             "ok": self.trouble is None,
+            "examined": self.examined,
             "problem": self.trouble.problem if self.trouble else None,
             "advice": self.trouble.advice if self.trouble else None,
         }
@@ -55,6 +58,9 @@ def lines(steps: Iterable[Step]) -> Iterator[str]:
             side = step.side
             yield side
         mark = "ok  " if step.trouble is None else "FAIL"
+        if not step.examined:
+            yield f"  --   {step.name}: {step.seen}"
+            continue
         seen = f"  {step.seen}" if step.seen else ""
         yield f"  {mark} {step.name:<14} {_time(step.seconds):>8}{seen}"
         if step.trouble is not None:

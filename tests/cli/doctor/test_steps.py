@@ -12,6 +12,7 @@ class StepsTests(SynchronousTestCase):
             Step("up", "DNS", 0.0123, "a is b"),
             Step("up", "TCP", 1.26, "", Trouble("refused", "start it")),
             Step("down", "ping", 0.0, "", Trouble("no")),
+            Step("aside", "not examined", 0.0, "a sandbox", examined=False),
         ]
         self.assertEqual(
             [" ".join(line.split()) for line in lines(steps)],
@@ -24,6 +25,8 @@ class StepsTests(SynchronousTestCase):
                 "down",
                 "FAIL ping 0 ms",
                 "no",
+                "aside",
+                "-- not examined: a sandbox",
             ],
         )
 
@@ -37,6 +40,7 @@ class StepsTests(SynchronousTestCase):
                 "seconds": 0.25,
                 "seen": "x",
                 "ok": False,
+                "examined": True,
                 "problem": "no",
                 "advice": "yes",
             },
