@@ -54,11 +54,11 @@ from regbroker.causes import Cause
 _encode = json.JSONEncoder().encode
 
 #: Documents of errors that are kept, and how long their sentences may be.
-MAX_DOCUMENTS = 128
-MAX_KEPT = 300
+_MAX_DOCUMENTS = 128
+_MAX_KEPT = 300
 
 
-@lru_cache(maxsize=MAX_DOCUMENTS)
+@lru_cache(maxsize=_MAX_DOCUMENTS)
 def _document(code: str, message: str) -> bytes:
     """Return an error's document, with ``%b`` in the place of the request's id."""
     error = {"code": code, "message": message, "detail": {"request_id": "%b"}}
@@ -128,7 +128,7 @@ class HTTPError(RegbrokerError):
         """
         detail = self.detail
         is_plain = request_id.isascii() and request_id.isalnum()
-        if detail is None and is_plain and len(self.message) <= MAX_KEPT:
+        if detail is None and is_plain and len(self.message) <= _MAX_KEPT:
             # Most errors: nothing in them differs from one request to the next.
             return _document(self.code, self.message) % request_id.encode("ascii")
         error: dict[str, Any] = {"code": self.code, "message": self.message}
