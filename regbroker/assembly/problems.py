@@ -59,12 +59,15 @@ def _problems_with_endpoints(config: Config) -> Iterator[str]:
             continue
         try:
             serverFromString(None, listener.endpoint)
-            owner_of(listener)
         except (TypeError, ValueError, LookupError) as error:
             yield (
                 f"[regbroker] {option}: '{listener.text}' is not understood ({error}); "
                 "write for example tls:8443:interface=127.0.0.1"
             )
+        try:
+            owner_of(listener)
+        except ValueError as error:
+            yield f"[regbroker] {option}: '{listener.text}': {error}"
 
 
 def _problems_with_audit_log(config: Config) -> Iterator[str]:

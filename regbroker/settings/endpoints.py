@@ -54,12 +54,37 @@ def listener(line: str) -> Listener:
             f"'{line}' is not understood; write tls:PORT, tcp:PORT, redirect:PORT, "
             "unix:PATH, or tls:systemd:domain=INET:index=0"
         )
+    if endpoint.startswith("systemd:"):
+        _check_systemd(line, endpoint)
     endpoint, owner = _without_owner(line, endpoint)
     return Listener(text, endpoint, tls, proxy_protocol, redirects=redirects, **owner)
 
 
+def _check_systemd(line: str, endpoint: str) -> None:
+    """Refuse what names no socket of systemd's, which only the start would show."""
+    words = [word.partition("=")[::2] for word in endpoint.split(":")[1:]]
+    named = dict(words)
+    which = {"index", "name"} & set(named)
+    if (
+        named.get("domain") not in ("INET", "INET6", "UNIX")
+        or len(which) != 1
+        or len(words) != 2
+        or not re.fullmatch("[0-9]{1,4}", named.get("index", "0"))
+        or not named.get("name", "x")
+    ):
+        raise InvalidValue(
+            f"'{line}' names no socket of systemd's; write "
+            "systemd:domain=INET6:name=NAME, with the FileDescriptorName of the socket "
+            "unit, or :index=0 in place of the name; the domain is INET, INET6 or UNIX"
+        )
+
+
 def _check_habits(line: str) -> None:
     """Refuse what is written for other servers, with what to write here."""
+    if re.match(r"(?:tls|tcp|redirect):proxy:", line):
+        kind, _, rest = line.partition(":")
+        rest = rest.removeprefix("proxy:")
+        raise InvalidValue(f"'{line}': proxy: comes first; write proxy:{kind}:{rest}")
     kind = line.partition(":")[0]
     if kind not in ("tls", "tcp", "redirect"):
         kind = "tls"

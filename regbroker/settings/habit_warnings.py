@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from regbroker.naming.rules import Rule
+from regbroker.protocol.addresses import is_loopback
+from regbroker.protocol.origins import Origin
 from regbroker.settings.config import CERTIFICATE, Config
 
 #: Names of Docker Hub that are not its registry.
@@ -21,6 +23,16 @@ def habit_warnings(config: Config) -> Iterator[str]:
                 f"[upstream {upstream.name}] url: {upstream.origin.host} is not where "
                 "Docker Hub's registry is; write https://registry-1.docker.io"
             )
+            continue
+        if (
+            upstream.socket is None
+            and upstream.origin
+            and _is_own(upstream.origin, config)
+        ):
+            yield (
+                f"[upstream {upstream.name}] url: {upstream.origin} is where regbroker "
+                "itself listens; write where the registry is"
+            )
     for entry in config.registries:
         for rule in entry.mapping.rules:
             if _may_be_option(rule, config):
@@ -29,6 +41,18 @@ def habit_warnings(config: Config) -> Iterator[str]:
                     "since a line with blanks at its beginning belongs to the option "
                     "above; if it is an option, take them away"
                 )
+
+
+def _is_own(origin: Origin, config: Config) -> bool:
+    """Tell whether one of our listeners has the port, on loopback."""
+    if not (origin.host == "localhost" or is_loopback(origin.host)):
+        return False
+    places = {origin.host, "127.0.0.1" if origin.host == "localhost" else ""}
+    return any(
+        listener.where.port == origin.port
+        and (listener.where.interface in {"", "0.0.0.0", "::"} | places)
+        for listener in config.listen
+    )
 
 
 def _may_be_option(rule: Rule, config: Config) -> bool:

@@ -236,12 +236,12 @@ def server_endpoint(reactor: INetworkReactor, text: str) -> IStreamServerEndpoin
             f"systemd has handed over no socket with the {wanted}; is the socket "
             "unit started, and does its FileDescriptorName fit?"
         ) from None
-    # Twisted closes what it is given. The descriptor keeps its number, by which
-    # `regbroker doctor` finds the socket, and with which a reload may listen again.
+    # The descriptor keeps its number, by which `regbroker doctor` finds the socket, and
+    # with which a reload may listen again. Twisted would close it, and takes no unix
+    # sockets.
     os.set_inheritable(endpoint.fileno, False)
-    endpoint.fileno = os.dup(endpoint.fileno)
-    listening: IStreamServerEndpoint = endpoint
-    return listening
+    adopted: IStreamServerEndpoint = AdoptedEndpoint(reactor, os.dup(endpoint.fileno))
+    return adopted
 
 
 def _remark(listener: Listener) -> str:

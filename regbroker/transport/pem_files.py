@@ -7,12 +7,14 @@ What is something else is recognised, and the error has the command that convert
 from __future__ import annotations
 
 import re
+import warnings
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.utils import CryptographyDeprecationWarning
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 
@@ -37,7 +39,11 @@ def load_chain(data: bytes, name: str = "FILE") -> list[x509.Certificate]:
     `name` is the file's, for the command that converts it. Raises `WrongCertificate`.
     """
     try:
-        chain = x509.load_pem_x509_certificates(data)
+        with warnings.catch_warnings():
+            # Old CAs in the system's bundle have serial numbers that are not positive.
+            # Whoever names the bundle can do nothing about that.
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            chain = x509.load_pem_x509_certificates(data)
         for each in chain:
             each.public_key()
     except (ValueError, UnsupportedAlgorithm):

@@ -290,6 +290,29 @@ OPTIONS = {
     "a variable in an URL": _with("variables have no meaning here", url="${URL}"),
     "nginx's end of a line": _with("take the ; at its end", url="https://up.test;"),
     "nginx's listen": _raw("write tls:443", b"[regbroker]\nlisten = 443 ssl\n"),
+    "proxy: at the wrong place": _raw(
+        "write proxy:tls:8443",
+        b"[regbroker]\nlisten = tls:proxy:8443\ntrusted-proxies = ::1\n",
+    ),
+    **{
+        f"systemd: {words}": _raw(
+            "names no socket of systemd's",
+            f"[regbroker]\nlisten = systemd:{words}\n".encode(),
+        )
+        for words in (
+            "web",
+            "name=web",
+            "domain=inet:name=web",
+            "domain=INET",
+            "domain=INET:index=x",
+            "domain=INET:nme=web",
+            "domain=INET:index=0:name=web",
+        )
+    },
+    "a socket's unknown user": _raw(
+        "'unix:/x:user=no-such': this machine has no user 'no-such'",
+        b"[regbroker]\nlisten = unix:/x:user=no-such\n",
+    ),
     "two listeners on a line": _raw(
         "on a line of its own: tcp:80 and tcp:81",
         b"[regbroker]\nlisten = tcp:80 tcp:81\n",

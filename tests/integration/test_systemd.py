@@ -156,6 +156,23 @@ class SocketTests(ServedTestCase):
         self.assertEqual(client.getresponse().status, 401)
         self.assertIn(f"listening on http://127.0.0.1:{port}", daemon.output())
 
+    def test_unix_socket(self) -> None:
+        """A unix socket of systemd's is served, too, and stays where it is."""
+        require_programs("systemd-socket-activate")
+        file = self.directory / "s"
+        path = self.configuration("systemd:domain=UNIX:name=web")
+        command = activated(0, "web", serve_command(path))
+        command[1] = f"--listen={file}"
+        daemon = self.start(command, self.environment())
+        daemon.wait_for("Listening on")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(60)
+            client.connect(str(file))
+            client.sendall(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 401 "))
+        daemon.stop()
+        self.assertTrue(file.is_socket())
+
     def test_other_name(self) -> None:
         """A socket of another name is not taken; the log says what is wanted."""
         daemon = self.start(

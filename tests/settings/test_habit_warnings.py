@@ -36,6 +36,14 @@ class HabitWarningsTests(SynchronousTestCase):
         for rule in ("writes = acme", "access = restricted", "docs = deny"):
             self.assertEqual(self.warned(rule), [])
 
+    def test_own_listener(self) -> None:
+        """An upstream that is regbroker itself would ask itself for ever."""
+        for host in ("localhost:8443", "127.0.0.1:8443"):
+            (warning,) = self.warned(host=host)
+            self.assertIn("where regbroker itself listens", warning)
+        for host in ("localhost:5000", "127.0.0.2:8443", "up.test:8443"):
+            self.assertEqual(self.warned(host=host), [], host)
+
     def test_docker_hub(self) -> None:
         """The hosts that people know are not that of the registry."""
         for host in ("docker.io", "hub.docker.com", "index.docker.io"):

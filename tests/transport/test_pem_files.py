@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from regbroker.transport.pem_files import (
     WrongCertificate,
@@ -28,6 +30,21 @@ class PemFilesTests(SynchronousTestCase):
         chain, key = load_pair(good.certificate + authority().certificate, good.key)
         self.assertEqual(chain, [good.loaded(), authority().loaded()])
         self.assertEqual(key.public_key(), good.loaded().public_key())
+
+    def test_old_authority(self) -> None:
+        """The system's bundle has CAs with odd serial numbers; nobody is told."""
+        if shutil.which("openssl") is None:
+            raise SkipTest("openssl is not installed")
+        made = subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"),
+                *("-keyout", os.devnull, "-subj", "/CN=old", "-set_serial", "0"),
+            ],
+            capture_output=True,
+            check=True,
+        )
+        self.assertEqual(len(load_chain(made.stdout)), 1)
+        self.assertEqual(self.flushWarnings(), [])
 
     def test_combined(self) -> None:
         """One file may hold both."""
