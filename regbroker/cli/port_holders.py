@@ -26,8 +26,8 @@ def holders(port: int, processes: Path = Path("/proc")) -> list[str]:
             # It has ended meanwhile, or is somebody else's.
             continue
         if links & wanted:
-            text = command.replace(b"\0", b" ").decode(errors="replace").strip()
-            found.append(text[:_MAX_COMMAND])
+            text = command.replace(b"\0", b" ").decode(errors="replace")
+            found.append(" ".join(text.split())[:_MAX_COMMAND])
     return found
 
 

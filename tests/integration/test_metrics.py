@@ -58,7 +58,7 @@ class MetricsTests(RegbrokerTestCase):
         environment = base_environment(self.directory)
         checked = run(["promtool", "check", "rules", rules], environment)
         self.assertEqual(checked.status, 0, checked.output)
-        self.assertIn("7 rules found", checked.output)
+        self.assertIn("8 rules found", checked.output)
 
     def test_scraped(self) -> None:
         """Prometheus has what a push and a pull have done, by endpoint and upstream."""

@@ -203,7 +203,8 @@ def doctor(config: Config, request: Request, *, as_json: bool = False) -> int:
         return int(bool(failed))
     say("\n".join(lines(steps)))
     left_out = sum(not step.examined for step in steps)
-    counted = f"{len(steps) - left_out} steps, " + (
+    number = len(steps) - left_out
+    counted = f"{number} step{'' if number == 1 else 's'}, " + (
         f"{len(failed)} failed" if failed else "all is well"
     )
     say(counted + (f"; not examined: {left_out}" if left_out else ""))
