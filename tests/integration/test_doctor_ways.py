@@ -359,6 +359,31 @@ class ListenerWaysTests(WaysTestCase):
         step = (await self.assert_green(names, listen))[-1]
         self.assertIn("308 https://localhost", step.seen)
 
+    async def test_wants_certificate(self) -> None:
+        """Where the certificate is the login, the ping is all that can be tried."""
+        path = self.directory / "regbroker.ini"
+        text = (
+            "[regbroker]\nlisten = tls:{port}:interface=127.0.0.1\n"
+            f"client-ca = {self.ca_file}\nstate-directory = var\n"
+            "[registry localhost]\nupstream = box\nnamespaces = * = *\n"
+            "accounts = certificate\naccess = all\n"
+            "[access all]\nbob = **: pull\n[upstream box]\nurl = sandbox:\n"
+        )
+        path.write_text(text.format(port=0))
+        service = build_service(load_config(path), reactor)
+        service.startService()
+        self.addCleanup(service.stopService)
+        (listener,) = listeners(service)
+        path.write_text(text.format(port=listener.url.rsplit(":", 1)[1]))
+        steps = await examine(
+            reactor, load_config(path), Request(timeout=10, only="clients")
+        )
+        self.assertEqual([s for s in steps if s.trouble], [], list(lines(steps)))
+        self.assertEqual(
+            [step.name for step in steps], ["TCP", "TLS", "ping", "not examined"]
+        )
+        self.assertIn("wants a client certificate", steps[-1].seen)
+
     async def test_public_url(self) -> None:
         """Tokens are asked for where the listener is, not where the balancer is."""
         fake = Fake()

@@ -88,6 +88,10 @@ class Examiner:
         """Note what needs no time, and stops nothing."""
         self.steps.append(Step(self._side, name, 0.0, seen, trouble))
 
+    def leave_out(self, why: str) -> None:
+        """Note that what comes next is not examined."""
+        self.steps.append(Step(self._side, "not examined", 0.0, why, examined=False))
+
     async def reach(
         self,
         origin: Origin,

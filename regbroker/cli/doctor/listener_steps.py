@@ -17,7 +17,7 @@ from regbroker.naming.public_hosts import host_to_try
 from regbroker.protocol.headers import is_trusted
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.proxy_header import Peer, header_v1
-from regbroker.settings.config import Config, RegistryConfig
+from regbroker.settings.config import CERTIFICATE, Config, RegistryConfig
 from regbroker.transport.listeners import Listener
 
 _WHERE = "[regbroker] listen"
@@ -93,7 +93,12 @@ async def _steps(visit: Visit, registry: RegistryConfig) -> None:
     answer, seconds = await visit.ask("ping", "/v2/")
     trouble = _ping_trouble(answer, registry, visit.side.origin.host)
     visit.examiner.note("ping", seconds, f"GET /v2/: {answer.status}", trouble)
-    if visit.wanted.name:
+    if _wants_certificate(answer, registry):
+        visit.examiner.leave_out(
+            "this registry wants a client certificate, and doctor has none; try with "
+            "one: curl --cert FILE --key FILE"
+        )
+    elif visit.wanted.name:
         await pull(visit, await authorize(visit, answer))
     elif answer.status == 401:
         shown = "; ".join(answer.all("www-authenticate"))
@@ -130,10 +135,14 @@ def _line(place: Place) -> bytes:
     return header_v1(here, here)
 
 
+def _wants_certificate(answer: Answer, registry: RegistryConfig) -> bool:
+    return registry.accounts == CERTIFICATE and answer.error_code == "DENIED"
+
+
 def _ping_trouble(
     answer: Answer, registry: RegistryConfig, host: str
 ) -> Trouble | None:
-    if answer.status in (200, 401):
+    if answer.status in (200, 401) or _wants_certificate(answer, registry):
         return None
     if answer.status == 421:
         return Trouble(
