@@ -175,8 +175,18 @@ def seconds(text: str) -> float:
     if value is None or not 0 < value <= MAX_SECONDS:
         raise InvalidValue(
             f"'{text}' is not a number of seconds above 0, up to {MAX_SECONDS}"
+            + _in_seconds(text)
         )
     return value
+
+
+def _in_seconds(text: str) -> str:
+    """Return what to write in place of a time with a unit, as systemd has it."""
+    match = re.fullmatch(r"([0-9]{1,6}) *(s|sec|m|min|h)", text)
+    if match is None:
+        return ""
+    factor = {"s": 1, "m": 60, "h": 3600}[match[2][0]]
+    return f"; write {int(match[1]) * factor}"
 
 
 def rate(text: str) -> float:

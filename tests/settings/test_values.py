@@ -97,6 +97,9 @@ class ValueTests(ValueCase):
                 self.assertIn(f"'{text}' {bounds}", str(error))
         for text in ("0", "99999999999", "1000000.5", "9" * 400):
             self.assert_refused(seconds, text)
+        for text, number in (("5min", 300), ("30s", 30), ("2 h", 7200), ("1m", 60)):
+            with self.assertRaisesRegex(InvalidValue, f"; write {number}$"):
+                seconds(text)
         self.assert_refused(rate, "1000000001", "9" * 400)
         self.assert_refused(count, "0", "1.5", "10000000")
 
