@@ -18,7 +18,7 @@ UNIT = $(filter-out $(SHIPPED) $(INTEGRATION), $(TESTS))
 modules = $(subst /,.,$(basename $(1)))
 PROPERTIES = $(shell grep -rl --include='test_*.py' '@given' tests)
 
-.PHONY: help run test checked cover integration shipped lint unit fuzz docs bench clean
+.PHONY: help run test checked cover integration shipped lint unit fuzz docs bench profile clean
 
 help:
 	@echo 'make run    serve etc/regbroker.ini: a sandbox registry on loopback'
@@ -31,6 +31,7 @@ help:
 	@echo 'make fuzz   the property tests, with many random examples'
 	@echo 'make docs   print the pages that come from tables, and make the site in build/docs'
 	@echo 'make bench  compare with nginx, HAProxy and Caddy (half an hour, on an idle machine)'
+	@echo 'make profile SCENARIO=ping  where the time of a scenario of it goes, by room'
 	@echo 'make clean  remove what the others made (but var/: keys live there)'
 
 run: $(VENV)/installed
@@ -82,6 +83,10 @@ bench: $(VENV)/installed-test
 	tests/peers.sh bench
 	mkdir -p build
 	$(BIN)/python -m bench --json build/bench.json --svg build/bench.svg $(BENCH)
+
+profile: $(VENV)/installed-test
+	tests/peers.sh bench
+	$(BIN)/python -m bench.profile $(or $(SCENARIO),manifest-1)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info _trial_temp* .coverage* \

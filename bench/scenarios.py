@@ -57,6 +57,8 @@ class Bench:
             directory, "sink"
         )
         self._others: list[Daemon] = []
+        #: Where regbroker writes what took its time; None to leave it alone.
+        self.profile: Path | None = None
 
     def stop(self) -> None:
         """End all that is still there."""
@@ -78,6 +80,7 @@ class Bench:
                     tokens=upstream or self.stub.port,
                     tls=tls,
                     workers=workers,
+                    profile=self.profile,
                 )
             )
             try:

@@ -1,0 +1,120 @@
+"""
+What one request costs: bounds that a change passes only on purpose.
+
+The figures are those of docs/performance.md: they are the same on every machine, where
+times are not. A bound is a tenth above what was counted with Python 3.11. Whoever makes
+a request cheaper lowers its bound.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from tests.counted import Counted, counting, weighing
+from tests.proxycase import MANIFEST, UPLOAD, ProxyTestCase
+from tests.scripted import Call, response
+
+#: Requests before the one that counts: what is made once is made by then.
+WARM_UP = 5
+
+TOKEN = json.dumps({"token": "t", "expires_in": 300}).encode()
+BODY = b"x" * 2000
+CHUNK = b"x" * 256 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """The most that one request may cost; `peak` is in KiB."""
+
+    calls: int
+    system_calls: int
+    timers: int
+    peak: int
+
+
+class CountTests(ProxyTestCase):
+    tokens = True
+
+    async def set_up(self) -> None:
+        await super().set_up()
+        self.upstream.handler = self.answer
+
+    def answer(self, call: Call) -> bytes | None:
+        """Answer what clients of these tests ask; a chunk is answered when it is in."""
+        if call.method == "PATCH":
+            return None
+        if call.target.startswith("/token"):
+            return response(200, body=TOKEN)
+        return response(
+            200,
+            "Content-Type: application/vnd.oci.image.manifest.v1+json",
+            "Docker-Content-Digest: sha256:" + "a1" * 32,
+            body=BODY,
+        )
+
+    async def assert_within(
+        self, bounds: Bounds, status: int, method: str, target: str, *headers: str
+    ) -> None:
+        """Count one request after some others like it, and hold it to its bounds."""
+
+        async def ask() -> None:
+            body = CHUNK if method == "PATCH" else None
+            self.client.request(method, target, *headers, body=body)
+            if body is not None:
+                call = await self.upstream.call()
+                self.assertEqual(len(await call.body()), len(body))
+                call.reply(202)
+            self.assertEqual((await self.client.reply(method)).status, status)
+
+        for _ in range(WARM_UP):
+            await ask()
+        asked, connections = len(self.upstream.calls), len(self.upstream.wires)
+        port = int(self.url.rpartition(":")[2])
+        with counting(port, self.upstream.port) as counted:
+            await ask()
+        relayed = len(self.upstream.calls) - asked
+        with weighing(counted):
+            await ask()
+        self.assertEqual(len(self.upstream.wires), connections)
+        self.assertEqual(relayed, 0 if target.startswith(("/auth", "/v2/?")) else 1)
+        self.assert_counts(counted, bounds)
+
+    def assert_counts(self, counted: Counted, bounds: Bounds) -> None:
+        """Assert that all counts are within their bounds, and not idly so."""
+        for what, count, bound in (
+            ("calls", counted.calls, bounds.calls),
+            ("system calls", counted.system_calls, bounds.system_calls),
+            ("timers", counted.timers, bounds.timers),
+            ("KiB", counted.peak_bytes // 1024, bounds.peak),
+        ):
+            self.assertLessEqual(count, bound, f"{what}: {counted}")
+        self.assertGreater(counted.calls, bounds.calls // 2, f"lower it: {counted}")
+
+    async def test_pull(self) -> None:
+        """A manifest of 2 kB."""
+        await self.assert_within(
+            Bounds(calls=272, system_calls=9, timers=1, peak=100),
+            *(200, "GET", MANIFEST, "Authorization: Bearer t"),
+        )
+
+    async def test_push(self) -> None:
+        """A chunk of 256 KiB: the peak has it ten times, mostly on the test's sides."""
+        await self.assert_within(
+            Bounds(calls=440, system_calls=36, timers=2, peak=3000),
+            *(202, "PATCH", UPLOAD, "Authorization: Bearer t"),
+        )
+
+    async def test_ping(self) -> None:
+        """The 401 that every pull begins with."""
+        await self.assert_within(
+            Bounds(calls=150, system_calls=5, timers=0, peak=80), 401, "GET", "/v2/?"
+        )
+
+    async def test_token(self) -> None:
+        """A token that was asked for before."""
+        await self.assert_within(
+            Bounds(calls=186, system_calls=5, timers=0, peak=80),
+            *(200, "GET", "/auth?service=s&scope=repository:team/app:pull"),
+            "Authorization: Basic YWxpY2U6cA==",
+        )
