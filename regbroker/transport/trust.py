@@ -8,6 +8,7 @@ off.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,12 @@ class _Strict:
     def __init__(self, options: IOpenSSLClientConnectionCreator, host: str) -> None:
         self._options = options
         self._host = host
-        self._id = _service_id(host)
+
+    @cached_property
+    def _id(self) -> ServiceID:
+        # Made for a connection: a redirect's address is refused before that, with
+        # advice, whatever its host looks like.
+        return _service_id(self._host)
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
         """Return a connection that believes in its peer's name, or ends."""

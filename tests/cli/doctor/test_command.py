@@ -57,9 +57,8 @@ class ExamineTests(DoctorCase):
 
     async def test_ways(self) -> None:
         """Upstreams behind a socket or a proxy are reached as the service does."""
-        missing = self.directory / "missing.sock"
         path = self.configure(
-            f"[upstream one]\nurl = unix:{missing}\n"
+            "[upstream one]\nurl = unix:/nowhere/registry.sock\n"
             "[upstream two]\nurl = http://a.test\n"
             f"proxy = http://127.0.0.1:{self.closed_port()}\n"
         )
