@@ -413,7 +413,8 @@ class ListenerWaysTests(WaysTestCase):
     async def test_systemd(self) -> None:
         """The address of an inherited socket is known while regbroker runs."""
         require_programs("systemd-socket-activate")
-        path = self.configure("systemd:domain=INET:name=web")
+        # No other test's regbroker has a socket of this name.
+        path = self.configure("systemd:domain=INET:name=doctor")
         port = self.closed_port()
         (step,) = await examine(
             reactor, load_config(path), Request(timeout=10, only="clients", file=path)
@@ -422,7 +423,7 @@ class ListenerWaysTests(WaysTestCase):
         self.assertIn("no running regbroker that has it can be seen", step.seen)
         command = [sys.executable, "-m", "regbroker", "serve", "--config", str(path)]
         daemon = Daemon(
-            activated(port, "web", command),
+            activated(port, "doctor", command),
             self.directory / "log",
             base_environment(self.directory / "home"),
         )
