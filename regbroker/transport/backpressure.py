@@ -45,10 +45,14 @@ class Budget:
         return self.used >= self.limit
 
 
+#: What all connections of the process share.
+SHARED = Budget()
+
+
 @implementer(IPushProducer)
 class Backpressure:
     """
-    Stands between a transport and the producer that writes to it through TLS.
+    Stands between a transport and the producer that writes to it.
 
     The transport sees one push producer. The real one, `producer`, is paused when
     the transport was given `most` bytes from the write on that filled it, or is full

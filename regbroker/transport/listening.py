@@ -28,6 +28,7 @@ from regbroker.transport.accepting import AcceptingFactory
 from regbroker.transport.entrance import Entrance
 from regbroker.transport.listeners import Listener
 from regbroker.transport.plain_http import TLSOrPlainFactory
+from regbroker.transport.plain_protocol import PlainFactory
 from regbroker.transport.proxy_lines import ProxiedEndpoint
 from regbroker.transport.server import StreamingSite
 from regbroker.transport.server_options import ServerOptions
@@ -258,6 +259,6 @@ def _with_tls(
     site: StreamingSite,
 ) -> IProtocolFactory:
     if not listener.tls:
-        return site
+        return PlainFactory(site)
     assert options is not None
     return TLSOrPlainFactory(options, site)

@@ -23,12 +23,10 @@ from twisted.internet.interfaces import (
 from twisted.protocols.policies import WrappingFactory
 from zope.interface import implementer
 
-from regbroker.transport.backpressure import Budget
+from regbroker.transport.backpressure import SHARED, Budget
 from regbroker.transport.pending_writes import Deliveries
 from regbroker.transport.tls_protocol import TLSProtocol
 
-#: What all connections of the process share.
-_BUDGET = Budget()
 _DELIVERIES = Deliveries()
 
 
@@ -50,7 +48,7 @@ class TLSFactory(WrappingFactory[TLSProtocol]):
         is_client: bool,
         wrapped: IProtocolFactory,
         clock: IReactorTime | None = None,
-        budget: Budget = _BUDGET,
+        budget: Budget = SHARED,
     ) -> None:
         super().__init__(wrapped)
         if clock is None:

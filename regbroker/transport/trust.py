@@ -40,6 +40,7 @@ from regbroker.protocol.origins import Origin
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.certificates import PROTOCOLS, read_pem
 from regbroker.transport.pem_files import load_chain, load_pair
+from regbroker.transport.plain_protocol import PlainEndpoint
 from regbroker.transport.tls_factory import TLSEndpoint
 from regbroker.transport.tls_records import write_whole
 from regbroker.transport.way_out import DIRECT, WayOut
@@ -236,5 +237,5 @@ class Trust:
         endpoint = self._way.endpoint(reactor, origin, connect_timeout)
         if origin.scheme == "https":
             options = client_options(origin.host, self._root, PROTOCOLS, identity)
-            endpoint = TLSEndpoint(options, endpoint)
-        return endpoint
+            return TLSEndpoint(options, endpoint)
+        return PlainEndpoint(endpoint)
