@@ -1,9 +1,9 @@
 """
 What one request costs: bounds that a change passes only on purpose.
 
-The figures are those of docs/performance.md: they are the same on every machine, where
-times are not. A bound is a tenth above what was counted with Python 3.11. Whoever makes
-a request cheaper lowers its bound.
+They are the same on every machine, where times are not. Of the memory, one read from a
+socket is most: room is made for all that may come. A bound is a tenth above what was
+counted with Python 3.11. Whoever makes a request cheaper lowers its bound.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class CountTests(ProxyTestCase):
     async def test_pull(self) -> None:
         """A manifest of 2 kB."""
         await self.assert_within(
-            Bounds(calls=272, system_calls=9, timers=1, peak=100),
+            Bounds(calls=272, system_calls=9, timers=1, peak=155),
             *(200, "GET", MANIFEST, "Authorization: Bearer t"),
         )
 
@@ -108,13 +108,13 @@ class CountTests(ProxyTestCase):
     async def test_ping(self) -> None:
         """The 401 that every pull begins with."""
         await self.assert_within(
-            Bounds(calls=150, system_calls=5, timers=0, peak=80), 401, "GET", "/v2/?"
+            Bounds(calls=150, system_calls=5, timers=0, peak=130), 401, "GET", "/v2/?"
         )
 
     async def test_token(self) -> None:
         """A token that was asked for before."""
         await self.assert_within(
-            Bounds(calls=186, system_calls=5, timers=0, peak=80),
+            Bounds(calls=186, system_calls=5, timers=0, peak=130),
             *(200, "GET", "/auth?service=s&scope=repository:team/app:pull"),
             "Authorization: Basic YWxpY2U6cA==",
         )
