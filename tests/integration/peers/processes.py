@@ -19,7 +19,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 """A server must end within this after SIGTERM, or it is killed."""
 
-COMMAND_SECONDS = 90.0
+COMMAND_SECONDS = 300.0
 """A client command must end within this."""
 
 POLL_SECONDS = 0.02
