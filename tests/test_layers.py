@@ -82,6 +82,7 @@ PURE = [
     "upstream.policy",
     "upstream.login_record",
     "upstream.circuit_breaker",
+    "upstream.manifest_memory",
     "upstream.token_cache",
     "upstream.search_rules",
     "broker.mounts",

@@ -21,6 +21,7 @@ from regbroker.admin.metric_table import (
     IDENTITY_UP,
     LIMITED_ACCOUNTS,
     MALFORMED,
+    MANIFEST_CACHE_REQUESTS,
     RECEIVED_BYTES,
     REFUSED_CONNECTIONS,
     SENT_BYTES,
@@ -137,4 +138,14 @@ def _upstreams(
     yield family(
         TOKEN_CACHE_TOKENS,
         (((name,), len(one.tokens)) for name, one in upstreams.items()),
+    )
+    memories = [(name, one.upstream.manifests) for name, one in upstreams.items()]
+    yield family(
+        MANIFEST_CACHE_REQUESTS,
+        (
+            ((name, result), count)
+            for name, memory in memories
+            if memory is not None
+            for result, count in (("hit", memory.hits), ("miss", memory.misses))
+        ),
     )

@@ -186,6 +186,13 @@ TOKEN_CACHE_TOKENS = Metric(
     ("upstream",),
     "Tokens of the upstream in memory.",
 )
+MANIFEST_CACHE_REQUESTS = Metric(
+    "regbroker_manifest_cache_requests_total",
+    Kind.COUNTER,
+    ("upstream", "result"),
+    "With `manifest-cache`: pulls of manifests, by `hit` (the body came from memory) "
+    "or `miss`.",
+)
 CERTIFICATE_EXPIRY = Metric(
     "regbroker_certificate_expiry_seconds",
     Kind.GAUGE,
@@ -237,6 +244,7 @@ METRICS = (
     LIMITED_ACCOUNTS,
     TOKEN_CACHE_REQUESTS,
     TOKEN_CACHE_TOKENS,
+    MANIFEST_CACHE_REQUESTS,
     CERTIFICATE_EXPIRY,
     DRAINING,
     BUILD_INFO,

@@ -30,6 +30,7 @@ from regbroker.web.certificate_gate import CertificateGate, no_tokens
 from regbroker.web.cross_origin import CrossOrigin
 from regbroker.web.follow import RedirectFollower
 from regbroker.web.forward import Forwarder
+from regbroker.web.manifests import RememberedManifests
 from regbroker.web.proxy import Proxy
 from regbroker.web.registry import Registry
 from regbroker.web.relay import Relay
@@ -205,12 +206,19 @@ def _backend(
         service.nobodys,
         composite=len(entry.upstreams) > 1,
     )
+    forwarder = Forwarder(upstream, authorizer, reactor, uploads)
+    manifests = None
+    if upstream.manifests is not None:
+        manifests = RememberedManifests(
+            upstream.manifests, forwarder, policy, reactor, upstream.config.timeout
+        )
     return Backend(
         upstream,
-        Forwarder(upstream, authorizer, reactor, uploads),
+        forwarder,
         Responder(upstream, entry.token_path, reactor, uploads),
         RedirectFollower(upstream, reactor) if entry.redirects == "follow" else None,
         policy,
+        manifests,
     )
 
 

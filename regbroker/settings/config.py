@@ -83,6 +83,7 @@ class UpstreamConfig:
     ``HTTPS_PROXY`` and the like name it; its user and password are in
     `proxy_credentials_file`.
     `client_certificate` and `client_key` are shown to servers that ask for them.
+    Manifests of `manifest_cache` bytes are kept in memory, none if that is 0.
     """
 
     name: str
@@ -111,6 +112,7 @@ class UpstreamConfig:
     proxy_credentials_file: PurePath | None = None
     client_certificate: PurePath | None = None
     client_key: PurePath | None = None
+    manifest_cache: int = 0
 
     @property
     def url(self) -> str:

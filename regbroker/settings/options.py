@@ -467,6 +467,13 @@ UPSTREAM = Table(
             "ask.",
         ),
         Option(
+            "manifest-cache",
+            values.size,
+            "How much memory manifests may take, such as `64M`. One that is there "
+            "is not fetched again; the upstream is asked with `HEAD` each time whether "
+            "the client may have it. 0: nothing is kept.",
+        ),
+        Option(
             "default-namespace",
             values.namespace,
             "The namespace of names without one: `library` at Docker Hub.",

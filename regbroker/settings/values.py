@@ -200,6 +200,16 @@ def rate(text: str) -> float:
     return value
 
 
+def size(text: str) -> int:
+    """Parse a number of bytes, 0 for none; ``K``, ``M``, ``G`` are powers of 1024."""
+    match = re.fullmatch(r"([0-9]{1,12})([KMG]?)", text)
+    if match is None:
+        raise InvalidValue(
+            f"'{text}' is not a number of bytes; write '64M' for 64 MiB, with K, M or G"
+        )
+    return int(match[1]) << 10 * " KMG".index(match[2] or " ")
+
+
 def _number(text: str) -> float | None:
     """Return a number in digits, with a fraction or without; None for others."""
     # float() takes 1_0, +5, inf, and the digits of every script.

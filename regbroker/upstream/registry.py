@@ -39,6 +39,7 @@ from regbroker.upstream.background_discovery import BackgroundDiscovery
 from regbroker.upstream.circuit_breaker import CircuitBreakers
 from regbroker.upstream.dialling import trust_of
 from regbroker.upstream.discovery import Discovered, Discovery
+from regbroker.upstream.manifest_memory import ManifestMemory
 from regbroker.upstream.own_requests import (
     ask_for_ourselves,
     missing_upload,
@@ -74,6 +75,10 @@ class Upstream:
         #: The servers that this upstream redirects to.
         self.storages = Storages(
             clock, self._trust, config.redirect_hosts, config.connect_timeout
+        )
+        #: None where no manifests are kept.
+        self.manifests = (
+            ManifestMemory(config.manifest_cache) if config.manifest_cache else None
         )
         self._connections: ConnectionPool | None = None
         self._origin: Origin | None = None

@@ -12,6 +12,7 @@ from regbroker.web.api_request import ApiRequest
 from regbroker.web.exchange import Exchange
 from regbroker.web.follow import RedirectFollower
 from regbroker.web.forward import Forwarder
+from regbroker.web.manifests import RememberedManifests
 from regbroker.web.reply import Responder
 
 
@@ -21,7 +22,7 @@ class Backend:
     One upstream of a registry.
 
     `follower` is None where redirects are passed on. `policy` says whose account is
-    used there: the client's own, or ours.
+    used there: the client's own, or ours. `manifests` is None where none are kept.
     """
 
     upstream: Upstream
@@ -29,6 +30,7 @@ class Backend:
     responder: Responder
     follower: RedirectFollower | None = None
     policy: Policy = CLIENTS_OWN
+    manifests: RememberedManifests | None = None
 
     def server(self, asked: ApiRequest) -> Server:
         """Return the upstream as the account of a request sees it."""

@@ -149,7 +149,10 @@ class Relay:
         self, backend: Backend, request: UpstreamRequest, is_substitute: bool
     ) -> Exchange:
         """Forward a request, and raise for a reply that is no answer."""
-        if request.mount is None:
+        manifests = backend.manifests
+        if manifests is not None and manifests.serves(request):
+            exchange = await manifests.forward(request)
+        elif request.mount is None:
             exchange = await backend.forwarder.forward(request)
         else:
             exchange = await forward_mount(backend.forwarder, request)

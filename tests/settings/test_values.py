@@ -17,6 +17,7 @@ from regbroker.settings.values import (
     seconds,
     service,
     shared_actions,
+    size,
     token_life,
     yes_or_no,
 )
@@ -36,6 +37,15 @@ class ValueTests(ValueCase):
         self.assertEqual(token_life("60"), 60.0)
         self.assertEqual(token_life("3600"), 3600.0)
         self.assert_refused(token_life, "59", "1", "0", "-1", "soon", "nan", "")
+
+    def test_size(self) -> None:
+        """Bytes, or powers of 1024 of them."""
+        self.assertEqual(size("0"), 0)
+        self.assertEqual(size("1000"), 1000)
+        self.assertEqual(size("2K"), 2048)
+        self.assertEqual(size("64M"), 64 * 1024 * 1024)
+        self.assertEqual(size("1G"), 1024**3)
+        self.assert_refused(size, "", "M", "-1", "1.5G", "64m", "64 MB", "\u0664")
 
     def test_lent_actions(self) -> None:
         """Pull alone, unless more is said."""
