@@ -60,6 +60,7 @@ class MonitorTests(AdminTestCase):
                 "regbroker_certificate_expiry_seconds",
                 "regbroker_refused_requests_total",
                 "regbroker_logins_total",
+                "regbroker_manifest_cache_requests_total",
                 "regbroker_identity_logins_total",
                 "regbroker_identity_up",
                 "regbroker_repository_requests_total",

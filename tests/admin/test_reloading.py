@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import PurePath
 
 from regbroker.settings.ini import parse_config
 from tests.admin.case import AdminTestCase
 from tests.proxycase import BLOB, MANIFEST
-from tests.scripted import response
+from tests.scripted import Call, response
 
 REQUESTS = (
     'regbroker_http_requests_total{endpoint="manifest",method="GET",registry="*",'
@@ -61,6 +62,28 @@ class ReloadingTests(AdminTestCase):
         await self.pull()
         name = 'regbroker_repository_requests_total{action="pull",registry="*",'
         self.assertEqual((await self.scrape())[f'{name}repository="team/app"}}'], 1)
+
+    async def test_manifests_in_memory(self) -> None:
+        """Manifests stay in memory while their upstream is the same."""
+        cached = "manifest-cache = 1M\nurl = "
+        self.reload("url = ", cached)
+        named = f"Docker-Content-Digest: sha256:{sha256(b'{}').hexdigest()}"
+
+        def answer(call: Call) -> bytes:
+            length, body = "Content-Length: 2", b"" if call.method == "HEAD" else b"{}"
+            return response(200, named, "Content-Type: a/b", length, body=body)
+
+        self.upstream.handler = answer
+        await self.client.ask("GET", MANIFEST)
+        self.reload("url = ", cached.replace("1M", "1024K"))
+        await self.client.ask("GET", MANIFEST)
+        asked = [call.method for call in self.upstream.calls]
+        self.assertEqual(asked, ["HEAD", "GET", "HEAD"])
+        found = await self.scrape()
+        for result in ("hit", "miss"):
+            labels = f'{{result="{result}",upstream="up"}}'
+            name = f"regbroker_manifest_cache_requests_total{labels}"
+            self.assertEqual(found[name], 1)
 
     async def test_taken_out(self) -> None:
         """Without the option nothing listens and counts any more; it may come back."""
