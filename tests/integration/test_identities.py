@@ -19,97 +19,22 @@ from tests.issuers import (
     token,
 )
 
-from .accounts_case import ACCOUNTS, RIGHTS, BareRegistryTestCase
-from .peers.https_client import basic, bearer
+from .identity_case import IDENTITY, IdentityTestCase, OidcTestCase, private_jwk
+from .peers.https_client import bearer
 from .peers.issuer_server import (
     GITHUB_KEYS,
     GITLAB_KEYS,
     KUBERNETES_KEYS,
     IssuerServer,
 )
-from .peers.oidc_provider import OidcProvider
 from .peers.processes import base_environment, poll, require_programs, run
 
-AUDIENCE = "https://registry.example.com"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 JWT_TYPE = "urn:ietf:params:oauth:token-type:jwt"
 
-IDENTITY = """\
-[identity {name}]
-issuer = {issuer}
-audience = {audience}
-ca-file = {ca_file}
-{more}
 
-"""
-
-JOBS = """\
-ci[repository_owner=acme, ref=refs/heads/main] = team/${repository}/**: pull, push
-"""
-
-
-def private_jwk(name: str, kid: str) -> dict[str, Any]:
-    """A private key as the issuer wants it."""
-    entry: dict[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(
-        rsa_key(name), as_dict=True
-    )
-    entry.pop("key_ops", None)
-    return {**entry, "kid": kid, "alg": "RS256", "use": "sig"}
-
-
-class IdentityTestCase(BareRegistryTestCase):
-    """Passwords and identities side by side in one registry."""
-
-    #: Rights of identities, and the names of their sections.
-    rights = JOBS
-    names = "ci"
-
-    def identities(self) -> str:
-        """The sections of identities."""
-        raise NotImplementedError
-
-    def sections(self, **lines: Any) -> str:
-        accounts = ACCOUNTS.format(
-            htpasswd=self.htpasswd.path, rights=RIGHTS + self.rights
-        )
-        text = super().sections(accounts=accounts + "\n" + self.identities())
-        return text.replace("accounts = staff", f"accounts = staff, {self.names}")
-
-    def status(self, text: str) -> int:
-        """What a ping with a token as its password is answered."""
-        headers = {"Authorization": basic("oidc", text)}
-        return self.https.request("GET", "/v2/", headers).status
-
-
-class OidcProviderTests(IdentityTestCase):
-    """The npm package oidc-provider issues the tokens."""
-
-    def start_registry(self, *arguments: Any, **named: Any) -> None:
-        super().start_registry(*arguments, **named)
-        claims = {
-            "repository": "acme/app",
-            "repository_owner": "acme",
-            "ref": "refs/heads/main",
-        }
-        self.issuer = OidcProvider(self.directory / "issuer", self.authority, claims)
-        self.addCleanup(self.issuer.stop)
-        if self._testMethodName != "test_outages":
-            self.issuer.start(private_jwk("one", "one"))
-
-    def identities(self) -> str:
-        return IDENTITY.format(
-            name="ci",
-            issuer=self.issuer.issuer,
-            audience=AUDIENCE,
-            ca_file=self.ca_file,
-            more="user = ci:${repository}",
-        )
-
-    def job(self) -> str:
-        """A new token of a job."""
-        text = self.issuer.token(AUDIENCE)
-        self.add_secret(text)
-        return text
+class OidcProviderTests(OidcTestCase):
+    """A certified issuer, and real clients."""
 
     def test_clients(self) -> None:
         """skopeo, podman, ctr and curl push, pull, and exchange."""
@@ -180,6 +105,12 @@ class OidcProviderTests(IdentityTestCase):
         self.assertEqual(jwt.get_unverified_header(after)["kid"], "two")
         for text in (after, before, after):
             self.assertEqual(self.status(text), 200)
+
+
+class DownAtStartTests(OidcTestCase):
+    """The issuer is down when regbroker starts."""
+
+    is_up = False
 
     def test_outages(self) -> None:
         """An issuer that is down at the start, comes, and goes again."""

@@ -1,5 +1,6 @@
 // The npm package oidc-provider as an issuer over TLS. Arguments: the path of the package,
-// and a JSON file with the port, the certificate, the key, the signing keys and the claims.
+// and a JSON file with the port, the certificate, the key, the signing keys, and the claims
+// of each client.
 import { createServer } from 'node:https'
 import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
@@ -10,15 +11,13 @@ const { port, certificate, key, jwks, claims, issuer } = JSON.parse(readFileSync
 
 const provider = new Provider(issuer, {
   jwks,
-  clients: [
-    {
-      client_id: 'job',
-      client_secret: 'secret-of-the-job',
-      grant_types: ['client_credentials'],
-      redirect_uris: [],
-      response_types: [],
-    },
-  ],
+  clients: Object.keys(claims).map((name) => ({
+    client_id: name,
+    client_secret: 'secret-of-the-job',
+    grant_types: ['client_credentials'],
+    redirect_uris: [],
+    response_types: [],
+  })),
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
@@ -33,7 +32,7 @@ const provider = new Provider(issuer, {
       }),
     },
   },
-  extraTokenClaims: () => claims,
+  extraTokenClaims: (context, token) => claims[token.clientId],
 })
 
 const server = createServer(

@@ -38,11 +38,14 @@ class OidcProvider:
     """
     An issuer that can be started again with other keys, at the same URL.
 
-    `claims` are in all of its tokens.
+    `jobs` are the claims of each job's tokens, by its name.
     """
 
     def __init__(
-        self, directory: Path, authority: Authority, claims: Mapping[str, Any]
+        self,
+        directory: Path,
+        authority: Authority,
+        jobs: Mapping[str, Mapping[str, Any]],
     ) -> None:
         directory.mkdir()
         self._library = find_library()
@@ -50,7 +53,7 @@ class OidcProvider:
         pair = authority.issue("localhost", "127.0.0.1")
         self._files = pair.write(directory, "issuer")
         self._authority = authority
-        self._claims = dict(claims)
+        self._jobs = dict(jobs)
         self._daemon: Daemon | None = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -67,7 +70,7 @@ class OidcProvider:
                     "certificate": str(self._files[0]),
                     "key": str(self._files[1]),
                     "jwks": {"keys": list(keys)},
-                    "claims": self._claims,
+                    "claims": self._jobs,
                     "issuer": self.issuer,
                 }
             )
@@ -85,7 +88,7 @@ class OidcProvider:
             self._daemon.stop()
             self._daemon = None
 
-    def token(self, audience: str) -> str:
+    def token(self, audience: str, job: str) -> str:
         """A token for a job, with an audience."""
         client = HttpsClient(
             self.port, self._authority.certificate_pem(), Transcript(), "127.0.0.1"
@@ -95,7 +98,7 @@ class OidcProvider:
             "POST",
             "/token",
             {
-                "Authorization": basic("job", "secret-of-the-job"),
+                "Authorization": basic(job, "secret-of-the-job"),
                 "Content-Type": "application/x-www-form-urlencoded",
             },
             form.encode(),

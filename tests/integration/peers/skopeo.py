@@ -55,10 +55,11 @@ class Skopeo:
         entry = {"auth": nobody, "identitytoken": token}
         self._auth_file.write_text(json.dumps({"auths": {host: entry}}))
 
-    def push(self, source: str, reference: str) -> Finished:
+    def push(self, source: str, reference: str, *options: str) -> Finished:
         """Copy a local image to `HOST/NAME:TAG`."""
         return self.run(
             *("copy", "--dest-cert-dir", self._certificates),
+            *options,
             *(source, f"docker://{reference}"),
         )
 
