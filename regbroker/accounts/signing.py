@@ -287,7 +287,7 @@ class TokenSigner:
         if known is None:
             return None
         kid, token, _ = known
-        if self._now() >= token.expires + LEEWAY or self._keys.find(kid) is None:
+        if token.has_expired(self._now()) or self._keys.find(kid) is None:
             self._verified.pop(digest)
             return None
         return token

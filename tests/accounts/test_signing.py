@@ -27,6 +27,7 @@ from regbroker.accounts.tokens import (
     LEEWAY,
     InvalidToken,
     Robot,
+    Vouched,
 )
 from regbroker.errors import BadRequest, StateError
 from regbroker.protocol.scopes import parse_scopes
@@ -177,6 +178,18 @@ class TokenSignerTests(KeysCase):
         self.clock.advance(ACCESS_LIFE + LEEWAY - 1)
         self.assertIsNone(self.refused(text))
         self.clock.advance(1)
+        self.assertEqual(self.refused(text), "the token has expired")
+        self.assertEqual(self.refused(text, self.process()), "the token has expired")
+
+    def test_vouched_expires(self) -> None:
+        """What an issuer has vouched for ends with that, remembered or not."""
+        end = START + 20.5
+        text = self.signer.issue_access(
+            "ci:x", HOST, (), vouched=Vouched("ci"), not_after=end
+        )
+        self.clock.advance(int(end) - 0.25 - START)
+        self.assertIsNone(self.refused(text))
+        self.clock.advance(0.25)
         self.assertEqual(self.refused(text), "the token has expired")
         self.assertEqual(self.refused(text, self.process()), "the token has expired")
 

@@ -16,6 +16,7 @@ from regbroker.accounts.tokens import (
     InvalidToken,
     Robot,
     RobotToken,
+    Vouched,
 )
 from regbroker.protocol.scopes import Scope, parse_scope, parse_scopes
 
@@ -138,6 +139,16 @@ class CheckTests(SynchronousTestCase):
         self.assertIsNone(self.refused(1299.9 + LEEWAY))
         self.assertEqual(self.refused(1000 - LEEWAY - 1), "the token is not good yet")
         self.assertEqual(self.refused(1300 + LEEWAY), "the token has expired")
+
+    def test_vouched(self) -> None:
+        """What an issuer has vouched for ends to the second, as the JWT does."""
+        token = replace(ACCESS, vouched=Vouched("ci"))
+        for now in (1000 - LEEWAY, 1299.9):
+            token.check("regbroker", "registry.example.com", now)
+        for now in (1300, 1299 + LEEWAY):
+            with self.assertRaises(InvalidToken) as caught:
+                token.check("regbroker", "registry.example.com", now)
+            self.assertEqual(str(caught.exception), "the token has expired")
 
     def test_whose(self) -> None:
         """A token is good with its issuer, at its audience."""
