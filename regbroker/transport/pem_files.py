@@ -14,6 +14,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.utils import CryptographyDeprecationWarning
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
@@ -88,13 +89,29 @@ def load_pair(
         if _public_bytes(each.public_key()) == wanted
     ]
     if not places:
-        raise WrongKey("the key does not belong to the certificate")
+        raise WrongKey(_does_not_belong(key.public_key(), chain[0].public_key()))
     if places[0] != 1:
         raise WrongCertificate(
             f"the key belongs to certificate {places[0]} of the file; write the "
-            "server's own certificate first, then the one that has signed it, and so on"
+            "key's own certificate first, then the one that has signed it, and so on"
         )
     return chain, key
+
+
+def _does_not_belong(key: Any, certified: Any) -> str:
+    """Say that two public keys differ, and by kind where that is so."""
+    problem = "the key does not belong to the certificate"
+    kind, wanted = _kind(key), _kind(certified)
+    if kind == wanted:
+        return problem
+    return f"{problem}: it is {kind}, and the certificate is for {wanted}"
+
+
+def _kind(key: Any) -> str:
+    """Name the kind of a public key, as ``openssl genpkey`` does; with EC's curve."""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"EC ({key.curve.name})"
+    return type(key).__name__.removeprefix("_").removesuffix("PublicKey")
 
 
 def _public_bytes(key: Any) -> bytes:
@@ -148,6 +165,8 @@ def _instead_of_certificate(data: bytes, name: str) -> str:
 def _instead_of_key(data: bytes, name: str) -> str:
     """Say what a file is that has no private key in PEM form."""
     kinds = _kinds(data)
+    if "OPENSSH PRIVATE KEY" in kinds:
+        return "it holds a key of OpenSSH; write the file of the certificate's key"
     if any(kind.endswith("PRIVATE KEY") for kind in kinds):
         return "the key is damaged, or of an unknown kind; copy the file again"
     if "PUBLIC KEY" in kinds or "RSA PUBLIC KEY" in kinds:

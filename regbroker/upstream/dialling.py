@@ -72,11 +72,14 @@ def problems_with_way(
     if certificate is not None and key is not None:
         try:
             client_identity(Path(certificate), Path(key))
-        except (OSError, ValueError) as error:
-            wrong_key = isinstance(error, WrongKey)
-            option = "client-key" if wrong_key else "client-certificate"
-            path = key if wrong_key else certificate
-            yield f"{option}: {path}: {error}"
+        except WrongKey as error:
+            yield f"client-key: {key}: {error}"
+        except OSError as error:
+            is_key = error.filename == str(key)
+            option = "client-key" if is_key else "client-certificate"
+            yield f"{option}: {key if is_key else certificate}: {error.strerror}"
+        except ValueError as error:
+            yield f"client-certificate: {certificate}: {error}"
     yield from problems_with_proxy(config, environment)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import x25519
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
 from tests.accounts.hashes import APR1, BCRYPT, SHA1
@@ -400,6 +401,11 @@ def _tls(words: str | tuple[str, ...], certificate: str, key: str) -> Broken:
     return _with(words, more=f"[tls]\ncertificate = {certificate}\nkey = {key}")
 
 
+def _client(words: str | tuple[str, ...], certificate: str, key: str) -> Broken:
+    options = f"client-certificate = {certificate}\nclient-key = {key}"
+    return _with(words, upstream=options)
+
+
 def _accounts(words: str | tuple[str, ...], source: str, rights: str = "") -> Broken:
     return _with(
         words,
@@ -423,7 +429,7 @@ FILES = {
         "it holds a certificate and no key", "good.pem", "good.pem"
     ),
     "of another certificate": _tls("does not belong to", "good.pem", "rsa.key"),
-    "the CA first": _tls("server's own certificate first", "reversed.pem", "good.key"),
+    "the CA first": _tls("key's own certificate first", "reversed.pem", "good.key"),
     "locked": _tls("openssl pkey -in", "good.pem", "locked.key"),
     "DER": _tls("openssl x509 -inform der -in", "good.der", "good.key"),
     "a key in DER": _tls("openssl pkey -inform der -in", "good.pem", "key.der"),
@@ -442,6 +448,41 @@ FILES = {
     "too small a key": _tls("key too small", "small.pem", "small.key"),
     "no key line": _with(
         "certificate and key go together", more="[tls]\ncertificate = good.pem"
+    ),
+    "a key of OpenSSH": _tls("a key of OpenSSH", "good.pem", "ssh.key"),
+    "a key for no signatures": _tls(
+        "it is X25519, and the certificate is for EC (secp256r1)", "good.pem", "x.key"
+    ),
+    "a client's key of another kind": _client(
+        (
+            "[upstream up] client-key: ",
+            "does not belong to the certificate: it is RSA, and the certificate is for "
+            "EC (secp256r1)",
+        ),
+        *("good.pem", "rsa.key"),
+    ),
+    "a client's key of another certificate": _client(
+        ("[upstream up] client-key: ", "does not belong to the certificate\n"),
+        *("good.pem", "other.key"),
+    ),
+    "a client's key, locked": _client(
+        ("[upstream up] client-key: ", "openssl pkey -in "), "good.pem", "locked.key"
+    ),
+    "a client's key in DER": _client(
+        ("[upstream up] client-key: ", "openssl pkey -inform der -in "),
+        *("good.pem", "key.der"),
+    ),
+    "a client's pair, swapped": _client(
+        ("[upstream up] client-certificate: ", "swap the two lines"),
+        *("good.key", "good.pem"),
+    ),
+    "a client's certificate, the CA first": _client(
+        ("[upstream up] client-certificate: ", "key's own certificate first"),
+        *("reversed.pem", "good.key"),
+    ),
+    "a client's key that is not there": _client(
+        ("[upstream up] client-key: ", "none.key cannot be read: No such file"),
+        *("good.pem", "none.key"),
     ),
     "no certificate line": _with("go together", more="[tls]\nkey = good.key"),
     "a wrong title": _with(
@@ -515,6 +556,7 @@ def write_files(directory: Path) -> None:
     good.write(directory, "good")
     rsa = issued("rsa.test", kind="rsa")
     rsa.write(directory, "rsa")
+    issued("other.test").write(directory, "other")
     small = small_pair()
     small.write(directory, "small")
     loaded, key = good.loaded(), good.private()
@@ -545,6 +587,10 @@ def write_files(directory: Path) -> None:
             serialization.Encoding.PEM,
             serialization.PublicFormat.SubjectPublicKeyInfo,
         ),
+        "ssh.key": key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, nothing
+        ),
+        "x.key": pem_of(x25519.X25519PrivateKey.generate()),
         "java.jks": bytes.fromhex("feedfeed00000002"),
         "utf16.pem": good.certificate.decode().encode("utf-16"),
         "cut.pem": good.certificate[:200],

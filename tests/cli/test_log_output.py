@@ -11,13 +11,20 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from http.client import HTTPConnection
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, cast
 
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import Logger, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker import audit, events
+from regbroker.cli.log_output import LogOutput
+from regbroker.runtime.buffered_log import GATHER_SECONDS
+from regbroker.settings.config import Config
+from regbroker.settings.ini import parse_config
 
 #: How long anything may take, at the worst.
 DEADLINE = 60.0
@@ -290,6 +297,57 @@ class ReopenTests(LogOutputTestCase):
         self.wait_for("cannot be opened again")
         self.token("guess")
         self.wait_for("refused", self.directory / "audit.1")
+
+
+class GatheredTests(SynchronousTestCase):
+    """Lines that wait for others when the files are renamed."""
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir()
+        self.paths = self.directory / "log", self.directory / "audit.log"
+        text = CONFIG.format(options="audit-log = audit.log")
+        config = parse_config(text, PurePath(self.directory), lambda _: None)
+        self.reactor: Any = cast(Any, MemoryReactorClock())
+        self.output = LogOutput("json", "", self.reactor)
+        observer: Any = self.output.observer({"logfile": str(self.paths[0])})
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(observer.close)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        with self.output.changing_to(config):
+            pass
+        # The audit log, too, is no longer written to.
+        self.addCleanup(self.leave, config)
+
+    def leave(self, config: Config) -> None:
+        """Stop writing the audit log."""
+        with self.output.changing_to(replace(config, audit_log="")):
+            pass
+
+    def record(self, number: int) -> None:
+        """Log the record of a request, and that of a login."""
+        for log in (Logger("regbroker.events"), Logger(audit.NAMESPACE)):
+            events.publish(log, f"{number}", f"{number}", {"number": number})
+
+    def numbers(self, path: Path) -> list[int]:
+        """The records of a file."""
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        return [line["number"] for line in lines if "number" in line]
+
+    def test_before(self) -> None:
+        """What came before the files are opened again stays with its time."""
+        for number in range(3):
+            self.record(number)
+        for path in self.paths:
+            # The first is written; the others wait for more.
+            self.assertEqual(self.numbers(path), [0])
+            path.rename(f"{path}.1")
+        self.output.reopen()
+        self.record(3)
+        self.reactor.advance(GATHER_SECONDS)
+        for path in self.paths:
+            self.assertEqual(self.numbers(Path(f"{path}.1")), [0, 1, 2])
+            self.assertEqual(self.numbers(path), [3])
 
 
 class LineTests(LogOutputTestCase):

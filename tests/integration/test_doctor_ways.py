@@ -16,7 +16,7 @@ from twisted.internet.ssl import ContextFactory
 from regbroker.cli.doctor.command import Request, examine
 from regbroker.cli.doctor.steps import Step, lines
 from regbroker.service import build_service, listeners, load_config
-from tests.certificates import Pair, authority, issued
+from tests.certificates import Pair, authority, issued, pem_of
 from tests.doctorcase import DoctorCase, Fake, Script, reactor
 
 from .peers.certificates import Authority
@@ -263,6 +263,34 @@ class ClientCertificateTests(WaysTestCase):
             upstream=self.options(issued("regbroker", by="Unknown CA")),
         )
         self.assertIn("a CA that the server trusts", advice)
+
+    async def test_changed_keys(self) -> None:
+        """A key that is no longer the certificate's is told before anybody is asked."""
+        client = issued("regbroker")
+        path = self.directory / "regbroker.ini"
+        path.write_text(
+            "[registry localhost]\nupstream = up\nnamespaces = * = *\n"
+            f"[upstream up]\nurl = {self.asking()}\n{self.options(client)}\n"
+        )
+        config = load_config(path)
+        key = self.directory / "client.key"
+        for data, words in (
+            (issued("other").key, "the key does not belong to the certificate"),
+            (issued("rsa", kind="rsa").key, ": it is RSA, and the certificate is for"),
+            (pem_of(client.private(), b"secret"), "give one without passphrase: "),
+            (None, "No such file or directory"),
+        ):
+            if data is None:
+                key.unlink()
+            else:
+                key.write_bytes(data)
+            request = Request(only="upstream", timeout=10.0)
+            (step,) = await examine(reactor, config, request)
+            assert step.trouble is not None
+            self.assertEqual(step.name, "client-key")
+            self.assertIn(words, step.trouble.problem)
+            self.assertEqual(step.trouble.advice, "check [upstream up] client-key")
+        self.assertEqual(self.requests, [])
 
     async def test_nginx(self) -> None:
         """nginx says both in HTTP."""

@@ -66,6 +66,17 @@ class PemFilesTests(SynchronousTestCase):
         with self.assertRaisesRegex(WrongKey, "does not belong"):
             load_pair(authority().certificate, good.key)
 
+    def test_another_kind(self) -> None:
+        """A key that cannot belong to the certificate is told by its kind."""
+        good, rsa = issued("a.test"), issued("rsa.test", kind="rsa")
+        for certificate, key, words in (
+            (good, rsa, "certificate: it is RSA, and .* is for EC .secp256r1.$"),
+            (rsa, good, "certificate: it is EC .secp256r1., and .* is for RSA$"),
+            (good, issued("b.test"), "belong to the certificate$"),
+        ):
+            with self.assertRaisesRegex(WrongKey, words):
+                load_pair(certificate.certificate, key.key)
+
     def test_commands_convert(self) -> None:
         """The commands that errors give make files that can be used."""
         good = issued("a.test")

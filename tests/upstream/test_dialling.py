@@ -161,3 +161,9 @@ class IdentityTests(SynchronousTestCase):
         entry = config(client_certificate=Path("/none"), client_key=self.key)
         (problem,) = problems_with_way(entry, {})
         self.assertIn("client-certificate: /none: ", problem)
+
+    def test_missing_key(self) -> None:
+        """A key that is not there is the key's problem."""
+        entry = config(client_certificate=self.certificate, client_key=Path("/none"))
+        (problem,) = problems_with_way(entry, {})
+        self.assertEqual(problem, "client-key: /none: No such file or directory")

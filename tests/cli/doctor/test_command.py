@@ -14,6 +14,8 @@ from regbroker.cli.doctor.command import (
 )
 from regbroker.service import load_config
 from regbroker.upstream.credentials import Login
+from tests.certificates import issued, pem_of
+from tests.cli.case import CONFIG, CommandCase
 from tests.doctorcase import DoctorCase, Fake, reactor
 
 
@@ -103,3 +105,30 @@ class ExamineTests(DoctorCase):
         failed = [step for step in steps if step.trouble]
         self.assertEqual([step.name for step in failed], ["own account"])
         self.flushLoggedErrors()
+
+
+class RefusedTests(CommandCase):
+    """A configuration that cannot be served is told as ``check`` tells it."""
+
+    def test_client_keys(self) -> None:
+        """A client's key that cannot be used: which one, why, and what to do."""
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        client = issued("regbroker")
+        certificate, key = client.write(directory, "client")
+        path = self.write(
+            f"{CONFIG}client-certificate = {certificate}\nclient-key = {key}\n"
+        )
+        for data, words in (
+            (issued("other").key, "the key does not belong to the certificate"),
+            (issued("rsa", kind="rsa").key, "it is RSA, and the certificate is for EC"),
+            (pem_of(client.private(), b"secret"), f"openssl pkey -in {key} -out "),
+            (client.certificate, "it holds a certificate and no key"),
+        ):
+            key.write_bytes(data)
+            status, _, err = self.run_command("doctor", "-c", path)
+            self.assertEqual(status, 1)
+            self.assertIn(f"[upstream aliyun] client-key: {key}: ", err)
+            self.assertIn(words, err)
+            _, _, told = self.run_command("check", "-c", path)
+            self.assertEqual(told.splitlines()[:-1], err.splitlines())
