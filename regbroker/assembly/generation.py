@@ -80,11 +80,10 @@ class Generation:
         checks = self._checks(account_sources)
         self.issuer_keys = {n: self._issuer_keys(n) for n in config.identities}
         self._local = self._local_parts(checks) if checks else None
-        self.services: list[Service] = [
-            *self.upstreams.values(),
-            *checks.values(),
-            *self.issuer_keys.values(),
-        ]
+        self.services: list[Service] = [*self.upstreams.values(), *checks.values()]
+        if self._part.serves:
+            # Only who checks logins needs keys; each process has its own.
+            self.services += self.issuer_keys.values()
         place = config.signing_key, config.state_directory
         self._seal = self._kept.get(
             "seal",

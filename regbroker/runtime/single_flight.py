@@ -49,6 +49,10 @@ class Coalescer(Generic[T]):
         started.addBoth(self._tell, key, self._waiters[key])
         return waiter
 
+    def is_under_way(self, key: Hashable) -> bool:
+        """Tell whether a caller would join work that has begun."""
+        return key in self._waiters
+
     def cancel(self) -> None:
         """Cancel all work; each caller gets `CancelledError`."""
         for work in list(self._work.values()):

@@ -9,6 +9,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.assembly.generation import Generation
+from regbroker.assembly.identities import IssuerKeysService
+from regbroker.assembly.part import Part
 from regbroker.settings.ini import parse_config
 from regbroker.web.serving import UnderWay
 from tests.certificates import authority, issued
@@ -34,6 +36,8 @@ htpasswd = htpasswd
 alice = **: pull
 """
 
+IDENTITY = "[identity ci]\nissuer = https://issuer.test\naudience = own.test\n"
+
 
 class GenerationTests(SynchronousTestCase):
     """Nothing is started."""
@@ -45,11 +49,13 @@ class GenerationTests(SynchronousTestCase):
         (self.directory / "ca.pem").write_bytes(authority().certificate)
         self.first = self.build(CONFIG)
 
-    def build(self, text: str, before: Generation | None = None) -> Any:
+    def build(
+        self, text: str, before: Generation | None = None, part: Part | None = None
+    ) -> Any:
         """The generation of a configuration."""
         config = parse_config(text, PurePath(self.directory), lambda path: None)
         return Generation(
-            config.in_use(), cast(Any, Clock()), {}, UnderWay(), None, before
+            config.in_use(), cast(Any, Clock()), {}, UnderWay(), None, before, part
         )
 
     def next(self, *changes: str) -> Any:
@@ -98,10 +104,22 @@ class GenerationTests(SynchronousTestCase):
         self.assertIs(other.services[2], staff)
         self.assert_same_registries(other, "own.test")
 
+    def test_issuer_keys(self) -> None:
+        """Who leaves clients to others fetches no keys; each of those does."""
+        text = CONFIG.replace("accounts = staff", "accounts = staff, ci") + IDENTITY
+        for serves in (True, False):
+            part = Part(workers=2, serves=serves)
+            generation = self.build(text, part=part)
+            fetching = [
+                each
+                for each in generation.services
+                if isinstance(each, IssuerKeysService)
+            ]
+            self.assertEqual(bool(fetching), serves)
+
     def test_identity(self) -> None:
         """What tokens must say may change, and the issuer's keys are kept."""
-        identity = "[identity ci]\nissuer = https://issuer.test\naudience = own.test\n"
-        text = CONFIG.replace("accounts = staff", "accounts = staff, ci") + identity
+        text = CONFIG.replace("accounts = staff", "accounts = staff, ci") + IDENTITY
         first = self.build(text)
         same = self.build(text, first)
         self.assertIs(self.registry(same, "own.test"), self.registry(first, "own.test"))

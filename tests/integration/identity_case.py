@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import time
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jwt
 
-from tests.issuers import rsa_key
+from tests.issuers import GITHUB_CLAIMS, jwk, rsa_key, token
 
 from .accounts_case import ACCOUNTS, RIGHTS, BareRegistryTestCase
-from .peers.https_client import basic
+from .peers.https_client import Reply, basic
+from .peers.issuer_server import GITHUB_KEYS, IssuerServer
 from .peers.oidc_provider import OidcProvider
+
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+JWT_TYPE = "urn:ietf:params:oauth:token-type:jwt"
 
 AUDIENCE = "https://registry.example.com"
 
@@ -98,3 +107,63 @@ class OidcTestCase(IdentityTestCase):
         text = self.issuer.token(AUDIENCE, name)
         self.add_secret(text)
         return text
+
+
+class SteeredTestCase(IdentityTestCase):
+    """An issuer that the test steers, and an admin listener to see what waits."""
+
+    main = "admin-listen = tcp:0"
+
+    def start_registry(self, *arguments: Any, **named: Any) -> None:
+        super().start_registry(*arguments, **named)
+        self.issuer = IssuerServer(self.authority, GITHUB_KEYS)
+        self.addCleanup(self.issuer.stop)
+        self.rotate("one")
+        self._threads = ThreadPoolExecutor(32)
+        self.addCleanup(self._threads.shutdown)
+
+    def rotate(self, *kids: str) -> None:
+        """Have the issuer say that these are its keys."""
+        self.issuer.keys = [jwk(rsa_key(kid), kid, alg="RS256") for kid in kids]
+
+    def identities(self) -> str:
+        return IDENTITY.format(
+            name="ci",
+            issuer=self.issuer.issuer,
+            audience=AUDIENCE,
+            ca_file=self.ca_file,
+            more="user = ci:${repository}",
+        )
+
+    def job(self, kid: str = "one") -> str:
+        """A token of a job on the main branch, signed with one of the keys."""
+        now = int(time.time())
+        said = {
+            "iss": self.issuer.issuer,
+            "aud": AUDIENCE,
+            "iat": now,
+            "exp": now + 300,
+        }
+        text = token({**GITHUB_CLAIMS, **said}, rsa_key(kid), "RS256", kid=kid)
+        self.add_secret(text)
+        return text
+
+    def ask(self, path: str, headers: dict[str, str]) -> Future[Reply]:
+        """Ask in a thread."""
+        return self.begin(lambda: self.client().request("GET", path, headers))
+
+    def begin(self, asking: Callable[[], Reply]) -> Future[Reply]:
+        """Do some work in a thread."""
+        return self._threads.submit(asking)
+
+    def show(self, text: str) -> Future[Reply]:
+        """Ping in a thread, with a token as the password."""
+        return self.ask("/v2/", {"Authorization": basic("oidc", text)})
+
+    def under_way(self) -> int:
+        """How many requests are being answered."""
+        url = self.regbroker.admin_url().partition('"')[0] + "/metrics"
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            text = reply.read().decode()
+        pattern = r"^regbroker_requests_under_way\{.*\} (\S+)$"
+        return int(sum(map(float, re.findall(pattern, text, re.MULTILINE))))

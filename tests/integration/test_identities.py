@@ -19,7 +19,14 @@ from tests.issuers import (
     token,
 )
 
-from .identity_case import IDENTITY, IdentityTestCase, OidcTestCase, private_jwk
+from .identity_case import (
+    EXCHANGE,
+    IDENTITY,
+    JWT_TYPE,
+    IdentityTestCase,
+    OidcTestCase,
+    private_jwk,
+)
 from .peers.https_client import bearer
 from .peers.issuer_server import (
     GITHUB_KEYS,
@@ -28,9 +35,6 @@ from .peers.issuer_server import (
     IssuerServer,
 )
 from .peers.processes import base_environment, poll, require_programs, run
-
-EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
-JWT_TYPE = "urn:ietf:params:oauth:token-type:jwt"
 
 
 class OidcProviderTests(OidcTestCase):

@@ -29,6 +29,15 @@ class CoalescingTests(SynchronousTestCase):
         self.works[0].callback("done")
         self.assertEqual([self.successResultOf(w) for w in waiters], ["done"] * 3)
 
+    def test_under_way(self) -> None:
+        """Whether there is something to join can be asked."""
+        self.assertFalse(self.coalescer.is_under_way("a"))
+        self.run_work("a")
+        self.assertTrue(self.coalescer.is_under_way("a"))
+        self.assertFalse(self.coalescer.is_under_way("b"))
+        self.works[0].callback("")
+        self.assertFalse(self.coalescer.is_under_way("a"))
+
     def test_not_joined(self) -> None:
         """Other work is other work, and so is the same work later."""
         self.run_work("a")

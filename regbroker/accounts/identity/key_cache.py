@@ -4,7 +4,8 @@ that is not known.
 
 What strangers can make of that is bounded: a ``kid`` that was asked for in vain is not
 asked for again for a while, and all that are unknown share a few fetches. Requests
-never wait for keys that are there already.
+never wait for keys that are there already. One that needs others waits for the fetch
+that is under way, also for the first one, and for a bounded time.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from twisted.python.failure import Failure
 from regbroker.accounts.identity.issuer import FetchedKeys, IssuerFailed
 from regbroker.accounts.identity.keys import IssuerKey, KeySet
 from regbroker.errors import AccountsUnavailable
+from regbroker.protocol.retry_after import retry_after
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.single_flight import Coalescer
 
-#: Two documents. docker gives a token 15 s, and some of it is the registry's.
+#: Two documents; and how long a request waits for keys. docker gives a token 15 s, and
+#: some of it is the registry's.
 FETCH_SECONDS = 8.0
 
 #: Keys are fetched again when this part of their time has passed.
@@ -33,7 +36,8 @@ REFRESH_AT = 0.8
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 60.0
 
-#: So long after a failure, requests that need keys do not ask again.
+#: So long after a failure, requests that need keys do not ask again. What asks by
+#: itself meanwhile they join.
 REST_SECONDS = 1.0
 
 #: For how long keys count that cannot be fetched again: an outage of a day ends no
@@ -49,6 +53,9 @@ UNKNOWN_SECONDS = 10.0
 UNKNOWN_KID_SECONDS = 60.0
 MAX_UNKNOWN_KIDS = 1024
 MAX_KID_LENGTH = 256
+
+#: All who need keys share one fetch.
+_KEYS = "keys"
 
 _log = Logger()
 
@@ -117,22 +124,50 @@ class KeyCache:
         if kid is not None and len(kid) > MAX_KID_LENGTH:
             return ()
         if self.keys is None:
-            return (await self._fetched()).find(kid, algorithm)
+            return await self._found_anew(kid, algorithm)
         found = self.keys.find(kid, algorithm)
-        wanted = (kid, algorithm)
-        if found or self._unknown.get(wanted) or not self._may_fetch():
+        if found or self._unknown.get((kid, algorithm)) or not self._may_ask():
             return found
         try:
-            found = (await self._fetched()).find(kid, algorithm)
+            return await self._found_anew(kid, algorithm)
         except AccountsUnavailable:
             # The keys that are there still count.
             return ()
+
+    async def _found_anew(
+        self, kid: str | None, algorithm: str
+    ) -> tuple[IssuerKey, ...]:
+        """Return what `find` does, of keys that are fetched now; wait, not for ever."""
+        finding = Deferred.fromCoroutine(self._find_anew(kid, algorithm))
+        try:
+            return await finding.addTimeout(FETCH_SECONDS, self._clock)
+        except TimeoutError:
+            raise self._unavailable() from None
+
+    async def _find_anew(
+        self, kid: str | None, algorithm: str
+    ) -> tuple[IssuerKey, ...]:
+        has_begun = self._fetching.is_under_way(_KEYS)
+        found = (await self._fetched()).find(kid, algorithm)
+        if not found and has_begun:
+            # What the issuer had when that fetch began; this key may be newer, and
+            # another one who has waited for it may have got it by now.
+            found = self.keys.find(kid, algorithm) if self.keys else ()
+            if found or not self._may_ask():
+                return found
+            found = (await self._fetched()).find(kid, algorithm)
         if not found:
-            self._unknown.put(wanted, True)
+            self._unknown.put((kid, algorithm), True)
         return found
 
-    def _may_fetch(self) -> bool:
-        """Take one of the fetches for unknown keys, if one is left."""
+    def _may_ask(self) -> bool:
+        """
+        Tell whether keys may be fetched for an unknown one.
+
+        It takes one of the few fetches for that; to join another costs none.
+        """
+        if self._fetching.is_under_way(_KEYS):
+            return True
         now = self._clock.seconds()
         gained = (now - self._counted) / UNKNOWN_SECONDS
         self._fetches_left = min(self._fetches_left + gained, float(UNKNOWN_FETCHES))
@@ -147,13 +182,17 @@ class KeyCache:
         if not self._is_open:
             raise AccountsUnavailable("identities cannot be checked now")
         is_resting = self._clock.seconds() - self._failed < REST_SECONDS
-        if not (self.problem and is_resting):
+        if self._fetching.is_under_way(_KEYS) or not (self.problem and is_resting):
             try:
-                return await self._fetching.run("keys", self._fetch_keys)
+                return await self._fetching.run(_KEYS, self._fetch_keys)
             except IssuerFailed:
                 pass
-        raise AccountsUnavailable(
-            "the issuer of this identity gives no keys now; come again later"
+        raise self._unavailable()
+
+    def _unavailable(self) -> AccountsUnavailable:
+        return AccountsUnavailable(
+            "the issuer of this identity gives no keys now; come again later",
+            headers=[retry_after(REST_SECONDS)],
         )
 
     async def _fetch_keys(self) -> KeySet:
@@ -195,7 +234,7 @@ class KeyCache:
 
     def _refresh(self) -> None:
         self._timer = None
-        refreshing = self._fetching.run("keys", self._fetch_keys)
+        refreshing = self._fetching.run(_KEYS, self._fetch_keys)
         refreshing.addErrback(self._tell_of_mistake)
 
     def _tell_of_mistake(self, failure: Failure) -> None:

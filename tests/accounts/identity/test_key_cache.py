@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.accounts.identity.issuer import FetchedKeys, IssuerFailed
 from regbroker.accounts.identity.key_cache import (
     FETCH_SECONDS,
+    FIRST_RETRY_SECONDS,
     REST_SECONDS,
     STALE_SECONDS,
     UNKNOWN_FETCHES,
@@ -33,11 +34,11 @@ class KeyCacheTests(SynchronousTestCase):
 
     async def fetch(self) -> FetchedKeys:
         self.fetches += 1
+        entries = [jwk(ec_key(kid), kid) for kid in self.kids]
         if self.slow is not None:
             await self.slow
         if self.down:
             raise IssuerFailed("it is down")
-        entries = [jwk(ec_key(kid), kid) for kid in self.kids]
         return FetchedKeys(parse_key_set(jwks(*entries)), 600.0)
 
     def asking(self, kid: str | None = "one") -> Deferred[tuple[IssuerKey, ...]]:
@@ -132,6 +133,63 @@ class KeyCacheTests(SynchronousTestCase):
         self.clock.advance(FETCH_SECONDS)
         self.failureResultOf(waiting, AccountsUnavailable)
         self.assertIn("no answer", self.cache.problem)
+
+    def test_old_answer(self) -> None:
+        """A key that is newer than the fetch under way is asked for once more."""
+        self.cache.open()
+        slow = self.slow = Deferred()
+        first = self.asking("made up")
+        self.assertEqual(self.fetches, 2)
+        # The issuer has answered in its mind; only then it has a new key.
+        self.kids = ["one", "two"]
+        second = self.slow = Deferred()
+        waiting = [self.asking("two") for _ in range(2 * UNKNOWN_FETCHES)]
+        stranger = self.asking("made up, too")
+        slow.callback(None)
+        self.assertEqual(self.successResultOf(first), ())
+        self.assertEqual(self.fetches, 3)
+        self.slow = None
+        second.callback(None)
+        for each in waiting:
+            self.assertTrue(self.successResultOf(each))
+        self.assertEqual(self.successResultOf(stranger), ())
+        self.assertEqual(self.fetches, 3)
+        # To join has cost nothing.
+        for number in range(UNKNOWN_FETCHES):
+            self.assertFalse(self.knows(f"unknown {number}"))
+        self.assertEqual(self.fetches, 1 + UNKNOWN_FETCHES)
+
+    def test_bounded_wait(self) -> None:
+        """Who joins a fetch and needs another one waits no longer for both."""
+        self.cache.open()
+        slow = self.slow = Deferred()
+        self.asking("made up")
+        self.slow = Deferred()
+        self.clock.advance(1)
+        waiting = self.asking("two")
+        self.clock.advance(FETCH_SECONDS - 2)
+        slow.callback(None)
+        self.clock.advance(1)
+        self.assertNoResult(waiting)
+        self.assertEqual(self.fetches, 3)
+        self.clock.advance(1)
+        self.assertEqual(self.successResultOf(waiting), ())
+        self.assertTrue(self.knows("one"))
+
+    def test_joined_after_failure(self) -> None:
+        """Soon after a failure, who comes joins what asks by itself, or comes again."""
+        self.down = True
+        self.cache.open()
+        refused = self.failureResultOf(self.asking(), AccountsUnavailable)
+        self.assertEqual(refused.value.headers, ((b"Retry-After", b"1"),))
+        self.down, self.slow = False, Deferred()
+        self.clock.advance(FIRST_RETRY_SECONDS)
+        self.assertLess(FIRST_RETRY_SECONDS, REST_SECONDS)
+        waiting = [self.asking() for _ in range(3)]
+        self.assertEqual(self.fetches, 2)
+        self.slow.callback(None)
+        for each in waiting:
+            self.assertTrue(self.successResultOf(each))
 
     def test_one_who_leaves(self) -> None:
         """Who waits no longer ends the fetch for nobody."""
