@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from regbroker.protocol.by_name import ByName
 from regbroker.protocol.headers import Header
 
 #: What a name may have at most in a sentence about it.
@@ -50,19 +51,26 @@ SINGLETONS: Mapping[bytes, str] = {
 }
 
 
-def repeated_singleton(fields: Iterable[Header]) -> bytes | None:
-    """
-    Return the name of the first singleton that occurs again, or None.
+def _singleton(name: bytes) -> bytes | None:
+    # Behind CGI and its kin, ``Content_Type`` is ``Content-Type``: it is here, too.
+    same = name.lower().replace(b"_", b"-")
+    return same if same in SINGLETONS else None
 
-    Behind CGI and its kin, ``Content_Type`` is ``Content-Type``: it is here, too.
-    """
+
+#: What a field that occurs once is called in `SINGLETONS`, by its name in whatever
+#: case; None for others.
+ONCE = ByName(_singleton)
+
+
+def repeated_singleton(fields: Iterable[Header]) -> bytes | None:
+    """Return the name of the first singleton that occurs again, or None."""
     seen = set()
     for name, _ in fields:
-        same = name.lower().replace(b"_", b"-")
-        if same in SINGLETONS:
-            if same in seen:
+        once = ONCE[name]
+        if once is not None:
+            if once in seen:
                 return name
-            seen.add(same)
+            seen.add(once)
     return None
 
 

@@ -14,10 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Flag, auto
 
-#: Every message brings the same names; what is longer is looked up each time. As many
-#: are remembered for each direction.
-MAX_REMEMBERED = 1024
-MAX_REMEMBERED_NAME = 64
+from regbroker.protocol.by_name import ByName
 
 
 class Direction(Flag):
@@ -315,21 +312,8 @@ def is_hop_by_hop(name: bytes) -> bool:
     return _hop_by_hop.has(name.lower())
 
 
-class Way(dict[bytes, bool]):
-    """Whether a header goes on one way as it came, by its name in whatever case."""
-
-    def __init__(self, direction: Direction) -> None:
-        super().__init__()
-        self._direction = direction
-
-    def __missing__(self, name: bytes) -> bool:
-        goes_on = _passes(name, self._direction)
-        if len(name) <= MAX_REMEMBERED_NAME:
-            if len(self) >= MAX_REMEMBERED:
-                self.clear()
-            self[name] = goes_on
-        return goes_on
-
+#: Whether a header goes on one way as it came, by its name in whatever case.
+Way = ByName[bool]
 
 _WAYS: dict[Direction, Way] = {}
 
@@ -338,7 +322,7 @@ def way(direction: Direction) -> Way:
     """Return what tells of each name whether it passes."""
     found = _WAYS.get(direction)
     if found is None:
-        found = _WAYS[direction] = Way(direction)
+        found = _WAYS[direction] = Way(lambda name: _passes(name, direction))
     return found
 
 

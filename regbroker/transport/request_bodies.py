@@ -208,6 +208,19 @@ class StreamedBody:
         self._channel.pause_reading()
 
 
+class _Nobody:
+    """The connection of a body that never needs one."""
+
+    def pause_reading(self) -> None:
+        """Do nothing."""
+
+    resume_reading = send_continue = pause_reading
+
+
+#: The body of all requests that have none: it is complete, and stays as it is.
+NO_BODY = StreamedBody(_Nobody(), 0)
+
+
 def request_body(request: IRequest) -> IBodyProducer | None:
     """
     Return the `IBodyProducer` of a request's body, or None without a body.

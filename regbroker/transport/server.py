@@ -21,6 +21,8 @@ from regbroker.transport.malformed import MalformedRequests
 from regbroker.transport.pace import Pace
 from regbroker.transport.streaming_channel import StreamingChannel
 from regbroker.transport.streaming_request import StreamingRequest
+from regbroker.transport.strict_channel import MAX_HEADERS, MAX_HEADERS_BYTES
+from regbroker.transport.whole_heads import WholeHeads
 
 DEFAULT_PACE = Pace()
 
@@ -41,6 +43,7 @@ class StreamingSite(Site):
         super().__init__(resource, timeout=pace.silence, reactor=reactor)
         self.pace = pace
         self.malformed = MalformedRequests(self.reactor)
+        self.heads = WholeHeads(MAX_HEADERS_BYTES, MAX_HEADERS)
 
     def stopFactory(self) -> None:
         """Log what the log does not have yet."""

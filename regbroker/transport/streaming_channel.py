@@ -19,7 +19,6 @@ from functools import cached_property
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
-from twisted.web.server import Request
 
 from regbroker.errors import BodyTooSlow
 from regbroker.protocol.headers import connection_options
@@ -27,6 +26,7 @@ from regbroker.transport.body_watch import BodyWatch
 from regbroker.transport.request_bodies import StreamedBody
 from regbroker.transport.streaming_request import StreamingRequest
 from regbroker.transport.strict_channel import StrictChannel
+from regbroker.transport.whole_heads import Head
 
 #: What is read and thrown away of a body that nobody wanted, so that the
 #: connection can be kept for the next request.
@@ -113,14 +113,19 @@ class StreamingChannel(StrictChannel):
             self._headers_since = now
         return bool(now - self._headers_since > HEADER_SECONDS)
 
+    def receive_whole(self, head: Head) -> None:
+        """Hand the request over."""
+        self._first_bytes = False
+        super().receive_whole(head)
+
     def allHeadersReceived(self) -> None:
         """Hand the request over; its headers came in time."""
         self._headers_since = None
         super().allHeadersReceived()
 
-    def checkPersistence(self, request: Request, version: bytes) -> bool:
+    def checkPersistence(self, request: StreamingRequest, version: bytes) -> bool:
         """Tell whether the client wants to go on: all of its headers are read."""
-        options = request.requestHeaders.getRawHeaders(b"Connection")
+        options = request.headers.all(b"connection")
         if (
             version == b"HTTP/1.1"
             and not (options and b"close" in connection_options(options))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Any
 
+from twisted.python.components import Componentized
 from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
 from twisted.web.server import Request
 
 from regbroker.causes import Cause
@@ -24,8 +27,52 @@ class StreamingRequest(Request):
 
     channel: Any
     body: StreamedBody
+    #: What was received. Where it came whole, `requestHeaders` are made of it.
+    headers: HeaderList
+    queued = False
     _head: HeaderList | None = None
     _has_no_body = False
+
+    def __init__(self, channel: Any, *_: Any, **__: Any) -> None:
+        # Twisted's makes two `Headers` and more, for which nobody asks here.
+        self.channel = channel
+        self.transport = channel.transport
+        self.client = channel.getPeer()
+        self.host = channel.getHost()
+        self.notifications = []
+        Componentized.__init__(self)
+
+    # What is seldom asked for, made when it is.
+
+    @cached_property
+    def requestHeaders(self) -> Headers:  # type: ignore[override]
+        """The received headers, in Twisted's form."""
+        made = Headers()
+        for name, value in getattr(self, "headers", ()):
+            made.addRawHeader(name, value)
+        return made
+
+    @cached_property
+    def responseHeaders(self) -> Headers:  # type: ignore[override]
+        """Headers of the reply that are set before it begins."""
+        return Headers()
+
+    @cached_property
+    def cookies(self) -> list[bytes]:  # type: ignore[override]
+        """Cookies for the client."""
+        return []
+
+    @cached_property
+    def received_cookies(  # type: ignore[override]
+        self,
+    ) -> dict[bytes, bytes]:
+        """Cookies of the client."""
+        received = self.received_cookies = {}
+        super().parseCookies()
+        return received
+
+    def parseCookies(self) -> None:
+        """Leave them alone until somebody asks for one."""
 
     def process(self) -> None:
         """Have the site's resource answer: at once, if it is the whole site's."""
@@ -95,16 +142,16 @@ class StreamingRequest(Request):
 
     def gotLength(self, length: int | None) -> None:
         """Start processing; `length` is None for a chunked body."""
-        self.content = None
         self.body = StreamedBody(self.channel, length)
         self._channel_of_body = self.channel
-        expect = self.requestHeaders.getRawHeaders(b"Expect")
+        expect = self.headers.first(b"expect")
         if expect is not None:
             # Taken out, so that the channel does not answer it before anybody has
             # looked at the request, and because it is not for the next hop.
             self.requestHeaders.removeHeader(b"Expect")
+            self.headers = self.headers.without(b"expect")
         if not self.body.complete:
-            expected = expect[0].lower() if expect else b""
+            expected = expect.lower() if expect else b""
             self.body.expects_continue = expected == b"100-continue"
             self.channel.watch(self.body)
             self._begin(*self.channel.request_line)
@@ -142,6 +189,8 @@ class StreamingRequest(Request):
         if absolute is not None:
             # RFC 9112, 3.2.2: what the target names counts, not the Host header.
             self.requestHeaders.setRawHeaders(b"Host", [absolute[1]])
+            self.headers = self.headers.without(b"host")
+            self.headers.append((b"Host", absolute[1]))
             uri = absolute[2] or b"/"
         elif uri == b"*":
             # Twisted would answer this one itself, and not in JSON.

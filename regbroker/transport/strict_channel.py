@@ -29,6 +29,7 @@ from regbroker.protocol.fields import (
     repeated_singleton,
     shown,
 )
+from regbroker.protocol.header_list import HeaderList
 from regbroker.protocol.headers import raw_headers
 from regbroker.transport.chunks import StrictChunks
 from regbroker.transport.idle_timer import IdleTimer
@@ -36,7 +37,9 @@ from regbroker.transport.lingering import LingeringClose
 from regbroker.transport.malformed import MalformedRequests
 from regbroker.transport.pace import Pace
 from regbroker.transport.reply_heads import reason_phrase
+from regbroker.transport.request_bodies import NO_BODY
 from regbroker.transport.twisted_private import ChannelInternals
+from regbroker.transport.whole_heads import Head, WholeHeads
 
 #: Request line and headers together. Cloud registries issue bearer tokens of
 #: 16 KiB, and a token request may name dozens of scopes in its query.
@@ -52,6 +55,7 @@ MAX_LENGTH_DIGITS = 18
 class Site(Protocol):
     """What a channel asks of its factory."""
 
+    heads: WholeHeads
     malformed: MalformedRequests
     pace: Pace
     reactor: IReactorTime
@@ -121,8 +125,22 @@ class StrictChannel(ChannelInternals):
         """Parse, or throw away what comes after the end."""
         if self._closing is not None:
             self._closing.received(len(data))
-        elif not self.hangs_up_on(data):
+            return
+        if self.is_between_requests:
+            head = self.factory.heads.read(data)
+            if head is not None:
+                self.receive_whole(head)
+                return
+        if not self.hangs_up_on(data):
             super().dataReceived(data)
+
+    def receive_whole(self, head: Head) -> None:
+        """Begin a request whose headers make sense together, and which has no body."""
+        request: Any = self.requestFactory(self)
+        request.headers, request.body = head.headers, NO_BODY
+        self.persistent = self.checkPersistence(request, b"HTTP/1.1")
+        self.begin_whole(request)
+        request.requestReceived(head.method, head.target, b"HTTP/1.1")
 
     def hangs_up_on(self, data: bytes) -> bool:
         """Decide whether these bytes end the connection before they are parsed."""
@@ -188,7 +206,9 @@ class StrictChannel(ChannelInternals):
     def allHeadersReceived(self) -> None:
         """Begin a request whose headers make sense together."""
         # Each line was looked at as it came.
-        name = repeated_singleton(raw_headers(self.requests[-1].requestHeaders))
+        request = self.requests[-1]
+        request.headers = HeaderList(raw_headers(request.requestHeaders))
+        name = repeated_singleton(request.headers)
         if name is not None:
             self._refuse(BadRequest(problem_with_repeated(name)))
             return

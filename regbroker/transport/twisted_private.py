@@ -111,6 +111,9 @@ class ChannelInternals(HTTPChannel):
     #: What is to be used in place of the transport to pause it and to resume it.
     reading: Reading
 
+    # Twisted's, without types there.
+    _HTTPChannel__first_line: int
+
     def connectionMade(self) -> None:
         """Begin; the client is being read from."""
         super().connectionMade()
@@ -145,11 +148,29 @@ class ChannelInternals(HTTPChannel):
         return self._handlingRequest
 
     @property
+    def is_between_requests(self) -> bool:
+        """Whether the next bytes, if there are any, begin a request that is wanted."""
+        return bool(
+            self.line_mode
+            and self._HTTPChannel__first_line == 1
+            and not (self._buffer or self._busyReceiving or self.paused)
+            and self.persistent
+        )
+
+    @property
     def waits_for_client(self) -> bool:
         """Whether the client has not read yet what was written to it."""
         return self._waitingForTransport
 
     # What can be done with it.
+
+    def begin_whole(self, request: Any) -> None:
+        """Have a request that is here whole be the one that is being answered."""
+        self.requests.append(request)
+        if self.timeOut:
+            self._savedTimeOut = self.setTimeout(None)
+        self._handlingRequest = True
+        self.setRawMode()
 
     def set_next_timeout(self, seconds: float) -> None:
         """Set how long the client may be idle once the current reply is out."""

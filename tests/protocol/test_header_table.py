@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.protocol.by_name import MAX_REMEMBERED_NAME
 from regbroker.protocol.header_table import (
     HOP_BY_HOP,
-    MAX_REMEMBERED_NAME,
     OPEN,
     REPLIES,
     REQUESTS,

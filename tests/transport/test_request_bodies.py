@@ -11,6 +11,7 @@ from twisted.web.server import Site
 from regbroker.transport import request_bodies
 from regbroker.transport.replies import send_bytes
 from regbroker.transport.request_bodies import (
+    NO_BODY,
     READ_AHEAD_BYTES,
     ClientGone,
     StreamedBody,
@@ -112,6 +113,18 @@ class StreamedBodyTests(SynchronousTestCase):
         self.successResultOf(body.startProducing(self.consumer))
         self.assertEqual(self.consumer.data, b"ab")
         self.assertEqual(body.bytes_missing, 0)
+
+    def test_nothing(self) -> None:
+        """What all requests without a body share stays as it is."""
+        for _ in range(2):
+            self.successResultOf(NO_BODY.startProducing(self.consumer))
+            NO_BODY.pauseProducing()
+            NO_BODY.failed(Failure(ClientGone()))
+            NO_BODY.discard()
+            self.assertTrue(NO_BODY.complete)
+            self.assertFalse(NO_BODY.expects_continue)
+            self.assertEqual((NO_BODY.length, NO_BODY.bytes_missing), (0, 0))
+        self.assertEqual(self.consumer.data, b"")
 
     def test_read_ahead_is_bounded(self) -> None:
         """Nobody reads: the connection is paused, and goes on when somebody does."""

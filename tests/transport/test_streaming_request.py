@@ -43,6 +43,7 @@ class BodyTests(ChannelTestCase):
         ):
             request = await self.received(b"GET " + target + GET[5:] + b"\r\n")
             self.assertEqual(request.requestHeaders.getRawHeaders(b"Host"), [host])
+            self.assertEqual(request.headers.all(b"host"), [host])
             self.assertEqual(request.uri, uri)
             answer(request)
             self.assertEqual((await self.client.reply()).status, 200)
@@ -98,3 +99,38 @@ class BodyTests(ChannelTestCase):
         rest = await self.client.end()
         self.assertEqual(rest.count(b"HTTP/1.1"), 1)
         self.assertFalse(self.client.closed_in_order)
+
+
+class TwistedFormTests(ChannelTestCase):
+    """What `twisted.web` has of a request is there for resources of other programs."""
+
+    #: One that is read whole, and one that is read line by line.
+    REQUESTS = (
+        GET + b"A: b\r\na: c\r\nCookie: d=e; f=g\r\n\r\n",
+        b"\r\n" + GET + b"A: b\r\na: c\r\nCookie: d=e; f=g\r\n\r\n",
+    )
+
+    async def test_request(self) -> None:
+        """Its headers and cookies."""
+        for raw in self.REQUESTS:
+            request = await self.received(raw)
+            self.assertEqual(request.requestHeaders.getRawHeaders("a"), ["b", "c"])
+            self.assertEqual(request.getHeader(b"A"), b"c")
+            self.assertEqual(request.getCookie(b"d"), b"e")
+            self.assertEqual(request.received_cookies, {b"d": b"e", b"f": b"g"})
+            self.assertEqual(request.headers.all(b"a"), [b"b", b"c"])
+            answer(request)
+            await self.client.reply()
+
+    async def test_reply(self) -> None:
+        """Headers and cookies of a reply that is written in Twisted's way."""
+        for raw in self.REQUESTS:
+            request = await self.received(raw)
+            request.addCookie("h", "i")
+            request.responseHeaders.addRawHeader("J", "k")
+            request.write(b"so be it")
+            request.finish()
+            reply = await self.client.reply()
+            self.assertEqual(reply.header(b"Set-Cookie"), b"h=i")
+            self.assertEqual(reply.header(b"J"), b"k")
+            self.assertEqual(reply.body, b"so be it")

@@ -120,6 +120,36 @@ class ChannelTests(SynchronousTestCase):
         self.channel.requests[0].finish()
         self.assertFalse(self.channel.is_handling_request)
 
+    def test_is_between_requests(self) -> None:
+        """Before a request, and not within one, nor after the last one."""
+        self.assertTrue(self.channel.is_between_requests)
+        for data in (b"GET / HT", b"TP/1.1\r\n", b"Host: a\r\n", b"\r\n"):
+            self.send(data)
+            self.assertFalse(self.channel.is_between_requests, data)
+        self.channel.requests[0].finish()
+        self.assertTrue(self.channel.is_between_requests)
+        # An empty line is taken before a request, but only one.
+        self.send(b"\r\n")
+        self.assertFalse(self.channel.is_between_requests)
+        self.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        self.channel.requests[0].finish()
+        self.assertFalse(self.channel.is_between_requests)
+
+    def test_begin_whole(self) -> None:
+        """A request that was read elsewhere is answered like any other."""
+        request = KeptRequest(self.channel)
+        request.clientproto = b"HTTP/1.1"
+        self.channel.begin_whole(request)
+        self.assertTrue(self.channel.is_handling_request)
+        self.assertIsNone(self.channel.timeOut)
+        self.send(b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertEqual(self.channel.requests, [request])
+        request.finish()
+        self.assertEqual([each.uri for each in self.channel.requests], [b"/next"])
+        self.channel.requests[0].finish()
+        self.assertTrue(self.channel.is_between_requests)
+        self.assertEqual(self.channel.timeOut, 60)
+
     def test_waits_for_client(self) -> None:
         """While the transport takes no more."""
         self.assertFalse(self.channel.waits_for_client)
