@@ -13,8 +13,8 @@ itself. One called ``**``, ``a/b`` or ``Alice`` is matched by no pattern with
 Any other ``${claim}`` is a claim of an account that an issuer vouches for
 (`regbroker.accounts.claims`). Where it stands alone between slashes, its value may have
 slashes itself, as ``acme/app`` in GitHub's ``repository``. ``${lower:claim}`` is the
-same in lower case, for issuers to which both are one. A value that is no part of a
-repository name matches nothing.
+same in lower case, for issuers to which both are one; letters beyond ASCII stay as they
+are. A value that is no part of a repository name matches nothing.
 """
 
 from __future__ import annotations
@@ -135,7 +135,8 @@ class NamePattern:
                 value = user if written == USER else values[_claim_name(written)]
                 if value is None:
                     return None
-                if written.startswith(_LOWER):
+                # Other letters have such small ones, too: a KELVIN SIGN is a k then.
+                if written.startswith(_LOWER) and value.isascii():
                     value = value.lower()
                 # Alone between slashes, a claim may be several segments.
                 is_whole = segment == written and written != USER

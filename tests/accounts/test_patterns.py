@@ -178,6 +178,15 @@ class ClaimTests(SynchronousTestCase):
                 self.assertFalse(self.matches("acme/${a}/**", name, a=value), value)
                 self.assertFalse(self.matches("acme/${a}", name, a=value), value)
 
+    def test_letters_that_have_small_ones_of_ascii(self) -> None:
+        """No letter of another alphabet is made one that names may have."""
+        odd = [c for c in map(chr, range(128, 0x110000)) if c.lower().isascii()]
+        self.assertIn("\N{KELVIN SIGN}", odd)
+        for letter in (*odd, "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}"):
+            for value in (letter, f"to{letter}en", f"Acme/{letter}"):
+                for name in ("k", "token", "acme/k", "i", "toien"):
+                    self.assertFalse(self.matches("${lower:a}", name, a=value), value)
+
     def test_beside_text(self) -> None:
         """A claim with slashes does not fit beside other text of its segment."""
         self.assertFalse(self.matches("acme/x-${a}/**", "acme/x-y/z", a="y/z"))

@@ -82,8 +82,10 @@ class Template:
         safe = "".join(each for each in _KEPT if each not in separators)
         name = self.texts[0]
         for each, value, text in zip(self.claims, values, self.texts[1:], strict=True):
-            # It is not escaped before: that makes three characters of one.
-            escaped = quote(value[: MAX_USER_LENGTH + 1], safe=safe, errors="replace")
+            # It is not escaped before: that makes three characters of one. JSON may
+            # hold halves of a character, and they are not all the same.
+            value = value[: MAX_USER_LENGTH + 1]
+            escaped = quote(value, safe=safe, errors="surrogatepass")
             for one in set(separators) & set("_.-~"):
                 escaped = escaped.replace(one, f"%{ord(one):02X}")
             name += escaped + text
