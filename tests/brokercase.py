@@ -11,7 +11,7 @@ from regbroker.broker.upstream_broker import Broker
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.origins import Origin
-from regbroker.protocol.token_exchange import TokenRequest, parse_get, parse_post
+from regbroker.protocol.token_requests import TokenRequest, parse_get, parse_post
 from regbroker.settings.config import UpstreamConfig
 from regbroker.upstream.registry import Upstream
 from regbroker.upstream.tokens import UpstreamTokens

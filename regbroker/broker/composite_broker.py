@@ -27,12 +27,8 @@ from regbroker.errors import (
 )
 from regbroker.naming.mapping import NameMapping
 from regbroker.protocol.composite_token import CompositeTokens
-from regbroker.protocol.token_exchange import (
-    MIN_LIFE_SECONDS,
-    IssuedToken,
-    TokenRequest,
-    format_reply,
-)
+from regbroker.protocol.token_replies import MIN_LIFE_SECONDS, IssuedToken, format_reply
+from regbroker.protocol.token_requests import TokenRequest
 from regbroker.upstream.circuit_breaker import FIRST_PAUSE_SECONDS
 from regbroker.upstream.failover import Answered, Failed, Failover, Fault, Server, Step
 from regbroker.upstream.registry import Upstream

@@ -21,15 +21,12 @@ from regbroker.broker.vouching import note, vouched_of
 from regbroker.errors import ClientError, ExchangeRefused, Unauthorized
 from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping
+from regbroker.protocol.basic_credentials import parse_basic
 from regbroker.protocol.challenges import basic_challenge, unauthorized
 from regbroker.protocol.names import check_name
 from regbroker.protocol.scopes import Scope, format_scopes
-from regbroker.protocol.token_exchange import (
-    IssuedToken,
-    TokenRequest,
-    format_reply,
-    parse_basic,
-)
+from regbroker.protocol.token_replies import IssuedToken, format_reply
+from regbroker.protocol.token_requests import TokenRequest
 
 
 class WrongToken(Exception):

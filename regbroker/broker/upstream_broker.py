@@ -20,7 +20,8 @@ from regbroker.protocol.challenges import basic_challenge, challenge_headers
 from regbroker.protocol.headers import limit_headers, raw_headers
 from regbroker.protocol.names import check_name
 from regbroker.protocol.scopes import Scope, format_scopes, parse_scopes, public_scopes
-from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, format_reply
+from regbroker.protocol.token_replies import IssuedToken, format_reply
+from regbroker.protocol.token_requests import TokenRequest
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.upstream.own_account import OwnAccount

@@ -1,15 +1,14 @@
 """
-Token requests as they go to an upstream's token service; `token_exchange` has the rest.
+Token requests to an upstream; `token_requests` has those of clients.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from urllib.parse import urlencode
 
 from regbroker.protocol.scopes import Scope, format_scopes
-from regbroker.protocol.token_exchange import TokenRequest
+from regbroker.protocol.token_requests import TokenRequest
 
 
 def get_query(request: TokenRequest, service: str, scopes: Iterable[Scope]) -> str:
@@ -45,9 +44,3 @@ def post_form(request: TokenRequest, service: str, scopes: Iterable[Scope]) -> s
     if request.offline:
         pairs.append(("access_type", "offline"))
     return urlencode(pairs, errors="surrogateescape")
-
-
-def basic_authorization(request: TokenRequest) -> bytes:
-    """Return the Authorization header of a request with a password."""
-    credentials = f"{request.username}:{request.password}"
-    return b"Basic " + base64.b64encode(credentials.encode("utf-8", "surrogateescape"))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import PurePath
 
 from regbroker.protocol.names import is_name
-from regbroker.protocol.token_exchange import MIN_LIFE_SECONDS
+from regbroker.protocol.token_replies import MIN_LIFE_SECONDS
 
 #: Twelve days: what is longer was meant in other units.
 MAX_SECONDS = 1_000_000

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from regbroker.protocol.challenges import Challenge, find_bearer
 from regbroker.protocol.scopes import Scope, parse_scopes
-from regbroker.protocol.token_exchange import IssuedToken
+from regbroker.protocol.token_replies import IssuedToken
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.policy import CredentialOwner
 

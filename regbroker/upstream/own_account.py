@@ -24,9 +24,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regbroker.errors import Denied, HTTPError, OwnAccountRefused
+from regbroker.protocol.basic_credentials import format_basic
 from regbroker.protocol.scopes import Scope
-from regbroker.protocol.token_exchange import IssuedToken
-from regbroker.protocol.token_queries import basic_authorization
+from regbroker.protocol.token_replies import IssuedToken
 from regbroker.upstream.authorization import Authorization, Refusal, wider_scopes
 from regbroker.upstream.circuit_breaker import CircuitBreaker
 from regbroker.upstream.credentials import Credentials, Login
@@ -38,7 +38,7 @@ from regbroker.upstream.own_login import (
     OwnLogin,
 )
 from regbroker.upstream.own_proof import LoginProof
-from regbroker.upstream.own_tokens import OwnTokens, token_request
+from regbroker.upstream.own_tokens import OwnTokens
 from regbroker.upstream.policy import CredentialOwner
 from regbroker.upstream.registry import Upstream
 from regbroker.upstream.tokens import UpstreamTokens
@@ -197,7 +197,7 @@ class OwnAccount:
                 # It is no password: only a token service takes it.
                 return Authorization(self._owner, None)
             turn.keep()
-            value = basic_authorization(token_request(login)).decode("ascii")
+            value = format_basic(login.user, login.password).decode("ascii")
             made = self._clock.seconds()
             return Authorization(
                 self._owner, value, login=login, made=made, release=turn.end

@@ -12,14 +12,14 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
 from regbroker.errors import OwnAccountRefused, UpstreamTimeout
+from regbroker.protocol.basic_credentials import format_basic
 from regbroker.protocol.bodies import MAX_LIST_BYTES
 from regbroker.protocol.names import PING_PATH
-from regbroker.protocol.token_queries import basic_authorization
 from regbroker.upstream.authorization import Refusal
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.own_login import TRIAL_SECONDS, LoginRefused
 from regbroker.upstream.own_requests import ask_for_ourselves, proof_target
-from regbroker.upstream.own_tokens import OwnTokens, token_request
+from regbroker.upstream.own_tokens import OwnTokens
 from regbroker.upstream.registry import Upstream
 
 
@@ -60,7 +60,7 @@ class LoginProof:
             self._upstream.request,
             "GET",
             target,
-            authorization=basic_authorization(token_request(login)),
+            authorization=format_basic(login.user, login.password),
             max_bytes=MAX_LIST_BYTES,
         )
         refusal = Refusal(reply.status, (), text)

@@ -13,7 +13,8 @@ from regbroker.errors import (
 )
 from regbroker.protocol.retry_after import passed_on
 from regbroker.protocol.scopes import Scope
-from regbroker.protocol.token_exchange import IssuedToken, TokenRequest
+from regbroker.protocol.token_replies import IssuedToken
+from regbroker.protocol.token_requests import TokenRequest
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.own_login import NO_RIGHT, OWN_ACCOUNT_REFUSED, LoginRefused
 from regbroker.upstream.token_service import TokenReply

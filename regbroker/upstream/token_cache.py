@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from regbroker.protocol.token_exchange import MIN_LIFE_SECONDS, IssuedToken
+from regbroker.protocol.token_replies import MIN_LIFE_SECONDS, IssuedToken
 from regbroker.runtime.bounded_memory import BoundedMemory
 
 #: Tokens kept, and their bytes: a token is 1 to 2 KiB, 16 KiB in some clouds.

@@ -13,16 +13,14 @@ from urllib.parse import urljoin
 
 from regbroker.causes import Side
 from regbroker.errors import RedirectRefused
+from regbroker.protocol.basic_credentials import format_basic
 from regbroker.protocol.scopes import Scope
-from regbroker.protocol.token_exchange import (
-    MAX_REPLY_BYTES,
-    TokenRequest,
-)
 from regbroker.protocol.token_queries import (
-    basic_authorization,
     get_query,
     post_form,
 )
+from regbroker.protocol.token_replies import MAX_REPLY_BYTES
+from regbroker.protocol.token_requests import TokenRequest
 from regbroker.protocol.urls import Url, parse_url
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.trust import Trust
@@ -70,7 +68,9 @@ class TokenService:
         separator = "&" if "?" in realm.target else "?"
         headers = {}
         if request.username:
-            headers[b"Authorization"] = [basic_authorization(request)]
+            headers[b"Authorization"] = [
+                format_basic(request.username, request.password)
+            ]
         url = f"{realm}{separator}{query}" if query else str(realm)
         return await self._ask("GET", realm, url, headers)
 

@@ -22,7 +22,8 @@ from regbroker.errors import (
     UpstreamUnavailable,
 )
 from regbroker.protocol.scopes import Scope
-from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, parse_reply
+from regbroker.protocol.token_replies import IssuedToken, parse_reply
+from regbroker.protocol.token_requests import TokenRequest
 from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.single_flight import Coalescer

@@ -9,11 +9,11 @@ from regbroker.broker.principal import Principal
 from regbroker.errors import BadRequest
 from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping, Route
+from regbroker.protocol.basic_credentials import parse_basic
 from regbroker.protocol.names import WANTED_ACTIONS, Action, Endpoint, Target
 from regbroker.protocol.queries import Query
 from regbroker.protocol.query_table import FROM, MOUNT
 from regbroker.protocol.scopes import CATALOG_SCOPE, Scope, repository_scope
-from regbroker.protocol.token_exchange import parse_basic
 from regbroker.web.client_request import ClientRequest
 
 

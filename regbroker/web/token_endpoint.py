@@ -10,7 +10,7 @@ from regbroker.broker.upstream_broker import Broker
 from regbroker.errors import MethodNotAllowed
 from regbroker.events import Event
 from regbroker.protocol.headers import Forwarded
-from regbroker.protocol.token_exchange import TokenRequest, parse_get, parse_post
+from regbroker.protocol.token_requests import TokenRequest, parse_get, parse_post
 from regbroker.transport.body_reading import read_body
 from regbroker.transport.replies import send_bytes
 from regbroker.web.client_request import ClientRequest

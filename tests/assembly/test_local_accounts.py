@@ -19,7 +19,7 @@ from regbroker.broker.local_broker import LocalBroker, WrongToken
 from regbroker.credchecker import CheckerAccounts
 from regbroker.errors import ConfigurationError
 from regbroker.protocol.scopes import parse_scopes
-from regbroker.protocol.token_exchange import TokenRequest
+from regbroker.protocol.token_requests import TokenRequest
 
 from .accountscase import LocalAccountsTestCase
 

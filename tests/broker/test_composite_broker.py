@@ -24,12 +24,8 @@ from regbroker.errors import (
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.composite_token import CompositeTokens, token_for
-from regbroker.protocol.token_exchange import (
-    IssuedToken,
-    TokenRequest,
-    parse_get,
-    parse_post,
-)
+from regbroker.protocol.token_replies import IssuedToken
+from regbroker.protocol.token_requests import TokenRequest, parse_get, parse_post
 from regbroker.settings.config import DEFAULT_ANSWER_TIMEOUT, UpstreamConfig
 from regbroker.upstream.circuit_breaker import FIRST_PAUSE_SECONDS
 from regbroker.upstream.failover import Fault, TimedOut

@@ -11,7 +11,7 @@ from regbroker.accounts.tokens import ACCESS_LIFE, LEEWAY
 from regbroker.broker.local_broker import LocalBroker, WrongToken
 from regbroker.errors import ExchangeRefused, Unauthorized
 from regbroker.protocol.names import Action
-from regbroker.protocol.token_exchange import (
+from regbroker.protocol.token_requests import (
     EXCHANGE,
     TokenRequest,
     parse_get,

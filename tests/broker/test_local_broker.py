@@ -25,7 +25,7 @@ from regbroker.errors import (
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.names import Action
-from regbroker.protocol.token_exchange import TokenRequest, parse_get, parse_post
+from regbroker.protocol.token_requests import TokenRequest, parse_get, parse_post
 from tests.brokercase import ALICE, BOB
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from regbroker.broker.local_broker import LocalBroker, WrongToken
 from regbroker.errors import Unauthorized
 from regbroker.events import Event
 from regbroker.protocol.names import Action
-from regbroker.protocol.token_exchange import parse_get, parse_post
+from regbroker.protocol.token_requests import parse_get, parse_post
 from tests.broker.test_local_broker import ADDRESS, APP, HOST, LocalBrokerTestCase
 
 

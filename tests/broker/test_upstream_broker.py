@@ -25,7 +25,8 @@ from regbroker.errors import (
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.scopes import Scope, parse_scopes
-from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, parse_post
+from regbroker.protocol.token_replies import IssuedToken
+from regbroker.protocol.token_requests import TokenRequest, parse_post
 from regbroker.upstream.policy import Policy
 from tests.brokercase import ALICE, HOST, PULL, BrokerTestCase, granted
 from tests.scripted import response

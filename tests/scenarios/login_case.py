@@ -7,10 +7,12 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.web.http_headers import Headers
 
+from regbroker.protocol.basic_credentials import parse_basic
 from regbroker.protocol.challenges import parse_challenges
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.scopes import Scope, repository_scope
-from regbroker.protocol.token_exchange import IssuedToken, TokenRequest, parse_basic
+from regbroker.protocol.token_replies import IssuedToken
+from regbroker.protocol.token_requests import TokenRequest
 from regbroker.transport.arriving_body import ArrivingBody
 from regbroker.upstream.authorization import Refusal
 from regbroker.upstream.credentials import Login

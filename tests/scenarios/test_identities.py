@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import jwt as jwt_library
 from twisted.logger import globalLogPublisher
 
-from regbroker.protocol.token_exchange import EXCHANGE
+from regbroker.protocol.token_requests import EXCHANGE
 from tests.issuers import claims, ec_key, jwk, jwks, raw_token, token
 from tests.proxycase import ProxyTestCase
 from tests.scripted import response

@@ -20,7 +20,8 @@ from regbroker.errors import (
 from regbroker.protocol.challenges import Challenge, parse_challenges
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.scopes import Scope, repository_scope
-from regbroker.protocol.token_exchange import IssuedToken, TokenRequest
+from regbroker.protocol.token_replies import IssuedToken
+from regbroker.protocol.token_requests import TokenRequest
 from regbroker.transport.arriving_body import ArrivingBody
 from regbroker.upstream.authorization import Authorization, Refusal
 from regbroker.upstream.credentials import Login

@@ -18,7 +18,8 @@ from regbroker.errors import (
     UpstreamUnavailable,
 )
 from regbroker.protocol.scopes import Scope, repository_scope
-from regbroker.protocol.token_exchange import IssuedToken, TokenRequest
+from regbroker.protocol.token_replies import IssuedToken
+from regbroker.protocol.token_requests import TokenRequest
 from regbroker.upstream.credentials import TOKEN_USER, Login
 from regbroker.upstream.own_login import LoginRefused
 from regbroker.upstream.own_tokens import OwnTokens, token_request

@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.protocol.token_exchange import IssuedToken
+from regbroker.protocol.token_replies import IssuedToken
 from regbroker.upstream import token_cache
 from regbroker.upstream.token_cache import TokenCache
 

@@ -20,7 +20,8 @@ from regbroker.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from regbroker.protocol.token_exchange import MAX_REPLY_BYTES, parse_get
+from regbroker.protocol.token_replies import MAX_REPLY_BYTES
+from regbroker.protocol.token_requests import parse_get
 from regbroker.upstream.tokens import TOKEN_SECONDS, UpstreamTokens
 from tests.brokercase import ALICE, BOB, PULL, BrokerTestCase, granted
 from tests.proxycase import TOKENS

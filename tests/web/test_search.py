@@ -9,8 +9,7 @@ from typing import Any
 import bcrypt
 
 from regbroker.events import Event
-from regbroker.protocol.token_exchange import TokenRequest
-from regbroker.protocol.token_queries import basic_authorization
+from regbroker.protocol.basic_credentials import format_basic
 from regbroker.upstream.own_requests import USER_AGENT
 from regbroker.upstream.search_rules import MAX_SEARCH_BYTES
 from regbroker.upstream.search_service import SEARCH_SECONDS
@@ -24,8 +23,7 @@ PING = "/v1/_ping"
 
 def basic(user: str, password: str) -> str:
     """An Authorization header."""
-    request = TokenRequest("GET", username=user, password=password)
-    return f"Authorization: {basic_authorization(request).decode()}"
+    return f"Authorization: {format_basic(user, password).decode()}"
 
 
 def page(*names: str, **more: Any) -> bytes:
