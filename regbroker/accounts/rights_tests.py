@@ -12,7 +12,8 @@ What rights are meant to be, one expectation a line, to be compared with the rul
 
 The subject is a user, ``anonymous``, ``authenticated`` (somebody who has logged in, and
 whom no rule names), or an identity with its claims in braces. A claim may have several
-values, with ``|`` between them; a word without ``=`` is a named condition that holds.
+values, with ``|`` between them; a word without ``=`` is a named condition that holds
+whatever the claims say.
 Quotes, double ones, are for what has spaces in it, or braces, commas and colons.
 """
 

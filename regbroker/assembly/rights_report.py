@@ -7,14 +7,17 @@ from pathlib import Path
 
 from regbroker.accounts.access import CATALOG, AccessRules
 from regbroker.accounts.decisions import Decision, decide
+from regbroker.accounts.principals import Account
 from regbroker.accounts.rights_tests import Expectation, WrongLine, parse_tests
-from regbroker.assembly.vouched import identity_here, vouched
+from regbroker.assembly.vouched import identity_here, vouched, why_only_claims
 from regbroker.errors import ClientError
 from regbroker.runtime.watched_file import read_file
-from regbroker.settings.config import Config, RegistryConfig
+from regbroker.settings.config import Config, IdentityConfig, RegistryConfig
 
 #: Some ten thousand expectations.
 MAX_TESTS_BYTES = 1024 * 1024
+
+_EXAMPLE = "the claims instead, as NAME{repository=acme/app}"
 
 
 def rights_problems(config: Config) -> Iterator[str]:
@@ -74,18 +77,21 @@ def _problem(
                 f"[identity {account.identity}] is none of this registry's; there are: "
                 f"{known}"
             )
+        problem = _in_vain(account, identity)
+        if problem:
+            return problem
         account, refusal = vouched(
             identity, account.claims, account.conditions, account.groups, whole=False
         )
+    elif account is not None:
+        problem = why_only_claims(config, entry, account.user)
+        if problem:
+            return f"{problem}; write {_EXAMPLE}"
     decision = decide(rules, section, account, expected.action, name)
+    if not refusal and decision.allowed:
+        refusal = _refused_to_all(entry, expected.action)
     if refusal:
         decision = Decision(expected.action, False, refusal)
-    elif (
-        decision.allowed
-        and entry.writes == "deny"
-        and expected.action not in ("pull", CATALOG)
-    ):
-        decision = Decision(expected.action, False, "writes = deny")
     if decision.allowed == expected.allowed:
         return ""
     verb = "may" if decision.allowed else "may not"
@@ -94,3 +100,24 @@ def _problem(
         f"{expected.who} {verb} {expected.action} {name}, and {meant} is expected: "
         f"{decision.why}"
     )
+
+
+def _in_vain(account: Account, identity: IdentityConfig) -> str:
+    """Say what no token of an identity has; '' when it may have all of it."""
+    title = f"[identity {identity.name}]"
+    for name in sorted(account.conditions):
+        if name not in identity.conditions:
+            known = ", ".join(identity.conditions) or "none"
+            return f"{title} has no condition '{name}'; there are: {known}"
+    for group in sorted(account.groups):
+        if not any(template.may_make(group) for template in identity.groups):
+            made = ", ".join(map(str, identity.groups)) or "none"
+            return f"{title} makes no group '{group}'; its groups are: {made}"
+    return ""
+
+
+def _refused_to_all(entry: RegistryConfig, action: str) -> str:
+    """Say why an action is refused whatever the rules say; '' when it is not."""
+    if action == CATALOG:
+        return "catalog = deny" if entry.catalog == "deny" else ""
+    return "writes = deny" if entry.writes == "deny" and action != "pull" else ""

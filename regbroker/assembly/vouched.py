@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from regbroker.accounts.identity.registered_claims import check_addressed
 from regbroker.accounts.identity.users import UnfitClaim
-from regbroker.accounts.principals import Account
+from regbroker.accounts.principals import Account, LoginRefused
 from regbroker.assembly.named_conditions import named_conditions
 from regbroker.settings.config import Config, IdentityConfig, RegistryConfig
 
@@ -21,10 +22,11 @@ def vouched(
     """
     Return the account that claims make, and why a login with them is refused, if so.
 
-    `conditions` are named ones that hold, with `whole` beside those that the claims
-    fulfil. `groups` come on top of those that the
-    claims make. Without `whole`, the claims may be some of those that a token has: no
-    user need be made of them then.
+    `conditions` are named ones that hold, beside those that the claims fulfil. `groups`
+    come on top of those that the claims make. Without `whole`, the claims may be some
+    of those that a token has: who it is from and for, and the user, need not be among
+    them then. Times are not looked at. Raises `ConfigurationError` for conditions that
+    cannot be worked out.
     """
     problem = ""
     try:
@@ -38,16 +40,25 @@ def vouched(
     for condition in identity.required_claims:
         if not condition.holds(claims, frozenset()):
             problem = f"required-claims: not {condition}"
-    if whole:
-        conditions |= named_conditions(identity)(claims)
+    usual = {"iss": identity.issuer, "aud": identity.audience[0], "sub": "somebody"}
+    try:
+        check_addressed(
+            claims if whole else {**usual, **claims}, identity.issuer, identity.audience
+        )
+    except LoginRefused as error:
+        problem = str(error)
     account = Account(
         user,
         groups.union(*made),
         identity=identity.name,
         claims=claims,
-        conditions=conditions,
+        conditions=conditions | named_conditions(identity)(_as_json(claims)),
     )
     return account, problem and f"[identity {identity.name}] {problem}"
+
+
+def _as_json(claims: Mapping[str, object]) -> dict[str, object]:
+    return {n: list(v) if isinstance(v, tuple) else v for n, v in claims.items()}
 
 
 def identity_here(
@@ -55,3 +66,19 @@ def identity_here(
 ) -> IdentityConfig | None:
     """Return an ``[identity NAME]`` of a registry; None for one that it has not."""
     return config.identities.get(name) if name in registry.identities else None
+
+
+def why_only_claims(config: Config, registry: RegistryConfig, user: str) -> str:
+    """
+    Say why nobody logs in as a user with a password; '' if somebody may.
+
+    A name that an issuer's claims could make is that issuer's alone.
+    """
+    for name in registry.identities:
+        identity = config.identities[name]
+        if identity.user.may_make(user):
+            return (
+                f"'{user}' is a name that [identity {name}] alone gives; nobody else "
+                "may have it"
+            )
+    return ""

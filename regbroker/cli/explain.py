@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from regbroker.accounts.principals import Account
-from regbroker.assembly.vouched import vouched
+from regbroker.assembly.vouched import vouched, why_only_claims
 from regbroker.cli.claimed import NoClaims, identity_of, read_claims
 from regbroker.cli.explanation import Explanation, explain_question, find_registry
 from regbroker.cli.known_users import why_unknown
@@ -134,7 +134,9 @@ def _with_password(
     account = Account(user, frozenset(groups))
     if registry.accounts == "":
         return account, f"nobody has a password at [registry {registry.host}]"
-    return account, why_unknown(config, registry.accounts or "", user)
+    return account, why_only_claims(config, registry, user) or why_unknown(
+        config, registry.accounts or "", user
+    )
 
 
 def _with_claims(

@@ -118,6 +118,51 @@ class RightsReportTests(SynchronousTestCase):
             [":1: alice may not push team/app, and allowed is expected: writes = deny"],
         )
 
+    def test_conditions_hold_by_themselves(self) -> None:
+        """A condition that the claims fulfil holds, as it does when they are shown."""
+        who = "github{repository_owner=acme, ref=refs/tags/1|refs/heads/x}"
+        plain = "github{repository_owner=acme, ref=refs/tags/1}"
+        self.assertEqual(
+            self.said(
+                f"{plain} pull team/app: denied\n{who} pull team/app: denied\n"
+                "github{repository_owner=acme, ref=refs/heads/x} pull team/x: denied\n"
+            ),
+            [
+                f":1: {plain} may pull team/app, and denied is expected: [access "
+                "staff] github[release] = team/**: pull"
+            ],
+        )
+
+    def test_what_no_login_has(self) -> None:
+        """A test about somebody who never logs in would never fail."""
+        self.assertEqual(
+            self.said(
+                "github{repository_owner=acme, relase} pull team/app: denied\n"
+                "github{repository_owner=acme} @ops pull team/app: allowed\n"
+                "github{repository_owner=acme} @team:x pull team/app: denied\n"
+                "ci:acme/app pull lib/x: allowed\n"
+                "github{repository_owner=acme, iss=https://x.test} pull lib/x: denied\n"
+            ),
+            [
+                ":1: [identity github] has no condition 'relase'; there are: release",
+                ":2: [identity github] makes no group 'ops'; its groups are: "
+                "team:${repository_owner}",
+                ":4: 'ci:acme/app' is a name that [identity github] alone gives; "
+                "nobody else may have it; write the claims instead, as "
+                "NAME{repository=acme/app}",
+            ],
+        )
+
+    def test_no_catalog(self) -> None:
+        """Where there is no catalog, nobody lists it."""
+        self.assertEqual(
+            self.said("anonymous catalog lib/x: allowed\n", "catalog = deny"),
+            [
+                ":1: anonymous may not catalog lib/x, and allowed is expected: "
+                "catalog = deny"
+            ],
+        )
+
     def test_no_such_name(self) -> None:
         """A name that is not served is a mistake of the test."""
         (problem,) = self.said("alice pull other/app: denied\n")

@@ -171,6 +171,8 @@ class ExplainTests(CommandCase):
         self.addCleanup(users.unlink)
         claims = {
             "iss": "https://token.actions.githubusercontent.com",
+            "aud": "registry.example.com",
+            "sub": "repo:acme/app",
             "repository": "acme/app",
             "repository_owner": "acme",
         }
@@ -195,9 +197,32 @@ class ExplainTests(CommandCase):
         status, out, _ = explained(repository_owner="evil")
         self.assertEqual(status, 1)
         self.assertIn("required-claims: not repository_owner=acme", out)
+        for more, why in (({"aud": "sigstore"}, "aud is"), ({"sub": ""}, "sub is")):
+            status, out, _ = explained(ref="refs/tags/1.0", **more)
+            self.assertEqual(status, 1)
+            self.assertIn(
+                f"401 UNAUTHORIZED at the login: [identity github] {why}", out
+            )
         status, out, err = explained(iss="https://evil.example")
         self.assertEqual((status, out), (1, ""))
         self.assertIn("iss is 'https://evil.example'", err)
+
+    def test_users_of_an_issuer(self) -> None:
+        """Nobody has a password under a name that only claims make."""
+        tests = Path(self.mktemp())
+        path = self.write(RIGHTS.format(tests=tests, registry=""))
+        users = Path(path).with_name("users")
+        users.write_text(f"alice:{BCRYPT}\n")
+        self.addCleanup(users.unlink)
+        image = "registry.example.com/lib/app"
+        arguments = ("explain", "-c", path, image, "--user", "ci:acme/app")
+        status, out, _ = self.run_command(*arguments)
+        self.assertEqual(status, 1)
+        self.assertIn(
+            "401 UNAUTHORIZED at the login: 'ci:acme/app' is a name that [identity "
+            "github] alone gives; nobody else may have it",
+            out,
+        )
 
     def test_challenge(self) -> None:
         """What curl has shown is pasted as it is, and the actions are in it."""
