@@ -76,8 +76,13 @@ def problems_with_identities(config: Config) -> Iterator[str]:
         except ConfigurationError as error:
             yield from error.problems
         if isinstance(entry.jwks, PurePath):
+            # Public keys are no secret.
             file = WatchedFile(
-                Path(entry.jwks), parse_key_set, lambda: 0.0, max_bytes=MAX_BYTES
+                Path(entry.jwks),
+                parse_key_set,
+                lambda: 0.0,
+                max_bytes=MAX_BYTES,
+                is_secret=False,
             )
             try:
                 file.read()

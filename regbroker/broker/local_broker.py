@@ -222,6 +222,9 @@ class LocalBroker:
         account = await self._checks.look_up(token.user, token.password_version)
         if account is None or not account.password_version:
             raise _wrong_credentials(public_host)
+        # The token may be older than the issuer whose names are its own now.
+        if self.logins.unless_owned(account) is None:
+            raise _wrong_credentials(public_host)
         return account
 
     async def visible(self, principal: Principal) -> Callable[[str], bool]:

@@ -61,7 +61,7 @@ class LocalLogins:
         if login is not None:
             return await self.check_signed(login, user, password, address, event)
         account = await self._passwords.check(user, password, address)
-        return None if account is None else self._unless_owned(account, None)
+        return None if account is None else self.unless_owned(account)
 
     async def check_signed(
         self,
@@ -87,10 +87,10 @@ class LocalLogins:
             )
             return None
         event.token_id = account.token_id
-        return self._unless_owned(account, login)
+        return self.unless_owned(account, login)
 
-    def _unless_owned(
-        self, account: Account, by: SignedLogins | None
+    def unless_owned(
+        self, account: Account, by: SignedLogins | None = None
     ) -> Account | None:
         """Return an account, unless somebody else than `by` alone may give its name."""
         if not any(each.owns(account.user) for each in self._signed if each is not by):

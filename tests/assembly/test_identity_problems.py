@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePath
 
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.assembly.identity_problems import problems_with_identities
@@ -39,9 +40,13 @@ class FileTests(SynchronousTestCase):
         return list(problems_with_identities(config))
 
     def test_good(self) -> None:
-        """Keys in a file, or nothing."""
-        (self.directory / "keys.json").write_bytes(jwks(jwk(ec_key())))
-        self.assertEqual(self.problems("jwks = keys.json"), [])
+        """Keys in a file that everybody may read, or nothing."""
+        keys = self.directory / "keys.json"
+        keys.write_bytes(jwks(jwk(ec_key())))
+        keys.chmod(0o644)
+        with capturedLogs() as logged:
+            self.assertEqual(self.problems("jwks = keys.json"), [])
+        self.assertEqual(logged, [])
         self.assertEqual(self.problems(), [])
 
     def test_unreadable_section(self) -> None:

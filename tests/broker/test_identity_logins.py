@@ -1,4 +1,4 @@
-"""JWTs at a registry with accounts: our tokens never outlast them."""
+"""JWTs at a registry with accounts: how long they are good for, and their names."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from regbroker.accounts.access_section import parse_access
 from regbroker.accounts.identity.logins import IdentityLogins
 from regbroker.accounts.identity.verifier import Verifier
+from regbroker.accounts.principals import Account
 from regbroker.accounts.tokens import ACCESS_LIFE, LEEWAY
 from regbroker.broker.local_broker import LocalBroker, WrongToken
 from regbroker.errors import ExchangeRefused, Unauthorized
@@ -26,7 +27,7 @@ SCOPE = f"repository:{APP}:pull"
 JWT_TYPE = "urn:ietf:params:oauth:token-type:jwt"
 
 
-class LifeTests(LocalBrokerTestCase):
+class IdentityTestCase(LocalBrokerTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.rules = parse_access({"ci[]": f"{APP}: pull"})
@@ -49,6 +50,8 @@ class LifeTests(LocalBrokerTestCase):
         )
         return token(claims(self.now, exp=self.end))
 
+
+class LifeTests(IdentityTestCase):
     def exchange(self, jwt: str) -> TokenRequest:
         """A token exchange."""
         form = {
@@ -123,3 +126,39 @@ class LifeTests(LocalBrokerTestCase):
         for text in texts:
             work = self.broker.identify(f"Bearer {text}", HOST, ADDRESS)
             self.assert_fails(work, WrongToken)
+
+
+class ImitationTests(IdentityTestCase):
+    """Somebody with a password has a name that claims could make."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.checks.accounts["ci:x"] = Account("ci:x", password_version="1")
+        self.checks.passwords["ci:x"] = "secret"
+
+    def renew(self, token: str) -> bytes:
+        """Ask for a token with an identity token."""
+        request = TokenRequest("POST", refresh_token=token)
+        return self.result(self.grant(request))
+
+    def test_password(self) -> None:
+        """The password is right, and opens nothing."""
+        # Basic has no colon in a user's name, but a form has.
+        request = TokenRequest("POST", username="ci:x", password="secret")
+        self.assertIn("token", self.ask(request))
+        self.use(0.0)
+        self.assert_fails(self.grant(request), Unauthorized)
+
+    def test_identity_token(self) -> None:
+        """Nor does an identity token that was issued before there was the issuer."""
+        texts = []
+        for user in ("ci:x", "alice"):
+            password = self.checks.passwords[user]
+            login = TokenRequest("POST", username=user, password=password, offline=True)
+            texts.append(str(self.ask(login)["refresh_token"]))
+        for text in texts:
+            self.renew(text)
+        self.use(0.0)
+        renewing = self.grant(TokenRequest("POST", refresh_token=texts[0]))
+        self.assert_fails(renewing, Unauthorized)
+        self.renew(texts[1])

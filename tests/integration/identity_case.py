@@ -66,11 +66,13 @@ class IdentityTestCase(BareRegistryTestCase):
         """The sections of identities."""
         raise NotImplementedError
 
+    def accounts(self) -> str:
+        """The sections of passwords and of rights."""
+        return ACCOUNTS.format(htpasswd=self.htpasswd.path, rights=RIGHTS + self.rights)
+
     def sections(self, **lines: Any) -> str:
-        accounts = ACCOUNTS.format(
-            htpasswd=self.htpasswd.path, rights=RIGHTS + self.rights
-        )
-        text = super().sections(accounts=accounts + "\n" + self.identities())
+        accounts = self.accounts() + "\n" + self.identities()
+        text = super().sections(accounts=accounts)
         return text.replace("accounts = staff", f"accounts = staff, {self.names}")
 
     def status(self, text: str) -> int:
