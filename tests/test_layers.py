@@ -3,6 +3,7 @@
 import ast
 import re
 from fnmatch import fnmatch
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -118,18 +119,24 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """The full names that a module imports, wherever in it the import stands."""
     package = ("regbroker", *path.relative_to(ROOT).parent.parts)
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    # No import is inside of an expression: only statements are looked through.
+    waiting: list[ast.AST] = [ast.parse(path.read_bytes())]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) + 1 - node.level] if node.level else ()
             base = ".".join((*above, *filter(None, [node.module])))
             names.update(f"{base}.{alias.name}" for alias in node.names)
-    return names
+        elif not isinstance(node, ast.expr):
+            waiting.extend(ast.iter_child_nodes(node))
+    return frozenset(names)
 
 
 def imported_modules(path: Path, known: dict[str, Path]) -> set[str]:

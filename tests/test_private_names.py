@@ -6,7 +6,7 @@ import ast
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,9 @@ def is_private(name: str) -> bool:
     return name[:1] == "_" and name[:2] != "__" and name not in PUBLIC
 
 
-def private_imports(tree: ast.AST) -> Iterator[str]:
+def private_imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """What a module imports from other projects though it is private there."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -45,9 +45,9 @@ def private_imports(tree: ast.AST) -> Iterator[str]:
                 yield f"imports {name}"
 
 
-def private_names(tree: ast.AST) -> Iterator[tuple[str, bool, int]]:
+def private_names(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, bool, int]]:
     """Private attributes and methods: name, whether of ``self``, and line."""
-    for node in ast.walk(tree):
+    for node in nodes:
         owner, name, line = None, "", 0
         if isinstance(node, ast.Attribute):
             owner, name, line = node.value, node.attr, node.lineno
@@ -67,10 +67,10 @@ def private_names(tree: ast.AST) -> Iterator[tuple[str, bool, int]]:
             yield name, own, line
 
 
-def defined(tree: ast.AST) -> set[str]:
+def defined(nodes: Iterable[ast.AST]) -> set[str]:
     """The names that classes and functions of a module define."""
     names = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             names.add(node.name)
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
@@ -85,7 +85,7 @@ def defined(tree: ast.AST) -> set[str]:
 def private_in(module: str) -> frozenset[str]:
     """The private attributes and methods of the classes of one Twisted module."""
     tree = ast.parse(inspect.getsource(importlib.import_module(module)))
-    return frozenset(name for name, own, _ in private_names(tree) if own)
+    return frozenset(name for name, own, _ in private_names(ast.walk(tree)) if own)
 
 
 def private_in_bases(cls: type) -> set[str]:
@@ -96,16 +96,17 @@ def private_in_bases(cls: type) -> set[str]:
 
 def leanings(source: str, find_class: Callable[[str], type | None]) -> list[str]:
     """Where a module's source uses what is private in Twisted."""
-    tree = ast.parse(source)
-    found = list(private_imports(tree))
-    own_names = defined(tree)
-    for name, own, line in private_names(tree):
+    # to go through the tree takes most of the time
+    nodes = list(ast.walk(ast.parse(source)))
+    found = list(private_imports(nodes))
+    own_names = defined(nodes)
+    for name, own, line in private_names(nodes):
         if not own and name not in own_names:
             found.append(f"line {line}: {name} of another object")
-    for node in ast.walk(tree):
+    for node in nodes:
         cls = find_class(node.name) if isinstance(node, ast.ClassDef) else None
         inherited = private_in_bases(cls) if cls is not None else set()
-        for name, own, line in private_names(node) if inherited else ():
+        for name, own, line in private_names(ast.walk(node)) if inherited else ():
             if own and name in inherited:
                 found.append(f"line {line}: {name} of a base class")
     return found
