@@ -92,6 +92,13 @@ class SignedLogins(Protocol):
     def takes(self, text: str) -> bool:
         """Tell whether a text has the form of such a login, good or not."""
 
+    def holds(self, text: str) -> bool:
+        """
+        Tell whether such a login is part of a text, or is one that is none here.
+
+        A space or the end of a line beside it make no password of it.
+        """
+
     def owns(self, user: str) -> bool:
         """Tell whether a name is one that such logins make: nobody else may have it."""
 

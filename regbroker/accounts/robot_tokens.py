@@ -12,16 +12,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from regbroker.accounts.identity.jwts import is_ours
 from regbroker.accounts.narrowing import parse_rights
 from regbroker.accounts.principals import Account, LoginRefused
 from regbroker.accounts.signing import TokenSigner
 from regbroker.accounts.tokens import InvalidToken
+from regbroker.protocol.token_texts import ROBOT_PREFIX, jwt_in
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.watched_file import WatchedFile
 
-#: What every robot token begins with: so it is known from a password and from any other
-#: token, and by programs that look for secrets in sources and logs.
-PREFIX = "rbrobot_"
+PREFIX = ROBOT_PREFIX
 
 #: What clients keep and send in one header. Some hundred rights fit in.
 MAX_LENGTH = 8192
@@ -99,6 +99,10 @@ class RobotTokens:
     def takes(self, text: str) -> bool:
         """Tell whether a text has the form of a robot token, good or not."""
         return text.startswith(PREFIX)
+
+    def holds(self, text: str) -> bool:
+        """Tell whether a robot token, or another token of ours, is part of a text."""
+        return PREFIX in text or is_ours(jwt_in(text))
 
     def owns(self, user: str) -> bool:
         """Tell that every name is for users: a robot token is one of a user's."""

@@ -34,7 +34,8 @@ class LocalLogins:
     """
     The logins of one registry; `host` is its section.
 
-    A text that one of `signed` takes is seen by that one alone.
+    A text that one of `signed` takes is seen by that one alone; one that holds such a
+    login is seen by nobody.
     """
 
     def __init__(
@@ -58,10 +59,32 @@ class LocalLogins:
         as `Passwords.check`, and `AccountsUnavailable` when nobody can tell.
         """
         login = self.signed(password)
+        if self._holds(user) or (login is None and self._holds(password)):
+            self._note_stray(address, event)
+            return None
         if login is not None:
             return await self.check_signed(login, user, password, address, event)
         account = await self._passwords.check(user, password, address)
         return None if account is None else self.unless_owned(account)
+
+    def _holds(self, text: str) -> bool:
+        return any(each.holds(text) for each in self._signed)
+
+    def _note_stray(self, address: str, event: Event | None) -> None:
+        """Note that somebody has shown a token in a form that nobody takes."""
+        why = (
+            "a token is not alone in the place of the password; it stands in that of "
+            "the user, or with a space, a line's end or more beside it, or is one that "
+            "regbroker itself has issued"
+        )
+        if event is not None:
+            event.login_problem = why
+        _log.warn(
+            "[registry {host}]: a login from {address} is refused: {why}",
+            host=self._host,
+            address=address,
+            why=why,
+        )
 
     async def check_signed(
         self,

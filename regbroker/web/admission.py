@@ -25,6 +25,7 @@ from regbroker.protocol.challenges import (
 )
 from regbroker.protocol.names import Action, Endpoint
 from regbroker.protocol.scopes import format_scopes
+from regbroker.protocol.token_texts import user_for_log
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.upstream.discovery import Discovered
 from regbroker.web.api_request import ApiRequest
@@ -86,7 +87,7 @@ class UpstreamGate:
         token_user = self._user_of(asked.bearer_token)
         if token_user is not None:
             asked = replace(asked, token_user=token_user)
-        asked.event.user = asked.basic_user or asked.token_user or ""
+        asked.event.user = user_for_log(asked.basic_user) or asked.token_user or ""
         if asked.mount is not None:
             token, route = asked.bearer_token, asked.mount.route
             name = route.upstream, route.upstream_name

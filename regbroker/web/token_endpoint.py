@@ -11,6 +11,7 @@ from regbroker.errors import MethodNotAllowed
 from regbroker.events import Event
 from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.token_requests import TokenRequest, parse_get, parse_post
+from regbroker.protocol.token_texts import user_for_log
 from regbroker.transport.body_reading import read_body
 from regbroker.transport.replies import send_bytes
 from regbroker.web.client_request import ClientRequest
@@ -109,7 +110,7 @@ class TokenEndpoint:
                 f"the token service takes {_METHODS}",
                 headers=[(b"Allow", _METHODS.encode())],
             )
-        event.user = wanted.user
+        event.user = user_for_log(wanted.user)
         if wanted.refresh_token:
             event.credentials = "token"
         elif wanted.subject_token:

@@ -27,6 +27,7 @@ from regbroker.accounts.signing import SigningKeys, TokenSigner
 from regbroker.errors import AccountsUnavailable
 from tests.accounts.test_key_file import new_key, pem, public_pem
 from tests.accounts.test_signing import opened, segment
+from tests.issuers import claims, token
 
 T = TypeVar("T")
 
@@ -127,6 +128,17 @@ class RobotTokensTests(SynchronousTestCase):
             f"x{PREFIX}",
         ):
             self.assertFalse(self.robots.takes(text), text)
+
+    def test_holds(self) -> None:
+        """Tokens of ours are no passwords, also with text beside them."""
+        for text in (
+            f" {self.token()}\n",
+            self.signer.issue_access("deploy", HOST, ()),
+            self.signer.issue_identity("deploy", HOST, "v") + "\n",
+        ):
+            self.assertTrue(self.robots.holds(text), text)
+        for text in ("password", token(claims())):
+            self.assertFalse(self.robots.holds(text), text)
 
     def test_other_user(self) -> None:
         """The name beside it is that of its user, in the same letters."""

@@ -34,6 +34,9 @@ class Signed:
     def takes(self, text: str) -> bool:
         return text.startswith("signed")
 
+    def holds(self, text: str) -> bool:
+        return "signed" in text
+
     def owns(self, user: str) -> bool:
         return user.startswith("ci:")
 
@@ -50,6 +53,9 @@ class Robots(Signed):
 
     def takes(self, text: str) -> bool:
         return text.startswith("robot")
+
+    def holds(self, text: str) -> bool:
+        return "robot" in text
 
     def owns(self, user: str) -> bool:
         return False
@@ -77,6 +83,21 @@ class LoginTests(SynchronousTestCase):
         """What is signed is no password, good or not."""
         self.assertEqual(self.check("signed"), Account("ci:x", identity="ci"))
         self.assertIsNone(self.check("signed, bad"))
+        self.assertEqual(self.passwords.seen, [])
+
+    def test_stray_tokens(self) -> None:
+        """With something beside it, or as the user, a token is no password either."""
+        for user, password in (
+            ("alice", "signed, bad\n".rjust(20)),
+            ("alice", " robot"),
+            ("signed", "secret"),
+            ("robot, good", "signed"),
+            ("signed", ""),
+        ):
+            event = Event(lambda: 0.0)
+            checking = self.logins.check(user, password, "::1", event)
+            self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(checking)))
+            self.assertIn("not alone in the place of the password", event.login_problem)
         self.assertEqual(self.passwords.seen, [])
 
     def test_imitation(self) -> None:

@@ -39,14 +39,26 @@ class Unverified:
 
 def parse_unverified(text: str) -> Unverified | None:
     """Return what a JWT says of itself; None for all that is none, and for our own."""
+    unverified = _parse(text)
+    if unverified is None or unverified.issuer.startswith(OWN_ISSUER):
+        return None
+    return unverified
+
+
+def is_ours(text: str) -> bool:
+    """Tell whether a JWT says that it is one of our own."""
+    unverified = _parse(text)
+    return unverified is not None and unverified.issuer.startswith(OWN_ISSUER)
+
+
+def _parse(text: str) -> Unverified | None:
     match = _FORM.fullmatch(text)
     if match is None:
         return None
     header, claims = _object(match["header"]), _object(match["claims"])
     if header is None or claims is None:
         return None
-    unverified = Unverified(header, claims)
-    return None if unverified.issuer.startswith(OWN_ISSUER) else unverified
+    return Unverified(header, claims)
 
 
 def _object(encoded: str) -> dict[str, Any] | None:

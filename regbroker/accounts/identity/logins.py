@@ -8,6 +8,7 @@ from regbroker.accounts.identity.jwts import parse_unverified
 from regbroker.accounts.identity.registered_claims import shown
 from regbroker.accounts.identity.verifier import Verifier
 from regbroker.accounts.principals import Account, LoginRefused
+from regbroker.protocol.token_texts import jwt_in
 
 #: What records call such a login.
 IDENTITY = "identity"
@@ -24,6 +25,10 @@ class IdentityLogins:
     def takes(self, text: str) -> bool:
         """Tell whether a text is a JWT, of whatever issuer but ourselves."""
         return parse_unverified(text) is not None
+
+    def holds(self, text: str) -> bool:
+        """Tell whether a JWT is part of a text, also one of our own."""
+        return bool(jwt_in(text))
 
     def owns(self, user: str) -> bool:
         """Tell whether some claims make this user."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.accounts.identity.jwts import parse_unverified
+from regbroker.accounts.identity.jwts import is_ours, parse_unverified
 from tests.issuers import claims, encoded, raw_token, token
 
 
@@ -36,3 +36,9 @@ class FormTests(SynchronousTestCase):
             token(claims(iss="regbroker registry.test")),
         ):
             self.assertIsNone(parse_unverified(text), text)
+
+    def test_ours(self) -> None:
+        """Our own are known by what they say of themselves."""
+        self.assertTrue(is_ours(token(claims(iss="regbroker registry.test"))))
+        for text in (token(claims()), raw_token({}, {"iss": 7}), "", "secret", "a.b.c"):
+            self.assertFalse(is_ours(text), text)

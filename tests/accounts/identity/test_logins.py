@@ -66,6 +66,13 @@ class LoginsTests(SynchronousTestCase):
         self.assertTrue(self.logins.takes(token(claims(iss="https://unknown.test"))))
         self.assertFalse(self.logins.takes("password"))
 
+    def test_holds(self) -> None:
+        """A JWT is none's password, with text beside it or when it is our own."""
+        ours = token(claims(iss="regbroker registry.test"))
+        for text in (token(claims()), f" {token(claims())}\n", ours):
+            self.assertTrue(self.logins.holds(text), text)
+        self.assertFalse(self.logins.holds("password"))
+
     def test_owns(self) -> None:
         """Names that claims make are nobody else's."""
         for user, owned in (("ci:x", True), ("o-alice", True), ("alice", False)):

@@ -1,0 +1,87 @@
+"""Tokens with something beside them, or in the wrong place: nobody learns them."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from regbroker.accounts.htpasswd import HtpasswdAccounts
+from regbroker.accounts.principals import Account
+from tests.scenarios.test_identities import HOST, IdentityTestCase, basic
+
+
+class StrayTokenTests(IdentityTestCase):
+    def ini(self) -> str:
+        own = "[registry up.test]\nupstream = up\nnamespaces = * = *\n"
+        return super().ini() + own
+
+    async def set_up(self) -> None:
+        await super().set_up()
+        #: What those have seen who know passwords.
+        self.asked: list[tuple[str, str]] = []
+
+        async def authenticate(_: Any, user: str, password: str) -> Account | None:
+            self.asked.append((user, password))
+            return None
+
+        self.patch(HtpasswdAccounts, "authenticate", authenticate)
+
+    async def login(self, user: str, password: str) -> int:
+        """Log in by GET and by POST, and on the API; returns the status."""
+        authorization = basic(password, user)
+        statuses = {
+            (await self.ask(f"/auth?service={HOST}", authorization)).status,
+            (await self.ask("/v2/", authorization)).status,
+        }
+        fields = {"grant_type": "password", "username": user, "password": password}
+        form = urlencode(fields).encode()
+        self.client.send(
+            f"POST /auth HTTP/1.1\r\nHost: {HOST}\r\n"
+            f"Content-Length: {len(form)}\r\n\r\n".encode()
+            + form
+        )
+        statuses.add((await self.client.reply("POST")).status)
+        (status,) = statuses
+        return status
+
+    async def test_nobody_learns_them(self) -> None:
+        """They are no passwords, count as none, and are in no log."""
+        jwt = self.jwt()
+        wrong_password = await self.ask("/v2/", basic("x", "bob"))
+        self.assertEqual(wrong_password.status, 401)
+        self.assertEqual(self.asked, [("bob", "x")])
+        ours = (await self.ask(f"/auth?service={HOST}", basic(jwt))).json()["token"]
+        self.audited.clear()
+        stray = (
+            ("alice", f"{jwt}\n"),
+            ("alice", f" {jwt}"),
+            ("alice", f"Bearer {jwt}"),
+            ("ci:acme/app", jwt),
+            ("alice", ours),
+            ("alice", f"{ours}\n"),
+            ("alice", f"\nrbrobot_{ours}"),
+            (jwt, "x"),
+            (jwt, jwt),
+            (ours, "x"),
+            (f"rbrobot_{ours}", "x"),
+        )
+        for user, password in stray:
+            if ":" not in user:
+                self.assertEqual(await self.login(user, password), 401)
+            else:
+                reply = await self.ask("/v2/", basic(password, user))
+                self.assertEqual(reply.status, 401)
+        self.assertEqual(self.asked, [("bob", "x")])
+        for each in self.audited:
+            self.assertEqual((each["action"], each["outcome"]), ("login", "refused"))
+            self.assertIn("not alone in the place of the password", each["reason"])
+        self.assertEqual(len(self.audited), 3 * len(stray) - 2)
+        for text in (*self.logs, *(repr(call.head) for call in self.upstream.calls)):
+            for token in (jwt, ours):
+                self.assertNotIn(token.rpartition(".")[2], text)
+
+    async def test_upstreams_accounts(self) -> None:
+        """Where the upstream knows the passwords, the log has no token either."""
+        await self.ask("/v2/acme/x/tags/list", basic("x", self.jwt()), host="up.test")
+        for text in self.logs:
+            self.assertNotIn("eyJ", text)
