@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Protocol
 
 from regbroker.accounts.identity.verifier import NamedConditions, no_conditions
+from regbroker.accounts.identity.written_claims import Outcome, readings, settled
 from regbroker.errors import ConfigurationError
 from regbroker.settings.config import IdentityConfig
+
+
+class _Conditions(Protocol):
+    """The conditions of one section; see `regbroker.accounts.identity.cel`."""
+
+    def __call__(self, claims: Mapping[str, object]) -> frozenset[str]: ...
+
+    def outcomes(self, claims: Mapping[str, object]) -> dict[str, Outcome]:
+        """Return of each whether it holds, or why that cannot be worked out."""
 
 
 def named_conditions(entry: IdentityConfig) -> NamedConditions:
@@ -16,10 +28,23 @@ def named_conditions(entry: IdentityConfig) -> NamedConditions:
     return _expressions(entry.name, tuple(entry.conditions.items()))
 
 
+def written_conditions(
+    entry: IdentityConfig, claims: Mapping[str, object]
+) -> dict[str, Outcome]:
+    """
+    Return of each condition whether it holds for claims that stand in a line.
+
+    Raises `ConfigurationError`.
+    """
+    if not entry.conditions:
+        return {}
+    conditions = _expressions(entry.name, tuple(entry.conditions.items()))
+    outcomes = [conditions.outcomes(each) for each in readings(claims)]
+    return {name: settled(each[name] for each in outcomes) for name in entry.conditions}
+
+
 @lru_cache(maxsize=64)
-def _expressions(
-    name: str, expressions: tuple[tuple[str, str], ...]
-) -> NamedConditions:
+def _expressions(name: str, expressions: tuple[tuple[str, str], ...]) -> _Conditions:
     # Parsed once, though each test of a right is about them.
     option = f"[identity {name}] conditions"
     try:

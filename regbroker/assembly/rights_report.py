@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from regbroker.accounts.access import CATALOG, AccessRules
 from regbroker.accounts.decisions import Decision, decide
+from regbroker.accounts.identity.written_claims import Outcome
 from regbroker.accounts.principals import Account
 from regbroker.accounts.rights_tests import Expectation, WrongLine, parse_tests
+from regbroker.assembly.named_conditions import written_conditions
 from regbroker.assembly.vouched import identity_here, vouched, why_only_claims
 from regbroker.errors import ClientError
 from regbroker.runtime.watched_file import read_file
@@ -69,6 +72,7 @@ def _problem(
     except ClientError as error:
         return f"'{expected.name}': {error.message}"
     account, refusal = expected.account, ""
+    unknown: Mapping[str, str] = {}
     if account is not None and account.identity:
         identity = identity_here(config, entry, account.identity)
         if identity is None:
@@ -77,11 +81,22 @@ def _problem(
                 f"[identity {account.identity}] is none of this registry's; there are: "
                 f"{known}"
             )
-        problem = _in_vain(account, identity)
+        outcomes = written_conditions(identity, account.claims)
+        problem = _in_vain(account, identity, outcomes)
         if problem:
             return problem
+        unknown = {
+            condition: why
+            for condition, why in outcomes.items()
+            if isinstance(why, str) and condition not in account.conditions
+        }
+        holding = {condition for condition, holds in outcomes.items() if holds is True}
         account, refusal = vouched(
-            identity, account.claims, account.conditions, account.groups, whole=False
+            identity,
+            account.claims,
+            account.conditions | holding,
+            account.groups,
+            whole=False,
         )
     elif account is not None:
         problem = why_only_claims(config, entry, account.user)
@@ -92,6 +107,10 @@ def _problem(
         refusal = _refused_to_all(entry, expected.action)
     if refusal:
         decision = Decision(expected.action, False, refusal)
+    elif not decision.allowed and not _refused_to_all(entry, expected.action):
+        problem = _untold(rules, account, unknown, expected.action, name)
+        if problem:
+            return problem
     if decision.allowed == expected.allowed:
         return ""
     verb = "may" if decision.allowed else "may not"
@@ -102,17 +121,47 @@ def _problem(
     )
 
 
-def _in_vain(account: Account, identity: IdentityConfig) -> str:
+def _in_vain(
+    account: Account, identity: IdentityConfig, outcomes: Mapping[str, Outcome]
+) -> str:
     """Say what no token of an identity has; '' when it may have all of it."""
     title = f"[identity {identity.name}]"
     for name in sorted(account.conditions):
         if name not in identity.conditions:
             known = ", ".join(identity.conditions) or "none"
             return f"{title} has no condition '{name}'; there are: {known}"
+        if outcomes[name] is False:
+            return (
+                f"{name} of {title} does not hold for these claims: "
+                f"{identity.conditions[name]}"
+            )
     for group in sorted(account.groups):
         if not any(template.may_make(group) for template in identity.groups):
             made = ", ".join(map(str, identity.groups)) or "none"
             return f"{title} makes no group '{group}'; its groups are: {made}"
+    return ""
+
+
+def _untold(
+    rules: AccessRules,
+    account: Account | None,
+    unknown: Mapping[str, str],
+    action: str,
+    name: str,
+) -> str:
+    """Say which condition decides, and cannot be worked out; '' when none is."""
+    if account is None or not unknown:
+        return ""
+    # What holds can only give more.
+    more = replace(account, conditions=account.conditions | unknown.keys())
+    grant = rules.grant_for(more, action, name)
+    for condition in () if grant is None else grant.subject.conditions:
+        if not condition.alternatives and condition.claim in unknown:
+            return (
+                f"whether {condition.claim} of [identity {account.identity}] holds "
+                f"cannot be told from these claims: {unknown[condition.claim]}; write "
+                "the claims that it is about, or its name, if it holds"
+            )
     return ""
 
 

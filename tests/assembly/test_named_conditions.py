@@ -8,7 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.identity.users import parse_template
-from regbroker.assembly.named_conditions import named_conditions
+from regbroker.assembly.named_conditions import named_conditions, written_conditions
 from regbroker.errors import ConfigurationError
 from regbroker.settings.config import IdentityConfig
 
@@ -41,6 +41,36 @@ class ConditionTests(SynchronousTestCase):
         """They are what their expressions say."""
         named = named_conditions(self.entry(tag="claims.ref == 'x'"))
         self.assertEqual(named({"ref": "x"}), {"tag"})
+
+    def test_written(self) -> None:
+        """For claims in a line, a number counts as one, and objects are there."""
+        entry = self.entry(
+            tag="claims.ref == 'x'",
+            rerun="claims.run > 1",
+            build="claims['k8s.io'].namespace == 'build'",
+            project="claims.project == '20' && claims.run > 1",
+            truth="claims.truth == true",
+        )
+        claims: dict[str, object] = {
+            "run": "7",
+            "project": "20",
+            "k8s.io.namespace": "build",
+            "truth": "true",
+        }
+        self.assertEqual(
+            written_conditions(entry, claims),
+            {
+                "tag": "'ref' is missing",
+                "rerun": True,
+                "build": True,
+                "project": True,
+                "truth": "it depends on whether a claim is a text",
+            },
+        )
+        outcomes = written_conditions(entry, {**claims, "run": "0", "ref": "y"})
+        self.assertEqual([outcomes["rerun"], outcomes["tag"]], [False, False])
+        self.hide_library()
+        self.assertEqual(written_conditions(self.entry(), claims), {})
 
     def test_wrong(self) -> None:
         """What is no expression is a problem of the section."""

@@ -40,12 +40,14 @@ conditions = release = claims.ref.startsWith('refs/tags/')
 
 
 class RightsReportTests(SynchronousTestCase):
+    config_text = CONFIG
+
     def config(self, tests: str | None, registry: str = "") -> Config:
         """A configuration with a file of tests."""
         self.tests = Path(self.mktemp()).absolute()
         if tests is not None:
             self.tests.write_text(tests)
-        text = CONFIG.format(tests=self.tests, registry=registry)
+        text = self.config_text.format(tests=self.tests, registry=registry)
         return parse_config(text, PurePath("/"), lambda path: None)
 
     def said(self, tests: str | None, registry: str = "") -> list[str]:
@@ -68,7 +70,8 @@ class RightsReportTests(SynchronousTestCase):
                 # What the upstream calls it.
                 "alice push acme_team/app: allowed\n"
                 "github{repository_owner=acme, release} pull team/app: allowed\n"
-                "github{repository_owner=acme} pull team/app: denied\n"
+                "github{repository_owner=acme, ref=refs/heads/x} pull team/app: "
+                "denied\n"
                 "github{repository_owner=acme, repository=acme/app} push team/app: "
                 "allowed\n"
                 "github{repository_owner=acme, repository=acme/x} push team/app: "
@@ -88,7 +91,7 @@ class RightsReportTests(SynchronousTestCase):
                 "# first\n"
                 "anonymous pull lib/x: denied\n"
                 "bob @dev push team/app: allowed\n"
-                "github{repository_owner=acme} pull team/app: allowed\n"
+                "github{repository_owner=acme, ref=main} pull team/app: allowed\n"
                 "github{repository=acme/app} push team/app: allowed\n"
                 "gitlab{} pull team/app: denied\n"
             ),
@@ -98,9 +101,9 @@ class RightsReportTests(SynchronousTestCase):
                 ":3: bob @dev may not push team/app, and allowed is expected: no line "
                 "of [access staff] grants it; those who may: alice, "
                 "github[repository=acme/app]",
-                ":4: github{repository_owner=acme} may not pull team/app, and allowed "
-                "is expected: no line of [access staff] grants it; those who may: "
-                "alice, @ops, github[release]",
+                ":4: github{repository_owner=acme, ref=main} may not pull team/app, "
+                "and allowed is expected: no line of [access staff] grants it; those "
+                "who may: alice, @ops, github[release]",
                 ":5: github{repository=acme/app} may not push team/app, and allowed is "
                 "expected: [identity github] required-claims: not "
                 "repository_owner=acme",
@@ -120,11 +123,10 @@ class RightsReportTests(SynchronousTestCase):
 
     def test_conditions_hold_by_themselves(self) -> None:
         """A condition that the claims fulfil holds, as it does when they are shown."""
-        who = "github{repository_owner=acme, ref=refs/tags/1|refs/heads/x}"
         plain = "github{repository_owner=acme, ref=refs/tags/1}"
         self.assertEqual(
             self.said(
-                f"{plain} pull team/app: denied\n{who} pull team/app: denied\n"
+                f"{plain} pull team/app: denied\n{plain} pull team/x: allowed\n"
                 "github{repository_owner=acme, ref=refs/heads/x} pull team/x: denied\n"
             ),
             [
@@ -133,13 +135,60 @@ class RightsReportTests(SynchronousTestCase):
             ],
         )
 
+    def test_untold(self) -> None:
+        """A condition that decides, and cannot be worked out, is a mistake."""
+        beginning = "whether release of [identity github] holds cannot be told from"
+        for claims, why in (
+            ("", "'ref' is missing"),
+            (", ref=refs/tags/1|refs/heads/x", "a claim is missing, or of another "),
+        ):
+            for verdict in ("denied", "allowed"):
+                line = f"github{{repository_owner=acme{claims}}} pull team/x: {verdict}"
+                (problem,) = self.said(line)
+                expected = f":1: {beginning} these claims: {why}"
+                self.assertTrue(problem.startswith(expected), problem)
+        self.assertTrue(problem.endswith("is about, or its name, if it holds"))
+        # With the name it holds, and where it does not decide, nothing is said.
+        self.assertEqual(
+            self.said(
+                "github{repository_owner=acme, release} pull team/x: allowed\n"
+                "github{repository_owner=acme} push team/x: denied\n"
+                "github{repository_owner=acme} push lib/x: allowed\n"
+                "github{repository_owner=evil} pull team/x: denied\n"
+            ),
+            [],
+        )
+
+    def test_contradiction(self) -> None:
+        """A condition that is said to hold, and does not, is a mistake of the line."""
+        self.assertEqual(
+            self.said(
+                "github{repository_owner=acme, ref=main, release} pull team/x: "
+                "allowed\n"
+                "github{repository_owner=acme, ref=refs/tags/1, release} pull team/x: "
+                "allowed\n"
+            ),
+            [
+                ":1: release of [identity github] does not hold for these claims: "
+                "claims.ref.startsWith('refs/tags/')"
+            ],
+        )
+
+    def test_untold_and_read_only(self) -> None:
+        """What nobody may, whatever holds, is denied."""
+        push = "github[release] = team/**: pull, push"
+        self.config_text = CONFIG.replace("github[release] = team/**: pull", push)
+        line = "github{repository_owner=acme} push team/x: denied\n"
+        self.assertEqual(len(self.said(line)), 1)
+        self.assertEqual(self.said(line, "writes = deny"), [])
+
     def test_what_no_login_has(self) -> None:
         """A test about somebody who never logs in would never fail."""
         self.assertEqual(
             self.said(
                 "github{repository_owner=acme, relase} pull team/app: denied\n"
                 "github{repository_owner=acme} @ops pull team/app: allowed\n"
-                "github{repository_owner=acme} @team:x pull team/app: denied\n"
+                "github{repository_owner=acme} @team:x push team/app: denied\n"
                 "ci:acme/app pull lib/x: allowed\n"
                 "github{repository_owner=acme, iss=https://x.test} pull lib/x: denied\n"
             ),

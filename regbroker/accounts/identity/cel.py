@@ -9,6 +9,7 @@ variable ``claims``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from celpy.evaluation import CELEvalError
 
 #: What a variable is called that an expression does not have.
 _UNKNOWN_VARIABLE = "undeclared reference"
+
+_QUOTED = re.compile(r"'[^']*'")
 
 
 class CelConditions:
@@ -58,22 +61,44 @@ class CelConditions:
         One that cannot be worked out, for example because a claim is missing, or that
         is something else than true or false, does not hold.
         """
+        return frozenset(n for n, o in self.outcomes(claims).items() if o is True)
+
+    def outcomes(self, claims: Mapping[str, object]) -> dict[str, bool | str]:
+        """
+        Return of each condition whether it holds for claims.
+
+        A text says why that cannot be worked out; such a condition does not hold.
+        """
         try:
             activation = {"claims": json_to_cel(dict(claims))}
         except (ValueError, TypeError, RecursionError):
-            # A number that CEL does not have.
-            return frozenset()
-        return frozenset(
-            name
+            return dict.fromkeys(self._programs, "a claim has a value that CEL has not")
+        return {
+            name: _outcome(program, activation)
             for name, program in self._programs.items()
-            if _holds(program, activation)
-        )
+        }
 
 
-def _holds(program: Any, activation: Mapping[str, object]) -> bool:
+def _outcome(program: Any, activation: Mapping[str, object]) -> bool | str:
     try:
         outcome = program.evaluate(activation)
-    except (CELEvalError, ValueError, TypeError, ArithmeticError, RecursionError):
-        return False
+    except CELEvalError as error:
+        return _why(error)
+    except (ValueError, TypeError, ArithmeticError, RecursionError):
+        return "it fails"
     # True itself: all else has a truth of its own in Python.
-    return isinstance(outcome, BoolType) and bool(outcome)
+    if isinstance(outcome, BoolType):
+        return bool(outcome)
+    return "it is neither true nor false"
+
+
+def _why(error: CELEvalError) -> str:
+    """Say why an expression cannot be worked out: the library tells of its types."""
+    kind, told = error.args[1:3] if len(error.args) > 2 else (None, None)
+    if kind is KeyError:
+        # The name stands in the message, or beside it.
+        name = _QUOTED.search(str(error.args[0])) or _QUOTED.search(str(told))
+        return f"{name[0]} is missing" if name else "a claim is missing"
+    if kind in (TypeError, AttributeError):
+        return "a claim is missing, or of another type than it wants"
+    return "it fails"

@@ -53,6 +53,41 @@ class ConditionTests(SynchronousTestCase):
         ):
             self.assertFalse(self.holds(expression), expression)
 
+    def test_outcomes(self) -> None:
+        """Why a condition cannot be worked out is said, as far as it is known."""
+        outcomes = CelConditions(
+            {
+                "true": "claims.yes",
+                "false": "claims.run == 8",
+                "missing": "claims.missing == 'x'",
+                "inside": "claims['kubernetes.io'].pod == 'x'",
+                "object": "claims['none'].pod == 'x'",
+                "type": "claims.run.startsWith('7')",
+                "other type": "claims.ref > 5",
+                "text": "claims.ref",
+                "null": "claims.nothing",
+                "division": "claims.run / 0 == 1",
+            }
+        ).outcomes(CLAIMS)
+        of_type = "a claim is missing, or of another type than it wants"
+        self.assertEqual(
+            outcomes,
+            {
+                "true": True,
+                "false": False,
+                "missing": "'missing' is missing",
+                "inside": "'pod' is missing",
+                "object": "'none' is missing",
+                "type": of_type,
+                "other type": of_type,
+                "text": "it is neither true nor false",
+                "null": "it is neither true nor false",
+                "division": "it fails",
+            },
+        )
+        odd = CelConditions({"x": "true"}).outcomes({"big": 10**30})
+        self.assertEqual(odd, {"x": "a claim has a value that CEL has not"})
+
     def test_odd_claims(self) -> None:
         """Claims that CEL has no values for fulfil nothing, whatever is asked."""
         self.assertFalse(self.holds("true", big=10**30))
