@@ -87,7 +87,8 @@ class UpstreamGate:
         token_user = self._user_of(asked.bearer_token)
         if token_user is not None:
             asked = replace(asked, token_user=token_user)
-        asked.event.user = user_for_log(asked.basic_user) or asked.token_user or ""
+        user = asked.basic_user
+        asked.event.user = user_for_log(user) if user else asked.token_user or ""
         if asked.mount is not None:
             token, route = asked.bearer_token, asked.mount.route
             name = route.upstream, route.upstream_name
