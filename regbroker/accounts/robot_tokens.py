@@ -9,8 +9,13 @@ it expires, when its id is revoked, with its user, and with the key that signed 
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+from twisted.logger import Logger
 
 from regbroker.accounts.identity.jwts import is_ours
 from regbroker.accounts.narrowing import parse_rights
@@ -23,6 +28,9 @@ from regbroker.runtime.watched_file import WatchedFile
 
 PREFIX = ROBOT_PREFIX
 
+#: What the ids of robot tokens are made of.
+ID = re.compile(r"[_-]*[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
 #: What clients keep and send in one header. Some hundred rights fit in.
 MAX_LENGTH = 8192
 
@@ -34,12 +42,14 @@ MAX_REVOKED_BYTES = 1024 * 1024
 REMEMBER_SECONDS = 10.0
 MAX_REMEMBERED = 1024
 
+_log = Logger()
+
 
 class RevokedTokens:
     """
     The ids in a file, as of a second ago: one a line, with a comment after it or not.
 
-    A line that is no id is never the id of a token, and does no harm: others count.
+    A line that is no id does no harm: others count, and the log says that there is one.
     """
 
     def __init__(self, path: Path, now: Callable[[], float]) -> None:
@@ -49,6 +59,7 @@ class RevokedTokens:
             now,
             max_bytes=MAX_REVOKED_BYTES,
             without="no robot token is taken",
+            tell=lambda revoked: _tell_of_reading(path, revoked),
             is_secret=False,
         )
 
@@ -64,10 +75,47 @@ class RevokedTokens:
 
 
 def parse_revoked(contents: bytes) -> frozenset[str]:
-    """Return the ids in a file."""
-    lines = contents.decode("utf-8", "replace").splitlines()
-    words = (line.split() for line in lines)
-    return frozenset(first for first, *_ in filter(None, words) if first[0] != "#")
+    """
+    Return what stands in a file as ids, each the beginning of a line.
+
+    By hand, things are written beside an id that are no part of it, and the token
+    itself in its place: all of these revoke it.
+    """
+    words: set[str] = set()
+    for line in contents.decode("utf-8-sig", "replace").splitlines():
+        first = line.partition("#")[0].split()[:1]
+        words.update(word.strip("\0,;") for word in first)
+    return frozenset(id_of(w) or w if w.startswith(PREFIX) else w for w in words)
+
+
+def id_of(text: str) -> str:
+    """
+    Return the id in a robot token; '' for none.
+
+    Nobody checks the signature: to revoke an id that no token has does no harm.
+    """
+    try:
+        payload = text.split(".")[1]
+        claims = json.loads(
+            base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+        )
+        return str(claims["jti"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
+
+
+def _tell_of_reading(path: Path, revoked: frozenset[str]) -> None:
+    # Not what stands there: it may be a token.
+    odd = sum(ID.fullmatch(each) is None for each in revoked)
+    if odd:
+        _log.warn(
+            "{path}: read; lines that revoke nothing: {odd}; each line begins with the "
+            "id of a token, and a # begins a comment",
+            path=str(path),
+            odd=odd,
+        )
+    else:
+        _log.info("{path}: read", path=str(path))
 
 
 class RobotTokens:

@@ -174,6 +174,17 @@ class LocalBroker:
         `event` notes what is to be said of a token. Raises `Unauthorized` or
         `ExchangeRefused` for wrong credentials, and what `PasswordChecks.check` raises.
         """
+        account = await self._account(request, public_host, address, event)
+        note(event, vouched_of(account, self._rules))
+        return account
+
+    async def _account(
+        self,
+        request: TokenRequest,
+        public_host: str,
+        address: str,
+        event: Event | None,
+    ) -> Account | None:
         if request.is_anonymous:
             return None
         if request.subject_token:
@@ -185,7 +196,6 @@ class LocalBroker:
         )
         if checked is None:
             raise _wrong_credentials(public_host)
-        note(event, vouched_of(checked, self._rules))
         return checked
 
     async def _account_of_exchange(

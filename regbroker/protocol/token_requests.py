@@ -31,6 +31,9 @@ _TOKEN_TYPES = (
     ACCESS_TOKEN_TYPE,
 )
 
+#: What an exchange may say more than once; clients of registries write each scope so.
+_LISTS = ("scope", "audience", "resource")
+
 
 @dataclass(frozen=True)
 class TokenRequest:
@@ -148,6 +151,10 @@ def _parse_exchange(
     for name in ("subject_token", "subject_token_type"):
         if names.count(name) != 1 or not first[name]:
             raise ExchangeRefused("invalid_request", f"{name} must be there, once")
+    single = [name for name in names if name not in _LISTS]
+    if len(single) > len(set(single)):
+        # RFC 6749, 3.2: who reads only the last one would understand something else.
+        raise ExchangeRefused("invalid_request", "a parameter stands there twice")
     if "actor_token" in names:
         raise ExchangeRefused("invalid_request", "an actor_token is not taken")
     if first["subject_token_type"] not in _TOKEN_TYPES:

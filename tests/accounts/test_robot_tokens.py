@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import jwt
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.access_section import parse_access
@@ -168,6 +169,34 @@ class RobotTokensTests(SynchronousTestCase):
         self.assertTrue(self.robots.is_revoked(account.token_id))
         self.account(kept)
 
+    def test_token_in_the_file(self) -> None:
+        """The token itself, which people have at hand, is revoked by it."""
+        text = self.token()
+        account = self.account(text)
+        self.assertEqual(
+            parse_revoked(f"{text}  # lost\n".encode()), {account.token_id}
+        )
+        self.assertEqual(parse_revoked(b"rbrobot_x.y.z"), {"rbrobot_x.y.z"})
+
+    def test_odd_lines(self) -> None:
+        """Of lines that revoke nothing the log tells, and not what they are."""
+        said: list[str] = []
+        observe: Any = lambda event: said.append(str(formatEvent(event)))  # noqa: E731
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        for contents, told in (
+            ("id-1 # a\n", f"{self.revoked_file}: read"),
+            ('- id-1\n"id-2"\nid-3\n# id\n', "lines that revoke nothing: 2;"),
+            ("s3cret!\n'id'\n", "lines that revoke nothing: 2;"),
+        ):
+            said.clear()
+            self.write(contents)
+            self.clock.advance(1)
+            self.robots.is_revoked("any")
+            (line,) = said
+            self.assertIn(told, line)
+            self.assertNotIn("s3cret", line)
+
     def test_revoked_file(self) -> None:
         """While nobody can tell what is revoked, nothing is taken."""
         self.robots = self.made(self.revoked_file.with_name("missing"))
@@ -318,6 +347,19 @@ class ParseTests(SynchronousTestCase):
         """One id a line; comments, and lines that are nothing, do no harm."""
         contents = b"# made by hand\n\n id-1 \nid_2 # stolen\n\xff\xfe\n#id3\n"
         self.assertEqual(parse_revoked(contents) - {"\ufffd\ufffd"}, {"id-1", "id_2"})
+
+    def test_beside_an_id(self) -> None:
+        """An id is revoked whatever editors and people write beside it."""
+        for line in (
+            b"\xef\xbb\xbfid-1  # stolen",
+            b"id-1# stolen",
+            b"id-1, stolen",
+            b"id-1;",
+            b"\0id-1\0 # a file that was sparse",
+            b"id-1\r",
+            b"\tid-1",
+        ):
+            self.assertEqual(parse_revoked(line + b"\nid-2\n"), {"id-1", "id-2"}, line)
 
     def test_json_is_no_id(self) -> None:
         """Nothing in the file makes an id that is not written."""

@@ -1,12 +1,13 @@
 """Token requests, as clients write them."""
 
 import base64
+from urllib.parse import urlencode
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.errors import BadRequest, HTTPError
+from regbroker.errors import BadRequest, ExchangeRefused, HTTPError
 from regbroker.protocol.basic_credentials import format_basic
 from regbroker.protocol.scopes import MAX_SCOPES, parse_scopes
 from regbroker.protocol.token_queries import (
@@ -16,7 +17,13 @@ from regbroker.protocol.token_queries import (
 from regbroker.protocol.token_replies import (
     IssuedToken,
 )
-from regbroker.protocol.token_requests import TokenRequest, parse_get, parse_post
+from regbroker.protocol.token_requests import (
+    ACCESS_TOKEN_TYPE,
+    EXCHANGE,
+    TokenRequest,
+    parse_get,
+    parse_post,
+)
 from tests.grammar import EXAMPLES, hostile
 
 #: 2026-08-01T12:00:00Z
@@ -116,6 +123,29 @@ class PostTests(SynchronousTestCase):
                     password="s+cr t",
                 ),
             )
+
+    def test_exchange_says_it_once(self) -> None:
+        """What may stand once stands once: who reads the last one reads the same."""
+        jwt = "urn:ietf:params:oauth:token-type:jwt"
+        form = {
+            "grant_type": EXCHANGE,
+            "subject_token": "a.b.c",
+            "subject_token_type": jwt,
+            "requested_token_type": ACCESS_TOKEN_TYPE,
+            "service": "up",
+            "client_id": "ci",
+        }
+        fields = [*form.items(), *(2 * [("scope", "repository:a:pull")])]
+        fields += [("audience", "x"), ("audience", "y"), ("resource", "z")]
+        request = parse_post(urlencode(fields).encode(), exchanges=True)
+        self.assertEqual(request.subject_token, "a.b.c")
+        self.assertEqual(request.audience, ("x", "y", "z"))
+        for name in (*form, "unknown"):
+            for more in ([(name, form.get(name, "x"))], [(name, "other")]):
+                twice = [("unknown", "x"), *fields, *more]
+                with self.assertRaises(ExchangeRefused) as caught:
+                    parse_post(urlencode(twice).encode(), exchanges=True)
+                self.assertEqual(caught.exception.error, "invalid_request")
 
     def test_refresh_token(self) -> None:
         """A refresh token stands alone; credentials beside it do not count."""

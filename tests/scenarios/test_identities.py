@@ -218,6 +218,13 @@ class LoginTests(IdentityTestCase):
         self.assertEqual(document["scope"], SCOPE)
         self.assertLessEqual(document["expires_in"], 30)
         self.assertNotIn("refresh_token", document)
+        (login,) = self.audited
+        self.assertEqual(login["outcome"], "accepted")
+        self.assertEqual(
+            (login["identity"], login["issuer"], login["subject"]),
+            ("ci", "https://issuer.test", claims()["sub"]),
+        )
+        self.assertIn('"repository_owner": "acme"', login["claims"])
         path = "/v2/acme/acme/app/x/manifests/1"
         reply = await self.ask(path, f"Bearer {document['access_token']}")
         self.assertEqual(reply.status, 200)

@@ -15,6 +15,7 @@ from regbroker.accounts.robot_tokens import MAX_LENGTH, PREFIX
 from regbroker.accounts.signing import SigningKeys
 from regbroker.accounts.tokens import RobotToken
 from regbroker.assembly.local_accounts import signer_of
+from regbroker.assembly.vouched import why_only_claims
 from regbroker.cli.known_users import why_unknown
 from regbroker.cli.printing import complain, say
 from regbroker.cli.token.record import Record, day
@@ -103,6 +104,9 @@ def _make(
     groups: tuple[str, ...],
 ) -> tuple[str, RobotToken]:
     assert entry.accounts is not None
+    foreign = why_only_claims(config, entry, user)
+    if foreign:
+        raise NotMade(f"--user: {foreign}")
     unknown = why_unknown(config, entry.accounts, user)
     if unknown:
         raise NotMade(
@@ -143,6 +147,8 @@ def _keys(config: Config) -> SigningKeys:
 def _note(note: str) -> str:
     if len(note) > MAX_NOTE_LENGTH:
         raise NotMade(f"--note: longer than {MAX_NOTE_LENGTH} characters")
+    if len(note.splitlines()) > 1:
+        raise NotMade("--note: it has several lines; write one")
     return note
 
 

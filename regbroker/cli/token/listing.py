@@ -99,4 +99,5 @@ def _lines(record: Record, revoked: frozenset[str], now: float) -> Iterator[str]
         yield f"  rights: {line}"
     yield f"  made {day(record.created)}, expires {day(record.expires)}"
     if record.note:
-        yield f"  note: {record.note}"
+        # A second line could look like another token.
+        yield f"  note: {' '.join(record.note.splitlines())}"

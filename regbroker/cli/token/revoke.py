@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import re
 import time
 from pathlib import Path
 
-from regbroker.accounts.robot_tokens import PREFIX
+from regbroker.accounts.robot_tokens import ID, PREFIX, id_of
 from regbroker.cli.printing import complain, say
 from regbroker.cli.token.listing import Unreadable, read_list, read_revoked
 from regbroker.cli.token.record import Record, day
 from regbroker.runtime.appended_file import append_line
 from regbroker.settings.config import Config
-
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def revoke(config: Config, given: str) -> int:
@@ -25,7 +20,7 @@ def revoke(config: Config, given: str) -> int:
     `given` is the id, or the token itself: who finds one somewhere has no id.
     """
     token_id = id_of(given) if given.startswith(PREFIX) else given
-    if _ID.fullmatch(token_id) is None:
+    if ID.fullmatch(token_id) is None:
         complain(
             "error: this is neither the id of a robot token nor a robot token; "
             "regbroker token list has the ids"
@@ -52,22 +47,6 @@ def revoke(config: Config, given: str) -> int:
         complain(f"warning: {token_id} is not in {config.robot_token_list}")
     say(f"{token_id} is revoked; every process that reads {path} refuses it now")
     return 0
-
-
-def id_of(text: str) -> str:
-    """
-    Return the id in a robot token; '' for none.
-
-    Nobody checks the signature: to revoke an id that no token has does no harm.
-    """
-    try:
-        payload = text.split(".")[1]
-        claims = json.loads(
-            base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-        )
-        return str(claims["jti"])
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return ""
 
 
 def _comment(record: Record | None) -> str:

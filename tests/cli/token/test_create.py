@@ -101,6 +101,14 @@ class CreateTests(TokenCase):
             self.create("--rights", "team/a: pull", "--expires", "1d", *note)[0], 1
         )
 
+    def test_note_of_several_lines(self) -> None:
+        """The list has one line for a note: others could look like tokens."""
+        for note in ("one\nid valid: deploy at x", "one\u2028two", "\r\nx"):
+            arguments = ("--rights", "team/a: pull", "--expires", "1d", "--note", note)
+            status, out, err = self.create(*arguments)
+            self.assertEqual((status, out), (1, ""))
+            self.assertIn("--note: it has several lines", err)
+
     def test_no_key(self) -> None:
         """A key is not made here: it might belong to the wrong user."""
         (self.directory / "state" / "token-key.pem").unlink()
@@ -163,3 +171,23 @@ class LifeTests(SynchronousTestCase):
             self.assertEqual(parse_life(text), seconds)
         for text in ("", "d", "1", "-1d", "1.5d", "1D", "9999999d", "1d "):
             self.assertRaises(ValueError, parse_life, text)
+
+
+class IssuerTests(TokenCase):
+    registry = (
+        "[identity ci]\nissuer = https://issuer.test\naudience = x\n"
+        "user = ci/${repository}\n"
+    )
+
+    def test_name_of_an_issuer(self) -> None:
+        """A user whose name only claims make could never use the token."""
+        text = self.path.read_text().replace("accounts = staff", "accounts = staff, ci")
+        text = text.replace(
+            "robots =\n", "ldap = ldaps://dir.test/dc=x?uid\nrobots =\n"
+        )
+        self.path.write_text(text + "authenticated = lib/**: pull\n")
+        arguments = ("--rights", "lib/x: pull", "--expires", "1d")
+        self.assertEqual(self.create(*arguments, user="somebody")[0], 0)
+        status, out, err = self.create(*arguments, user="ci/acme/app")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("--user: 'ci/acme/app' is a name that [identity ci] alone", err)

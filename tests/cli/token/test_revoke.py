@@ -1,7 +1,6 @@
 """``regbroker token revoke``."""
 
-from regbroker.accounts.robot_tokens import PREFIX, parse_revoked
-from regbroker.cli.token.revoke import id_of
+from regbroker.accounts.robot_tokens import PREFIX, id_of, parse_revoked
 from tests.cli.token.case import TokenCase
 
 
