@@ -305,7 +305,7 @@ class BareRegistryTestCase(AccountsTestCase):
 
 def forms(secret: str) -> list[str]:
     """How a secret may be written."""
-    users = ["", *(f"{user}:" for user in (*PASSWORDS, "robot"))]
+    users = ["", *(f"{user}:" for user in (*PASSWORDS, "robot", "oidc"))]
     raw = [(user + secret).encode() for user in users]
     return [
         secret,

@@ -118,11 +118,15 @@ class SteeredTestCase(IdentityTestCase):
 
     def start_registry(self, *arguments: Any, **named: Any) -> None:
         super().start_registry(*arguments, **named)
-        self.issuer = IssuerServer(self.authority, GITHUB_KEYS)
+        self.issuer = self.make_issuer()
         self.addCleanup(self.issuer.stop)
         self.rotate("one")
         self._threads = ThreadPoolExecutor(32)
         self.addCleanup(self._threads.shutdown)
+
+    def make_issuer(self) -> IssuerServer:
+        """The issuer."""
+        return IssuerServer(self.authority, GITHUB_KEYS)
 
     def rotate(self, *kids: str) -> None:
         """Have the issuer say that these are its keys."""

@@ -1,4 +1,4 @@
-"""A directory beside issuers: nobody in it is taken for somebody of theirs."""
+"""A file and a directory beside issuers: nobody in them is taken for one of theirs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from urllib.parse import urlencode
 
 from tests.issuers import jwk, jwks, rsa_key
 
+from .accounts_case import SOON_SECONDS
 from .identity_case import EXCHANGE, IDENTITY, JWT_TYPE, SteeredTestCase
 from .peers.https_client import Reply, basic
+from .peers.processes import poll
 from .peers.signing import claims_of
 from .peers.slapd import PASSWORDS, PEOPLE, READER, READER_PASSWORD, Slapd
 
 ACCOUNTS = """\
 [accounts staff]
+htpasswd = {htpasswd}
 ldap = {url}/{people}?uid?sub?(objectclass=inetOrgPerson)
 ldap-ca-file = {ca_file}
 ldap-bind-dn = {reader}
@@ -20,11 +23,13 @@ ldap-bind-password-file = {password_file}
 
 [access staff]
 authenticated = team/**: pull, push
+anonymous = lib/open: pull
 ci[] = team/${{repository}}/**: pull, push
 """
 
 #: People with names that claims could make; the last one has two names.
 JOB, SHORT, MALLORY, OTHER = "ci:acme/app", "job-acme/app", "mallory", "job-x/y"
+FILED = "job-acme/file"
 PEOPLE_ADDED = {
     JOB: (JOB, "the job's secret"),
     SHORT: (SHORT, "short's secret"),
@@ -67,6 +72,7 @@ class DirectoryTests(SteeredTestCase):
 
     def accounts(self) -> str:
         return ACCOUNTS.format(
+            htpasswd=self.htpasswd.path,
             url=self.slapd.tls_url,
             people=PEOPLE,
             ca_file=self.ca_file,
@@ -124,8 +130,30 @@ class DirectoryTests(SteeredTestCase):
         self.assertEqual(self.get("/v2/", self.as_user(OTHER, password)).status, 401)
         self.assertEqual(self.imitations(), 1)
 
+    def test_file(self) -> None:
+        """A user of the file has such a name: at the start, later, in a reload."""
+        header = self.as_user(FILED, "the filed one's secret")
+        self.set_password(FILED, "the filed one's secret")
+        self.htpasswd.remove("dora")
+        dora = self.as_user("dora")
+        poll(lambda: self.get("/v2/", dora).status == 401, "the new file", SOON_SECONDS)
+        self.assertEqual(self.get("/v2/", header).status, 401)
+        self.assertEqual(self.imitations(), 1)
+        self.assertEqual(self.get("/v2/", self.as_user("carol")).status, 200)
+        why = f"'{FILED}' could be somebody of \\[identity short\\]"
+        self.assertRegex(self.regbroker.reload(), why)
+        self.assertEqual(self.get("/v2/", self.as_user("carol")).status, 200)
+        self.regbroker.stop()
+        with self.assertRaises(AssertionError) as caught:
+            self.regbroker.start()
+        self.assertRegex(str(caught.exception), rf"ended \(1\):[\s\S]*{why}")
+
     def test_others(self) -> None:
         """Other people and jobs log in as ever, and the directory sees no token."""
+        filed = self.ask_token("carol", SCOPE)
+        self.assertEqual(self.granted(filed), GRANTED)
+        stranger = self.ask_token("", SCOPE, "repository:lib/open:pull,push")
+        self.assertEqual(self.granted(stranger), {"repository:lib/open": ["pull"]})
         reply = self.ask_token("alice", SCOPE, password=PASSWORDS["alice"])
         self.assertEqual(self.granted(reply), GRANTED)
         seen = len(self.slapd.log())

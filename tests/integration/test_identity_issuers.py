@@ -1,4 +1,4 @@
-"""An issuer that is slow: who waits for it, for how long, and who does not."""
+"""Issuers that are slow, too large, or not who they say: nobody else is held up."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from tests.issuers import rsa_key, token
 
 from .accounts_case import PASSWORDS
 from .identity_case import EXCHANGE, JWT_TYPE, SteeredTestCase
+from .peers.certificates import Authority
 from .peers.https_client import Reply, basic, bearer
-from .peers.issuer_server import DISCOVERY, GITHUB_KEYS
+from .peers.issuer_server import DISCOVERY, GITHUB_KEYS, IssuerServer
 from .peers.processes import poll
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -17,6 +18,8 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 #: A set of keys takes minutes, so.
 SLOW_SECONDS = 0.3
 QUICK_SECONDS = 0.0001
+
+MIB = 1 << 20
 
 
 class SlowIssuerTests(SteeredTestCase):
@@ -116,3 +119,51 @@ class SlowIssuerTests(SteeredTestCase):
         self.issuer.release()
         self.assertEqual(waiting.result().status, 401)
         self.assertEqual(self.status(self.job()), 200)
+
+
+class DistrustedTests(SteeredTestCase):
+    """Keys that nobody vouches for, or that are too many, are not taken."""
+
+    def make_issuer(self) -> IssuerServer:
+        name = self._testMethodName
+        if name == "test_other_name":
+            pair = self.authority.issue("issuer.example.com")
+        elif name == "test_expired":
+            pair = self.authority.issue_expired("localhost")
+        elif name == "test_other_authority":
+            pair = Authority().issue("localhost")
+        else:
+            pair = self.authority.issue("localhost")
+        issuer = IssuerServer(self.authority, GITHUB_KEYS, pair=pair)
+        issuer.padding = 10 * MIB if name == "test_large" else 0
+        return issuer
+
+    def assert_not_taken(self, why: str) -> None:
+        """A token of its key is not taken, and the log says why."""
+        reply = self.show(self.job()).result()
+        self.assert_oci_error(reply, 503, "UNAVAILABLE")
+        self.regbroker.wait_for(why)
+        self.assertEqual(self.get("/v2/", self.as_user("alice")).status, 200)
+
+    def test_other_name(self) -> None:
+        """The certificate is for another host."""
+        self.assert_not_taken("no trusted TLS connection")
+        self.assertEqual(self.issuer.requests, [])
+
+    def test_expired(self) -> None:
+        """The certificate has ended."""
+        self.assert_not_taken("no trusted TLS connection")
+        self.assertEqual(self.issuer.requests, [])
+
+    def test_other_authority(self) -> None:
+        """The certificate is of an authority that is not in ca-file."""
+        self.assert_not_taken("no trusted TLS connection")
+        self.assertEqual(self.issuer.requests, [])
+
+    def test_large(self) -> None:
+        """The keys have 10 MiB; when they are as usual, they are taken."""
+        self.assert_not_taken("sent more than 262144 bytes")
+        self.assertIn(GITHUB_KEYS, self.issuer.broken_off)
+        self.issuer.padding = 0
+        job = self.job()
+        poll(lambda: self.status(job) == 200, "the issuer's keys")

@@ -64,6 +64,12 @@ class Authority:
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         return _signed(hosts[0], self.root, [(names, False), (usage, False)])
 
+    def issue_expired(self, *hosts: str) -> Pair:
+        """The same, and it ended a minute ago."""
+        names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
+        life = datetime.timedelta(minutes=-1)
+        return _signed(hosts[0], self.root, [(names, False)], life)
+
     def issue_client(self, name: str) -> Pair:
         """A certificate for somebody who connects."""
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
@@ -93,6 +99,7 @@ def _signed(
     name: str,
     issuer: Pair | None,
     extensions: list[tuple[x509.ExtensionType, bool]],
+    life: datetime.timedelta = LIFETIME,
 ) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -104,7 +111,7 @@ def _signed(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + LIFETIME)
+        .not_valid_after(now + life)
     )
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from io import BufferedIOBase
 from typing import Any
 
-from .certificates import Authority
+from .certificates import Authority, Pair
 from .small_server import SmallHandler
 from .threaded import TlsServer
 
@@ -29,18 +29,24 @@ class IssuerServer:
     server says the address that it has inside. Each path in `held` is answered when
     `release` is called; each in `dripping` byte by byte, with so many seconds after
     each. `broken_off` are the paths of answers that nobody waited for to their end.
+    `pair` is its certificate, by default a good one. `padding` bytes follow its keys.
     """
 
     def __init__(
-        self, authority: Authority, keys_path: str, keys_host: str = ""
+        self,
+        authority: Authority,
+        keys_path: str,
+        keys_host: str = "",
+        pair: Pair | None = None,
     ) -> None:
         self.requests: list[str] = []
         self.keys: Sequence[Mapping[str, Any]] = ()
         self.held: set[str] = set()
         self.dripping: dict[str, float] = {}
         self.broken_off: list[str] = []
+        self.padding = 0
         self._released = threading.Event()
-        self._pair = authority.issue("localhost", "127.0.0.1")
+        self._pair = pair or authority.issue("localhost", "127.0.0.1")
 
         class Handler(SmallHandler):
             def do_GET(handler) -> None:
@@ -100,7 +106,8 @@ class IssuerServer:
             "Content-Type": "application/json",
             "Cache-Control": "public, max-age=3600",
         }
-        handler._reply(200, headers, json.dumps(document).encode())
+        padding = b" " * (self.padding if "keys" in document else 0)
+        handler._reply(200, headers, json.dumps(document).encode() + padding)
 
     def _document(self, path: str) -> Mapping[str, Any] | None:
         if path == DISCOVERY:
