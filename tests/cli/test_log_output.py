@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable
@@ -25,6 +22,7 @@ from regbroker.cli.log_output import LogOutput
 from regbroker.runtime.buffered_log import GATHER_SECONDS
 from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
+from tests.integration.peers.nursery import environment, measured_nursery
 
 #: How long anything may take, at the worst.
 DEADLINE = 60.0
@@ -70,21 +68,13 @@ class LogOutputTestCase(SynchronousTestCase):
 
     def start(self, *arguments: str) -> None:
         """Start twistd, and learn where it listens."""
-        with (
-            self.output.open("w") as output,
-            (self.directory / "errors").open("w") as errors,
-        ):
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-c", PROGRAM, "-n", "--pidfile="),
-                    *(*arguments, "regbroker", "--config", str(self.ini)),
-                ],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=errors,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )
+        self.process = measured_nursery().start(
+            ["-n", "--pidfile=", *arguments, "regbroker", "--config", str(self.ini)],
+            self.output,
+            environment(is_measured=True),
+            errors=self.directory / "errors",
+            program=PROGRAM,
+        )
         self.addCleanup(self.end)
 
     def end(self) -> int:

@@ -1,12 +1,13 @@
 """``regbroker serve``, as far as nothing is served; test_systemd has the rest."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.cli.case import CommandCase
+from tests.integration.peers.nursery import environment, measured_nursery
 
 SECONDS = 60.0
+
+PROGRAM = "from regbroker.cli.main import main; raise SystemExit(main())"
 
 
 class ServeTests(CommandCase):
@@ -14,16 +15,15 @@ class ServeTests(CommandCase):
 
     def serve(self, path: str) -> tuple[int, str]:
         """Return exit status and output of a process that cannot serve."""
-        done = subprocess.run(
-            [sys.executable, "-m", "regbroker", "serve", "--config", path],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=SECONDS,
-            check=False,
+        log = Path(self.mktemp()).absolute()
+        process = measured_nursery().start(
+            ["serve", "--config", path],
+            log,
+            environment(is_measured=True),
+            program=PROGRAM,
         )
-        return done.returncode, done.stdout
+        self.addCleanup(process.kill)
+        return process.wait(SECONDS), log.read_text()
 
     def test_broken_configuration(self) -> None:
         """All problems are told, and the exit status is 1."""

@@ -4,7 +4,9 @@ To load Python, Twisted and regbroker takes ten times as long as to start servin
 one process for each worker of trial loads all that twistd would, and forks a process
 off for each server that a test asks for: from there on twistd runs as it does from a
 shell, with arguments, environment and reactor of its own. `tests/test_tap.py` and
-`tests/test_packaging.py` start twistd from a shell.
+`tests/test_packaging.py` start twistd from a shell, too.
+
+A program other than twistd may be asked for, and one that coverage measures.
 """
 
 from __future__ import annotations
@@ -33,9 +35,16 @@ LOADED = (
     "twisted.scripts.twistd",
     "regbroker.accounts.ldap.source",
     "regbroker.cli.banner",
+    "regbroker.cli.main",
     "regbroker.service",
+    "regbroker.workers.fork_server",
 )
 """What twistd imports for regbroker, but for the reactor: that cannot be forked."""
+
+TWISTD = "from twisted.scripts.twistd import run; run()"
+
+MAX_FILES = 8
+"""Open files that come with one order."""
 
 FIXED_ENVIRONMENT = {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
 """What Python itself reads when it starts: the same for all processes."""
@@ -44,15 +53,16 @@ MAX_ORDER_BYTES = 64 * 1024
 """Arguments and environment of one process."""
 
 
-def environment() -> dict[str, str]:
+def environment(is_measured: bool = False) -> dict[str, str]:
     """Return ours, with the checkout that the tests are in, and without coverage.
 
-    Coverage would cost time at each start, and other tests run the same lines.
+    Coverage would cost time at each start, and other tests run the same lines. Where
+    there are no others, `is_measured` leaves it.
     """
     ours = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("COVERAGE_")
+        if is_measured or not name.startswith("COVERAGE_")
     }
     return ours | FIXED_ENVIRONMENT
 
@@ -79,15 +89,20 @@ class Forked:
 
     def terminate(self) -> None:
         """Send SIGTERM; harmless when the process has ended."""
-        self._send(signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """Send SIGKILL; harmless when the process has ended."""
-        self._send(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
-    def _send(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal; harmless when the process has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
+
+    def fileno(self) -> int:
+        """Return what becomes readable when the process has ended, until it is seen."""
+        return self._status.fileno()
 
     def _look(self, timeout: float) -> int | None:
         if self._returncode is None and select([self._status], [], [], timeout)[0]:
@@ -99,40 +114,68 @@ class Forked:
 class Nursery:
     """The process that has regbroker loaded."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_measured: bool = False) -> None:
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
-                env=environment(),
+                env=environment(is_measured),
                 cwd=REPOSITORY,
                 pass_fds=[theirs.fileno()],
             )
 
     def start(
-        self, arguments: Sequence[str], log: Path, environment: Mapping[str, str]
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        *,
+        errors: Path | None = None,
+        program: str = TWISTD,
+        descriptors: Sequence[int] = (),
     ) -> Forked:
         """Start twistd with these arguments, in the directory of its log.
 
-        It may open as many files as this process may now.
+        It may open as many files as this process may now. Standard error goes to
+        `errors`, or into the log as well. Another program, in Python, finds the open
+        files that go with it in its variable `descriptors`.
         """
         files_allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
         order = json.dumps(
-            [list(arguments), str(log.parent), dict(environment), files_allowed]
+            [
+                program,
+                list(arguments),
+                str(log.parent),
+                dict(environment),
+                files_allowed,
+            ]
         )
         reading, writing = os.pipe()
-        with log.open("ab") as output:
-            files = [output.fileno(), writing]
+        with log.open("ab") as output, (errors or log).open("ab") as second:
+            files = [writing, output.fileno(), second.fileno(), *descriptors]
             socket.send_fds(self._orders, [order.encode()], files)
         os.close(writing)
         return Forked(reading)
+
+    def close(self) -> None:
+        """End it, when it has written what coverage has measured."""
+        self._orders.close()
+        self._process.wait()
 
 
 @cache
 def nursery() -> Nursery:
     """Return the nursery of this process, made when it is asked for first."""
     return Nursery()
+
+
+@cache
+def measured_nursery() -> Nursery:
+    """Return the same for processes that coverage measures, where it measures us."""
+    made = Nursery(is_measured=True)
+    atexit.register(made.close)
+    return made
 
 
 def serve(orders: socket.socket) -> None:
@@ -144,7 +187,7 @@ def serve(orders: socket.socket) -> None:
     # who has been forked off here ends alone
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
-        order, files, _, _ = socket.recv_fds(orders, MAX_ORDER_BYTES, 2)
+        order, files, _, _ = socket.recv_fds(orders, MAX_ORDER_BYTES, MAX_FILES)
         if not order:
             return
         if os.fork() == 0:
@@ -154,13 +197,15 @@ def serve(orders: socket.socket) -> None:
             os.close(file)
 
 
-def _watch(order: bytes, output: int, status: int) -> None:
+def _watch(order: bytes, status: int, *files: int) -> None:
     """Fork the server off, and tell its id and its end; return in the server alone."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
     if pid == 0:
         os.close(status)
-        _become_twistd(order, output)
+        _become(order, *files)
+    for file in files:
+        os.close(file)
     os.write(status, b"%d\n" % pid)
     _, ended = os.waitpid(pid, 0)
     # it is no matter when nobody waits for the end
@@ -170,25 +215,24 @@ def _watch(order: bytes, output: int, status: int) -> None:
     os._exit(0)
 
 
-def _become_twistd(order: bytes, output: int) -> NoReturn:
-    arguments, directory, environment, files_allowed = json.loads(order)
+def _become(order: bytes, output: int, errors: int, *descriptors: int) -> NoReturn:
+    program, arguments, directory, environment, files_allowed = json.loads(order)
     resource.setrlimit(resource.RLIMIT_NOFILE, tuple(files_allowed))
     os.dup2(output, 1)
-    os.dup2(output, 2)
+    os.dup2(errors, 2)
     os.close(output)
+    os.close(errors)
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["twistd", *arguments]
-    from twisted.scripts.twistd import run
-
     from regbroker.protocol import headers
 
     # It was made when the module was loaded, and tells processes apart.
     headers.PSEUDONYM = f"regbroker-{secrets.token_hex(4)}"
     status = 0
     try:
-        run()
+        exec(program, {"__name__": "__main__", "descriptors": descriptors})
     except SystemExit as ended:
         if isinstance(ended.code, str):
             raise
