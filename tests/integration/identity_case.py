@@ -72,7 +72,7 @@ class IdentityTestCase(BareRegistryTestCase):
 
     def sections(self, **lines: Any) -> str:
         accounts = self.accounts() + "\n" + self.identities()
-        text = super().sections(accounts=accounts)
+        text = super().sections(accounts=accounts, **lines)
         return text.replace("accounts = staff", f"accounts = staff, {self.names}")
 
     def status(self, text: str) -> int:
