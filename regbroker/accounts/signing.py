@@ -126,7 +126,8 @@ class SigningKeys:
                 raise InvalidToken("the token is signed with an unknown key")
             # The algorithm is ours to say, whatever the token says.
             jws = _JWS.decode_complete(text, key, algorithms=[_ALGORITHM])
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, RecursionError):
+            # Older versions of the library let brackets in brackets overflow the stack.
             raise InvalidToken("the token is no JWT that we have signed") from None
         return str(kid), jws["header"].get("typ"), jws["payload"]
 

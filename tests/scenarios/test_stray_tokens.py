@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 from urllib.parse import urlencode
 
+from jwt import PyJWS
+
 from regbroker.accounts.htpasswd import HtpasswdAccounts
 from regbroker.accounts.principals import Account
-from tests.scenarios.test_identities import HOST, IdentityTestCase, basic
+from tests.issuers import AUDIENCE, claims, ec_key
+from tests.scenarios.test_identities import (
+    HOST,
+    JWT_TYPE,
+    IdentityTestCase,
+    basic,
+)
+
+
+def signed(payload: bytes) -> str:
+    """A JWT of the issuer with this payload, whatever it is."""
+    return PyJWS().encode(payload, ec_key(), "ES256", {"kid": "k1", "typ": "JWT"})
 
 
 class StrayTokenTests(IdentityTestCase):
@@ -79,6 +94,27 @@ class StrayTokenTests(IdentityTestCase):
         for text in (*self.logs, *(repr(call.head) for call in self.upstream.calls)):
             for token in (jwt, ours):
                 self.assertNotIn(token.rpartition(".")[2], text)
+
+    async def test_what_is_no_jwt(self) -> None:
+        """One that nobody can read as it is written is no password either."""
+        now = time.time()
+        plain = json.dumps(claims(now))
+        for text in (
+            f'{plain[:-1]}, "repository": "a/b", "repository": "acme/app"}}',
+            plain.replace(f'"{AUDIENCE}"', "[" * 900 + "]" * 900),
+            plain.replace(f'"{AUDIENCE}"', "[" * 9000 + "]" * 9000),
+            plain.replace(f'"{AUDIENCE}"', "9" * 5000),
+        ):
+            jwt = signed(text.encode())
+            for user in ("alice", "bob", "x"):
+                self.assertEqual(await self.login(user, jwt), 401)
+            reply = await self.ask("/v2/", f"Bearer {jwt}")
+            self.assertEqual(reply.status, 401)
+            reply = await self.exchange_of(
+                subject_token=jwt, subject_token_type=JWT_TYPE
+            )
+            self.assertEqual(reply.status, 400)
+        self.assertEqual(self.asked, [])
 
     async def test_upstreams_accounts(self) -> None:
         """Where the upstream knows the passwords, the log has no token either."""

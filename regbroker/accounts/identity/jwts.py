@@ -18,6 +18,10 @@ from regbroker.accounts.tokens import OWN_ISSUER
 #: Azure's, with 200 groups, have 8 KiB; Kubernetes' have 2. A header has to hold it.
 MAX_LENGTH = 32 * 1024
 
+#: How deep values may lie in each other: Kubernetes' lie three levels deep. Whoever
+#: goes through them need not fear for the stack.
+MAX_DEPTH = 20
+
 _FORM = re.compile(
     r"(?P<header>[A-Za-z0-9_-]+)\.(?P<claims>[A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*"
 )
@@ -61,10 +65,53 @@ def _parse(text: str) -> Unverified | None:
     return Unverified(header, claims)
 
 
+def parse_object(encoded: bytes) -> dict[str, Any] | None:
+    """
+    Return a JSON object as JWTs have it; None for what is none.
+
+    Two members of one name are none (RFC 7519, 4): who takes the first one would see
+    somebody else.
+    """
+    try:
+        document = _decoder.decode(encoded.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    # Who has no brackets need not be looked through.
+    brackets = encoded.count(b"{") + encoded.count(b"[")
+    if brackets > MAX_DEPTH and _is_deep(document):
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def _object(encoded: str) -> dict[str, Any] | None:
     try:
         decoded = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-        document = json.loads(decoded)
-    except (binascii.Error, ValueError, RecursionError):
+    except (binascii.Error, ValueError):
         return None
-    return document if isinstance(document, dict) else None
+    return parse_object(decoded)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("two members of one name")
+    return members
+
+
+def _no_number(text: str) -> None:
+    raise ValueError("a number that JSON has not")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_number)
+
+
+def _is_deep(document: object) -> bool:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return bool(level)

@@ -7,7 +7,6 @@ looked at any closer.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,7 +15,7 @@ from typing import Protocol
 import jwt
 
 from regbroker.accounts.claims import Condition
-from regbroker.accounts.identity.jwts import MAX_LENGTH, Unverified
+from regbroker.accounts.identity.jwts import MAX_LENGTH, Unverified, parse_object
 from regbroker.accounts.identity.keys import IssuerKey
 from regbroker.accounts.identity.registered_claims import check_registered
 from regbroker.accounts.identity.users import Template, UnfitClaim
@@ -131,8 +130,8 @@ class Verifier:
                 continue
         else:
             raise LoginRefused("the signature is wrong")
-        claims = json.loads(payload)
-        if not isinstance(claims, dict):
+        claims = parse_object(payload)
+        if claims is None:
             raise LoginRefused("its claims are no object")
         return MappingProxyType(claims)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.accounts.identity import cel
 from regbroker.accounts.identity.cel import CelConditions
 
 CLAIMS = {
@@ -52,6 +53,28 @@ class ConditionTests(SynchronousTestCase):
             "claims.ref.missing",
         ):
             self.assertFalse(self.holds(expression), expression)
+
+    def test_loops_are_bounded(self) -> None:
+        """Lists of an issuer make no expression take long; it does not hold then."""
+        self.patch(cel, "MAX_TURNS", 40)
+        for loop in (
+            "claims.groups.exists(g, true)",
+            "claims.groups.all(g, true)",
+            "claims.groups.map(g, g).size() > 0",
+            "claims.groups.filter(g, true).size() > 0",
+            "claims.groups.reduce(a, g, true, a)",
+            "!claims.groups.exists(a, [1, 2].exists(b, b == 3)) || true",
+        ):
+            turns = 3 if "[1, 2]" in loop else 1
+            few, many = ["g"] * (40 // turns), ["g"] * (40 // turns + 1)
+            self.assertTrue(self.holds(loop, groups=few), loop)
+            conditions = CelConditions({"x": loop, "y": f"{loop} || claims.yes"})
+            self.assertEqual(
+                conditions.outcomes({**CLAIMS, "groups": many}),
+                dict.fromkeys("xy", "its loops have more than 40 turns"),
+            )
+        # What asks for one value is no loop.
+        self.assertTrue(self.holds("'x' in claims.groups", groups=["g"] * 100 + ["x"]))
 
     def test_outcomes(self) -> None:
         """Why a condition cannot be worked out is said, as far as it is known."""
