@@ -43,6 +43,7 @@ from regbroker.runtime.slots import Slots
 from regbroker.transport.client_errors import UPSTREAM
 from regbroker.transport.client_protocol import UpstreamProtocol
 from regbroker.transport.client_reply import Reply
+from regbroker.transport.connection_queue import ConnectionQueue
 from regbroker.transport.request_writer import request_head
 from regbroker.transport.sent_request import IDLE_SECONDS, SentRequest
 
@@ -91,6 +92,9 @@ class ConnectionPool:
         self._connect_timeout = connect_timeout
         self._idle: list[UpstreamProtocol] = []
         self._slots = slots or Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS, what)
+        self._queue = ConnectionQueue(
+            self.connect, self._hand_on, clock.seconds, connect_timeout
+        )
         self._spills = False
         self._sweeping: IDelayedCall | None = None
 
@@ -120,6 +124,7 @@ class ConnectionPool:
         for connection in self._idle:
             connection.abort()
         self._idle.clear()
+        self._queue.give_up()
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
@@ -136,6 +141,10 @@ class ConnectionPool:
                 return connection
             connection.close()
         return None
+
+    def wait(self) -> Deferred[UpstreamProtocol]:
+        """Wait for a connection: a new one, or one that is free first."""
+        return self._queue.get()
 
     async def connect(self) -> UpstreamProtocol:
         """Return a new connection, whose peer's certificate is verified."""
@@ -176,8 +185,15 @@ class ConnectionPool:
         if self._spills and connection.was_bodiless:
             # What comes next on it may belong to what was before.
             connection.abort()
+        else:
+            self._hand_on(connection)
+
+    def _hand_on(self, connection: UpstreamProtocol) -> None:
+        """Give a connection to who waits for one, or keep it."""
+        now = self._clock.seconds()
+        if now - connection.opened <= MAX_AGE_SECONDS and self._queue.offer(connection):
             return
-        connection.idle_since = self._clock.seconds()
+        connection.idle_since = now
         self._idle.append(connection)
         if len(self._idle) > MAX_IDLE_CONNECTIONS:
             self._idle.pop(0).close()

@@ -222,6 +222,7 @@ class UpstreamProtocol(TwistedProtocol):
         request = self._request
         is_early = self._writer is not None
         self._stop_body()
+        slot, self._slot = self._slot, None
         self._request = self._parser = self._arriving = None
         self.was_bodiless = parser.is_bodiless
         self.resume()
@@ -233,8 +234,10 @@ class UpstreamProtocol(TwistedProtocol):
             self.is_open = False
             self.transport.loseConnection()
         if self.is_open:
+            # It may carry another request from here on.
             self._on_idle(self)
-        self._free()
+        if slot is not None:
+            slot.free()
         arriving.completed()
         if request is not None:
             request.replied(parser, arriving)

@@ -39,6 +39,9 @@ class Connections(Protocol):
     def take(self, max_idle: float) -> UpstreamProtocol | None:
         """Return a connection that was idle for at most so many seconds, or None."""
 
+    def wait(self) -> Deferred[UpstreamProtocol]:
+        """Wait for a connection: a new one, or one that is free first."""
+
     def connect(self) -> Coroutine[Any, Any, UpstreamProtocol]:
         """Return a new connection."""
 
@@ -93,13 +96,9 @@ class SentRequest:
         max_idle = IDLE_SECONDS if self._is_repeatable else IDLE_SECONDS_FOR_BODIES
         connection = self._connections.take(max_idle)
         if connection is None:
-            self._connect()
+            self._wait_for(self._connections.wait(), self._send)
         else:
             self._send(connection)
-
-    def _connect(self) -> None:
-        connecting = Deferred.fromCoroutine(self._connections.connect())
-        self._wait_for(connecting, self._send)
 
     def _wait_for(self, result: Deferred[Any], then: Callable[[Any], None]) -> None:
         def go_on(value: Any) -> None:
@@ -145,7 +144,9 @@ class SentRequest:
         if was_stale and self._is_repeatable and not self._is_cancelled:
             # The place went with the connection.
             self._slot = self._slots.again()
-            self._connect()
+            # Another kept one may be closed, too.
+            connecting = Deferred.fromCoroutine(self._connections.connect())
+            self._wait_for(connecting, self._send)
         else:
             self._fail(error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -12,7 +13,7 @@ from regbroker.errors import (
 )
 from regbroker.runtime.slots import Slots
 from regbroker.transport.bytes_body import BytesBody
-from regbroker.transport.client import MAX_IDLE_CONNECTIONS
+from regbroker.transport.client import MAX_AGE_SECONDS, MAX_IDLE_CONNECTIONS
 from regbroker.transport.sent_request import IDLE_SECONDS, IDLE_SECONDS_FOR_BODIES
 from regbroker.transport.upload_bodies import gather_body
 from tests.connectionscase import BodyByHand, ConnectionsTestCase
@@ -34,8 +35,8 @@ class KeptConnectionTests(ConnectionsTestCase):
     async def test_not_shared(self) -> None:
         """Requests at the same time have connections of their own."""
         asking = [self.ask(), self.ask()]
-        for _ in asking:
-            (await self.upstream.call()).reply(200)
+        for call in [await self.upstream.call() for _ in asking]:
+            call.reply(200)
         for one in asking:
             await one
         self.assertEqual(len(self.upstream.wires), 2)
@@ -119,16 +120,85 @@ class KeptConnectionTests(ConnectionsTestCase):
     async def test_bounded(self) -> None:
         """After a rush not all of its connections are kept."""
         asking = [self.ask() for _ in range(MAX_IDLE_CONNECTIONS + 1)]
-        for _ in asking:
-            (await self.upstream.call()).reply(200)
+        for call in [await self.upstream.call() for _ in asking]:
+            call.reply(200)
         for one in asking:
             await gather_body(await one, 9)
-        await self.upstream.wires[0].wait(lambda: any(self.ended()))
+        while not any(self.ended()):
+            await self.turn()
         self.assertEqual(sum(self.ended()), 1)
 
     def ended(self) -> list[bool]:
         """Which of the upstream's connections have ended."""
         return [wire.lost is not None for wire in self.upstream.wires]
+
+    async def test_rush(self) -> None:
+        """Many requests share the connections that are open first."""
+        self.upstream.handler = lambda call: response(200, body=b"1")
+        self.open_only(3)
+        asking = [self.ask() for _ in range(20)]
+        for one in asking:
+            self.assertEqual(await gather_body(await one, 9), b"1")
+        self.assertEqual(len(self.upstream.wires), 3)
+
+    def open_only(self, most: int) -> None:
+        """Let so many connections be opened; more take for ever."""
+        numbers = count()
+        endpoint: Any = self.connections._endpoint
+        connect = endpoint.connect
+
+        def connect_some(factory: Any) -> Deferred[Any]:
+            return connect(factory) if next(numbers) < most else Deferred()
+
+        self.patch(endpoint, "connect", connect_some)
+
+    async def test_handed_on(self) -> None:
+        """A request whose connection is not open yet takes one that is free before."""
+        self.open_only(1)
+        first = self.ask()
+        call = await self.upstream.call()
+        second = self.ask()
+        call.answer(response(200, body=b"1"))
+        await gather_body(await first, 9)
+        call = await self.upstream.call()
+        call.answer(response(200, body=b"2"))
+        self.assertEqual(await gather_body(await second, 9), b"2")
+        self.assertIs(call.wire, self.upstream.wires[0])
+
+    async def test_closed_while_it_opens(self) -> None:
+        """A connection that nobody waits for is not opened to its end."""
+        await self.test_handed_on()
+        self.assertEqual(len(self.connections._queue._opening), 1)
+        self.connections.close()
+        self.assertEqual(self.connections._queue._opening, [])
+
+    async def test_place_of_the_next(self) -> None:
+        """The request that a connection goes on with has a place of its own."""
+        self.connections._slots = Slots(2, 1, "the oracle")
+        self.open_only(1)
+        first = self.ask()
+        call = await self.upstream.call()
+        second = self.ask()
+        call.answer(response(200, body=b"1"))
+        await gather_body(await first, 9)
+        call = await self.upstream.call()
+        self.assertEqual(self.connections._slots._free, 1)
+        call.answer(response(200, body=b"2"))
+        await gather_body(await second, 9)
+        self.assertEqual(self.connections._slots._free, 2)
+
+    async def test_too_old_to_hand_on(self) -> None:
+        """A connection in constant use ends nevertheless, for the name's sake."""
+        first = self.ask()
+        call = await self.upstream.call()
+        second = self.ask()
+        self.time.clock.advance(MAX_AGE_SECONDS + 1)
+        call.answer(response(200, body=b"1"))
+        await gather_body(await first, 9)
+        call = await self.upstream.call()
+        self.assertIs(call.wire, self.upstream.wires[1])
+        call.answer(response(200, body=b"2"))
+        await gather_body(await second, 9)
 
     async def test_answer_without_question(self) -> None:
         """What comes between requests is nobody's answer: the connection ends."""

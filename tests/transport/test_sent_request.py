@@ -47,6 +47,7 @@ class Connections:
     def __init__(self) -> None:
         self.kept: Connection | None = None
         self.max_idle = 0.0
+        self.are_new = False
         self.connecting: list[Deferred[Any]] = []
 
     def take(self, max_idle: float) -> Any:
@@ -54,9 +55,13 @@ class Connections:
         kept, self.kept = self.kept, None
         return kept
 
-    async def connect(self) -> Any:
+    def wait(self) -> Deferred[Any]:
         self.connecting.append(Deferred())
-        return await self.connecting[-1]
+        return self.connecting[-1]
+
+    async def connect(self) -> Any:
+        self.are_new = True
+        return await self.wait()
 
 
 class SentRequestTests(SynchronousTestCase):
@@ -105,6 +110,7 @@ class SentRequestTests(SynchronousTestCase):
         request.failed(ConnectionError(), True)
         new = Connection()
         self.connections.connecting[0].callback(new)
+        self.assertTrue(self.connections.are_new)
         self.assertIs(new.request, request)
         request.failed(ConnectionError(), True)
         self.failureResultOf(request.outcome, UpstreamUnavailable)
@@ -126,6 +132,7 @@ class SentRequestTests(SynchronousTestCase):
     def test_no_connection(self) -> None:
         """The place is free again when there is none."""
         request = self.sent()
+        self.assertFalse(self.connections.are_new)
         self.connections.connecting[0].errback(ConnectionError())
         self.failureResultOf(request.outcome, UpstreamUnavailable)
         self.assertIsNotNone(self.slots.take_now())
