@@ -28,6 +28,21 @@ def named_conditions(entry: IdentityConfig) -> NamedConditions:
     return _expressions(entry.name, tuple(entry.conditions.items()))
 
 
+def unknown_conditions(
+    entry: IdentityConfig, claims: Mapping[str, object]
+) -> dict[str, str]:
+    """
+    Return the conditions that cannot be worked out for a token's claims, and why.
+
+    They do not hold. Raises `ConfigurationError`.
+    """
+    if not entry.conditions:
+        return {}
+    conditions = _expressions(entry.name, tuple(entry.conditions.items()))
+    outcomes = conditions.outcomes(claims)
+    return {name: why for name, why in outcomes.items() if isinstance(why, str)}
+
+
 def written_conditions(
     entry: IdentityConfig, claims: Mapping[str, object]
 ) -> dict[str, Outcome]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from regbroker.accounts.principals import Account
+from regbroker.assembly.named_conditions import unknown_conditions
 from regbroker.assembly.vouched import vouched, why_only_claims
 from regbroker.cli.claimed import NoClaims, identity_of, read_claims
 from regbroker.cli.explanation import Explanation, explain_question, find_registry
@@ -14,7 +16,12 @@ from regbroker.cli.printing import complain, say, say_json
 from regbroker.cli.questions import NotUnderstood, Question, parse_question
 from regbroker.errors import HostUnknown, HTTPError
 from regbroker.protocol.names import Action
-from regbroker.settings.config import CERTIFICATE, Config, RegistryConfig
+from regbroker.settings.config import (
+    CERTIFICATE,
+    Config,
+    IdentityConfig,
+    RegistryConfig,
+)
 
 
 def explain(
@@ -51,11 +58,13 @@ def explain(
     for question in questions:
         try:
             registry = find_registry(config, question)[0]
-            account, problem = (
-                _with_password(config, registry, user, groups)
-                if shown is None
-                else _with_claims(config, registry, shown)
-            )
+            notes: tuple[str, ...] = ()
+            if shown is None:
+                account, problem = _with_password(config, registry, user, groups)
+            else:
+                identity = identity_of(config, registry, shown)
+                account, problem = vouched(identity, shown)
+                notes = _notes(identity, shown)
             explanation = explain_question(
                 config,
                 question,
@@ -63,6 +72,7 @@ def explain(
                 action=Action(action) if action else None,
                 login_problem=problem,
             )
+            explanation = replace(explanation, notes=explanation.notes + notes)
         except NoClaims as error:
             complain(f"error: {error}")
             return 1
@@ -139,8 +149,10 @@ def _with_password(
     )
 
 
-def _with_claims(
-    config: Config, registry: RegistryConfig, claims: dict[str, object]
-) -> tuple[Account, str]:
-    """Return whom claims are about, and why a token with them is refused, if so."""
-    return vouched(identity_of(config, registry, claims), claims)
+def _notes(identity: IdentityConfig, claims: dict[str, object]) -> tuple[str, ...]:
+    """Return what is to be said of conditions that do not just hold or not."""
+    return tuple(
+        f"[identity {identity.name}] conditions: {name} does not hold, as it cannot be "
+        f"worked out: {why}"
+        for name, why in unknown_conditions(identity, claims).items()
+    )

@@ -8,7 +8,11 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.identity.users import parse_template
-from regbroker.assembly.named_conditions import named_conditions, written_conditions
+from regbroker.assembly.named_conditions import (
+    named_conditions,
+    unknown_conditions,
+    written_conditions,
+)
 from regbroker.errors import ConfigurationError
 from regbroker.settings.config import IdentityConfig
 
@@ -41,6 +45,14 @@ class ConditionTests(SynchronousTestCase):
         """They are what their expressions say."""
         named = named_conditions(self.entry(tag="claims.ref == 'x'"))
         self.assertEqual(named({"ref": "x"}), {"tag"})
+
+    def test_unknown(self) -> None:
+        """Those are named that a token's claims leave open."""
+        entry = self.entry(tag="claims.ref == 'x'", rerun="claims.run > 1")
+        claims: dict[str, object] = {"run": 7}
+        unknown = {"tag": "'ref' is missing"}
+        self.assertEqual(unknown_conditions(entry, claims), unknown)
+        self.assertEqual(unknown_conditions(self.entry(), claims), {})
 
     def test_written(self) -> None:
         """For claims in a line, a number counts as one, and objects are there."""

@@ -191,9 +191,15 @@ class ExplainTests(CommandCase):
             out,
         )
         self.assertIn("  ci:acme/app may not pull: no line of [access staff]", out)
+        self.assertIn(
+            "[identity github] conditions: release does not hold, as it cannot be "
+            "worked out: 'ref' is missing\n",
+            out,
+        )
         status, out, _ = explained(ref="refs/tags/1.0")
         self.assertEqual(status, 0)
         self.assertIn("ci:acme/app may pull: [access staff] github[release] =", out)
+        self.assertNotIn("worked out", out)
         status, out, _ = explained(repository_owner="evil")
         self.assertEqual(status, 1)
         self.assertIn("required-claims: not repository_owner=acme", out)
