@@ -181,3 +181,14 @@ def place_of(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(IPv6Address(int(parsed) >> 64 << 64))
+
+
+def as_ipv4(address: str) -> str:
+    """
+    Return the IPv4 address of a peer at a socket for IPv4 and IPv6 together.
+
+    The kernel calls it ``::ffff:192.0.2.1`` there. Anything else is itself.
+    """
+    if address.startswith("::ffff:") and "." in address:
+        return address.removeprefix("::ffff:")
+    return address

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Literal
 
+from regbroker.protocol.addresses import as_ipv4
 from regbroker.protocol.header_table import Direction, is_hop_by_hop, way
 from regbroker.protocol.mirrors import path_with_ns
 
@@ -158,7 +159,7 @@ class Forwarded:
 def peer_name(address: object) -> str:
     """Return how a peer is called: by its address, or `UNIX`."""
     host = getattr(address, "host", UNIX)
-    return host if isinstance(host, str) else UNIX
+    return as_ipv4(host) if isinstance(host, str) else UNIX
 
 
 def parse_forwarded(

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from regbroker.causes import Cause
 from regbroker.events import Event, emit
+from regbroker.protocol.addresses import as_ipv4
 
 #: What an event's outcome begins with. Filters such as fail2ban's look for it.
 OUTCOME = "malformed: "
@@ -65,6 +66,7 @@ class MalformedRequests:
         """
         self.count += 1
         self._begin_window()
+        client = as_ipv4(client)
         lines = self._lines.get(client, 0)
         if lines >= MAX_LINES_OF_A_CLIENT or sum(self._lines.values()) >= MAX_LINES:
             self._leave_out()

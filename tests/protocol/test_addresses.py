@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.protocol.addresses import (
+    as_ipv4,
     is_loopback,
     is_public,
     is_public_host,
@@ -264,3 +265,15 @@ class ResolvedTests(SynchronousTestCase):
             self.assertTrue(is_loopback(address), address)
         for address in ("10.0.0.1", "::", "localhost", ""):
             self.assertFalse(is_loopback(address), address)
+
+    def test_ipv4(self) -> None:
+        """What the kernel writes as IPv6 at a socket for both is IPv4."""
+        for address, expected in (
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:1", "::ffff:1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("unix", "unix"),
+            ("", ""),
+        ):
+            self.assertEqual(as_ipv4(address), expected)
