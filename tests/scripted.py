@@ -108,6 +108,7 @@ class ScriptedUpstream(ServerFactory):
 
     protocol = ServedWire
     noisy = False
+    interface = "127.0.0.1"
 
     def __init__(self, ping: bytes = b"", tls: Any = None) -> None:
         self.ping = ping or response(200)
@@ -129,7 +130,8 @@ class ScriptedUpstream(ServerFactory):
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+        host = f"[{self.interface}]" if ":" in self.interface else self.interface
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
 
     def start(self) -> None:
         """Listen, on the same port as before if there was one."""
@@ -137,7 +139,7 @@ class ScriptedUpstream(ServerFactory):
         if self._tls is not None:
             factory = TLSMemoryBIOFactory(self._tls, False, self)
         loop: Any = reactor
-        self._listening = loop.listenTCP(self.port, factory, interface="127.0.0.1")
+        self._listening = loop.listenTCP(self.port, factory, interface=self.interface)
         self.port = self._listening.getHost().port
 
     async def stop(self) -> None:

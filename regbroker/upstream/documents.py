@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hyperlink import URL
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
@@ -116,7 +117,7 @@ class Documents:
         try:
             response = await client.request(
                 method,
-                url,
+                _Written.from_text(url),
                 headers=Headers({USER_AGENT[0]: [USER_AGENT[1]], **(headers or {})}),
                 data=form,
                 allow_redirects=False,
@@ -157,6 +158,17 @@ class Documents:
             self._what,
             self._slots,
         )
+
+
+class _Written(URL):
+    """
+    A URL that is asked for as it is written: `parse_url` has let it through.
+
+    treq takes every host for a name, and there is no name such as ``::1``.
+    """
+
+    def to_uri(self) -> _Written:
+        return self
 
 
 class _Body(Protocol):

@@ -89,6 +89,19 @@ class DocumentsTests(DocumentsTestCase):
             call.reply(200)
             await asking
 
+    async def test_ipv6(self) -> None:
+        """An address of IPv6 is a host as any other."""
+        await self.upstream.stop()
+        self.upstream = ScriptedUpstream()
+        self.upstream.interface = "::1"
+        self.upstream.start()
+        asking = self.ask("/a%2Fb?q=x%20y")
+        call = await self.upstream.call()
+        self.assertEqual(call.target, "/a%2Fb?q=x%20y")
+        self.assertEqual(call.header(b"Host"), f"[::1]:{self.upstream.port}".encode())
+        call.reply(200, body=b"{}")
+        self.assertEqual((await asking).body, b"{}")
+
     async def test_form(self) -> None:
         """A body, of known length."""
         asking = self.ask("/t", "POST", form=b"a=b")
