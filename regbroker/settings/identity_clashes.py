@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
-from regbroker.settings.config import IdentityConfig, RegistryConfig
+from regbroker.settings.config import (
+    Config,
+    IdentityConfig,
+    RegistryConfig,
+)
 
 
 def clashing_identities(
@@ -36,3 +40,33 @@ def _clash(one: IdentityConfig, other: IdentityConfig) -> str:
             f"{one.user} of [identity {one.name}]; begin them differently"
         )
     return ""
+
+
+def shared_groups(config: Config) -> Iterator[str]:
+    """Yield a warning for each group with rights that several issuers may give."""
+    for name, rules in config.access.items():
+        registries = [entry for entry in config.registries if entry.access is rules]
+        for group in sorted(rules.groups):
+            givers = {
+                each: None
+                for entry in registries
+                for each in _pair_that_gives(group, entry, config.identities)
+            }
+            if givers:
+                named = " and by ".join(f"[identity {each}]" for each in givers)
+                yield (
+                    f"[access {name}] @{group}: it is given by {named}, whose issuers "
+                    "may mean others by it; begin the groups of each differently"
+                )
+
+
+def _pair_that_gives(
+    group: str, registry: RegistryConfig, identities: Mapping[str, IdentityConfig]
+) -> list[str]:
+    """Return the identities of a registry that may give a group, if these are many."""
+    givers = [
+        name
+        for name in registry.identities
+        if any(template.may_make(group) for template in identities[name].groups)
+    ]
+    return givers if len(givers) > 1 else []

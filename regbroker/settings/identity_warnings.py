@@ -7,15 +7,8 @@ from collections.abc import Iterator
 from regbroker.accounts.access import Kind, Subject
 from regbroker.accounts.claims import Condition, texts_of
 from regbroker.settings.config import Config, IdentityConfig, RegistryConfig
-
-#: Issuers of whom everybody can have a token that names any audience.
-PUBLIC_ISSUERS = (
-    "https://token.actions.githubusercontent.com",
-    "https://gitlab.com",
-    "https://agent.buildkite.com",
-    "https://oidc.circleci.com",
-    "https://accounts.google.com",
-)
+from regbroker.settings.identity_clashes import shared_groups
+from regbroker.settings.public_issuers import open_to_everybody
 
 
 def identity_warnings(config: Config) -> Iterator[str]:
@@ -26,6 +19,7 @@ def identity_warnings(config: Config) -> Iterator[str]:
                 f"[identity {name}]: no [registry HOST] uses it; name it there in "
                 "accounts, or take it out"
             )
+    yield from shared_groups(config)
     for name, rules in config.access.items():
         users = [entry for entry in config.registries if entry.access is rules]
         for subject in dict.fromkeys(grant.subject for grant in rules.grants):
@@ -48,12 +42,11 @@ def _subject(
         reason = _never_holds(condition, identity)
         if reason:
             yield f"'{condition}' never holds: {reason}"
-    is_for_all = not subject.conditions and not identity.required_claims
-    if is_for_all and identity.issuer.startswith(PUBLIC_ISSUERS):
-        yield (
-            "everybody can have a token of this issuer; write a condition, or "
-            f"required-claims in [identity {identity.name}]"
-        )
+    is_open = open_to_everybody(
+        identity.issuer, (*identity.required_claims, *subject.conditions)
+    )
+    if is_open:
+        yield f"{is_open}, or required-claims in [identity {identity.name}]"
 
 
 def _never_holds(condition: Condition, identity: IdentityConfig) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.settings.test_account_sections import TEXT
-from tests.settings.test_ini import problems
+from tests.settings.test_ini import problems, warned
 
 OTHER = """
     [identity other]
@@ -38,3 +38,29 @@ class ClashTests(SynchronousTestCase):
     def test_apart(self) -> None:
         """In different registries they do not meet."""
         self.assertEqual(problems(TEXT + OTHER + "    user = github:${sub}\n"), [])
+
+    def test_groups(self) -> None:
+        """A group with rights that two issuers may give is warned of."""
+        text = TEXT.replace("staff, github", "staff, github, other").replace(
+            "alice =", "@team:a = team/**: pull\n    alice ="
+        )
+        text = text.replace(
+            "audience = registry.test",
+            "audience = registry.test\n    groups = team:${groups}",
+        )
+        for groups, is_shared in (
+            ("", False),
+            ("groups = other:${groups}", False),
+            ("groups = team:b${groups}", False),
+            ("groups = team:${groups}", True),
+            ("groups = t${groups}", True),
+        ):
+            told = warned(text + OTHER + f"    {groups}\n")
+            self.assertEqual(len(told), is_shared, told)
+            if is_shared:
+                self.assertEqual(
+                    told[0],
+                    "[access staff] @team:a: it is given by [identity github] and by "
+                    "[identity other], whose issuers may mean others by it; begin the "
+                    "groups of each differently",
+                )
