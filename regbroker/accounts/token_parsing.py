@@ -85,7 +85,10 @@ def _vouched(entry: Any) -> Vouched:
     if not isinstance(claims, dict) or not all(isinstance(n, list) for n in named):
         raise InvalidToken("the token's vouched holds something else")
     conditions, groups = (frozenset(map(str, each or ())) for each in named)
-    return Vouched(_text(entry, "identity"), claims, conditions, groups)
+    expires = entry.get("exp")
+    if isinstance(expires, bool) or not isinstance(expires, int | float | None):
+        raise InvalidToken("the token's vouched has an end that is no time")
+    return Vouched(_text(entry, "identity"), claims, conditions, groups, expires)
 
 
 def _robot(entry: Any) -> Robot:

@@ -23,8 +23,7 @@ ACCESS_LIFE = 300.0
 #: Seconds. What `docker login` keeps instead of a password.
 IDENTITY_LIFE = 30 * 86400.0
 
-#: Seconds by which the clocks of machines that share a key may differ. For what an
-#: issuer has vouched for, it is for the beginning alone: see `AccessToken.has_expired`.
+#: Seconds by which the clocks of machines that share a key may differ.
 LEEWAY = 10.0
 
 
@@ -89,13 +88,15 @@ class Vouched:
     """
     Who vouches for the user of a token, and what our rules look at of what they say.
 
-    The fields are those of `regbroker.accounts.principals.Account`.
+    The fields are those of `regbroker.accounts.principals.Account`. It ends at
+    `expires`, whatever clocks differ by.
     """
 
     identity: str
     claims: Mapping[str, object] = field(default_factory=dict, hash=False)
     conditions: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
+    expires: float | None = None
 
     def claim(self, name: str) -> str:
         """Return a claim that is a text, and an empty one for any other."""
@@ -129,15 +130,13 @@ class AccessToken(_Token):
 
     def has_expired(self, now: float) -> bool:
         """
-        Tell whether the token has ended.
+        Tell whether the token has ended, or the JWT that it was issued for.
 
-        One that an issuer has vouched for ends to the second: it may have its end from
-        the JWT that it was issued for, and must not outlast that. Where clocks differ,
-        the machine that is ahead refuses the JWT at the same time.
+        That one ends to the second. Where clocks differ, the machine that is ahead
+        refuses the JWT itself at the same time.
         """
-        if self.vouched is not None:
-            return now >= self.expires
-        return super().has_expired(now)
+        end = None if self.vouched is None else self.vouched.expires
+        return (end is not None and now >= end) or super().has_expired(now)
 
     def allows(self, type: str, name: str, action: str) -> bool:
         """Tell whether the action on this repository, or registry, is granted."""
@@ -167,6 +166,8 @@ class AccessToken(_Token):
                 "conditions": sorted(self.vouched.conditions),
                 "groups": sorted(self.vouched.groups),
             }
+            if self.vouched.expires is not None:
+                claims["vouched"]["exp"] = self.vouched.expires
         if self.robot is not None:
             claims["robot"] = {
                 "jti": self.robot.id,

@@ -24,7 +24,11 @@ def vouched_of(account: Account | None, rules: AccessRules) -> Vouched | None:
         if (value := claim(account.claims, name)) is not None
     }
     return Vouched(
-        account.identity, claims, account.conditions, account.groups & rules.groups
+        account.identity,
+        claims,
+        account.conditions,
+        account.groups & rules.groups,
+        account.expires,
     )
 
 

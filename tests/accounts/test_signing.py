@@ -185,9 +185,9 @@ class TokenSignerTests(KeysCase):
         """What an issuer has vouched for ends with that, remembered or not."""
         end = START + 20.5
         text = self.signer.issue_access(
-            "ci:x", HOST, (), vouched=Vouched("ci"), not_after=end
+            "ci:x", HOST, (), vouched=Vouched("ci", expires=end), not_after=end
         )
-        self.clock.advance(int(end) - 0.25 - START)
+        self.clock.advance(end - 0.25 - START)
         self.assertIsNone(self.refused(text))
         self.clock.advance(0.25)
         self.assertEqual(self.refused(text), "the token has expired")

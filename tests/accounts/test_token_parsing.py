@@ -1,6 +1,7 @@
 """What is read as a token of ours, and what is not."""
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.token_parsing import parse_token
-from regbroker.accounts.tokens import AccessToken, IdentityToken, InvalidToken
+from regbroker.accounts.tokens import AccessToken, IdentityToken, InvalidToken, Vouched
 from tests.accounts.test_tokens import ACCESS, IDENTITY, JSON
 
 
@@ -50,6 +51,16 @@ class ParseTests(SynchronousTestCase):
         ):
             claims = {**ACCESS.claims(), "access": [good, wrong]}
             self.assertRaises(InvalidToken, parse_token, "JWT", claims)
+
+    def test_wrong_end(self) -> None:
+        """The end of what an issuer has vouched for is a time, if there is one."""
+        token = replace(ACCESS, vouched=Vouched("ci", expires=1200.5))
+        claims = token.claims()
+        wrongs: tuple[object, ...] = ("1200", True, [1200], {})
+        for wrong in wrongs:
+            entry = {**claims["vouched"], "exp": wrong}
+            with self.assertRaises(InvalidToken):
+                parse_token("JWT", {**claims, "vouched": entry})
 
     @given(
         st.sampled_from(["JWT", "identity+jwt", "robot+jwt"]),

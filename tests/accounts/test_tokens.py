@@ -142,13 +142,23 @@ class CheckTests(SynchronousTestCase):
 
     def test_vouched(self) -> None:
         """What an issuer has vouched for ends to the second, as the JWT does."""
-        token = replace(ACCESS, vouched=Vouched("ci"))
-        for now in (1000 - LEEWAY, 1299.9):
-            token.check("regbroker", "registry.example.com", now)
-        for now in (1300, 1299 + LEEWAY):
-            with self.assertRaises(InvalidToken) as caught:
+        for end in (1300, 1304.5):
+            token = replace(ACCESS, vouched=Vouched("ci", expires=end))
+            self.assertEqual(parse_token("JWT", token.claims()), token)
+            for now in (1000 - LEEWAY, end - 0.25):
                 token.check("regbroker", "registry.example.com", now)
-            self.assertEqual(str(caught.exception), "the token has expired")
+            for now in (end, 1299 + LEEWAY):
+                with self.assertRaises(InvalidToken) as caught:
+                    token.check("regbroker", "registry.example.com", now)
+                self.assertEqual(str(caught.exception), "the token has expired")
+
+    def test_vouched_for_longer(self) -> None:
+        """Where the JWT lives on, a token has its end as any other."""
+        for end in (5000.0, None):
+            token = replace(ACCESS, vouched=Vouched("ci", expires=end))
+            token.check("regbroker", "registry.example.com", 1299.9 + LEEWAY)
+            with self.assertRaises(InvalidToken):
+                token.check("regbroker", "registry.example.com", 1300 + LEEWAY)
 
     def test_whose(self) -> None:
         """A token is good with its issuer, at its audience."""

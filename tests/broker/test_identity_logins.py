@@ -120,9 +120,9 @@ class LifeTests(IdentityTestCase):
         jwt = self.use(0.0)
         texts = self.issued(jwt)
         issued = int(self.now)
-        self.now = issued + ACCESS_LIFE - 0.25
+        self.now = issued + ACCESS_LIFE + LEEWAY - 0.25
         self.assert_good(jwt, *texts)
-        self.now = issued + ACCESS_LIFE
+        self.now = issued + ACCESS_LIFE + LEEWAY
         for text in texts:
             work = self.broker.identify(f"Bearer {text}", HOST, ADDRESS)
             self.assert_fails(work, WrongToken)

@@ -35,6 +35,7 @@ class VouchingTests(SynchronousTestCase):
             identity="github",
             claims=CLAIMS,
             conditions=frozenset({"release"}),
+            expires=1200.5,
         )
         vouched = vouched_of(account, RULES)
         assert vouched is not None
@@ -47,7 +48,7 @@ class VouchingTests(SynchronousTestCase):
                 "repository": "acme/app",
             },
         )
-        self.assertEqual(vouched.groups, {"team:a"})
+        self.assertEqual((vouched.groups, vouched.expires), ({"team:a"}, 1200.5))
         event = Event(lambda: 0.0)
         note(event, vouched)
         self.assertEqual((event.identity, event.issuer), ("github", CLAIMS["iss"]))
