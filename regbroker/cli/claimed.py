@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from regbroker.accounts.identity.jwts import parse_object
 from regbroker.assembly.vouched import identity_here
 from regbroker.runtime.watched_file import read_file
 from regbroker.settings.config import Config, IdentityConfig, RegistryConfig
@@ -20,12 +20,13 @@ class NoClaims(Exception):
 def read_claims(path: str) -> dict[str, object]:
     """Return the claims in a JSON file; raises `NoClaims`."""
     try:
-        claims = json.loads(read_file(Path(path), MAX_CLAIMS_BYTES)[0])
+        # As a login does: what it refuses is no object.
+        claims = parse_object(read_file(Path(path), MAX_CLAIMS_BYTES)[0])
     except OSError as error:
         raise NoClaims(f"{path}: {error.strerror}") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         claims = None
-    if not isinstance(claims, dict):
+    if claims is None:
         raise NoClaims(
             f"{path}: no JSON object of claims; it holds what stands between the two "
             "dots of a JWT, decoded"

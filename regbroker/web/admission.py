@@ -16,6 +16,7 @@ from regbroker.broker.local_broker import LocalBroker, WrongToken
 from regbroker.broker.mounts import MountChallenges, Name
 from regbroker.broker.principal import Principal
 from regbroker.errors import Denied, HTTPError, Unauthorized
+from regbroker.events import Event
 from regbroker.naming.mapping import Route
 from regbroker.protocol.challenges import (
     Challenge,
@@ -25,7 +26,7 @@ from regbroker.protocol.challenges import (
 )
 from regbroker.protocol.names import Action, Endpoint
 from regbroker.protocol.scopes import format_scopes
-from regbroker.protocol.token_texts import user_for_log
+from regbroker.protocol.token_texts import ROBOT_PREFIX, user_for_log
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.upstream.discovery import Discovered
 from regbroker.web.api_request import ApiRequest
@@ -84,13 +85,17 @@ class UpstreamGate:
 
     async def admit(self, asked: ApiRequest) -> ApiRequest:
         """Answer the ping without credentials; let everything else in."""
-        token_user = self._user_of(asked.bearer_token)
+        token = asked.bearer_token
+        token_user = self._user_of(token)
         if token_user is not None:
             asked = replace(asked, token_user=token_user)
         user = asked.basic_user
         asked.event.user = user_for_log(user) if user else asked.token_user or ""
+        shown = asked.basic_password if user else token
+        if ROBOT_PREFIX in shown or ROBOT_PREFIX in user:
+            raise robot_token_refused(asked.client.forwarded.host, asked.event)
         if asked.mount is not None:
-            token, route = asked.bearer_token, asked.mount.route
+            route = asked.mount.route
             name = route.upstream, route.upstream_name
             # Of a password or nothing there is nothing wider to be had.
             can_widen = bool(token) and not self._has_asked(token, name)
@@ -232,6 +237,15 @@ class LocalGate:
             error,
         )
         return unauthorized([challenge])
+
+
+def robot_token_refused(host: str, event: Event) -> Unauthorized:
+    """Return the refusal of a robot token where the upstream knows the passwords."""
+    # It is a password of ours for months, and the upstream is somebody else.
+    event.login_problem = "a robot token goes to no upstream, and none is taken here"
+    return unauthorized(
+        [basic_challenge(host)], "robot tokens of regbroker are not taken here"
+    )
 
 
 def is_allowed(principal: Principal, asked: ApiRequest) -> bool:

@@ -109,13 +109,21 @@ class ApiRequest:
     @property
     def basic_user(self) -> str:
         """The user of the client's Basic credentials; empty without them."""
+        return self._basic[0]
+
+    @property
+    def basic_password(self) -> str:
+        """The password of the client's Basic credentials; empty without them."""
+        return self._basic[1]
+
+    @property
+    def _basic(self) -> tuple[str, str]:
         if self.client.authorization is None:
-            return ""
+            return "", ""
         try:
-            basic = parse_basic(self.client.authorization)
+            return parse_basic(self.client.authorization) or ("", "")
         except BadRequest:
-            return ""
-        return basic[0] if basic else ""
+            return "", ""
 
     def mounting(self, route: Route, written: str) -> ApiRequest:
         """Return the request as a mount from `route`, which the client wrote so."""

@@ -11,9 +11,10 @@ from regbroker.errors import MethodNotAllowed
 from regbroker.events import Event
 from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.token_requests import TokenRequest, parse_get, parse_post
-from regbroker.protocol.token_texts import user_for_log
+from regbroker.protocol.token_texts import ROBOT_PREFIX, user_for_log
 from regbroker.transport.body_reading import read_body
 from regbroker.transport.replies import send_bytes
+from regbroker.web.admission import robot_token_refused
 from regbroker.web.client_request import ClientRequest
 
 #: A form holds a refresh token (16 KiB in some clouds) and scopes.
@@ -41,6 +42,7 @@ class UpstreamTokenIssuer:
         self, request: TokenRequest, forwarded: Forwarded, event: Event
     ) -> bytes:
         """Ask the upstream's token service."""
+        _refuse_robot_token(request, forwarded, event)
         wanted = self._broker.wanted(request, forwarded.host)
         event.upstream = self._broker.upstream
         event.upstream_name = ",".join(scope.name for scope in wanted.scopes)
@@ -58,6 +60,7 @@ class CompositeTokenIssuer:
         self, request: TokenRequest, forwarded: Forwarded, event: Event
     ) -> bytes:
         """Ask the upstreams' token services."""
+        _refuse_robot_token(request, forwarded, event)
         wanted = self._broker.wanted(request, forwarded.host)
         event.upstream = ",".join(wanted)
         event.upstream_name = ",".join(
@@ -65,6 +68,14 @@ class CompositeTokenIssuer:
         )
         with event.upstream_time():
             return await self._broker.grant(request, wanted, forwarded.host)
+
+
+def _refuse_robot_token(
+    request: TokenRequest, forwarded: Forwarded, event: Event
+) -> None:
+    shown = request.username, request.password, request.refresh_token
+    if any(ROBOT_PREFIX in text for text in shown):
+        raise robot_token_refused(forwarded.host, event)
 
 
 class LocalTokenIssuer:

@@ -43,5 +43,6 @@ class ClaimedTests(SynchronousTestCase):
         odd: list[object] = [[], "x", None]
         for value in odd:
             self.assertRaises(NoClaims, read_claims, self.write(value))
-        self.path.write_text("[" * 50_000)
-        self.assertRaises(NoClaims, read_claims, str(self.path))
+        for text in ("[" * 50_000, '{"ref": "a", "ref": "b"}', '{"exp": NaN}'):
+            self.path.write_text(text)
+            self.assertRaises(NoClaims, read_claims, str(self.path))

@@ -121,3 +121,32 @@ class StrayTokenTests(IdentityTestCase):
         await self.ask("/v2/acme/x/tags/list", basic("x", self.jwt()), host="up.test")
         for text in self.logs:
             self.assertNotIn("eyJ", text)
+
+    async def test_robot_tokens_stay_here(self) -> None:
+        """No upstream learns a robot token, wherever it is shown."""
+        robot = f"rbrobot_{self.jwt()}"
+        self.upstream.calls.clear()
+        for user, password in (("deploy", robot), ("deploy", f" {robot}"), (robot, "")):
+            for path in ("/v2/acme/x/manifests/1", "/v2/", "/auth?service=up.test"):
+                self.audited.clear()
+                reply = await self.ask(path, basic(password, user), host="up.test")
+                self.assertEqual(reply.status, 401, path)
+                (audited,) = self.audited
+                self.assertIn("goes to no upstream", audited["reason"])
+        for path in ("/v2/acme/x/manifests/1", "/v2/"):
+            reply = await self.ask(path, f"Bearer {robot}", host="up.test")
+            self.assertEqual(reply.status, 401)
+        for fields in (
+            {"grant_type": "password", "username": "x", "password": robot},
+            {"grant_type": "refresh_token", "refresh_token": robot},
+        ):
+            form = urlencode(fields).encode()
+            self.client.send(
+                f"POST /auth HTTP/1.1\r\nHost: up.test\r\n"
+                f"Content-Length: {len(form)}\r\n\r\n".encode()
+                + form
+            )
+            self.assertEqual((await self.client.reply("POST")).status, 401)
+        self.assertEqual(self.upstream.calls, [])
+        for text in self.logs:
+            self.assertNotIn("eyJ", text)
