@@ -7,7 +7,8 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -95,6 +96,14 @@ def poll(condition: Callable[[], object], what: str, seconds: float = 20.0) -> N
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
         time.sleep(POLL_SECONDS)
+
+
+def open_files(process: int) -> Iterator[str]:
+    """What the descriptors of a process are; nothing when it has ended."""
+    with suppress(FileNotFoundError):
+        for descriptor in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                yield os.readlink(descriptor)
 
 
 @dataclass(frozen=True)
