@@ -74,10 +74,15 @@ def repeated_singleton(fields: Iterable[Header]) -> bytes | None:
     return None
 
 
+def without_controls(text: bytes) -> bytes:
+    """Return a text without control characters; HTAB is none."""
+    # Ten times as fast as a regular expression, and tokens are long.
+    return text.translate(None, _CONTROLS)
+
+
 def is_sound(value: bytes) -> bool:
     """Tell whether a field's value has no control character but HTAB."""
-    # Ten times as fast as a regular expression, and tokens are long.
-    return len(value.translate(None, _CONTROLS)) == len(value)
+    return len(without_controls(value)) == len(value)
 
 
 def unsound_field(fields: Iterable[Header]) -> bytes | None:

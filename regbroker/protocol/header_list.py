@@ -7,7 +7,13 @@ copied or written differently on the way; names are compared in lower case.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
+from regbroker.protocol.by_name import ByName
 from regbroker.protocol.headers import Header
+
+#: Names in lower case, by the names as they are written.
+LOWER = ByName(bytes.lower)
 
 
 class HeaderList(list[Header]):
@@ -23,18 +29,34 @@ class HeaderList(list[Header]):
     def first(self, name: bytes) -> bytes | None:
         """Return the first value of a header; None without one."""
         for each, value in self:
-            if each.lower() == name:
+            if LOWER[each] == name:
                 return value
         return None
 
     def all(self, name: bytes) -> list[bytes]:
         """Return all values of a header, in order."""
-        return [value for each, value in self if each.lower() == name]
+        return [value for each, value in self if LOWER[each] == name]
 
     def names(self) -> set[bytes]:
         """Return the names that occur, in lower case."""
-        return {name.lower() for name, _ in self}
+        return {LOWER[name] for name, _ in self}
 
     def without(self, name: bytes) -> HeaderList:
         """Return the headers that have another name."""
-        return HeaderList(header for header in self if header[0].lower() != name)
+        return HeaderList(header for header in self if LOWER[header[0]] != name)
+
+
+class ReceivedHeaders(HeaderList):
+    """
+    Headers that stay as they are, and are asked for many names.
+
+    `by_name` has the values by name, in lower case; the last one of several.
+    """
+
+    __slots__ = ("by_name",)
+
+    def __init__(self, headers: Iterable[Header] = ()) -> None:
+        super().__init__(headers)
+        self.by_name: Mapping[bytes, bytes] = {
+            LOWER[name]: value for name, value in self
+        }

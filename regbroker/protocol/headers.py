@@ -15,12 +15,15 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any, Literal
 
 from regbroker.protocol.addresses import as_ipv4
-from regbroker.protocol.header_table import Direction, is_hop_by_hop, way
+from regbroker.protocol.by_name import ByName
+from regbroker.protocol.header_table import HOP_BY_HOP, Direction, is_hop_by_hop, way
 from regbroker.protocol.mirrors import path_with_ns
 
 #: What this process calls itself in ``Via`` (RFC 9110, 7.6.3): its host may have many
 #: names, and other machines have the same.
 PSEUDONYM = f"regbroker-{secrets.token_hex(4)}"
+
+_VIA = (b"Via", b"1.1 " + PSEUDONYM.encode())
 
 _OF_REGBROKERS = re.compile(rb"1\.1 regbroker-[0-9a-f]{8}")
 
@@ -58,11 +61,22 @@ def limit_headers(headers: Iterable[Header]) -> list[Header]:
     return passing(headers, Direction.LIMITS)
 
 
+def _options_of(value: bytes) -> frozenset[bytes]:
+    return frozenset(option.strip().lower() for option in value.split(b","))
+
+
+_options = ByName(_options_of)
+
+
 def connection_options(values: Iterable[bytes]) -> frozenset[bytes]:
     """Return the header names that ``Connection`` headers list, in lower case."""
-    return frozenset(
-        option.strip().lower() for value in values for option in value.split(b",")
-    )
+    return frozenset().union(*(_options[value] for value in values))
+
+
+#: Options that name no header which would go on without them.
+_ABOUT_CONNECTIONS = frozenset(
+    {b"close", *(row.name.lower().encode() for row in HOP_BY_HOP)}
+)
 
 
 def end_to_end(
@@ -88,7 +102,7 @@ def crossing(
     where regbroker itself is the client: nobody there knows the client, so none of its
     credentials is for there, by whatever name.
     """
-    if not options:
+    if options <= _ABOUT_CONNECTIONS:
         return passing(headers, direction)
     goes_on = way(direction)
     return [
@@ -105,8 +119,10 @@ def via(values: Collection[bytes]) -> Header:
     It names the regbrokers that a request has come through, this one last. Other
     proxies are about the client's side of the way, and stay here.
     """
-    before = _OF_REGBROKERS.findall(b",".join(values)) if values else []
-    return b"Via", b", ".join([*before, b"1.1 " + PSEUDONYM.encode()])
+    if not values:
+        return _VIA
+    before = _OF_REGBROKERS.findall(b",".join(values))
+    return b"Via", b", ".join([*before, _VIA[1]])
 
 
 def came_from_here(values: Iterable[bytes]) -> bool:

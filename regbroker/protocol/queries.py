@@ -31,6 +31,9 @@ class Query:
     def __str__(self) -> str:
         return self._text
 
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
     def __repr__(self) -> str:
         # Values may be secret.
         return f"<Query of {len(self._text)} characters>"

@@ -31,6 +31,7 @@ from regbroker.transport.listeners import Listener
 from regbroker.transport.listening import ListeningService
 from regbroker.transport.pace import Pace
 from regbroker.transport.server import StreamingSite
+from regbroker.transport.streaming_request import received_headers
 from regbroker.web.admission import LocalGate
 from regbroker.web.client_request import parse_request
 from regbroker.web.proxy import Proxy
@@ -135,6 +136,7 @@ class _Root(Resource):
         return NOT_DONE_YET
 
     async def _answer(self, http: Request, event: Event) -> None:
-        peer, host = http.getClientAddress().host, http.getHeader("Host") or ""
-        request = parse_request(http, Forwarded(peer, peer, "http", host))
+        headers, peer = received_headers(http), http.getClientAddress().host
+        host = headers.by_name.get(b"host", b"").decode("latin-1")
+        request = parse_request(http, headers, Forwarded(peer, peer, "http", host))
         await self.registry.endpoint(request).serve(request, event)

@@ -14,8 +14,9 @@ from typing import Any
 from twisted.web.server import Request
 
 from regbroker.errors import HTTPError
+from regbroker.protocol.by_name import ByName
 from regbroker.protocol.header_list import HeaderList
-from regbroker.protocol.headers import Header, raw_headers
+from regbroker.protocol.headers import Header
 from regbroker.transport.reply_heads import reason_phrase
 from regbroker.transport.streaming_request import StreamingRequest
 
@@ -24,7 +25,8 @@ SERVER = b"regbroker"
 
 #: What a reply has once, and nobody else says: fields in lower case.
 _OURS = frozenset({b"date", b"server", API_VERSION[0].lower()})
-_OF_A_BODY = frozenset({b"content-type", b"content-length"})
+_IS_OURS = ByName(lambda name: name.lower() in _OURS)
+_OF_A_BODY = ByName(lambda name: name.lower() in (b"content-type", b"content-length"))
 
 #: What tells a client which line of the log is about its request.
 REQUEST_ID = b"X-Request-ID"
@@ -47,16 +49,14 @@ def send_head(request: Request, status: int, headers: HeaderList) -> None:
     """
     if isinstance(request, StreamingRequest):
         every = HeaderList(((b"Server", SERVER), API_VERSION))
-        before = raw_headers(request.responseHeaders)
-        every += [
-            header for header in (*before, *headers) if header[0].lower() not in _OURS
-        ]
+        before = request.headers_before()
+        every += [header for header in (*before, *headers) if not _IS_OURS[header[0]]]
         request.begin(status, every)
         return
     # A site of another program.
     set_status(request, status)
     for name, value in headers:
-        if name.lower() not in _OURS:
+        if not _IS_OURS[name]:
             request.responseHeaders.addRawHeader(name, value)
 
 
@@ -83,9 +83,7 @@ def send_bytes(
     headers: Iterable[Header] = (),
 ) -> None:
     """Send a whole reply with a body of known length; `headers` are sent with it."""
-    whole = HeaderList(
-        header for header in headers if header[0].lower() not in _OF_A_BODY
-    )
+    whole = HeaderList([header for header in headers if not _OF_A_BODY[header[0]]])
     whole.append((b"Content-Type", content_type))
     whole.append((b"Content-Length", b"%d" % len(body)))
     send_whole(request, status, whole, body)
@@ -99,6 +97,6 @@ def send_json(request: Request, document: Any, status: int = 200) -> None:
 
 def send_error(request: Request, error: HTTPError) -> None:
     """Send an error as an OCI document: the one place where errors become replies."""
-    (request_id,) = request.responseHeaders.getRawHeaders(REQUEST_ID, [b""])
+    request_id = reply_header(request, REQUEST_ID) or b""
     body = error.body(request_id.decode())
     send_bytes(request, error.status, b"application/json", body, error.headers)

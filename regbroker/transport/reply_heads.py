@@ -29,6 +29,11 @@ def reason_phrase(status: int) -> bytes:
         return b""
 
 
+@lru_cache(maxsize=256)
+def _status_line(version: bytes, status: int) -> bytes:
+    return b"%b %d %b" % (version, status, reason_phrase(status))
+
+
 def date() -> bytes:
     """Return the time as a ``Date`` has it."""
     return _date(int(time.time()))
@@ -42,7 +47,7 @@ def _date(seconds: int) -> bytes:
 
 def reply_head(version: bytes, status: int, fields: Sequence[Header]) -> bytes:
     """Return status line and fields, in order, with the empty line behind them."""
-    lines = [b"%b %d %b" % (version, status, reason_phrase(status))]
+    lines = [_status_line(version, status)]
     lines += [b"%b: %b" % field for field in fields]
     lines.append(b"\r\n")
     head = b"\r\n".join(lines)

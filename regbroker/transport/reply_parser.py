@@ -21,7 +21,7 @@ from __future__ import annotations
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from regbroker.protocol.fields import shown
-from regbroker.protocol.header_list import HeaderList
+from regbroker.protocol.header_list import LOWER, HeaderList
 from regbroker.protocol.headers import connection_options
 from regbroker.transport.strict_channel import MAX_HEADERS_BYTES
 
@@ -118,7 +118,10 @@ class ReplyParser:
             self._check_size(bool(body) or self.is_complete)
         if body:
             self._unbounded = 0
-        if self.has_head and not self.is_complete:
+        if self.is_complete:
+            # It knows this parser: both would wait for the collector.
+            self._http = None
+        elif self.has_head:
             self._choose(len(body))
         return body
 
@@ -189,7 +192,7 @@ class ReplyParser:
         codings: list[bytes] = []
         options: list[bytes] = []
         for name, value in self.headers:
-            lower = name.lower()
+            lower = LOWER[name]
             if lower == b"content-length":
                 lengths.append(value)
             elif lower == b"transfer-encoding":

@@ -132,7 +132,7 @@ class StreamingChannel(StrictChannel):
             and not self._is_winding_down
         ):
             return True
-        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        request.setHeader(b"Connection", b"close")
         return False
 
     def resumeProducing(self) -> None:

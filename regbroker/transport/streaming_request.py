@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,13 +14,21 @@ from twisted.web.server import Request
 
 from regbroker.causes import Cause
 from regbroker.errors import HTTPError
-from regbroker.protocol.header_list import HeaderList
+from regbroker.protocol.header_list import LOWER, HeaderList, ReceivedHeaders
+from regbroker.protocol.headers import Header, raw_headers
 from regbroker.transport.malformed import OUTCOME
 from regbroker.transport.reply_heads import WITHOUT_BODY, date, reply_head
 from regbroker.transport.request_bodies import ClientGone, StreamedBody
 from regbroker.transport.twisted_private import is_disconnected
 
 _ABSOLUTE_TARGET = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE)
+
+
+def received_headers(request: Request) -> ReceivedHeaders:
+    """Return the headers of a request, of whatever site."""
+    if isinstance(request, StreamingRequest):
+        return ReceivedHeaders(request.headers)
+    return ReceivedHeaders(raw_headers(request.requestHeaders))
 
 
 class StreamingRequest(Request):
@@ -40,6 +49,7 @@ class StreamingRequest(Request):
         self.client = channel.getPeer()
         self.host = channel.getHost()
         self.notifications = []
+        self._set: dict[bytes, Header] = {}
         Componentized.__init__(self)
 
     # What is seldom asked for, made when it is.
@@ -55,7 +65,10 @@ class StreamingRequest(Request):
     @cached_property
     def responseHeaders(self) -> Headers:  # type: ignore[override]
         """Headers of the reply that are set before it begins."""
-        return Headers()
+        made = Headers()
+        for name, value in self._set.values():
+            made.setRawHeaders(name, [value])
+        return made
 
     @cached_property
     def cookies(self) -> list[bytes]:  # type: ignore[override]
@@ -86,6 +99,20 @@ class StreamingRequest(Request):
         except Exception:
             self.processingFailed(Failure())
 
+    def setHeader(self, name: Any, value: Any) -> None:
+        """Set a header of the reply to come."""
+        is_bytes = isinstance(name, bytes) and isinstance(value, bytes)
+        if is_bytes and "responseHeaders" not in self.__dict__:
+            self._set[LOWER[name]] = name, value
+        else:
+            super().setHeader(name, value)
+
+    def headers_before(self) -> Sequence[Header]:
+        """Return the headers that were set before a reply."""
+        if "responseHeaders" in self.__dict__:
+            return raw_headers(self.responseHeaders)
+        return [*self._set.values()]
+
     def begin(self, status: int, headers: HeaderList) -> None:
         """
         Begin a reply whose head has these headers, the date, and no others.
@@ -98,10 +125,8 @@ class StreamingRequest(Request):
 
     def reply_header(self, name: bytes) -> bytes | None:
         """Return the first value of a header of the reply, as far as it is known."""
-        if self._head is not None:
-            return self._head.first(name.lower())
-        values = self.responseHeaders.getRawHeaders(name)
-        return values[0] if values else None
+        head = HeaderList(self.headers_before()) if self._head is None else self._head
+        return head.first(LOWER[name])
 
     def write(self, data: bytes) -> None:
         """Write a part of the body; a reply to HEAD has none."""
@@ -118,21 +143,22 @@ class StreamingRequest(Request):
     def _write_head(self, headers: HeaderList, data: bytes) -> None:
         self.startedWriting = 1
         self._has_no_body = self.method == b"HEAD" or self.code in WITHOUT_BODY
-        has_length = False
-        options = []
-        for name, value in headers:
-            lower = name.lower()
-            has_length = has_length or lower == b"content-length"
+        has_length, options = False, []
+        fields = [(b"Date", date())]
+        for field in headers:
+            lower = LOWER[field[0]]
             if lower == b"connection":
-                options.append(value)
-        headers = HeaderList(((b"Date", date()), *headers))
-        if self.channel.ends_with_reply(options):
-            headers = headers.without(b"connection")
-            headers.append((b"Connection", b"close"))
+                options.append(field)
+                continue
+            has_length = has_length or lower == b"content-length"
+            fields.append(field)
+        if self.channel.ends_with_reply([value for _, value in options]):
+            options = [(b"Connection", b"close")]
+        fields += options
         if not (has_length or self._has_no_body or self.clientproto != b"HTTP/1.1"):
             self.chunked = 1
-            headers.append((b"Transfer-Encoding", b"chunked"))
-        head = reply_head(self.clientproto, self.code, headers)
+            fields.append((b"Transfer-Encoding", b"chunked"))
+        head = reply_head(self.clientproto, self.code, fields)
         if self._has_no_body or self.chunked:
             self.channel.write(head)
             self.write(data)

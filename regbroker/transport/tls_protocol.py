@@ -22,6 +22,7 @@ Facts that shape this module (RFC 8446, 6.1; RFC 5246, 7.2.1):
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 from OpenSSL import SSL
@@ -98,6 +99,11 @@ class TLSProtocol(ProtocolWrapper):
     def getPeerCertificate(self) -> Any:
         """Return the peer's certificate as pyOpenSSL has it; None without one."""
         return self._connection.get_peer_certificate()
+
+    @cached_property
+    def version(self) -> str:
+        """The version of TLS, once the handshake is over: ``TLSv1.3`` for example."""
+        return str(self._connection.get_protocol_version_name())
 
     @property
     def negotiatedProtocol(self) -> bytes | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from regbroker.transport.tls_protocol import TLSProtocol
 
 
@@ -11,5 +9,4 @@ def tls_version(transport: object) -> str:
     """Return for example ``TLSv1.3``; an empty text for a connection without TLS."""
     if not isinstance(transport, TLSProtocol):
         return ""
-    handle: Any = transport.getHandle()
-    return str(handle.get_protocol_version_name())
+    return transport.version

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from twisted.web.server import Request
 
+from regbroker.protocol.header_list import ReceivedHeaders
 from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.queries import Query, parse_query, split_target
 
@@ -16,9 +17,9 @@ class ClientRequest:
     One request as it came in.
 
     `path` is as the client wrote it, `query` too. `forwarded` says how the request
-    came here, `authorization` is the value of that header, None without one. `http` is
-    what the channel knows of the request: its headers and its body are read there, and
-    the reply is written to it.
+    came here, `authorization` is the value of that header, None without one. `headers`
+    are those that were received. `http` is what the channel knows of the request: its
+    body is read there, and the reply is written to it.
     """
 
     http: Request = field(repr=False)
@@ -27,6 +28,7 @@ class ClientRequest:
     path: str
     query: Query
     authorization: str | None = field(repr=False)
+    headers: ReceivedHeaders = field(default_factory=ReceivedHeaders, repr=False)
 
     @property
     def is_for_api(self) -> bool:
@@ -34,14 +36,16 @@ class ClientRequest:
         return self.path == "/v2" or self.path.startswith("/v2/")
 
 
-def parse_request(http: Request, forwarded: Forwarded) -> ClientRequest:
+def parse_request(
+    http: Request, headers: ReceivedHeaders, forwarded: Forwarded
+) -> ClientRequest:
     """
     Return a request as a value.
 
     Raises `BadRequest` for a query of too many parameters.
     """
     path, text = split_target(http.uri.decode("latin-1"))
-    authorization = http.getHeader(b"Authorization")
+    authorization = headers.by_name.get(b"authorization")
     return ClientRequest(
         http,
         forwarded,
@@ -49,4 +53,5 @@ def parse_request(http: Request, forwarded: Forwarded) -> ClientRequest:
         path,
         parse_query(text),
         None if authorization is None else authorization.decode("latin-1"),
+        headers,
     )

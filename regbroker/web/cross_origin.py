@@ -48,10 +48,7 @@ class CrossOrigin:
         sends a form, credentials and all, without asking first.
         """
         http = request.http
-        origins = [
-            value.decode("latin-1")
-            for value in http.requestHeaders.getRawHeaders(b"Origin", [])
-        ]
+        origins = [value.decode("latin-1") for value in request.headers.all(b"origin")]
         origin = allowed_origin(self._origins, origins)
         if origin is None and origins and request.method not in _WITHOUT_EFFECT:
             own = parse_origin(request.forwarded.scheme, request.forwarded.host)

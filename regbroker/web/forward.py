@@ -6,14 +6,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from regbroker.errors import Denied, OwnAccountRefused, UpstreamTimeout
-from regbroker.protocol.header_list import HeaderList
 from regbroker.protocol.header_table import Direction
 from regbroker.protocol.headers import (
     Header,
     connection_options,
     crossing,
     passing,
-    raw_headers,
     via,
 )
 from regbroker.protocol.names import Endpoint
@@ -159,10 +157,10 @@ class Forwarder:
         return join_target(target.path_for(route.upstream_name), query)
 
     def _headers(self, asked: ApiRequest, in_our_name: bool) -> list[Header]:
-        received = HeaderList(raw_headers(asked.client.http.requestHeaders))
-        names = received.names()
+        received = asked.client.headers
+        by_name = received.by_name
         options: frozenset[bytes] = frozenset()
-        if b"connection" in names:
+        if b"connection" in by_name:
             options = connection_options(received.all(b"connection"))
         forwarded = Direction.OURS if in_our_name else Direction.CLIENT
         headers = crossing(received, options, forwarded)
@@ -175,7 +173,7 @@ class Forwarder:
             # of the query: names that nobody has mapped or allowed.
             headers.append((b"Content-Type", b"application/octet-stream"))
         headers += asked.client.forwarded.headers()
-        headers.append(via(received.all(b"via") if b"via" in names else ()))
+        headers.append(via(received.all(b"via") if b"via" in by_name else ()))
         return headers
 
 

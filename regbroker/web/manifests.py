@@ -37,17 +37,15 @@ MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 _FINAL_STATUSES = frozenset({401, 429})
 
 #: These ask for something else than the whole manifest.
-_CONDITIONS = (
-    b"Range",
-    b"If-Match",
-    b"If-None-Match",
-    b"If-Modified-Since",
-    b"If-Unmodified-Since",
-    b"If-Range",
+_CONDITIONS = frozenset(
+    {
+        *(b"range", b"if-match", b"if-none-match"),
+        *(b"if-modified-since", b"if-unmodified-since", b"if-range"),
+    }
 )
 
 #: What a reply depends on beside the account and the target.
-_VARYING = (b"Accept", b"Accept-Encoding")
+_VARYING = (b"accept", b"accept-encoding")
 
 
 class RememberedManifests:
@@ -82,7 +80,7 @@ class RememberedManifests:
             and asked.client.method == "GET"
             and not str(request.query)
             and request_body(http) is None
-            and not any(http.requestHeaders.hasHeader(name) for name in _CONDITIONS)
+            and _CONDITIONS.isdisjoint(asked.client.headers.by_name)
         )
 
     async def forward(self, request: UpstreamRequest) -> Exchange:
@@ -165,7 +163,6 @@ class RememberedManifests:
     def _key(self, request: UpstreamRequest) -> Hashable:
         client, target = request.asked.client, request.asked.target
         owner = self._policy.owner(client.authorization, request.scopes)
-        headers = client.http.requestHeaders
         assert request.route is not None
         return (
             client.method,
@@ -173,7 +170,7 @@ class RememberedManifests:
             target.reference,
             owner,
             client.authorization if owner is CredentialOwner.CLIENT else None,
-            *(tuple(headers.getRawHeaders(name, ())) for name in _VARYING),
+            *(tuple(client.headers.all(name)) for name in _VARYING),
         )
 
 

@@ -154,7 +154,7 @@ class _Serving:
         if isinstance(error, TransferBroken):
             event.ended(error.cause, str(error))
             return
-        if isinstance(error, CancelledError | ClientGone) or is_disconnected(request):
+        if is_disconnected(request) or isinstance(error, (CancelledError, ClientGone)):
             self._gone(error if isinstance(error, ClientGone) else ClientGone())
             return
         if not isinstance(error, HTTPError):

@@ -12,9 +12,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from regbroker.errors import BadRequest, EndpointUnknown, HostUnknown, LoopDetected
+from regbroker.errors import (
+    BadRequest,
+    EndpointUnknown,
+    HostUnknown,
+    HTTPError,
+    LoopDetected,
+)
 from regbroker.events import Event, new_request_id
 from regbroker.protocol.fields import problem_with_request
+from regbroker.protocol.header_list import HeaderList, ReceivedHeaders
 from regbroker.protocol.headers import (
     Forwarded,
     Network,
@@ -22,13 +29,11 @@ from regbroker.protocol.headers import (
     is_trusted,
     parse_forwarded,
     peer_name,
-    raw_headers,
 )
 from regbroker.protocol.mirrors import PARAMETER, mirrored_registry, path_with_ns
 from regbroker.protocol.origins import parse_origin
-from regbroker.protocol.queries import split_target
 from regbroker.transport.replies import REQUEST_ID, set_status
-from regbroker.transport.streaming_request import StreamingRequest
+from regbroker.transport.streaming_request import StreamingRequest, received_headers
 from regbroker.transport.tls_version import tls_version
 from regbroker.web.client_request import ClientRequest, parse_request
 from regbroker.web.health import Health
@@ -44,7 +49,10 @@ MAX_REMEMBERED = 1024
 MAX_REMEMBERED_HOST = 260
 
 #: What trusted proxies say of a request.
-_CLAIMS = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id")
+_CLAIMS = (
+    *(b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"),
+    b"x-request-id",
+)
 
 
 class VirtualHosts(Resource):
@@ -120,13 +128,12 @@ class VirtualHosts(Resource):
         request: Any,
         answer: Callable[[Request, str, Event], Coroutine[Any, Any, None]],
     ) -> int:
-        path, _ = split_target(request.uri.decode("latin-1"))
         peer = peer_name(request.getClientAddress())
         event = Event(
             self._clock.seconds,
             client=peer,
             method=request.method.decode("latin-1"),
-            path=path,
+            path=request.uri.partition(b"?")[0].decode("latin-1"),
             tls=tls_version(request.transport),
             request_id=new_request_id(),
         )
@@ -145,51 +152,57 @@ class VirtualHosts(Resource):
         self, http: Request, peer: str, event: Event
     ) -> tuple[Registry, ClientRequest]:
         """Parse a request, and return it with the registry that it is for."""
-        _check_fields(http)
-        via = http.requestHeaders.getRawHeaders(b"Via")
-        if via is not None and came_from_here(via):
+        headers = received_headers(http)
+        if not isinstance(http, StreamingRequest):
+            # Our own channel has looked already.
+            _check_fields(headers)
+        by_name = headers.by_name
+        if b"via" in by_name and came_from_here(headers.all(b"via")):
             raise LoopDetected("an upstream or a redirect of it leads back to here")
         if _NOT_IN_A_TARGET.search(http.uri):
             raise BadRequest("the target has a '#', or characters that no URL has")
-        forwarded = self._forwarded(http, peer, event.request_id)
+        forwarded = self._forwarded(http, headers, peer, event.request_id)
         event.client = forwarded.address
         if forwarded.request_id != event.request_id:
             event.request_id = forwarded.request_id
             http.setHeader(REQUEST_ID, forwarded.request_id.encode())
-        event.credentials = _credentials(http.getHeader(b"Authorization") or b"")
-        request = parse_request(http, forwarded)
-        # When the request is refused, the log says what was asked for.
-        event.registry = _asked_registry(request)
-        self._check_user_agent(http)
-        registry, request = self._picked(request)
+        event.credentials = _credentials(by_name.get(b"authorization", b""))
+        request = parse_request(http, headers, forwarded)
+        try:
+            if self._denied is not None:
+                self._check_user_agent(self._denied, by_name.get(b"user-agent", b""))
+            registry, request = self._picked(request)
+        except HTTPError:
+            # The log says what was asked for.
+            event.registry = _asked_registry(request)
+            raise
         event.section = registry.host
         host = request.forwarded.host
         event.registry = registry.host if registry.host != "*" else host
         return registry, request
 
-    def _forwarded(self, request: Request, peer: str, request_id: str) -> Forwarded:
-        hosts = request.requestHeaders.getRawHeaders(b"Host", [])
-        if len(hosts) != 1:
+    def _forwarded(
+        self, request: Request, headers: ReceivedHeaders, peer: str, request_id: str
+    ) -> Forwarded:
+        by_name = headers.by_name
+        if b"host" not in by_name:
             raise BadRequest("a request has one Host header")
         claims: dict[str, str] = {}
         trusted: tuple[Network, ...] = ()
         if self._is_trusted(peer):
             trusted = self._trusted
             claims = {
-                name: ", ".join(value.decode("latin-1") for value in values)
+                name.decode(): b", ".join(headers.all(name)).decode("latin-1")
                 for name in _CLAIMS
-                if (values := request.requestHeaders.getRawHeaders(name.encode()))
+                if name in by_name
             }
-        host = hosts[0].decode("latin-1").strip()
+        host = by_name[b"host"].decode("latin-1").strip()
         return parse_forwarded(
             peer, request.isSecure(), host, claims, trusted, request_id
         )
 
-    def _check_user_agent(self, request: Request) -> None:
-        if self._denied is None:
-            return
-        user_agent = (request.getHeader(b"User-Agent") or b"").decode("latin-1")
-        if self._denied.match(user_agent):
+    def _check_user_agent(self, denied: re.Pattern[str], user_agent: bytes) -> None:
+        if denied.match(user_agent.decode("latin-1")):
             raise EndpointUnknown(
                 "this registry does not serve clients as old as this one; "
                 "docker 1.6 is the first that it does"
@@ -207,9 +220,10 @@ class VirtualHosts(Resource):
         of_host = self._registries.get(name) or self._registries.get("*")
         if of_host is not None and not of_host.is_for(name):
             of_host = None
-        query = request.query
-        source = self._token_paths.get(request.path.rstrip("/"))
-        if request.is_for_api:
+        query, source = request.query, None
+        if self._token_paths:
+            source = self._token_paths.get(request.path.rstrip("/"))
+        if query and request.is_for_api:
             own = [forwarded.host, of_host.host] if of_host is not None else []
             source = mirrored_registry(query, self._mirrors, own)
             if source is not None:
@@ -242,12 +256,11 @@ def _parsed_host_name(host: str) -> str:
 _remembered_host_name = lru_cache(MAX_REMEMBERED)(_parsed_host_name)
 
 
-def _check_fields(request: Request) -> None:
-    """Refuse headers that make no sense, as our own channel has done already."""
-    if not isinstance(request, StreamingRequest):
-        problem = problem_with_request(raw_headers(request.requestHeaders))
-        if problem is not None:
-            raise BadRequest(problem)
+def _check_fields(headers: HeaderList) -> None:
+    """Refuse headers that make no sense."""
+    problem = problem_with_request(headers)
+    if problem is not None:
+        raise BadRequest(problem)
 
 
 def _asked_registry(request: ClientRequest) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.protocol.header_list import HeaderList
+from regbroker.protocol.header_list import HeaderList, ReceivedHeaders
 
 
 class HeaderListTests(SynchronousTestCase):
@@ -31,3 +31,12 @@ class HeaderListTests(SynchronousTestCase):
         self.assertEqual(rest, [(b"ETag", b"1")])
         self.assertIsInstance(rest, HeaderList)
         self.assertEqual(len(self.HEADERS), 3)
+
+
+class ReceivedHeadersTests(SynchronousTestCase):
+    def test_by_name(self) -> None:
+        """Names are in lower case, and of several values the last one counts."""
+        headers = ReceivedHeaders(HeaderListTests.HEADERS)
+        self.assertEqual(headers, HeaderListTests.HEADERS)
+        self.assertEqual(headers.by_name, {b"etag": b"1", b"link": b"b"})
+        self.assertEqual(ReceivedHeaders().by_name, {})

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from regbroker.protocol.header_table import Direction
+from regbroker.protocol.header_table import Direction, passes
 from regbroker.protocol.headers import (
     PSEUDONYM,
     Forwarded,
@@ -91,6 +91,25 @@ class CrossingTests(SynchronousTestCase):
         self.assertEqual(list(end_to_end(kept, NOBODY)), kept)
         for forwarded in (Direction.CLIENT, Direction.OURS):
             self.assertEqual(crossing(kept, NOBODY, forwarded), kept)
+
+    def test_options_alone(self) -> None:
+        """What only ``Connection`` ends is what it names beside what always ends."""
+        headers: list[Header] = [
+            *(
+                (b"Accept", b"a"),
+                (b"Keep-Alive", b"5"),
+                (b"TE", b"b"),
+                (b"OCI-C", b"c"),
+            ),
+        ]
+        for named in (b"close", b"keep-alive, TE", b"close, oci-C", b"accept"):
+            options = connection_options([named])
+            kept = [
+                header
+                for header in end_to_end(headers, options)
+                if passes(header[0], Direction.CLIENT)
+            ]
+            self.assertEqual(crossing(headers, options, Direction.CLIENT), kept, named)
 
     def test_said_anew(self) -> None:
         """A request's host, length, expectation and credentials are said anew."""

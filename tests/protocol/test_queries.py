@@ -116,6 +116,11 @@ class ParseTests(SynchronousTestCase):
         for text in ("&" * (MAX_PIECES - 1), "a=1&" * (MAX_PIECES - 1), ""):
             self.assertEqual(str(parse_query(text)), text)
 
+    def test_empty(self) -> None:
+        """One without a character is false."""
+        self.assertFalse(Query(""))
+        self.assertTrue(Query("&"))
+
     def test_values_are_not_shown(self) -> None:
         """A query may be a form with a password."""
         self.assertNotIn("secret", repr(Query("password=secret")))

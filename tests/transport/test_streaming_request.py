@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regbroker.protocol.header_list import HeaderList
 from regbroker.transport.body_reading import read_body
 from regbroker.transport.request_bodies import ClientGone
 from tests.channelcase import GET, POST, ChannelTestCase, answer
@@ -134,3 +135,23 @@ class TwistedFormTests(ChannelTestCase):
             self.assertEqual(reply.header(b"Set-Cookie"), b"h=i")
             self.assertEqual(reply.header(b"J"), b"k")
             self.assertEqual(reply.body, b"so be it")
+
+    async def test_set_before(self) -> None:
+        """A header that is set has the last value, whoever sets it, and however."""
+        for whole in (True, False):
+            request = await self.received(self.REQUESTS[0])
+            request.setHeader(b"X-A", b"1")
+            request.setHeader(b"x-a", b"2")
+            self.assertEqual(request.reply_header(b"X-A"), b"2")
+            self.assertIsNone(request.reply_header(b"X-B"))
+            request.setHeader("X-B", "3")
+            request.setHeader(b"X-B", b"4")
+            request.responseHeaders.addRawHeader(b"X-C", b"5")
+            self.assertEqual(request.reply_header(b"X-B"), b"4")
+            if whole:
+                answer(request)
+            else:
+                request.finish()
+            reply = HeaderList((await self.client.reply()).headers)
+            for name, value in (b"x-a", b"2"), (b"x-b", b"4"), (b"x-c", b"5"):
+                self.assertEqual(reply.all(name), [value], name)

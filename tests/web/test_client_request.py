@@ -11,6 +11,7 @@ from twisted.web.test.requesthelper import DummyRequest
 from regbroker.errors import BadRequest
 from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.queries import MAX_PIECES
+from regbroker.transport.streaming_request import received_headers
 from regbroker.web.client_request import ClientRequest, parse_request
 
 FORWARDED = Forwarded("192.0.2.1", "192.0.2.1", "https", "registry.test")
@@ -22,7 +23,7 @@ def parsed(uri: bytes, authorization: bytes | None = None) -> ClientRequest:
     http.method, http.uri = b"GET", uri
     if authorization is not None:
         http.requestHeaders.setRawHeaders(b"Authorization", [authorization])
-    return parse_request(http, FORWARDED)
+    return parse_request(http, received_headers(http), FORWARDED)
 
 
 class ParseTests(SynchronousTestCase):
