@@ -278,6 +278,12 @@ class Slapd:
         """Let it do nothing more."""
         assert self._daemon is not None
         os.kill(self._daemon.pid, signal.SIGSTOP)
+        # One thread hears the signal, when it has its turn, and stops the others.
+        tasks = Path(f"/proc/{self._daemon.pid}/task")
+        poll(
+            lambda: all(_state(task) == "T" for task in tasks.iterdir()),
+            "slapd, stopped",
+        )
 
     def thaw(self) -> None:
         """Let it go on where it stopped."""
@@ -308,6 +314,11 @@ class Slapd:
         """What it did since it was started: connections, searches, binds."""
         assert self._daemon is not None
         return self._daemon.output()
+
+
+def _state(task: Path) -> str:
+    """What a thread does: the letter after the program's name in brackets."""
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _accepts(port: int) -> bool:
