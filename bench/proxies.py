@@ -21,7 +21,8 @@ class Task:
 
     `upstream` is the port of the registry behind, `tokens` that of its token service;
     both speak TLS as `localhost`. Without `tls`, clients speak plain HTTP. With
-    `profile`, regbroker writes there where its time went, when it ends.
+    `keeps_manifests`, regbroker has `manifest-cache`; others have nothing that asks for
+    rights each time. With `profile`, it writes there where its time went, when it ends.
     """
 
     directory: Path
@@ -30,6 +31,7 @@ class Task:
     tokens: int
     tls: bool = True
     workers: int = 1
+    keeps_manifests: bool = False
     profile: Path | None = None
 
     @property
@@ -338,6 +340,7 @@ url = https://localhost:{upstream}
 ca-file = {root}
 realm = https://localhost:{tokens}/token
 service = up
+{manifests}
 """
 
 
@@ -357,6 +360,7 @@ def start_regbroker(task: Task) -> Running:
             upstream=task.upstream,
             tokens=task.tokens,
             root=task.root(),
+            manifests="manifest-cache = 64M" if task.keeps_manifests else "",
         )
     )
     profiling: list[str | Path] = []
@@ -372,6 +376,9 @@ def start_regbroker(task: Task) -> Running:
         base_environment(task.directory / "home"),
     )
     port = daemon.wait_for(r"listening on https?://127\.0\.0\.1:(\d+)")[1]
+    if task.workers > 1:
+        for number in range(1, task.workers + 1):
+            daemon.wait_for(f"worker {number}: serving")
     return Running(int(port), daemon.pid, daemon.stop)
 
 

@@ -68,7 +68,13 @@ class Bench:
 
     @contextmanager
     def started(
-        self, name: str, *, upstream: int = 0, tls: bool = True, workers: int = 1
+        self,
+        name: str,
+        *,
+        upstream: int = 0,
+        tls: bool = True,
+        workers: int = 1,
+        keeps_manifests: bool = False,
     ) -> Iterator[Running]:
         """Start a proxy in front of the stub, or of what is at another port."""
         with TemporaryDirectory(dir=self.directory) as place:
@@ -80,6 +86,7 @@ class Bench:
                     tokens=upstream or self.stub.port,
                     tls=tls,
                     workers=workers,
+                    keeps_manifests=keeps_manifests,
                     profile=self.profile,
                 )
             )
@@ -145,19 +152,26 @@ def _requests(
     return {
         "CPU ms / request": spent / done.count * 1000,
         "requests / s": done.count / done.seconds,
+        "cores": spent / done.seconds,
         "p50 ms": done.median * 1000,
         "p99 ms": done.slowest_of_100 * 1000,
     }
 
 
-def manifest(connections: int) -> Callable[[Bench, str], Figures]:
+def manifest(
+    connections: int, workers: int = 1, keeps_manifests: bool = False
+) -> Callable[[Bench, str], Figures]:
     """A manifest of 2 kB, again and again."""
 
     def measure(bench: Bench, name: str) -> Figures:
-        with bench.started(name) as running:
-            return _requests(
+        with bench.started(
+            name, workers=workers, keeps_manifests=keeps_manifests
+        ) as running:
+            before = bench.stub.manifest_gets()
+            figures = _requests(
                 bench, running, "/v2/team/app/manifests/1.0", TOKEN, connections
             )
+            return {**figures, "GETs upstream": bench.stub.manifest_gets() - before}
 
     return measure
 
@@ -246,19 +260,25 @@ def pull(warm: bool) -> Callable[[Bench, str], Figures]:
     return measure
 
 
-def herd(bench: Bench, name: str) -> Figures:
+def herd(keeps_manifests: bool = False) -> Callable[[Bench, str], Figures]:
     """Two hundred clients that pull the same image at once."""
-    with bench.started(name) as running:
-        tokens = bench.stub.token_requests()
-        forget_peak(running.pid)
-        before = cpu_seconds(running.pid)
-        seconds = bench.pulled(running, bench.setting.herd)
-        return {
-            "CPU s": cpu_seconds(running.pid) - before,
-            "s": seconds,
-            "peak MiB": peak_bytes(running.pid) / MIB,
-            "token requests upstream": bench.stub.token_requests() - tokens,
-        }
+
+    def measure(bench: Bench, name: str) -> Figures:
+        with bench.started(name, keeps_manifests=keeps_manifests) as running:
+            tokens = bench.stub.token_requests()
+            manifests = bench.stub.manifest_gets()
+            forget_peak(running.pid)
+            before = cpu_seconds(running.pid)
+            seconds = bench.pulled(running, bench.setting.herd)
+            return {
+                "CPU s": cpu_seconds(running.pid) - before,
+                "s": seconds,
+                "peak MiB": peak_bytes(running.pid) / MIB,
+                "token requests upstream": bench.stub.token_requests() - tokens,
+                "GETs of manifests upstream": bench.stub.manifest_gets() - manifests,
+            }
+
+    return measure
 
 
 def slow_uploads(bench: Bench, name: str) -> Figures:
@@ -332,6 +352,14 @@ class Scenario:
 SCENARIOS = (
     Scenario("manifest-1", "manifest, 1 connection", manifest(1)),
     Scenario("manifest-32", "manifest, 32 connections", manifest(32)),
+    Scenario(
+        "manifest-32-workers", "manifest, 32 connections, 2 workers", manifest(32, 2)
+    ),
+    Scenario(
+        "manifest-32-kept",
+        "manifest, 32 connections, manifest-cache",
+        manifest(32, keeps_manifests=True),
+    ),
     Scenario("ping", "ping's 401", ping),
     Scenario("token", "token, repeated", token),
     Scenario("down-1", "1 GiB down, 1 stream", down(1)),
@@ -341,7 +369,12 @@ SCENARIOS = (
     Scenario("up-chunked", "1 GiB up, chunked", up(chunked=True)),
     Scenario("pull-cold", "12-layer pull over 50 ms, cold", pull(warm=False)),
     Scenario("pull-warm", "12-layer pull over 50 ms, warm", pull(warm=True)),
-    Scenario("herd", "200 clients pull at once", herd),
+    Scenario("herd", "200 clients pull at once", herd()),
+    Scenario(
+        "herd-kept",
+        "200 clients pull at once, manifest-cache",
+        herd(keeps_manifests=True),
+    ),
     Scenario("slow-uploads", "10 uploads into a slow upstream", slow_uploads),
     Scenario("idle", "1,000 idle clients", idle),
     Scenario("start", "start to first answer", start),

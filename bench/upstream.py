@@ -19,6 +19,7 @@ LAYERS = 12
 
 SERVER = """\
     access_log off;
+    log_format method $request_method;
     sendfile on;
     keepalive_requests 1000000;
     keepalive_timeout 300s;
@@ -39,6 +40,7 @@ SERVER = """\
             return 200 '{token}';
         }}
         location ~ ^/v2/acme_team/app/manifests/ {{
+            access_log {directory}/manifests.log method;
             default_type application/vnd.oci.image.manifest.v1+json;
             add_header Docker-Content-Digest {digest};
             add_header Docker-Distribution-Api-Version registry/2.0;
@@ -118,6 +120,10 @@ class Stub:
     def token_requests(self) -> int:
         """Return how often a token was asked for so far."""
         return len((self._directory / "tokens.log").read_bytes().splitlines())
+
+    def manifest_gets(self) -> int:
+        """Return how often a manifest was fetched so far; HEAD does not count."""
+        return (self._directory / "manifests.log").read_bytes().count(b"GET")
 
     def stop(self) -> None:
         """End it."""

@@ -43,6 +43,8 @@ FIELDS = {
     "name": "the repository as clients call it; at the token service maybe several",
     "upstream": "the `[upstream NAME]` that was asked, or would have been",
     "upstream_name": "the repository as the upstream calls it",
+    "upstream_method": "the method that the upstream was asked with: `HEAD` where a "
+    "manifest came from memory, `HEAD,GET` where it had to be fetched after that",
     "status": "the status of the answer",
     "bytes_in": "bytes of the request's body",
     "bytes_out": "bytes of the answer's body",
@@ -94,6 +96,7 @@ class Event:
     public_name: str = ""
     upstream: str = ""
     upstream_name: str = ""
+    upstream_method: str = ""
     status: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
@@ -139,6 +142,14 @@ class Event:
             before = (self.upstream_seconds or 0.0) if more else 0.0
             self.upstream_seconds = before + self.clock() - started
 
+    def asks_with(self, method: str) -> None:
+        """Note a method that the upstream is asked with."""
+        before = self.upstream_method
+        if not before:
+            self.upstream_method = method
+        elif not before.endswith(method):
+            self.upstream_method = f"{before},{method}"
+
     def ended(self, cause: Cause, outcome: str) -> None:
         """Note why the request ended; what comes of that later changes nothing."""
         if self.cause is Cause.DONE:
@@ -160,6 +171,7 @@ class Event:
             "name": self.public_name or None,
             "upstream": self.upstream or None,
             "upstream_name": self.upstream_name or None,
+            "upstream_method": self.upstream_method or None,
             "status": self.status or None,
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,

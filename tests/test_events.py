@@ -70,6 +70,7 @@ class EventTests(SynchronousTestCase):
             public_name="team/app",
             upstream="aliyun",
             upstream_name="acme_team/app",
+            upstream_method="HEAD",
             status=200,
             bytes_in=5,
             bytes_out=1234,
@@ -83,8 +84,8 @@ class EventTests(SynchronousTestCase):
             event.line(),
             "client=192.0.2.1 user=alice registry=registry.example.com method=GET "
             "path=/v2/team/app/manifests/1.0 name=team/app upstream=aliyun "
-            "upstream_name=acme_team/app status=200 bytes_in=5 bytes_out=1234 "
-            "upstream_seconds=0.250 seconds=1.500 tls=TLSv1.3 "
+            "upstream_name=acme_team/app upstream_method=HEAD status=200 bytes_in=5 "
+            "bytes_out=1234 upstream_seconds=0.250 seconds=1.500 tls=TLSv1.3 "
             "request_id=0123456789ab cause=done outcome=done",
         )
 
@@ -93,9 +94,17 @@ class EventTests(SynchronousTestCase):
         self.assertEqual(
             Event(self.clock.seconds).line(),
             "client=- user=- registry=- method=- path=- name=- upstream=- "
-            "upstream_name=- status=- bytes_in=0 bytes_out=0 upstream_seconds=- "
-            "seconds=0.000 tls=- request_id=- cause=done outcome=done",
+            "upstream_name=- upstream_method=- status=- bytes_in=0 bytes_out=0 "
+            "upstream_seconds=- seconds=0.000 tls=- request_id=- cause=done "
+            "outcome=done",
         )
+
+    def test_upstream_method(self) -> None:
+        """The methods in their order; what is sent again is told once."""
+        event = Event(self.clock.seconds)
+        for method in ("HEAD", "HEAD", "GET", "GET"):
+            event.asks_with(method)
+        self.assertEqual(event.upstream_method, "HEAD,GET")
 
     def test_upstream_time(self) -> None:
         """The last time that an upstream took, or the sum; also of what fails."""

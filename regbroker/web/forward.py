@@ -121,9 +121,11 @@ class Forwarder:
 
         seconds = self._upstream.config.timeout
         stall = Stall(self._clock, seconds, on_stall)
+        method = request.asked.client.method
+        event.asks_with(method)
         upload = body and UploadBody(body, self._clock, stall, expects)
         sending = self._upstream.request(
-            request.asked.client.method,
+            method,
             sent.target,
             sent.headers,
             upload,

@@ -4,8 +4,9 @@ Manifests out of memory, when the upstream has just said that the client may hav
 For a manifest, the upstream gets HEAD with the Authorization of the request. If the
 reply names the digest of a manifest that is in memory, the client gets it from there,
 under the headers of that reply. Whatever else the reply is, GET follows as without a
-memory, with two exceptions. 401 is final: a wrong password shown twice locks accounts.
-429 is final, too: another request would make it worse.
+memory, also when the connection breaks off without one: some servers do not know HEAD.
+There are two exceptions. 401 is final: a wrong password shown twice locks accounts. 429
+is final, too: another request would make it worse.
 
 Requests of one account for the same, at the same time, are one.
 """
@@ -19,7 +20,8 @@ from typing import Any
 from twisted.internet.defer import TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
-from regbroker.errors import UpstreamMalformed, UpstreamTimeout
+from regbroker.causes import Cause
+from regbroker.errors import UpstreamMalformed, UpstreamTimeout, UpstreamUnavailable
 from regbroker.protocol.names import Endpoint, is_digest
 from regbroker.runtime.single_flight import Coalescer
 from regbroker.transport.client_reply import Reply
@@ -105,6 +107,10 @@ class RememberedManifests:
         except UpstreamMalformed:
             # Some send a body after HEAD.
             return None
+        except UpstreamUnavailable as error:
+            if error.cause is Cause.UPSTREAM_BROKE_OFF:
+                return None
+            raise
         reply = exchange.reply
         exchange = replace(exchange, request=request)
         if reply.status in _FINAL_STATUSES:
@@ -126,6 +132,7 @@ class RememberedManifests:
     ) -> Exchange:
         """Return the exchange of `ask`, or of the same that is under way already."""
         event = request.asked.event
+        event.asks_with(request.asked.client.method)
         started = event.clock()
         try:
             shared = await self._sending.run(self._key(request), lambda: ask(request))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from itertools import groupby
 from typing import Any
 
-from regbroker.web.exchange import UpstreamRequest
+from regbroker.errors import UpstreamUnavailable
+from regbroker.runtime.json_lines import json_line
+from regbroker.web.exchange import Exchange, UpstreamRequest
+from regbroker.web.forward import Forwarder
 from regbroker.web.manifests import RememberedManifests
 from tests.proxycase import MANIFEST, ProxyTestCase
 from tests.scripted import Call, response
@@ -113,10 +117,10 @@ class PullTests(ManifestsCase):
     async def test_denied_and_gone(self) -> None:
         """After another refusal of HEAD, GET has the upstream's own words."""
         await self.pull()
-        for status in (403, 404, 405):
+        for status in (403, 404, 405, 501):
             self.upstream.handler = lambda call, status=status: response(status)
             self.assertEqual((await self.pull()).status, status)
-        self.assertEqual(self.sent(), ["HEAD", "GET"] + 3 * ["HEAD", "GET"])
+        self.assertEqual(self.sent(), ["HEAD", "GET"] + 4 * ["HEAD", "GET"])
 
     async def test_limited(self) -> None:
         """A limit is not asked about twice."""
@@ -171,6 +175,106 @@ class PullTests(ManifestsCase):
         for header in ("Range: bytes=0-1", 'If-None-Match: "x"'):
             await self.pull(MANIFEST, ALICE, header)
         self.assertEqual(self.sent(), ["HEAD", "GET", "GET", "GET"])
+
+
+class HeadUnknownTests(ManifestsCase):
+    """Upstreams that do not answer HEAD as they should: the pull goes on with GET."""
+
+    async def test_status(self) -> None:
+        """HEAD is not allowed, or not implemented."""
+        for answer in (response(405), response(501)):
+            self.answers_head(answer)
+            reply = await self.pull()
+            self.assertEqual((reply.status, reply.body), (200, self.body))
+        self.assertEqual(self.sent(), 2 * ["HEAD", "GET"])
+
+    async def test_without_digest(self) -> None:
+        """HEAD does not name the digest."""
+        self.answers_head(response(200, TYPE, f"Content-Length: {len(self.body)}"))
+        for _ in range(2):
+            reply = await self.pull()
+            self.assertEqual((reply.status, reply.body), (200, self.body))
+        self.assertEqual(self.sent(), 2 * ["HEAD", "GET"])
+
+    async def test_dropped(self) -> None:
+        """The connection breaks off without a reply, new or kept."""
+        self.answers_head(None)
+        for _ in range(2):
+            reply = await self.pull()
+            self.assertEqual((reply.status, reply.body), (200, self.body))
+        self.assertEqual(self.methods(), 2 * ["HEAD", "GET"])
+
+    async def test_dropped_always(self) -> None:
+        """If GET fares no better, the client is told so."""
+        self.upstream.handler = self.drop
+        self.assertEqual((await self.pull()).status, 503)
+        self.assertEqual(self.methods(), ["HEAD", "GET"])
+
+    async def test_unreachable(self) -> None:
+        """Where nobody listens, GET is not tried."""
+        asked = []
+
+        async def forward(_: object, request: UpstreamRequest) -> Exchange:
+            asked.append(request.asked.client.method)
+            raise UpstreamUnavailable("no such host")
+
+        self.patch(Forwarder, "forward", forward)
+        self.assertEqual((await self.pull()).status, 503)
+        self.assertEqual(asked, ["HEAD"])
+
+    def methods(self) -> list[str]:
+        """What was sent, without what is sent once more over a new connection."""
+        return [method for method, _ in groupby(self.sent())]
+
+    def answers_head(self, answer: bytes | None) -> None:
+        """Answer HEAD so, with None by hanging up, and all else as a registry does."""
+
+        def handler(call: Call) -> bytes | None:
+            if call.method != "HEAD":
+                return self.serve_manifest(call)
+            return self.drop(call) if answer is None else answer
+
+        self.upstream.handler = handler
+
+    def drop(self, call: Call) -> bytes:
+        """End the connection without a reply."""
+        call.wire.close()
+        return b""
+
+
+class LogTests(ManifestsCase):
+    async def test_methods(self) -> None:
+        """The log says what the upstream was asked with."""
+        for methods in ("HEAD,GET", "HEAD"):
+            logged = self.event()
+            await self.pull()
+            fields = await logged
+            self.assertEqual(fields["method"], "GET")
+            self.assertEqual(fields["upstream_method"], methods)
+            self.assertIn(f" upstream_method={methods} ", fields["line"])
+            self.assertIn(f'"upstream_method": "{methods}"', json_line(fields))
+
+    async def test_together(self) -> None:
+        """So it does for who has shared the answer of somebody else's request."""
+        await self.pull()
+        self.upstream.handler = None
+        other = await self.connect()
+        for client in (self.client, other):
+            client.request("GET", MANIFEST, ALICE)
+        call = await self.upstream.call()
+        await self.turn()
+        logged = self.event()
+        call.answer(self.found(call))
+        for client in (self.client, other):
+            self.assertEqual((await client.reply()).body, self.body)
+        self.assertEqual((await logged)["upstream_method"], "HEAD")
+        self.assertEqual(self.sent(), ["HEAD", "GET", "HEAD"])
+
+    async def test_not_asked(self) -> None:
+        """A dash where no upstream was asked."""
+        logged = self.event()
+        await self.client.ask("GET", "/v2/nowhere/app/manifests/1.0", ALICE)
+        self.assertIsNone((await logged)["upstream_method"])
 
 
 class HerdTests(ManifestsCase):
