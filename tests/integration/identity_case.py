@@ -168,8 +168,12 @@ class SteeredTestCase(IdentityTestCase):
 
     def under_way(self) -> int:
         """How many requests are being answered."""
+        return int(sum(self.metrics("regbroker_requests_under_way")))
+
+    def metrics(self, name: str) -> list[float]:
+        """The values of a metric."""
         url = self.regbroker.admin_url().partition('"')[0] + "/metrics"
         with urllib.request.urlopen(url, timeout=10) as reply:
             text = reply.read().decode()
-        pattern = r"^regbroker_requests_under_way\{.*\} (\S+)$"
-        return int(sum(map(float, re.findall(pattern, text, re.MULTILINE))))
+        found = re.findall(rf"^{name}\{{.*\}} (\S+)$", text, re.MULTILINE)
+        return list(map(float, found))

@@ -173,7 +173,9 @@ class StartTests(WorkersTestCase):
         """While it is down the answer is 503 in both; when it is back, all is well."""
         job = self.job()
         self.until_both(job, 503)
+        self.assertEqual(self.metrics("regbroker_identity_up"), [0.0])
         self.issuer.start()
         poll(lambda: self.fetches() == (2, 2), "a fetch of each worker", 60)
         self.until_both(job)
         self.assertEqual(self.fetches(), (2, 2))
+        self.assertEqual(self.metrics("regbroker_identity_up"), [1.0])
