@@ -46,6 +46,7 @@ class TokenTextTests(SynchronousTestCase):
             "eyJ" * 20_000,
             "_eyJhbGciOiJFUzI1NiJ9" * 2000 + ".x",
             "eyJhbGciOiJFUzI1NiJ9.f" * 2000,
+            "x-eyJhbGciOiJFUzI1NiJ9.e" * 2000,
         ):
             self.assertEqual(jwt_in(text), "", text[:80])
             self.assertEqual(user_for_log(text), text)
