@@ -40,9 +40,9 @@ class WatchedFile(Generic[T]):
     `parse` raises `ValueError` that says what is wrong with the contents, without
     telling any of them. `now` returns seconds. The log calls the file `name`, its path
     by default, and says `without` when there are no contents that count. `tell` logs
-    that the file was read. With `is_secret`, the log says when everybody on the machine
-    can read it. When the file cannot be used any more, what it held before counts, so
-    that a slip of an editor locks nobody out.
+    that the file was read. The log says when everybody on the machine can change it,
+    and with `is_secret`, when everybody can read it. When the file cannot be used any
+    more, what it held before counts, so that a slip of an editor locks nobody out.
     """
 
     def __init__(
@@ -132,8 +132,7 @@ class WatchedFile(Generic[T]):
         # As it was before it was read: what changed meanwhile is seen later.
         self._taken = _signature_of(status)
         self.good = self._parse(contents)
-        if self._is_secret:
-            self._warn(status.st_mode)
+        self._warn(status.st_mode)
         return self.good
 
     def _note(self, problem: str) -> None:
@@ -154,12 +153,16 @@ class WatchedFile(Generic[T]):
 
     def _warn(self, mode: int) -> None:
         # Groups are how users of one machine share a secret on purpose.
-        if mode & stat.S_IRWXO and not self._warned:
+        wrong = stat.S_IRWXO if self._is_secret else stat.S_IWOTH
+        if mode & wrong and not self._warned:
             self._warned = True
+            what, rights = ("use", "o=") if self._is_secret else ("change", "o-w")
             _log.warn(
-                "{path}: every user of this machine can use it; take that right "
-                "away (chmod o=)",
+                "{path}: every user of this machine can {what} it; take that right "
+                "away (chmod {rights})",
                 path=str(self.path),
+                what=what,
+                rights=rights,
             )
 
 

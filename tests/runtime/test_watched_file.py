@@ -218,6 +218,18 @@ class WatchedFileTests(SynchronousTestCase):
         self.assertEqual(len(self.logged()), 1)
         self.assertIn("every user of this machine", self.logged()[0])
 
+    def test_mode_of_what_is_no_secret(self) -> None:
+        """What everybody may read, nobody else may change."""
+        now = self.clock.seconds
+        self.file = WatchedFile(self.path, self.parse, now, is_secret=False)
+        self.write(b"one", 0o664)
+        self.assertEqual(self.later(), "one")
+        self.assertNotIn("every user", "".join(self.logged()))
+        self.write(b"two", 0o646)
+        self.assertEqual(self.later(), "two")
+        (line,) = [each for each in self.logged() if "every user" in each]
+        self.assertIn("can change it; take that right away (chmod o-w)", line)
+
     def test_cheap(self) -> None:
         """Within a second nobody asks the file system."""
         self.file.latest()
