@@ -97,8 +97,9 @@ class TwistdService(MultiService):
 
     def privilegedStartService(self) -> None:
         """Listen; a port that is taken is one line and exit status 1."""
-        # Unhandled, it would end the process.
+        # Unhandled, they would end the process. Both are answered when it runs.
         on_signal(reactor, signal.SIGUSR1, self._log_output.reopen)
+        on_signal(reactor, signal.SIGHUP, self._told_to_reload)
         try:
             with self._log_output.changing_to(self._config):
                 super().privilegedStartService()
@@ -116,7 +117,6 @@ class TwistdService(MultiService):
         except StateError as error:
             self._give_up(error)
         self._warn(self._config)
-        on_signal(reactor, signal.SIGHUP, self._told_to_reload)
         self._handle_stop_signals()
         audit.tell_configuration("accepted", self._path)
         reactor.callWhenRunning(self._running)

@@ -41,6 +41,19 @@ users = alice:wonderland
 """
 
 
+#: The signal comes when the ports are open, and nothing runs yet.
+HANG_UP_AT_ONCE = f"""
+import os, signal
+from regbroker import tap
+start = tap.TwistdService.startService
+def hang_up_and_start(service):
+    os.kill(os.getpid(), signal.SIGHUP)
+    start(service)
+tap.TwistdService.startService = hang_up_and_start
+{TWISTD}
+"""
+
+
 class Twistd:
     """One twistd process, its output in a file."""
 
@@ -223,6 +236,24 @@ class TwistdTests(SynchronousTestCase):
         twistd.process.send_signal(signal.SIGHUP)
         twistd.wait_for("regbroker.ini: read again, and in use")
         self.assertIsNone(twistd.process.poll())
+
+    def test_hang_up_at_once(self) -> None:
+        """Nor does one that comes while it starts: the file is read again then."""
+        log = self.directory / "output"
+        process = measured_nursery().start(
+            ["-n", "--pidfile=", "regbroker", "-c", self.write(CONFIG.format(port=0))],
+            log,
+            environment(is_measured=True),
+            program=HANG_UP_AT_ONCE,
+        )
+        self.addCleanup(process.kill)
+        deadline = time.monotonic() + DEADLINE
+        while "regbroker.ini: read again, and in use" not in log.read_text():
+            self.assertIsNone(process.poll(), log.read_text())
+            self.assertLess(time.monotonic(), deadline, log.read_text())
+            time.sleep(0.02)
+        process.terminate()
+        self.assertEqual(process.wait(DEADLINE), 0)
 
     def test_wrong_certificate(self) -> None:
         """A certificate that is none is told before anything starts."""

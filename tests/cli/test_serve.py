@@ -2,12 +2,22 @@
 
 from pathlib import Path
 
-from tests.cli.case import CommandCase
+from tests.cli.case import CONFIG, CommandCase
 from tests.integration.peers.nursery import environment, measured_nursery
 
 SECONDS = 60.0
 
 PROGRAM = "from regbroker.cli.main import main; raise SystemExit(main())"
+
+SIGNALS_AT_ONCE = f"""
+import os, signal
+from regbroker.cli import serve
+def tell(options):
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        os.kill(os.getpid(), number)
+serve.runApp = tell
+{PROGRAM}
+"""
 
 
 class ServeTests(CommandCase):
@@ -34,6 +44,18 @@ class ServeTests(CommandCase):
         self.assertIn("  [regbroker] listen: ", output)
         self.assertIn("  [registry x] upstream: ", output)
         self.assertNotIn("Traceback", output)
+
+    def test_signals_at_once(self) -> None:
+        """Signals that come before there is anything to read again end nothing."""
+        log = Path(self.mktemp()).absolute()
+        process = measured_nursery().start(
+            ["serve", "--config", str(Path(self.write(CONFIG)).absolute())],
+            log,
+            environment(is_measured=True),
+            program=SIGNALS_AT_ONCE,
+        )
+        self.addCleanup(process.kill)
+        self.assertEqual(process.wait(SECONDS), 0, log.read_text())
 
     def test_no_file(self) -> None:
         """A file that is not there is named."""
