@@ -21,8 +21,10 @@ from twisted.trial.unittest import TestCase
 from regbroker.assembly.loading import parse_text
 from regbroker.workers.front import Front
 from regbroker.workers.process import WorkerProcess
+from tests.workers.forked import ForkingReactor
 
-reactor: Any = _reactor
+#: To load everything takes a second of CPU time, and each test has a fork server.
+reactor: Any = ForkingReactor(_reactor)
 
 TEXT = """\
 [regbroker]
