@@ -8,12 +8,17 @@ from regbroker.accounts.access import Kind, Subject
 from regbroker.accounts.claims import Condition, texts_of
 from regbroker.settings.config import Config, IdentityConfig, RegistryConfig
 from regbroker.settings.identity_clashes import shared_groups
-from regbroker.settings.public_issuers import open_to_everybody
+from regbroker.settings.public_issuers import audiences_of_others, open_to_everybody
 
 
 def identity_warnings(config: Config) -> Iterator[str]:
     """Yield the warnings, each a line that names section and option."""
-    for name in config.identities:
+    for name, identity in config.identities.items():
+        for each in audiences_of_others(identity.issuer, identity.audience):
+            yield (
+                f"[identity {name}] audience: '{each}' is what other services take, "
+                "too; have jobs ask for tokens with a name of this registry's own"
+            )
         if all(name not in entry.identities for entry in config.registries):
             yield (
                 f"[identity {name}]: no [registry HOST] uses it; name it there in "

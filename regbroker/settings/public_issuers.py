@@ -8,6 +8,7 @@ repository, its owner, their numbers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from regbroker.accounts.claims import Condition
@@ -45,6 +46,15 @@ _OWNED = {
     "https://accounts.google.com": ("hd", "email", "sub"),
 }
 
+#: Audiences that other services take: Kubernetes' own, of every pod that says nothing,
+#: and those of signatures, clouds, vaults and package indexes in many pipelines.
+_OTHERS = re.compile(
+    r"https://kubernetes\.default\.svc(\..*)?|https://github\.com/.*|https://gitlab\.com/?"
+    r"|sigstore|sts\.amazonaws\.com|api://AzureADTokenExchange(.*)?"
+    r"|https://iam\.googleapis\.com/.*|//iam\.googleapis\.com/.*|vault|https://vault\..*"
+    r"|pypi|testpypi|npm:.*|rubygems\.org|crates\.io"
+)
+
 #: What the subjects of all jobs begin with.
 _SUBJECTS = ("repo:", "project_path:", "organization:")
 
@@ -79,3 +89,13 @@ def _keeps_out(condition: Condition, owned: tuple[str, ...]) -> bool:
 def _names_an_owner(text: str) -> bool:
     beginning = text.partition("*")[0]
     return bool(beginning) and beginning not in _SUBJECTS
+
+
+def audiences_of_others(issuer: str, audience: Iterable[str]) -> list[str]:
+    """
+    Return the audiences that are not the registry's own.
+
+    Who gets such a token for another service could show it here, and regbroker could be
+    shown one that opens the other service.
+    """
+    return [each for each in audience if each == issuer or _OTHERS.fullmatch(each)]

@@ -57,6 +57,14 @@ class WarningTests(SynchronousTestCase):
         (warning,) = warned(text)
         self.assertIn("everybody can have a token of this issuer", warning)
 
+    def test_audience(self) -> None:
+        """An audience that other services take is warned of."""
+        text = TEXT.replace(
+            "audience = registry.test", "audience = registry.test sigstore"
+        )
+        (warning,) = warned(text)
+        self.assertIn("[identity github] audience: 'sigstore' is what other", warning)
+
     def test_groups(self) -> None:
         """An identity may have groups."""
         text = TEXT.replace("alice =", "@team:a =")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.access_section import parse_subject
-from regbroker.settings.public_issuers import open_to_everybody
+from regbroker.settings.public_issuers import audiences_of_others, open_to_everybody
 
 GITHUB = "https://token.actions.githubusercontent.com"
 
@@ -46,3 +46,20 @@ class OpenTests(SynchronousTestCase):
             ("https://gitlab.example.com", "ref=main"),
         ):
             self.assertEqual(self.said(issuer, conditions), "", conditions)
+
+
+class AudienceTests(SynchronousTestCase):
+    def test_others(self) -> None:
+        """What other services take is told from a name of one's own."""
+        issuer = "https://oidc.example.com/id/1"
+        others = [
+            issuer,
+            "sigstore",
+            "sts.amazonaws.com",
+            "https://kubernetes.default.svc",
+            "https://kubernetes.default.svc.cluster.local",
+            "https://github.com/acme",
+            "api://AzureADTokenExchange",
+        ]
+        own = ["registry.example.com", "https://registry.example.com", "sigstore.test"]
+        self.assertEqual(audiences_of_others(issuer, [*own, *others]), others)
