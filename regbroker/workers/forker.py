@@ -89,6 +89,7 @@ class _ServerProcess(ProcessProtocol):
         self._has_ended = has_ended
         #: By process id.
         self._children: dict[int, Ended] = {}
+        self._has_forked = False
         self._closed: Deferred[None] | None = None
         self.channel = MessageChannel(reactor, self._hear, lambda: None)
 
@@ -114,6 +115,7 @@ class _ServerProcess(ProcessProtocol):
         asked = self.channel.ask("fork", {}, [descriptor], FORK_SECONDS)
 
         def forked(values: Values) -> int:
+            self._has_forked = True
             process = int(values["pid"])
             self._children[process] = ended
             return process
@@ -129,7 +131,9 @@ class _ServerProcess(ProcessProtocol):
         """See `Forker.close`."""
         self._closed = Deferred()
         self.channel.close()
-        timer = self._reactor.callLater(END_SECONDS, self._kill)
+        # One that still starts would see that only afterwards.
+        seconds = END_SECONDS if self._has_forked else 0.0
+        timer = self._reactor.callLater(seconds, self._kill)
 
         def over(_: None) -> None:
             if timer.active():

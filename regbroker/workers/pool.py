@@ -155,8 +155,12 @@ class Pool(Others):
         for waiting in self._waiting.values():
             waiting.cancel()
         self._waiting.clear()
-        for worker in self._workers.values():
-            worker.channel.tell("drain", {})
+        for worker in list(self._workers.values()):
+            if worker.pid:
+                worker.channel.tell("drain", {})
+            else:
+                # It serves nobody, and is not to begin.
+                worker.kill()
         ended = self._all_ended(seconds + END_MARGIN)
         return ended.addCallback(lambda _: self._forker.close())
 

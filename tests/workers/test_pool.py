@@ -80,6 +80,22 @@ class PoolTests(WorkersTestCase):
         self.assertIn("signal SIGKILL", ended)
         self.assertEqual(await self.status(self.url), 200)
 
+    async def test_stopped_at_once(self) -> None:
+        """Those that have not begun are not waited for, and serve nobody."""
+        told: list[int] = []
+        start = self.start
+
+        def tell() -> tuple[int, Told]:
+            told.append(1)
+            return start()
+
+        pool = Pool(reactor, 2, tell)
+        pool.start()
+        with capturedLogs() as events:
+            await pool.drain(5)
+        self.assertEqual(pool.states, {"1": "has ended", "2": "has ended"})
+        self.assertEqual((told, list(events)), ([], []))
+
     async def test_not_started(self) -> None:
         """One that cannot serve is tried again, later each time."""
         right, self.served = self.served, "[registry *]"
