@@ -35,7 +35,7 @@ class StrictChunks(ChunkedDecoder):
         super().__init__(self._take, self._end)
         self._on_data = on_data
         self._on_end = on_end
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | memoryview] = []
         #: What was received, as long as it is looked at, and how much of it is read.
         self._received = b""
         self._position = 0
@@ -43,12 +43,14 @@ class StrictChunks(ChunkedDecoder):
     def dataReceived(self, data: bytes) -> None:
         """Take the next bytes. Raises `MalformedChunks`."""
         self._received, self._position = data, 0
+        view = memoryview(data)
         try:
             while self._position < len(data):
                 start = self._position
                 if self.is_in_chunk:
                     self._position = min(start + self.length, len(data))
-                    self._take(data[start : self._position])
+                    is_all = self._position - start == len(data)
+                    self._take(data if is_all else view[start : self._position])
                     self.passed(self._position - start)
                 else:
                     # It may be given in any parts: these end where lines do.
@@ -64,7 +66,7 @@ class StrictChunks(ChunkedDecoder):
         if field is None or not is_sound(field[1]):
             raise MalformedChunks("a trailer is no header")
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes | memoryview) -> None:
         self._pieces.append(data)
 
     def _end(self, rest: bytes) -> None:
@@ -76,4 +78,5 @@ class StrictChunks(ChunkedDecoder):
     def _deliver(self) -> None:
         pieces, self._pieces = self._pieces, []
         if pieces:
-            self._on_data(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            only = pieces[0] if len(pieces) == 1 else None
+            self._on_data(only if isinstance(only, bytes) else b"".join(pieces))

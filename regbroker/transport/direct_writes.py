@@ -3,16 +3,23 @@ Writing to a socket in the same turn of the reactor.
 
 Twisted's transport waits for another turn before it writes, with two changes of what
 epoll waits for. That is worth it where writes gather. Here they are gathered already.
+
+The pieces of a large write are given to the socket as they are: to join them would copy
+all of it once more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.protocols.policies import ProtocolWrapper
 
 from regbroker.transport.twisted_private import holds_nothing
+
+#: What is given to a socket in one call. The system takes 1024 pieces (IOV_MAX).
+MOST_PIECES = 1024
 
 
 def socket_below(transport: Any) -> FileDescriptor | None:
@@ -29,12 +36,22 @@ def socket_below(transport: Any) -> FileDescriptor | None:
     return transport if isinstance(transport, FileDescriptor) else None
 
 
-def send_now(transport: FileDescriptor, data: bytes) -> None:
-    """Give bytes to a socket, as far as it takes them; the transport has the rest."""
+def send_now(transport: Any, data: Sequence[bytes]) -> None:
+    """Give pieces to a socket, as far as it takes them; the transport has the rest."""
     if transport.connected and not transport.disconnecting and holds_nothing(transport):
-        sent = transport.writeSomeData(data)
-        # An error comes again when the reactor writes, which knows what to do.
-        if isinstance(sent, int) and sent > 0:
-            data = data[sent:]
+        try:
+            sent = transport.getHandle().sendmsg(data[:MOST_PIECES])
+        except OSError:
+            # An error comes again when the reactor writes, which knows what to do.
+            sent = 0
+        data = _unsent(data, sent)
     if data:
-        transport.write(data)
+        transport.writeSequence(data)
+
+
+def _unsent(data: Sequence[bytes], sent: int) -> Sequence[bytes]:
+    for index, piece in enumerate(data):
+        if sent < len(piece):
+            return [piece[sent:], *data[index + 1 :]]
+        sent -= len(piece)
+    return ()

@@ -72,10 +72,10 @@ class PendingWrites:
                 self._pieces.append(piece)
                 self.size += len(piece)
 
-    def take(self) -> bytes:
-        """Return all of it; then nothing is left."""
+    def take(self) -> list[bytes]:
+        """Return all pieces; then nothing is left."""
         pieces, self._pieces, self.size = self._pieces, [], 0
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return pieces
 
     def flush_soon(self) -> None:
         """Call `flush` when what is delivered is, or when the reactor comes round."""

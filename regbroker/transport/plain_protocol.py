@@ -51,7 +51,7 @@ class PlainProtocol(ProtocolWrapper):
     def write(self, data: bytes) -> None:
         """Send bytes, in order."""
         if len(data) >= DIRECT_BYTES and self._socket is not None:
-            send_now(self._socket, data)
+            send_now(self._socket, (data,))
         else:
             self.transport.write(data)
         self._flow.written(len(data))

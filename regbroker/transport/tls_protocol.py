@@ -21,7 +21,7 @@ Facts that shape this module (RFC 8446, 6.1; RFC 5246, 7.2.1):
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -39,6 +39,7 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
 from regbroker.transport.backpressure import READ_BYTES, Backpressure, widen
+from regbroker.transport.direct_reads import read_directly
 from regbroker.transport.direct_writes import send_now, socket_below
 from regbroker.transport.pending_writes import PendingWrites
 from regbroker.transport.tls_records import (
@@ -46,8 +47,8 @@ from regbroker.transport.tls_records import (
     decrypt,
     drain,
     encrypt,
+    fit_for_bio,
     is_end_of_file,
-    pieces,
 )
 
 
@@ -70,12 +71,16 @@ class TLSProtocol(ProtocolWrapper):
         self._connection: Any = None
         #: What writes to the socket, if nothing below changes what is written.
         self._socket: Any = None
+        #: Ends reading into shared memory.
+        self._let_go: Callable[[], object] | None = None
         self._flow = Backpressure(factory.budget)
         self._pending = PendingWrites(
             factory.call_later, self.flush, factory.deliveries
         )
         self._is_ready = False
         self._can_encrypt = False
+        #: Whether answers of TLS itself may wait for the next read.
+        self._reads_on = False
         self._is_over = False
         self._reason: Failure | None = None
 
@@ -116,14 +121,20 @@ class TLSProtocol(ProtocolWrapper):
 
     def dataReceived(self, data: bytes) -> None:
         """Decrypt, and deliver what it makes in one piece."""
+        self._received(memoryview(data))
+
+    def _received(self, data: memoryview) -> None:
         plain: list[bytes] = []
         end: SSL.Error | None = None
-        for piece in pieces(data):
+        for piece in fit_for_bio(data):
             if self._is_over or end is not None:
                 break
             self._connection.bio_write(piece)
             if self._is_ready or self._shake_hands():
                 end = decrypt(self._connection, plain)
+        # There is more to read. No answer of TLS 1.3 is urgent (RFC 8446, 4.6.3).
+        is_full = len(data) == READ_BYTES
+        self._reads_on = is_full and self._is_ready and self.version == "TLSv1.3"
         self._deliver(plain, end)
 
     def _shake_hands(self) -> bool:
@@ -140,6 +151,7 @@ class TLSProtocol(ProtocolWrapper):
             # Who chooses the certificate has ended it.
             return False
         self._is_ready = self._can_encrypt = True
+        self._let_go = read_directly(self.transport, self._received)
         if IHandshakeListener.providedBy(self.wrappedProtocol):
             self.wrappedProtocol.handshakeCompleted()
         self.flush()
@@ -165,7 +177,7 @@ class TLSProtocol(ProtocolWrapper):
             self._end(Failure(end))
         elif self._pending.size and self._can_encrypt:
             self.flush()
-        else:
+        elif not self._reads_on:
             self._send_records()
 
     # From the wrapped protocol to the peer.
@@ -195,12 +207,12 @@ class TLSProtocol(ProtocolWrapper):
         """Encrypt all that is pending, as far as TLS takes it, and send it."""
         if not self._pending.size or not self._can_encrypt or self._is_over:
             return
-        whole = self._pending.take()
+        pieces = self._pending.take()
         records: list[bytes] = []
-        sent, problem = encrypt(self._connection, whole, records)
+        sent, problem = encrypt(self._connection, pieces, records)
         self._can_encrypt = not isinstance(problem, SSL.WantReadError)
         if not self._can_encrypt:
-            self._pending.add((whole[sent:],))
+            self._pending.add((b"".join(pieces)[sent:],))
         self._send(records)
         if self._is_over or not self._can_encrypt:
             return
@@ -214,7 +226,7 @@ class TLSProtocol(ProtocolWrapper):
     def _send(self, records: list[bytes]) -> None:
         if records:
             if self._socket is not None:
-                send_now(self._socket, b"".join(records))
+                send_now(self._socket, records)
             else:
                 self.transport.writeSequence(records)
             self._flow.written(sum(map(len, records)))
@@ -312,6 +324,8 @@ class TLSProtocol(ProtocolWrapper):
             self._is_over = True
             self._pending.close()
             self._flow.release()
-            # It knows this protocol: both would wait for the collector.
+            # They know this protocol: all would wait for the collector.
             self._connection = None
+            if self._let_go is not None:
+                self._let_go()
             super().connectionLost(self._reason or reason)

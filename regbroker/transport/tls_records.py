@@ -8,7 +8,7 @@ the processor still has at hand when it needs them again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from OpenSSL import SSL
 
@@ -36,11 +36,10 @@ def write_whole(context: SSL.Context) -> None:
     context.clear_mode(_PARTIAL_WRITES)
 
 
-def pieces(data: bytes) -> Iterator[memoryview]:
+def fit_for_bio(data: memoryview) -> Iterator[memoryview]:
     """Yield received bytes in pieces that are fit for a memory BIO."""
-    view = memoryview(data)
-    for start in range(0, len(view), PIECE_BYTES):
-        yield view[start : start + PIECE_BYTES]
+    for start in range(0, len(data), PIECE_BYTES):
+        yield data[start : start + PIECE_BYTES]
 
 
 def decrypt(connection: SSL.Connection, plain: list[bytes]) -> SSL.Error | None:
@@ -60,28 +59,63 @@ def decrypt(connection: SSL.Connection, plain: list[bytes]) -> SSL.Error | None:
         return error
 
 
+def whole_records(data: Iterable[bytes]) -> Iterator[bytes | memoryview]:
+    """
+    Yield all bytes of some pieces, in blocks that fill records; only the last may not.
+
+    So what is small goes into a record with its neighbours, and most of what is large
+    is not copied.
+    """
+    waiting: list[memoryview] = []
+    size = 0
+    for piece in data:
+        view = memoryview(piece)
+        if waiting:
+            missing = RECORD_BYTES - size
+            waiting.append(view[:missing])
+            size += len(waiting[-1])
+            if size < RECORD_BYTES:
+                continue
+            yield b"".join(waiting)
+            waiting.clear()
+            view = view[missing:]
+        size = len(view) % RECORD_BYTES
+        full = len(view) - size
+        if full:
+            yield view[:full]
+        if size:
+            waiting.append(view[full:])
+    if waiting:
+        yield b"".join(waiting)
+
+
 def encrypt(
-    connection: SSL.Connection, data: bytes, records: list[bytes]
+    connection: SSL.Connection, data: Iterable[bytes], records: list[bytes]
 ) -> tuple[int, SSL.Error | None]:
     """
-    Append `data` in records to `records`, after what TLS itself has to say.
+    Append pieces of `data` in records to `records`, after what TLS itself has to say.
 
     Returns how many bytes of `data` that were, and why not all: `SSL.WantReadError`
     when a new handshake has to be finished first.
     """
-    view = memoryview(data)
-    sent = drained = 0
+    sent = held = 0
     problem: SSL.Error | None = None
     try:
-        while sent < len(view):
-            # All of it, or one record where the context is not one of `write_whole`.
-            sent += connection.send(view[sent : drained + PLAIN_BYTES])
-            if sent - drained == PLAIN_BYTES:
-                drain(connection, records)
-                drained = sent
+        for block in whole_records(data):
+            start = 0
+            while start < len(block):
+                # Or one record, where the context is not one of `write_whole`.
+                count = connection.send(block[start : start + PLAIN_BYTES - held])
+                start += count
+                sent += count
+                held += count
+                if held == PLAIN_BYTES:
+                    drain(connection, records)
+                    held = 0
     except SSL.Error as error:
         problem = error
-    drain(connection, records)
+    if held or problem is not None or not sent:
+        drain(connection, records)
     return sent, problem
 
 

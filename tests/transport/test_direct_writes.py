@@ -14,7 +14,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.transport.direct_writes import send_now, socket_below
+from regbroker.transport.direct_writes import MOST_PIECES, send_now, socket_below
 from regbroker.transport.tls_protocol import TLSProtocol
 from regbroker.transport.twisted_private import holds_nothing
 
@@ -41,34 +41,44 @@ class DirectWritesTests(SynchronousTestCase):
 
     def test_at_once(self) -> None:
         """They are with the peer before the reactor runs."""
-        send_now(self.transport, b"abc")
+        send_now(self.transport, [b"abc"])
         self.assertEqual(self.read(3), b"abc")
         self.assertTrue(holds_nothing(self.transport))
 
     def test_full(self) -> None:
         """What the socket does not take is written later, in order, once."""
         data = bytes(range(256)) * 16384
-        send_now(self.transport, data)
+        send_now(self.transport, [data])
         self.assertFalse(holds_nothing(self.transport))
-        send_now(self.transport, b"end")
+        send_now(self.transport, [b"end"])
         got = b""
         while len(got) < len(data) + 3:
             got += self.theirs.recv(1 << 20)
             self.transport.doWrite()
         self.assertEqual(got, data + b"end")
 
+    def test_pieces(self) -> None:
+        """Pieces go out in order, once, however many the socket takes of them."""
+        pieces = [bytes([n % 256]) * (n % 700 + 1) for n in range(3 * MOST_PIECES)]
+        whole, got = b"".join(pieces), b""
+        send_now(self.transport, pieces)
+        while len(got) < len(whole):
+            got += self.theirs.recv(1 << 20)
+            self.transport.doWrite()
+        self.assertEqual(got, whole)
+
     def test_behind_others(self) -> None:
         """Nothing overtakes what the transport holds."""
         self.transport.write(b"1")
-        send_now(self.transport, b"2")
+        send_now(self.transport, [b"2"])
         self.transport.doWrite()
         self.assertEqual(self.read(2), b"12")
 
     def test_gone(self) -> None:
         """An error is left to the reactor."""
         self.theirs.close()
-        send_now(self.transport, b"1")
-        send_now(self.transport, b"2")
+        send_now(self.transport, [b"1"])
+        send_now(self.transport, [b"2"])
         self.assertFalse(holds_nothing(self.transport))
         self.assertIsInstance(self.transport.doWrite(), Exception)
 

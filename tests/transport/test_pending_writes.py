@@ -17,7 +17,7 @@ class PendingTests(SynchronousTestCase):
         self.deliveries = Deliveries()
         self.pending = PendingWrites(
             self.clock.callLater,
-            lambda: self.flushed.append(self.pending.take()),
+            lambda: self.flushed.append(b"".join(self.pending.take())),
             self.deliveries,
         )
 
@@ -76,7 +76,7 @@ class PendingTests(SynchronousTestCase):
         """One piece is not copied."""
         piece = bytes(100)
         self.pending.add((piece,))
-        self.assertIs(self.pending.take(), piece)
+        self.assertIs(self.pending.take()[0], piece)
 
     def test_what_can_change(self) -> None:
         """A buffer may be used again by who has written it."""
@@ -84,7 +84,7 @@ class PendingTests(SynchronousTestCase):
         views: Any = (buffer, memoryview(buffer))
         self.pending.add(views)
         buffer[:] = b"after!"
-        self.assertEqual(self.pending.take(), b"beforebefore")
+        self.assertEqual(self.pending.take(), [b"before", b"before"])
 
     def test_no_bytes(self) -> None:
         """What is no bytes is refused."""
@@ -100,4 +100,4 @@ class PendingTests(SynchronousTestCase):
         self.pending.close()
         self.clock.advance(1)
         self.assertEqual((self.flushed, self.clock.getDelayedCalls()), ([], []))
-        self.assertEqual((self.pending.size, self.pending.take()), (0, b""))
+        self.assertEqual((self.pending.size, self.pending.take()), (0, []))

@@ -20,8 +20,9 @@ from regbroker.transport.tls_records import (
     decrypt,
     drain,
     encrypt,
+    fit_for_bio,
     is_end_of_file,
-    pieces,
+    whole_records,
 )
 from regbroker.transport.trust import client_options, trust_root
 from tests.certificates import Looking, authority, issued
@@ -57,7 +58,7 @@ class RecordsTests(SynchronousTestCase):
         """All bytes come, none of the pieces is larger than a BIO should be."""
         for size in (0, 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES):
             data = bytes(range(256)) * (size // 256 + 1)
-            cut = list(pieces(data[:size]))
+            cut = list(fit_for_bio(memoryview(data[:size])))
             self.assertEqual(b"".join(cut), data[:size])
             self.assertEqual([p for p in cut if not 0 < len(p) <= PIECE_BYTES], [])
 
@@ -67,12 +68,32 @@ class RecordsTests(SynchronousTestCase):
             client, server = connected(version)
             data = bytes(2 * PLAIN_BYTES + 5)
             records: list[bytes] = []
-            self.assertEqual(encrypt(client, data, records), (len(data), None))
-            for piece in pieces(b"".join(records)):
+            self.assertEqual(encrypt(client, [data], records), (len(data), None))
+            for piece in fit_for_bio(memoryview(b"".join(records))):
                 server.bio_write(piece)
             plain: list[bytes] = []
             self.assertIsNone(decrypt(server, plain))
             self.assertEqual([len(p) for p in plain], [RECORD_BYTES] * 6 + [5])
+
+    @given(st.lists(st.integers(0, 3 * RECORD_BYTES), max_size=6))
+    def test_whole_records(self, sizes: list[int]) -> None:
+        """Nothing is lost, and only the last block does not fill its records."""
+        data = [bytes([n]) * size for n, size in enumerate(sizes)]
+        blocks = list(whole_records(data))
+        self.assertEqual(b"".join(blocks), b"".join(data))
+        self.assertEqual([b for b in blocks[:-1] if len(b) % RECORD_BYTES], [])
+        self.assertNotIn(0, [len(b) for b in blocks])
+
+    def test_a_chunk(self) -> None:
+        """A chunk's size and end go into records with its data, which is not copied."""
+        data = bytes(5 * RECORD_BYTES)
+        blocks = list(whole_records([b"14000\r\n", data, b"\r\n"]))
+        self.assertEqual(
+            [len(block) for block in blocks], [RECORD_BYTES, 4 * RECORD_BYTES, 9]
+        )
+        middle = blocks[1]
+        assert isinstance(middle, memoryview)
+        self.assertIs(middle.obj, data)
 
     @settings(max_examples=30, deadline=None)
     @given(st.data())
@@ -86,11 +107,11 @@ class RecordsTests(SynchronousTestCase):
         ]
         records: list[bytes] = []
         for each in written:
-            encrypt(client, each, records)
+            encrypt(client, [each], records)
         wire, plain = b"".join(records), list[bytes]()
         while wire:
             size = data.draw(st.integers(1, 2 * PIECE_BYTES))
-            for piece in pieces(wire[:size]):
+            for piece in fit_for_bio(memoryview(wire[:size])):
                 server.bio_write(piece)
                 self.assertIsNone(decrypt(server, plain))
             wire = wire[size:]
@@ -139,7 +160,7 @@ class RecordsTests(SynchronousTestCase):
         records: list[bytes] = []
         drain(client, records)
         self.assertEqual(records, [])
-        self.assertEqual(encrypt(client, b"", records), (0, None))
+        self.assertEqual(encrypt(client, [b""], records), (0, None))
         self.assertEqual(records, [])
 
     def test_end_of_file_of_openssl(self) -> None:
