@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.application.service import MultiService
 from twisted.internet import reactor as _reactor
@@ -17,6 +17,7 @@ from twisted.python.components import Componentized
 
 from regbroker import __version__, audit
 from regbroker.assembly.loading import parse_text, read_text
+from regbroker.assembly.needed import load_at_leisure
 from regbroker.cli.banner import banner
 from regbroker.cli.log_output import LogOutput
 from regbroker.errors import ConfigurationError, StateError
@@ -25,7 +26,10 @@ from regbroker.runtime.notify import Watchdog, take_notifier, take_watchdog_seco
 from regbroker.runtime.signals import on_signal
 from regbroker.service import RegbrokerService, build_service, warnings_about
 from regbroker.settings.config import Config
-from regbroker.workers.front import Front
+
+if TYPE_CHECKING:
+    # Imported where it is built: alone, a process has no workers.
+    from regbroker.workers.front import Front
 
 reactor: Any = _reactor
 
@@ -131,15 +135,15 @@ class TwistdService(MultiService):
         """Let transfers end, then stop; fires when it is over."""
         self._is_told_to_stop = True
         seconds, service = self._service.config.drain_timeout, self._service
-        if not isinstance(service, Front) and not len(service.under_way):
+        if isinstance(service, RegbrokerService) and not len(service.under_way):
             _log.info("stopping: no request is under way")
         else:
             _log.info(
                 "stopping: {under_way}; they have {seconds:g} s to end, a second "
                 "signal ends them at once",
-                under_way=service.text
-                if isinstance(service, Front)
-                else f"requests under way: {len(service.under_way)}",
+                under_way=f"requests under way: {len(service.under_way)}"
+                if isinstance(service, RegbrokerService)
+                else service.text,
                 seconds=seconds,
             )
         self._notifier.stopping(seconds, f"stopping, within {seconds:g} s")
@@ -158,10 +162,11 @@ class TwistdService(MultiService):
         # After that: who reads it may send a signal at once.
         self._greet()
         self._watchdog.start()
-        if isinstance(self._service, Front):
-            self._service.serve().addCallback(self._ready)
-        else:
+        if isinstance(self._service, RegbrokerService):
+            load_at_leisure(self._config, reactor)
             self._ready(None)
+        else:
+            self._service.serve().addCallback(self._ready)
 
     def _ready(self, _: None) -> None:
         if not self._is_told_to_stop:
@@ -169,7 +174,7 @@ class TwistdService(MultiService):
 
     def _is_well(self) -> bool:
         # Alone, this process is well since it can say so.
-        return not isinstance(self._service, Front) or self._service.is_well()
+        return isinstance(self._service, RegbrokerService) or self._service.is_well()
 
     def _handle_stop_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -230,10 +235,10 @@ class TwistdService(MultiService):
         if (config.workers or usable_cores()) != self._workers:
             _log.warn("[regbroker] workers: needs a restart")
         with self._log_output.changing_to(config):
-            if isinstance(self._service, Front):
-                await self._service.reload(config, text)
-            else:
+            if isinstance(self._service, RegbrokerService):
                 self._service.reload(config)
+            else:
+                await self._service.reload(config, text)
         self._config = config
         audit.tell_configuration("accepted", self._path)
         _log.info("{path}: read again, and in use", path=self._path)
@@ -271,6 +276,8 @@ class TwistdService(MultiService):
 def _serving(options: Options, path: str, workers: int) -> RegbrokerService | Front:
     if workers == 1:
         return build_service(options.config, reactor)
+    from regbroker.workers.front import Front
+
     return Front(options.config, reactor, workers, path, options.text)
 
 

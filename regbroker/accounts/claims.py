@@ -9,13 +9,21 @@ that names a claim counts first, since names have dots themselves.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from regbroker.accounts.globs import glob_matches
 
 #: How a claim is written in a condition, a pattern or a user.
 CLAIM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]*")
+
+#: Finds the named conditions of an identity that hold for claims.
+NamedConditions = Callable[[Mapping[str, object]], frozenset[str]]
+
+
+def no_conditions(claims: Mapping[str, object]) -> frozenset[str]:
+    """Return that no named condition holds: there are none."""
+    return frozenset()
 
 
 def claim(claims: Mapping[str, object], name: str) -> object | None:

@@ -13,24 +13,16 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jwt
 
-from regbroker.accounts.key_file import (
-    PrivateKey,
-    PublicKey,
-    parse_keys,
-    secret_of,
-    thumbprint,
-)
+from regbroker.accounts.key_ring import KeyRing
 from regbroker.accounts.token_parsing import parse_token
 from regbroker.accounts.tokens import (
     ACCESS_LIFE,
     IDENTITY_LIFE,
-    LEEWAY,
     AccessToken,
     IdentityToken,
     InvalidToken,
@@ -39,10 +31,9 @@ from regbroker.accounts.tokens import (
     Token,
     Vouched,
 )
-from regbroker.errors import BadRequest, StateError
+from regbroker.errors import BadRequest
 from regbroker.protocol.scopes import Scope
 from regbroker.runtime.bounded_memory import BoundedMemory
-from regbroker.runtime.watched_file import WatchedFile
 
 #: A token has to fit into a request's headers and, once, into a token reply,
 #: 64 KiB both.
@@ -60,58 +51,14 @@ _JWS = jwt.PyJWS(algorithms=[_ALGORITHM])
 T = TypeVar("T", AccessToken, IdentityToken, RobotToken)
 
 
-class SigningKeys:
-    """
-    The keys in a file, as of a second ago.
-
-    A key that leaves the file verifies for another `grace` seconds, in this
-    process: tokens that live no longer than that outlast a change of keys that
-    was made in one step. `now` returns seconds since 1970. Raises `StateError`
-    when the file cannot be used; later on, it keeps what the file held last.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        now: Callable[[], float],
-        *,
-        grace: float = ACCESS_LIFE + LEEWAY,
-    ) -> None:
-        self._now = now
-        self._grace = grace
-        self._file = WatchedFile(path, parse_keys, now)
-        try:
-            self._keys = self._file.read()
-        except ValueError as error:
-            raise StateError(str(error)) from None
-        self._current = _by_kid(self._keys)
-        self._left: dict[str, tuple[PrivateKey, float]] = {}
+class SigningKeys(KeyRing):
+    """The keys in a file, and what they sign and verify; raises `StateError`."""
 
     def sign(self, type: str, payload: bytes) -> str:
         """Return a JWS with this ``typ``, signed with the file's first key."""
-        self._look()
-        kid = next(iter(self._current))
+        kid, key = self.first()
         headers = {"typ": type, "kid": kid}
-        return _JWS.encode(payload, self._keys[0], _ALGORITHM, headers)
-
-    def find(self, kid: str) -> PublicKey | None:
-        """Return the key that verifies signatures of this ``kid``, if any."""
-        self._look()
-        if kid not in self._current and kid not in self._left:
-            # Another process may have signed with what has just been added.
-            self._look(at_once=True)
-        key = self._current.get(kid) or self._left.get(kid, (None, 0.0))[0]
-        return None if key is None else key.public_key()
-
-    def secrets(self, at_once: bool = False) -> Sequence[bytes]:
-        """
-        Return a secret for each key that verifies, the one that signs first.
-
-        With `at_once` the file is looked at before.
-        """
-        self._look(at_once=at_once)
-        left = [key for key, _ in self._left.values()]
-        return [secret_of(key) for key in (*self._keys, *left)]
+        return _JWS.encode(payload, key, _ALGORITHM, headers)
 
     def verify(self, text: str) -> tuple[str, object, bytes]:
         """
@@ -130,22 +77,6 @@ class SigningKeys:
             # Older versions of the library let brackets in brackets overflow the stack.
             raise InvalidToken("the token is no JWT that we have signed") from None
         return str(kid), jws["header"].get("typ"), jws["payload"]
-
-    def _look(self, *, at_once: bool = False) -> None:
-        now = self._now()
-        keys = self._file.latest(at_once=at_once)
-        if keys is not None and keys is not self._keys:
-            before, self._current = self._current, _by_kid(keys)
-            self._keys = keys
-            for kid in before.keys() - self._current.keys():
-                self._left[kid] = before[kid], now + self._grace
-        for kid, (_, until) in list(self._left.items()):
-            if now >= until:
-                del self._left[kid]
-
-
-def _by_kid(keys: tuple[PrivateKey, ...]) -> dict[str, PrivateKey]:
-    return {thumbprint(key.public_key()): key for key in keys}
 
 
 class TokenSigner:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-
-from prometheus_client.core import Metric as Family
+from typing import TYPE_CHECKING
 
 from regbroker.admin.report import Report
+
+if TYPE_CHECKING:
+    # Workers are others where nothing is counted, too.
+    from prometheus_client.core import Metric as Family
 
 
 class Others(ABC):

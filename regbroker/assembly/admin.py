@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-
-from twisted.application.service import MultiService
-from twisted.logger import Logger
+from typing import TYPE_CHECKING
 
 from regbroker.admin.certificates import ServedCertificate, served_certificate
 from regbroker.admin.monitor import Monitor
 from regbroker.admin.service import AdminService
 from regbroker.admin.watched import Watched, WatchedUpstream
-from regbroker.assembly.identities import IssuerKeysService
 from regbroker.assembly.part import Part
 from regbroker.assembly.upstreams import UpstreamService
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.settings.config import Config
 from regbroker.transport.certificates import read_pem
 from regbroker.transport.entrance import Entrance
-from regbroker.transport.listeners import Listener
 from regbroker.transport.server import StreamingSite
 from regbroker.web.serving import UnderWay
 
-_log = Logger()
+if TYPE_CHECKING:
+    # Imported where they are built: not every configuration needs them.
+    from regbroker.assembly.identities import IssuerKeysService
 
 
 def build_admin(
@@ -45,83 +42,7 @@ def build_admin(
         return None
     part = part or Part()
     monitor = Monitor(reactor, time.time, is_draining, part.others)
-    return AdminService(monitor, _lines(config, part), reactor)
-
-
-def _lines(config: Config, part: Part) -> Iterable[Listener]:
-    return () if part.is_worker else config.admin_listen
-
-
-@dataclass(frozen=True)
-class PreparedAdmin:
-    """Admin listeners that are open: one of the two is to be called."""
-
-    commit: Callable[[], object]
-    abort: Callable[[], object]
-
-
-class AdminPlace:
-    """
-    The admin listener of `service`, where a configuration has one.
-
-    It tells about what `tell` was given last; with `part`, about other processes, too.
-    """
-
-    def __init__(
-        self,
-        parent: MultiService,
-        reactor: INetworkReactor,
-        is_draining: Callable[[], bool],
-        part: Part,
-    ) -> None:
-        self.service: AdminService | None = None
-        self._parent = parent
-        self._reactor = reactor
-        self._is_draining = is_draining
-        self._part = part
-        self._watched: Watched | None = None
-
-    def open(self, config: Config) -> None:
-        """Have the listeners of a configuration; raises `StateError`."""
-        self.service = build_admin(config, self._reactor, self._is_draining, self._part)
-        if self.service is None:
-            return
-        if self._watched is not None:
-            self.service.monitor.watch(self._watched)
-        try:
-            self.service.setServiceParent(self._parent)
-        except Exception:
-            self._leave()
-            raise
-
-    def prepare(self, config: Config, before: Config) -> PreparedAdmin:
-        """Open what is new of the listeners; raises `StateError`."""
-        if self.service is None:
-            self.open(config)
-            return PreparedAdmin(_nothing, self._leave)
-        if not config.admin_listen:
-            return PreparedAdmin(self._leave, _nothing)
-        if config.metrics_repositories != before.metrics_repositories:
-            # What is counted already would not fit.
-            _log.warn("[regbroker] metrics-repositories: needs a restart")
-        prepared = self.service.listening.prepare(_lines(config, self._part))
-        return PreparedAdmin(prepared.commit, prepared.abort)
-
-    def tell(self, watched: Watched) -> None:
-        """Tell about this from now on."""
-        self._watched = watched
-        if self.service is not None:
-            self.service.monitor.watch(watched)
-
-    def _leave(self) -> None:
-        service, self.service = self.service, None
-        # When everything is stopped, it has been left already.
-        if service is not None and service.parent is not None:
-            service.disownServiceParent()
-
-
-def _nothing() -> None:
-    pass
+    return AdminService(monitor, part.admin_listen(config), reactor)
 
 
 def watched(

@@ -11,24 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from twisted.application.service import Service
 
-from regbroker.accounts.identity.verifier import Verifier
 from regbroker.accounts.principals import AccountSource
 from regbroker.assembly.certificates import contents_of
-from regbroker.assembly.identities import (
-    IssuerKeysService,
-    build_verifier,
-    keys_of,
-)
 from regbroker.assembly.inheritance import Inheritance
-from regbroker.assembly.local_accounts import (
-    ChecksService,
-    LocalParts,
-    build_keys,
-    build_revoked,
-)
 from regbroker.assembly.part import Part
 from regbroker.assembly.registries import build_registry
 from regbroker.assembly.seal import build_seal
@@ -45,6 +34,12 @@ from regbroker.web.health import Health
 from regbroker.web.registry import Registry
 from regbroker.web.serving import UnderWay
 from regbroker.web.site import VirtualHosts
+
+if TYPE_CHECKING:
+    # Imported where they are built: not every configuration needs them.
+    from regbroker.accounts.identity.verifier import Verifier
+    from regbroker.assembly.identities import IssuerKeysService
+    from regbroker.assembly.local_accounts import ChecksService, LocalParts
 
 #: The sources of accounts that a program has which embeds regbroker, by section.
 AccountSources = Mapping[str, Sequence[AccountSource]]
@@ -124,11 +119,15 @@ class Generation:
         )
 
     def _checks(self, account_sources: AccountSources) -> dict[str, ChecksService]:
-        checks = {}
+        checks: dict[str, ChecksService] = {}
         sections = dict(self.config.accounts)
         if any(entry.accounts == "" for entry in self.config.registries):
             # There, nobody has a password.
             sections[""] = AccountsConfig(name="", sources=())
+        if not sections:
+            return {}
+        from regbroker.assembly.local_accounts import ChecksService
+
         for name, entry in sections.items():
             trust = [
                 _read(source.ca_file)
@@ -148,6 +147,12 @@ class Generation:
         return checks
 
     def _local_parts(self, checks: Mapping[str, ChecksService]) -> LocalParts:
+        from regbroker.assembly.local_accounts import (
+            LocalParts,
+            build_keys,
+            build_revoked,
+        )
+
         config = self.config
         lives = tuple(entry.token_life for entry in config.registries)
         keys = self._kept.get(
@@ -167,6 +172,8 @@ class Generation:
         return LocalParts(keys, by_name, revoked, verifiers)
 
     def _issuer_keys(self, name: str) -> IssuerKeysService:
+        from regbroker.assembly.identities import IssuerKeysService, keys_of
+
         entry = self.config.identities[name]
         return self._kept.get(
             "issuer keys",
@@ -176,6 +183,8 @@ class Generation:
         )
 
     def _verifier(self, name: str) -> Verifier:
+        from regbroker.assembly.identities import build_verifier
+
         entry, keys = self.config.identities[name], self.issuer_keys[name].keys
         return self._kept.get(
             "identity", name, (entry, keys), lambda: build_verifier(entry, keys)

@@ -54,12 +54,20 @@ def warnings_about(config: Config, *, rights: bool = True) -> Iterator[str]:
     With `rights`, those are among them that are not what their tests say.
     """
     from regbroker.assembly.file_warnings import file_warnings
-    from regbroker.assembly.rights_report import rights_problems
 
     yield from warnings(config, shutil.which, _file_in_path)
     yield from file_warnings(config)
     if rights:
         yield from rights_problems(config)
+
+
+def rights_problems(config: Config) -> Iterator[str]:
+    """Yield a line for each right that is not what its tests say."""
+    if all(entry.tests is None for entry in config.registries):
+        return
+    from regbroker.assembly import rights_report
+
+    yield from rights_report.rights_problems(config)
 
 
 def _parse(

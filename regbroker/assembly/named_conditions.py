@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Protocol
 
-from regbroker.accounts.identity.verifier import NamedConditions, no_conditions
+from regbroker.accounts.claims import NamedConditions, no_conditions
 from regbroker.accounts.identity.written_claims import Outcome, readings, settled
 from regbroker.errors import ConfigurationError
 from regbroker.settings.config import IdentityConfig

@@ -12,11 +12,16 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from regbroker.accounts.throttling import Throttling, local_throttling
-from regbroker.admin.others import Others
 from regbroker.settings.config import Config
+from regbroker.transport.listeners import Listener
 from regbroker.transport.session_tickets import TicketKeys
+
+if TYPE_CHECKING:
+    # Imported where it is built: not every configuration needs it.
+    from regbroker.admin.others import Others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,3 +70,7 @@ class Part:
             max_connections=self.share(config.max_connections),
             max_connections_per_address=self.share(config.max_connections_per_address),
         )
+
+    def admin_listen(self, config: Config) -> tuple[Listener, ...]:
+        """Return the admin listeners of this process: workers only count."""
+        return () if self.is_worker else config.admin_listen

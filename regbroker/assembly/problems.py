@@ -14,9 +14,7 @@ from pathlib import Path, PurePath
 from twisted.internet.endpoints import serverFromString
 
 from regbroker.accounts.key_file import has_key
-from regbroker.assembly.account_sources import problems_with_accounts
 from regbroker.assembly.credential_problems import problems_with_credentials
-from regbroker.assembly.identity_problems import problems_with_identities
 from regbroker.assembly.readable import problem_with_file
 from regbroker.errors import ConfigurationError
 from regbroker.settings.config import Config
@@ -36,8 +34,15 @@ def problems_with_parts(config: Config) -> Iterator[str]:
     yield from _problems_with_ca_files(config)
     yield from _problems_with_ways(config)
     yield from problems_with_credentials(config)
-    yield from problems_with_accounts(config)
-    yield from problems_with_identities(config)
+    # What knows passwords and issuers takes long to load.
+    if config.accounts or config.signing_key is not None:
+        from regbroker.assembly.account_sources import problems_with_accounts
+
+        yield from problems_with_accounts(config)
+    if config.identities:
+        from regbroker.assembly.identity_problems import problems_with_identities
+
+        yield from problems_with_identities(config)
     if config.certificates:
         try:
             load_certificates(config.certificates, None)

@@ -7,12 +7,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
 
 from regbroker.accounts.access import AccessRules
 from regbroker.accounts.sealing import Sealing
-from regbroker.assembly.local_accounts import LocalParts
 from regbroker.assembly.upstreams import UpstreamService
 from regbroker.broker.composite_broker import CompositeBroker
 from regbroker.broker.mounts import Name
@@ -48,6 +48,10 @@ from regbroker.web.token_endpoint import (
     TokenIssuer,
     UpstreamTokenIssuer,
 )
+
+if TYPE_CHECKING:
+    # Imported where it is built: not every configuration needs it.
+    from regbroker.assembly.local_accounts import LocalParts
 
 
 def build_registry(

@@ -12,7 +12,12 @@ from regbroker.accounts.identity.written_claims import Outcome
 from regbroker.accounts.principals import Account
 from regbroker.accounts.rights_tests import Expectation, WrongLine, parse_tests
 from regbroker.assembly.named_conditions import written_conditions
-from regbroker.assembly.vouched import identity_here, vouched, why_only_claims
+from regbroker.assembly.vouched import (
+    access_of,
+    identity_here,
+    vouched,
+    why_only_claims,
+)
 from regbroker.errors import ClientError
 from regbroker.runtime.watched_file import read_file
 from regbroker.settings.config import Config, IdentityConfig, RegistryConfig
@@ -49,14 +54,6 @@ def rights_problems(config: Config) -> Iterator[str]:
             problem = _problem(each, config, entry, section, rules)
             if problem:
                 yield f"{title}:{each.line}: {problem}"
-
-
-def access_of(config: Config, registry: RegistryConfig) -> tuple[str, AccessRules]:
-    """Return the title of a registry's access section, and its rules."""
-    for name, rules in config.access.items():
-        if rules is registry.access:
-            return f"[access {name}]", rules
-    return "[access]", registry.access or AccessRules(())
 
 
 def _problem(

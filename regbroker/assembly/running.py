@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
 from twisted.web.resource import IResource
 
-from regbroker.admin.service import AdminService
-from regbroker.assembly.admin import AdminPlace, watched
+from regbroker.assembly.admin_place import AdminPlace
 from regbroker.assembly.certificates import (
     CertificateWatch,
     ShownCertificates,
@@ -37,6 +36,11 @@ from regbroker.transport.server import StreamingSite
 from regbroker.web.health import Health
 from regbroker.web.https_redirect import HttpsRedirect
 from regbroker.web.serving import UnderWay
+
+if TYPE_CHECKING:
+    # Imported where they are built: not every configuration needs them.
+    from regbroker.admin.service import AdminService
+    from regbroker.admin.watched import Watched
 
 
 @dataclass(frozen=True)
@@ -118,9 +122,10 @@ class RegbrokerService(MultiService):
             options, config.trusted_proxies
         )
         self._listening.setServiceParent(self)
-        self._admin = AdminPlace(self, reactor, lambda: self.draining, self._part)
+        self._admin = AdminPlace(
+            self, reactor, lambda: self.draining, self._part, self._watched
+        )
         self._admin.open(config)
-        self._tell_admin()
 
     @property
     def config(self) -> Config:
@@ -237,7 +242,7 @@ class RegbrokerService(MultiService):
             listening.commit(_options_of(shown), config.trusted_proxies)
             self._retire(generation)
             admin.commit()
-            self._tell_admin()
+            self._admin.tell()
 
         return PreparedReload(commit, abort, listening, generation.sandboxes)
 
@@ -281,20 +286,20 @@ class RegbrokerService(MultiService):
     def _show_certificates(self) -> None:
         options = _options_of(self._certificates.shown)
         self._listening.show(options, self.config.trusted_proxies)
-        self._tell_admin()
+        self._admin.tell()
 
-    def _tell_admin(self) -> None:
-        """Tell the admin listener what serves now."""
+    def _watched(self) -> Watched:
+        """Return what serves now, for the admin listener."""
+        from regbroker.assembly.admin import watched
+
         generation = self._generation
-        self._admin.tell(
-            watched(
-                self.config,
-                generation.upstreams,
-                self.under_way,
-                self.entrance,
-                self._site,
-                generation.issuer_keys,
-            )
+        return watched(
+            self.config,
+            generation.upstreams,
+            self.under_way,
+            self.entrance,
+            self._site,
+            generation.issuer_keys,
         )
 
 

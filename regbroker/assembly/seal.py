@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regbroker.accounts.key_file import make_key
+from regbroker.accounts.key_ring import KeyRing
 from regbroker.accounts.sealing import RotatingSeal, Seal, Sealing
-from regbroker.accounts.signing import SigningKeys
 from regbroker.errors import StateError
 from regbroker.settings.config import Config
 
@@ -30,7 +30,7 @@ def build_seal(config: Config, reactor: IReactorTime, key_in_memory: bytes) -> S
     """
     try:
         path = config.signing_key or make_key(Path(config.state_directory))
-        return RotatingSeal(SigningKeys(Path(path), reactor.seconds).secrets)
+        return RotatingSeal(KeyRing(Path(path), reactor.seconds).secrets)
     except StateError as error:
         if config.signing_key is not None or config.signs_tokens:
             raise

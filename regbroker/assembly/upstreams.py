@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -14,7 +14,6 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from regbroker.errors import StateError
 from regbroker.protocol.origins import parse_origin
 from regbroker.runtime.reactor import INetworkReactor
-from regbroker.sandbox import SandboxService
 from regbroker.settings.config import Config, UpstreamConfig
 from regbroker.upstream.credential_helper import CredentialHelper
 from regbroker.upstream.credentials import (
@@ -27,6 +26,10 @@ from regbroker.upstream.own_account import OwnAccount
 from regbroker.upstream.registry import Upstream
 from regbroker.upstream.search_service import SearchService
 from regbroker.upstream.tokens import UpstreamTokens
+
+if TYPE_CHECKING:
+    # Imported where it is built: not every configuration needs it.
+    from regbroker.sandbox import SandboxService
 
 
 class UpstreamService(Service):
@@ -84,6 +87,8 @@ def build_upstream(
     """Return the service of one ``[upstream NAME]``; raises `StateError`."""
     sandbox = None
     if entry.origin is None:
+        from regbroker.sandbox import SandboxService
+
         directory = Path(config.state_directory).resolve() / "sandbox" / entry.name
         sandbox = SandboxService(reactor, directory, entry.users)
     try:

@@ -1,9 +1,14 @@
-"""The account that claims would make, for questions about rights: nobody logs in."""
+"""
+The account that claims would make, and the rules that it would meet.
+
+It is for questions about rights: nobody logs in.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from regbroker.accounts.access import AccessRules
 from regbroker.accounts.identity.registered_claims import check_addressed
 from regbroker.accounts.identity.users import UnfitClaim
 from regbroker.accounts.principals import Account, LoginRefused
@@ -82,3 +87,11 @@ def why_only_claims(config: Config, registry: RegistryConfig, user: str) -> str:
                 "may have it"
             )
     return ""
+
+
+def access_of(config: Config, registry: RegistryConfig) -> tuple[str, AccessRules]:
+    """Return the title of a registry's access section, and its rules."""
+    for name, rules in config.access.items():
+        if rules is registry.access:
+            return f"[access {name}]", rules
+    return "[access]", registry.access or AccessRules(())

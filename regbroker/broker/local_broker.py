@@ -16,7 +16,7 @@ from regbroker.accounts.principals import Account, SignedLogins
 from regbroker.accounts.signing import TokenSigner
 from regbroker.accounts.tokens import InvalidToken, Robot
 from regbroker.broker.local_logins import LocalLogins, Passwords
-from regbroker.broker.principal import Principal, bearer_of
+from regbroker.broker.principal import Principal, WrongToken, bearer_of
 from regbroker.broker.vouching import note, vouched_of
 from regbroker.errors import ClientError, ExchangeRefused, Unauthorized
 from regbroker.events import Event
@@ -27,10 +27,6 @@ from regbroker.protocol.names import check_name
 from regbroker.protocol.scopes import Scope, format_scopes
 from regbroker.protocol.token_replies import IssuedToken, format_reply
 from regbroker.protocol.token_requests import TokenRequest
-
-
-class WrongToken(Exception):
-    """The client's token is not ours, or not good any more."""
 
 
 class LocalBroker:

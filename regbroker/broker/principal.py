@@ -10,6 +10,10 @@ from regbroker.accounts.tokens import AccessToken, Robot
 from regbroker.protocol.names import Action
 
 
+class WrongToken(Exception):
+    """The client's token is not ours, or not good any more."""
+
+
 @dataclass(frozen=True)
 class Principal:
     """

@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from regbroker.assembly.loading import load_config, warnings_about
-from regbroker.assembly.rights_report import rights_problems
+from regbroker.assembly.loading import (
+    load_config,
+    rights_problems,
+    warnings_about,
+)
 from regbroker.cli.findings import Finding
 from regbroker.cli.open_listeners import problems_with_listeners
 from regbroker.cli.printing import complain, say, say_json

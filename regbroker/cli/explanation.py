@@ -13,7 +13,7 @@ from typing import Any
 
 from regbroker.accounts.decisions import Decision, decide
 from regbroker.accounts.principals import Account
-from regbroker.assembly.rights_report import access_of
+from regbroker.assembly.vouched import access_of
 from regbroker.cli.questions import Question
 from regbroker.errors import Denied, HostUnknown, HTTPError, MethodNotAllowed
 from regbroker.naming.mapping import Route

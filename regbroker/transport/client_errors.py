@@ -28,7 +28,7 @@ from regbroker.errors import (
 from regbroker.protocol.origins import Origin
 from regbroker.transport.client_protocol import BodyFailed
 from regbroker.transport.reply_parser import MalformedReply, ReplyTooLarge
-from regbroker.transport.tunnel import TunnelFailed
+from regbroker.transport.tunnel_failures import TunnelFailed
 
 #: The server that is asked mostly, in the words of an error.
 UPSTREAM = Side.UPSTREAM.value

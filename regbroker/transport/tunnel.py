@@ -29,24 +29,13 @@ from zope.interface import implementer
 
 from regbroker.causes import Cause
 from regbroker.protocol.origins import Origin
+from regbroker.transport.tunnel_failures import TunnelFailed
 
 #: Proxies say little more than a status and who they are.
 MAX_REPLY_BYTES = 16 * 1024
 
 #: What is shown of the words of a proxy.
 MAX_REASON_LENGTH = 80
-
-
-class TunnelFailed(Exception):
-    """
-    There is no connection through the proxy; the text is for the log.
-
-    `cause` is None where the proxy could not reach the server.
-    """
-
-    def __init__(self, text: str, cause: Cause | None) -> None:
-        super().__init__(text)
-        self.cause = cause
 
 
 @implementer(IStreamClientEndpoint)

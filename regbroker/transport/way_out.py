@@ -19,7 +19,6 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from regbroker.protocol.no_proxy import is_without_proxy
 from regbroker.protocol.origins import UNIX_ORIGIN, Origin
 from regbroker.runtime.reactor import INetworkReactor
-from regbroker.transport.tunnel import TunnelEndpoint
 
 
 def _no_credentials() -> bytes:
@@ -73,6 +72,9 @@ class WayOut:
         proxy = self.proxy_for(origin)
         if proxy is None:
             return _endpoint(reactor, origin, connect_timeout)
+        # Not every configuration has a proxy, and its parser takes long to load.
+        from regbroker.transport.tunnel import TunnelEndpoint
+
         return TunnelEndpoint(
             reactor,
             _endpoint(reactor, proxy.origin, connect_timeout),

@@ -1,40 +1,27 @@
 """
-Small documents over HTTP, asked for with treq.
+Small documents over HTTP: what token services, search services and issuers answer.
 
-What token services and search services answer is small, and treq knows forms,
-encodings and bounds. What it does beyond that is kept from it: it follows no
-redirect, and its cookies end with each call.
+How one is asked for is in `regbroker.upstream.document_requests`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from hyperlink import URL
-from treq.client import HTTPClient
-from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
 
-from regbroker.causes import Cause, Kind, cause_of
+from regbroker.causes import Kind, cause_of
 from regbroker.errors import UpstreamMalformed
-from regbroker.protocol.bodies import decode_content
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import parse_url
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.slots import Slots
-from regbroker.transport.bytes_body import BytesBody
 from regbroker.transport.client import ConnectionPool
 from regbroker.transport.client_errors import converted_error
 from regbroker.transport.trust import Trust
-from regbroker.upstream.agent import PACKED, PooledAgent
 from regbroker.upstream.guarded_endpoint import guarded_endpoint
 from regbroker.upstream.origin_pools import OriginPools
-from regbroker.upstream.own_requests import USER_AGENT
 
 #: Questions that are under way at once, and those that wait for that.
 MAX_AT_ONCE = 64
@@ -87,7 +74,6 @@ class Documents:
         self._named_hosts = named_hosts
         self._advice = advice
         self._pools = OriginPools(self._new_pool, MAX_ORIGINS)
-        self._agent = PooledAgent(self._pools)
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -112,30 +98,23 @@ class Documents:
                 f"the address of {self._what} is no URL",
                 cause=cause_of(self._what, Kind.MALFORMED),
             )
-        # A client of its own for each call: treq keeps cookies on it.
-        client = HTTPClient(self._agent, data_to_body_producer=BytesBody)
+        # treq takes long to load: it is here when the first question is asked.
+        from regbroker.upstream.document_requests import request_document
+
         try:
-            response = await client.request(
-                method,
-                _Written.from_text(url),
-                headers=Headers({USER_AGENT[0]: [USER_AGENT[1]], **(headers or {})}),
-                data=form,
-                allow_redirects=False,
-                unbuffered=True,
+            return Document(
+                *await request_document(
+                    self._pools,
+                    self._what,
+                    self._max_bytes,
+                    method,
+                    url,
+                    headers or {},
+                    form,
+                )
             )
-            body = await self._read(response)
-            packed = response.headers.getRawHeaders(PACKED, [""])[0]
-            # Bounded while it is unpacked: it may be much larger then.
-            plain = decode_content(body, str(packed), self._max_bytes)
         except Exception as error:
             raise converted_error(error, place.origin, self._what) from error
-        return Document(response.code, response.headers, plain)
-
-    async def _read(self, response: Any) -> bytes:
-        body = _Body(self._what, self._max_bytes)
-        # treq's own collector goes on when nobody wants the body any more.
-        response.deliverBody(body)
-        return await body.finished
 
     def _new_pool(self, origin: Origin) -> ConnectionPool:
         timeout = self._connect_timeout
@@ -158,51 +137,3 @@ class Documents:
             self._what,
             self._slots,
         )
-
-
-class _Written(URL):
-    """
-    A URL that is asked for as it is written: `parse_url` has let it through.
-
-    treq takes every host for a name, and there is no name such as ``::1``.
-    """
-
-    def to_uri(self) -> _Written:
-        return self
-
-
-class _Body(Protocol):
-    """Gathers a body; who is cancelled hangs up."""
-
-    def __init__(self, what: str, max_bytes: int) -> None:
-        self.finished: Deferred[bytes] = Deferred(lambda _: self._hang_up())
-        self._what = what
-        self._max_bytes = max_bytes
-        self._chunks: list[bytes] = []
-        self._size = 0
-
-    def dataReceived(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size <= self._max_bytes:
-            self._chunks.append(data)
-        elif not self.finished.called:
-            self.finished.errback(
-                UpstreamMalformed(
-                    f"{self._what} sent more than {self._max_bytes} bytes",
-                    cause=Cause.BOUND_REACHED,
-                )
-            )
-            self._hang_up()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.finished.called:
-            return
-        if reason.check(ResponseDone):
-            self.finished.callback(b"".join(self._chunks))
-        else:
-            self.finished.errback(reason)
-
-    def _hang_up(self) -> None:
-        transport: Any = self.transport
-        if transport is not None:
-            transport.loseConnection()

@@ -7,14 +7,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
-from regbroker.broker.local_broker import LocalBroker, WrongToken
 from regbroker.broker.mounts import MountChallenges, Name
-from regbroker.broker.principal import Principal
+from regbroker.broker.principal import Principal, WrongToken
 from regbroker.errors import Denied, HTTPError, Unauthorized
 from regbroker.events import Event
 from regbroker.naming.mapping import Route
@@ -32,6 +31,10 @@ from regbroker.upstream.discovery import Discovered
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.backend import Backend
 from regbroker.web.exchange import request_to
+
+if TYPE_CHECKING:
+    # Imported where it is built: not every configuration needs it.
+    from regbroker.broker.local_broker import LocalBroker
 
 #: Hosts and sources, with the challenge that their clients get; a client that makes up
 #: hosts takes no more memory than this.

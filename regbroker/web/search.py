@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
-from regbroker.broker.local_broker import LocalBroker, WrongToken
+from regbroker.broker.principal import WrongToken
 from regbroker.causes import Cause
 from regbroker.errors import (
     Denied,
@@ -20,6 +21,10 @@ from regbroker.upstream.documents import Document
 from regbroker.upstream.search_rules import SearchRules, Visible, ping, refused
 from regbroker.upstream.search_service import SearchService
 from regbroker.web.client_request import ClientRequest
+
+if TYPE_CHECKING:
+    # Imported where it is built: not every configuration needs it.
+    from regbroker.broker.local_broker import LocalBroker
 
 _PING = "/v1/_ping"
 

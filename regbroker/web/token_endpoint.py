@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from regbroker.broker.composite_broker import CompositeBroker
-from regbroker.broker.local_broker import LocalBroker
 from regbroker.broker.upstream_broker import Broker
 from regbroker.errors import MethodNotAllowed
 from regbroker.events import Event
@@ -16,6 +15,10 @@ from regbroker.transport.body_reading import read_body
 from regbroker.transport.replies import send_bytes
 from regbroker.web.admission import robot_token_refused
 from regbroker.web.client_request import ClientRequest
+
+if TYPE_CHECKING:
+    # Imported where it is built: not every configuration needs it.
+    from regbroker.broker.local_broker import LocalBroker
 
 #: A form holds a refresh token (16 KiB in some clouds) and scopes.
 MAX_FORM_BYTES = 64 * 1024

@@ -1,10 +1,11 @@
 """
 The process that workers are forked from.
 
-``python -m regbroker.workers.fork_server DESCRIPTOR`` is how the process in front
-starts it. It has imported what a worker needs, has no threads and no reactor, and does
-nothing but fork. So a worker starts at once, shares memory with the others, and has the
-same keys of TLS session tickets: a session of one worker resumes at another.
+``python -m regbroker.workers.fork_server DESCRIPTOR MODULE...`` is how the process in
+front starts it. It has imported what a worker needs, and those modules besides. It has
+no threads and no reactor, and does nothing but fork. So a worker starts at once, shares
+memory with the others, and has the same keys of TLS session tickets: a session of one
+worker resumes at another.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable
+from importlib import import_module
 from typing import NoReturn
 
 from regbroker.runtime.blocking_messages import BlockingChannel
@@ -113,10 +116,12 @@ class ForkServer:
             self._channel.tell("ended", {"pid": process, "code": code})
 
 
-def main(descriptor: int) -> None:
-    """Be the fork server until the end."""
+def main(descriptor: int, modules: Iterable[str] = ()) -> None:
+    """Be the fork server until the end; `modules` are what workers need besides."""
     for number in _NOT_FOR_US:
         signal.signal(number, signal.SIG_IGN)
+    for name in modules:
+        import_module(name)
     tickets = TicketKeys(time.monotonic)
     tickets.make_ahead(TICKET_DAYS)
     # What is here stays shared with workers: their collectors leave it alone.
@@ -127,4 +132,4 @@ def main(descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2:])

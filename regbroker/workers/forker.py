@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -49,11 +49,13 @@ class Forker:
     """
     Starts processes that are forked from one of its own, which it starts as well.
 
-    When that one ends, all that were forked from it count as ended.
+    That one imports `modules` beforehand. When it ends, all that were forked from it
+    count as ended.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, modules: Sequence[str] = ()) -> None:
         self._reactor = reactor
+        self._modules = modules
         self._server: _ServerProcess | None = None
 
     def fork(self, descriptor: int, ended: Ended) -> Deferred[int]:
@@ -65,7 +67,7 @@ class Forker:
         """
         if self._server is None:
             self._server = _ServerProcess(self._reactor, self._has_ended)
-            self._server.spawn()
+            self._server.spawn(self._modules)
         return self._server.fork(descriptor, ended)
 
     def kill(self, process: int) -> None:
@@ -93,7 +95,7 @@ class _ServerProcess(ProcessProtocol):
         self._closed: Deferred[None] | None = None
         self.channel = MessageChannel(reactor, self._hear, lambda: None)
 
-    def spawn(self) -> None:
+    def spawn(self, modules: Sequence[str]) -> None:
         """Start the process."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with ours, theirs:
@@ -105,7 +107,10 @@ class _ServerProcess(ProcessProtocol):
             self._reactor.spawnProcess(
                 self,
                 sys.executable,
-                [sys.executable, "-m", "regbroker.workers.fork_server", str(_CHANNEL)],
+                [
+                    *(sys.executable, "-m", "regbroker.workers.fork_server"),
+                    *(str(_CHANNEL), *modules),
+                ],
                 _environment(),
                 childFDs={0: 0, 1: 1, 2: 2, _CHANNEL: theirs.fileno()},
             )

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import ConnectionLost
 from twisted.logger import Logger
 
+from regbroker.assembly.needed import needed
 from regbroker.assembly.part import Part
 from regbroker.assembly.running import PreparedReload, RegbrokerService
 from regbroker.errors import StateError
@@ -48,7 +49,7 @@ class Front(MultiService):
         self._text = text
         self._secret = secrets.token_bytes(32)
         self._generation = 0
-        self.pool = Pool(reactor, count, self._start)
+        self.pool = Pool(reactor, count, self._start, needed(config))
         self.pool.outdated = self._catch_up
         self._wrong_passwords = WrongPasswords(time.monotonic)
         self.pool.asked = self._wrong_passwords.hear

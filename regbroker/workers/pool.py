@@ -5,20 +5,22 @@ The workers of a process: started, watched, and started again when they end.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from prometheus_client.core import Metric as Family
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from regbroker.admin.adding_up import added_up, counted, serving_families
 from regbroker.admin.others import Others
 from regbroker.admin.report import Report, parse_report
 from regbroker.runtime.messages import AskedInVain, Values
 from regbroker.workers.forker import Forker
 from regbroker.workers.process import WorkerProcess
+
+if TYPE_CHECKING:
+    # Imported where it counts: not every configuration has an admin listener.
+    from prometheus_client.core import Metric as Family
 
 #: Seconds until a worker that has ended is started again: more each time, unless it
 #: had lived for long.
@@ -45,16 +47,21 @@ class Pool(Others):
     """
     `count` workers, of which each is told `start` as it starts.
 
-    `start` returns what to tell it, and the number of that configuration.
+    `start` returns what to tell it, and the number of that configuration. `modules` are
+    what workers need besides what all services need.
     """
 
     def __init__(
-        self, reactor: Any, count: int, start: Callable[[], tuple[int, Told]]
+        self,
+        reactor: Any,
+        count: int,
+        start: Callable[[], tuple[int, Told]],
+        modules: Sequence[str] = (),
     ) -> None:
         self._reactor = reactor
         self.count = count
         self._start = start
-        self._forker = Forker(reactor)
+        self._forker = Forker(reactor, modules)
         self._workers: dict[int, WorkerProcess] = {}
         #: Seconds before a worker is started again next time, by its number.
         self.pauses: dict[int, float] = {}
@@ -130,6 +137,8 @@ class Pool(Others):
         """Start another worker in the place of one that has ended."""
         number = worker.number
         if worker.last_report is not None:
+            from regbroker.admin.adding_up import added_up, counted, serving_families
+
             families = counted(serving_families(worker.last_report.metrics))
             self._ended = added_up([self._ended, families])
         del self._workers[number]

@@ -469,22 +469,6 @@ class RotationTests(KeysCase):
         with self.assertRaisesRegex(InvalidToken, "unknown key"):
             self.signer.check_identity(identity, HOST)
 
-    def test_secrets(self) -> None:
-        """Every key that verifies has a secret, the one that signs the first."""
-        keys = SigningKeys(self.path, self.clock.seconds)
-        (one,) = keys.secrets()
-        self.assertEqual(len(one), 32)
-        self.write(TWO, ONE)
-        self.assertEqual(keys.secrets(), [one])
-        two, other = keys.secrets(at_once=True)
-        self.assertEqual(other, one)
-        self.assertNotEqual(two, one)
-        self.write(TWO)
-        self.clock.advance(2)
-        self.assertEqual(keys.secrets(), [two, one])
-        self.clock.advance(ACCESS_LIFE + LEEWAY)
-        self.assertEqual(keys.secrets(), [two])
-
     def test_grace(self) -> None:
         """How long a key verifies after it has left can be said."""
         keys = SigningKeys(self.path, self.clock.seconds, grace=0)

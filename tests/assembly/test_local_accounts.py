@@ -15,7 +15,8 @@ from regbroker.assembly.local_accounts import (
     LocalParts,
     build_keys,
 )
-from regbroker.broker.local_broker import LocalBroker, WrongToken
+from regbroker.broker.local_broker import LocalBroker
+from regbroker.broker.principal import WrongToken
 from regbroker.credchecker import CheckerAccounts
 from regbroker.errors import ConfigurationError
 from regbroker.protocol.scopes import parse_scopes

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.assembly.loading import parse_text
 from regbroker.assembly.part import Part
 from regbroker.settings.config import Config
+from regbroker.transport.listeners import Listener
 
 TEXT = """\
 [regbroker]
@@ -61,3 +64,11 @@ class PartTests(SynchronousTestCase):
         part = Part(workers=3, serves=False)
         self.assertFalse(part.is_worker)
         self.assertEqual(part.config(config()).max_connections, 100)
+
+    def test_admin(self) -> None:
+        """A worker counts, and the process in front listens for those who ask."""
+        listener = Listener("tcp:9000", "tcp:9000", tls=False)
+        with_admin = replace(config(), admin_listen=(listener,))
+        for part in (Part(), Part(workers=2, serves=False)):
+            self.assertEqual(part.admin_listen(with_admin), (listener,))
+        self.assertEqual(Part(workers=2).admin_listen(with_admin), ())

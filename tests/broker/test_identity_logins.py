@@ -9,7 +9,8 @@ from regbroker.accounts.identity.logins import IdentityLogins
 from regbroker.accounts.identity.verifier import Verifier
 from regbroker.accounts.principals import Account
 from regbroker.accounts.tokens import ACCESS_LIFE, LEEWAY
-from regbroker.broker.local_broker import LocalBroker, WrongToken
+from regbroker.broker.local_broker import LocalBroker
+from regbroker.broker.principal import WrongToken
 from regbroker.errors import ExchangeRefused, Unauthorized
 from regbroker.protocol.names import Action
 from regbroker.protocol.token_requests import (

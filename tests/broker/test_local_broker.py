@@ -15,8 +15,8 @@ from regbroker.accounts.access_section import parse_access
 from regbroker.accounts.key_file import make_key
 from regbroker.accounts.principals import Account
 from regbroker.accounts.signing import SigningKeys, TokenSigner
-from regbroker.broker.local_broker import LocalBroker, WrongToken
-from regbroker.broker.principal import Principal
+from regbroker.broker.local_broker import LocalBroker
+from regbroker.broker.principal import Principal, WrongToken
 from regbroker.errors import (
     AccountsUnavailable,
     BadRequest,

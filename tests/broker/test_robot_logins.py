@@ -8,7 +8,8 @@ from urllib.parse import quote, urlencode
 from twisted.logger import capturedLogs, formatEvent
 
 from regbroker.accounts.robot_tokens import PREFIX, RevokedTokens, RobotTokens
-from regbroker.broker.local_broker import LocalBroker, WrongToken
+from regbroker.broker.local_broker import LocalBroker
+from regbroker.broker.principal import WrongToken
 from regbroker.errors import Unauthorized
 from regbroker.events import Event
 from regbroker.protocol.names import Action

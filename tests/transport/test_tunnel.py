@@ -11,7 +11,8 @@ from twisted.internet.protocol import Factory
 
 from regbroker.causes import Cause
 from regbroker.protocol.origins import Origin
-from regbroker.transport.tunnel import MAX_REPLY_BYTES, TunnelEndpoint, TunnelFailed
+from regbroker.transport.tunnel import MAX_REPLY_BYTES, TunnelEndpoint
+from regbroker.transport.tunnel_failures import TunnelFailed
 from tests.proxycase import HeldTime, SocketTestCase
 from tests.wire import RawClient, Wire
 

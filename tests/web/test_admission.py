@@ -10,8 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.broker.local_broker import WrongToken
-from regbroker.broker.principal import Principal
+from regbroker.broker.principal import Principal, WrongToken
 from regbroker.errors import Denied, Unauthorized, UpstreamUnavailable
 from regbroker.protocol.challenges import Challenge, parse_challenges
 from regbroker.protocol.names import Action

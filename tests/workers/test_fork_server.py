@@ -121,8 +121,13 @@ class ForkServerTests(SynchronousTestCase):
 class ModuleTests(SynchronousTestCase):
     def test_as_little(self) -> None:
         """It has no reactor and no threads, which a fork would leave broken."""
+        modules = [
+            *("accounts.htpasswd", "assembly.admin", "assembly.identities"),
+            *("assembly.local_accounts", "sandbox", "transport.tunnel"),
+            *("upstream.document_requests", "workers.fork_server"),
+        ]
         program = (
-            "import sys, threading, regbroker.workers.fork_server;"
+            f"import sys, threading, {', '.join(f'regbroker.{m}' for m in modules)};"
             "assert 'twisted.internet.reactor' not in sys.modules;"
             "assert threading.active_count() == 1"
         )

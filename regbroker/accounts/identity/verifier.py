@@ -14,7 +14,7 @@ from typing import Protocol
 
 import jwt
 
-from regbroker.accounts.claims import Condition
+from regbroker.accounts.claims import Condition, NamedConditions, no_conditions
 from regbroker.accounts.identity.jwts import MAX_LENGTH, Unverified, parse_object
 from regbroker.accounts.identity.keys import IssuerKey
 from regbroker.accounts.identity.registered_claims import check_registered
@@ -24,14 +24,6 @@ from regbroker.accounts.principals import Account, LoginRefused
 #: The ``typ`` of a JWT, where it has one: others (a logout token, a DPoP proof) are not
 #: for logging in, whoever has signed them (RFC 8725, 3.11; RFC 9068).
 _TYPES = (None, "jwt", "at+jwt", "application/at+jwt")
-
-#: Finds the conditions of a section that hold for claims.
-NamedConditions = Callable[[Mapping[str, object]], frozenset[str]]
-
-
-def no_conditions(claims: Mapping[str, object]) -> frozenset[str]:
-    """Return that no named condition holds: there are none."""
-    return frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from regbroker.transport.certificate_rules import (
     validity_warnings,
     weaknesses,
 )
-from regbroker.transport.tunnel import TunnelFailed
+from regbroker.transport.tunnel_failures import TunnelFailed
 
 
 @dataclass(frozen=True)

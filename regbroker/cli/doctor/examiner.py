@@ -22,7 +22,7 @@ from regbroker.cli.doctor.routes import Route, Routes, Ways
 from regbroker.cli.doctor.steps import Step, Stopped, Trouble
 from regbroker.protocol.origins import Origin
 from regbroker.transport.certificate_rules import name_of
-from regbroker.transport.tunnel import TunnelFailed
+from regbroker.transport.tunnel_failures import TunnelFailed
 
 T = TypeVar("T")
 

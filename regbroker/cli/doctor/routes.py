@@ -24,7 +24,8 @@ from regbroker.cli.doctor.diagnosis import (
 )
 from regbroker.cli.doctor.steps import Stopped, Trouble
 from regbroker.protocol.origins import UNIX_ORIGIN, Origin
-from regbroker.transport.tunnel import TunnelEndpoint, TunnelFailed
+from regbroker.transport.tunnel import TunnelEndpoint
+from regbroker.transport.tunnel_failures import TunnelFailed
 from regbroker.transport.way_out import DIRECT, Proxy, WayOut
 
 
