@@ -3,24 +3,51 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from regbroker import __version__
 from regbroker.cli.printing import complain
-from regbroker.errors import ConfigurationError
-from regbroker.settings.config import Config
-from regbroker.settings.values import InvalidValue, seconds
+from regbroker.cli.quick_imports import quick_imports
+
+if TYPE_CHECKING:
+    # Imported below, where less is imported before.
+    from regbroker.settings.config import Config
+
+
+#: Unhandled, they end the process, and programs that renew certificates or logs do not
+#: know that it has just started. Nothing is read or opened yet, so nothing is missed.
+_FOR_LATER = (signal.SIGHUP, signal.SIGUSR1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """
+    Run the command line; returns the exit status.
+
+    With `arguments`, it runs as a part of another program, which has its own imports.
+    """
     options = _parser().parse_args(arguments)
+    quick = quick_imports() if arguments is None else nullcontext()
     # Each loads what it needs and no more: to load all takes longer than to answer.
     if options.command == "serve":
-        from regbroker.cli.serve import serve
+        for number in _FOR_LATER:
+            signal.signal(number, signal.SIG_IGN)
+        with quick:
+            from regbroker.cli.serve import serve
 
         return serve(options.config)
+    # The others end soon.
+    with quick:
+        return _answer(options)
+
+
+def _answer(options: argparse.Namespace) -> int:
+    """Run one of the commands that answer about a configuration."""
+    from regbroker.errors import ConfigurationError
+
     if options.command == "check":
         from regbroker.cli.check import check
 
@@ -101,6 +128,8 @@ def _token(config: Config, options: argparse.Namespace) -> int:
 
 def _seconds(text: str) -> float:
     """Parse a time on the command line."""
+    from regbroker.settings.values import InvalidValue, seconds
+
     try:
         return seconds(text)
     except InvalidValue as error:

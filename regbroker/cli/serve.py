@@ -8,16 +8,14 @@ known, so nothing is looked for. There is no pidfile.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from typing import Any
 
 from twisted.application.service import ServiceMaker
 from twisted.scripts.twistd import ServerOptions, runApp  # type: ignore[attr-defined]
 
-#: Unhandled, they end the process, and programs that renew certificates or logs do not
-#: know that it has just started. Nothing is read or opened yet, so nothing is missed.
-_FOR_LATER = (signal.SIGHUP, signal.SIGUSR1)
+# The plugin names it, and would import it later.
+import regbroker.tap  # noqa: F401
 
 _regbroker = ServiceMaker("regbroker", "regbroker.tap", "", "regbroker")
 
@@ -34,8 +32,6 @@ class _OnlyRegbroker(ServerOptions):
 
 def serve(path: str) -> int:
     """Serve a configuration until a signal ends the process; returns its status."""
-    for number in _FOR_LATER:
-        signal.signal(number, signal.SIG_IGN)
     options = _OnlyRegbroker()
     options.parseOptions(["-n", "--pidfile=", "regbroker", "--config", path])
     runApp(options)

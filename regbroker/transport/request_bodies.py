@@ -7,7 +7,6 @@ from typing import Any, Protocol, cast
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
-from twisted.web.client import FileBodyProducer
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer, IRequest
 from zope.interface import implementer
 
@@ -231,6 +230,9 @@ def request_body(request: IRequest) -> IBodyProducer | None:
     body = getattr(request, "body", None)
     if isinstance(body, StreamedBody):
         return None if body.length == 0 else body
+    # Twisted's HTTP client takes long to load, and a service has no other site.
+    from twisted.web.client import FileBodyProducer
+
     content = cast(Any, request).content
     spooled = FileBodyProducer(content)
     return spooled if spooled.length else None

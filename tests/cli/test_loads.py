@@ -34,42 +34,48 @@ service = up
 COMMAND = """\
 import sys
 from regbroker.cli.main import main
-status = main(sys.argv[1:])
+status = main()
 print(*sorted(sys.modules), file=sys.stderr)
 sys.exit(status)
 """
 
 #: Ends when the first request is answered.
 SERVE = """\
-import http.client, ssl, sys
+import socket, ssl, sys
 from regbroker.cli.main import main
-import regbroker.tap
-from twisted.internet import reactor
-from twisted.internet.threads import deferToThread
-asking = {"http.client", "ssl"}
-loaded = set()
+sys.argv[1:] = ["serve", "--config", sys.argv[1]]
 
-def ask(url):
+def ask(port):
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection(url.split("/")[2], context=context)
-    connection.request("GET", "/v2/")
-    return connection.getresponse().status
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        with context.wrap_socket(connection) as tls:
+            tls.sendall(b"GET /v2/ HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+            return tls.recv(99).split()[1].decode()
 
 def ready(self, _):
-    deferToThread(ask, self._urls[0]).addCallback(answered)
+    from twisted.internet.threads import deferToThread
+    port = int(self._urls[0].rpartition(":")[2])
+    deferToThread(ask, port).addCallback(answered)
 
 def answered(status):
-    loaded.update(sys.modules)
-    print(status, *sorted(loaded), file=sys.__stderr__)
+    print(status, *sorted(sys.modules), file=sys.__stderr__)
+    from twisted.internet import reactor
     reactor.stop()
 
-regbroker.tap.TwistdService._ready = ready
-main(["serve", "--config", sys.argv[1]])
+class Tap:
+    def find_spec(self, name, path, target=None):
+        if name == "regbroker.cli.serve":
+            import regbroker.tap
+            regbroker.tap.TwistdService._ready = ready
+
+sys.meta_path.insert(0, Tap())
+main()
 """
 
-#: What only some configurations use, by what brings it.
+#: What only some configurations use, or none.
 OPTIONAL = {
+    "http.client",
     "h11",
     "jwt",
     "ldaptor",
