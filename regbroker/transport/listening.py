@@ -37,6 +37,11 @@ from regbroker.transport.socket_owner import give_to, owner_of
 
 _log = Logger()
 
+#: Connections that the kernel holds until they are accepted. Of a cluster that pulls at
+#: once, hundreds come in one turn of the reactor. Beyond Twisted's 50 the kernel would
+#: drop them, and a client tries again after 1, 3 and 7 s.
+BACKLOG = 1024
+
 
 class ListeningService(Service):
     """
@@ -219,11 +224,15 @@ def server_endpoint(reactor: INetworkReactor, text: str) -> IStreamServerEndpoin
     """
     Return the endpoint that a text describes, as `serverFromString` does.
 
+    Its backlog is `BACKLOG`, if the text has no other.
+
     A socket of systemd's is taken without a look for plugins, which would write a
     cache beside them. Raises `ValueError` for one that systemd has not handed over.
     """
     kind, _, rest = text.partition(":")
     if kind != "systemd":
+        if ":backlog=" not in text:
+            text += f":backlog={BACKLOG}"
         plain: IStreamServerEndpoint = serverFromString(reactor, text)
         return plain
     arguments = dict(word.partition("=")[::2] for word in rest.split(":"))

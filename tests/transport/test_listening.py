@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 from regbroker.errors import StateError
 from regbroker.settings.endpoints import listener
 from regbroker.transport.listeners import Listener
-from regbroker.transport.listening import ListeningService
+from regbroker.transport.listening import BACKLOG, ListeningService
 from regbroker.transport.server import StreamingSite
 from tests.proxycase import MANIFEST, ProxyTestCase
 
@@ -66,6 +66,20 @@ class ListeningTests(SynchronousTestCase):
         service = self.make(MemoryReactor(), "tcp:8080:interface=\\:\\:1")
         service.startService()
         self.assertEqual(service.url, "http://[::1]:8080")
+
+    def test_backlog(self) -> None:
+        """Many clients may wait, unless the line says how many."""
+        for line, backlog in (
+            ("tcp:8080", BACKLOG),
+            ("tcp:8080:interface=127.0.0.1", BACKLOG),
+            ("tcp:8080:backlog=7", 7),
+            ("unix:/run/x.sock", BACKLOG),
+            ("unix:/run/x.sock:mode=660:backlog=7", 7),
+        ):
+            reactor = MemoryReactor()
+            self.make(reactor, line).startService()
+            ((_, _, given, *_),) = reactor.tcpServers + reactor.unixServers
+            self.assertEqual(given, backlog, line)
 
     def test_tells_listeners_apart(self) -> None:
         """``proxy:`` is about every kind of listener, ``tls:`` behind it."""
