@@ -1,7 +1,8 @@
 """
 What somebody has pasted, as a question: which host, which repository, what to do there.
 
-References, URLs of the API or of a token service, scopes and challenges are taken.
+References, URLs of the API or of a token service, scopes, challenges and request lines
+are taken.
 """
 
 from __future__ import annotations
@@ -12,12 +13,27 @@ from urllib.parse import urlsplit
 
 from regbroker.errors import HTTPError
 from regbroker.protocol.challenges import parse_challenges
-from regbroker.protocol.names import is_digest, is_tag, parse_path
+from regbroker.protocol.names import (
+    WANTED_ACTIONS,
+    Action,
+    is_digest,
+    is_tag,
+    parse_path,
+)
 from regbroker.protocol.queries import values
 from regbroker.protocol.scopes import Scope, parse_scopes
 
 #: What comes before a reference in the words of skopeo, helm and others.
 _TRANSPORT = re.compile(r"(?:docker|oci|docker-daemon)://|docker:/{0,2}(?=[a-z])")
+
+#: What a log has, or a tool that shows requests.
+_REQUEST_LINE = re.compile(
+    r"(?:> )?(?P<method>GET|HEAD|POST|PUT|PATCH|DELETE) "
+    r"(?P<target>(?:https?://|/)\S+)(?: HTTP/[0-9.]+)?"
+)
+
+#: A whole text in quotes, as scripts and YAML have it.
+_QUOTED = re.compile(r"""^(["'`])(.*)\1$""", re.DOTALL)
 
 
 class NotUnderstood(ValueError):
@@ -48,7 +64,7 @@ def parse_question(text: str) -> tuple[Question, ...]:
     Raises `NotUnderstood`, or `HTTPError` as the service would.
     """
     try:
-        return _parse(text.strip())
+        return _parse(_QUOTED.sub(r"\2", text.strip()))
     except NotUnderstood:
         raise
     except ValueError as error:
@@ -59,10 +75,17 @@ def parse_question(text: str) -> tuple[Question, ...]:
 def _parse(text: str) -> tuple[Question, ...]:
     if re.match(r"(?i)(?:www-authenticate\s*:\s*)?(?:bearer|basic)\s", text):
         return _of_challenge(re.sub(r"(?i)^www-authenticate\s*:\s*", "", text))
+    line = _REQUEST_LINE.fullmatch(text)
+    if line is not None:
+        return _of_url(line["target"], line["method"])
     if re.match(r"https?://", text) or text.startswith("/"):
         return _of_url(text)
     if re.match(r"(?:repository|registry)(?:\([a-z0-9]+\))?:", text):
         return _of_scopes("", text)
+    if re.search(r"\s", text):
+        raise NotUnderstood(
+            "not understood; write one NAME:TAG, URL, scope, challenge or request line"
+        )
     return (_of_reference(_TRANSPORT.sub("", text, count=1)),)
 
 
@@ -74,7 +97,7 @@ def _of_challenge(text: str) -> tuple[Question, ...]:
     raise NotUnderstood("the challenge has no scope, so it is about no repository")
 
 
-def _of_url(text: str) -> tuple[Question, ...]:
+def _of_url(text: str, method: str = "") -> tuple[Question, ...]:
     url = urlsplit(text)
     scopes = " ".join(values(url.query, "scope"))
     if scopes:
@@ -91,8 +114,9 @@ def _of_url(text: str) -> tuple[Question, ...]:
     source = next(iter(values(url.query, "ns")), "")
     reference = target.reference or ""
     question = Question(url.netloc.lower(), target.name, reference, (), source.lower())
-    if target.endpoint.name.startswith("UPLOAD"):
-        question = replace(question, actions=("pull", "push"))
+    action = target.action(method or "GET")
+    if method or action is not Action.PULL:
+        question = replace(question, actions=WANTED_ACTIONS[action])
     return (question,)
 
 

@@ -58,6 +58,28 @@ class QuestionsTests(SynchronousTestCase):
         ):
             self.assertEqual(parse_question(text), (expected,), text)
 
+    def test_request_lines(self) -> None:
+        """What a log or curl shows of a request says what it does, too."""
+        upload = "/v2/team/app/blobs/uploads/"
+        for text, actions in (
+            ("GET /v2/team/app/tags/list HTTP/1.1", ("pull",)),
+            ("> HEAD /v2/team/app/tags/list HTTP/1.1", ("pull",)),
+            (f"POST {upload}?mount=x&from=y", ("pull", "push")),
+            (f"GET {upload}id", ("pull", "push")),
+            ("DELETE https://a.test/v2/team/app/manifests/1", ("delete",)),
+        ):
+            (question,) = parse_question(text)
+            self.assertEqual(question.name, "team/app", text)
+            self.assertEqual(question.actions, actions, text)
+        with self.assertRaises(NotUnderstood):
+            parse_question("GET /v2/ HTTP/1.1")
+
+    def test_quoted(self) -> None:
+        """Quotes around it are not meant."""
+        for quote in "\"'`":
+            question = Question("a.test", "app", "1")
+            self.assertEqual(parse_question(f"{quote}a.test/app:1{quote}"), (question,))
+
     def test_several(self) -> None:
         """A mount's scopes are about two repositories."""
         found = parse_question("repository:a:pull,push repository:b:pull")
@@ -70,6 +92,8 @@ class QuestionsTests(SynchronousTestCase):
             ("Basic realm=a", "no scope"),
             ("https://a.test/v2/_catalog", "whole registry"),
             ("a.test/app:-x", "no tag"),
+            ("docker pull a.test/app:1", "write one NAME:TAG"),
+            ("curl -i https://a.test/v2/app/tags/list", "write one NAME:TAG"),
             ("a.test/app@sha256", "no digest"),
         ):
             with self.assertRaises(NotUnderstood) as caught:

@@ -67,12 +67,18 @@ class StatusPageTests(RegbrokerTestCase):
         """Light and dark, on a desk and in a hand: nothing is wider than the screen."""
         path = "/v2/" + "long-name-of-a-repository/" * 8 + "tags/list"
         self.https.request("GET", path)
+        # No place to break a line at.
+        self.https.request("GET", f"/v2/{'x' * 240}/tags/list")
+        self.https.get_token("/auth", "u" * 200, "a guess", "repository:team/app:pull")
+        self.begin_push()
         backgrounds = set()
-        for width, height in ((1280, 900), (390, 844)):
+        for width, height in ((1280, 900), (390, 844), (320, 640)):
             for scheme in ("light", "dark"):
                 self.browser.show_as(width, height, scheme)
                 self.browser.open(self.url)
                 self.assertIn("long-name-of-a-repository", self.browser.text())
+                # Long ones are shown as far as the log has them.
+                self.assertIn("x" * 190, self.browser.text())
                 wide = self.browser.evaluate("document.documentElement.scrollWidth")
                 self.assertLessEqual(wide, width)
                 backgrounds.add(
