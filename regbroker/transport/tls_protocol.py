@@ -49,6 +49,7 @@ from regbroker.transport.tls_records import (
     encrypt,
     fit_for_bio,
     is_end_of_file,
+    records_at_once,
 )
 
 
@@ -77,6 +78,8 @@ class TLSProtocol(ProtocolWrapper):
         self._pending = PendingWrites(
             factory.call_later, self.flush, factory.deliveries
         )
+        #: Bytes in both directions.
+        self._carried = 0
         self._is_ready = False
         self._can_encrypt = False
         #: Whether answers of TLS itself may wait for the next read.
@@ -126,7 +129,8 @@ class TLSProtocol(ProtocolWrapper):
     def _received(self, data: memoryview) -> None:
         plain: list[bytes] = []
         end: SSL.Error | None = None
-        for piece in fit_for_bio(data):
+        self._carried += len(data)
+        for piece in fit_for_bio(data, records_at_once(self._carried)):
             if self._is_over or end is not None:
                 break
             self._connection.bio_write(piece)
@@ -207,9 +211,11 @@ class TLSProtocol(ProtocolWrapper):
         """Encrypt all that is pending, as far as TLS takes it, and send it."""
         if not self._pending.size or not self._can_encrypt or self._is_over:
             return
+        self._carried += self._pending.size
+        at_once = records_at_once(self._carried)
         pieces = self._pending.take()
         records: list[bytes] = []
-        sent, problem = encrypt(self._connection, pieces, records)
+        sent, problem = encrypt(self._connection, pieces, records, at_once)
         self._can_encrypt = not isinstance(problem, SSL.WantReadError)
         if not self._can_encrypt:
             self._pending.add((b"".join(pieces)[sent:],))

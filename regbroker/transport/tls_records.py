@@ -2,8 +2,9 @@
 TLS records through the memory BIOs of one pyOpenSSL connection.
 
 Nothing here knows a transport. A memory BIO keeps its memory for as long as its
-connection lives, so what is large passes through it in pieces of a few records, which
-the processor still has at hand when it needs them again.
+connection lives. So records pass through it one by one, and three at once on a
+connection that carries much, where that saves a third of the time to encrypt. The
+processor still has these at hand when it needs them again.
 """
 
 from __future__ import annotations
@@ -15,11 +16,17 @@ from OpenSSL import SSL
 #: The plaintext of one record.
 RECORD_BYTES = 16 * 1024
 
-#: What is encrypted before the records are taken out.
-PLAIN_BYTES = 3 * RECORD_BYTES
+#: A record as it is sent, with its header and more.
+SEALED_BYTES = RECORD_BYTES + 256
 
-#: What passes through a memory BIO at once: so many records, each with its header.
-PIECE_BYTES = 3 * (RECORD_BYTES + 256)
+#: Records at once on a connection that carries much; that takes 43 KiB more of memory.
+MOST_RECORDS = 3
+
+#: What "much" is: small layers are over by then, and a large one has begun.
+MUCH_BYTES = 1024 * 1024
+
+#: What is taken out of a memory BIO at once.
+PIECE_BYTES = MOST_RECORDS * SEALED_BYTES
 
 
 #: OpenSSL's SSL_MODE_ENABLE_PARTIAL_WRITE: each write ends after one record. pyOpenSSL
@@ -36,10 +43,16 @@ def write_whole(context: SSL.Context) -> None:
     context.clear_mode(_PARTIAL_WRITES)
 
 
-def fit_for_bio(data: memoryview) -> Iterator[memoryview]:
-    """Yield received bytes in pieces that are fit for a memory BIO."""
-    for start in range(0, len(data), PIECE_BYTES):
-        yield data[start : start + PIECE_BYTES]
+def records_at_once(carried: int) -> int:
+    """Return how many records a connection is given at once, after so many bytes."""
+    return MOST_RECORDS if carried > MUCH_BYTES else 1
+
+
+def fit_for_bio(data: memoryview, records: int) -> Iterator[memoryview]:
+    """Yield received bytes in pieces of so many records."""
+    size = records * SEALED_BYTES
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
 
 
 def decrypt(connection: SSL.Connection, plain: list[bytes]) -> SSL.Error | None:
@@ -90,26 +103,32 @@ def whole_records(data: Iterable[bytes]) -> Iterator[bytes | memoryview]:
 
 
 def encrypt(
-    connection: SSL.Connection, data: Iterable[bytes], records: list[bytes]
+    connection: SSL.Connection,
+    data: Iterable[bytes],
+    records: list[bytes],
+    at_once: int,
 ) -> tuple[int, SSL.Error | None]:
     """
     Append pieces of `data` in records to `records`, after what TLS itself has to say.
+
+    They are taken out of the BIO when there are `at_once` of them.
 
     Returns how many bytes of `data` that were, and why not all: `SSL.WantReadError`
     when a new handshake has to be finished first.
     """
     sent = held = 0
+    most = at_once * RECORD_BYTES
     problem: SSL.Error | None = None
     try:
         for block in whole_records(data):
             start = 0
             while start < len(block):
                 # Or one record, where the context is not one of `write_whole`.
-                count = connection.send(block[start : start + PLAIN_BYTES - held])
+                count = connection.send(block[start : start + most - held])
                 start += count
                 sent += count
                 held += count
-                if held == PLAIN_BYTES:
+                if held == most:
                     drain(connection, records)
                     held = 0
     except SSL.Error as error:

@@ -18,8 +18,14 @@ from twisted.internet.testing import MemoryReactor
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from regbroker.transport import tls_protocol
 from regbroker.transport.backpressure import MOST_WHEN_FULL, READ_BYTES, Budget
-from regbroker.transport.tls_records import RECORD_BYTES
+from regbroker.transport.tls_records import (
+    MOST_RECORDS,
+    MUCH_BYTES,
+    RECORD_BYTES,
+    records_at_once,
+)
 from tests.tlspeer import Link
 
 VERSIONS = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
@@ -80,6 +86,28 @@ class StreamTests(SynchronousTestCase):
         for byte in link.from_peer():
             link.tls.dataReceived(bytes([byte]))
         self.assertEqual(link.inner.text, b"x" * 20)
+
+    @each_way
+    def test_much(self, link: Link) -> None:
+        """More records pass through the BIOs at once when much has passed."""
+        link.shake_hands()
+        at_once: list[int] = []
+
+        def count(carried: int) -> int:
+            at_once.append(records_at_once(carried))
+            return at_once[-1]
+
+        self.patch(tls_protocol, "records_at_once", count)
+        half = bytes(MUCH_BYTES // 2)
+        link.tls.write(half)
+        link.peer.sendall(half[:-100_000])
+        link.settle()
+        self.assertEqual(set(at_once), {1})
+        link.tls.write(half)
+        self.assertEqual(at_once[-1], MOST_RECORDS)
+        link.peer.sendall(b"x")
+        link.settle()
+        self.assertEqual(at_once[-1], MOST_RECORDS)
 
     @each_way
     def test_before_the_handshake(self, link: Link) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,14 +15,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.certificates import certificate_options
 from regbroker.transport.tls_records import (
+    MOST_RECORDS,
+    MUCH_BYTES,
     PIECE_BYTES,
-    PLAIN_BYTES,
     RECORD_BYTES,
+    SEALED_BYTES,
     decrypt,
     drain,
     encrypt,
     fit_for_bio,
     is_end_of_file,
+    records_at_once,
     whole_records,
 )
 from regbroker.transport.trust import client_options, trust_root
@@ -53,23 +57,64 @@ def shake_hands(client: SSL.Connection, server: SSL.Connection) -> None:
     assert decrypt(client, []) is None
 
 
+class CountedBIO:
+    """A connection that only counts what is in its BIO, and was at most."""
+
+    def __init__(self) -> None:
+        self.held = self.most = 0
+
+    def send(self, data: memoryview) -> int:
+        self.held += len(data)
+        self.most = max(self.most, self.held)
+        return len(data)
+
+    def bio_read(self, size: int) -> bytes:
+        taken = min(size, self.held)
+        self.held -= taken
+        return bytes(taken)
+
+
 class RecordsTests(SynchronousTestCase):
     def test_pieces(self) -> None:
         """All bytes come, none of the pieces is larger than a BIO should be."""
-        for size in (0, 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES):
+        sizes = (0, 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES)
+        for size, at_once in product(sizes, (1, MOST_RECORDS)):
+            most = at_once * SEALED_BYTES
             data = bytes(range(256)) * (size // 256 + 1)
-            cut = list(fit_for_bio(memoryview(data[:size])))
+            cut = list(fit_for_bio(memoryview(data[:size]), at_once))
             self.assertEqual(b"".join(cut), data[:size])
-            self.assertEqual([p for p in cut if not 0 < len(p) <= PIECE_BYTES], [])
+            self.assertEqual([p for p in cut if not 0 < len(p) <= most], [])
+
+    def test_at_once(self) -> None:
+        """Little passes through a BIO until a connection has carried much."""
+        for carried, at_once in (
+            (0, 1),
+            (MUCH_BYTES, 1),
+            (MUCH_BYTES + 1, MOST_RECORDS),
+        ):
+            self.assertEqual(records_at_once(carried), at_once)
+
+    def test_held(self) -> None:
+        """A BIO never holds more than so many records."""
+        for at_once in (1, MOST_RECORDS):
+            bio: Any = CountedBIO()
+            data = [bytes(RECORD_BYTES - 5), bytes(9 * RECORD_BYTES), b"end"]
+            self.assertEqual(
+                encrypt(bio, data, [], at_once), (10 * RECORD_BYTES - 2, None)
+            )
+            self.assertEqual(bio.most, at_once * RECORD_BYTES)
 
     def test_records_are_full(self) -> None:
         """Large data goes in full records, as few as there can be."""
-        for version in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
+        versions = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
+        for version, at_once in product(versions, (1, MOST_RECORDS)):
             client, server = connected(version)
-            data = bytes(2 * PLAIN_BYTES + 5)
+            data = bytes(6 * RECORD_BYTES + 5)
             records: list[bytes] = []
-            self.assertEqual(encrypt(client, [data], records), (len(data), None))
-            for piece in fit_for_bio(memoryview(b"".join(records))):
+            self.assertEqual(
+                encrypt(client, [data], records, at_once), (len(data), None)
+            )
+            for piece in fit_for_bio(memoryview(b"".join(records)), at_once):
                 server.bio_write(piece)
             plain: list[bytes] = []
             self.assertIsNone(decrypt(server, plain))
@@ -101,17 +146,18 @@ class RecordsTests(SynchronousTestCase):
         """What comes out is what went in, however both are cut."""
         client, server = connected()
         sizes = st.integers(1, 3 * RECORD_BYTES)
+        at_once = st.integers(1, MOST_RECORDS)
         written = [
             bytes([n % 256]) * size
             for n, size in enumerate(data.draw(st.lists(sizes, min_size=1, max_size=5)))
         ]
         records: list[bytes] = []
         for each in written:
-            encrypt(client, [each], records)
+            encrypt(client, [each], records, data.draw(at_once))
         wire, plain = b"".join(records), list[bytes]()
         while wire:
             size = data.draw(st.integers(1, 2 * PIECE_BYTES))
-            for piece in fit_for_bio(memoryview(wire[:size])):
+            for piece in fit_for_bio(memoryview(wire[:size]), data.draw(at_once)):
                 server.bio_write(piece)
                 self.assertIsNone(decrypt(server, plain))
             wire = wire[size:]
@@ -133,7 +179,7 @@ class RecordsTests(SynchronousTestCase):
         shake_hands(client, server)
         self.assertEqual(server.get_servername(), b"a.test")
         for end in client, server:
-            self.assertEqual(end.send(bytes(PLAIN_BYTES)), PLAIN_BYTES)
+            self.assertEqual(end.send(bytes(3 * RECORD_BYTES)), 3 * RECORD_BYTES)
 
     def test_ends(self) -> None:
         """close_notify, a cut stream, and a broken record are told apart."""
@@ -160,7 +206,7 @@ class RecordsTests(SynchronousTestCase):
         records: list[bytes] = []
         drain(client, records)
         self.assertEqual(records, [])
-        self.assertEqual(encrypt(client, [b""], records), (0, None))
+        self.assertEqual(encrypt(client, [b""], records, 1), (0, None))
         self.assertEqual(records, [])
 
     def test_end_of_file_of_openssl(self) -> None:
