@@ -109,7 +109,7 @@ def tell_configuration(outcome: str, file: str, reason: str | None = None) -> No
 def _tell(**known: str | int | None) -> None:
     fields: Fields = {name: known.get(name) for name in FIELDS}
     summary = f"{fields['action']} {fields['outcome']}"
-    publish(_log, _line_of(fields), summary, fields)
+    publish(_log, _line_of(fields), summary, {**fields})
 
 
 def _audited(event: Event) -> tuple[str, str]:

@@ -7,7 +7,7 @@ Nothing else does: what is decided about a request is decided by other values.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import urandom
@@ -184,8 +184,23 @@ class Event:
         }
 
     def line(self) -> str:
-        """Return the event as one line of the log."""
-        return _line_of(self.fields())
+        """Return the event as one line of the log: its `fields` in a `LineFormat`."""
+        # Mostly each is there as it is, or a dash. That is written in one step.
+        upstream_seconds = self.upstream_seconds
+        line = (
+            f"client={self.client or '-'} user={self.user or '-'}"
+            f" registry={self.registry or '-'} method={self.method or '-'}"
+            f" path={self.path or '-'} name={self.public_name or '-'}"
+            f" upstream={self.upstream or '-'}"
+            f" upstream_name={self.upstream_name or '-'}"
+            f" status={self.status or '-'} bytes_in={self.bytes_in}"
+            f" bytes_out={self.bytes_out} upstream_seconds="
+            f"{'-' if upstream_seconds is None else f'{upstream_seconds:.3f}'}"
+            f" seconds={self.seconds:.3f} tls={self.tls or '-'}"
+            f" request_id={self.request_id or '-'} cause={self.cause.value}"
+            f" outcome={self.outcome or '-'}"
+        )
+        return line if _line_of.is_plain(line) else _line_of(self.fields())
 
 
 class LineFormat:
@@ -201,6 +216,15 @@ class LineFormat:
         any_value = f"[!#-~]{{1,{MAX_TEXT}}}"
         self._plain = re.compile(" ".join(f"{name}={any_value}" for name in names))
 
+    def is_plain(self, line: str) -> bool:
+        """
+        Tell whether a line is one of these, with nothing odd in its values.
+
+        A space and an equals sign in a text cannot make up a field: all names are
+        there, in order, and nothing else is.
+        """
+        return self._plain.fullmatch(line) is not None
+
     def __call__(self, fields: Fields) -> str:
         """Return a line; times have milliseconds, and a dash is what is not known."""
         values = [
@@ -212,9 +236,7 @@ class LineFormat:
             for value in fields.values()
         ]
         line = self._line % tuple(values)
-        # A space and an equals sign in a text cannot make up a field: all names are
-        # there, in order, and nothing else is.
-        if self._plain.fullmatch(line):
+        if self.is_plain(line):
             return line
         last = values.pop()
         safe = [_text(str(value), _ODD_OR_SPACE) for value in values]
@@ -238,34 +260,28 @@ def emit(event: Event) -> None:
     Observers get the line, the event, and its fields as keywords; `summary` is for
     those that write the fields themselves.
     """
-    fields = event.fields()
-    publish(
-        _log,
-        _line_of(fields),
-        f"{event.method} {event.path} {event.status}",
-        {**fields, "event": event},
-    )
+    summary = f"{event.method} {event.path} {event.status}"
+    fields: dict[str, object] = {**event.fields(), "event": event}
+    publish(_log, event.line(), summary, fields)
 
 
-def publish(log: Logger, line: str, summary: str, fields: Mapping[str, object]) -> None:
+def publish(log: Logger, line: str, summary: str, fields: dict[str, object]) -> None:
     """
-    Have a logger's observers told of a record: a log event at the level ``info``.
+    Have a logger's observers told of a record: `fields` become a log event, ``info``.
 
     As `twisted.logger.Logger.info`, without what it looks at each time.
     """
-    log.observer(
-        {
-            **fields,
-            "line": line,
-            "summary": summary,
-            "log_logger": log,
-            "log_level": LogLevel.info,
-            "log_namespace": log.namespace,
-            "log_source": log.source,
-            "log_format": "{line}",
-            "log_time": time(),
-        }
+    fields.update(
+        line=line,
+        summary=summary,
+        log_logger=log,
+        log_level=LogLevel.info,
+        log_namespace=log.namespace,
+        log_source=log.source,
+        log_format="{line}",
+        log_time=time(),
     )
+    log.observer(fields)
 
 
 def login_outcome(event: Event) -> str:

@@ -13,7 +13,8 @@ from twisted.logger import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.events import FIELDS, Event, emit, new_request_id
+from regbroker.causes import Cause
+from regbroker.events import FIELDS, Event, LineFormat, emit, new_request_id
 from tests.grammar import EXAMPLES, hostile
 
 _FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^" ]+)(?: |$)')
@@ -159,6 +160,23 @@ class InjectionTests(SynchronousTestCase):
         given_texts = dict(zip(self.TEXTS, texts, strict=True))
         event = Event(Clock().seconds, status=401, **given_texts)  # type: ignore[arg-type]
         self.check(event.line())
+
+    @EXAMPLES
+    @given(
+        st.lists(st.one_of(st.just(""), st.just("a"), hostile), min_size=11),
+        st.sampled_from([None, 0.0, 0.0126, 71.5]),
+        st.sampled_from(Cause),
+        st.integers(0, 999),
+    )
+    def test_in_one_step(
+        self, texts: list[str], seconds: float | None, cause: Cause, number: int
+    ) -> None:
+        """A line has the fields as `LineFormat` writes them, however it was made."""
+        event = Event(Clock().seconds, status=number, bytes_in=number, cause=cause)
+        for name, text in zip(self.TEXTS, texts, strict=False):
+            setattr(event, name, text)
+        event.bytes_out, event.upstream_seconds = 2 * number, seconds
+        self.assertEqual(event.line(), LineFormat(FIELDS)(event.fields()))
 
     def test_users(self) -> None:
         """A user's name that is changed is marked by quotes."""
