@@ -26,6 +26,7 @@ from regbroker.runtime.notify import Watchdog, take_notifier, take_watchdog_seco
 from regbroker.runtime.signals import on_signal
 from regbroker.service import RegbrokerService, build_service, warnings_about
 from regbroker.settings.config import Config
+from regbroker.transport.handed_over import warn_of_left_over
 
 if TYPE_CHECKING:
     # Imported where it is built: alone, a process has no workers.
@@ -104,6 +105,7 @@ class TwistdService(MultiService):
         # Unhandled, they would end the process. Both are answered when it runs.
         on_signal(reactor, signal.SIGUSR1, self._log_output.reopen)
         on_signal(reactor, signal.SIGHUP, self._told_to_reload)
+        warn_of_left_over((*self._config.listen, *self._config.admin_listen))
         try:
             with self._log_output.changing_to(self._config):
                 super().privilegedStartService()

@@ -173,6 +173,19 @@ class SocketTests(ServedTestCase):
         daemon.stop()
         self.assertTrue(file.is_socket())
 
+    def test_left_over(self) -> None:
+        """A socket that no listener takes is told of, with what to write."""
+        require_programs("systemd-socket-activate")
+        path = self.configuration("tcp:0:interface=127.0.0.1")
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        daemon = self.start(
+            activated(port, "web", serve_command(path)), self.environment()
+        )
+        daemon.wait_for("Listening on")
+        with socket.create_connection(("127.0.0.1", port)):
+            daemon.wait_for("the socket 'web', and no listener takes it")
+
     def test_other_name(self) -> None:
         """A socket of another name is not taken; the log says what is wanted."""
         daemon = self.start(
