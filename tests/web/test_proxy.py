@@ -52,7 +52,8 @@ class MappingTests(ProxyTestCase):
             line,
             "client=127.0.0.1 user=alice registry=registry.test method=PUT "
             f"path={MANIFEST} name=team/app upstream=up upstream_name=acme_team/app "
-            "status=201 bytes_in=2 bytes_out=3 upstream_seconds=2.000 seconds=2.000 "
+            "upstream_method=PUT status=201 bytes_in=2 bytes_out=3 "
+            "upstream_seconds=2.000 seconds=2.000 "
             f"tls=- request_id={told['request_id']} cause=done outcome=done",
         )
         self.assertNotIn("s3cret", line)

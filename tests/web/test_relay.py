@@ -147,7 +147,7 @@ class NextTests(FailoverTestCase):
         event = self.event()
         await self.body()
         self.assertIn(
-            "upstream=two upstream_name=cache/team/app status=200",
+            "upstream=two upstream_name=cache/team/app upstream_method=GET status=200",
             (await event)["line"],
         )
 
@@ -424,7 +424,8 @@ class AllFailTests(FailoverTestCase):
         event = self.event()
         await self.refused(response(429), response(404))
         self.assertIn(
-            "upstream=one upstream_name=acme_team/app status=429", (await event)["line"]
+            "upstream=one upstream_name=acme_team/app upstream_method=GET status=429",
+            (await event)["line"],
         )
 
     async def test_resting(self) -> None:
