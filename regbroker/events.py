@@ -193,6 +193,7 @@ class Event:
             f" path={self.path or '-'} name={self.public_name or '-'}"
             f" upstream={self.upstream or '-'}"
             f" upstream_name={self.upstream_name or '-'}"
+            f" upstream_method={self.upstream_method or '-'}"
             f" status={self.status or '-'} bytes_in={self.bytes_in}"
             f" bytes_out={self.bytes_out} upstream_seconds="
             f"{'-' if upstream_seconds is None else f'{upstream_seconds:.3f}'}"
@@ -260,9 +261,8 @@ def emit(event: Event) -> None:
     Observers get the line, the event, and its fields as keywords; `summary` is for
     those that write the fields themselves.
     """
-    summary = f"{event.method} {event.path} {event.status}"
     fields: dict[str, object] = {**event.fields(), "event": event}
-    publish(_log, event.line(), summary, fields)
+    publish(_log, event.line(), f"{event.method} {event.path} {event.status}", fields)
 
 
 def publish(log: Logger, line: str, summary: str, fields: dict[str, object]) -> None:

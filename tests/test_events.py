@@ -14,7 +14,7 @@ from twisted.logger import (
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.causes import Cause
-from regbroker.events import FIELDS, Event, LineFormat, emit, new_request_id
+from regbroker.events import FIELDS, Event, Fields, LineFormat, emit, new_request_id
 from tests.grammar import EXAMPLES, hostile
 
 _FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^" ]+)(?: |$)')
@@ -160,6 +160,19 @@ class InjectionTests(SynchronousTestCase):
         given_texts = dict(zip(self.TEXTS, texts, strict=True))
         event = Event(Clock().seconds, status=401, **given_texts)  # type: ignore[arg-type]
         self.check(event.line())
+
+    def test_in_one_step_alone(self) -> None:
+        """Where nothing is odd, a line is not made of the fields once more."""
+
+        class Plain(Event):
+            def fields(self) -> Fields:
+                raise AssertionError("made again")
+
+        for given_texts in ({}, dict.fromkeys(self.TEXTS, "a")):
+            event = Plain(Clock().seconds, status=200, **given_texts)  # type: ignore[arg-type]
+            self.assertIn(" status=200 ", event.line())
+            event.path = "a b"
+            self.assertRaises(AssertionError, event.line)
 
     @EXAMPLES
     @given(
