@@ -26,6 +26,8 @@ def run(
     for turn in range(rounds):
         for scenario in scenarios:
             for proxy in proxies:
+                if scenario.only not in ("", proxy):
+                    continue
                 figures = scenario.measure(bench, proxy)
                 by_proxy = measured.setdefault(scenario.name, {})
                 by_proxy.setdefault(proxy, []).append(figures)
@@ -35,7 +37,7 @@ def run(
                     file=sys.stderr,
                     flush=True,
                 )
-    return [Row(each, measured[each.name]) for each in scenarios]
+    return [Row(each, measured.get(each.name, {})) for each in scenarios]
 
 
 def main() -> None:

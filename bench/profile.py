@@ -44,6 +44,10 @@ class Share:
         self.calls += calls
 
 
+#: Scenarios that are over before anything is served.
+NOT_SERVING = ("start", "check", "explain")
+
+
 def room_of(file: str) -> str:
     """Return the room of a source file: of regbroker, of Twisted, or a library."""
     path = PurePath(file)
@@ -91,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m bench.profile", description=__doc__
     )
-    known = {each.name: each for each in SCENARIOS if each.name != "start"}
+    known = {each.name: each for each in SCENARIOS if each.name not in NOT_SERVING}
     parser.add_argument("scenario", choices=sorted(known))
     parser.add_argument("--seconds", type=int, default=Setting.seconds)
     parser.add_argument("--mebibytes", type=int, default=256)

@@ -344,8 +344,8 @@ service = up
 """
 
 
-def start_regbroker(task: Task) -> Running:
-    """Start regbroker."""
+def regbroker_configuration(task: Task) -> Path:
+    """Write the configuration of regbroker; return the path."""
     kind = "tls" if task.tls else "tcp"
     certificate, key = task.certificate()
     configuration = task.directory / "regbroker.ini"
@@ -363,15 +363,18 @@ def start_regbroker(task: Task) -> Running:
             manifests="manifest-cache = 64M" if task.keeps_manifests else "",
         )
     )
-    profiling: list[str | Path] = []
+    return configuration
+
+
+def start_regbroker(task: Task) -> Running:
+    """Start regbroker, as the systemd unit and the container image do."""
+    serve: list[str | Path] = ["-m", "regbroker", "serve"]
     if task.profile:
-        profiling = ["--profile", task.profile, "--savestats"]
+        # Only twistd has the profiler.
+        serve = ["-c", "from twisted.scripts.twistd import run; run()", "--nodaemon"]
+        serve += ["--pidfile=", "--profile", task.profile, "--savestats", "regbroker"]
     daemon = Daemon(
-        [
-            *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
-            *("--nodaemon", "--pidfile=", *profiling),
-            *("regbroker", "--config", configuration),
-        ],
+        [sys.executable, *serve, "--config", regbroker_configuration(task)],
         task.directory / "regbroker.log",
         base_environment(task.directory / "home"),
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from tempfile import TemporaryDirectory
 
 from tests.integration.peers.certificates import Authority
@@ -17,7 +18,7 @@ from tests.integration.peers.processes import Daemon, base_environment
 
 from . import load
 from .processes import cpu_seconds, forget_peak, peak_bytes, resident_bytes
-from .proxies import PROXIES, Running, Task
+from .proxies import PROXIES, Running, Task, regbroker_configuration
 from .upstream import MIB, Stub
 
 TOKEN = {"Authorization": "Bearer t"}
@@ -78,22 +79,32 @@ class Bench:
     ) -> Iterator[Running]:
         """Start a proxy in front of the stub, or of what is at another port."""
         with TemporaryDirectory(dir=self.directory) as place:
-            running = PROXIES[name](
-                Task(
-                    directory=Path(place),
-                    authority=self.authority,
-                    upstream=upstream or self.stub.port,
-                    tokens=upstream or self.stub.port,
-                    tls=tls,
-                    workers=workers,
-                    keeps_manifests=keeps_manifests,
-                    profile=self.profile,
-                )
-            )
+            task = self.task(Path(place), upstream, tls, workers, keeps_manifests)
+            running = PROXIES[name](task)
             try:
                 yield running
             finally:
                 running.stop()
+
+    def task(
+        self,
+        place: Path,
+        upstream: int = 0,
+        tls: bool = True,
+        workers: int = 1,
+        keeps_manifests: bool = False,
+    ) -> Task:
+        """Return what a proxy is to do whose files are in a directory of its own."""
+        return Task(
+            directory=place,
+            authority=self.authority,
+            upstream=upstream or self.stub.port,
+            tokens=upstream or self.stub.port,
+            tls=tls,
+            workers=workers,
+            keeps_manifests=keeps_manifests,
+            profile=self.profile,
+        )
 
     @contextmanager
     def helper(self, module: str, *words: str | Path) -> Iterator[int]:
@@ -340,13 +351,39 @@ def start(bench: Bench, name: str) -> Figures:
         return {"ms": (time.monotonic() - began) * 1000}
 
 
+def answer(*words: str) -> Callable[[Bench, str], Figures]:
+    """One of regbroker's commands that answer about a configuration, until its end."""
+
+    def measure(bench: Bench, name: str) -> Figures:
+        with TemporaryDirectory(dir=bench.directory) as place:
+            configuration = regbroker_configuration(bench.task(Path(place)))
+            began, before = time.monotonic(), getrusage(RUSAGE_CHILDREN)
+            subprocess.run(
+                [sys.executable, "-m", "regbroker", *words, "--config", configuration],
+                stdout=subprocess.DEVNULL,
+                # Its warnings: the certificates end soon.
+                stderr=subprocess.DEVNULL,
+                check=True,
+            )
+            ended, after = time.monotonic(), getrusage(RUSAGE_CHILDREN)
+        spent = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        return {"ms": (ended - began) * 1000, "CPU ms": spent * 1000}
+
+    return measure
+
+
 @dataclass(frozen=True)
 class Scenario:
-    """One row of the table; `title` says what it is, `measure` how it is measured."""
+    """
+    One row of the table; `title` says what it is, `measure` how it is measured.
+
+    With `only`, that proxy alone can do it.
+    """
 
     name: str
     title: str
     measure: Callable[[Bench, str], Figures]
+    only: str = ""
 
 
 SCENARIOS = (
@@ -378,4 +415,11 @@ SCENARIOS = (
     Scenario("slow-uploads", "10 uploads into a slow upstream", slow_uploads),
     Scenario("idle", "1,000 idle clients", idle),
     Scenario("start", "start to first answer", start),
+    Scenario("check", "regbroker check", answer("check"), "regbroker"),
+    Scenario(
+        "explain",
+        "regbroker explain",
+        answer("explain", "localhost/team/app"),
+        "regbroker",
+    ),
 )

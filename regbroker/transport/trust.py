@@ -40,8 +40,6 @@ from regbroker.protocol.origins import Origin
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.certificates import PROTOCOLS, read_pem
 from regbroker.transport.pem_files import load_chain, load_pair
-from regbroker.transport.plain_protocol import PlainEndpoint
-from regbroker.transport.tls_factory import TLSEndpoint
 from regbroker.transport.tls_records import write_whole
 from regbroker.transport.way_out import DIRECT, WayOut
 
@@ -234,6 +232,10 @@ class Trust:
         connect_timeout: float,
         identity: Mapping[str, Any],
     ) -> IStreamClientEndpoint:
+        # Who only checks whether all is right here makes no connections.
+        from regbroker.transport.plain_protocol import PlainEndpoint
+        from regbroker.transport.tls_factory import TLSEndpoint
+
         endpoint = self._way.endpoint(reactor, origin, connect_timeout)
         if origin.scheme == "https":
             options = client_options(origin.host, self._root, PROTOCOLS, identity)

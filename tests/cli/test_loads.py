@@ -96,8 +96,10 @@ OPTIONAL = {
 SERVING = {
     "regbroker.assembly.running",
     "regbroker.service",
+    "regbroker.transport.tls_protocol",
     "regbroker.upstream.registry",
     "twisted.internet.reactor",
+    "twisted.web.http",
     "twisted.web.server",
 }
 
