@@ -169,7 +169,8 @@ class Generation:
         )
         by_name = {name: each.checks for name, each in checks.items()}
         verifiers = {name: self._verifier(name) for name in config.identities}
-        return LocalParts(keys, by_name, revoked, verifiers)
+        applications = [n for n, each in config.accounts.items() if each.application]
+        return LocalParts(keys, by_name, revoked, verifiers, applications)
 
     def _issuer_keys(self, name: str) -> IssuerKeysService:
         from regbroker.assembly.identities import IssuerKeysService, keys_of

@@ -5,7 +5,7 @@ Assembly of what local accounts need: sources, checks, the signing key.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from twisted.application.service import Service
@@ -102,7 +102,8 @@ class LocalParts:
 
     Registries that name the same ``[accounts NAME]`` share its checks; those of ``""``
     have nobody with a password. `verifiers` are those of ``[identity NAME]`` sections.
-    Without `revoked`, no robot token is taken.
+    Without `revoked`, no robot token is taken. `applications` are the accounts that an
+    application brings some of: to it a JWT may be a password.
     """
 
     def __init__(
@@ -111,11 +112,13 @@ class LocalParts:
         checks: Mapping[str, PasswordChecks],
         revoked: RevokedTokens | None = None,
         verifiers: Mapping[str, Verifier] = {},
+        applications: Collection[str] = (),
     ) -> None:
         self._keys = keys
         self._checks = checks
         self._revoked = revoked
         self._verifiers = verifiers
+        self._applications = applications
 
     def parts_of(self, entry: RegistryConfig) -> list[object]:
         """Return what a registry with accounts of our own is made of."""
@@ -136,7 +139,10 @@ class LocalParts:
             time.monotonic,
         )
         verifiers = [self._verifiers[name] for name in entry.identities]
-        logins = [IdentityLogins(verifiers)] if verifiers else []
+        # Without identities a JWT is refused as one of an unknown issuer: a directory
+        # must not learn it, and a cluster that shows it has guessed no password.
+        takes_jwts = verifiers or entry.accounts not in self._applications
+        logins = [IdentityLogins(verifiers)] if takes_jwts else []
         return LocalBroker(
             entry.host,
             checks,

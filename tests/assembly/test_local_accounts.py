@@ -1,6 +1,7 @@
 """What local accounts need, put together from a configuration."""
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from regbroker.credchecker import CheckerAccounts
 from regbroker.errors import ConfigurationError
 from regbroker.protocol.scopes import parse_scopes
 from regbroker.protocol.token_requests import TokenRequest
+from tests.issuers import claims, token
 
 from .accountscase import LocalAccountsTestCase
 
@@ -28,7 +30,7 @@ from .accountscase import LocalAccountsTestCase
 class SharedKeyTests(LocalAccountsTestCase):
     """Machines with one signing key and different configurations."""
 
-    def broker(self, host: str) -> LocalBroker:
+    def broker(self, host: str, applications: Collection[str] = ()) -> LocalBroker:
         """Return the token service of a machine of its own."""
         config = self.config(host)
         clock: Any = Clock()
@@ -37,7 +39,7 @@ class SharedKeyTests(LocalAccountsTestCase):
             name: ChecksService(entry, (), throttle, clock).checks
             for name, entry in config.accounts.items()
         }
-        parts = LocalParts(build_keys(config, clock), checks)
+        parts = LocalParts(build_keys(config, clock), checks, applications=applications)
         return parts.broker(config.registries[0])
 
     def token(self, broker: LocalBroker, public_host: str) -> str:
@@ -57,6 +59,14 @@ class SharedKeyTests(LocalAccountsTestCase):
         authorization = f"Bearer {self.token(self.broker('*'), 'a.test')}"
         identifying = self.broker("a.test").identify(authorization, "a.test", "")
         self.failureResultOf(Deferred.fromCoroutine(identifying), WrongToken)
+
+    def test_jwts(self) -> None:
+        """A JWT is no password, but where an application brings accounts."""
+        jwt = token(claims())
+        for applications, is_password in (((), False), (("staff",), True)):
+            logins = self.broker("a.test", applications).logins
+            self.assertEqual(logins.signed(jwt) is None, is_password)
+            self.assertIsNone(logins.signed("password"))
 
     def test_application(self) -> None:
         """A section that waits for the application's accounts gets some, or says so."""

@@ -27,8 +27,13 @@ def signed(payload: bytes) -> str:
 
 class StrayTokenTests(IdentityTestCase):
     def ini(self) -> str:
-        own = "[registry up.test]\nupstream = up\nnamespaces = * = *\n"
-        return super().ini() + own
+        up = "[registry up.test]\nupstream = up\nnamespaces = * = *\n"
+        plain = (
+            f"{up.replace('up.test', 'plain.test')}accounts = staff\naccess = plain\n"
+        )
+        return (
+            f"{super().ini()}{up}{plain}[access plain]\nanonymous = acme/open: pull\n"
+        )
 
     async def set_up(self) -> None:
         await super().set_up()
@@ -115,6 +120,23 @@ class StrayTokenTests(IdentityTestCase):
             )
             self.assertEqual(reply.status, 400)
         self.assertEqual(self.asked, [])
+
+    async def test_without_identities(self) -> None:
+        """Where no issuer is known, a JWT is no password either, and no guess."""
+        jwt = self.jwt()
+        for password in (jwt, f"{jwt}\n"):
+            for _ in range(40):
+                reply = await self.ask(
+                    "/auth", basic(password, "bob"), host="plain.test"
+                )
+                self.assertEqual(reply.status, 401)
+        self.assertEqual(self.asked, [])
+        self.assertIn("login", {each["action"] for each in self.audited})
+        reply = await self.ask("/v2/", f"Bearer {jwt}", host="plain.test")
+        self.assertEqual(reply.status, 401)
+        # A password is one as before.
+        await self.ask("/auth", basic("x", "bob"), host="plain.test")
+        self.assertEqual(self.asked, [("bob", "x")])
 
     async def test_upstreams_accounts(self) -> None:
         """Where the upstream knows the passwords, the log has no token either."""
