@@ -226,6 +226,22 @@ class LifeTests(UnitTestCase):
         self.do("stop", "regbroker")
         self.assertEqual(self.systemd.show("Result"), "success")
 
+    def test_renamed_log(self) -> None:
+        """A file of the log is renamed; the service goes on in a new one."""
+        self.systemd.edit("[Service]\nLogsDirectory=regbroker\n")
+        path = "/var/log/regbroker/audit.log"
+        self.configure(main=f"workers = 2\naudit-log = {path}")
+        self.do("start", "regbroker")
+        process = self.systemd.show("MainPID")
+        self.do_there("mv", path, f"{path}.1")
+        self.do("kill", "--kill-whom=main", "--signal=SIGUSR1", "regbroker")
+        self.wait_told("SIGUSR1: the files of the log are opened again")
+        listed = self.systemd.run("stat", "--format=%A %U", path).stdout
+        self.assertEqual(listed.split(), ["-rw-------", "regbroker"])
+        self.assertIn('"configuration"', self.systemd.read(f"{path}.1"))
+        self.assertEqual(self.ask("/v2/"), 401)
+        self.assertEqual(self.systemd.show("MainPID"), process)
+
     def test_unix_socket(self) -> None:
         """A socket in the unit's own directory, for a proxy's group."""
         self.do_there("groupadd", "--system", "balancers")
