@@ -18,7 +18,6 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.logger import Logger
-from twisted.plugins.twisted_core import systemdEndpointParser
 from twisted.python.failure import Failure
 
 from regbroker.errors import StateError
@@ -235,6 +234,9 @@ def server_endpoint(reactor: INetworkReactor, text: str) -> IStreamServerEndpoin
             text += f":backlog={BACKLOG}"
         plain: IStreamServerEndpoint = serverFromString(reactor, text)
         return plain
+    # It brings Twisted's parser of PROXY lines, which is not used.
+    from twisted.plugins.twisted_core import systemdEndpointParser
+
     arguments = dict(word.partition("=")[::2] for word in rest.split(":"))
     try:
         endpoint: Any = systemdEndpointParser.parseStreamServer(reactor, **arguments)

@@ -82,6 +82,8 @@ OPTIONAL = {
     "passlib",
     "prometheus_client",
     "treq",
+    "twisted.protocols.haproxy",
+    "twisted.web.client",
     "twisted.web.static",
     "regbroker.accounts.identity.verifier",
     "regbroker.accounts.password_checks",
