@@ -50,13 +50,13 @@ checked:
 # of which coverage would see nothing, and be waited for.
 cover: $(VENV)/installed-test | .hypothesis/unicode_data
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m twisted.trial -j $(JOBS) $(call modules,$(UNIT))
+	$(BIN)/coverage run -m tests.side_by_side -j $(JOBS) $(call modules,$(UNIT))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 integration: $(VENV)/installed-test
-	$(BIN)/trial -j $(JOBS) --temp-directory=_trial_temp-integration \
-		$(call modules,$(INTEGRATION))
+	$(BIN)/python -m tests.side_by_side -j $(JOBS) \
+		--temp-directory=_trial_temp-integration $(call modules,$(INTEGRATION))
 
 shipped: $(VENV)/installed-test
 	$(BIN)/trial --temp-directory=_trial_temp-shipped $(call modules,$(SHIPPED))
