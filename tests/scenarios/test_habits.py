@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 
+from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, capturedLogs
 
 from regbroker.upstream.login_record import FIRST_PAUSE_SECONDS
-from regbroker.upstream.login_turns import TURN_SECONDS
+from regbroker.upstream.login_turns import TURN_SECONDS, Turns
 from regbroker.upstream.own_account import PROVED_SECONDS
 from tests.habitcase import (
     ALICE,
@@ -227,16 +228,24 @@ class BasicAtTheSameTimeTests(HabitTestCase):
             client.request("GET", MANIFEST)
         return [(await client.reply()).status for client in clients]
 
-    async def settle(self) -> None:
-        """Let what is on its way arrive."""
-        for _ in range(20):
-            await self.turn()
-
     def hold(self) -> list[Call]:
         """Have requests wait upstream from now on."""
         held: list[Call] = []
         self.patch(self.upstream, "take", held.append)
+        self.turns: set[Turns] = set()
+        wait = Turns.wait
+
+        def noted(turns: Turns) -> Deferred[None]:
+            self.turns.add(turns)
+            return wait(turns)
+
+        self.patch(Turns, "wait", noted)
         return held
+
+    async def waiting(self, count: int) -> None:
+        """Wait until so many requests wait for their turn."""
+        while sum(len(turns._waiters) for turns in self.turns) != count:
+            await self.turn()
 
     async def held(self, held: list[Call], count: int) -> None:
         """Wait for so many requests; a new connection resolves its name in a thread."""
@@ -275,9 +284,10 @@ class BasicAtTheSameTimeTests(HabitTestCase):
         await self.start_taken(NEXUS)
         held = self.hold()
         first, second = await self.connect(), await self.connect()
-        for client in (first, second):
-            client.request("GET", MANIFEST)
-            await self.settle()
+        first.request("GET", MANIFEST)
+        await self.held(held, 1)
+        second.request("GET", MANIFEST)
+        await self.waiting(1)
         self.assertEqual(len(held), 1)
         held[0].send(response(200, "Content-Length: 4"))
         await self.held(held, 2)
@@ -291,11 +301,13 @@ class BasicAtTheSameTimeTests(HabitTestCase):
         await self.start_taken(NEXUS)
         held = self.hold()
         clients = [await self.connect() for _ in range(3)]
-        for client in clients:
+        clients[0].request("GET", MANIFEST)
+        await self.held(held, 1)
+        for number, client in enumerate(clients[1:], 1):
             client.request("GET", MANIFEST)
-            await self.settle()
+            await self.waiting(number)
         clients[1].close()
-        await self.settle()
+        await self.waiting(1)
         self.assertEqual(len(held), 1)
         clients[0].close()
         await self.held(held, 2)
@@ -307,14 +319,14 @@ class BasicAtTheSameTimeTests(HabitTestCase):
         await self.start_taken(NEXUS)
         held = self.hold()
         clients = [await self.connect() for _ in range(2)]
-        for client in clients:
-            client.request("GET", MANIFEST)
-            await self.settle()
+        clients[0].request("GET", MANIFEST)
+        await self.held(held, 1)
+        clients[1].request("GET", MANIFEST)
+        await self.waiting(1)
         for number, status in enumerate((500, 200)):
             await self.held(held, number + 1)
             held[number].reply(status)
             self.assertEqual((await clients[number].reply()).status, status)
-            await self.settle()
 
     async def test_long_upload(self) -> None:
         """A body that is long on its way up holds up others for a moment only."""
@@ -325,9 +337,9 @@ class BasicAtTheSameTimeTests(HabitTestCase):
         pushing, pulling = await self.connect(), await self.connect()
         pushing.request("PATCH", f"{UPLOADS}0-1", "Content-Length: 8")
         pushing.send(b"half")
-        await self.settle()
+        await self.held(held, 1)
         pulling.request("GET", MANIFEST)
-        await self.settle()
+        await self.waiting(1)
         self.assertEqual([call.method for call in held], ["PATCH"])
         self.time.clock.advance(TURN_SECONDS)
         await self.held(held, 2)

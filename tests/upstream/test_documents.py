@@ -169,10 +169,12 @@ class DocumentsTests(DocumentsTestCase):
     async def test_many_at_once(self) -> None:
         """So many questions are asked at once; others wait, and then some not even."""
         self.documents._slots = Slots(2, 2, "the oracle")
-        asking = [self.ask() for _ in range(4)]
+        asking = [self.ask(f"/{number}") for number in range(4)]
         beyond: Any = await self.assertFailure(self.ask(), UpstreamUnavailable)
         self.assertEqual(beyond.header(b"Retry-After"), "1")
-        calls = [await self.upstream.call() for _ in range(2)]
+        # They come in any order: each connection looks its address up in a thread.
+        both = [await self.upstream.call() for _ in range(2)]
+        calls = {call.target: call for call in both}
         await self.turn()
         self.assertEqual(len(self.upstream.calls), 2)
         # Who leaves makes room, asked or not.
@@ -180,7 +182,7 @@ class DocumentsTests(DocumentsTestCase):
             leaving.addErrback(lambda _: None)
             leaving.cancel()
         third = await self.upstream.call()
-        for call, one in ((calls[1], asking[1]), (third, asking[2])):
+        for call, one in ((calls["/1"], asking[1]), (third, asking[2])):
             call.reply(200)
             self.assertEqual((await one).status, 200)
         self.assertEqual(self.documents._slots._free, 2)
