@@ -20,22 +20,17 @@ from regbroker.transport.backpressure import READ_BYTES
 _SHARED = memoryview(bytearray(READ_BYTES))
 
 
-def read_directly(
-    transport: Any, take: Callable[[memoryview], object]
-) -> Callable[[], object]:
+def read_directly(transport: Any, take: Callable[[memoryview], object]) -> None:
     """
     Give what a connection reads from now on to `take`, in shared memory.
 
     This is so for TCP below wrappers that only pass on what is read; elsewhere all
-    stays as it is. Returns what lets go of `take`, for when the connection is gone.
+    stays as it is.
     """
-    while isinstance(transport, ProtocolWrapper):
-        if type(transport).dataReceived is not ProtocolWrapper.dataReceived:
-            return _nothing
-        transport = transport.transport
-    if getattr(type(transport), "doRead", None) is not Connection.doRead:
-        return _nothing
-    receive = transport.getHandle().recv_into
+    below = _readable_below(transport)
+    if below is None:
+        return
+    receive = below.getHandle().recv_into
 
     def read() -> Exception | None:
         try:
@@ -51,9 +46,21 @@ def read_directly(
 
     # Of this one object. Where Twisted sets it anew, to abort the connection, it is
     # Twisted's again.
-    transport.doRead = read
-    return lambda: vars(transport).pop("doRead", None)
+    below.doRead = read
 
 
-def _nothing() -> None:
-    """Do nothing: nobody was given anything."""
+def read_no_more(transport: Any) -> None:
+    """Let go of who takes what is read: the connection is gone."""
+    below = _readable_below(transport)
+    if below is not None:
+        vars(below).pop("doRead", None)
+
+
+def _readable_below(transport: Any) -> Any:
+    """Return the TCP transport below wrappers that do not look at what is read."""
+    while isinstance(transport, ProtocolWrapper):
+        if type(transport).dataReceived is not ProtocolWrapper.dataReceived:
+            return None
+        transport = transport.transport
+    is_tcp = getattr(type(transport), "doRead", None) is Connection.doRead
+    return transport if is_tcp else None

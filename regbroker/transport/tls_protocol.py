@@ -21,26 +21,20 @@ Facts that shape this module (RFC 8446, 6.1; RFC 5246, 7.2.1):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import cached_property
+from collections.abc import Iterable
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import (
-    IHandshakeListener,
-    INegotiated,
-    ISystemHandle,
-    ITransport,
-)
+from twisted.internet.interfaces import IHandshakeListener, ITransport
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import Protocol
-from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
 from regbroker.transport.backpressure import READ_BYTES, Backpressure, widen
-from regbroker.transport.direct_reads import read_directly
+from regbroker.transport.direct_reads import read_directly, read_no_more
 from regbroker.transport.direct_writes import send_now, socket_below
+from regbroker.transport.negotiated import Negotiated
 from regbroker.transport.pending_writes import PendingWrites
 from regbroker.transport.tls_records import (
     RECORD_BYTES,
@@ -53,8 +47,8 @@ from regbroker.transport.tls_records import (
 )
 
 
-@implementer(ISystemHandle, INegotiated, ITransport)
-class TLSProtocol(ProtocolWrapper):
+@implementer(ITransport)
+class TLSProtocol(Negotiated):
     """
     One connection: a protocol for the TCP transport, a transport for what it wraps.
 
@@ -69,19 +63,15 @@ class TLSProtocol(ProtocolWrapper):
 
     def __init__(self, factory: Any, wrapped: Any) -> None:
         super().__init__(factory, wrapped)
-        self._connection: Any = None
         #: What writes to the socket, if nothing below changes what is written.
         self._socket: Any = None
-        #: Ends reading into shared memory.
-        self._let_go: Callable[[], object] | None = None
         self._flow = Backpressure(factory.budget)
         self._pending = PendingWrites(
             factory.call_later, self.flush, factory.deliveries
         )
         #: Bytes in both directions.
         self._carried = 0
-        self._is_ready = False
-        self._can_encrypt = False
+        self._is_ready = self._can_encrypt = False
         #: Whether answers of TLS itself may wait for the next read.
         self._reads_on = False
         self._is_over = False
@@ -98,27 +88,6 @@ class TLSProtocol(ProtocolWrapper):
         self.wrappedProtocol.makeConnection(self)
         if not self._is_over:
             self._shake_hands()
-
-    def getHandle(self) -> SSL.Connection:
-        """Return pyOpenSSL's connection."""
-        connection: SSL.Connection = self._connection
-        return connection
-
-    def getPeerCertificate(self) -> Any:
-        """Return the peer's certificate as pyOpenSSL has it; None without one."""
-        return self._connection.get_peer_certificate()
-
-    @cached_property
-    def version(self) -> str:
-        """The version of TLS, once the handshake is over: ``TLSv1.3`` for example."""
-        return str(self._connection.get_protocol_version_name())
-
-    @property
-    def negotiatedProtocol(self) -> bytes | None:
-        """What ALPN has agreed on."""
-        if self._connection is None:
-            return None
-        return self._connection.get_alpn_proto_negotiated() or None
 
     # From the peer to the wrapped protocol.
 
@@ -155,7 +124,7 @@ class TLSProtocol(ProtocolWrapper):
             # Who chooses the certificate has ended it.
             return False
         self._is_ready = self._can_encrypt = True
-        self._let_go = read_directly(self.transport, self._received)
+        read_directly(self.transport, self._received)
         if IHandshakeListener.providedBy(self.wrappedProtocol):
             self.wrappedProtocol.handshakeCompleted()
         self.flush()
@@ -332,6 +301,5 @@ class TLSProtocol(ProtocolWrapper):
             self._flow.release()
             # They know this protocol: all would wait for the collector.
             self._connection = None
-            if self._let_go is not None:
-                self._let_go()
+            read_no_more(self.transport)
             super().connectionLost(self._reason or reason)

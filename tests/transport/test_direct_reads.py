@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.backpressure import READ_BYTES
-from regbroker.transport.direct_reads import read_directly
+from regbroker.transport.direct_reads import read_directly, read_no_more
 
 
 class Taking:
@@ -119,19 +119,22 @@ class DirectReadsTests(SynchronousTestCase):
             (self.wrapped(self.wrapped(tcp, Looking)), tcp),
             (local, local),
         ):
-            read_directly(transport, Taking().take)()
+            read_directly(transport, Taking().take)
             self.assertNotIn("doRead", vars(below))
-        read_directly(StringTransport(), Taking().take)()
+            read_no_more(transport)
+        read_directly(StringTransport(), Taking().take)
+        read_no_more(StringTransport())
 
     def test_let_go(self) -> None:
         """What is gone does not keep who has taken from it."""
         transport, _ = self.connected()
         taking = Taking()
-        let_go = read_directly(transport, taking.take)
+        wrapper = self.wrapped(transport)
+        read_directly(wrapper, taking.take)
         gone = ref(taking)
         gc.disable()
         self.addCleanup(gc.enable)
         del taking
         self.assertIsNotNone(gone())
-        let_go()
+        read_no_more(wrapper)
         self.assertIsNone(gone())

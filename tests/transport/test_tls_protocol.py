@@ -211,6 +211,27 @@ class StreamTests(SynchronousTestCase):
         link.settle()
         self.assertEqual(link.inner.text, b"z")
 
+    def test_new_handshake_in_a_full_read(self) -> None:
+        """An answer of TLS 1.2 goes out at once, though there may be more to read."""
+        asking = Link(True, SSL.TLS1_2_VERSION).shake_hands()
+        asking.peer.renegotiate()
+        asking.peer.do_handshake()
+        request = len(asking.from_peer())
+        link = Link(True, SSL.TLS1_2_VERSION).shake_hands()
+        link.peer.sendall(bytes(6 * RECORD_BYTES))
+        before = link.from_peer()
+        link.peer.send(b"x")
+        overhead = len(link.from_peer()) - 1
+        link = Link(True, SSL.TLS1_2_VERSION).shake_hands()
+        link.peer.sendall(bytes(6 * RECORD_BYTES))
+        link.peer.send(bytes(READ_BYTES - len(before) - overhead - request))
+        link.peer.renegotiate()
+        link.peer.do_handshake()
+        data = link.from_peer()
+        self.assertEqual(len(data), READ_BYTES)
+        link.tls.dataReceived(data)
+        self.assertTrue(link.transport.value())
+
 
 class EndTests(SynchronousTestCase):
     @each_way

@@ -1,0 +1,40 @@
+"""What the handshake of a connection has agreed on, and with whom."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import INegotiated, ISystemHandle
+from twisted.protocols.policies import ProtocolWrapper
+from zope.interface import implementer
+
+
+@implementer(ISystemHandle, INegotiated)
+class Negotiated(ProtocolWrapper):
+    """A connection over TLS, which shows what Twisted's own shows of it."""
+
+    #: pyOpenSSL's connection, from `makeConnection` to `connectionLost`.
+    _connection: Any = None
+
+    def getHandle(self) -> SSL.Connection:
+        """Return pyOpenSSL's connection."""
+        connection: SSL.Connection = self._connection
+        return connection
+
+    def getPeerCertificate(self) -> Any:
+        """Return the peer's certificate as pyOpenSSL has it; None without one."""
+        return self._connection.get_peer_certificate()
+
+    @cached_property
+    def version(self) -> str:
+        """The version of TLS, once the handshake is over: ``TLSv1.3`` for example."""
+        return str(self._connection.get_protocol_version_name())
+
+    @property
+    def negotiatedProtocol(self) -> bytes | None:
+        """What ALPN has agreed on."""
+        if self._connection is None:
+            return None
+        return self._connection.get_alpn_proto_negotiated() or None
