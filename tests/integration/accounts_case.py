@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -11,12 +12,12 @@ from .case import PeersTestCase
 from .peers.docker_registry import Access, DockerRegistry, Passwords
 from .peers.htpasswd import Htpasswd
 from .peers.https_client import HttpsClient, Reply, basic, bearer
-from .peers.images import Image
+from .peers.image_push import connect, push_image
+from .peers.images import TAG, Image
 from .peers.processes import poll
 from .peers.regbroker import Regbroker
 from .peers.signing import claims_of
 from .peers.skopeo import Skopeo
-from .peers.transcript import Transcript
 
 PASSWORDS = {
     name: f"{name}'s sécret + more"
@@ -241,17 +242,10 @@ class AccountsTestCase(PeersTestCase):
 
     def put_upstream(self, image: Image, *names: str) -> None:
         """Push an image as `NAME:TAG` straight to an upstream without accounts."""
-        skopeo = Skopeo(
-            self.directory / f"keeper-{image.directory.name}",
-            self.root_pem,
-            Transcript(),
-        )
-        for name in names:
-            done = skopeo.run(
-                *("copy", "--dest-tls-verify=false", image.source),
-                f"docker://{self.registry.host}/{name}",
-            )
-            self.assert_done(done)
+        with closing(connect(self.registry, self.root_pem)) as connection:
+            for each in names:
+                name, _, tag = each.partition(":")
+                push_image(connection, {}, image, name, tag or TAG)
 
     # what comes back
 

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, quote, quote_plus, unquote, urlsplit
 
@@ -16,12 +17,13 @@ from .peers.certificates import Authority
 from .peers.containerd import Containerd
 from .peers.docker_registry import Access, DockerRegistry, Tokens
 from .peers.https_client import HttpsClient, Reply, basic, bearer
-from .peers.images import Image, make_image
+from .peers.image_push import connect, push_image
+from .peers.images import TAG, Image, make_image
 from .peers.podman import Podman
 from .peers.processes import Finished, poll, require_programs
 from .peers.regbroker import Regbroker
 from .peers.skopeo import Skopeo
-from .peers.token_server import ISSUER, SERVICE, TokenServer, User
+from .peers.token_server import ISSUER, SERVICE, TokenRequest, TokenServer, User
 from .peers.transcript import Transcript
 
 PULL = frozenset({"pull"})
@@ -255,12 +257,13 @@ class RegbrokerTestCase(ClientsTestCase):
 
     def put_upstream(self, image: Image, *names: str) -> None:
         """Push an image as `NAME:TAG` straight to the upstream, with its own names."""
-        home = Path(tempfile.mkdtemp(prefix="keeper-", dir=self.directory))
-        skopeo = Skopeo(home, self.root_pem, Transcript())
-        host = self.registry.host
-        self.assert_done(skopeo.login(host, "keeper", USERS["keeper"].password))
-        for name in names:
-            self.assert_done(skopeo.push(image.source, f"{host}/{name}"))
+        with closing(connect(self.registry, self.root_pem)) as connection:
+            for each in names:
+                name, _, tag = each.partition(":")
+                scope = f"repository:{name}:pull,push"
+                keeper = TokenRequest("GET", "keeper", "", SERVICE, (scope,), False)
+                token, _ = self.token_server.grant(keeper)
+                push_image(connection, bearer(token), image, name, tag or TAG)
 
     def token(self, user: str, *scopes: str) -> dict[str, str]:
         """The Authorization header for a token with the part of the scopes granted."""

@@ -13,7 +13,8 @@ from .peers.certificates import Authority
 from .peers.docker_registry import Access, DockerRegistry, Passwords, Tokens
 from .peers.htpasswd import Htpasswd
 from .peers.https_client import HttpsClient, Reply, basic, bearer
-from .peers.images import MANIFEST_MEDIA_TYPE, Image
+from .peers.image_push import push_image
+from .peers.images import Image
 from .peers.moody import Moody, Seen
 from .peers.podman import Podman
 from .peers.regbroker import Regbroker
@@ -94,22 +95,7 @@ class Source:
         if self._wants_basic:
             authorization = {"Authorization": basic("keeper", KEEPER.password)}
         connection = http.client.HTTPConnection("127.0.0.1", self.registry.port)
-
-        def send(method: str, target: str, body: bytes, kind: str) -> str:
-            headers = authorization | {"Content-Type": kind}
-            connection.request(method, target, body, headers)
-            response = connection.getresponse()
-            answer = response.read()
-            if response.status not in (201, 202):
-                raise AssertionError(f"{method} {target}: {response.status} {answer!r}")
-            return response.getheader("Location", "")
-
-        for digest in (image.config_digest, *image.layer_digests):
-            kind = "application/octet-stream"
-            upload = send("POST", f"/v2/{name}/blobs/uploads/", b"", kind)
-            send("PUT", f"{upload}&digest={digest}", image.blob(digest), kind)
-        manifest = image.blob(image.digest)
-        send("PUT", f"/v2/{name}/manifests/{tag}", manifest, MANIFEST_MEDIA_TYPE)
+        push_image(connection, authorization, image, name, tag)
         connection.close()
 
     def requests(self) -> list[Seen]:
