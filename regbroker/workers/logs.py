@@ -2,15 +2,17 @@
 The log of the workers: the process in front writes it.
 
 So it is one log, with one format, however it is written and whenever its file is opened
-anew. An event that is the record of a request is sent as a list of what it consists of:
-Twisted's own form costs more than many a request does.
+anew. Twisted's own form of an event costs more than many a request does. So an event
+that is the record of a request is sent as a list of values, and what comes in one turn
+of the reactor goes in one message, in which the names of the values stand once.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
 
 from twisted.logger import (
     ILogObserver,
@@ -20,53 +22,96 @@ from twisted.logger import (
     eventFromJSON,
     globalLogPublisher,
 )
-from zope.interface import provider
+from zope.interface import implementer
 
 #: What is in a record beside its own fields. The object that it was made of stays here.
 _NOT_FIELDS = frozenset({"line", "summary", "event"})
 
-_encode = json.JSONEncoder().encode
+#: What stands before the fields in a list of values.
+_ABOUT = ("log_namespace", "log_time", "line", "summary")
+
+#: Records that are sent at once, however many come in one turn.
+MOST_RECORDS = 256
 
 
-def sender(send: Callable[[str], object]) -> ILogObserver:
-    """Return an observer that sends each event as a text."""
+@implementer(ILogObserver)
+class Sender:
+    """
+    Sends events to who writes them: as texts, and records in documents of JSON.
 
-    @provider(ILogObserver)
-    def observe(event: LogEvent) -> None:
-        send(_record(event) if "summary" in event else eventAsJSON(event))
+    A record waits until `later` calls what it is given, at the end of the reactor's
+    turn. Any other event is sent at once, after those that wait.
+    """
 
-    return cast(ILogObserver, observe)
+    def __init__(
+        self,
+        send: Callable[[list[Any]], object],
+        later: Callable[[Callable[[], object]], object],
+    ) -> None:
+        self._send = send
+        self._later = later
+        self._gathered: list[Any] = []
+        self._names: tuple[str, ...] | None = None
+        self._rows: list[tuple[Any, ...]] = []
+        self._is_due = False
+
+    def __call__(self, event: LogEvent) -> None:
+        """Send an event, now or soon."""
+        if "summary" not in event:
+            self._names = None
+            self._gathered.append(eventAsJSON(event))
+            self.flush()
+            return
+        names, values_of = _shape(tuple(event))
+        if names is not self._names:
+            self._names, self._rows = names, []
+            self._gathered.append({"names": names, "rows": self._rows})
+        self._rows.append(values_of(event))
+        if len(self._rows) >= MOST_RECORDS:
+            self.flush()
+        elif not self._is_due:
+            self._is_due = True
+            self._later(self._in_time)
+
+    def flush(self) -> None:
+        """Send what waits."""
+        gathered, self._gathered, self._names = self._gathered, [], None
+        if gathered:
+            self._send(gathered)
+
+    def _in_time(self) -> None:
+        self._is_due = False
+        self.flush()
 
 
-def write(text: str, worker: int) -> None:
-    """Write an event of a worker; its number becomes a field."""
-    if text.startswith("["):
-        event = _recorded(*json.loads(text))
-    else:
-        event = eventFromJSON(text)
-    event["worker"] = worker
-    globalLogPublisher(event)
+@lru_cache(maxsize=8)
+def _shape(
+    keys: tuple[str, ...],
+) -> tuple[tuple[str, ...], Callable[[LogEvent], tuple[Any, ...]]]:
+    """Return the names of a record's fields, and what makes a list of its values."""
+    names = tuple(k for k in keys if k[:4] != "log_" and k not in _NOT_FIELDS)
+    return names, itemgetter(*_ABOUT, *names)
 
 
-def _record(event: LogEvent) -> str:
-    fields = {
-        name: value
-        for name, value in event.items()
-        if name[:4] != "log_" and name not in _NOT_FIELDS
-    }
-    about = event["log_namespace"], event["log_time"], event["line"], event["summary"]
-    return _encode([*about, fields])
-
-
-def _recorded(
-    namespace: str, time: float, line: str, summary: str, fields: dict[str, object]
-) -> LogEvent:
-    return {
-        **fields,
-        "line": line,
-        "summary": summary,
-        "log_level": LogLevel.info,
-        "log_namespace": namespace,
-        "log_format": "{line}",
-        "log_time": time,
-    }
+def write(events: Iterable[Any], worker: int) -> None:
+    """Write events of a worker, as they were sent; its number becomes a field."""
+    for sent in events:
+        if isinstance(sent, str):
+            event = eventFromJSON(sent)
+            event["worker"] = worker
+            globalLogPublisher(event)
+            continue
+        names = sent["names"]
+        for namespace, time, line, summary, *values in sent["rows"]:
+            globalLogPublisher(
+                {
+                    **dict(zip(names, values, strict=True)),
+                    "line": line,
+                    "summary": summary,
+                    "log_level": LogLevel.info,
+                    "log_namespace": namespace,
+                    "log_format": "{line}",
+                    "log_time": time,
+                    "worker": worker,
+                }
+            )

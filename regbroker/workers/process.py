@@ -92,7 +92,7 @@ class WorkerProcess:
 
     def _hear(self, kind: str, values: Values, _: list[int]) -> Values | None:
         if kind == "log":
-            logs.write(values["event"], self.number)
+            logs.write(values["events"], self.number)
         elif kind == wrong_passwords.KIND:
             return self._asked(values)
         return None

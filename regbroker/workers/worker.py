@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -51,6 +52,8 @@ class Worker:
         self._prepared: PreparedReload | None = None
         self._rates = TransferRates(reactor.seconds)
         self._is_ending = False
+        #: Sends the lines of the log that wait.
+        self.flush_log: Callable[[], object] = lambda: None
         self.channel = MessageChannel(reactor, self._hear, self._front_is_gone)
 
     def drain(self) -> None:
@@ -67,6 +70,7 @@ class Worker:
         drained.addCallback(lambda _: self._leave())
 
     def _leave(self) -> None:
+        self.flush_log()
         self.channel.close()
         self._reactor.callLater(LAST_WORDS_SECONDS, self._stop)
 
@@ -152,10 +156,12 @@ def run(reactor: Any, descriptor: int, tickets: TicketKeys) -> None:
         signal.signal(number, signal.SIG_IGN)
     worker = Worker(reactor, tickets)
 
-    def send(text: str) -> None:
-        worker.channel.tell("log", {"event": text})
+    def send(events: list[Any]) -> None:
+        worker.channel.tell("log", {"events": events})
 
-    globalLogBeginner.beginLoggingTo([logs.sender(send)], redirectStandardIO=False)
+    sender = logs.Sender(send, partial(reactor.callLater, 0))
+    worker.flush_log = sender.flush
+    globalLogBeginner.beginLoggingTo([sender], redirectStandardIO=False)
     reactor.adoptStreamConnection(
         descriptor, socket.AF_UNIX, Factory.forProtocol(lambda: worker.channel)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from twisted.logger import LogEvent, Logger, formatEvent, globalLogPublisher
@@ -10,28 +11,34 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker import events
-from regbroker.events import Event, emit
+from regbroker.events import Event, emit, publish
 from regbroker.workers import logs
 
 
 class LogsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.written: list[LogEvent] = []
-        self.sent: list[str] = []
+        self.sent: list[list[Any]] = []
+        #: What is called when the reactor comes round.
+        self.later: list[Callable[[], object]] = []
         globalLogPublisher.addObserver(self.written.append)  # type: ignore[arg-type]
         self.addCleanup(
             globalLogPublisher.removeObserver,
             self.written.append,  # type: ignore[arg-type]
         )
-        self.log = Logger("regbroker.made_up", observer=logs.sender(self.sent.append))
+        self.sender = logs.Sender(self.sent.append, self.later.append)
+        self.log = Logger("regbroker.made_up", observer=self.sender)
 
     def arrived(self) -> LogEvent:
         """The one event that was sent, as it is written."""
-        (text,) = self.sent
-        json.loads(text)
-        logs.write(text, 2)
+        self.arrive()
         (event,) = self.written
         return event
+
+    def arrive(self) -> None:
+        """Write all that was sent, as it comes through the channel."""
+        for told in self.sent:
+            logs.write(json.loads(json.dumps(told)), 2)
 
     def test_event(self) -> None:
         """Level, namespace, fields and text are the same, and the worker is a field."""
@@ -46,9 +53,10 @@ class LogsTests(SynchronousTestCase):
         """The record of a request is the same event, but for the object of it."""
         event = Event(lambda: 0.0, client="192.0.2.1", method="GET", path='/"\udce9')
         event.upstream_seconds = 0.25
-        self.patch(events._log, "observer", logs.sender(self.sent.append))
+        self.patch(events._log, "observer", self.sender)
         here: list[LogEvent] = []
         emit(event)
+        self.turn()
         sent: Any = self.arrived()
         self.patch(events._log, "observer", here.append)
         emit(event)
@@ -60,6 +68,55 @@ class LogsTests(SynchronousTestCase):
         for name in set(expected) - stays - {"log_time"}:
             self.assertEqual(sent[name], expected[name], name)
         self.assertEqual(formatEvent(sent), event.line())
+
+    def turn(self) -> None:
+        """Let the reactor come round."""
+        for call in self.later:
+            call()
+        self.later.clear()
+
+    def record(self, path: str) -> None:
+        """Tell of a request."""
+        self.patch(events._log, "observer", self.sender)
+        emit(Event(lambda: 0.0, path=path))
+
+    def test_one_message(self) -> None:
+        """The records of one turn are one message, with each name once."""
+        for path in "/a", "/b", "/c":
+            self.record(path)
+        self.assertEqual((self.sent, len(self.later)), ([], 1))
+        self.turn()
+        self.record("/d")
+        self.turn()
+        self.assertEqual(len(self.sent), 2)
+        self.assertEqual(json.dumps(self.sent[0]).count("upstream_seconds"), 4)
+        self.arrive()
+        self.assertEqual([e["path"] for e in self.written], ["/a", "/b", "/c", "/d"])
+
+    def test_order(self) -> None:
+        """A warning is sent at once, behind what came before; kinds may be mixed."""
+        self.record("/a")
+        publish(Logger("regbroker.audit", observer=self.sender), "l", "s", {"x": 1})
+        self.record("/b")
+        self.log.warn("now")
+        self.assertEqual(len(self.sent), 1)
+        self.record("/c")
+        self.turn()
+        self.arrive()
+        told = [e.get("path", e.get("x", e["log_format"])) for e in self.written]
+        self.assertEqual(told, ["/a", 1, "/b", "now", "/c"])
+        self.assertEqual({e["worker"] for e in self.written}, {2})
+
+    def test_many(self) -> None:
+        """A turn with very many records sends before its end."""
+        for n in range(logs.MOST_RECORDS + 1):
+            self.record(f"/{n}")
+        self.assertEqual(len(self.sent), 1)
+        self.sender.flush()
+        self.turn()
+        self.arrive()
+        self.assertEqual(len(self.written), logs.MOST_RECORDS + 1)
+        self.assertEqual(len(self.sent), 2)
 
     def test_failure(self) -> None:
         """A traceback comes through, and no object does."""

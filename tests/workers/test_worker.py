@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import Any
 
@@ -42,7 +43,7 @@ class WorkerTests(WorkersTestCase):
     def hear(self, kind: str, values: Values, _: list[int]) -> None:
         """Keep the log."""
         self.assertEqual(kind, "log")
-        self.lines.append(values["event"])
+        self.lines += map(json.dumps, values["events"])
 
     async def start(self, listening: socket.socket, text: str) -> Values:
         """Have it serve."""
