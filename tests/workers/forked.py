@@ -46,7 +46,8 @@ class ForkingReactor:
         childFDs: Mapping[int, int],
     ) -> ForkedTransport:
         """Start the fork server, and nothing else."""
-        *_, module, number = args
+        # Modules that workers need besides are imported when they do.
+        _, _, module, number, *_ = args
         assert module == "regbroker.workers.fork_server", args
         forked = measured_nursery().start(
             [],
