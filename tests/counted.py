@@ -36,7 +36,7 @@ _WATCHES = {_EPOLL._add.__code__, _EPOLL._remove.__code__}
 #: The methods of a socket that enter the kernel.
 _CALLS = frozenset(
     {
-        *("accept", "close", "recv", "recv_into", "recvmsg", "send", "sendmsg"),
+        *("accept", "close", "recv", "recvmsg", "send", "sendmsg"),
         *("getpeername", "getsockname", "getsockopt", "setsockopt", "shutdown"),
     }
 )

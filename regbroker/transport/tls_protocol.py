@@ -32,7 +32,6 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
 from regbroker.transport.backpressure import READ_BYTES, Backpressure, widen
-from regbroker.transport.direct_reads import read_directly, read_no_more
 from regbroker.transport.direct_writes import send_now, socket_below
 from regbroker.transport.negotiated import Negotiated
 from regbroker.transport.pending_writes import PendingWrites
@@ -93,13 +92,10 @@ class TLSProtocol(Negotiated):
 
     def dataReceived(self, data: bytes) -> None:
         """Decrypt, and deliver what it makes in one piece."""
-        self._received(memoryview(data))
-
-    def _received(self, data: memoryview) -> None:
         plain: list[bytes] = []
         end: SSL.Error | None = None
         self._carried += len(data)
-        for piece in fit_for_bio(data, records_at_once(self._carried)):
+        for piece in fit_for_bio(memoryview(data), records_at_once(self._carried)):
             if self._is_over or end is not None:
                 break
             self._connection.bio_write(piece)
@@ -124,7 +120,6 @@ class TLSProtocol(Negotiated):
             # Who chooses the certificate has ended it.
             return False
         self._is_ready = self._can_encrypt = True
-        read_directly(self.transport, self._received)
         if IHandshakeListener.providedBy(self.wrappedProtocol):
             self.wrappedProtocol.handshakeCompleted()
         self.flush()
@@ -301,5 +296,4 @@ class TLSProtocol(Negotiated):
             self._flow.release()
             # They know this protocol: all would wait for the collector.
             self._connection = None
-            read_no_more(self.transport)
             super().connectionLost(self._reason or reason)
