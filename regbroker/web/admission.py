@@ -92,9 +92,9 @@ class UpstreamGate:
         token_user = self._user_of(token)
         if token_user is not None:
             asked = replace(asked, token_user=token_user)
-        user = asked.basic_user
+        user, password = asked.basic
         asked.event.user = user_for_log(user) if user else asked.token_user or ""
-        shown = asked.basic_password if user else token
+        shown = password if user else token
         if ROBOT_PREFIX in shown or ROBOT_PREFIX in user:
             raise robot_token_refused(asked.client.forwarded.host, asked.event)
         if asked.mount is not None:

@@ -107,17 +107,8 @@ class ApiRequest:
         return token.strip() if scheme.lower() == "bearer" else ""
 
     @property
-    def basic_user(self) -> str:
-        """The user of the client's Basic credentials; empty without them."""
-        return self._basic[0]
-
-    @property
-    def basic_password(self) -> str:
-        """The password of the client's Basic credentials; empty without them."""
-        return self._basic[1]
-
-    @property
-    def _basic(self) -> tuple[str, str]:
+    def basic(self) -> tuple[str, str]:
+        """User and password of the client's Basic credentials; empty without them."""
         if self.client.authorization is None:
             return "", ""
         try:

@@ -62,9 +62,18 @@ class IdentityTestCase(BareRegistryTestCase):
     rights = JOBS
     names = "ci"
 
+    #: Who signs the tokens, where it is one.
+    issuer: Any
+
     def identities(self) -> str:
         """The sections of identities."""
-        raise NotImplementedError
+        return IDENTITY.format(
+            name="ci",
+            issuer=self.issuer.issuer,
+            audience=AUDIENCE,
+            ca_file=self.ca_file,
+            more="user = ci:${repository}",
+        )
 
     def accounts(self) -> str:
         """The sections of passwords and of rights."""
@@ -95,18 +104,9 @@ class OidcTestCase(IdentityTestCase):
         if self.is_up:
             self.issuer.start(private_jwk("one", "one"))
 
-    def identities(self) -> str:
-        return IDENTITY.format(
-            name="ci",
-            issuer=self.issuer.issuer,
-            audience=AUDIENCE,
-            ca_file=self.ca_file,
-            more="user = ci:${repository}",
-        )
-
     def job(self, name: str = "main") -> str:
         """A new token of a job."""
-        text = self.issuer.token(AUDIENCE, name)
+        text: str = self.issuer.token(AUDIENCE, name)
         self.add_secret(text)
         return text
 
@@ -131,15 +131,6 @@ class SteeredTestCase(IdentityTestCase):
     def rotate(self, *kids: str) -> None:
         """Have the issuer say that these are its keys."""
         self.issuer.keys = [jwk(rsa_key(kid), kid, alg="RS256") for kid in kids]
-
-    def identities(self) -> str:
-        return IDENTITY.format(
-            name="ci",
-            issuer=self.issuer.issuer,
-            audience=AUDIENCE,
-            ca_file=self.ca_file,
-            more="user = ci:${repository}",
-        )
 
     def job(self, kid: str = "one") -> str:
         """A token of a job on the main branch, signed with one of the keys."""

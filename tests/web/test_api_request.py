@@ -114,7 +114,12 @@ class CredentialsTests(SynchronousTestCase):
         }.items():
             self.assertEqual(asked("GET", MANIFEST, text).bearer_token, token, text)
 
-    def test_user(self) -> None:
-        """The user for the log; none for what is damaged."""
-        for text, user in {"Basic Ym9iOmI=": "bob", "Basic !": "", "": ""}.items():
-            self.assertEqual(asked("GET", MANIFEST, text).basic_user, user, text)
+    def test_basic(self) -> None:
+        """User and password; none for what is damaged."""
+        for text, basic in {
+            "Basic Ym9iOmI=": ("bob", "b"),
+            "Basic !": ("", ""),
+            "Bearer abc": ("", ""),
+            "": ("", ""),
+        }.items():
+            self.assertEqual(asked("GET", MANIFEST, text).basic, basic, text)
