@@ -119,20 +119,21 @@ class KeyCache:
         """
         Return the keys that may have made a signature; none for an unknown one.
 
-        Raises `AccountsUnavailable` when no keys are to be had.
+        Raises `AccountsUnavailable` when no keys are to be had, or none that are newer:
+        the one that is asked for may be among these.
         """
         if kid is not None and len(kid) > MAX_KID_LENGTH:
             return ()
         if self.keys is None:
             return await self._found_anew(kid, algorithm)
         found = self.keys.find(kid, algorithm)
-        if found or self._unknown.get((kid, algorithm)) or not self._may_ask():
+        if found or self._unknown.get((kid, algorithm)):
             return found
-        try:
+        if self._may_ask():
             return await self._found_anew(kid, algorithm)
-        except AccountsUnavailable:
-            # The keys that are there still count.
-            return ()
+        if self.problem:
+            raise self._unavailable()
+        return ()
 
     async def _found_anew(
         self, kid: str | None, algorithm: str

@@ -47,8 +47,8 @@ class KeyCacheTests(SynchronousTestCase):
     def knows(self, kid: str) -> bool:
         return bool(self.successResultOf(self.asking(kid)))
 
-    def assert_unavailable(self) -> None:
-        self.failureResultOf(self.asking(), AccountsUnavailable)
+    def assert_unavailable(self, kid: str = "one") -> None:
+        self.failureResultOf(self.asking(kid), AccountsUnavailable)
 
     def test_kept(self) -> None:
         """Keys are fetched once, and again before they end."""
@@ -105,13 +105,22 @@ class KeyCacheTests(SynchronousTestCase):
         self.assertEqual(self.cache.problem, "")
 
     def test_down_later(self) -> None:
-        """Its last keys count for a bounded time, and unknown ones are refused."""
+        """Its last keys count for a bounded time; of others, nobody can tell."""
         self.cache.open()
+        self.assertFalse(self.knows("unknown"))
         self.down = True
         self.clock.advance(480)
         self.assertEqual(self.cache.problem, "it is down")
         self.assertTrue(self.knows("one"))
+        for number in range(2 * UNKNOWN_FETCHES):
+            self.assert_unavailable(f"new {number}")
+            self.clock.advance(REST_SECONDS)
+        self.down = False
+        self.clock.advance(UNKNOWN_SECONDS)
         self.assertFalse(self.knows("unknown"))
+        self.assertEqual(self.cache.problem, "")
+        self.down = True
+        self.clock.advance(480)
         self.clock.pump([600.0] * int(STALE_SECONDS / 600 + 1))
         self.assert_unavailable()
 
@@ -173,7 +182,7 @@ class KeyCacheTests(SynchronousTestCase):
         self.assertNoResult(waiting)
         self.assertEqual(self.fetches, 3)
         self.clock.advance(1)
-        self.assertEqual(self.successResultOf(waiting), ())
+        self.failureResultOf(waiting, AccountsUnavailable)
         self.assertTrue(self.knows("one"))
 
     def test_joined_after_failure(self) -> None:
