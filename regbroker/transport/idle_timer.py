@@ -35,6 +35,8 @@ class IdleTimer:
         self._since = 0.0
         self._period: float | None = None
         self._timer: IDelayedCall | None = None
+        #: When the timer looks; asked for with each reply.
+        self._due = 0.0
 
     def touch(self) -> None:
         """Begin to wait anew."""
@@ -45,10 +47,11 @@ class IdleTimer:
         self._period = period
         if period is None:
             return
-        self._since = self._now()
+        self._since = now = self._now()
         if self._timer is None:
-            self._timer = self._call_later(period, self._look)
-        elif self._timer.getTime() > self._since + period:
+            self._look_in(period)
+        elif self._due > now + period:
+            self._due = now + period
             self._timer.reset(period)
 
     def stop(self) -> None:
@@ -58,12 +61,16 @@ class IdleTimer:
             self._timer.cancel()
             self._timer = None
 
+    def _look_in(self, seconds: float) -> None:
+        self._due = self._now() + seconds
+        self._timer = self._call_later(seconds, self._look)
+
     def _look(self) -> None:
         self._timer = None
         if self._period is None:
             return
         left = self._since + self._period - self._now()
         if left > _ROUNDING:
-            self._timer = self._call_later(left, self._look)
+            self._look_in(left)
         else:
             self._on_timeout()

@@ -1,8 +1,7 @@
 """
 What regbroker itself says: JSON documents and errors, rendered in one place.
 
-Every reply carries ``Docker-Distribution-Api-Version``, as docker's clients
-expect of anything that calls itself a registry.
+What every reply carries is in `regbroker.transport.reply_heads`.
 """
 
 from __future__ import annotations
@@ -14,19 +13,13 @@ from typing import Any
 from twisted.web.server import Request
 
 from regbroker.errors import HTTPError
-from regbroker.protocol.by_name import ByName
-from regbroker.protocol.header_list import HeaderList
+from regbroker.protocol.header_list import LOWER, HeaderList
 from regbroker.protocol.headers import Header
-from regbroker.transport.reply_heads import reason_phrase
+from regbroker.transport.reply_heads import API_VERSION, OURS, SERVER, reason_phrase
 from regbroker.transport.streaming_request import StreamingRequest
 
-API_VERSION = (b"Docker-Distribution-Api-Version", b"registry/2.0")
-SERVER = b"regbroker"
-
-#: What a reply has once, and nobody else says: fields in lower case.
-_OURS = frozenset({b"date", b"server", API_VERSION[0].lower()})
-_IS_OURS = ByName(lambda name: name.lower() in _OURS)
-_OF_A_BODY = ByName(lambda name: name.lower() in (b"content-type", b"content-length"))
+#: What `send_bytes` says itself, in lower case.
+_OF_A_BODY = (b"content-type", b"content-length")
 
 #: What tells a client which line of the log is about its request.
 REQUEST_ID = b"X-Request-ID"
@@ -35,8 +28,8 @@ REQUEST_ID = b"X-Request-ID"
 def set_status(request: Request, status: int) -> None:
     """Set the status line and the headers that every reply carries."""
     request.setResponseCode(status, reason_phrase(status))
-    request.responseHeaders.setRawHeaders(b"Server", [SERVER])
-    request.responseHeaders.setRawHeaders(API_VERSION[0], [API_VERSION[1]])
+    for name, value in (SERVER, API_VERSION):
+        request.responseHeaders.setRawHeaders(name, [value])
     request.defaultContentType = None
 
 
@@ -48,15 +41,12 @@ def send_head(request: Request, status: int, headers: HeaderList) -> None:
     ``request.responseHeaders`` come before them.
     """
     if isinstance(request, StreamingRequest):
-        every = HeaderList(((b"Server", SERVER), API_VERSION))
-        before = request.headers_before()
-        every += [header for header in (*before, *headers) if not _IS_OURS[header[0]]]
-        request.begin(status, every)
+        request.begin(status, headers)
         return
     # A site of another program.
     set_status(request, status)
     for name, value in headers:
-        if not _IS_OURS[name]:
+        if LOWER[name] not in OURS:
             request.responseHeaders.addRawHeader(name, value)
 
 
@@ -83,7 +73,7 @@ def send_bytes(
     headers: Iterable[Header] = (),
 ) -> None:
     """Send a whole reply with a body of known length; `headers` are sent with it."""
-    whole = HeaderList([header for header in headers if not _OF_A_BODY[header[0]]])
+    whole = HeaderList([each for each in headers if LOWER[each[0]] not in _OF_A_BODY])
     whole.append((b"Content-Type", content_type))
     whole.append((b"Content-Length", b"%d" % len(body)))
     send_whole(request, status, whole, body)
@@ -95,8 +85,11 @@ def send_json(request: Request, document: Any, status: int = 200) -> None:
     send_bytes(request, status, b"application/json", body)
 
 
-def send_error(request: Request, error: HTTPError) -> None:
-    """Send an error as an OCI document: the one place where errors become replies."""
-    request_id = reply_header(request, REQUEST_ID) or b""
-    body = error.body(request_id.decode())
+def send_error(request: Request, error: HTTPError, request_id: str = "") -> None:
+    """
+    Send an error as an OCI document: the one place where errors become replies.
+
+    The document names `request_id`, which the reply has as `REQUEST_ID` already.
+    """
+    body = error.body(request_id)
     send_bytes(request, error.status, b"application/json", body, error.headers)

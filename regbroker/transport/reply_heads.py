@@ -1,6 +1,9 @@
 """
 The head of a reply, written from a list of header fields in one step.
 
+Every reply carries ``Server`` and ``Docker-Distribution-Api-Version``, as docker's
+clients expect of anything that calls itself a registry.
+
 RFC 9112, 2.1 and 11.1: a field's value that brought a line end along would end the head
 early, or begin another reply. Such a line end becomes a space here.
 """
@@ -14,10 +17,22 @@ from http import HTTPStatus
 
 from twisted.web.http import datetimeToString
 
-from regbroker.protocol.headers import Header
+from regbroker.protocol.by_name import ByName
+
+API_VERSION = (b"Docker-Distribution-Api-Version", b"registry/2.0")
+SERVER = (b"Server", b"regbroker")
 
 #: RFC 9110, 6.4.1: replies that end with their head, whatever they say.
 WITHOUT_BODY = frozenset({204, 304})
+
+#: What a reply has once, and nobody else says: names in lower case.
+OURS = frozenset({b"date", SERVER[0].lower(), API_VERSION[0].lower()})
+
+_SPECIAL = OURS | {b"connection", b"content-length"}
+
+#: Names that the writer of a head looks at, in lower case, by names in whatever case;
+#: None for those whose fields are sent as they are.
+SPECIAL = ByName(lambda name: name.lower() if name.lower() in _SPECIAL else None)
 
 
 @lru_cache(maxsize=128)
@@ -27,11 +42,6 @@ def reason_phrase(status: int) -> bytes:
         return HTTPStatus(status).phrase.encode()
     except ValueError:
         return b""
-
-
-@lru_cache(maxsize=256)
-def _status_line(version: bytes, status: int) -> bytes:
-    return b"%b %d %b" % (version, status, reason_phrase(status))
 
 
 def date() -> bytes:
@@ -45,20 +55,35 @@ def _date(seconds: int) -> bytes:
     return text
 
 
-def reply_head(version: bytes, status: int, fields: Sequence[Header]) -> bytes:
-    """Return status line and fields, in order, with the empty line behind them."""
-    lines = [_status_line(version, status)]
-    lines += [b"%b: %b" % field for field in fields]
-    lines.append(b"\r\n")
-    head = b"\r\n".join(lines)
-    if head.count(b"\n") == head.count(b"\r") == len(lines):
+@lru_cache(maxsize=256)
+def _beginning(version: bytes, status: int, seconds: int) -> bytes:
+    """Return the lines with which all replies of one second and status begin."""
+    return b"\r\n".join(
+        (
+            b"%b %d %b" % (version, status, reason_phrase(status)),
+            b"Date: " + _date(seconds),
+            b"%b: %b" % SERVER,
+            b"%b: %b" % API_VERSION,
+        )
+    )
+
+
+#: Ends of lines in a head that are not behind one of its fields.
+_OTHER_ENDS = 5
+
+
+def reply_head(version: bytes, status: int, fields: Sequence[bytes]) -> bytes:
+    """
+    Return a reply's head: what every reply carries, then these fields, in order.
+
+    Each of `fields` is ``NAME: VALUE``.
+    """
+    beginning = _beginning(version, status, int(time.time()))
+    head = b"\r\n".join((beginning, *fields, b"\r\n"))
+    if head.count(b"\n") == head.count(b"\r") == len(fields) + _OTHER_ENDS:
         return head
     return reply_head(version, status, [_on_one_line(field) for field in fields])
 
 
-def _on_one_line(field: Header) -> Header:
-    name, value = (
-        part.replace(b"\r\n", b" ").replace(b"\r", b" ").replace(b"\n", b" ")
-        for part in field
-    )
-    return name, value
+def _on_one_line(field: bytes) -> bytes:
+    return field.replace(b"\r\n", b" ").replace(b"\r", b" ").replace(b"\n", b" ")

@@ -63,11 +63,13 @@ class StreamingChannel(StrictChannel):
     # What stays the same while the connection lasts: each request asks for it.
 
     @cached_property
-    def _peer(self) -> IAddress:
+    def peer(self) -> IAddress:
+        """The client's address."""
         return self.transport.getPeer()
 
     @cached_property
-    def _host(self) -> IAddress:
+    def here(self) -> IAddress:
+        """The address that the client has connected to."""
         return self.transport.getHost()
 
     @cached_property
@@ -76,11 +78,11 @@ class StreamingChannel(StrictChannel):
 
     def getPeer(self) -> IAddress:
         """Return the client's address."""
-        return self._peer
+        return self.peer
 
     def getHost(self) -> IAddress:
         """Return the address that the client has connected to."""
-        return self._host
+        return self.here
 
     def isSecure(self) -> bool:
         """Tell whether the client speaks TLS here."""
@@ -125,11 +127,14 @@ class StreamingChannel(StrictChannel):
 
     def checkPersistence(self, request: StreamingRequest, version: bytes) -> bool:
         """Tell whether the client wants to go on: all of its headers are read."""
-        options = request.headers.all(b"connection")
+        headers = request.headers
         if (
             version == b"HTTP/1.1"
-            and not (options and b"close" in connection_options(options))
             and not self._is_winding_down
+            and not (
+                b"connection" in headers.by_name
+                and b"close" in connection_options(headers.all(b"connection"))
+            )
         ):
             return True
         request.setHeader(b"Connection", b"close")
@@ -210,10 +215,10 @@ class StreamingChannel(StrictChannel):
         # While a body comes it is watched, and the timeout is off: it is to be on
         # again, for the next request must come in time.
         silence: float = self.factory.pace.silence
-        self.set_next_timeout(
-            silence * READING_SILENCES if self.waits_for_client else silence
-        )
-        super().requestDone(request)
+        if not self.waits_for_client:
+            self.end_request(request, silence)
+            return
+        self.end_request(request, silence * READING_SILENCES)
         if self.waits_for_client and not self.is_handling_request:
             # Twisted stops reading only when a reply does not fit while none is
             # being made; pipelined requests that are answered at once would

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
-from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.server import Request
@@ -17,9 +16,9 @@ from regbroker.errors import HTTPError
 from regbroker.protocol.header_list import LOWER, HeaderList, ReceivedHeaders
 from regbroker.protocol.headers import Header, raw_headers
 from regbroker.transport.malformed import OUTCOME
-from regbroker.transport.reply_heads import WITHOUT_BODY, date, reply_head
+from regbroker.transport.reply_heads import SPECIAL, WITHOUT_BODY, date, reply_head
 from regbroker.transport.request_bodies import ClientGone, StreamedBody
-from regbroker.transport.twisted_private import is_disconnected
+from regbroker.transport.twisted_private import RequestInternals
 
 _ABSOLUTE_TARGET = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE)
 
@@ -27,17 +26,17 @@ _ABSOLUTE_TARGET = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE)
 def received_headers(request: Request) -> ReceivedHeaders:
     """Return the headers of a request, of whatever site."""
     if isinstance(request, StreamingRequest):
-        return ReceivedHeaders(request.headers)
+        return request.headers
     return ReceivedHeaders(raw_headers(request.requestHeaders))
 
 
-class StreamingRequest(Request):
+class StreamingRequest(RequestInternals):
     """A request that is processed as soon as its headers are in."""
 
     channel: Any
     body: StreamedBody
     #: What was received. Where it came whole, `requestHeaders` are made of it.
-    headers: HeaderList
+    headers: ReceivedHeaders
     queued = False
     _head: HeaderList | None = None
     _has_no_body = False
@@ -46,11 +45,10 @@ class StreamingRequest(Request):
         # Twisted's makes two `Headers` and more, for which nobody asks here.
         self.channel = channel
         self.transport = channel.transport
-        self.client = channel.getPeer()
-        self.host = channel.getHost()
+        self.client = channel.peer
+        self.host = channel.here
         self.notifications = []
         self._set: dict[bytes, Header] = {}
-        Componentized.__init__(self)
 
     # What is seldom asked for, made when it is.
 
@@ -107,26 +105,29 @@ class StreamingRequest(Request):
         else:
             super().setHeader(name, value)
 
-    def headers_before(self) -> Sequence[Header]:
+    def _headers_before(self) -> Collection[Header]:
         """Return the headers that were set before a reply."""
         if "responseHeaders" in self.__dict__:
             return raw_headers(self.responseHeaders)
-        return [*self._set.values()]
+        return self._set.values()
 
     def begin(self, status: int, headers: HeaderList) -> None:
         """
-        Begin a reply whose head has these headers, the date, and no others.
+        Begin a reply: its head has what was set before, and then these headers.
 
-        It is sent with the first byte of the body, or at its end. Without a
-        Content-Length the body goes in chunks.
+        What every reply carries comes first, and is left out of these. The head is
+        sent with the first byte of the body, or at its end. Without a Content-Length
+        the body goes in chunks.
         """
         self.code = status
         self._head = headers
 
     def reply_header(self, name: bytes) -> bytes | None:
         """Return the first value of a header of the reply, as far as it is known."""
-        head = HeaderList(self.headers_before()) if self._head is None else self._head
-        return head.first(LOWER[name])
+        known = HeaderList(self._headers_before())
+        if self._head is not None:
+            known += self._head
+        return known.first(LOWER[name])
 
     def write(self, data: bytes) -> None:
         """Write a part of the body; a reply to HEAD has none."""
@@ -137,27 +138,27 @@ class StreamingRequest(Request):
             if not self.responseHeaders.hasHeader(b"Date"):
                 self.responseHeaders.setRawHeaders(b"Date", [date()])
             super().write(data)
-        elif not is_disconnected(self):
+        elif not self.is_disconnected:
             self._write_head(self._head, data)
 
     def _write_head(self, headers: HeaderList, data: bytes) -> None:
         self.startedWriting = 1
         self._has_no_body = self.method == b"HEAD" or self.code in WITHOUT_BODY
         has_length, options = False, []
-        fields = [(b"Date", date())]
-        for field in headers:
-            lower = LOWER[field[0]]
-            if lower == b"connection":
-                options.append(field)
-                continue
-            has_length = has_length or lower == b"content-length"
-            fields.append(field)
-        if self.channel.ends_with_reply([value for _, value in options]):
-            options = [(b"Connection", b"close")]
-        fields += options
+        fields = []
+        for field in (*self._headers_before(), *headers):
+            special = SPECIAL[field[0]]
+            if special == b"connection":
+                options.append(field[1])
+            elif special is None or special == b"content-length":
+                has_length = has_length or special is not None
+                fields.append(b"%b: %b" % field)
+        if self.channel.ends_with_reply(options):
+            options = [b"close"]
+        fields += [b"Connection: " + option for option in options]
         if not (has_length or self._has_no_body or self.clientproto != b"HTTP/1.1"):
             self.chunked = 1
-            fields.append((b"Transfer-Encoding", b"chunked"))
+            fields.append(b"Transfer-Encoding: chunked")
         head = reply_head(self.clientproto, self.code, fields)
         if self._has_no_body or self.chunked:
             self.channel.write(head)
@@ -165,6 +166,23 @@ class StreamingRequest(Request):
         else:
             self.sentLength = len(data)
             self.channel.writeSequence((head, data))
+
+    def finish(self) -> None:
+        """End the reply, and have the channel go on."""
+        if self._head is None or self.is_disconnected or self.finished or self.producer:
+            # Twisted ends what was begun in its way, and complains about the rest.
+            super().finish()
+            return
+        if not self.startedWriting:
+            self.write(b"")
+        if self.chunked:
+            self.channel.write(b"0\r\n\r\n")
+        self.finished = 1
+        self.channel.requestDone(self)
+        del self.channel
+        notifications, self.notifications = self.notifications, []
+        for each in notifications:
+            each.callback(None)
 
     def gotLength(self, length: int | None) -> None:
         """Start processing; `length` is None for a chunked body."""
@@ -175,7 +193,7 @@ class StreamingRequest(Request):
             # Taken out, so that the channel does not answer it before anybody has
             # looked at the request, and because it is not for the next hop.
             self.requestHeaders.removeHeader(b"Expect")
-            self.headers = self.headers.without(b"expect")
+            self.headers = ReceivedHeaders(self.headers.without(b"expect"))
         if not self.body.complete:
             expected = expect.lower() if expect else b""
             self.body.expects_continue = expected == b"100-continue"
@@ -211,18 +229,23 @@ class StreamingRequest(Request):
         super().connectionLost(reason)
 
     def _begin(self, method: bytes, uri: bytes, version: bytes) -> None:
-        absolute = _ABSOLUTE_TARGET.fullmatch(uri)
-        if absolute is not None:
-            # RFC 9112, 3.2.2: what the target names counts, not the Host header.
-            self.requestHeaders.setRawHeaders(b"Host", [absolute[1]])
-            self.headers = self.headers.without(b"host")
-            self.headers.append((b"Host", absolute[1]))
-            uri = absolute[2] or b"/"
-        elif uri == b"*":
-            # Twisted would answer this one itself, and not in JSON.
-            uri = b"/*"
+        if not uri.startswith(b"/"):
+            uri = self._relative(uri)
         self.method, self.uri, self.clientproto = method, uri, version
         self.path = uri.split(b"?", 1)[0]
         # Resources parse what they need of the query and of forms, from bytes.
         self.args = {}
         self.process()
+
+    def _relative(self, uri: bytes) -> bytes:
+        """Return path and query of a target, and note the host that it names."""
+        absolute = _ABSOLUTE_TARGET.fullmatch(uri)
+        if absolute is not None:
+            # RFC 9112, 3.2.2: what the target names counts, not the Host header.
+            host = absolute[1]
+            self.requestHeaders.setRawHeaders(b"Host", [host])
+            others = self.headers.without(b"host")
+            self.headers = ReceivedHeaders([*others, (b"Host", host)])
+            return absolute[2] or b"/"
+        # Twisted would answer this one itself, and not in JSON.
+        return b"/*" if uri == b"*" else uri

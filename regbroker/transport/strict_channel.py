@@ -29,7 +29,7 @@ from regbroker.protocol.fields import (
     repeated_singleton,
     shown,
 )
-from regbroker.protocol.header_list import HeaderList
+from regbroker.protocol.header_list import ReceivedHeaders
 from regbroker.protocol.headers import raw_headers
 from regbroker.transport.chunks import StrictChunks
 from regbroker.transport.idle_timer import IdleTimer
@@ -207,7 +207,7 @@ class StrictChannel(ChannelInternals):
         """Begin a request whose headers make sense together."""
         # Each line was looked at as it came.
         request = self.requests[-1]
-        request.headers = HeaderList(raw_headers(request.requestHeaders))
+        request.headers = ReceivedHeaders(raw_headers(request.requestHeaders))
         name = repeated_singleton(request.headers)
         if name is not None:
             self._refuse(BadRequest(problem_with_repeated(name)))

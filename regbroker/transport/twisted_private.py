@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from twisted.internet.interfaces import (
@@ -24,12 +25,14 @@ from twisted.internet.interfaces import (
 from twisted.internet.unix import Port as UnixPort
 from twisted.web import http
 from twisted.web.http import HTTPChannel
+from twisted.web.server import Request
 from zope.interface import implementer
 
 __all__ = [
     "ChannelInternals",
     "ChunkedDecoder",
     "MalformedChunks",
+    "RequestInternals",
     "adopt_unix_port",
     "holds_nothing",
     "is_disconnected",
@@ -43,6 +46,20 @@ MalformedChunks: type[Exception] = http._MalformedChunkedDataError
 def is_disconnected(request: http.Request) -> bool:
     """Tell whether the client of a request has closed its connection."""
     return bool(request._disconnected)
+
+
+class RequestInternals(Request):
+    """A request of `twisted.web`, with names for what is private in it."""
+
+    @property
+    def is_disconnected(self) -> bool:
+        """Whether its client has closed the connection."""
+        return self._disconnected
+
+    @cached_property
+    def _adapterCache(self) -> dict[Any, Any]:  # type: ignore[override]
+        # Twisted makes one for each request, and this is used with sessions alone.
+        return {}
 
 
 class ChunkedDecoder(http._ChunkedTransferDecoder):
@@ -167,14 +184,31 @@ class ChannelInternals(HTTPChannel):
     def begin_whole(self, request: Any) -> None:
         """Have a request that is here whole be the one that is being answered."""
         self.requests.append(request)
-        if self.timeOut:
-            self._savedTimeOut = self.setTimeout(None)
+        # The timer stays as it is: `timeoutConnection` sees that it does not count.
+        self._savedTimeOut, self.timeOut = self.timeOut, None
         self._handlingRequest = True
-        self.setRawMode()
+        self.line_mode = 0
 
-    def set_next_timeout(self, seconds: float) -> None:
-        """Set how long the client may be idle once the current reply is out."""
-        self._savedTimeOut = seconds
+    def end_request(self, request: Any, timeout: float) -> None:
+        """
+        Go on after a reply: the next request may take so many seconds.
+
+        Mostly nothing of it is here yet. Then this is what Twisted does, in one step.
+        """
+        self._savedTimeOut = timeout
+        if self._dataBuffer or self._waitingForTransport or not self.persistent:
+            HTTPChannel.requestDone(self, request)
+            return
+        del self.requests[0]
+        self._networkProducer.resumeProducing()
+        self._handlingRequest = False
+        self.setTimeout(timeout)
+        self.line_mode = 1
+
+    def timeoutConnection(self) -> None:
+        """Close the connection, if there is a timeout now."""
+        if self.timeOut is not None:
+            super().timeoutConnection()
 
     def pause_transport(self) -> None:
         """Read nothing from the client until the channel resumes by itself."""

@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from regbroker.protocol.fields import ONCE
-from regbroker.protocol.header_list import HeaderList
+from regbroker.protocol.fields import repeated_singleton
+from regbroker.protocol.header_list import ReceivedHeaders
+from regbroker.protocol.headers import Header
 
 _END = b"\r\n\r\n"
 
@@ -32,7 +33,7 @@ class Head(NamedTuple):
 
     method: bytes
     target: bytes
-    headers: HeaderList
+    headers: ReceivedHeaders
 
 
 class WholeHeads:
@@ -56,17 +57,24 @@ class WholeHeads:
         line = data[: data.index(b"\r\n")].split(b" ")
         if len(line) != 3 or line[2] != b"HTTP/1.1":
             return None
-        self._headers = headers = HeaderList()
-        self._is_complete = False
+        self._headers: list[Header] = []
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
             self._begin()
             return None
-        if not (self._is_complete and self._parser.should_keep_alive()):
-            # It takes nothing more, or a body.
+        headers = ReceivedHeaders(self._headers)
+        if not _NEEDS_MORE.isdisjoint(headers.by_name):
+            # The parser waits for a body.
             self._begin()
-        if len(headers) > self._max_headers or _is_more_than_a_head(headers):
+            return None
+        if not self._parser.should_keep_alive():
+            # It takes nothing more.
+            self._begin()
+        may_repeat = len(headers.by_name) < len(headers) or b"_" in data
+        if may_repeat and repeated_singleton(headers) is not None:
+            return None
+        if len(headers) > self._max_headers:
             return None
         return Head(line[0], line[1], headers)
 
@@ -78,19 +86,3 @@ class WholeHeads:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; llhttp leaves the white space behind it."""
         self._headers.append((name, value.strip(b" \t")))
-
-    def on_message_complete(self) -> None:
-        """Note that no body follows."""
-        self._is_complete = True
-
-
-def _is_more_than_a_head(headers: HeaderList) -> bool:
-    """Tell whether more than these headers is to be read, or one is there twice."""
-    seen: list[bytes] = []
-    for name, _ in headers:
-        once = ONCE[name]
-        if once is not None:
-            if once in seen or once in _NEEDS_MORE:
-                return True
-            seen.append(once)
-    return False

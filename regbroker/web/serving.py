@@ -180,7 +180,7 @@ class _Serving:
             event.ended(Cause.FAILED, "broken off")
             abort_client(request)
             return
-        send_error(request, error)
+        send_error(request, error, event.request_id)
 
     def failed(self, raised: BaseException) -> None:
         """Send the error that the work has raised; if that cannot be, break off."""

@@ -10,11 +10,14 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import HTTPFactory, Request
+from twisted.web.test.requesthelper import DummyChannel
+from zope.interface import Interface
 
 from regbroker.transport.twisted_private import (
     ChannelInternals,
     ChunkedDecoder,
     MalformedChunks,
+    RequestInternals,
     is_disconnected,
 )
 
@@ -158,12 +161,35 @@ class ChannelTests(SynchronousTestCase):
         self.channel.resumeProducing()
         self.assertFalse(self.channel.waits_for_client)
 
-    def test_set_next_timeout(self) -> None:
-        """It begins when the reply is out."""
-        self.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        self.channel.set_next_timeout(7.0)
-        self.assertIsNone(self.channel.timeOut)
-        self.channel.requests[0].finish()
+    def test_end_request(self) -> None:
+        """What waits begins, or the client is waited for, or the connection ends."""
+        for state in ("idle", "pipelined", "unread", "last"):
+            self.channel = self.made(ChannelInternals)
+            self.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            if state == "pipelined":
+                self.send(b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+            elif state == "unread":
+                self.channel.pauseProducing()
+            elif state == "last":
+                self.channel.persistent = 0
+            self.channel.reading.pauseProducing()
+            self.channel.end_request(self.channel.requests[0], 7.0)
+            left = [each.uri for each in self.channel.requests]
+            self.assertEqual(left, [b"/next"] if state == "pipelined" else [])
+            is_free = state in ("idle", "unread")
+            self.assertEqual(self.channel.is_between_requests, is_free, state)
+            self.assertEqual(self.channel.timeOut, 7.0 if is_free else None, state)
+            is_read = self.transport.producerState == "producing"
+            self.assertEqual(is_read, state in ("idle", "pipelined", "last"), state)
+            self.assertEqual(self.transport.disconnecting, state == "last")
+
+    def test_timeout(self) -> None:
+        """It begins when the reply is out, and does not count before."""
+        request = KeptRequest(self.channel)
+        self.channel.begin_whole(request)
+        self.clock.advance(61)
+        self.assertFalse(self.transport.disconnecting)
+        self.channel.end_request(request, 7.0)
         self.assertEqual(self.channel.timeOut, 7.0)
         self.clock.advance(6.9)
         self.assertFalse(self.transport.disconnecting)
@@ -223,6 +249,31 @@ class ChannelTests(SynchronousTestCase):
         )
         self.assertEqual(self.channel.requests[0].content.read(), b"abc")
         self.assertEqual(lines, [b"A: b"])
+
+
+class IUnknown(Interface):
+    """What nothing is by itself."""
+
+
+class RequestTests(SynchronousTestCase):
+    def test_is_disconnected(self) -> None:
+        """A request knows that its client has gone."""
+        request = RequestInternals(DummyChannel(), False)
+        self.assertFalse(request.is_disconnected)
+        request.connectionLost(Failure(ConnectionDone()))
+        self.assertTrue(request.is_disconnected)
+
+    def test_components(self) -> None:
+        """Sessions and whatever else is kept for a request are kept."""
+
+        class WithoutInit(RequestInternals):
+            def __init__(self) -> None:
+                pass
+
+        request, kept = WithoutInit(), object()
+        request.setComponent(IUnknown, kept)
+        self.assertIs(request.getComponent(IUnknown), kept)
+        self.assertIsNone(WithoutInit().getComponent(IUnknown))
 
 
 class ChunkedDecoderTests(SynchronousTestCase):
