@@ -35,12 +35,12 @@ from regbroker.transport.backpressure import READ_BYTES, Backpressure, widen
 from regbroker.transport.direct_writes import send_now, socket_below
 from regbroker.transport.negotiated import Negotiated
 from regbroker.transport.pending_writes import PendingWrites
+from regbroker.transport.record_ends import RECORD_BYTES, RecordEnds
 from regbroker.transport.tls_records import (
-    RECORD_BYTES,
+    ALL,
     decrypt,
     drain,
     encrypt,
-    fit_for_bio,
     is_end_of_file,
     records_at_once,
 )
@@ -68,11 +68,10 @@ class TLSProtocol(Negotiated):
         self._pending = PendingWrites(
             factory.call_later, self.flush, factory.deliveries
         )
+        self._ends = RecordEnds()
         #: Bytes in both directions.
         self._carried = 0
         self._is_ready = self._can_encrypt = False
-        #: Whether answers of TLS itself may wait for the next read.
-        self._reads_on = False
         self._is_over = False
         self._reason: Failure | None = None
 
@@ -92,18 +91,19 @@ class TLSProtocol(Negotiated):
 
     def dataReceived(self, data: bytes) -> None:
         """Decrypt, and deliver what it makes in one piece."""
+        if self._is_over:
+            return
         plain: list[bytes] = []
         end: SSL.Error | None = None
         self._carried += len(data)
-        for piece in fit_for_bio(memoryview(data), records_at_once(self._carried)):
-            if self._is_over or end is not None:
-                break
+        for piece, reads in self._ends.cut(data, records_at_once(self._carried)):
             self._connection.bio_write(piece)
-            if self._is_ready or self._shake_hands():
-                end = decrypt(self._connection, plain)
-        # There is more to read. No answer of TLS 1.3 is urgent (RFC 8446, 4.6.3).
-        is_full = len(data) == READ_BYTES
-        self._reads_on = is_full and self._is_ready and self.version == "TLSv1.3"
+            if self._is_ready:
+                end = decrypt(self._connection, plain, reads) or end
+            elif self._shake_hands():
+                end = decrypt(self._connection, plain, ALL)
+            if self._is_over or not (end is None or isinstance(end, SSL.WantReadError)):
+                break
         self._deliver(plain, end)
 
     def _shake_hands(self) -> bool:
@@ -137,16 +137,17 @@ class TLSProtocol(Negotiated):
             # The new handshake may be over.
             self._can_encrypt = True
             self.flush()
-        if isinstance(end, SSL.ZeroReturnError):
+        if end is None or isinstance(end, SSL.WantReadError):
+            if self._pending.size and self._can_encrypt:
+                self.flush()
+            elif end is not None:
+                self._send_records()
+        elif isinstance(end, SSL.ZeroReturnError):
             self.flush()
             self._shut_down()
             self._end(None)
-        elif end is not None:
+        else:
             self._end(Failure(end))
-        elif self._pending.size and self._can_encrypt:
-            self.flush()
-        elif not self._reads_on:
-            self._send_records()
 
     # From the wrapped protocol to the peer.
 
@@ -173,15 +174,16 @@ class TLSProtocol(Negotiated):
 
     def flush(self) -> None:
         """Encrypt all that is pending, as far as TLS takes it, and send it."""
-        if not self._pending.size or not self._can_encrypt or self._is_over:
+        size = self._pending.size
+        if not size or not self._can_encrypt or self._is_over:
             return
-        self._carried += self._pending.size
+        self._carried += size
         at_once = records_at_once(self._carried)
         pieces = self._pending.take()
         records: list[bytes] = []
         sent, problem = encrypt(self._connection, pieces, records, at_once)
-        self._can_encrypt = not isinstance(problem, SSL.WantReadError)
-        if not self._can_encrypt:
+        if isinstance(problem, SSL.WantReadError):
+            self._can_encrypt = False
             self._pending.add((b"".join(pieces)[sent:],))
         self._send(records)
         if self._is_over or not self._can_encrypt:
@@ -190,16 +192,17 @@ class TLSProtocol(Negotiated):
             self._end(Failure(problem))
             return
         self._flow.resume()
-        if not self._pending.size:
+        if self.disconnecting and not self._pending.size:
             self._shut_down_if_done()
 
     def _send(self, records: list[bytes]) -> None:
-        if records:
-            if self._socket is not None:
-                send_now(self._socket, records)
-            else:
-                self.transport.writeSequence(records)
-            self._flow.written(sum(map(len, records)))
+        if not records:
+            return
+        if self._socket is not None:
+            send_now(self._socket, records)
+        else:
+            self.transport.writeSequence(records)
+        self._flow.written(sum(map(len, records)))
 
     def _send_records(self) -> None:
         """Send what TLS has to say for itself."""
@@ -289,7 +292,7 @@ class TLSProtocol(Negotiated):
             if not self._is_over:
                 self._connection.bio_shutdown()
                 plain: list[bytes] = []
-                self._deliver(plain, decrypt(self._connection, plain))
+                self._deliver(plain, decrypt(self._connection, plain, ALL))
         finally:
             self._is_over = True
             self._pending.close()

@@ -9,15 +9,12 @@ processor still has these at hand when it needs them again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 
 from OpenSSL import SSL
 
-#: The plaintext of one record.
-RECORD_BYTES = 16 * 1024
-
-#: A record as it is sent, with its header and more.
-SEALED_BYTES = RECORD_BYTES + 256
+from regbroker.transport.record_ends import RECORD_BYTES, SEALED_BYTES
 
 #: Records at once on a connection that carries much; that takes 43 KiB more of memory.
 MOST_RECORDS = 3
@@ -28,6 +25,9 @@ MUCH_BYTES = 1024 * 1024
 #: What is taken out of a memory BIO at once.
 PIECE_BYTES = MOST_RECORDS * SEALED_BYTES
 
+
+#: As many reads as it takes until nothing is left.
+ALL = sys.maxsize
 
 #: OpenSSL's SSL_MODE_ENABLE_PARTIAL_WRITE: each write ends after one record. pyOpenSSL
 #: sets it, and has no name for it.
@@ -48,37 +48,39 @@ def records_at_once(carried: int) -> int:
     return MOST_RECORDS if carried > MUCH_BYTES else 1
 
 
-def fit_for_bio(data: memoryview, records: int) -> Iterator[memoryview]:
-    """Yield received bytes in pieces of so many records."""
-    size = records * SEALED_BYTES
-    for start in range(0, len(data), size):
-        yield data[start : start + size]
-
-
-def decrypt(connection: SSL.Connection, plain: list[bytes]) -> SSL.Error | None:
+def decrypt(
+    connection: SSL.Connection, plain: list[bytes], reads: int
+) -> SSL.Error | None:
     """
-    Append the plaintext of all whole records in the BIO to `plain`.
+    Append the plaintext of so many records in the BIO to `plain`.
 
-    Returns what ended the stream, `SSL.ZeroReturnError` for the peer's close_notify;
-    None while it goes on.
+    Returns what came in place of data: `SSL.WantReadError` where a record was for TLS
+    itself, which may have an answer, and `SSL.ZeroReturnError` for the peer's
+    close_notify.
     """
     receive = connection.recv
     try:
-        while True:
+        for _ in range(reads):
             plain.append(receive(RECORD_BYTES))
-    except SSL.WantReadError:
-        return None
     except SSL.Error as error:
-        return error
+        # Its traceback knows who keeps it: both would wait for the collector.
+        return error.with_traceback(None)
+    return None
 
 
-def whole_records(data: Iterable[bytes]) -> Iterator[bytes | memoryview]:
+def whole_records(data: Sequence[bytes]) -> Iterable[bytes | memoryview]:
     """
-    Yield all bytes of some pieces, in blocks that fill records; only the last may not.
+    Return all bytes of some pieces, in blocks that fill records; only the last may not.
 
     So what is small goes into a record with its neighbours, and most of what is large
     is not copied.
     """
+    if 0 < sum(map(len, data)) <= RECORD_BYTES:
+        return data if len(data) == 1 else (b"".join(data),)
+    return _blocks(data)
+
+
+def _blocks(data: Iterable[bytes]) -> Iterator[bytes | memoryview]:
     waiting: list[memoryview] = []
     size = 0
     for piece in data:
@@ -104,7 +106,7 @@ def whole_records(data: Iterable[bytes]) -> Iterator[bytes | memoryview]:
 
 def encrypt(
     connection: SSL.Connection,
-    data: Iterable[bytes],
+    data: Sequence[bytes],
     records: list[bytes],
     at_once: int,
 ) -> tuple[int, SSL.Error | None]:
@@ -121,16 +123,16 @@ def encrypt(
     problem: SSL.Error | None = None
     try:
         for block in whole_records(data):
-            start = 0
-            while start < len(block):
+            while block:
+                room = most - held
                 # Or one record, where the context is not one of `write_whole`.
-                count = connection.send(block[start : start + most - held])
-                start += count
+                count = connection.send(block if len(block) <= room else block[:room])
                 sent += count
                 held += count
                 if held == most:
                     drain(connection, records)
                     held = 0
+                block = block[count:]
     except SSL.Error as error:
         problem = error
     if held or problem is not None or not sent:

@@ -20,12 +20,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from regbroker.transport import tls_protocol
 from regbroker.transport.backpressure import MOST_WHEN_FULL, READ_BYTES, Budget
-from regbroker.transport.tls_records import (
-    MOST_RECORDS,
-    MUCH_BYTES,
-    RECORD_BYTES,
-    records_at_once,
-)
+from regbroker.transport.record_ends import RECORD_BYTES
+from regbroker.transport.tls_records import MOST_RECORDS, MUCH_BYTES, records_at_once
 from tests.tlspeer import Link
 
 VERSIONS = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
@@ -86,6 +82,58 @@ class StreamTests(SynchronousTestCase):
         for byte in link.from_peer():
             link.tls.dataReceived(bytes([byte]))
         self.assertEqual(link.inner.text, b"x" * 20)
+
+    @each_way
+    def test_nothing_in_vain(self, link: Link) -> None:
+        """OpenSSL is asked for no record that is not there, and for no answer."""
+        link.shake_hands()
+        link.inner.on_data = lambda data: link.tls.write(b"answer")
+        asked: list[str] = []
+
+        def note(name: str) -> None:
+            real = getattr(SSL.Connection, name)
+
+            def call(connection: SSL.Connection, size: int) -> bytes:
+                if connection is link.tls.getHandle():
+                    asked.append(name)
+                data: bytes = real(connection, size)
+                return data
+
+            self.patch(SSL.Connection, name, call)
+
+        note("recv")
+        note("bio_read")
+        for _ in range(2):
+            link.peer.send(b"question")
+            link.tls.dataReceived(link.from_peer())
+            self.assertEqual(asked, ["recv", "bio_read"])
+            asked.clear()
+        link.peer.send(b"in parts")
+        link.peer.send(b"more")
+        data = link.from_peer()
+        for part, then in (
+            (data[:3], []),
+            (data[3:9], []),
+            (data[9:-1], ["recv", "bio_read"]),
+            (data[-1:], ["recv", "bio_read"]),
+        ):
+            link.tls.dataReceived(part)
+            self.assertEqual(asked, then)
+            asked.clear()
+        self.assertEqual(link.inner.received[-2:], [b"in parts", b"more"])
+        link.settle()
+        self.assertEqual(link.text, b"answer" * 4)
+
+    @each_way
+    def test_no_record(self, link: Link) -> None:
+        """What begins as no record does ends the stream before more of it comes."""
+        link.shake_hands()
+        link.peer.send(b"good")
+        data = link.from_peer()
+        link.tls.dataReceived(data[:9])
+        link.tls.dataReceived(data[9:] + b"GET /")
+        self.assertEqual(link.inner.text, b"good")
+        self.assertTrue(link.transport.disconnecting)
 
     @each_way
     def test_much(self, link: Link) -> None:

@@ -14,16 +14,15 @@ from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.certificates import certificate_options
+from regbroker.transport.record_ends import RECORD_BYTES, RecordEnds
 from regbroker.transport.tls_records import (
+    ALL,
     MOST_RECORDS,
     MUCH_BYTES,
     PIECE_BYTES,
-    RECORD_BYTES,
-    SEALED_BYTES,
     decrypt,
     drain,
     encrypt,
-    fit_for_bio,
     is_end_of_file,
     records_at_once,
     whole_records,
@@ -54,7 +53,7 @@ def shake_hands(client: SSL.Connection, server: SSL.Connection) -> None:
         for record in records:
             other.bio_write(record)
     # What the server has to say after the handshake is read, too.
-    assert decrypt(client, []) is None
+    assert isinstance(decrypt(client, [], ALL), SSL.WantReadError)
 
 
 class CountedBIO:
@@ -75,16 +74,6 @@ class CountedBIO:
 
 
 class RecordsTests(SynchronousTestCase):
-    def test_pieces(self) -> None:
-        """All bytes come, none of the pieces is larger than a BIO should be."""
-        sizes = (0, 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES)
-        for size, at_once in product(sizes, (1, MOST_RECORDS)):
-            most = at_once * SEALED_BYTES
-            data = bytes(range(256)) * (size // 256 + 1)
-            cut = list(fit_for_bio(memoryview(data[:size]), at_once))
-            self.assertEqual(b"".join(cut), data[:size])
-            self.assertEqual([p for p in cut if not 0 < len(p) <= most], [])
-
     def test_at_once(self) -> None:
         """Little passes through a BIO until a connection has carried much."""
         for carried, at_once in (
@@ -114,10 +103,10 @@ class RecordsTests(SynchronousTestCase):
             self.assertEqual(
                 encrypt(client, [data], records, at_once), (len(data), None)
             )
-            for piece in fit_for_bio(memoryview(b"".join(records)), at_once):
-                server.bio_write(piece)
             plain: list[bytes] = []
-            self.assertIsNone(decrypt(server, plain))
+            for piece, reads in RecordEnds().cut(b"".join(records), at_once):
+                server.bio_write(piece)
+                self.assertIsNone(decrypt(server, plain, reads))
             self.assertEqual([len(p) for p in plain], [RECORD_BYTES] * 6 + [5])
 
     @given(st.lists(st.integers(0, 3 * RECORD_BYTES), max_size=6))
@@ -154,12 +143,12 @@ class RecordsTests(SynchronousTestCase):
         records: list[bytes] = []
         for each in written:
             encrypt(client, [each], records, data.draw(at_once))
-        wire, plain = b"".join(records), list[bytes]()
+        wire, plain, ends = b"".join(records), list[bytes](), RecordEnds()
         while wire:
             size = data.draw(st.integers(1, 2 * PIECE_BYTES))
-            for piece in fit_for_bio(memoryview(wire[:size]), data.draw(at_once)):
+            for piece, reads in ends.cut(wire[:size], data.draw(at_once)):
                 server.bio_write(piece)
-                self.assertIsNone(decrypt(server, plain))
+                self.assertIsNone(decrypt(server, plain, reads))
             wire = wire[size:]
         self.assertEqual(b"".join(plain), b"".join(written))
 
@@ -188,15 +177,15 @@ class RecordsTests(SynchronousTestCase):
         records: list[bytes] = []
         drain(client, records)
         server.bio_write(b"".join(records))
-        self.assertIsInstance(decrypt(server, []), SSL.ZeroReturnError)
+        self.assertIsInstance(decrypt(server, [], 1), SSL.ZeroReturnError)
         client, server = connected()
         server.bio_shutdown()
-        cut = decrypt(server, [])
+        cut = decrypt(server, [], ALL)
         assert cut is not None
         self.assertTrue(is_end_of_file(cut))
         client, server = connected()
         server.bio_write(b"\x17\x03\x03\x00\x20" + bytes(32))
-        broken = decrypt(server, [])
+        broken = decrypt(server, [], 1)
         assert broken is not None
         self.assertFalse(is_end_of_file(broken))
 
