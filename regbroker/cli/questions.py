@@ -114,7 +114,7 @@ def _of_url(text: str, method: str = "") -> tuple[Question, ...]:
     source = next(iter(values(url.query, "ns")), "")
     reference = target.reference or ""
     question = Question(url.netloc.lower(), target.name, reference, (), source.lower())
-    action = target.action(method or "GET")
+    action = target.action_of(method or "GET")
     if method or action is not Action.PULL:
         question = replace(question, actions=WANTED_ACTIONS[action])
     return (question,)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from urllib.parse import unquote
 
 from regbroker.errors import (
@@ -29,10 +28,6 @@ CATALOG_PATH = "/v2/_catalog"
 
 #: distribution refuses longer names; so do most registries' databases.
 MAX_NAME_LENGTH = 255
-
-#: Clients come with the same paths again and again; longer ones are parsed each time.
-MAX_REMEMBERED = 1024
-MAX_REMEMBERED_PATH = 512
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
@@ -75,6 +70,10 @@ class Endpoint(Enum):
     UPLOAD = "upload"
     REFERRERS = "referrers list"
     EXTENSION = "extension"
+
+    def __init__(self, _: str) -> None:
+        #: What the log calls it.
+        self.log_name = self.name.lower()
 
 
 METHODS = {
@@ -146,7 +145,7 @@ class Target:
         methods = METHODS[self.endpoint]
         left = methods
         if read_only:
-            left = tuple(one for one in methods if self.action(one) is Action.PULL)
+            left = tuple(one for one in methods if self.action_of(one) is Action.PULL)
         if method in left:
             return
         allow = ", ".join(left)
@@ -155,7 +154,7 @@ class Target:
             message = "this registry is read-only: it takes no pushes and no deletes"
         raise MethodNotAllowed(message, headers=[(b"Allow", allow.encode())])
 
-    def action(self, method: str) -> Action:
+    def action_of(self, method: str) -> Action:
         """Return what `method` does here: reading an upload is part of a push."""
         if self.endpoint in (Endpoint.UPLOADS, Endpoint.UPLOAD):
             return Action.PUSH
@@ -198,12 +197,6 @@ def parse_path(path: str, extensions: bool = False) -> Target:
     Raises `NameInvalid`, `TagInvalid`, `DigestInvalid`, `BadRequest` or
     `EndpointUnknown`. Nothing that raises may be sent to an upstream.
     """
-    if len(path) > MAX_REMEMBERED_PATH:
-        return _parse_path(path, extensions)
-    return _remembered(path, extensions)
-
-
-def _parse_path(path: str, extensions: bool) -> Target:
     if path in ("/v2", PING_PATH):
         return Target(Endpoint.BASE, path)
     if path == CATALOG_PATH:
@@ -239,9 +232,6 @@ def _parse_path(path: str, extensions: bool) -> Target:
     if not is_digest(digest):
         raise DigestInvalid("this is not a digest: algorithm:encoded")
     return Target(endpoint, path, name, rest, digest)
-
-
-_remembered = lru_cache(maxsize=MAX_REMEMBERED)(_parse_path)
 
 
 def _extension(path: str) -> Target | None:

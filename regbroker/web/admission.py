@@ -123,7 +123,7 @@ class UpstreamGate:
                 and not (backend.policy.shares and discovered.realm is None)
             ):
                 raise unauthorized(self._challenges(backend, discovered, asked))
-            if discovered is None and len(asked.upstreams) > 1:
+            if discovered is None and len(asked.target.upstreams) > 1:
                 # Another upstream would let everybody in, and clients would take
                 # any password for a good one.
                 ours = Challenge("bearer", (("service", asked.client.forwarded.host),))
@@ -152,7 +152,7 @@ class UpstreamGate:
         upstream = backend.upstream
         if upstream.discovered is not None or not (
             backend.policy.shares
-            or len(asked.upstreams) > 1
+            or len(asked.target.upstreams) > 1
             or upstream.config.realm is not None
         ):
             return upstream.discovered
@@ -258,20 +258,20 @@ def is_allowed(principal: Principal, asked: ApiRequest) -> bool:
         return not principal.is_anonymous
     if asked.target.endpoint is Endpoint.CATALOG:
         return principal.may_list
-    if asked.is_about_everything:
+    if asked.target.is_about_everything:
         # Nothing says who may change what is everybody's.
-        return principal.may_list and asked.action is Action.PULL
-    assert asked.first_route is not None
-    return principal.may(asked.action, asked.first_route.public_name)
+        return principal.may_list and asked.target.action is Action.PULL
+    return principal.may(asked.target.action, asked.target.routes[0].public_name)
 
 
 def denial(principal: Principal, asked: ApiRequest) -> Denied:
     """Return the refusal for somebody who is known, and may not do this."""
-    if asked.is_about_everything:
-        return Denied(f"{principal.user} may not {asked.action.value} for all of this")
+    if asked.target.is_about_everything:
+        action = asked.target.action.value
+        return Denied(f"{principal.user} may not {action} for all of this")
     if asked.target.name is None:
         return Denied(f"{principal.user} may not list the repositories")
     return Denied(
-        f"{principal.user} may not {asked.action.value} here",
+        f"{principal.user} may not {asked.target.action.value} here",
         detail={"name": asked.target.name},
     )

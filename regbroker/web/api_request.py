@@ -8,13 +8,14 @@ from regbroker.broker.mounts import MountAttempt, MountChallenges
 from regbroker.broker.principal import Principal
 from regbroker.errors import BadRequest
 from regbroker.events import Event
-from regbroker.naming.mapping import NameMapping, Route
+from regbroker.naming.mapping import Route
 from regbroker.protocol.basic_credentials import parse_basic
-from regbroker.protocol.names import WANTED_ACTIONS, Action, Endpoint, Target
+from regbroker.protocol.names import WANTED_ACTIONS, Action, Endpoint
 from regbroker.protocol.queries import Query
 from regbroker.protocol.query_table import FROM, MOUNT
-from regbroker.protocol.scopes import CATALOG_SCOPE, Scope, repository_scope
+from regbroker.protocol.scopes import Scope, repository_scope
 from regbroker.web.client_request import ClientRequest
+from regbroker.web.mapped_target import MappedTarget
 
 
 @dataclass(frozen=True)
@@ -36,44 +37,19 @@ class ApiRequest:
     """
     One request under ``/v2``.
 
-    `query` holds what goes upstream, with upstream names. `routes` says where the name
-    leads, first choice first; it is empty where the target has no name. The gate adds
-    `principal`, None where the upstream decides, and `token_user`: whose the client's
-    token is, empty for nobody's, None where that is not known. `event` is the record of
-    the request, and only written.
+    `query` holds what goes upstream, with upstream names. The gate adds `principal`,
+    None where the upstream decides, and `token_user`: whose the client's token is,
+    empty for nobody's, None where that is not known. `event` is the record of the
+    request, and only written.
     """
 
     client: ClientRequest
     event: Event = field(repr=False, compare=False)
-    target: Target
+    target: MappedTarget
     query: Query
-    mapping: NameMapping = field(repr=False)
-    routes: tuple[Route, ...] = ()
     mount: Mount | None = None
     principal: Principal | None = None
     token_user: str | None = None
-
-    @property
-    def action(self) -> Action:
-        """What the request does to its repository."""
-        return self.target.action(self.client.method)
-
-    @property
-    def first_route(self) -> Route | None:
-        """Where the name leads first; None without a name."""
-        return self.routes[0] if self.routes else None
-
-    @property
-    def upstreams(self) -> tuple[str, ...]:
-        """Those that may be asked, in order: what writes goes to the first alone."""
-        upstreams = tuple(route.upstream for route in self.routes)
-        upstreams = upstreams or self.mapping.upstreams
-        return upstreams if self.action is Action.PULL else upstreams[:1]
-
-    @property
-    def is_about_everything(self) -> bool:
-        """Whether it is for an extension that is about no one repository."""
-        return self.target.endpoint is Endpoint.EXTENSION and self.target.name is None
 
     @property
     def precedes_push(self) -> bool:
@@ -87,16 +63,10 @@ class ApiRequest:
     @property
     def scopes(self) -> tuple[Scope, ...]:
         """The scopes that a token needs, with the names that the client wrote."""
-        if self.target.endpoint is Endpoint.CATALOG or self.is_about_everything:
-            return (CATALOG_SCOPE,)
-        scopes = []
-        if self.target.name is not None:
-            needed = WANTED_ACTIONS[self.action]
-            scopes.append(repository_scope(self.target.name, *needed))
-        if self.mount is not None:
-            needed = WANTED_ACTIONS[Action.PULL]
-            scopes.append(repository_scope(self.mount.written, *needed))
-        return tuple(scopes)
+        if self.mount is None:
+            return self.target.scopes
+        needed = WANTED_ACTIONS[Action.PULL]
+        return (*self.target.scopes, repository_scope(self.mount.written, *needed))
 
     @property
     def bearer_token(self) -> str:
@@ -133,8 +103,8 @@ class ApiRequest:
 
         `can_widen` is as in `regbroker.broker.mounts.MountChallenges.attempt`.
         """
-        route, mount = self.first_route, self.mount
-        assert route is not None and mount is not None
+        route, mount = self.target.routes[0], self.mount
+        assert mount is not None
         names = route.upstream_name, mount.route.upstream_name
         key = (route.upstream, *names, *self.query.values(MOUNT))
         account = user or self.client.forwarded.address

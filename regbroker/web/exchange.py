@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from regbroker.naming.mapping import Route
 from regbroker.protocol.headers import Header
-from regbroker.protocol.names import WANTED_ACTIONS, Action, Endpoint
+from regbroker.protocol.names import WANTED_ACTIONS, Action
 from regbroker.protocol.queries import Query
 from regbroker.protocol.query_table import FROM, MOUNT
-from regbroker.protocol.scopes import CATALOG_SCOPE, Scope, repository_scope
+from regbroker.protocol.scopes import Scope, repository_scope
 from regbroker.transport.client_reply import Reply
 from regbroker.web.api_request import ApiRequest, Mount
+from regbroker.web.mapped_target import UpstreamTarget
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,11 @@ class UpstreamRequest:
     """
     A client's request as one upstream is to get it.
 
-    `route` leads to the upstream, None where the target has no name. `mount` is None
-    for what is no mount, or no longer one.
+    `mount` is None for what is no mount, or no longer one.
     """
 
     asked: ApiRequest
-    upstream: str
-    route: Route | None
+    target: UpstreamTarget
     query: Query
     mount: Mount | None = None
 
@@ -34,9 +32,10 @@ class UpstreamRequest:
     def names(self) -> dict[str, str]:
         """The upstream names of the request, with what the client wrote for them."""
         names = {}
-        if self.route is not None:
-            written = self.asked.target.name or self.route.public_name
-            names[self.route.upstream_name] = written
+        route = self.target.route
+        if route is not None:
+            written = self.asked.target.name or route.public_name
+            names[route.upstream_name] = written
         if self.asked.mount is not None:
             mount = self.asked.mount
             names[mount.route.upstream_name] = mount.written
@@ -45,25 +44,15 @@ class UpstreamRequest:
     @property
     def scopes(self) -> tuple[Scope, ...]:
         """The scopes that a token needs, with upstream names."""
-        asked = self.asked
-        if asked.target.endpoint is Endpoint.CATALOG or asked.is_about_everything:
-            return (CATALOG_SCOPE,)
-        scopes = []
-        if self.route is not None:
-            needed = WANTED_ACTIONS[asked.action]
-            if asked.action is Action.PUSH and asked.client.method == "DELETE":
-                # distribution wants this for every DELETE, an upload's too.
-                needed = (*needed, "delete")
-            scopes.append(repository_scope(self.route.upstream_name, *needed))
-        if self.mount is not None:
-            needed = WANTED_ACTIONS[Action.PULL]
-            scopes.append(repository_scope(self.mount.route.upstream_name, *needed))
-        return tuple(scopes)
+        if self.mount is None:
+            return self.target.scopes
+        name, needed = self.mount.route.upstream_name, WANTED_ACTIONS[Action.PULL]
+        return (*self.target.scopes, repository_scope(name, *needed))
 
     def to_public(self, upstream_name: str) -> str | None:
         """Return the public name for an upstream one, in the client's words."""
-        return self.names.get(upstream_name) or self.asked.mapping.to_public(
-            upstream_name, self.upstream
+        return self.names.get(upstream_name) or self.asked.target.mapping.to_public(
+            upstream_name, self.target.upstream
         )
 
     def with_query(self, query: Query) -> UpstreamRequest:
@@ -103,5 +92,4 @@ class Exchange:
 
 def request_to(upstream: str, asked: ApiRequest) -> UpstreamRequest:
     """Return what the upstream of this name is to get of a client's request."""
-    route = next((one for one in asked.routes if one.upstream == upstream), None)
-    return UpstreamRequest(asked, upstream, route, asked.query, asked.mount)
+    return UpstreamRequest(asked, asked.target.at[upstream], asked.query, asked.mount)

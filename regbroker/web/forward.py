@@ -147,16 +147,18 @@ class Forwarder:
                 event.bytes_in = upload.bytes_sent
 
     def _target(self, request: UpstreamRequest) -> str:
-        target, route, query = request.asked.target, request.route, request.query
-        if route is None:
-            return join_target(target.path, query)
-        if self._uploads is not None and target.endpoint is Endpoint.UPLOAD:
+        target, route, query = request.asked.target, request.target.route, request.query
+        if (
+            self._uploads is not None
+            and route is not None
+            and target.endpoint is Endpoint.UPLOAD
+        ):
             origin = self._upstream.own_address("").origin
             upload = target.reference or ""
             carried = self._uploads.target(upload, str(query), route, origin)
             if carried is not None:
                 return carried
-        return join_target(target.path_for(route.upstream_name), query)
+        return join_target(request.target.path, query)
 
     def _headers(self, asked: ApiRequest, in_our_name: bool) -> list[Header]:
         received = asked.client.headers

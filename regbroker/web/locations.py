@@ -106,7 +106,7 @@ class Locations:
             )
 
     def _carry(self, request: UpstreamRequest, own: OwnAddress) -> Carry | None:
-        uploads, route = self._uploads, request.route
+        uploads, route = self._uploads, request.target.route
         if (
             uploads is None
             or route is None

@@ -170,10 +170,11 @@ class RememberedManifests:
     def _key(self, request: UpstreamRequest) -> Hashable:
         client, target = request.asked.client, request.asked.target
         owner = self._policy.owner(client.authorization, request.scopes)
-        assert request.route is not None
+        route = request.target.route
+        assert route is not None
         return (
             client.method,
-            request.route.upstream_name,
+            route.upstream_name,
             target.reference,
             owner,
             client.authorization if owner is CredentialOwner.CLIENT else None,

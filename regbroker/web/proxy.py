@@ -9,14 +9,21 @@ from typing import Protocol
 
 from regbroker.errors import BadRequest, ClientError, EndpointUnknown
 from regbroker.events import Event
-from regbroker.naming.mapping import NameMapping, Route
-from regbroker.protocol.names import Endpoint, parse_path
+from regbroker.naming.mapping import NameMapping
+from regbroker.protocol.names import Endpoint, Target, parse_path
 from regbroker.protocol.query_table import FROM, upstream_query
+from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.transport.replies import send_json
 from regbroker.transport.request_bodies import request_body
 from regbroker.web.admission import Gate
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.client_request import ClientRequest
+from regbroker.web.mapped_target import MappedTarget, mapped_target
+
+#: Clients come with the same targets again and again. One with a longer path is not
+#: remembered, and neither is one of an upload: it is one client's alone.
+MAX_REMEMBERED = 1024
+MAX_REMEMBERED_PATH = 512
 
 
 class Answering(Protocol):
@@ -47,6 +54,10 @@ class Proxy:
     ) -> None:
         self._extensions = extensions
         self._mapping = mapping
+        #: Those that may be asked for here, by method and path.
+        self._targets: BoundedMemory[tuple[str, str], MappedTarget] = BoundedMemory(
+            MAX_REMEMBERED
+        )
         self._gate = gate
         self._relay = relay
         self._catalog = catalog
@@ -55,23 +66,24 @@ class Proxy:
     async def serve(self, request: ClientRequest, event: Event) -> None:
         """Answer one request; raises `HTTPError` for an error reply."""
         # 1. Parse what is asked for. What does not parse goes no further.
-        target = parse_path(request.path, extensions=True)
-        event.endpoint = target.endpoint.name.lower()
-        if target.endpoint is Endpoint.EXTENSION and (
-            target.reference not in self._extensions
-        ):
-            raise EndpointUnknown("this registry has no such extension")
-        target.check_method(request.method, self._read_only)
-        if target.endpoint is Endpoint.CATALOG:
-            self._catalog.check()
+        known = self._targets.get((request.method, request.path))
+        parsed = known or parse_path(request.path, extensions=True)
+        event.endpoint = parsed.endpoint.log_name
+        if known is None:
+            self._check(parsed, request.method)
         if request.method in ("GET", "HEAD") and request_body(request.http) is not None:
             # Nothing here reads it, and what is behind may take it for a request.
             raise BadRequest(f"{request.method} has no body here")
-        query = upstream_query(target.endpoint, request.method, request.query)
+        query = upstream_query(parsed.endpoint, request.method, request.query)
 
         # 2. Map the name to the upstreams that have it.
-        routes = self._routes(target.name, event)
-        asked = ApiRequest(request, event, target, query, self._mapping, routes)
+        event.public_name = parsed.name or ""
+        target = known or self._mapped(parsed, request.method)
+        if target.routes:
+            # What is refused before an upstream is asked was for the first one.
+            event.upstream = target.routes[0].upstream
+            event.upstream_name = target.routes[0].upstream_name
+        asked = ApiRequest(request, event, target, query)
         sources = query.values(FROM) if target.endpoint is Endpoint.UPLOADS else ()
         if sources:
             asked = self._mount_mapped(asked, sources[0])
@@ -87,16 +99,23 @@ class Proxy:
         else:
             await self._relay.serve(asked)
 
-    def _routes(self, name: str | None, event: Event) -> tuple[Route, ...]:
-        """Return where a name leads; raises `NameUnknown`."""
-        if name is None:
-            return ()
-        event.public_name = name
-        routes = self._mapping.routes(name)
-        # What is refused before an upstream is asked was for the first one.
-        event.upstream = routes[0].upstream
-        event.upstream_name = routes[0].upstream_name
-        return routes
+    def _check(self, target: Target, method: str) -> None:
+        """Raise `HTTPError` for what nobody can ask for here, whoever it is."""
+        if target.endpoint is Endpoint.EXTENSION and (
+            target.reference not in self._extensions
+        ):
+            raise EndpointUnknown("this registry has no such extension")
+        target.check_method(method, self._read_only)
+        if target.endpoint is Endpoint.CATALOG:
+            self._catalog.check()
+
+    def _mapped(self, target: Target, method: str) -> MappedTarget:
+        """Return where a target leads, and remember it; raises `NameUnknown`."""
+        mapped = mapped_target(target, method, self._mapping)
+        is_one_clients = target.endpoint is Endpoint.UPLOAD
+        if not is_one_clients and len(target.path) <= MAX_REMEMBERED_PATH:
+            self._targets.put((method, target.path), mapped)
+        return mapped
 
     def _mount_mapped(self, asked: ApiRequest, source: str) -> ApiRequest:
         """Map ``from``; a mount from what is not served becomes an upload."""
@@ -105,7 +124,7 @@ class Proxy:
             (route,) = (
                 route
                 for route in self._mapping.routes(source)
-                if route.upstream == asked.routes[0].upstream
+                if route.upstream == asked.target.routes[0].upstream
             )
         except (ClientError, ValueError):
             return asked.without_mount()

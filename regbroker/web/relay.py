@@ -98,7 +98,7 @@ class Relay:
 
         If all fail, raise the error most useful to the client (429, 503, 504, 502).
         """
-        upstreams = asked.upstreams
+        upstreams = asked.target.upstreams
         if asked.target.endpoint is Endpoint.BASE and asked.basic[0]:
             # A password is good where the client has its account, and nowhere else.
             trusted = [n for n in upstreams if self._backends[n].policy.clients]
@@ -168,8 +168,9 @@ class Relay:
         """Return a backend, and what it is to get; the record says that it is asked."""
         request = request_to(name, asked)
         asked.event.upstream = name
-        if request.route is not None:
-            asked.event.upstream_name = request.route.upstream_name
+        route = request.target.route
+        if route is not None:
+            asked.event.upstream_name = route.upstream_name
         return self._backends[name], request
 
     def _check_tokens(self, exchange: Exchange) -> None:
@@ -180,7 +181,7 @@ class Relay:
         and still does not.
         """
         why = self._composite_tokens.unavailable(
-            exchange.request.asked.bearer_token, exchange.request.upstream
+            exchange.request.asked.bearer_token, exchange.request.target.upstream
         )
         if why is None:
             return

@@ -466,7 +466,7 @@ class MethodTests(SynchronousTestCase):
         """Where nothing may be written, what pulls is left, and it is told so."""
         for endpoint, methods in METHODS.items():
             target = Target(endpoint, "/")
-            left = [m for m in methods if target.action(m) is Action.PULL]
+            left = [m for m in methods if target.action_of(m) is Action.PULL]
             for method in methods:
                 if method in left:
                     target.check_method(method, read_only=True)
@@ -519,21 +519,4 @@ class ActionTests(SynchronousTestCase):
             (Endpoint.TAGS, "GET", Action.PULL),
             (Endpoint.REFERRERS, "GET", Action.PULL),
         ):
-            self.assertIs(Target(endpoint, "/").action(method), action)
-
-
-class MemoryTests(SynchronousTestCase):
-    def test_again(self) -> None:
-        """A path is parsed once, for each way to take extensions."""
-        path = "/v2/team/app/manifests/remembered"
-        self.assertIs(parse_path(path), parse_path(path))
-        extension = "/v2/team/app/_ext/remembered"
-        self.assertIs(parse_path(extension, True).endpoint, Endpoint.EXTENSION)
-        for _ in range(2):
-            self.assertRaises(ClientError, parse_path, extension)
-
-    def test_long(self) -> None:
-        """Very long ones are parsed each time."""
-        path = f"/v2/{'a' * 255}/blobs/sha512:{'0' * 600}"
-        self.assertEqual(parse_path(path), parse_path(path))
-        self.assertIsNot(parse_path(path), parse_path(path))
+            self.assertIs(Target(endpoint, "/").action_of(method), action)

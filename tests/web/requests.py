@@ -12,8 +12,10 @@ from regbroker.naming.rules import parse_rule
 from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.names import parse_path
 from regbroker.protocol.queries import Query
+from regbroker.transport.request_bodies import NO_BODY
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.client_request import ClientRequest
+from regbroker.web.mapped_target import mapped_target
 
 FORWARDED = Forwarded("192.0.2.1", "192.0.2.1", "https", "registry.test")
 MAPPING = NameMapping([parse_rule("team = acme_team")], ["up"])
@@ -31,10 +33,10 @@ def asked(
 ) -> ApiRequest:
     """A request whose name is mapped."""
     http: Any = DummyRequest([])
+    http.body = NO_BODY
     client = ClientRequest(
         http, FORWARDED, method, path, Query(query), authorization or None
     )
-    target = parse_path(path)
+    target = mapped_target(parse_path(path), method, mapping)
     event = Event(lambda: 0.0, method=method, path=path)
-    routes = () if target.name is None else mapping.routes(target.name)
-    return ApiRequest(client, event, target, client.query, mapping, routes)
+    return ApiRequest(client, event, target, client.query)

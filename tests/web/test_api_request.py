@@ -11,7 +11,7 @@ from regbroker.broker.mounts import MountChallenges
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.web.api_request import ApiRequest
-from tests.web.requests import MAPPING, SEVERAL, asked
+from tests.web.requests import MAPPING, asked
 
 MANIFEST = "/v2/team/app/manifests/1"
 UPLOADS = "/v2/team/app/blobs/uploads/"
@@ -72,19 +72,7 @@ class MountTests(SynchronousTestCase):
         self.assertEqual(answers, [True, False, True, True, False])
 
 
-class UpstreamsTests(SynchronousTestCase):
-    def test_writes(self) -> None:
-        """What writes goes to the first alone, and what reads to all."""
-        for method, upstreams in (("GET", ("one", "two")), ("PUT", ("one",))):
-            request = asked(method, "/v2/app/manifests/1", mapping=SEVERAL)
-            self.assertEqual(request.upstreams, upstreams)
-
-    def test_without_a_name(self) -> None:
-        """What has no name may go to all that the registry has."""
-        request = asked("GET", "/v2/", mapping=SEVERAL)
-        self.assertEqual(request.upstreams, ("one", "two"))
-        self.assertIsNone(request.first_route)
-
+class KindTests(SynchronousTestCase):
     def test_before_a_push(self) -> None:
         """A client that asks for the head of a blob may be about to push it."""
         blob = f"/v2/team/app/blobs/sha256:{'a' * 64}"

@@ -38,8 +38,6 @@ def with_user(request: ApiRequest, user: str | None) -> ApiRequest:
         request.event,
         request.target,
         request.query,
-        request.mapping,
-        request.routes,
         token_user=user,
     )
 

@@ -70,8 +70,10 @@ class NamesTests(SynchronousTestCase):
         """At each upstream, a request is about that one's names alone."""
         client = asked("GET", "/v2/app/manifests/1", mapping=SEVERAL)
         one, two = request_to("one", client), request_to("two", client)
-        self.assertEqual((one.upstream, one.names), ("one", {"acme_app": "app"}))
-        self.assertEqual((two.upstream, two.names), ("two", {"cache/app": "app"}))
+        self.assertEqual((one.target.upstream, one.names), ("one", {"acme_app": "app"}))
+        self.assertEqual(
+            (two.target.upstream, two.names), ("two", {"cache/app": "app"})
+        )
         self.assertIsNone(two.to_public("acme_app"))
 
     def test_query(self) -> None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from dataclasses import replace
+from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.errors import ClientError, EndpointUnknown
+from regbroker.protocol.names import Endpoint
 from regbroker.upstream.background_discovery import FIRST_RETRY_SECONDS
-from tests.proxycase import BLOB, DIGEST, MANIFEST, UPLOADS, ProxyTestCase
+from regbroker.web.api_request import ApiRequest
+from regbroker.web.mapped_target import MappedTarget
+from regbroker.web.proxy import MAX_REMEMBERED, Proxy
+from tests.proxycase import BLOB, DIGEST, MANIFEST, UPLOAD, UPLOADS, ProxyTestCase
 from tests.scripted import ScriptedUpstream, response
+from tests.web.requests import MAPPING, asked
 from tests.wire import Message
 
 
@@ -368,3 +378,80 @@ class OutageTests(ProxyTestCase):
         stopped: Deferred[None] = Deferred.fromCoroutine(self.stop(service))
         await stopped
         await self.upstream.wires[-1].end()
+
+
+class Everybody:
+    """A gate that lets everybody in, and what answers them."""
+
+    def __init__(self) -> None:
+        self.asked: list[ApiRequest] = []
+
+    async def admit(self, asked: ApiRequest) -> ApiRequest:
+        return asked
+
+    async def serve(self, asked: ApiRequest) -> None:
+        self.asked.append(asked)
+
+
+class MemoryTests(SynchronousTestCase):
+    """What method and path say is looked at once."""
+
+    def setUp(self) -> None:
+        self.answers = Everybody()
+        parts: Any = self.answers
+        self.proxy = Proxy(MAPPING, parts, parts, parts, extensions=["_ext"])
+
+    def target(self, method: str, path: str) -> MappedTarget:
+        """What a request is for that the proxy lets through."""
+        request = asked("GET", MANIFEST)
+        client = replace(request.client, method=method, path=path)
+        self.successResultOf(
+            Deferred.fromCoroutine(self.proxy.serve(client, request.event))
+        )
+        return self.answers.asked.pop().target
+
+    def test_again(self) -> None:
+        """The same is found again, for each method."""
+        for path in (MANIFEST, BLOB, "/v2/", "/v2/team/app/_ext/x"):
+            first = self.target("GET", path)
+            self.assertIs(self.target("GET", path), first)
+            head = path if first.endpoint is not Endpoint.EXTENSION else MANIFEST
+            self.assertIsNot(self.target("HEAD", head), first)
+
+    def test_uploads(self) -> None:
+        """An upload is one client's alone, and is not kept."""
+        self.assertIsNot(self.target("PATCH", UPLOAD), self.target("PATCH", UPLOAD))
+        self.assertEqual(self.target("PATCH", UPLOAD), self.target("PATCH", UPLOAD))
+
+    def test_long(self) -> None:
+        """Very long paths are looked at each time."""
+        path = f"/v2/team/{'a' * 240}/blobs/sha512:{'0' * 600}"
+        self.assertEqual(self.target("GET", path), self.target("GET", path))
+        self.assertIsNot(self.target("GET", path), self.target("GET", path))
+
+    def test_errors(self) -> None:
+        """What cannot be asked for is refused each time, with the same words."""
+        for method, path in (
+            ("GET", "/v2/other/app/manifests/1"),
+            ("PATCH", MANIFEST),
+            ("GET", "/v2/team/app/_other/x"),
+            ("GET", "/v2/team/APP/manifests/1"),
+        ):
+            words = set()
+            for _ in range(2):
+                request = asked("GET", MANIFEST)
+                client = replace(request.client, method=method, path=path)
+                serving = self.proxy.serve(client, request.event)
+                failure = self.failureResultOf(Deferred.fromCoroutine(serving))
+                failure.trap(ClientError, EndpointUnknown)
+                words.add(str(failure.value))
+            self.assertEqual(len(words), 1)
+
+    def test_bounded(self) -> None:
+        """Who makes up targets does not fill the memory."""
+        first = self.target("GET", MANIFEST)
+        for number in range(MAX_REMEMBERED):
+            self.target("GET", f"/v2/team/app/manifests/{number}")
+        self.assertEqual(self.target("GET", MANIFEST), first)
+        self.assertIsNot(self.target("GET", MANIFEST), first)
+        self.assertLessEqual(len(self.proxy._targets), MAX_REMEMBERED)

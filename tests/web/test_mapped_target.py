@@ -1,0 +1,71 @@
+"""What a method is to do with a path, and at which upstreams."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.errors import NameUnknown
+from regbroker.naming.mapping import NameMapping
+from regbroker.protocol.names import Action, parse_path
+from regbroker.web.mapped_target import MappedTarget, mapped_target
+from tests.web.requests import MAPPING, SEVERAL
+
+MANIFEST = "/v2/app/manifests/1.0"
+
+
+def mapped(method: str, path: str, mapping: NameMapping = SEVERAL) -> MappedTarget:
+    """What a method is to do with a path."""
+    return mapped_target(parse_path(path, extensions=True), method, mapping)
+
+
+class UpstreamsTests(SynchronousTestCase):
+    def test_writes(self) -> None:
+        """What writes goes to the first alone, and what reads to all."""
+        for method, action, upstreams in (
+            ("GET", Action.PULL, ("one", "two")),
+            ("PUT", Action.PUSH, ("one",)),
+            ("DELETE", Action.DELETE, ("one",)),
+        ):
+            target = mapped(method, MANIFEST)
+            self.assertEqual((target.action, target.upstreams), (action, upstreams))
+
+    def test_without_a_name(self) -> None:
+        """What has no name may go to all that the registry has."""
+        target = mapped("GET", "/v2/")
+        self.assertEqual(target.upstreams, ("one", "two"))
+        self.assertEqual(target.routes, ())
+        self.assertEqual(target.at["two"].path, "/v2/")
+        self.assertIsNone(target.at["two"].route)
+
+    def test_each_upstream(self) -> None:
+        """Each upstream has its own name in path and scopes; the rest stays."""
+        target = mapped("GET", MANIFEST)
+        one, two = target.at["one"], target.at["two"]
+        self.assertEqual(one.path, "/v2/acme_app/manifests/1.0")
+        self.assertEqual(two.path, "/v2/cache/app/manifests/1.0")
+        self.assertEqual(
+            [str(scope) for scope in two.scopes], ["repository:cache/app:pull"]
+        )
+        self.assertEqual((one.route, two.route), target.routes)
+        self.assertEqual((target.path, target.reference), (MANIFEST, "1.0"))
+
+    def test_unknown(self) -> None:
+        """A name that leads nowhere is none."""
+        with self.assertRaises(NameUnknown):
+            mapped("GET", "/v2/other/app/manifests/1", MAPPING)
+
+
+class ScopesTests(SynchronousTestCase):
+    def test_about_everything(self) -> None:
+        """An extension without a name is about all repositories, as the catalog is."""
+        for path, is_about_everything in (
+            ("/v2/_ext/search", True),
+            ("/v2/app/_ext/search", False),
+            ("/v2/_catalog", False),
+        ):
+            target = mapped("GET", path)
+            self.assertEqual(target.is_about_everything, is_about_everything)
+            scopes = [str(scope) for scope in target.scopes]
+            catalog = ["registry:catalog:*"]
+            is_listing = target.name is None
+            self.assertEqual(scopes, catalog if is_listing else ["repository:app:pull"])
