@@ -37,10 +37,6 @@ class HeaderList(list[Header]):
         """Return all values of a header, in order."""
         return [value for each, value in self if LOWER[each] == name]
 
-    def names(self) -> set[bytes]:
-        """Return the names that occur, in lower case."""
-        return {LOWER[name] for name, _ in self}
-
     def without(self, name: bytes) -> HeaderList:
         """Return the headers that have another name."""
         return HeaderList(header for header in self if LOWER[header[0]] != name)

@@ -16,14 +16,21 @@ from typing import Any, Literal
 
 from regbroker.protocol.addresses import as_ipv4
 from regbroker.protocol.by_name import ByName
-from regbroker.protocol.header_table import HOP_BY_HOP, Direction, is_hop_by_hop, way
+from regbroker.protocol.header_table import (
+    HOP_BY_HOP,
+    Direction,
+    Way,
+    is_hop_by_hop,
+    way,
+)
 from regbroker.protocol.mirrors import path_with_ns
 
 #: What this process calls itself in ``Via`` (RFC 9110, 7.6.3): its host may have many
 #: names, and other machines have the same.
 PSEUDONYM = f"regbroker-{secrets.token_hex(4)}"
 
-_VIA = (b"Via", b"1.1 " + PSEUDONYM.encode())
+#: The ``Via`` of a request that has come through no other regbroker.
+OUR_VIA = (b"Via", b"1.1 " + PSEUDONYM.encode())
 
 _OF_REGBROKERS = re.compile(rb"1\.1 regbroker-[0-9a-f]{8}")
 
@@ -73,6 +80,9 @@ def connection_options(values: Iterable[bytes]) -> frozenset[bytes]:
     return frozenset().union(*(_options[value] for value in values))
 
 
+#: What ``Connection`` names in a message without it.
+NO_OPTIONS: frozenset[bytes] = frozenset()
+
 #: Options that name no header which would go on without them.
 _ABOUT_CONNECTIONS = frozenset(
     {b"close", *(row.name.lower().encode() for row in HOP_BY_HOP)}
@@ -93,18 +103,17 @@ def end_to_end(
 
 
 def crossing(
-    headers: Iterable[Header], options: frozenset[bytes], direction: Direction
+    headers: Iterable[Header], options: frozenset[bytes], goes_on: Way
 ) -> list[Header]:
     """
     Return the headers of a message that go on, before ours are added, in order.
 
-    `options` are as for `end_to_end`. For requests `direction` is `Direction.OURS`
-    where regbroker itself is the client: nobody there knows the client, so none of its
-    credentials is for there, by whatever name.
+    `options` are as for `end_to_end`, `goes_on` is the `way` of a direction. For
+    requests that is `Direction.OURS` where regbroker itself is the client: nobody there
+    knows the client, so none of its credentials is for there, by whatever name.
     """
     if options <= _ABOUT_CONNECTIONS:
-        return passing(headers, direction)
-    goes_on = way(direction)
+        return [header for header in headers if goes_on[header[0]]]
     return [
         header
         for header in headers
@@ -120,9 +129,9 @@ def via(values: Collection[bytes]) -> Header:
     proxies are about the client's side of the way, and stay here.
     """
     if not values:
-        return _VIA
+        return OUR_VIA
     before = _OF_REGBROKERS.findall(b",".join(values))
-    return b"Via", b", ".join([*before, _VIA[1]])
+    return b"Via", b", ".join([*before, OUR_VIA[1]])
 
 
 def came_from_here(values: Iterable[bytes]) -> bool:

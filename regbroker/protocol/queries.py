@@ -23,31 +23,31 @@ Piece = tuple[str, str]
 
 
 class Query:
-    """A query, or a form; taken apart when it is first looked at, and only then."""
+    """A query, or a form; its `text` is taken apart when somebody looks into it."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self.text = text
 
     def __str__(self) -> str:
-        return self._text
+        return self.text
 
     def __bool__(self) -> bool:
-        return bool(self._text)
+        return bool(self.text)
 
     def __repr__(self) -> str:
         # Values may be secret.
-        return f"<Query of {len(self._text)} characters>"
+        return f"<Query of {len(self.text)} characters>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Query) and other._text == self._text
+        return isinstance(other, Query) and other.text == self.text
 
     def __hash__(self) -> int:
-        return hash(self._text)
+        return hash(self.text)
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
         """The parameters in order, empty ones included."""
-        return tuple((_name(raw), raw) for raw in self._text.split("&"))
+        return tuple((_name(raw), raw) for raw in self.text.split("&"))
 
     @classmethod
     def of_pieces(cls, pieces: Iterable[Piece]) -> Query:
@@ -64,13 +64,13 @@ class Query:
 
     def values(self, name: str) -> list[str]:
         """Return every decoded value of one parameter."""
-        if not self._text:
+        if not self.text:
             return []
         return [value_of(raw) for key, raw in self.pieces if key == name and raw]
 
     def without(self, *names: str) -> Query:
         """Return the query without some parameters, the rest byte for byte."""
-        if not self._text or not any(name in names for name, _ in self.pieces):
+        if not self.text or not any(name in names for name, _ in self.pieces):
             return self
         return Query.of_pieces(piece for piece in self.pieces if piece[0] not in names)
 

@@ -140,10 +140,10 @@ def upstream_query(endpoint: Endpoint, method: str, query: Query) -> Query:
 
     Raises `BadRequest` for what comes twice, and what a parameter's check raises.
     """
-    if not str(query):
+    if not query.text:
         return query
     entry = entry_for(endpoint, method)
-    if endpoint is Endpoint.UPLOADS and ";" in str(query):
+    if endpoint is Endpoint.UPLOADS and ";" in query.text:
         # Some upstreams take it for "&": a name could hide behind it.
         raise BadRequest("the query of an upload has no ';'")
     kept = query

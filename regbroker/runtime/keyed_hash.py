@@ -15,15 +15,15 @@ class KeyedHash:
     """
 
     def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+        # The key is taken in once: each digest goes on from here.
+        self._keyed = hashlib.blake2b(key=secrets.token_bytes(32), digest_size=32)
 
     def digest(self, *texts: str) -> bytes:
         """Return 32 bytes for these texts in this order, whatever is in them."""
-        state = hashlib.blake2b(key=self._key, digest_size=32)
+        state = self._keyed.copy()
         for text in texts:
             # Also halves of characters, which a client may send in JSON.
             encoded = text.encode("utf-8", "surrogatepass")
             # The length says where a text ends: "ab", "c" is not "a", "bc".
-            state.update(len(encoded).to_bytes(8, "big"))
-            state.update(encoded)
+            state.update(len(encoded).to_bytes(8, "big") + encoded)
         return state.digest()

@@ -26,7 +26,9 @@ class Slot:
         """Let the next one in."""
         slots, self._slots = self._slots, None
         if slots is not None:
-            slots._freed()
+            slots._free += 1
+            if slots._waiting:
+                slots._let_in()
 
 
 class Slots:
@@ -73,8 +75,7 @@ class Slots:
         self._free -= 1
         return Slot(self)
 
-    def _freed(self) -> None:
-        self._free += 1
-        if self._waiting and self._free > 0:
+    def _let_in(self) -> None:
+        if self._free > 0:
             self._free -= 1
             self._waiting.popleft().callback(Slot(self))

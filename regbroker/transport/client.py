@@ -93,7 +93,7 @@ class ConnectionPool:
         self._idle: list[UpstreamProtocol] = []
         self._slots = slots or Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS, what)
         self._queue = ConnectionQueue(
-            self.connect, self._hand_on, clock.seconds, connect_timeout
+            self.connect, self._put, clock.seconds, connect_timeout
         )
         self._spills = False
         self._sweeping: IDelayedCall | None = None
@@ -182,16 +182,14 @@ class ConnectionPool:
             )
 
     def _put(self, connection: UpstreamProtocol) -> None:
+        """Give a connection to who waits for one, or keep it."""
         if self._spills and connection.was_bodiless:
             # What comes next on it may belong to what was before.
             connection.abort()
-        else:
-            self._hand_on(connection)
-
-    def _hand_on(self, connection: UpstreamProtocol) -> None:
-        """Give a connection to who waits for one, or keep it."""
+            return
         now = self._clock.seconds()
-        if now - connection.opened <= MAX_AGE_SECONDS and self._queue.offer(connection):
+        if self._queue.waiting and now - connection.opened <= MAX_AGE_SECONDS:
+            self._queue.offer(connection)
             return
         connection.idle_since = now
         self._idle.append(connection)

@@ -188,6 +188,9 @@ class UpstreamProtocol(TwistedProtocol):
 
     def _take(self, parser: ReplyParser, body: bytes) -> None:
         """Take what has come of a reply whose head is here."""
+        if self._arriving is None and parser.is_complete:
+            self._complete(parser, ArrivingBody(None, body))
+            return
         if self._arriving is None:
             self._arriving = ArrivingBody(self)
         arriving = self._arriving
@@ -221,11 +224,13 @@ class UpstreamProtocol(TwistedProtocol):
         """Let go of a reply that is complete; the connection may serve the next one."""
         request = self._request
         is_early = self._writer is not None
-        self._stop_body()
+        if is_early:
+            self._stop_body()
         slot, self._slot = self._slot, None
         self._request = self._parser = self._arriving = None
         self.was_bodiless = parser.is_bodiless
-        self.resume()
+        if self._is_paused:
+            self.resume()
         if parser.spills:
             self._spill()
         elif is_early:
@@ -238,7 +243,8 @@ class UpstreamProtocol(TwistedProtocol):
             self._on_idle(self)
         if slot is not None:
             slot.free()
-        arriving.completed()
+        if not arriving.is_complete:
+            arriving.completed()
         if request is not None:
             request.replied(parser, arriving)
 

@@ -7,7 +7,7 @@ from copy import copy
 
 from regbroker.causes import Cause, Kind, cause_of
 from regbroker.protocol.challenges import Challenge, parse_challenges
-from regbroker.protocol.header_list import HeaderList
+from regbroker.protocol.header_list import ReceivedHeaders
 from regbroker.protocol.headers import Header
 from regbroker.transport.arriving_body import ArrivingBody, BodyReceiver
 from regbroker.transport.reply_parser import MalformedReply, ReplyTooLarge
@@ -26,7 +26,7 @@ class Reply:
         self,
         what: str,
         status: int,
-        headers: HeaderList,
+        headers: ReceivedHeaders,
         connection_options: frozenset[bytes],
         length: int | None,
         body: ArrivingBody,
@@ -41,7 +41,7 @@ class Reply:
     def with_headers(self, headers: Iterable[Header]) -> Reply:
         """Return the same reply under other headers, all of them end to end."""
         changed = copy(self)
-        changed.headers = HeaderList(headers)
+        changed.headers = ReceivedHeaders(headers)
         changed.connection_options = frozenset()
         return changed
 

@@ -26,7 +26,8 @@ class ConnectionQueue(Generic[C]):
     """
     Those who wait; `connect` opens a connection, which `opened` gets.
 
-    `opened` is to `offer` it. An error is that of who waits longest, and of all who
+    `opened` is to `offer` it. `waiting` has those who wait, in their order, and since
+    when. An error is that of who waits longest, and of all who
     have waited for `patience`, in seconds of `seconds`: nobody waits for one attempt
     after the other.
     """
@@ -42,33 +43,32 @@ class ConnectionQueue(Generic[C]):
         self._opened = opened
         self._seconds = seconds
         self._patience = patience
-        #: Those who wait, in their order, and since when.
-        self._waiting: dict[Deferred[C], float] = {}
+        self.waiting: dict[Deferred[C], float] = {}
         self._opening: list[Deferred[C]] = []
 
     def get(self) -> Deferred[C]:
         """Wait for a connection; a caller that is cancelled leaves the queue."""
         waiting: Deferred[C] = Deferred(self._leave)
-        self._waiting[waiting] = self._seconds()
+        self.waiting[waiting] = self._seconds()
         self._open()
         return waiting
 
     def offer(self, connection: C) -> bool:
         """Give a connection to who waits longest; tell whether somebody does."""
-        for waiting in self._waiting:
-            del self._waiting[waiting]
+        for waiting in self.waiting:
+            del self.waiting[waiting]
             waiting.callback(connection)
             return True
         return False
 
     def give_up(self) -> None:
         """Open no connection that nobody waits for."""
-        for attempt in self._opening[len(self._waiting) :]:
+        for attempt in self._opening[len(self.waiting) :]:
             attempt.cancel()
 
     def _open(self) -> None:
         """Open connections for those who wait."""
-        while len(self._opening) < min(MAX_OPENING, len(self._waiting)):
+        while len(self._opening) < min(MAX_OPENING, len(self.waiting)):
             self._attempt()
 
     def _attempt(self) -> None:
@@ -89,12 +89,12 @@ class ConnectionQueue(Generic[C]):
 
     def _fail(self, failure: Failure) -> None:
         since = self._seconds() - self._patience
-        for number, (waiting, began) in enumerate(list(self._waiting.items())):
+        for number, (waiting, began) in enumerate(list(self.waiting.items())):
             # Whoever hears of it may have others leave.
-            if waiting in self._waiting and (number == 0 or began <= since):
-                del self._waiting[waiting]
+            if waiting in self.waiting and (number == 0 or began <= since):
+                del self.waiting[waiting]
                 waiting.errback(failure)
 
     def _leave(self, waiting: Deferred[C]) -> None:
-        del self._waiting[waiting]
+        del self.waiting[waiting]
         self.give_up()

@@ -21,8 +21,8 @@ from __future__ import annotations
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from regbroker.protocol.fields import shown
-from regbroker.protocol.header_list import LOWER, HeaderList
-from regbroker.protocol.headers import connection_options
+from regbroker.protocol.header_list import ReceivedHeaders
+from regbroker.protocol.headers import NO_OPTIONS, Header, connection_options
 from regbroker.transport.strict_channel import MAX_HEADERS_BYTES
 
 #: A reply's status line and headers, interim replies included; and what stands between
@@ -69,7 +69,9 @@ class ReplyParser:
     _left = 0
     status = 0
     #: What the reply's ``Connection`` names, in lower case.
-    options: frozenset[bytes] = frozenset()
+    options: frozenset[bytes] = NO_OPTIONS
+    #: The reply's, when `has_head` is true.
+    headers = ReceivedHeaders()
     length: int | None = None
     has_head = False
     #: Whether ``100 Continue`` has come; who has seen it may take it back.
@@ -88,7 +90,7 @@ class ReplyParser:
         self._is_head = is_head
         self._http: HttpResponseParser | None = HttpResponseParser(self)
         self._pieces: list[bytes] = []
-        self.headers = HeaderList()
+        self._headers: list[Header] = []
 
     @property
     def is_untouched(self) -> bool:
@@ -110,7 +112,16 @@ class ReplyParser:
             return data
         if len(self._start) < len(_START):
             self._check_start(data)
-        self._parse(data)
+        assert self._http is not None
+        try:
+            self._http.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if not self.is_complete:
+                raise MalformedReply(self._problem or self._where(error)) from error
+            # It is about what follows.
+            self.spills = True
+        if self._problem:
+            raise MalformedReply(self._problem)
         body = b"".join(self._pieces) if len(self._pieces) != 1 else self._pieces[0]
         self._pieces.clear()
         self._unbounded += len(data)
@@ -139,26 +150,14 @@ class ReplyParser:
         if not _START.startswith(self._start):
             raise NoReply("it does not begin as a reply")
 
-    def _parse(self, data: bytes) -> None:
-        assert self._http is not None
-        try:
-            self._http.feed_data(data)
-        except (HttpParserError, HttpParserUpgrade) as error:
-            if not self.is_complete:
-                raise MalformedReply(self._problem or self._where(error)) from error
-            # It is about what follows.
-            self.spills = True
-        if self._problem:
-            raise MalformedReply(self._problem)
-
     def _where(self, error: Exception) -> str:
         """Return llhttp's words, and how far it has come."""
-        if not self.headers:
+        if not self._headers:
             return str(error)
-        return f"{error}, after the header {shown(self.headers[-1][0])}"
+        return f"{error}, after the header {shown(self._headers[-1][0])}"
 
     def _check_size(self, has_ended: bool) -> None:
-        for name, value in self.headers:
+        for name, value in self._headers:
             if len(name) + len(value) + 2 > MAX_HEADER_LINE_BYTES:
                 raise ReplyTooLarge(
                     f"the header {shown(name)} with more than "
@@ -180,7 +179,7 @@ class ReplyParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; trailers are only checked."""
         if not self.has_head:
-            self.headers.append((name, value.rstrip(b" \t")))
+            self._headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Take a head: the reply's, or that of an interim reply."""
@@ -188,46 +187,42 @@ class ReplyParser:
             return
         assert self._http is not None
         version, status = self._http.get_http_version(), self._http.get_status_code()
-        lengths: list[bytes] = []
+        headers = ReceivedHeaders(self._headers)
+        length = headers.by_name.get(b"content-length")
         codings: list[bytes] = []
-        options: list[bytes] = []
-        for name, value in self.headers:
-            lower = LOWER[name]
-            if lower == b"content-length":
-                lengths.append(value)
-            elif lower == b"transfer-encoding":
-                codings.append(value.lower())
-            elif lower == b"connection":
-                options.append(value)
+        if b"transfer-encoding" in headers.by_name:
+            codings = headers.all(b"transfer-encoding")
         if version not in ("1.1", "1.0"):
             self._problem = f"a reply of HTTP/{version}"
         elif status < 200:
-            self._take_interim(status, bool(lengths or codings))
-        elif codings and (codings != [b"chunked"] or version != "1.1"):
+            self._take_interim(status, length is not None or bool(codings))
+        elif codings and (
+            len(codings) > 1 or codings[0].lower() != b"chunked" or version != "1.1"
+        ):
             self._problem = "a Transfer-Encoding that is not chunked"
         else:
-            self._take_head(status, lengths, codings)
-            self.options = connection_options(options) if options else frozenset()
+            self.headers = headers
+            if b"connection" in headers.by_name:
+                self.options = connection_options(headers.all(b"connection"))
             self.is_persistent = version == "1.1" and b"close" not in self.options
+            self.status, self.has_head = status, True
+            self._choose_framing(length, bool(codings))
 
     def _take_interim(self, status: int, has_body: bool) -> None:
         if status < 100 or status == 101 or has_body:
             self._problem = f"an interim reply of status {status} that ends HTTP"
         self.continues = self.continues or status == 100
-        self.headers = HeaderList()
+        self._headers = []
 
-    def _take_head(
-        self, status: int, lengths: list[bytes], codings: list[bytes]
-    ) -> None:
-        self.status, self.has_head = status, True
-        self.is_bodiless = self._is_head or status in _BODILESS
+    def _choose_framing(self, length: bytes | None, is_chunked: bool) -> None:
+        self.is_bodiless = self._is_head or self.status in _BODILESS
         if self.is_bodiless:
             self.length, self.is_complete = 0, True
-        elif lengths:
-            self.length = int(lengths[0])
+        elif length is not None:
+            self.length = int(length)
             self.is_complete = self.length == 0
         else:
-            self.ends_with_connection = not codings
+            self.ends_with_connection = not is_chunked
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body."""

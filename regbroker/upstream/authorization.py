@@ -13,6 +13,9 @@ from regbroker.protocol.token_replies import IssuedToken
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.policy import CredentialOwner
 
+#: What a registry says where it wants other credentials than it was shown.
+REFUSALS = frozenset({401, 403})
+
 
 def _hold_nothing() -> None:
     """End what has not begun."""

@@ -15,7 +15,7 @@ from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.scopes import Scope
 from regbroker.transport.client_reply import Reply
 from regbroker.transport.upload_bodies import gather_body
-from regbroker.upstream.authorization import Authorization, Refusal
+from regbroker.upstream.authorization import REFUSALS, Authorization, Refusal
 from regbroker.upstream.own_account import OwnAccount
 from regbroker.upstream.own_requests import proof_target
 from regbroker.upstream.policy import CredentialOwner, Policy
@@ -43,7 +43,8 @@ class Authorizer:
         self.policy = policy
         self._upstream = upstream
         self._tokens = tokens
-        self._accounts = {CredentialOwner.OURS: ours, CredentialOwner.NOBODY: nobodys}
+        self._ours = ours
+        self._nobodys = nobodys
         self._composite = composite
 
     async def authorize(
@@ -57,8 +58,10 @@ class Authorizer:
         """
         owner = self.policy.owner(client_authorization, needed)
         if owner is CredentialOwner.CLIENT:
-            return Authorization(owner, self._clients(client_authorization))
-        return await self._accounts[owner].authorize(needed)
+            if self._composite:
+                client_authorization = self._own_part(client_authorization)
+            return Authorization(owner, client_authorization)
+        return await self._account(owner).authorize(needed)
 
     async def reconsider(
         self, authorization: Authorization, needed: tuple[Scope, ...], reply: Reply
@@ -68,8 +71,10 @@ class Authorizer:
 
         Raises as `OwnAccount.reconsider`; the reply is given up then.
         """
-        account = self._accounts.get(authorization.owner)
-        if reply.status not in (401, 403):
+        account = None
+        if authorization.is_ours:
+            account = self._account(authorization.owner)
+        if reply.status not in REFUSALS:
             if account is not None and reply.status < 500 and reply.status != 429:
                 account.answered(authorization)
             return reply, None
@@ -97,10 +102,13 @@ class Authorizer:
             raise
         return reply, again
 
-    def _clients(self, client_authorization: str | None) -> str | None:
-        """Return what of the client's is for this upstream: passwords are."""
+    def _account(self, owner: CredentialOwner) -> OwnAccount:
+        return self._ours if owner is CredentialOwner.OURS else self._nobodys
+
+    def _own_part(self, client_authorization: str | None) -> str | None:
+        """Return what of a composite token is for this upstream; passwords are."""
         scheme, _, token = (client_authorization or "").partition(" ")
-        if not self._composite or scheme.lower() != "bearer":
+        if scheme.lower() != "bearer":
             return client_authorization
         own = token_for(token.strip(), self._upstream.name)
         return None if own is None else f"Bearer {own}"

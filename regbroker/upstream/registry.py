@@ -10,11 +10,10 @@ asked until it answers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
-from twisted.web.iweb import IBodyProducer
 
 from regbroker.errors import (
     RedirectRefused,
@@ -61,9 +60,12 @@ class Upstream:
     """
     One upstream registry.
 
-    `clock` is the reactor. `open` must have been called before `request`.
+    `clock` is the reactor. `open` must have been called before `request`, and makes
+    the `connections`.
     Raises `ValueError` that names the option that cannot be used.
     """
+
+    connections: ConnectionPool
 
     def __init__(self, config: UpstreamConfig, clock: INetworkReactor) -> None:
         self.config = config
@@ -80,7 +82,6 @@ class Upstream:
         self.manifests = (
             ManifestMemory(config.manifest_cache) if config.manifest_cache else None
         )
-        self._connections: ConnectionPool | None = None
         self._origin: Origin | None = None
         self._discovery: Discovery | None = None
         #: When repositories were asked who have not said where tokens are.
@@ -116,7 +117,7 @@ class Upstream:
         endpoint = self._trust.endpoint(
             self._clock, origin, self.config.connect_timeout
         )
-        self._connections = ConnectionPool(
+        self.connections = ConnectionPool(
             self._clock, origin, endpoint, self.config.connect_timeout
         )
         self._background.start()
@@ -126,8 +127,8 @@ class Upstream:
         self._background.stop()
         self._discovering.cancel()
         self.storages.close()
-        if self._connections is not None:
-            self._connections.close()
+        if self._origin is not None:
+            self.connections.close()
 
     def own_address(self, public_host: str) -> OwnAddress:
         """Return what this upstream's URLs may say when they mean itself."""
@@ -135,29 +136,12 @@ class Upstream:
         return OwnAddress(self._origin, public_host, self.config.base_path)
 
     def request(
-        self,
-        method: str,
-        target: str,
-        headers: Iterable[Header],
-        body: IBodyProducer | None = None,
-        on_continue: Callable[[], None] | None = None,
-    ) -> Deferred[Reply]:
-        """
-        Send a request for a target such as ``/v2/``; see `ConnectionPool.request`.
-        """
-        assert self._connections is not None
-        whole = self.config.base_path + target
-        return self._connections.request(
-            method.encode(), whole.encode("latin-1"), headers, body, on_continue
-        )
-
-    def request_whole(
         self, method: str, target: str, headers: Iterable[Header]
     ) -> Deferred[Reply]:
-        """Send a request for a target that has its `base_path`, or goes without."""
-        assert self._connections is not None
-        return self._connections.request(
-            method.encode(), target.encode("latin-1"), headers
+        """Send a request of our own for a target such as ``/v2/``."""
+        whole = self.config.base_path + target
+        return self.connections.request(
+            method.encode(), whole.encode("latin-1"), headers
         )
 
     async def discover(self) -> Discovered:

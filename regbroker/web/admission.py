@@ -88,28 +88,36 @@ class UpstreamGate:
 
     async def admit(self, asked: ApiRequest) -> ApiRequest:
         """Answer the ping without credentials; let everything else in."""
+        if asked.client.authorization is not None:
+            asked = self._identified(asked)
+        elif asked.target.name is None and asked.target.endpoint is Endpoint.BASE:
+            await self._check_ping(asked)
+        if asked.mount is not None:
+            asked = self._mounted(asked, asked.mount.route)
+        return asked
+
+    def _identified(self, asked: ApiRequest) -> ApiRequest:
+        """Return a request with whose credentials it brings, as far as known here."""
         token = asked.bearer_token
-        token_user = self._user_of(token)
-        if token_user is not None:
-            asked = replace(asked, token_user=token_user)
-        user, password = asked.basic
-        asked.event.user = user_for_log(user) if user else asked.token_user or ""
-        shown = password if user else token
+        if token:
+            user, shown = "", token
+            token_user = self._user_of(token)
+            if token_user is not None:
+                asked = asked.with_token_of(token_user)
+                asked.event.user = token_user
+        else:
+            user, shown = asked.basic
+            asked.event.user = user_for_log(user)
         if ROBOT_PREFIX in shown or ROBOT_PREFIX in user:
             raise robot_token_refused(asked.client.forwarded.host, asked.event)
-        if asked.mount is not None:
-            route = asked.mount.route
-            name = route.upstream, route.upstream_name
-            # Of a password or nothing there is nothing wider to be had.
-            can_widen = bool(token) and not self._has_asked(token, name)
-            user = (asked.token_user or "").removeprefix("-")
-            asked = asked.mounted_by(self._mount_challenges, user, can_widen)
-        if (
-            asked.target.endpoint is Endpoint.BASE
-            and asked.client.authorization is None
-        ):
-            await self._check_ping(asked)
         return asked
+
+    def _mounted(self, asked: ApiRequest, source: Route) -> ApiRequest:
+        token, name = asked.bearer_token, (source.upstream, source.upstream_name)
+        # Of a password or nothing there is nothing wider to be had.
+        can_widen = bool(token) and not self._has_asked(token, name)
+        user = (asked.token_user or "").removeprefix("-")
+        return asked.mounted_by(self._mount_challenges, user, can_widen)
 
     async def _check_ping(self, asked: ApiRequest) -> None:
         """Raise `Unauthorized` for a ping that the upstreams would challenge."""

@@ -86,6 +86,19 @@ class ApiRequest:
         except BadRequest:
             return "", ""
 
+    def with_token_of(self, user: str) -> ApiRequest:
+        """Return the request with whose token it brings; empty for nobody's."""
+        # With `replace`, this takes four times as long.
+        return ApiRequest(
+            self.client,
+            self.event,
+            self.target,
+            self.query,
+            self.mount,
+            self.principal,
+            user,
+        )
+
     def mounting(self, route: Route, written: str) -> ApiRequest:
         """Return the request as a mount from `route`, which the client wrote so."""
         query = self.query.replaced(FROM, lambda _: route.upstream_name)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from regbroker.protocol.composite_token import token_for
 from regbroker.upstream.failover import Server
 from regbroker.upstream.policy import CLIENTS_OWN, Policy
 from regbroker.upstream.registry import Upstream
 from regbroker.web.api_request import ApiRequest
-from regbroker.web.exchange import Exchange
+from regbroker.web.exchange import Exchange, UpstreamRequest
 from regbroker.web.follow import RedirectFollower
 from regbroker.web.forward import Forwarder
 from regbroker.web.manifests import RememberedManifests
+from regbroker.web.mounting import forward_mount
 from regbroker.web.reply import Responder
 
 
@@ -57,6 +60,18 @@ class Backend:
         token = asked.bearer_token
         own = token_for(token, self.upstream.name) or token
         return f"hash {hash(own or asked.client.authorization)}"
+
+    def forward(self, request: UpstreamRequest) -> Coroutine[Any, Any, Exchange]:
+        """
+        Send a request to the upstream, or answer it with a manifest that is kept.
+
+        Raises as `Forwarder.forward`.
+        """
+        if self.manifests is not None and self.manifests.serves(request):
+            return self.manifests.forward(request)
+        if request.mount is not None:
+            return forward_mount(self.forwarder, request)
+        return self.forwarder.forward(request)
 
     async def followed(self, exchange: Exchange) -> Exchange:
         """Return what a redirect leads to, where redirects are followed here."""

@@ -48,7 +48,6 @@ from regbroker.transport.upload_bodies import gather_body
 from regbroker.upstream.registry import Upstream
 from regbroker.upstream.storages import STORAGE
 from regbroker.web.exchange import Exchange
-from regbroker.web.forward import UPLOADING
 
 #: A page for people, who would be told to click: what is longer, or takes longer
 #: than that, costs more than a new connection.
@@ -103,7 +102,7 @@ class RedirectFollower:
         if (
             exchange.reply.status not in REDIRECTS
             or asked.client.method not in ("GET", "HEAD")
-            or asked.target.endpoint in UPLOADING
+            or asked.target.is_upload
         ):
             return exchange
         try:
@@ -197,7 +196,9 @@ class RedirectFollower:
         self, method: str, url: Url, headers: Iterable[Header], own: OwnAddress
     ) -> Reply:
         if url.origin == own.origin:
-            asking = self._upstream.request_whole(method, url.target, headers)
+            asking = self._upstream.connections.request(
+                method.encode(), url.target.encode("latin-1"), headers
+            )
             return await self._in_time(asking, UPSTREAM)
         storages = self._upstream.storages
         asking = Deferred.fromCoroutine(storages.request(method, url, headers))

@@ -6,8 +6,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from regbroker.errors import Denied, OwnAccountRefused, UpstreamTimeout
-from regbroker.protocol.header_table import Direction
+from regbroker.protocol.header_table import Direction, way
 from regbroker.protocol.headers import (
+    NO_OPTIONS,
+    OUR_VIA,
     Header,
     connection_options,
     crossing,
@@ -22,7 +24,7 @@ from regbroker.transport.request_bodies import request_body
 from regbroker.transport.stalls import Stall
 from regbroker.transport.streaming_request import StreamingRequest
 from regbroker.transport.upload_bodies import UploadBody
-from regbroker.upstream.authorization import Authorization
+from regbroker.upstream.authorization import REFUSALS, Authorization
 from regbroker.upstream.authorizer import Authorizer
 from regbroker.upstream.own_login import NO_RIGHT
 from regbroker.upstream.registry import Upstream
@@ -31,12 +33,8 @@ from regbroker.web.carried_uploads import CarriedUploads
 from regbroker.web.client_request import ClientRequest
 from regbroker.web.exchange import Exchange, Sent, UpstreamRequest
 
-#: Lists are read and written anew here: they must come whole and unpacked.
-REWRITTEN = (Endpoint.TAGS, Endpoint.CATALOG)
-
-#: What they take is in the path and the query alone.
-UPLOADING = (Endpoint.UPLOADS, Endpoint.UPLOAD)
-
+#: What goes up of a client's headers: with its own account there, and with another.
+_OF_CLIENTS, _OF_OURS = way(Direction.CLIENT), way(Direction.OURS)
 
 #: A request is sent again when its token has run out, and when the upstream says
 #: which one it wants.
@@ -78,6 +76,8 @@ class Forwarder:
         try:
             for _ in range(MAX_SENT):
                 exchange = await self._send_once(request, authorization)
+                if not exchange.sent.is_ours and exchange.reply.status not in REFUSALS:
+                    return exchange
                 reply, renewed = await self._authorizer.reconsider(
                     authorization, needed, exchange.reply
                 )
@@ -101,16 +101,18 @@ class Forwarder:
     async def _send_once(
         self, request: UpstreamRequest, authorization: Authorization
     ) -> Exchange:
-        http, event = request.asked.client.http, request.asked.event
-        body = request_body(http)
-        expects = isinstance(http, StreamingRequest) and http.body.expects_continue
-        in_our_name = authorization.is_ours or not self._authorizer.policy.clients
+        client, event = request.asked.client, request.asked.event
+        body = request_body(client.http)
+        expects = body is not None and _expects_continue(client)
+        is_ours = authorization.is_ours
+        in_our_name = is_ours or not self._authorizer.policy.clients
         headers = self._headers(request.asked, in_our_name)
         if authorization.value is not None:
             headers.append((b"Authorization", authorization.value.encode("latin-1")))
         if expects:
             headers.append((b"Expect", b"100-continue"))
-        sent = Sent(self._target(request), tuple(headers), authorization.is_ours)
+        target = self._target(request)
+        sent = Sent(target, tuple(headers), is_ours)
         sending: Deferred[Reply]
         stalled = False
 
@@ -121,13 +123,12 @@ class Forwarder:
 
         seconds = self._upstream.config.timeout
         stall = Stall(self._clock, seconds, on_stall)
-        method = request.asked.client.method
-        event.asks_with(method)
+        event.asks_with(client.method)
         upload = body and UploadBody(body, self._clock, stall, expects)
-        sending = self._upstream.request(
-            method,
-            sent.target,
-            sent.headers,
+        sending = self._upstream.connections.request(
+            client.method.encode(),
+            (self._upstream.config.base_path + target).encode("latin-1"),
+            headers,
             upload,
             upload.upstream_continues if upload and expects else None,
         )
@@ -158,33 +159,35 @@ class Forwarder:
             carried = self._uploads.target(upload, str(query), route, origin)
             if carried is not None:
                 return carried
-        return join_target(request.target.path, query)
+        return join_target(request.target.path, query.text)
 
     def _headers(self, asked: ApiRequest, in_our_name: bool) -> list[Header]:
         received = asked.client.headers
         by_name = received.by_name
-        options: frozenset[bytes] = frozenset()
+        options = NO_OPTIONS
         if b"connection" in by_name:
             options = connection_options(received.all(b"connection"))
-        forwarded = Direction.OURS if in_our_name else Direction.CLIENT
-        headers = crossing(received, options, forwarded)
-        if asked.target.endpoint in REWRITTEN:
+        headers = crossing(received, options, _OF_OURS if in_our_name else _OF_CLIENTS)
+        if asked.target.is_rewritten:
+            # They must come whole and unpacked.
             headers = passing(headers, Direction.LIST)
             headers.append((b"Accept-Encoding", b"identity"))
-        elif asked.target.endpoint in UPLOADING:
+        elif asked.target.is_upload:
             headers = passing(headers, Direction.UPLOAD)
             # distribution reads "mount" and "from" out of a form, too, before those
             # of the query: names that nobody has mapped or allowed.
             headers.append((b"Content-Type", b"application/octet-stream"))
         headers += asked.client.forwarded.headers()
-        headers.append(via(received.all(b"via") if b"via" in by_name else ()))
+        headers.append(via(received.all(b"via")) if b"via" in by_name else OUR_VIA)
         return headers
 
 
 def _can_be_repeated(client: ClientRequest) -> bool:
     """Tell whether nothing of a request's body has been read from the client."""
+    return request_body(client.http) is None or _expects_continue(client)
+
+
+def _expects_continue(client: ClientRequest) -> bool:
+    """Tell whether the client waits for ``100 Continue`` still."""
     http = client.http
-    if request_body(http) is None:
-        return True
-    # The client waits for "100 Continue" still.
     return isinstance(http, StreamingRequest) and http.body.expects_continue

@@ -20,7 +20,6 @@ from regbroker.upstream.registry import Upstream
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.carried_uploads import CarriedUploads
 from regbroker.web.exchange import Exchange, UpstreamRequest
-from regbroker.web.forward import UPLOADING
 
 _log = Logger()
 
@@ -46,8 +45,7 @@ class Locations:
         own = self._own_address(exchange.request.asked)
         if 300 <= reply.status < 400:
             return self._redirect(exchange, location, own)
-        is_upload = target.endpoint in UPLOADING
-        if reply.status >= 400 and not is_upload:
+        if reply.status >= 400 and not target.is_upload:
             # It leads to nothing that is known: pages for people, mostly.
             return None
         try:
@@ -107,11 +105,7 @@ class Locations:
 
     def _carry(self, request: UpstreamRequest, own: OwnAddress) -> Carry | None:
         uploads, route = self._uploads, request.target.route
-        if (
-            uploads is None
-            or route is None
-            or request.asked.target.endpoint not in UPLOADING
-        ):
+        if uploads is None or route is None or not request.asked.target.is_upload:
             return None
         name = request.names[route.upstream_name]
         return lambda target: uploads.path(target, route, own.origin, name)
@@ -126,5 +120,4 @@ class Locations:
 
 def _is_for_reading(asked: ApiRequest) -> bool:
     """Tell whether ``redirects = follow`` is about such a request."""
-    is_upload = asked.target.endpoint in UPLOADING
-    return asked.client.method in ("GET", "HEAD") and not is_upload
+    return asked.client.method in ("GET", "HEAD") and not asked.target.is_upload

@@ -39,6 +39,9 @@ class MappedTarget(Target):
     has no name. `upstreams` are those that may be asked, in order: what writes goes to
     the first alone. `scopes` are those that a token needs, with the name that the
     client wrote. `at` has the target as each upstream has it.
+
+    `is_rewritten` says that replies have a list that is read here and written anew,
+    `is_upload` that it is about one: what those take is in path and query alone.
     """
 
     action: Action
@@ -47,6 +50,8 @@ class MappedTarget(Target):
     scopes: tuple[Scope, ...]
     at: Mapping[str, UpstreamTarget] = field(compare=False)
     mapping: NameMapping = field(repr=False)
+    is_rewritten: bool
+    is_upload: bool
 
     @property
     def is_about_everything(self) -> bool:
@@ -84,6 +89,8 @@ def mapped_target(target: Target, method: str, mapping: NameMapping) -> MappedTa
         scopes=scopes,
         at=at,
         mapping=mapping,
+        is_rewritten=target.endpoint in (Endpoint.TAGS, Endpoint.CATALOG),
+        is_upload=target.endpoint in (Endpoint.UPLOADS, Endpoint.UPLOAD),
     )
 
 

@@ -84,17 +84,16 @@ class Proxy:
             event.upstream = target.routes[0].upstream
             event.upstream_name = target.routes[0].upstream_name
         asked = ApiRequest(request, event, target, query)
-        sources = query.values(FROM) if target.endpoint is Endpoint.UPLOADS else ()
-        if sources:
-            asked = self._mount_mapped(asked, sources[0])
+        if query.text and target.endpoint is Endpoint.UPLOADS:
+            asked = self._mount_mapped(asked)
 
         # 3. Let the client in, or answer with what it must bring.
         asked = await self._gate.admit(asked)
 
         # 4. Answer here, or relay the request.
-        if target.endpoint is Endpoint.BASE and asked.principal is not None:
+        if asked.principal is not None and target.endpoint is Endpoint.BASE:
             send_json(request.http, {})
-        elif target.endpoint is Endpoint.CATALOG:
+        elif target.name is None and target.endpoint is Endpoint.CATALOG:
             await self._catalog.serve(asked)
         else:
             await self._relay.serve(asked)
@@ -117,8 +116,12 @@ class Proxy:
             self._targets.put((method, target.path), mapped)
         return mapped
 
-    def _mount_mapped(self, asked: ApiRequest, source: str) -> ApiRequest:
+    def _mount_mapped(self, asked: ApiRequest) -> ApiRequest:
         """Map ``from``; a mount from what is not served becomes an upload."""
+        sources = asked.query.values(FROM)
+        if not sources:
+            return asked
+        source = sources[0]
         try:
             # What another upstream holds cannot be mounted in this one.
             (route,) = (

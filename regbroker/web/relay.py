@@ -42,7 +42,6 @@ from regbroker.web.api_request import ApiRequest
 from regbroker.web.backend import Backend
 from regbroker.web.exchange import Exchange, UpstreamRequest, request_to
 from regbroker.web.follow import CancelledAtStorage
-from regbroker.web.mounting import forward_mount
 
 T = TypeVar("T")
 
@@ -99,13 +98,15 @@ class Relay:
         If all fail, raise the error most useful to the client (429, 503, 504, 502).
         """
         upstreams = asked.target.upstreams
-        if asked.target.endpoint is Endpoint.BASE and asked.basic[0]:
+        is_ping = asked.target.name is None and asked.target.endpoint is Endpoint.BASE
+        if is_ping and asked.basic[0]:
             # A password is good where the client has its account, and nowhere else.
             trusted = [n for n in upstreams if self._backends[n].policy.clients]
             upstreams = tuple(trusted) or upstreams
         if len(upstreams) == 1:
             backend, request = self._select(asked, upstreams[0])
-            exchange = await self._ask(backend, request, False)
+            exchange = await backend.forward(request)
+            exchange = await self._settled(backend, exchange, False)
         else:
             backend, exchange = await self.first(asked, upstreams, self._ask)
         await backend.responder.answer(exchange)
@@ -149,13 +150,15 @@ class Relay:
         self, backend: Backend, request: UpstreamRequest, is_substitute: bool
     ) -> Exchange:
         """Forward a request, and raise for a reply that is no answer."""
-        manifests = backend.manifests
-        if manifests is not None and manifests.serves(request):
-            exchange = await manifests.forward(request)
-        elif request.mount is None:
-            exchange = await backend.forwarder.forward(request)
-        else:
-            exchange = await forward_mount(backend.forwarder, request)
+        exchange = await backend.forward(request)
+        return await self._settled(backend, exchange, is_substitute)
+
+    async def _settled(
+        self, backend: Backend, exchange: Exchange, is_substitute: bool
+    ) -> Exchange:
+        """Return what a redirect leads to; raise for a reply that is no answer."""
+        if exchange.reply.status < 300:
+            return exchange
         exchange = await backend.followed(exchange)
         status = exchange.reply.status
         if status == 401:

@@ -23,7 +23,7 @@ from regbroker.protocol.challenges import (
     challenge_headers,
 )
 from regbroker.protocol.header_list import HeaderList
-from regbroker.protocol.header_table import Direction
+from regbroker.protocol.header_table import Direction, way
 from regbroker.protocol.headers import (
     Header,
     crossing,
@@ -47,8 +47,11 @@ from regbroker.upstream.registry import Upstream
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.carried_uploads import CarriedUploads
 from regbroker.web.exchange import Exchange, UpstreamRequest
-from regbroker.web.forward import REWRITTEN
 from regbroker.web.locations import Locations
+
+#: Which headers of a reply go on as they came, and which are made anew of them.
+_OF_REPLIES = way(Direction.REPLY)
+_MAPPED = frozenset({b"location", b"link", b"warning"})
 
 _log = Logger()
 
@@ -153,33 +156,28 @@ class Responder:
                     f"the upstream registry answered with status {reply.status}"
                 )
             headers = HeaderList(
-                crossing(reply.headers, reply.connection_options, Direction.REPLY)
+                crossing(reply.headers, reply.connection_options, _OF_REPLIES)
             )
-            headers += self._mapped(exchange, reply.headers.names())
+            names = reply.headers.by_name.keys()
+            if reply.status in (401, 403) or not _MAPPED.isdisjoint(names):
+                headers += self._mapped(exchange)
+            if not reply.headers.by_name.get(b"docker-content-digest"):
+                headers += self._digest(exchange)
             return headers
         except BaseException:
             reply.abort()
             raise
 
-    def _mapped(self, exchange: Exchange, names: set[bytes]) -> Iterator[Header]:
-        """Yield what is made here; `names` are those of the reply's headers."""
-        asked, reply = exchange.request.asked, exchange.reply
+    def _mapped(self, exchange: Exchange) -> Iterator[Header]:
+        """Yield the headers of `_MAPPED`, and challenges, as clients see them."""
+        reply = exchange.reply
+        names = reply.headers.by_name.keys()
         if reply.status in (401, 403):
             yield from self._challenged(exchange)
         if b"location" in names:
             location = self._locations.location(exchange)
             if location is not None:
                 yield b"Location", location.encode("latin-1")
-        digest = asked.target.reference or ""
-        if (
-            reply.status in (200, 206)
-            and asked.target.endpoint in (Endpoint.MANIFEST, Endpoint.BLOB)
-            and asked.client.method in ("GET", "HEAD")
-            and not reply.headers.first(b"docker-content-digest")
-            and is_digest(digest)
-        ):
-            # Some registries leave it out, and the specification wants it.
-            yield b"Docker-Content-Digest", digest.encode()
         if b"warning" in names:
             rewriter = self._rewriter(exchange.request)
             for value in reply.headers.all(b"warning"):
@@ -187,6 +185,19 @@ class Responder:
                 yield b"Warning", text.encode("latin-1", "replace")
         if b"link" in names:
             yield from self._links(exchange, reply.headers.all(b"link"))
+
+    def _digest(self, exchange: Exchange) -> Iterator[Header]:
+        """Yield the digest that was asked for, where that is what came."""
+        asked = exchange.request.asked
+        digest = asked.target.reference or ""
+        if (
+            exchange.reply.status in (200, 206)
+            and asked.target.endpoint in (Endpoint.MANIFEST, Endpoint.BLOB)
+            and asked.client.method in ("GET", "HEAD")
+            and is_digest(digest)
+        ):
+            # Some registries leave it out, and the specification wants it.
+            yield b"Docker-Content-Digest", digest.encode()
 
     def _links(self, exchange: Exchange, links: list[bytes]) -> Iterator[Header]:
         """Yield Links as ours; those that lead on, and not elsewhere."""
@@ -228,7 +239,7 @@ class Responder:
         is_head = asked.client.method == "HEAD"
         if reply.status in (204, 304) or (
             # A HEAD's length is that of the body with the upstream's name.
-            is_head and asked.target.endpoint in REWRITTEN
+            is_head and asked.target.is_rewritten
         ):
             headers = headers.without(b"content-length")
         whole = reply.body.take()

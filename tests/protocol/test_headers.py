@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from regbroker.protocol.header_table import Direction, passes
+from regbroker.protocol.header_table import Direction, passes, way
 from regbroker.protocol.headers import (
     PSEUDONYM,
     Forwarded,
@@ -58,7 +58,9 @@ class CrossingTests(SynchronousTestCase):
             given_headers = [(b"Accept", b"1"), (name, b"x"), (b"Range", b"2")]
             kept = [(b"Accept", b"1"), (b"Range", b"2")]
             self.assertEqual(list(end_to_end(given_headers, NOBODY)), kept)
-            self.assertEqual(crossing(given_headers, NOBODY, Direction.CLIENT), kept)
+            self.assertEqual(
+                crossing(given_headers, NOBODY, way(Direction.CLIENT)), kept
+            )
 
     def test_named_by_connection(self) -> None:
         """Headers that ``Connection`` names end with it, too."""
@@ -90,7 +92,7 @@ class CrossingTests(SynchronousTestCase):
         ]
         self.assertEqual(list(end_to_end(kept, NOBODY)), kept)
         for forwarded in (Direction.CLIENT, Direction.OURS):
-            self.assertEqual(crossing(kept, NOBODY, forwarded), kept)
+            self.assertEqual(crossing(kept, NOBODY, way(forwarded)), kept)
 
     def test_options_alone(self) -> None:
         """What only ``Connection`` ends is what it names beside what always ends."""
@@ -109,7 +111,9 @@ class CrossingTests(SynchronousTestCase):
                 for header in end_to_end(headers, options)
                 if passes(header[0], Direction.CLIENT)
             ]
-            self.assertEqual(crossing(headers, options, Direction.CLIENT), kept, named)
+            self.assertEqual(
+                crossing(headers, options, way(Direction.CLIENT)), kept, named
+            )
 
     def test_said_anew(self) -> None:
         """A request's host, length, expectation and credentials are said anew."""
@@ -119,7 +123,7 @@ class CrossingTests(SynchronousTestCase):
             (b"Expect", b"100-continue"),
             (b"Authorization", b"Bearer t"),
         ]
-        self.assertEqual(crossing(dropped, NOBODY, Direction.CLIENT), [])
+        self.assertEqual(crossing(dropped, NOBODY, way(Direction.CLIENT)), [])
 
     def test_reply_keeps_length(self) -> None:
         """A reply's length is the upstream's."""

@@ -139,6 +139,9 @@ class KeptConnectionTests(ConnectionsTestCase):
         asking = [self.ask() for _ in range(20)]
         for one in asking:
             self.assertEqual(await gather_body(await one, 9), b"1")
+        # The last one may be accepted when all are answered.
+        while len(self.upstream.wires) < 3:
+            await self.turn()
         self.assertEqual(len(self.upstream.wires), 3)
 
     def open_only(self, most: int) -> None:

@@ -14,7 +14,7 @@ from regbroker.errors import (
     UpstreamMalformed,
     UpstreamUnavailable,
 )
-from regbroker.protocol.header_list import HeaderList
+from regbroker.protocol.header_list import ReceivedHeaders
 from regbroker.protocol.headers import Header, came_from_here
 from regbroker.protocol.names import parse_path
 from regbroker.transport.arriving_body import ArrivingBody
@@ -32,7 +32,7 @@ from tests.connectionscase import ConnectionsTestCase
 
 def reply(status: int, retry_after: bytes | None = None) -> Reply:
     """A reply of an upstream."""
-    headers = HeaderList()
+    headers = ReceivedHeaders()
     if retry_after is not None:
         headers.append((b"Retry-After", retry_after))
     body = ArrivingBody(None)
