@@ -214,12 +214,16 @@ def _backend(
     manifests = None
     if upstream.manifests is not None:
         manifests = RememberedManifests(
-            upstream.manifests, forwarder, policy, reactor, upstream.config.timeout
+            upstream.manifests,
+            forwarder,
+            policy,
+            upstream.stalls,
+            upstream.config.timeout,
         )
     return Backend(
         upstream,
         forwarder,
-        Responder(upstream, entry.token_path, reactor, uploads),
+        Responder(upstream, entry.token_path, uploads),
         RedirectFollower(upstream, reactor) if entry.redirects == "follow" else None,
         policy,
         manifests,

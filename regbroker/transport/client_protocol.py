@@ -176,7 +176,9 @@ class UpstreamProtocol(TwistedProtocol):
             return
         if parser.continues:
             self._tell_continue(parser)
-        if parser.has_head:
+        if parser.is_complete and self._arriving is None:
+            self._complete(parser, ArrivingBody(None, body))
+        elif parser.has_head:
             self._take(parser, body)
 
     def _tell_continue(self, parser: ReplyParser) -> None:
@@ -188,9 +190,6 @@ class UpstreamProtocol(TwistedProtocol):
 
     def _take(self, parser: ReplyParser, body: bytes) -> None:
         """Take what has come of a reply whose head is here."""
-        if self._arriving is None and parser.is_complete:
-            self._complete(parser, ArrivingBody(None, body))
-            return
         if self._arriving is None:
             self._arriving = ArrivingBody(self)
         arriving = self._arriving

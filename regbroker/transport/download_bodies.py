@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 from zope.interface import implementer
@@ -18,7 +18,7 @@ from zope.interface import implementer
 from regbroker.causes import Cause, Kind, Side, cause_of
 from regbroker.transport.client_reply import Reply
 from regbroker.transport.lingering import break_off
-from regbroker.transport.stalls import Stall
+from regbroker.transport.stalls import Stall, Stalls
 
 #: A reply's sender in the log, where a shorter word than an error's will do.
 _SENDERS = {Side.UPSTREAM.value: "the upstream", Side.STORAGE.value: "the storage"}
@@ -36,7 +36,7 @@ class _ReplyBody:
     """Carries a reply's body from the upstream to the client."""
 
     def __init__(
-        self, request: Request, reply: Reply, clock: IReactorTime, seconds: float
+        self, request: Request, reply: Reply, stalls: Stalls, seconds: float
     ) -> None:
         self.finished: Deferred[None] = Deferred(self._cancelled)
         self.is_paused = False
@@ -45,7 +45,7 @@ class _ReplyBody:
         self._seconds = seconds
         self._sender = _SENDERS.get(reply.what, reply.what)
         self._over = False
-        self.stall = Stall(clock, seconds, self._stalled)
+        self.stall = Stall(stalls, seconds, self._stalled)
         request.notifyFinish().addErrback(self._on_client_gone)
 
     def start(self) -> Deferred[None]:
@@ -129,7 +129,7 @@ class _Watched:
 
 
 def relay_body(
-    request: Request, reply: Reply, clock: IReactorTime, seconds: float
+    request: Request, reply: Reply, stalls: Stalls, seconds: float
 ) -> Deferred[None]:
     """
     Stream a reply's body to the client and finish the request.
@@ -138,7 +138,7 @@ def relay_body(
     `TransferBroken` when either side breaks off, or moves nothing for `seconds`,
     after the other has been made to see it.
     """
-    return _ReplyBody(request, reply, clock, seconds).start()
+    return _ReplyBody(request, reply, stalls, seconds).start()
 
 
 def abort_client(request: Request) -> None:

@@ -110,7 +110,9 @@ class ReplyParser:
             return b""
         if self.ends_with_connection:
             return data
-        if len(self._start) < len(_START):
+        if not self._start and data.startswith(_START):
+            self._start = _START
+        elif len(self._start) < len(_START):
             self._check_start(data)
         assert self._http is not None
         try:
@@ -206,23 +208,20 @@ class ReplyParser:
                 self.options = connection_options(headers.all(b"connection"))
             self.is_persistent = version == "1.1" and b"close" not in self.options
             self.status, self.has_head = status, True
-            self._choose_framing(length, bool(codings))
+            self.is_bodiless = self._is_head or status in _BODILESS
+            if self.is_bodiless:
+                self.length, self.is_complete = 0, True
+            elif length is not None:
+                self.length = int(length)
+                self.is_complete = self.length == 0
+            else:
+                self.ends_with_connection = not codings
 
     def _take_interim(self, status: int, has_body: bool) -> None:
         if status < 100 or status == 101 or has_body:
             self._problem = f"an interim reply of status {status} that ends HTTP"
         self.continues = self.continues or status == 100
         self._headers = []
-
-    def _choose_framing(self, length: bytes | None, is_chunked: bool) -> None:
-        self.is_bodiless = self._is_head or self.status in _BODILESS
-        if self.is_bodiless:
-            self.length, self.is_complete = 0, True
-        elif length is not None:
-            self.length = int(length)
-            self.is_complete = self.length == 0
-        else:
-            self.ends_with_connection = not is_chunked
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body."""

@@ -34,7 +34,7 @@ def request_head(
     would not be one head.
     """
     lines = [b"%b %b HTTP/1.1" % (method, target), b"Host: " + host]
-    lines += [b"%b: %b" % header for header in headers]
+    lines += map(b": ".join, headers)
     if body is not None and isinstance(body.length, int):
         lines.append(b"Content-Length: %d" % body.length)
     elif body is not None:

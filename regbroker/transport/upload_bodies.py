@@ -22,7 +22,7 @@ from regbroker.errors import (
 )
 from regbroker.protocol.bodies import decode_content
 from regbroker.transport.client_reply import Reply
-from regbroker.transport.stalls import Stall
+from regbroker.transport.stalls import Stall, Stalls
 
 #: How long an upstream that does not know ``Expect`` keeps the client waiting;
 #: curl itself gives up waiting after a second.
@@ -176,7 +176,7 @@ class _Gathering:
 
 
 async def gather_plain(
-    reply: Reply, limit: int, clock: IReactorTime, seconds: float
+    reply: Reply, limit: int, stalls: Stalls, seconds: float
 ) -> bytes:
     """
     Read a reply's whole body and undo its encoding.
@@ -193,10 +193,10 @@ async def gather_plain(
         gathering.cancel()
 
     stall = Stall(
-        clock, seconds, lambda: give_up(f"sent nothing of its reply for {seconds:g} s")
+        stalls, seconds, lambda: give_up(f"sent nothing of its reply for {seconds:g} s")
     )
     longest = seconds * MAX_SILENCES
-    deadline = clock.callLater(
+    deadline = stalls.clock.callLater(
         longest, give_up, f"has not sent its whole reply within {longest:g} s"
     )
     gathering = gather_body(reply, limit, stall)

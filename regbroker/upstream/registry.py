@@ -33,6 +33,7 @@ from regbroker.runtime.single_flight import Coalescer
 from regbroker.settings.config import UpstreamConfig
 from regbroker.transport.client import ConnectionPool
 from regbroker.transport.client_reply import Reply
+from regbroker.transport.stalls import Stalls
 from regbroker.transport.trust import Trust
 from regbroker.upstream.background_discovery import BackgroundDiscovery
 from regbroker.upstream.circuit_breaker import CircuitBreakers
@@ -73,6 +74,8 @@ class Upstream:
         #: When it answered a ping last, on the clock.
         self.pinged_at = -math.inf
         self._clock = clock
+        #: What is watched of the requests to it, and of their replies.
+        self.stalls = Stalls(clock)
         self._trust = trust_of(config, clock.seconds)
         #: The servers that this upstream redirects to.
         self.storages = Storages(
@@ -127,6 +130,7 @@ class Upstream:
         self._background.stop()
         self._discovering.cancel()
         self.storages.close()
+        self.stalls.close()
         if self._origin is not None:
             self.connections.close()
 

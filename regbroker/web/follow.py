@@ -248,7 +248,7 @@ class RedirectFollower:
 
     async def _read_off(self, reply: Reply) -> None:
         """Read a body that nobody wants, so that its connection is free again."""
-        stall = Stall(self._clock, PAGE_SECONDS, reply.abort)
+        stall = Stall(self._upstream.stalls, PAGE_SECONDS, reply.abort)
         try:
             await gather_body(reply, MAX_PAGE_BYTES)
         except UpstreamMalformed:

@@ -17,8 +17,8 @@ from regbroker.protocol.headers import (
     via,
 )
 from regbroker.protocol.names import Endpoint
-from regbroker.protocol.queries import join_target
 from regbroker.protocol.retry_after import retry_after
+from regbroker.protocol.scopes import Scope
 from regbroker.transport.client_reply import Reply
 from regbroker.transport.request_bodies import request_body
 from regbroker.transport.stalls import Stall
@@ -73,11 +73,24 @@ class Forwarder:
         authorization = await self._authorizer.authorize(
             request.asked.client.authorization, needed
         )
+        if authorization.is_ours:
+            return await self._forward_as_ours(request, authorization, needed)
+        exchange = await self._send_once(request, authorization)
+        if exchange.reply.status in REFUSALS:
+            # It is the client's affair, and says something of the upstream.
+            await self._authorizer.reconsider(authorization, needed, exchange.reply)
+        return exchange
+
+    async def _forward_as_ours(
+        self,
+        request: UpstreamRequest,
+        authorization: Authorization,
+        needed: tuple[Scope, ...],
+    ) -> Exchange:
+        """Send a request, and again while there are other credentials to try."""
         try:
             for _ in range(MAX_SENT):
                 exchange = await self._send_once(request, authorization)
-                if not exchange.sent.is_ours and exchange.reply.status not in REFUSALS:
-                    return exchange
                 reply, renewed = await self._authorizer.reconsider(
                     authorization, needed, exchange.reply
                 )
@@ -122,7 +135,7 @@ class Forwarder:
             sending.cancel()
 
         seconds = self._upstream.config.timeout
-        stall = Stall(self._clock, seconds, on_stall)
+        stall = Stall(self._upstream.stalls, seconds, on_stall)
         event.asks_with(client.method)
         upload = body and UploadBody(body, self._clock, stall, expects)
         sending = self._upstream.connections.request(
@@ -159,7 +172,8 @@ class Forwarder:
             carried = self._uploads.target(upload, str(query), route, origin)
             if carried is not None:
                 return carried
-        return join_target(request.target.path, query.text)
+        path = request.target.path
+        return f"{path}?{query.text}" if query.text else path
 
     def _headers(self, asked: ApiRequest, in_our_name: bool) -> list[Header]:
         received = asked.client.headers

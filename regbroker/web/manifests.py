@@ -18,7 +18,6 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import TimeoutError
-from twisted.internet.interfaces import IReactorTime
 
 from regbroker.causes import Cause
 from regbroker.errors import UpstreamMalformed, UpstreamTimeout, UpstreamUnavailable
@@ -26,6 +25,7 @@ from regbroker.protocol.names import Endpoint, is_digest
 from regbroker.runtime.single_flight import Coalescer
 from regbroker.transport.client_reply import Reply
 from regbroker.transport.request_bodies import request_body
+from regbroker.transport.stalls import Stalls
 from regbroker.transport.upload_bodies import gather_plain
 from regbroker.upstream.manifest_memory import Manifest, ManifestMemory
 from regbroker.upstream.policy import CredentialOwner, Policy
@@ -63,15 +63,15 @@ class RememberedManifests:
         memory: ManifestMemory,
         forwarder: Forwarder,
         policy: Policy,
-        clock: IReactorTime,
+        stalls: Stalls,
         timeout: float,
     ) -> None:
         self._memory = memory
         self._forwarder = forwarder
         self._policy = policy
-        self._clock = clock
+        self._stalls = stalls
         self._timeout = timeout
-        self._sending: Coalescer[_Shared] = Coalescer(clock, timeout)
+        self._sending: Coalescer[_Shared] = Coalescer(stalls.clock, timeout)
 
     def serves(self, request: UpstreamRequest) -> bool:
         """Tell whether a request is for the whole of one manifest."""
@@ -159,7 +159,9 @@ class RememberedManifests:
             or reply.headers.first(b"content-encoding")
         ):
             return _Shared(exchange, None)
-        body = await gather_plain(reply, MAX_MANIFEST_BYTES, self._clock, self._timeout)
+        body = await gather_plain(
+            reply, MAX_MANIFEST_BYTES, self._stalls, self._timeout
+        )
         reference = request.asked.target.reference or ""
         digest = reference if is_digest(reference) else digest_of(reply)
         media_type = reply.headers.first(b"content-type")

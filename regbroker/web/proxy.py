@@ -74,7 +74,9 @@ class Proxy:
         if request.method in ("GET", "HEAD") and request_body(request.http) is not None:
             # Nothing here reads it, and what is behind may take it for a request.
             raise BadRequest(f"{request.method} has no body here")
-        query = upstream_query(parsed.endpoint, request.method, request.query)
+        query = request.query
+        if query.text:
+            query = upstream_query(parsed.endpoint, request.method, query)
 
         # 2. Map the name to the upstreams that have it.
         event.public_name = parsed.name or ""

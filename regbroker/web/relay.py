@@ -106,7 +106,8 @@ class Relay:
         if len(upstreams) == 1:
             backend, request = self._select(asked, upstreams[0])
             exchange = await backend.forward(request)
-            exchange = await self._settled(backend, exchange, False)
+            if exchange.reply.status >= 300:
+                exchange = await self._settled(backend, exchange, False)
         else:
             backend, exchange = await self.first(asked, upstreams, self._ask)
         await backend.responder.answer(exchange)
@@ -151,14 +152,14 @@ class Relay:
     ) -> Exchange:
         """Forward a request, and raise for a reply that is no answer."""
         exchange = await backend.forward(request)
+        if exchange.reply.status < 300:
+            return exchange
         return await self._settled(backend, exchange, is_substitute)
 
     async def _settled(
         self, backend: Backend, exchange: Exchange, is_substitute: bool
     ) -> Exchange:
         """Return what a redirect leads to; raise for a reply that is no answer."""
-        if exchange.reply.status < 300:
-            return exchange
         exchange = await backend.followed(exchange)
         status = exchange.reply.status
         if status == 401:

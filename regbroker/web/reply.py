@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from regbroker.errors import UpstreamMalformed, UpstreamRefused
@@ -63,13 +62,11 @@ class Responder:
         self,
         upstream: Upstream,
         token_path: str,
-        clock: IReactorTime,
         uploads: CarriedUploads | None = None,
     ) -> None:
         self._upstream = upstream
         self._locations = Locations(upstream, uploads)
         self._token_path = token_path
-        self._clock = clock
         self._has_told_of_link = False
 
     async def answer(self, exchange: Exchange) -> None:
@@ -249,7 +246,9 @@ class Responder:
             send_whole(http, reply.status, headers, whole)
             return
         send_head(http, reply.status, headers)
-        await relay_body(http, reply, self._clock, self._upstream.config.timeout)
+        await relay_body(
+            http, reply, self._upstream.stalls, self._upstream.config.timeout
+        )
 
     async def gather_list(self, reply: Reply) -> bytes:
         """Read the body of a list whole, decoded; raises `UpstreamMalformed`."""
@@ -257,7 +256,7 @@ class Responder:
 
     async def _gather(self, reply: Reply, limit: int) -> bytes:
         seconds = self._upstream.config.timeout
-        return await gather_plain(reply, limit, self._clock, seconds)
+        return await gather_plain(reply, limit, self._upstream.stalls, seconds)
 
     async def _tags(self, exchange: Exchange) -> bytes:
         name = exchange.request.asked.target.name

@@ -14,6 +14,7 @@ from regbroker.transport.download_bodies import (
     abort_client,
     relay_body,
 )
+from regbroker.transport.stalls import Stalls
 from regbroker.transport.trust import Trust
 from tests.proxycase import SiteTestCase
 from tests.scripted import Call, ScriptedUpstream
@@ -46,7 +47,7 @@ class DownloadTests(SiteTestCase):
         call.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
         reply = await asking
         request.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % length])
-        return call, relay_body(request, reply, self.time, SECONDS)
+        return call, relay_body(request, reply, Stalls(self.time), SECONDS)
 
     async def test_complete(self) -> None:
         """It ends with the last byte, and both connections are kept."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.transport.stalls import Stall
+from regbroker.transport.stalls import Stall, Stalls
 
 
 class StallTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
+        self.watched = Stalls(self.clock)
         self.stalls: list[tuple[str, float]] = []
 
     def stall(self, name: str = "a", seconds: float = 10) -> Stall:
         """One that is watched."""
         return Stall(
-            self.clock,
+            self.watched,
             seconds,
             lambda: self.stalls.append((name, self.clock.seconds())),
         )
@@ -48,9 +49,45 @@ class StallTests(SynchronousTestCase):
         stall = self.stall()
         stall.stop()
         stall.stop()
-        self.assertTimers(0)
         self.clock.advance(11)
         self.assertEqual(self.stalls, [])
+        self.assertTimers(0)
+
+    def test_one_after_the_other(self) -> None:
+        """For many that come and go no timer is set and cancelled each time."""
+        self.stall().stop()
+        (timer,) = self.clock.getDelayedCalls()
+        for _ in range(5):
+            self.clock.advance(1)
+            self.stall().stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [timer])
+        self.stall("b")
+        self.clock.pump([5, 4])
+        self.assertEqual(self.stalls, [])
+        self.clock.advance(1)
+        self.assertEqual(self.stalls, [("b", 15)])
+
+    def test_closed(self) -> None:
+        """After the end no timer is left, once nothing is watched."""
+        self.stall().stop()
+        self.watched.close()
+        self.assertTimers(0)
+        last = self.stall("b")
+        self.assertTimers(1)
+        last.stop()
+        self.assertTimers(0)
+        self.stall("c")
+        self.clock.advance(10)
+        self.assertEqual(self.stalls, [("c", 10)])
+        self.assertTimers(0)
+
+    def test_closed_meanwhile(self) -> None:
+        """What is watched then is watched on."""
+        self.stall()
+        self.watched.close()
+        self.clock.advance(10)
+        self.assertEqual(self.stalls, [("a", 10)])
+        self.assertTimers(0)
 
     def test_one_timer(self) -> None:
         """Many have one timer, and each its own time."""
@@ -64,7 +101,7 @@ class StallTests(SynchronousTestCase):
 
     def test_stopped_by_another(self) -> None:
         """One that is stopped by what is told before it is not told."""
-        Stall(self.clock, 10, lambda: other.stop())
+        Stall(self.watched, 10, lambda: other.stop())
         other = self.stall()
         self.clock.advance(10)
         self.assertEqual(self.stalls, [])
@@ -72,16 +109,16 @@ class StallTests(SynchronousTestCase):
 
     def test_begun_by_another(self) -> None:
         """One that begins when another is told has its own time."""
-        Stall(self.clock, 10, lambda: self.stall("b", 5))
+        Stall(self.watched, 10, lambda: self.stall("b", 5))
         self.stall("a", 30)
         self.clock.pump([10, 5, 15])
         self.assertEqual(self.stalls, [("b", 15), ("a", 30)])
         self.assertTimers(0)
 
-    def test_clocks(self) -> None:
-        """What is on another clock is another's affair."""
+    def test_others(self) -> None:
+        """What is watched for another upstream is another's affair."""
         other = Clock()
-        Stall(other, 1, lambda: self.stalls.append(("other", other.seconds())))
+        Stall(Stalls(other), 1, lambda: self.stalls.append(("other", other.seconds())))
         self.stall()
         self.assertTimers(1)
         self.clock.advance(10)

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.transport.stalls import Stall
+from regbroker.transport.stalls import Stall, Stalls
 from regbroker.transport.upload_bodies import CONTINUE_SECONDS, UploadBody
 
 
@@ -53,7 +53,7 @@ class UploadBodyTests(SynchronousTestCase):
         self.clock = Clock()
         self.body: Any = Body()
         self.consumer: Any = Consumer()
-        self.stall = Stall(self.clock, 900, lambda: None)
+        self.stall = Stall(Stalls(self.clock), 900, lambda: None)
         self.addCleanup(self.stall.stop)
 
     def upload(self, wait: bool = False) -> UploadBody:
