@@ -56,3 +56,11 @@ class ReceivedHeaders(HeaderList):
         self.by_name: Mapping[bytes, bytes] = {
             LOWER[name]: value for name, value in self
         }
+
+    def all(self, name: bytes) -> list[bytes]:
+        """Return all values of a header, in order."""
+        if name not in self.by_name:
+            return []
+        if len(self.by_name) == len(self):
+            return [self.by_name[name]]
+        return super().all(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Literal
@@ -75,8 +75,10 @@ def _options_of(value: bytes) -> frozenset[bytes]:
 _options = ByName(_options_of)
 
 
-def connection_options(values: Iterable[bytes]) -> frozenset[bytes]:
+def connection_options(values: Sequence[bytes]) -> frozenset[bytes]:
     """Return the header names that ``Connection`` headers list, in lower case."""
+    if len(values) == 1:
+        return _options[values[0]]
     return frozenset().union(*(_options[value] for value in values))
 
 

@@ -37,3 +37,12 @@ class ReceivedHeadersTests(SynchronousTestCase):
         self.assertEqual(headers.by_name, {b"etag": b"1", b"link": b"b"})
         self.assertEqual(headers.by_name.keys(), {b"etag", b"link"})
         self.assertEqual(ReceivedHeaders().by_name, {})
+
+    def test_all(self) -> None:
+        """All values of a name come in order, whether or not others are repeated."""
+        once = HeaderListTests.HEADERS[:2]
+        for headers, links in ((HeaderListTests.HEADERS, [b"a", b"b"]), (once, [b"a"])):
+            received = ReceivedHeaders(headers)
+            self.assertEqual(received.all(b"link"), links)
+            self.assertEqual(received.all(b"etag"), [b"1"])
+            self.assertEqual(received.all(b"date"), [])
