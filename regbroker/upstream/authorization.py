@@ -43,11 +43,6 @@ class Authorization:
         default=_hold_nothing, repr=False, compare=False
     )
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether a refusal is our affair, and not the client's."""
-        return self.owner is not CredentialOwner.CLIENT
-
 
 @dataclass(frozen=True)
 class Refusal:

@@ -57,7 +57,7 @@ class Authorizer:
         needs, in upstream names. Raises as `OwnAccount.authorize`.
         """
         owner = self.policy.owner(client_authorization, needed)
-        if owner is CredentialOwner.CLIENT:
+        if not owner.is_ours:
             if self._composite:
                 client_authorization = self._own_part(client_authorization)
             return Authorization(owner, client_authorization)
@@ -72,7 +72,7 @@ class Authorizer:
         Raises as `OwnAccount.reconsider`; the reply is given up then.
         """
         account = None
-        if authorization.is_ours:
+        if authorization.owner.is_ours:
             account = self._account(authorization.owner)
         if reply.status not in REFUSALS:
             if account is not None and reply.status < 500 and reply.status != 429:

@@ -24,6 +24,10 @@ class CredentialOwner(Enum):
     OURS = "ours"
     NOBODY = "nobody"
 
+    def __init__(self, value: str) -> None:
+        #: Whether a refusal is our affair, and not the client's.
+        self.is_ours = value != "client"
+
 
 @dataclass(frozen=True)
 class Policy:

@@ -73,7 +73,7 @@ class Forwarder:
         authorization = await self._authorizer.authorize(
             request.asked.client.authorization, needed
         )
-        if authorization.is_ours:
+        if authorization.owner.is_ours:
             return await self._forward_as_ours(request, authorization, needed)
         exchange = await self._send_once(request, authorization)
         if exchange.reply.status in REFUSALS:
@@ -117,7 +117,7 @@ class Forwarder:
         client, event = request.asked.client, request.asked.event
         body = request_body(client.http)
         expects = body is not None and _expects_continue(client)
-        is_ours = authorization.is_ours
+        is_ours = authorization.owner.is_ours
         in_our_name = is_ours or not self._authorizer.policy.clients
         headers = self._headers(request.asked, in_our_name)
         if authorization.value is not None:

@@ -15,7 +15,9 @@ from regbroker.upstream.policy import CredentialOwner
 class AuthorizationTests(SynchronousTestCase):
     def test_owner(self) -> None:
         """A refusal of what a client brought is the client's."""
-        ours = {owner: Authorization(owner, "x").is_ours for owner in CredentialOwner}
+        ours = {
+            owner: Authorization(owner, "x").owner.is_ours for owner in CredentialOwner
+        }
         self.assertEqual(
             ours,
             {

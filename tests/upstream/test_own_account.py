@@ -223,14 +223,14 @@ class SaidTests(AccountTestCase):
         for logins in ((), (ROBOT,)):
             self.make((), *logins)
             said = self.say()
-            self.assertEqual((said.value, said.is_ours), (None, True))
+            self.assertEqual((said.value, said.owner.is_ours), (None, True))
         self.assertEqual(self.upstream.shown, [])
 
     def test_basic(self) -> None:
         """Where there is no token service, it is Basic, tried before."""
         self.make(BASIC, ROBOT)
         said = self.say()
-        self.assertEqual((said.value, said.is_ours), (ROBOT_BASIC, True))
+        self.assertEqual((said.value, said.owner.is_ours), (ROBOT_BASIC, True))
         self.assertNotIn(ROBOT_BASIC, repr(said))
         self.assertNotIn("s3cret", repr(said))
         self.say()
