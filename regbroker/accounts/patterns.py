@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from regbroker.accounts.claims import claim, text_of
 from regbroker.accounts.globs import glob_matches
 from regbroker.naming.mapping import NameMapping
+from regbroker.naming.pattern_index import PatternIndex
 from regbroker.naming.rules import Pattern
 from regbroker.protocol.names import is_name
 
@@ -96,7 +97,9 @@ class NamePattern:
             places = _after_nothing(reached, segments)
         return len(segments) in places
 
-    def may_reach(self, namespace: Pattern, user: str | None = None) -> bool:
+    def may_reach(
+        self, namespaces: PatternIndex[object], user: str | None = None
+    ) -> bool:
         """
         Tell whether the pattern may match a name of a namespace, by how both begin.
 
@@ -109,15 +112,15 @@ class NamePattern:
         text = "/".join(segments)
         wildcard = _WILDCARD.search(text)
         if wildcard is None:
-            return namespace.match(text) is not None
+            return bool(namespaces.matching(text))
         beginning, rest = text[: wildcard.start()], text[wildcard.start() :]
-        if namespace.text.startswith(beginning):
+        if any(True for _ in namespaces.beginning_with(beginning)):
             return True
         candidates = [beginning]
         if set(rest.split("/")) == {"**"}:
             # ``team/**`` matches ``team``, too.
             candidates.append(beginning.removesuffix("/"))
-        return any(namespace.match(name) is not None for name in candidates)
+        return any(namespaces.matching(name) for name in candidates)
 
     def _segments_for(
         self, user: str | None, claims: Mapping[str, object] = _NO_CLAIMS
@@ -180,29 +183,14 @@ def has_only_aliases(pattern: NamePattern, mapping: NameMapping) -> bool:
     """
     Tell whether all that a pattern matches is taken as already mapped.
 
-    True only when that is certain: the pattern begins with plain segments, and
-    one rule makes them, and all that lies below, of names that it decides about
-    alone.
+    True only when that is certain, for what the pattern's plain segments begin.
     """
     plain: list[str] = []
     for segment in pattern.segments:
         if "*" in segment or "$" in segment:
             break
         plain.append(segment)
-    stem = "/".join(plain)
-    for index, rule in enumerate(mapping.rules):
-        rest = rule.upstream.match(stem) if stem and not rule.section else None
-        source = "" if rest is None else rule.public.text + rest
-        # A longer source could be too long to be a name where its alias is not.
-        if rest is None or source == stem or len(source) > len(stem):
-            continue
-        if is_name(source) and not any(
-            earlier.public.text.startswith(source)
-            or earlier.public.match(f"{source}/") is not None
-            for earlier in mapping.rules[:index]
-        ):
-            return True
-    return False
+    return bool(plain) and mapping.has_only_aliases("/".join(plain))
 
 
 def whole_pattern(pattern: NamePattern, mapping: NameMapping) -> str | None:
@@ -217,20 +205,20 @@ def whole_pattern(pattern: NamePattern, mapping: NameMapping) -> str | None:
     if last == "**" or any("*" in segment or "$" in segment for segment in stem):
         return None
     prefix = "/".join([*stem, ""])
-    nearer = [
-        rule.public
-        for rule in mapping.rules
-        if rule.public.text.startswith(prefix)
-        and "/" not in rule.public.text[len(prefix) :]
-    ]
-    choice = mapping.choice(Pattern(prefix, star=True))
-    if nearer != [Pattern(prefix, star=True)] or not choice:
+    below = Pattern(prefix, star=True)
+    choice = mapping.choice(below)
+    if not choice:
         return None
     upstream, rule = next(iter(choice.items()))
     namespace = mapping.default_namespace(upstream)
     if rule.upstream.text or not namespace:
         return None
-    return f"{prefix}{namespace}/{last}"
+    nearer = [
+        rule.public
+        for rule in mapping.by_public.beginning_with(prefix)
+        if "/" not in rule.public.text[len(prefix) :]
+    ]
+    return f"{prefix}{namespace}/{last}" if nearer == [below] else None
 
 
 def _pattern(text: str) -> NamePattern:

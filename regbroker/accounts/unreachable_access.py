@@ -53,11 +53,7 @@ def _never_matches(
     user = subject.name if subject.kind is Kind.USER else None
     if pattern.is_per_user and user is not None and not is_component(user):
         return f"can never match: '{user}' cannot be part of a repository name"
-    reached = [
-        mapping
-        for mapping in mappings
-        if any(pattern.may_reach(rule.public, user) for rule in mapping.rules)
-    ]
+    reached = [each for each in mappings if pattern.may_reach(each.by_public, user)]
     if reached:
         return _never_asked_about(pattern, reached)
     known = "; ".join(mapping.namespaces for mapping in mappings)

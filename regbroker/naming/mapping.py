@@ -68,11 +68,20 @@ class NameMapping:
         default_namespaces: Mapping[str, str] | None = None,
     ) -> None:
         self._table = RuleTable(rules, listed)
-        self._default_namespaces = dict(default_namespaces or {})
+        namespaces = default_namespaces or {}
         #: The rules, those first that decide first.
         self.rules = self._table.rules
+        #: The same by their public patterns.
+        self.by_public = self._table.by_public
         #: All upstreams, in the order in which they are asked.
         self.upstreams = self._table.upstreams
+        self._default_namespaces = {
+            upstream: namespaces[upstream]
+            for upstream in self.upstreams
+            if namespaces.get(upstream)
+        }
+        #: The public patterns, for people.
+        self.namespaces = ", ".join(sorted({str(rule.public) for rule in self.rules}))
         for name in self._table.probes():
             self._check_invertible(name)
         self._remembered_routes = lru_cache(MAX_REMEMBERED)(self._find_routes)
@@ -90,11 +99,6 @@ class NameMapping:
 
     def __repr__(self) -> str:
         return f"<NameMapping {'; '.join(map(str, self.rules))}>"
-
-    @property
-    def namespaces(self) -> str:
-        """The public patterns, for people."""
-        return ", ".join(sorted({str(rule.public) for rule in self.rules}))
 
     @property
     def groups(self) -> tuple[tuple[str, ...], ...]:
@@ -152,6 +156,10 @@ class NameMapping:
         """Return the namespace of an upstream's names without one, or ''."""
         return self._default_namespaces.get(upstream, "")
 
+    def has_only_aliases(self, name: str) -> bool:
+        """Tell whether `name`, and all below it, is taken as already mapped."""
+        return self._table.has_sources_below(name)
+
     def choice(self, public: Pattern) -> Mapping[str, Rule]:
         """Return the upstreams that a public pattern leads to, and by which rule."""
         return self._table.choice(public)
@@ -165,6 +173,8 @@ class NameMapping:
 
     def _whole(self, name: str) -> tuple[str, str]:
         """Return the name that another may be short for, and why."""
+        if not self._default_namespaces:
+            return name, ""
         for upstream, rule in self._table.deciding(name).items():
             # Of several upstreams, one with a default namespace makes the name its.
             result = rule.apply(name)
@@ -198,14 +208,9 @@ class NameMapping:
 
     def _publics(self, name: str, upstream: str) -> Iterator[tuple[Rule, str]]:
         """Yield the canonical public names of an upstream's name, and by which rule."""
-        full = self._with_namespace(name, upstream)
-        forms = [full]
-        namespace = self._default_namespaces.get(upstream)
-        short = full.removeprefix(f"{namespace}/") if namespace else full
-        if short != full and "/" not in short:
-            forms.append(short)
-        for rule in self._table.rules_to(upstream):
-            for form in forms:
+        full, *_ = forms = _forms(name, self.default_namespace(upstream))
+        for form in forms:
+            for rule in self._table.rules_to(upstream, form):
                 public = rule.reverse(form)
                 if (
                     public is not None
@@ -222,7 +227,9 @@ class NameMapping:
         return f"{namespace}/{name}" if namespace and "/" not in name else name
 
     def _check_invertible(self, name: str) -> None:
-        for upstream in self.upstreams:
+        namespaces = {"", *self._default_namespaces.values()}
+        forms = {form for each in namespaces for form in _forms(name, each)}
+        for upstream in self._table.meeting(forms):
             canonical = list(self._publics(name, upstream))
             if len(canonical) > 1:
                 (one, one_source), (other, other_source), *_ = canonical
@@ -230,3 +237,12 @@ class NameMapping:
                     f"'{one}' and '{other}' make one upstream name of two public "
                     f"ones: '{one_source}' and '{other_source}' both become '{name}'"
                 )
+
+
+def _forms(name: str, namespace: str) -> list[str]:
+    """Return an upstream's name with its namespace, and then what is short for it."""
+    if not namespace:
+        return [name]
+    full = name if "/" in name else f"{namespace}/{name}"
+    short = full.removeprefix(f"{namespace}/")
+    return [full, short] if short != full and "/" not in short else [full]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from regbroker.naming.pattern_index import PatternIndex
 from regbroker.naming.rules import ANY_TEXT, InvalidRule, Pattern, Rule
 from regbroker.protocol.names import is_name
 
@@ -37,48 +38,58 @@ class RuleTable:
         named = [rule.section for rule in rules if rule.section]
         #: All upstreams, in the order in which they are asked.
         self.upstreams = tuple(dict.fromkeys([*self.listed, *named]))
+        places = {name: place for place, name in enumerate(self.upstreams)}
+        self._place = places.__getitem__
         # An exact namespace comes before a star after the same text.
         self.rules = tuple(
             sorted(rules, key=lambda rule: (-len(rule.public.text), rule.public.star))
         )
-        self._choices = {rule.public: self._choice(rule.public) for rule in self.rules}
+        #: The rules by their public patterns.
+        self.by_public = PatternIndex((rule.public, rule) for rule in self.rules)
+        self._choices = self._make_choices()
+        self._deciding = PatternIndex(self._choices.items())
+        self._unnamed = _by_upstream_name(r for r in self.rules if not r.section)
+        leading = self._leading_rules()
+        self._leading = {name: _by_upstream_name(leading[name]) for name in leading}
+        self._shared = PatternIndex(
+            (rule.upstream, upstream)
+            for upstream, its_rules in leading.items()
+            if len(its_rules) > 1
+            for rule in its_rules
+        )
+        #: The rules for all upstreams where each upstream has a rule of its own.
+        self.unused_rules = tuple(filter(self._is_unused, self.rules))
+        unused = frozenset(self.unused_rules)
         for rule in self.rules:
             self._check_upstream(rule)
-            if rule not in self.unused_rules:
+            if rule not in unused:
                 self._check_reachable(rule)
 
     @property
     def groups(self) -> tuple[tuple[str, ...], ...]:
         """The lists of upstreams that names lead to, each once."""
         groups = {tuple(choice) for choice in self._choices.values()}
-        place = self.upstreams.index
-        return tuple(sorted(groups, key=lambda group: [place(name) for name in group]))
-
-    @property
-    def unused_rules(self) -> tuple[Rule, ...]:
-        """The rules for all upstreams where each upstream has a rule of its own."""
-        return tuple(
-            rule
-            for rule in self.rules
-            if self.listed
-            and not rule.section
-            and all(chosen.section for chosen in self._choices[rule.public].values())
-        )
+        return tuple(sorted(groups, key=lambda group: [*map(self._place, group)]))
 
     def choice(self, public: Pattern) -> Mapping[str, Rule]:
         """Return the upstreams that a public pattern leads to, and by which rule."""
         return self._choices.get(public, {})
 
-    def rules_to(self, upstream: str) -> list[Rule]:
-        """Return the rules that lead to an upstream, the longest first."""
-        choices = self._choices.values()
-        return [choice[upstream] for choice in choices if upstream in choice]
+    def rules_to(self, upstream: str, name: str) -> list[Rule]:
+        """Return the rules that make an upstream's `name`, in their order."""
+        index = self._leading.get(upstream)
+        found = [] if index is None else index.matching(name)
+        return [rule for _, rule in sorted(found)]
+
+    def meeting(self, names: Iterable[str]) -> list[str]:
+        """Return the upstreams for which several rules may make one of `names`."""
+        made_for = [up for name in names for up in self._shared.matching(name)]
+        return sorted({u for u in made_for if made_for.count(u) > 1}, key=self._place)
 
     def deciding(self, name: str) -> dict[str, Rule]:
         """Return the upstreams that a canonical name leads to, and by which rule."""
-        for public, choice in self._choices.items():
-            if public.match(name) is not None:
-                return choice
+        for choice in self._deciding.matching(name):
+            return choice
         return {}
 
     def decides(self, rule: Rule, name: str) -> bool:
@@ -89,11 +100,31 @@ class RuleTable:
     def sources(self, name: str) -> list[tuple[Rule, str]]:
         """Return the other names that the rules make `name` of."""
         sources = []
-        for rule in self.rules:
-            source = None if rule.section else rule.reverse(name)
+        for _, rule in sorted(self._unnamed.matching(name)):
+            source = rule.reverse(name)
             if source is not None and source != name and self.decides(rule, source):
                 sources.append((rule, source))
         return sources
+
+    def has_sources_below(self, name: str) -> bool:
+        """
+        Tell whether `name` and all names below it have a source.
+
+        True only when that is certain: one rule makes them, of names that it decides
+        about alone.
+        """
+        for _, rule in self._unnamed.matching(name):
+            source = rule.reverse(name)
+            # A longer source could be too long to be a name where its alias is not.
+            if source is None or source == name or len(source) > len(name):
+                continue
+            decides_alone = self.by_public.matching(f"{source}/")[0] is rule and all(
+                len(each.public.text) <= len(rule.public.text)
+                for each in self.by_public.beginning_with(source)
+            )
+            if decides_alone:
+                return True
+        return False
 
     def probes(self) -> Iterable[str]:
         """
@@ -113,20 +144,41 @@ class RuleTable:
             for text in texts
             for continuation in _CONTINUATIONS + _SEPARATED
         }
+        matching = self.by_public.matching
         for _ in range(2):
-            names |= {rule.apply(name) or name for rule in self.rules for name in names}
+            made = [rule.apply(name) for name in names for rule in matching(name)]
+            names.update(filter(None, made))
         return sorted(filter(is_name, names))
 
-    def _choice(self, public: Pattern) -> dict[str, Rule]:
-        rules = [rule for rule in self.rules if rule.public == public]
-        unnamed = [rule for rule in rules if not rule.section]
-        choice: dict[str, Rule] = {}
-        for upstream in self.upstreams:
-            named = [rule for rule in rules if rule.section == upstream]
-            usable = named or (unnamed if upstream in self.listed else [])
-            if usable:
-                choice[upstream] = usable[0]
-        return choice
+    def _make_choices(self) -> dict[Pattern, dict[str, Rule]]:
+        together: dict[Pattern, list[Rule]] = {}
+        for rule in self.rules:
+            together.setdefault(rule.public, []).append(rule)
+        return {public: self._choice(rules) for public, rules in together.items()}
+
+    def _choice(self, rules: list[Rule]) -> dict[str, Rule]:
+        """Return which of the rules with one public pattern is for which upstream."""
+        chosen: dict[str, Rule] = {}
+        for rule in sorted(rules, key=lambda rule: not rule.section):
+            for upstream in [rule.section] if rule.section else self.listed:
+                chosen.setdefault(upstream, rule)
+        return {name: chosen[name] for name in sorted(chosen, key=self._place)}
+
+    def _leading_rules(self) -> dict[str, list[Rule]]:
+        """Return the rules that lead to each upstream, the longest first."""
+        leading: dict[str, list[Rule]] = {}
+        for choice in self._choices.values():
+            for upstream, rule in choice.items():
+                leading.setdefault(upstream, []).append(rule)
+        return leading
+
+    def _is_unused(self, rule: Rule) -> bool:
+        choice = self._choices[rule.public].values()
+        return (
+            bool(self.listed)
+            and not rule.section
+            and all(chosen.section for chosen in choice)
+        )
 
     def _check_upstream(self, rule: Rule) -> None:
         if not rule.section and not self.listed:
@@ -160,3 +212,11 @@ class RuleTable:
                 f"if you mean it: '{rule.public} = NAME:{rule.upstream}'"
             )
         raise InvalidRule(f"'{rule}' can never apply: '{blocker}' {because}")
+
+
+_Placed = tuple[int, Rule]
+
+
+def _by_upstream_name(rules: Iterable[Rule]) -> PatternIndex[_Placed]:
+    """Index rules by the names that they make, each with its place among them."""
+    return PatternIndex((placed[1].upstream, placed) for placed in enumerate(rules))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
+from regbroker.accounts.identity.users import Template
+from regbroker.naming.pattern_index import PatternIndex
+from regbroker.naming.rules import Pattern
 from regbroker.settings.config import (
     Config,
     IdentityConfig,
@@ -45,12 +48,16 @@ def _clash(one: IdentityConfig, other: IdentityConfig) -> str:
 def shared_groups(config: Config) -> Iterator[str]:
     """Yield a warning for each group with rights that several issuers may give."""
     for name, rules in config.access.items():
-        registries = [entry for entry in config.registries if entry.access is rules]
+        group_makers = [
+            _group_makers(entry, config.identities)
+            for entry in config.registries
+            if entry.access is rules
+        ]
         for group in sorted(rules.groups):
             givers = {
                 each: None
-                for entry in registries
-                for each in _pair_that_gives(group, entry, config.identities)
+                for makers in group_makers
+                for each in _pair_that_gives(group, makers)
             }
             if givers:
                 named = " and by ".join(f"[identity {each}]" for each in givers)
@@ -60,13 +67,26 @@ def shared_groups(config: Config) -> Iterator[str]:
                 )
 
 
-def _pair_that_gives(
-    group: str, registry: RegistryConfig, identities: Mapping[str, IdentityConfig]
-) -> list[str]:
+#: The templates of one registry's groups by what the groups begin with, each with the
+#: name of its identity and that one's place among the registry's.
+_GroupMakers = PatternIndex[tuple[int, str, Template]]
+
+
+def _group_makers(
+    registry: RegistryConfig, identities: Mapping[str, IdentityConfig]
+) -> _GroupMakers:
+    return PatternIndex(
+        (Pattern(template.beginning, star=True), (place, name, template))
+        for place, name in enumerate(registry.identities)
+        for template in identities[name].groups
+    )
+
+
+def _pair_that_gives(group: str, makers: _GroupMakers) -> list[str]:
     """Return the identities of a registry that may give a group, if these are many."""
-    givers = [
-        name
-        for name in registry.identities
-        if any(template.may_make(group) for template in identities[name].groups)
-    ]
-    return givers if len(givers) > 1 else []
+    givers = {
+        (place, name)
+        for place, name, template in makers.matching(group)
+        if template.may_make(group)
+    }
+    return [name for _, name in sorted(givers)] if len(givers) > 1 else []

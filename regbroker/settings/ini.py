@@ -10,6 +10,7 @@ with a file. A problem is a line
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from configparser import RawConfigParser
 from dataclasses import dataclass
@@ -166,8 +167,8 @@ def _problems_with_titles(titles: list[_Title]) -> Iterator[str]:
         yield "no [registry HOST] section; write one for each name that clients use"
         return
     # Two titles may differ in their spaces alone.
-    kinds = [(title.kind, title.name) for title in titles]
-    for kind, name in sorted({each for each in kinds if kinds.count(each) > 1}):
+    counts = Counter((title.kind, title.name) for title in titles)
+    for kind, name in sorted(each for each, count in counts.items() if count > 1):
         yield f"[{f'{kind} {name}'.strip()}]: this section stands twice; once is right"
 
 
@@ -234,10 +235,11 @@ def _hidden_by_health(
     registries: list[RegistryConfig],
 ) -> Iterator[str]:
     """Yield a problem where health checks are answered instead of token requests."""
-    path = main.get("health_path")
+    path = main.get("health_path", "")
+    endings = {path_with_ns("", source) for source in ("", *mirrors)}
     for entry in registries:
-        of_mirror = {path_with_ns(entry.token_path, source) for source in mirrors}
-        if path == entry.token_path or path in of_mirror:
+        ending = path.removeprefix(entry.token_path)
+        if ending in endings and path == entry.token_path + ending:
             yield (
                 f"[regbroker] health-path: {path} is where clients of [registry "
                 f"{entry.host}] get their tokens; write another"

@@ -1,5 +1,6 @@
 """The rules between public and upstream names, there and back."""
 
+from functools import partial
 from itertools import product
 
 from hypothesis import assume, given
@@ -11,6 +12,7 @@ from regbroker.naming.mapping import MAX_REMEMBERED, NameMapping
 from regbroker.naming.rules import InvalidRule, Rule, parse_rule
 from regbroker.protocol.names import is_name
 from tests.grammar import EXAMPLES, names
+from tests.steps import steps
 
 
 def mapping(*lines: str) -> NameMapping:
@@ -161,6 +163,20 @@ class RouteTests(SynchronousTestCase):
             ("a/b", "a/b", "x/b", "a = x"),
             ("ab", "ab", "yb", "a* = y*"),
         )
+
+    def test_steps(self) -> None:
+        """Among many namespaces, a name is mapped in no more steps than among few."""
+        few, many = (
+            mapping("* = acme_*", *(f"team{i} = group{i}" for i in range(count)))
+            for count in (10, 200)
+        )
+        self.assertEqual(many.route("team9/app").upstream_name, "group9/app")
+        for work in (
+            lambda rules: rules.route("team8/app"),
+            lambda rules: rules.route("other/app"),
+            lambda rules: rules.to_public("group8/app", "up"),
+        ):
+            self.assertEqual(*(steps(partial(work, rules)) for rules in (few, many)))
 
     def test_already_mapped(self) -> None:
         """An upstream name that a client was once shown leads to itself."""

@@ -54,15 +54,31 @@ class DecidingTests(SynchronousTestCase):
         self.assertFalse(rules.decides(others, "a" * 253))
 
     def test_rules_to(self) -> None:
-        """The rules that lead to one upstream, the longest first."""
+        """The rules that make one upstream's name, the longest first."""
         rules = table("one two", "* = *", "team = two:x", "quay/* = three:*")
-        for upstream, lines in (
-            ("one", ["* = *"]),
-            ("two", ["team = two:x", "* = *"]),
-            ("three", ["quay/* = three:*"]),
-            ("four", []),
+        for upstream, name, lines in (
+            ("one", "x", ["* = *"]),
+            ("two", "x", ["team = two:x", "* = *"]),
+            ("two", "y", ["* = *"]),
+            ("three", "x", ["quay/* = three:*"]),
+            ("four", "x", []),
         ):
-            self.assertEqual(list(map(str, rules.rules_to(upstream))), lines)
+            found = rules.rules_to(upstream, name)
+            self.assertEqual(list(map(str, found)), lines)
+
+    def test_meeting(self) -> None:
+        """The upstreams for which more than one rule makes a name, in their order."""
+        rules = table(
+            *("one two", "* = *", "team = two:x", "quay/* = three:*", "a/* = one:b/*")
+        )
+        for names, upstreams in (
+            (["x"], ["two"]),
+            (["b/c"], ["one"]),
+            (["x", "b/c"], ["one", "two"]),
+            (["b"], []),
+            (["b/x", "x/b"], ["one", "two"]),
+        ):
+            self.assertEqual(rules.meeting(names), upstreams)
 
 
 class SourcesTests(SynchronousTestCase):
@@ -82,6 +98,23 @@ class SourcesTests(SynchronousTestCase):
     def test_itself(self) -> None:
         """A name that stays as it is has no source."""
         self.assertEqual(table("up", "* = *").sources("a"), [])
+
+
+class SourcesBelowTests(SynchronousTestCase):
+    def test_all(self) -> None:
+        """What one rule makes of names that it decides about alone is all aliases."""
+        rules = table("up", "team = acme_team", "* = x_*", "y/* = one:*")
+        for name in ("acme_team", "acme_team/a", "x_a", "x_a/b"):
+            self.assertTrue(rules.has_sources_below(name), name)
+
+    def test_not_certain(self) -> None:
+        """Other rules may decide about some of the names, or are about other names."""
+        rules = table("up", "team/a = b", "team = acme_team", "* = x_*", "c* = y_c*")
+        for name in ("acme_team", "x_team", "x_c", "team", "other", "acme_other"):
+            self.assertFalse(rules.has_sources_below(name), name)
+        self.assertFalse(table("", "hub/* = one:*").has_sources_below("library"))
+        # A source that is longer than its alias may be too long to be a name.
+        self.assertFalse(table("up", "ab* = b*").has_sources_below("ba"))
 
 
 class ProbesTests(SynchronousTestCase):
