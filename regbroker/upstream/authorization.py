@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from regbroker.protocol.challenges import Challenge, find_bearer
 from regbroker.protocol.scopes import Scope, parse_scopes
@@ -21,8 +22,7 @@ def _hold_nothing() -> None:
     """End what has not begun."""
 
 
-@dataclass(frozen=True)
-class Authorization:
+class Authorization(NamedTuple):
     """
     What a request says upstream, and for whom: the value, or None.
 
@@ -33,15 +33,17 @@ class Authorization:
     """
 
     owner: CredentialOwner
-    value: str | None = field(repr=False)
+    value: str | None
     login: Login | None = None
     grant: IssuedToken | None = None
     scopes: tuple[Scope, ...] = ()
     made: float = 0.0
     is_fresh: bool = False
-    release: Callable[[], object] = field(
-        default=_hold_nothing, repr=False, compare=False
-    )
+    release: Callable[[], object] = _hold_nothing
+
+    def __repr__(self) -> str:
+        # The value is a secret.
+        return f"<Authorization of {self.owner.value}>"
 
 
 @dataclass(frozen=True)

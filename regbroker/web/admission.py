@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred, TimeoutError
@@ -216,7 +215,7 @@ class LocalGate:
             raise denial(principal, asked)
         if asked.mount is not None:
             asked = self._admit_mount(principal, asked, asked.mount.route)
-        return replace(asked, principal=principal)
+        return asked._replace(principal=principal)
 
     async def visible(self, principal: Principal) -> Callable[[str], bool]:
         """Return the names for which the principal has the ``catalog`` right."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from typing import NamedTuple
 
 from regbroker.protocol.headers import Header
 from regbroker.protocol.names import WANTED_ACTIONS, Action
@@ -15,8 +14,7 @@ from regbroker.web.api_request import ApiRequest, Mount
 from regbroker.web.mapped_target import UpstreamTarget
 
 
-@dataclass(frozen=True)
-class UpstreamRequest:
+class UpstreamRequest(NamedTuple):
     """
     A client's request as one upstream is to get it.
 
@@ -28,7 +26,7 @@ class UpstreamRequest:
     query: Query
     mount: Mount | None = None
 
-    @cached_property
+    @property
     def names(self) -> dict[str, str]:
         """The upstream names of the request, with what the client wrote for them."""
         names = {}
@@ -57,15 +55,14 @@ class UpstreamRequest:
 
     def with_query(self, query: Query) -> UpstreamRequest:
         """Return the same request with another query."""
-        return replace(self, query=query)
+        return self._replace(query=query)
 
     def without_mount(self) -> UpstreamRequest:
         """Return the same request as an ordinary upload."""
-        return replace(self, query=self.query.without(MOUNT, FROM), mount=None)
+        return self._replace(query=self.query.without(MOUNT, FROM), mount=None)
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(NamedTuple):
     """
     What was sent upstream: the target without the upstream's base path.
 
@@ -73,12 +70,15 @@ class Sent:
     """
 
     target: str
-    headers: tuple[Header, ...] = field(repr=False)
+    headers: tuple[Header, ...]
     is_ours: bool
 
+    def __repr__(self) -> str:
+        # There are secrets in the headers.
+        return f"<Sent to {self.target}>"
 
-@dataclass(frozen=True)
-class Exchange:
+
+class Exchange(NamedTuple):
     """A request to an upstream, as it was sent, and the reply to it."""
 
     request: UpstreamRequest
@@ -87,7 +87,7 @@ class Exchange:
 
     def with_reply(self, reply: Reply) -> Exchange:
         """Return the exchange with the reply that a redirect has led to."""
-        return self if reply is self.reply else replace(self, reply=reply)
+        return self if reply is self.reply else self._replace(reply=reply)
 
 
 def request_to(upstream: str, asked: ApiRequest) -> UpstreamRequest:

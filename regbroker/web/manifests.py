@@ -112,7 +112,7 @@ class RememberedManifests:
                 return None
             raise
         reply = exchange.reply
-        exchange = replace(exchange, request=request)
+        exchange = exchange._replace(request=request)
         if reply.status in _FINAL_STATUSES:
             return exchange
         digest = digest_of(reply)
@@ -199,7 +199,7 @@ class _Shared:
 
     def exchange_for(self, request: UpstreamRequest) -> Exchange | None:
         """Return the exchange as that of one request; None if it is taken."""
-        exchange = replace(self._exchange, request=request)
+        exchange = self._exchange._replace(request=request)
         if self._body is not None:
             return exchange.with_reply(exchange.reply.with_body(self._body))
         if self._is_taken:
@@ -226,4 +226,4 @@ def _is_about(reply: Reply, manifest: Manifest) -> bool:
 def _as_head(request: UpstreamRequest) -> UpstreamRequest:
     asked = request.asked
     client = replace(asked.client, method="HEAD")
-    return replace(request, asked=replace(asked, client=client))
+    return request._replace(asked=asked._replace(client=client))

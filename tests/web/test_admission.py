@@ -168,7 +168,7 @@ class LocalGateTests(GateTestCase):
         """Without the right to pull there, it is an upload."""
         for source, mounts in (("team/app", True), ("team/other", False)):
             query = Query(f"mount=sha256:1&from={source}")
-            given = replace(asked("POST", UPLOADS), query=query)
+            given = asked("POST", UPLOADS)._replace(query=query)
             given = given.mounting(MAPPING.route(source), source)
             alice = principal("alice", Action.PULL, Action.PUSH)
             admitted = self.result(self.gate(alice).admit(given))
@@ -269,7 +269,7 @@ class UpstreamGateTests(GateTestCase):
             {"source": "docker.io"},
         ):
             forwarded = replace(given.client.forwarded, **change)
-            other = replace(given, client=replace(given.client, forwarded=forwarded))
+            other = given._replace(client=replace(given.client, forwarded=forwarded))
             for _ in range(2):
                 error = self.error(gate.admit(other), Unauthorized)
                 self.assertEqual(self.challenge_of(error), written[-1])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.queries import Query
-from regbroker.web.exchange import UpstreamRequest, request_to
+from regbroker.web.exchange import Exchange, Sent, UpstreamRequest, request_to
 from tests.web.requests import MAPPING, SEVERAL, asked
 
 
@@ -81,3 +83,14 @@ class NamesTests(SynchronousTestCase):
         given = request("GET", "tags/list")
         self.assertEqual(str(given.with_query(Query("n=1")).query), "n=1")
         self.assertEqual(str(given.query), "")
+
+
+class SentTests(SynchronousTestCase):
+    def test_secret(self) -> None:
+        """What a request was authorized with is not shown."""
+        sent = Sent("/v2/", ((b"Authorization", b"Bearer s3cret"),), is_ours=True)
+        reply: Any = None
+        exchange = Exchange(request("GET", "manifests/1"), sent, reply)
+        for value in (sent, exchange):
+            self.assertIn("/v2/", repr(value))
+            self.assertNotIn("s3cret", repr(value))
