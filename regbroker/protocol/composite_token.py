@@ -22,6 +22,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 _PREFIX = "rb1."
@@ -33,6 +34,14 @@ _KEY_LENGTH = 12
 UNAVAILABLE_SECONDS = 60.0
 
 _TOKEN = re.compile("[!-~]+")
+
+#: Clients come with the same token again and again, and each request asks it several
+#: times. Longer ones are taken apart each time.
+MAX_REMEMBERED = 64
+MAX_REMEMBERED_TOKEN = 16 * 1024
+
+#: Names of upstreams are few.
+MAX_REMEMBERED_NAMES = 256
 
 
 class CompositeTokens:
@@ -107,9 +116,20 @@ def token_for(token: str, upstream: str) -> str | None:
     return None
 
 
-def _parse(token: str) -> dict[str, Any] | None:
-    if not token.startswith(_PREFIX):
+def is_composite(token: str) -> bool:
+    """Tell whether a token has the form of a composite token."""
+    return token.startswith(_PREFIX)
+
+
+def _parse(token: str) -> Mapping[str, Any] | None:
+    if not is_composite(token):
         return None
+    if len(token) > MAX_REMEMBERED_TOKEN:
+        return _taken_apart(token)
+    return _remembered(token)
+
+
+def _taken_apart(token: str) -> Mapping[str, Any] | None:
     encoded = token.removeprefix(_PREFIX)
     try:
         padded = encoded + "=" * (-len(encoded) % 4)
@@ -119,5 +139,9 @@ def _parse(token: str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+_remembered = lru_cache(MAX_REMEMBERED)(_taken_apart)
+
+
+@lru_cache(MAX_REMEMBERED_NAMES)
 def _key(upstream: str) -> str:
     return hashlib.sha256(upstream.encode()).hexdigest()[:_KEY_LENGTH]

@@ -2,7 +2,7 @@
 Failover: a plan of attempts, and the loop that makes them.
 
 Several upstreams can answer the same request. `plan` is a pure function: it takes what
-the circuit breakers say and returns the attempts in their order. `first_answer` goes
+the circuit breakers say and yields the attempts in their order. `first_answer` goes
 over the plan until one attempt is answered. Each attempt ends as a value: `Answered`,
 or `Failed` with whose failure it is. Requests to registries and to token services use
 the same loop.
@@ -10,10 +10,10 @@ the same loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
@@ -41,8 +41,7 @@ class Fault(Enum):
     NOBODY = "nobody's"
 
 
-@dataclass(frozen=True)
-class Circuit:
+class Circuit(NamedTuple):
     """
     What the circuit breaker of one upstream says now.
 
@@ -54,8 +53,7 @@ class Circuit:
     is_told: bool = False
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """
     One attempt of a plan.
 
@@ -94,8 +92,7 @@ class Failed:
     was_asked: bool = True
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     """
     One server of a failover, as one account sees it.
 
@@ -144,9 +141,9 @@ Judge = Callable[[Step, Exception], Failed | None]
 
 def plan(
     circuits: Sequence[Circuit], *, ahead: str = "", is_replaceable: bool = False
-) -> tuple[Step, ...]:
+) -> Iterator[Step]:
     """
-    Return the attempts in their order.
+    Yield the attempts in their order.
 
     Upstreams whose circuit is closed, or half-open, come first, in the given order. The
     others follow: an upstream that has said when it can be asked again is not asked,
@@ -158,7 +155,6 @@ def plan(
     later = [one for one in circuits if one.is_open and one.name != ahead]
     ordered = [*first, *later]
     position = {one.name: index for index, one in enumerate(circuits)}
-    steps = []
     for index, one in enumerate(ordered):
         is_hurried = is_replaceable or any(
             position[other.name] > position[one.name] and not other.is_told
@@ -167,8 +163,7 @@ def plan(
         is_early = index >= len(first)
         is_asked = not is_early or not (one.is_told or is_replaceable)
         counts = is_early or not one.is_open
-        steps.append(Step(one.name, is_asked, counts, is_hurried))
-    return tuple(steps)
+        yield Step(one.name, is_asked, counts, is_hurried)
 
 
 class Failover:
@@ -198,7 +193,7 @@ class Failover:
         failures: list[Failed] = []
         while left:
             states = [server.state for server in left.values()]
-            step, *_ = plan(states, ahead=ahead, is_replaceable=is_replaceable)
+            step = next(plan(states, ahead=ahead, is_replaceable=is_replaceable))
             server = left.pop(step.name)
             if not step.is_asked:
                 error = open_error(server.circuit)

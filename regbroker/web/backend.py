@@ -37,10 +37,10 @@ class Backend:
 
     def server(self, asked: ApiRequest) -> Server:
         """Return the upstream as the account of a request sees it."""
-        upstream = self.upstream
+        upstream, name = self.upstream, self.upstream.name
         return Server(
-            upstream.name,
-            f"[upstream {upstream.name}]",
+            name,
+            f"[upstream {name}]",
             upstream.circuits,
             self.account(asked),
             upstream.check,

@@ -26,7 +26,7 @@ from regbroker.errors import (
     UpstreamMalformed,
     UpstreamTimeout,
 )
-from regbroker.protocol.composite_token import CompositeTokens
+from regbroker.protocol.composite_token import CompositeTokens, is_composite
 from regbroker.protocol.names import Endpoint
 from regbroker.protocol.retry_after import retry_after
 from regbroker.upstream.failover import (
@@ -197,6 +197,8 @@ class Relay:
     def _in_order(self, asked: ApiRequest, upstreams: Sequence[str]) -> list[str]:
         """Return the upstreams; those that the client has no token for come last."""
         token = asked.bearer_token
+        if not is_composite(token):
+            return list(upstreams)
         return sorted(
             upstreams,
             key=lambda name: (

@@ -10,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.protocol import composite_token
 from regbroker.protocol.composite_token import (
+    MAX_REMEMBERED,
+    MAX_REMEMBERED_TOKEN,
     UNAVAILABLE_SECONDS,
     CompositeTokens,
+    is_composite,
     token_for,
 )
 
@@ -47,6 +51,31 @@ class CompositeTokenTests(SynchronousTestCase):
             self.assertEqual(token_for(text, name), tokens.get(name))
             why = composite_tokens.unavailable(text, name)
             self.assertEqual(why, (503, 7.0) if name in unavailable else None)
+
+    def test_long(self) -> None:
+        """Very long ones are read as well, each time."""
+        long = "x" * MAX_REMEMBERED_TOKEN
+        text = self.composite_tokens.write({"one": long}, {"two": (503, 7.0)})
+        for _ in range(2):
+            self.assertEqual(token_for(text, "one"), long)
+            self.assertEqual(self.composite_tokens.unavailable(text, "two"), (503, 7.0))
+
+    def test_bounded(self) -> None:
+        """Who makes up tokens does not fill the memory."""
+        first = self.composite_tokens.write({"one": "t"})
+        self.assertEqual(token_for(first, "one"), "t")
+        for number in range(2 * MAX_REMEMBERED):
+            text = self.composite_tokens.write({"one": f"t{number}"})
+            self.assertEqual(token_for(text, "one"), f"t{number}")
+        self.assertEqual(token_for(first, "one"), "t")
+        kept = composite_token._remembered.cache_info().currsize
+        self.assertEqual(kept, MAX_REMEMBERED)
+
+    def test_form(self) -> None:
+        """The form tells it from other tokens."""
+        self.assertTrue(is_composite(self.composite_tokens.write({"one": "t"})))
+        for token in ("", "t", "eyJhbGciOiJFUzI1NiJ9.e30.x"):
+            self.assertFalse(is_composite(token))
 
     def test_names_stay_here(self) -> None:
         """Clients do not read what the sections are called."""

@@ -43,35 +43,42 @@ CIRCUITS = st.lists(
 ).map(lambda each: [Circuit(f"u{i}", *state) for i, state in enumerate(each)])
 
 
+def planned(circuits: list[Circuit], **more: Any) -> tuple[Step, ...]:
+    """The whole plan."""
+    return tuple(plan(circuits, **more))
+
+
 class PlanTests(SynchronousTestCase):
     def test_in_order(self) -> None:
         """The given order; who has somebody behind is hurried."""
         self.assertEqual(
-            plan([A, B]), (Step("a", is_hurried=True), Step("b", is_hurried=False))
+            planned([A, B]), (Step("a", is_hurried=True), Step("b", is_hurried=False))
         )
 
     def test_open(self) -> None:
         """One whose circuit is open comes last, and is asked: better than never."""
-        self.assertEqual(plan([OPEN_A, B]), (Step("b"), Step("a")))
+        self.assertEqual(planned([OPEN_A, B]), (Step("b"), Step("a")))
 
     def test_told(self) -> None:
         """One that has said when is not asked, and nobody is hurried for it."""
-        self.assertEqual(plan([TOLD_A, B]), (Step("b"), Step("a", is_asked=False)))
-        self.assertEqual(plan([A, TOLD_B]), (Step("a"), Step("b", is_asked=False)))
+        self.assertEqual(planned([TOLD_A, B]), (Step("b"), Step("a", is_asked=False)))
+        self.assertEqual(planned([A, TOLD_B]), (Step("a"), Step("b", is_asked=False)))
 
     def test_ahead(self) -> None:
         """One that must be asked first is, and its answer does not close a circuit."""
         for circuit in (OPEN_A, TOLD_A):
             self.assertEqual(
-                plan([circuit, B], ahead="a"),
+                planned([circuit, B], ahead="a"),
                 (Step("a", counts=False, is_hurried=True), Step("b")),
             )
-        self.assertEqual(plan([A, B], ahead="a"), plan([A, B]))
+        self.assertEqual(planned([A, B], ahead="a"), planned([A, B]))
 
     def test_replaceable(self) -> None:
         """Where others can give the same, nobody waits, and nobody asks too early."""
-        self.assertEqual(plan([A], is_replaceable=True), (Step("a", is_hurried=True),))
-        (step,) = plan([OPEN_A], is_replaceable=True)
+        self.assertEqual(
+            planned([A], is_replaceable=True), (Step("a", is_hurried=True),)
+        )
+        (step,) = planned([OPEN_A], is_replaceable=True)
         self.assertFalse(step.is_asked)
 
     @given(CIRCUITS, st.booleans())
@@ -79,7 +86,7 @@ class PlanTests(SynchronousTestCase):
         self, circuits: list[Circuit], is_replaceable: bool
     ) -> None:
         """Each has one step; closed circuits come before open ones, in order."""
-        steps = plan(circuits, is_replaceable=is_replaceable)
+        steps = planned(circuits, is_replaceable=is_replaceable)
         closed = [one.name for one in circuits if not one.is_open]
         opened = [one.name for one in circuits if one.is_open]
         self.assertEqual([step.name for step in steps], closed + opened)
