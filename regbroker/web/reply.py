@@ -82,7 +82,7 @@ class Responder:
             raise await self.refusal(exchange)
         headers = self._headers(exchange)
         if (
-            asked.target.endpoint is Endpoint.TAGS
+            asked.target.is_rewritten
             and reply.status == 200
             and asked.client.method == "GET"
         ):
