@@ -24,6 +24,9 @@ COMMAND_SECONDS = 300.0
 """A client command must end within this."""
 
 POLL_SECONDS = 0.02
+"""Between two looks that cost nothing; after others, three times what they took."""
+
+POLL_MOST_SECONDS = 0.3
 
 
 def require_programs(*programs: str, root: bool = False) -> None:
@@ -51,6 +54,10 @@ def search_path() -> str:
     return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"])
 
 
+GO = {"GOGC": "off", "GOMEMLIMIT": "256MiB"}
+"""Programs in Go collect no garbage below this: most end before that is worth it."""
+
+
 def base_environment(home: Path) -> dict[str, str]:
     """An environment that leads no program to the files of whoever runs the tests."""
     temporary = home / "tmp"
@@ -60,6 +67,7 @@ def base_environment(home: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "HOME": str(home),
         "TMPDIR": str(temporary),
+        **GO,
     }
 
 
@@ -92,10 +100,14 @@ def client_environment(home: Path) -> dict[str, str]:
 def poll(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
     """Return when `condition()` is true; fail, naming `what`, when it never is."""
     deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
+    while True:
+        begun = time.monotonic()
+        if condition():
+            return
+        now = time.monotonic()
+        if now > deadline:
             raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(min(max(POLL_SECONDS, 3 * (now - begun)), POLL_MOST_SECONDS))
 
 
 def open_files(process: int) -> Iterator[str]:
