@@ -73,7 +73,13 @@ class HabitTestCase(ProxyTestCase):
         return HabitUpstream()
 
     async def start(self, habit: Habit, more: str = "", options: str = "") -> None:
-        """Serve before a registry with this habit."""
+        """Serve before a registry with this habit.
+
+        What served before is stopped: its timers would cost time at each step of the
+        clock.
+        """
+        await self.hang_up()
+        await self.stop_all()
         upstream: Any = self.upstream
         self.manners = upstream.manners = Manners(
             habit,

@@ -79,14 +79,18 @@ class SocketTestCase(TestCase):
         """Start what a test needs."""
 
     async def _settle(self) -> None:
-        for client in self.clients:
-            if client.lost is None:
-                client.reset()
-                await client.end()
+        await self.hang_up()
         await self.tear_down()
         # What regbroker still had open sees the other side's end.
         while any(isinstance(r, Connection) for r in self.reactor.getReaders()):
             await self.turn()
+
+    async def hang_up(self) -> None:
+        """End all clients."""
+        for client in self.clients:
+            if client.lost is None:
+                client.reset()
+                await client.end()
 
     async def tear_down(self) -> None:
         """Stop what listens; the clients are gone."""
@@ -194,8 +198,7 @@ class ProxyTestCase(SocketTestCase):
         return ScriptedUpstream()
 
     async def tear_down(self) -> None:
-        for service in self.services:
-            await self.stop(service)
+        await self.stop_all()
         await self.upstream.stop()
 
     def ini(self) -> str:
@@ -227,6 +230,11 @@ class ProxyTestCase(SocketTestCase):
         if learnt:
             await known
         return service
+
+    async def stop_all(self) -> None:
+        """Stop each regbroker that a test has started."""
+        for service in self.services:
+            await self.stop(service)
 
     async def stop(self, service: RegbrokerService) -> None:
         """Stop regbroker, unless that was done."""

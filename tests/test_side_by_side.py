@@ -9,6 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.integration.peers.nursery import environment
 from tests.side_by_side import LONG, ordered
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +40,7 @@ class SideBySideTests(SynchronousTestCase):
         done = subprocess.run(
             [sys.executable, "-m", "tests.side_by_side", "-j", "2", *lines],
             cwd=self.directory,
-            env={**os.environ, "PYTHONPATH": paths},
+            env=environment() | {"PYTHONPATH": paths},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

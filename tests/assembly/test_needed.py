@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.accounts.key_file import make_key
 from regbroker.assembly.loading import read_config
 from regbroker.assembly.needed import LEISURE_SECONDS, load_at_leisure, needed
+from tests.integration.peers.nursery import environment
 
 #: A registry before an upstream; `own` are lines of the section of each.
 PLAIN = """\
@@ -96,6 +97,7 @@ class NeededTests(SynchronousTestCase):
             [sys.executable, "-c", RUN, str(path)],
             capture_output=True,
             text=True,
+            env=environment(),
         )
         self.assertEqual((done.returncode, done.stdout.split()), (0, []), done.stderr)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.certificates import issued
+from tests.integration.peers.nursery import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -123,6 +124,7 @@ class LoadTests(SynchronousTestCase):
             capture_output=True,
             text=True,
             cwd=ROOT,
+            env=environment(),
         )
         self.assertEqual(done.returncode, 0, done.stderr)
         return set(done.stderr.split("\n")[-2].split())
