@@ -3,8 +3,13 @@
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
-# processes for each of `cover` and `integration`
+# processes of `cover`, each of which keeps a core busy
 JOBS ?= $(shell nproc)
+# processes of `integration`, which wait for other programs more than half of the time
+WAITING_JOBS ?= $(shell expr 2 '*' $(JOBS))
+# The tests that wait have the cores first, and the others what is left: so they all end
+# at the same time, and none of those with deadlines starves.
+AFTERWARDS = nice -n 5
 # Each test that starts a process would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 METADATA = setup.cfg pyproject.toml
@@ -13,19 +18,22 @@ TESTS = $(sort $(shell find tests -name 'test_*.py'))
 SHIPPED = tests/test_packaging.py tests/integration/test_container.py
 # real clients and servers
 INTEGRATION = $(filter-out $(SHIPPED), $(filter tests/integration/%, $(TESTS)))
-# what runs in seconds
-UNIT = $(filter-out $(SHIPPED) $(INTEGRATION), $(TESTS))
+# through several rooms, in one process
+SCENARIOS = $(filter tests/scenarios/%, $(TESTS))
+# of one module each
+UNIT = $(filter-out $(SHIPPED) $(INTEGRATION) $(SCENARIOS), $(TESTS))
 modules = $(subst /,.,$(basename $(1)))
 PROPERTIES = $(shell grep -rl --include='test_*.py' '@given' tests)
 
-.PHONY: help run test checked cover integration shipped lint unit fuzz docs bench profile clean
+.PHONY: help run test checked cover scenarios integration shipped lint unit fuzz docs bench profile clean
 
 help:
 	@echo 'make run    serve etc/regbroker.ini: a sandbox registry on loopback'
 	@echo 'make test   everything: peers, lint, types, tests, coverage'
 	@echo 'make lint   ruff and mypy'
 	@echo 'make unit   the quick tests'
-	@echo 'make cover  the quick tests under coverage, in several processes'
+	@echo 'make cover  the tests of single modules under coverage, in several processes'
+	@echo 'make scenarios     the other quick tests, which go through several rooms'
 	@echo 'make integration   the tests with real clients and servers'
 	@echo 'make shipped       the tests of the wheel and of the container image'
 	@echo 'make fuzz   the property tests, with many random examples'
@@ -43,20 +51,25 @@ test: $(VENV)/installed-test
 
 # one after the other: each keeps one core busy
 checked:
-	$(MAKE) --no-print-directory lint
-	$(MAKE) --no-print-directory shipped
+	$(AFTERWARDS) $(MAKE) --no-print-directory lint
+	$(AFTERWARDS) $(MAKE) --no-print-directory shipped
+	$(AFTERWARDS) $(MAKE) --no-print-directory scenarios
 
-# The quick tests reach each module. Those of integration test processes of their own,
-# of which coverage would see nothing, and be waited for.
+# What counts is what a module's own tests reach. With Python 3.11, coverage doubles the
+# time of a test, so all others run without.
 cover: $(VENV)/installed-test | .hypothesis/unicode_data
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m tests.side_by_side -j $(JOBS) $(call modules,$(UNIT))
+	$(AFTERWARDS) $(BIN)/coverage run -m tests.side_by_side -j $(JOBS) \
+		$(call modules,$(UNIT))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 integration: $(VENV)/installed-test
-	$(BIN)/python -m tests.side_by_side -j $(JOBS) \
+	$(BIN)/python -m tests.side_by_side -j $(WAITING_JOBS) \
 		--temp-directory=_trial_temp-integration $(call modules,$(INTEGRATION))
+
+scenarios: $(VENV)/installed-test
+	$(BIN)/trial --temp-directory=_trial_temp-scenarios $(call modules,$(SCENARIOS))
 
 shipped: $(VENV)/installed-test
 	$(BIN)/trial --temp-directory=_trial_temp-shipped $(call modules,$(SHIPPED))
@@ -67,7 +80,7 @@ lint: $(VENV)/installed-test
 	$(BIN)/mypy
 
 unit: $(VENV)/installed-test
-	$(BIN)/trial $(call modules,$(UNIT))
+	$(BIN)/trial $(call modules,$(UNIT) $(SCENARIOS))
 
 # Failures are kept in .hypothesis, and come first the next time.
 fuzz: $(VENV)/installed-test
@@ -99,12 +112,19 @@ clean:
 
 # The files below are stamps: nothing is installed twice for the same metadata.
 
+# pip would compile everything, with one core. Here that is done with all cores for what
+# each process imports; what few import is compiled when they do.
+INSTALL = $(BIN)/pip install --quiet --no-compile --editable
+COMPILE = $(BIN)/python -m compileall -q -j 0 regbroker $(VENV)/lib/*/site-packages/twisted
+
 $(VENV)/installed: $(VENV)/made $(METADATA)
-	$(BIN)/pip install --quiet --editable .
+	$(INSTALL) .
+	$(COMPILE)
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/made $(METADATA)
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(INSTALL) '.[test]'
+	$(COMPILE)
 	@touch $@ $(VENV)/installed
 
 # Debian keeps ensurepip, which venv needs, in a package of its own.
