@@ -185,23 +185,7 @@ class Event:
 
     def line(self) -> str:
         """Return the event as one line of the log: its `fields` in a `LineFormat`."""
-        # Mostly each is there as it is, or a dash. That is written in one step.
-        upstream_seconds = self.upstream_seconds
-        line = (
-            f"client={self.client or '-'} user={self.user or '-'}"
-            f" registry={self.registry or '-'} method={self.method or '-'}"
-            f" path={self.path or '-'} name={self.public_name or '-'}"
-            f" upstream={self.upstream or '-'}"
-            f" upstream_name={self.upstream_name or '-'}"
-            f" upstream_method={self.upstream_method or '-'}"
-            f" status={self.status or '-'} bytes_in={self.bytes_in}"
-            f" bytes_out={self.bytes_out} upstream_seconds="
-            f"{'-' if upstream_seconds is None else f'{upstream_seconds:.3f}'}"
-            f" seconds={self.seconds:.3f} tls={self.tls or '-'}"
-            f" request_id={self.request_id or '-'} cause={self.cause.value}"
-            f" outcome={self.outcome or '-'}"
-        )
-        return line if _line_of.is_plain(line) else _line_of(self.fields())
+        return _line(self.fields())
 
 
 class LineFormat:
@@ -254,6 +238,27 @@ def _text(text: str, odd: re.Pattern[str]) -> str:
 _line_of = LineFormat(FIELDS)
 
 
+def _line(fields: Fields) -> str:
+    """Return the line of an event's fields."""
+    # Mostly each is there as it is, or a dash. That is written in one step.
+    upstream_seconds = fields["upstream_seconds"]
+    line = (
+        f"client={fields['client'] or '-'} user={fields['user'] or '-'}"
+        f" registry={fields['registry'] or '-'} method={fields['method'] or '-'}"
+        f" path={fields['path'] or '-'} name={fields['name'] or '-'}"
+        f" upstream={fields['upstream'] or '-'}"
+        f" upstream_name={fields['upstream_name'] or '-'}"
+        f" upstream_method={fields['upstream_method'] or '-'}"
+        f" status={fields['status'] or '-'} bytes_in={fields['bytes_in']}"
+        f" bytes_out={fields['bytes_out']} upstream_seconds="
+        f"{'-' if upstream_seconds is None else f'{upstream_seconds:.3f}'}"
+        f" seconds={fields['seconds']:.3f} tls={fields['tls'] or '-'}"
+        f" request_id={fields['request_id'] or '-'} cause={fields['cause']}"
+        f" outcome={fields['outcome'] or '-'}"
+    )
+    return line if _line_of.is_plain(line) else _line_of(fields)
+
+
 def emit(event: Event) -> None:
     """
     Tell the operator about a request that is over.
@@ -261,8 +266,10 @@ def emit(event: Event) -> None:
     Observers get the line, the event, and its fields as keywords; `summary` is for
     those that write the fields themselves.
     """
-    fields: dict[str, object] = {**event.fields(), "event": event}
-    publish(_log, event.line(), f"{event.method} {event.path} {event.status}", fields)
+    fields = event.fields()
+    line = _line(fields)
+    summary = f"{event.method} {event.path} {event.status}"
+    publish(_log, line, summary, {**fields, "event": event})
 
 
 def publish(log: Logger, line: str, summary: str, fields: dict[str, object]) -> None:

@@ -13,6 +13,7 @@ from twisted.logger import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker import events
 from regbroker.causes import Cause
 from regbroker.events import FIELDS, Event, Fields, LineFormat, emit, new_request_id
 from tests.grammar import EXAMPLES, hostile
@@ -164,12 +165,13 @@ class InjectionTests(SynchronousTestCase):
     def test_in_one_step_alone(self) -> None:
         """Where nothing is odd, a line is not made of the fields once more."""
 
-        class Plain(Event):
-            def fields(self) -> Fields:
+        class Plain(LineFormat):
+            def __call__(self, fields: Fields) -> str:
                 raise AssertionError("made again")
 
+        self.patch(events, "_line_of", Plain(FIELDS))
         for given_texts in ({}, dict.fromkeys(self.TEXTS, "a")):
-            event = Plain(Clock().seconds, status=200, **given_texts)  # type: ignore[arg-type]
+            event = Event(Clock().seconds, status=200, **given_texts)  # type: ignore[arg-type]
             self.assertIn(" status=200 ", event.line())
             event.path = "a b"
             self.assertRaises(AssertionError, event.line)

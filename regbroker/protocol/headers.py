@@ -189,6 +189,14 @@ def peer_name(address: object) -> str:
     return as_ipv4(host) if isinstance(host, str) else UNIX
 
 
+def came_directly(
+    peer: str, secure: bool, host: str, request_id: str = ""
+) -> Forwarded:
+    """Return how a request came whose peer is the client: nothing else is believed."""
+    scheme = "https" if secure else "http"
+    return Forwarded(peer, peer, scheme, host, request_id=request_id)
+
+
 def parse_forwarded(
     peer: str,
     secure: bool,
@@ -207,9 +215,9 @@ def parse_forwarded(
     used where no trusted proxy has given one that makes sense.
     """
     networks = tuple(trusted)
-    scheme = "https" if secure else "http"
+    direct = came_directly(peer, secure, host, request_id)
     if not is_trusted(peer, networks):
-        return Forwarded(peer, peer, scheme, host, request_id=request_id)
+        return direct
     chain = [hop.strip() for hop in claims.get("x-forwarded-for", "").split(",")]
     # An entry that is no address was made up, and so was what is before it.
     believable: list[str] = []
@@ -227,7 +235,7 @@ def parse_forwarded(
         client,
         # A unix socket is no address that others could understand.
         ", ".join([*believable, *([] if believable and peer == UNIX else [peer])]),
-        claimed_scheme if claimed_scheme in ("http", "https") else scheme,
+        claimed_scheme if claimed_scheme in ("http", "https") else direct.scheme,
         _first(claims.get("x-forwarded-host", "")) or host,
         request_id=claimed_id if _REQUEST_ID.fullmatch(claimed_id) else request_id,
     )

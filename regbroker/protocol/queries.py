@@ -84,6 +84,10 @@ class Query:
         )
 
 
+#: That of all targets without one.
+NO_QUERY = Query("")
+
+
 def parse_query(text: str | Query) -> Query:
     """
     Return a client's query or form.

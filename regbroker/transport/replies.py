@@ -7,7 +7,7 @@ What every reply carries is in `regbroker.transport.reply_heads`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.web.server import Request
@@ -15,11 +15,14 @@ from twisted.web.server import Request
 from regbroker.errors import HTTPError
 from regbroker.protocol.header_list import LOWER, HeaderList
 from regbroker.protocol.headers import Header
-from regbroker.transport.reply_heads import API_VERSION, OURS, SERVER, reason_phrase
+from regbroker.transport.reply_heads import (
+    API_VERSION,
+    OF_A_BODY,
+    OURS,
+    SERVER,
+    reason_phrase,
+)
 from regbroker.transport.streaming_request import StreamingRequest
-
-#: What `send_bytes` says itself, in lower case.
-_OF_A_BODY = (b"content-type", b"content-length")
 
 #: What tells a client which line of the log is about its request.
 REQUEST_ID = b"X-Request-ID"
@@ -60,6 +63,9 @@ def reply_header(request: Request, name: bytes) -> bytes | None:
 
 def send_whole(request: Request, status: int, headers: HeaderList, body: bytes) -> None:
     """Send a whole reply; `headers` say what `body` is, and how long."""
+    if isinstance(request, StreamingRequest):
+        request.send(status, headers, body)
+        return
     send_head(request, status, headers)
     request.write(body)
     request.finish()
@@ -70,10 +76,13 @@ def send_bytes(
     status: int,
     content_type: bytes,
     body: bytes,
-    headers: Iterable[Header] = (),
+    headers: Sequence[Header] = (),
 ) -> None:
-    """Send a whole reply with a body of known length; `headers` are sent with it."""
-    whole = HeaderList([each for each in headers if LOWER[each[0]] not in _OF_A_BODY])
+    """Send a whole reply with a body of this type; `headers` are sent with it."""
+    if isinstance(request, StreamingRequest):
+        request.send(status, headers, body, content_type)
+        return
+    whole = HeaderList(field for field in headers if LOWER[field[0]] not in OF_A_BODY)
     whole.append((b"Content-Type", content_type))
     whole.append((b"Content-Length", b"%d" % len(body)))
     send_whole(request, status, whole, body)

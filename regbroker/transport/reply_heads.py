@@ -28,7 +28,10 @@ WITHOUT_BODY = frozenset({204, 304})
 #: What a reply has once, and nobody else says: names in lower case.
 OURS = frozenset({b"date", SERVER[0].lower(), API_VERSION[0].lower()})
 
-_SPECIAL = OURS | {b"connection", b"content-length"}
+#: What is said of a body, in lower case.
+OF_A_BODY = frozenset({b"content-type", b"content-length"})
+
+_SPECIAL = OURS | OF_A_BODY | {b"connection"}
 
 #: Names that the writer of a head looks at, in lower case, by names in whatever case;
 #: None for those whose fields are sent as they are.

@@ -23,10 +23,9 @@ from twisted.web.http_headers import Headers
 from regbroker.errors import BodyTooSlow
 from regbroker.protocol.headers import connection_options
 from regbroker.transport.body_watch import BodyWatch
-from regbroker.transport.request_bodies import StreamedBody
+from regbroker.transport.request_bodies import NO_BODY, StreamedBody
 from regbroker.transport.streaming_request import StreamingRequest
 from regbroker.transport.strict_channel import StrictChannel
-from regbroker.transport.whole_heads import Head
 
 #: What is read and thrown away of a body that nobody wanted, so that the
 #: connection can be kept for the next request.
@@ -54,11 +53,12 @@ class StreamingChannel(StrictChannel):
 
     def __init__(self) -> None:
         super().__init__()
-        self._first_bytes = True
         self._headers_since: float | None = None
         self._unfinished: StreamingRequest | None = None
         self._draining: IDelayedCall | None = None
         self._is_winding_down = False
+        #: What `regbroker.transport.client_connection` keeps here.
+        self.client_connection: tuple[object, ...] | None = None
 
     # What stays the same while the connection lasts: each request asks for it.
 
@@ -97,8 +97,8 @@ class StreamingChannel(StrictChannel):
 
     def hangs_up_on(self, data: bytes) -> bool:
         """Hang up on TLS where there is none, and on headers that take too long."""
-        if self._first_bytes:
-            self._first_bytes = False
+        if self.is_new:
+            self.is_new = False
             if data.startswith(_TLS_HANDSHAKE) and not self.isSecure():
                 # It has no line end, and both sides would wait for ever:
                 # podman and skopeo try TLS first, also when told not to.
@@ -114,11 +114,6 @@ class StreamingChannel(StrictChannel):
         if self._headers_since is None:
             self._headers_since = now
         return bool(now - self._headers_since > HEADER_SECONDS)
-
-    def receive_whole(self, head: Head) -> None:
-        """Hand the request over."""
-        self._first_bytes = False
-        super().receive_whole(head)
 
     def allHeadersReceived(self) -> None:
         """Hand the request over; its headers came in time."""
@@ -189,9 +184,10 @@ class StreamingChannel(StrictChannel):
         It does if the reply's ``Connection`` headers, `options`, say so, when the
         client's body is too much to drain, and when the connection is to end anyway.
         """
+        body = self.requests[0].body if self.requests else NO_BODY
         if (
             self._is_winding_down
-            or (self.requests and not self._can_drain(self.requests[0].body))
+            or not (body.complete or self._can_drain(body))
             or (options and b"close" in connection_options(options))
         ):
             self.persistent = 0
@@ -233,8 +229,6 @@ class StreamingChannel(StrictChannel):
             self._go_on(request)
 
     def _can_drain(self, body: StreamedBody) -> bool:
-        if body.complete:
-            return True
         missing = body.bytes_missing
         if body.expects_continue:
             # The client may now send the body or not, and nobody can tell.

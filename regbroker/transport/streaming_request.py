@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,13 @@ from regbroker.errors import HTTPError
 from regbroker.protocol.header_list import LOWER, HeaderList, ReceivedHeaders
 from regbroker.protocol.headers import Header, raw_headers
 from regbroker.transport.malformed import OUTCOME
-from regbroker.transport.reply_heads import SPECIAL, WITHOUT_BODY, date, reply_head
+from regbroker.transport.reply_heads import (
+    OF_A_BODY,
+    SPECIAL,
+    WITHOUT_BODY,
+    date,
+    reply_head,
+)
 from regbroker.transport.request_bodies import ClientGone, StreamedBody
 from regbroker.transport.twisted_private import RequestInternals
 
@@ -38,7 +44,8 @@ class StreamingRequest(RequestInternals):
     #: What was received. Where it came whole, `requestHeaders` are made of it.
     headers: ReceivedHeaders
     queued = False
-    _head: HeaderList | None = None
+    _head: Sequence[Header] = ()
+    _is_begun = False
     _has_no_body = False
 
     def __init__(self, channel: Any, *_: Any, **__: Any) -> None:
@@ -105,13 +112,17 @@ class StreamingRequest(RequestInternals):
         else:
             super().setHeader(name, value)
 
-    def _headers_before(self) -> Collection[Header]:
+    def _headers_before(self) -> Iterable[Header]:
         """Return the headers that were set before a reply."""
         if "responseHeaders" in self.__dict__:
             return raw_headers(self.responseHeaders)
         return self._set.values()
 
-    def begin(self, status: int, headers: HeaderList) -> None:
+    def reply_header(self, name: bytes) -> bytes | None:
+        """Return the first value of a header of the reply, as far as it is known."""
+        return HeaderList((*self._headers_before(), *self._head)).first(LOWER[name])
+
+    def begin(self, status: int, headers: Sequence[Header]) -> None:
         """
         Begin a reply: its head has what was set before, and then these headers.
 
@@ -120,42 +131,59 @@ class StreamingRequest(RequestInternals):
         the body goes in chunks.
         """
         self.code = status
-        self._head = headers
+        self._head, self._is_begun = headers, True
 
-    def reply_header(self, name: bytes) -> bytes | None:
-        """Return the first value of a header of the reply, as far as it is known."""
-        known = HeaderList(self._headers_before())
-        if self._head is not None:
-            known += self._head
-        return known.first(LOWER[name])
+    def send(
+        self,
+        status: int,
+        headers: Sequence[Header],
+        body: bytes,
+        content_type: bytes | None = None,
+    ) -> None:
+        """
+        Send a whole reply.
+
+        Its headers are as in `begin`. With a `content_type`, they say nothing of the
+        body; else they say everything.
+        """
+        self.begin(status, headers)
+        if not self.is_disconnected:
+            self._write_head(body, content_type)
+        self.finish()
 
     def write(self, data: bytes) -> None:
         """Write a part of the body; a reply to HEAD has none."""
         if self.startedWriting:
             if not self._has_no_body:
                 super().write(data)
-        elif self._head is None:
+        elif not self._is_begun:
             if not self.responseHeaders.hasHeader(b"Date"):
                 self.responseHeaders.setRawHeaders(b"Date", [date()])
             super().write(data)
         elif not self.is_disconnected:
-            self._write_head(self._head, data)
+            self._write_head(data)
 
-    def _write_head(self, headers: HeaderList, data: bytes) -> None:
+    def _write_head(self, data: bytes, content_type: bytes | None = None) -> None:
         self.startedWriting = 1
         self._has_no_body = self.method == b"HEAD" or self.code in WITHOUT_BODY
-        has_length, options = False, []
-        fields = []
-        for field in (*self._headers_before(), *headers):
+        has_length = content_type is not None
+        fields, options = [], []
+        for field in (*self._headers_before(), *self._head):
             special = SPECIAL[field[0]]
-            if special == b"connection":
-                options.append(field[1])
-            elif special is None or special == b"content-length":
-                has_length = has_length or special is not None
+            if special is None:
                 fields.append(b"%b: %b" % field)
+            elif special == b"connection":
+                options.append(field[1])
+            elif special in OF_A_BODY and content_type is None:
+                has_length = has_length or special == b"content-length"
+                fields.append(b"%b: %b" % field)
+        if content_type is not None:
+            fields.append(b"Content-Type: " + content_type)
+            fields.append(b"Content-Length: %d" % len(data))
         if self.channel.ends_with_reply(options):
             options = [b"close"]
-        fields += [b"Connection: " + option for option in options]
+        if options:
+            fields += [b"Connection: " + option for option in options]
         if not (has_length or self._has_no_body or self.clientproto != b"HTTP/1.1"):
             self.chunked = 1
             fields.append(b"Transfer-Encoding: chunked")
@@ -165,11 +193,11 @@ class StreamingRequest(RequestInternals):
             self.write(data)
         else:
             self.sentLength = len(data)
-            self.channel.writeSequence((head, data))
+            self.channel.transport.writeSequence((head, data))
 
     def finish(self) -> None:
         """End the reply, and have the channel go on."""
-        if self._head is None or self.is_disconnected or self.finished or self.producer:
+        if self.is_disconnected or self.finished or self.producer or not self._is_begun:
             # Twisted ends what was begun in its way, and complains about the rest.
             super().finish()
             return
@@ -180,9 +208,10 @@ class StreamingRequest(RequestInternals):
         self.finished = 1
         self.channel.requestDone(self)
         del self.channel
-        notifications, self.notifications = self.notifications, []
-        for each in notifications:
-            each.callback(None)
+        if self.notifications:
+            notifications, self.notifications = self.notifications, []
+            for each in notifications:
+                each.callback(None)
 
     def gotLength(self, length: int | None) -> None:
         """Start processing; `length` is None for a chunked body."""
@@ -198,7 +227,7 @@ class StreamingRequest(RequestInternals):
             expected = expect.lower() if expect else b""
             self.body.expects_continue = expected == b"100-continue"
             self.channel.watch(self.body)
-            self._begin(*self.channel.request_line)
+            self.start(*self.channel.request_line)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take the next bytes of the body."""
@@ -207,7 +236,7 @@ class StreamingRequest(RequestInternals):
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Note the end of the body; without a body, start processing."""
         if self.body.length == 0:
-            self._begin(command, path, version)
+            self.start(command, path, version)
         else:
             # After an early reply the request has let go of its channel.
             channel = self._channel_of_body
@@ -228,7 +257,8 @@ class StreamingRequest(RequestInternals):
             self.body.failed(reason)
         super().connectionLost(reason)
 
-    def _begin(self, method: bytes, uri: bytes, version: bytes) -> None:
+    def start(self, method: bytes, uri: bytes, version: bytes) -> None:
+        """Have the request answered: all of its headers are here."""
         if not uri.startswith(b"/"):
             uri = self._relative(uri)
         self.method, self.uri, self.clientproto = method, uri, version

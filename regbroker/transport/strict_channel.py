@@ -82,6 +82,8 @@ class StrictChannel(ChannelInternals):
         super().__init__()
         self._refused = False
         self._closing: LingeringClose | None = None
+        #: Whether nothing has come yet that anybody has looked at.
+        self.is_new = True
         self._idle: IdleTimer | None = None
         #: What will be wrong if Twisted, which does not say it, refuses the next bytes.
         self._wrong = ""
@@ -136,11 +138,12 @@ class StrictChannel(ChannelInternals):
 
     def receive_whole(self, head: Head) -> None:
         """Begin a request whose headers make sense together, and which has no body."""
+        self.is_new = False
         request: Any = self.requestFactory(self)
         request.headers, request.body = head.headers, NO_BODY
         self.persistent = self.checkPersistence(request, b"HTTP/1.1")
         self.begin_whole(request)
-        request.requestReceived(head.method, head.target, b"HTTP/1.1")
+        request.start(head.method, head.target, b"HTTP/1.1")
 
     def hangs_up_on(self, data: bytes) -> bool:
         """Decide whether these bytes end the connection before they are parsed."""

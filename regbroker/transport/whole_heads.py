@@ -50,9 +50,8 @@ class WholeHeads:
 
     def read(self, data: bytes) -> Head | None:
         """Return the request that these bytes are, no more and no less; else None."""
-        if len(data) > self._max_bytes or not data.endswith(_END):
-            return None
-        if data.find(_END) != len(data) - len(_END):
+        end = data.find(_END)
+        if end < 0 or end + len(_END) < len(data) or len(data) > self._max_bytes:
             return None
         line = data[: data.index(b"\r\n")].split(b" ")
         if len(line) != 3 or line[2] != b"HTTP/1.1":

@@ -8,7 +8,7 @@ from twisted.web.server import Request
 
 from regbroker.protocol.header_list import ReceivedHeaders
 from regbroker.protocol.headers import Forwarded
-from regbroker.protocol.queries import Query, parse_query, split_target
+from regbroker.protocol.queries import NO_QUERY, Query, parse_query
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ def parse_request(
 
     Raises `BadRequest` for a query of too many parameters.
     """
-    path, text = split_target(http.uri.decode("latin-1"))
+    path, _, text = http.uri.decode("latin-1").partition("?")
     authorization = headers.by_name.get(b"authorization")
     return ClientRequest(
         http,
         forwarded,
         http.method.decode("latin-1"),
         path,
-        parse_query(text),
+        parse_query(text) if text else NO_QUERY,
         None if authorization is None else authorization.decode("latin-1"),
         headers,
     )

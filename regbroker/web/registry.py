@@ -53,6 +53,13 @@ class Registry:
         """Tell whether a host is one of those that this registry stands for."""
         return is_served(host, self._hosts)
 
+    async def serve(self, request: ClientRequest, event: Event) -> None:
+        """Answer one request; raises `HTTPError` for an error reply."""
+        if self.public_url is not None:
+            request = self.as_clients_see(request)
+        if self._cross_origin is None or not self.answers_preflight(request):
+            await self.endpoint(request).serve(request, event)
+
     def as_clients_see(self, request: ClientRequest) -> ClientRequest:
         """Return a request with the scheme and the host that clients use here."""
         if self.public_url is None:

@@ -25,16 +25,16 @@ from regbroker.protocol.header_list import HeaderList, ReceivedHeaders
 from regbroker.protocol.headers import (
     Forwarded,
     Network,
+    came_directly,
     came_from_here,
     is_trusted,
     parse_forwarded,
-    peer_name,
 )
 from regbroker.protocol.mirrors import PARAMETER, mirrored_registry, path_with_ns
 from regbroker.protocol.origins import parse_origin
+from regbroker.transport.client_connection import client_connection
 from regbroker.transport.replies import REQUEST_ID, set_status
 from regbroker.transport.streaming_request import StreamingRequest, received_headers
-from regbroker.transport.tls_version import tls_version
 from regbroker.web.client_request import ClientRequest, parse_request
 from regbroker.web.health import Health
 from regbroker.web.https_redirect import https_url
@@ -95,8 +95,9 @@ class VirtualHosts(Resource):
         self._is_trusted = lru_cache(MAX_REMEMBERED)(
             lambda peer: is_trusted(peer, trusted_proxies)
         )
+        self._remembered_host = lru_cache(MAX_REMEMBERED)(self._of_host)
         self._denied = denied_user_agents
-        self._clock = clock
+        self._now = clock.seconds
 
     def render(self, request: Any) -> int:
         """Serve any method; errors, too, are JSON."""
@@ -111,8 +112,8 @@ class VirtualHosts(Resource):
     def redirect(self, request: Any, port: int) -> int:
         """Send a client on to https, with 308; `port` is that of a TLS listener."""
 
-        async def answer(http: Request, peer: str, event: Event) -> None:
-            registry, wanted = self._found(http, peer, event)
+        async def answer(http: Request, event: Event) -> None:
+            registry, wanted = self._found(http, event)
             url = https_url(wanted, registry.public_url, port)
             set_status(http, 308)
             http.setHeader(b"Location", url.encode("ascii"))
@@ -126,31 +127,27 @@ class VirtualHosts(Resource):
     def _serve(
         self,
         request: Any,
-        answer: Callable[[Request, str, Event], Coroutine[Any, Any, None]],
+        answer: Callable[[Request, Event], Coroutine[Any, Any, None]],
     ) -> int:
-        peer = peer_name(request.getClientAddress())
+        connection = client_connection(request)
         event = Event(
-            self._clock.seconds,
-            client=peer,
+            self._now,
+            client=connection.peer,
             method=request.method.decode("latin-1"),
-            path=request.uri.partition(b"?")[0].decode("latin-1"),
-            tls=tls_version(request.transport),
+            path=request.path.decode("latin-1"),
+            tls=connection.tls,
             request_id=new_request_id(),
         )
         request.setHeader(REQUEST_ID, event.request_id.encode())
-        serve(request, event, answer(request, peer, event), self.under_way)
+        serve(request, event, answer(request, event), self.under_way)
         return NOT_DONE_YET
 
-    async def _answer(self, http: Request, peer: str, event: Event) -> None:
+    async def _answer(self, http: Request, event: Event) -> None:
         """Parse a request, find the registry and the endpoint, and have it answered."""
-        registry, request = self._found(http, peer, event)
-        request = registry.as_clients_see(request)
-        if not registry.answers_preflight(request):
-            await registry.endpoint(request).serve(request, event)
+        registry, request = self._found(http, event)
+        await registry.serve(request, event)
 
-    def _found(
-        self, http: Request, peer: str, event: Event
-    ) -> tuple[Registry, ClientRequest]:
+    def _found(self, http: Request, event: Event) -> tuple[Registry, ClientRequest]:
         """Parse a request, and return it with the registry that it is for."""
         headers = received_headers(http)
         if not isinstance(http, StreamingRequest):
@@ -161,12 +158,13 @@ class VirtualHosts(Resource):
             raise LoopDetected("an upstream or a redirect of it leads back to here")
         if _NOT_IN_A_TARGET.search(http.uri):
             raise BadRequest("the target has a '#', or characters that no URL has")
-        forwarded = self._forwarded(http, headers, peer, event.request_id)
-        event.client = forwarded.address
+        forwarded = self._forwarded(http, headers, event.request_id)
         if forwarded.request_id != event.request_id:
             event.request_id = forwarded.request_id
             http.setHeader(REQUEST_ID, forwarded.request_id.encode())
-        event.credentials = _credentials(by_name.get(b"authorization", b""))
+        event.client = forwarded.address
+        if b"authorization" in by_name:
+            event.credentials = _credentials(by_name[b"authorization"])
         request = parse_request(http, headers, forwarded)
         try:
             if self._denied is not None:
@@ -182,23 +180,27 @@ class VirtualHosts(Resource):
         return registry, request
 
     def _forwarded(
-        self, request: Request, headers: ReceivedHeaders, peer: str, request_id: str
+        self, http: Request, headers: ReceivedHeaders, request_id: str
     ) -> Forwarded:
         by_name = headers.by_name
         if b"host" not in by_name:
             raise BadRequest("a request has one Host header")
-        claims: dict[str, str] = {}
-        trusted: tuple[Network, ...] = ()
-        if self._is_trusted(peer):
-            trusted = self._trusted
-            claims = {
-                name.decode(): b", ".join(headers.all(name)).decode("latin-1")
-                for name in _CLAIMS
-                if name in by_name
-            }
         host = by_name[b"host"].decode("latin-1").strip()
+        connection = client_connection(http)
+        if not self._is_trusted(connection.peer):
+            return came_directly(*connection[:2], host, request_id)
+        claims = {
+            name.decode(): b", ".join(headers.all(name)).decode("latin-1")
+            for name in _CLAIMS
+            if name in by_name
+        }
         return parse_forwarded(
-            peer, request.isSecure(), host, claims, trusted, request_id
+            connection.peer,
+            connection.is_secure,
+            host,
+            claims,
+            self._trusted,
+            request_id,
         )
 
     def _check_user_agent(self, denied: re.Pattern[str], user_agent: bytes) -> None:
@@ -209,20 +211,34 @@ class VirtualHosts(Resource):
             )
 
     def _picked(self, request: ClientRequest) -> tuple[Registry, ClientRequest]:
+        """Return the registry for a request, and the request with its source."""
+        host = request.forwarded.host
+        is_long = len(host) > MAX_REMEMBERED_HOST
+        name, registry = (self._of_host if is_long else self._remembered_host)(host)
+        if self._mirrors or (request.query and request.is_for_api):
+            registry, request = self._picked_by_source(request, name, registry)
+        if registry is None:
+            raise HostUnknown("no registry of that name is served here")
+        return registry, request
+
+    def _of_host(self, host: str) -> tuple[str, Registry | None]:
+        """Return a host as sections are called, and the registry that serves it."""
+        name = _host_name(host)
+        registry = self._registries.get(name) or self._registries.get("*")
+        is_served = registry is not None and registry.is_for(name)
+        return name, registry if is_served else None
+
+    def _picked_by_source(
+        self, request: ClientRequest, name: str, of_host: Registry | None
+    ) -> tuple[Registry | None, ClientRequest]:
         """
-        Return the registry that a request is for, and the request with its source.
+        Return the registry that is the mirror of what a request names, or its host's.
 
         The query that is returned has no parameter ``ns``: what it says is in the
         source, and the upstream is no mirror.
         """
-        forwarded = request.forwarded
-        name = _host_name(forwarded.host)
-        of_host = self._registries.get(name) or self._registries.get("*")
-        if of_host is not None and not of_host.is_for(name):
-            of_host = None
-        query, source = request.query, None
-        if self._token_paths:
-            source = self._token_paths.get(request.path.rstrip("/"))
+        forwarded, query = request.forwarded, request.query
+        source = self._token_paths.get(request.path.rstrip("/"))
         if query and request.is_for_api:
             own = [forwarded.host, of_host.host] if of_host is not None else []
             source = mirrored_registry(query, self._mirrors, own)
@@ -230,10 +246,9 @@ class VirtualHosts(Resource):
                 request.http.setHeader(b"OCI-Namespace", source.encode())
             query = query.without(PARAMETER)
         if source in self._mirrors:
-            of_host = self._mirrors[source]
+            mirror = self._mirrors[source]
+            of_host = mirror if mirror.is_for(name) else None
             forwarded = replace(forwarded, source=source)
-        if of_host is None or not of_host.is_for(name):
-            raise HostUnknown("no registry of that name is served here")
         if forwarded is not request.forwarded or query is not request.query:
             request = replace(request, forwarded=forwarded, query=query)
         return of_host, request
@@ -241,19 +256,10 @@ class VirtualHosts(Resource):
 
 def _host_name(host: str) -> str:
     """Return a host as sections are called: lower case, without its port."""
-    if len(host) > MAX_REMEMBERED_HOST:
-        return _parsed_host_name(host)
-    return _remembered_host_name(host)
-
-
-def _parsed_host_name(host: str) -> str:
     origin = parse_origin("https", host)
     if origin is None:
         raise BadRequest("the Host header names no host")
     return f"[{origin.host}]" if ":" in origin.host else origin.host
-
-
-_remembered_host_name = lru_cache(MAX_REMEMBERED)(_parsed_host_name)
 
 
 def _check_fields(headers: HeaderList) -> None:
