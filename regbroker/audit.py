@@ -81,33 +81,39 @@ def tell_request(event: Event) -> None:
     elif action in ("push", "delete"):
         reference = event.path.rpartition("/")[2]
     _tell(
-        action=action,
-        outcome=outcome,
-        request_id=event.request_id or None,
-        client=event.client or None,
-        user=event.user or None,
-        token=event.token_id or None,
-        identity=event.identity or None,
-        issuer=event.issuer or None,
-        subject=event.subject or None,
-        claims=event.claims or None,
-        registry=event.registry or None,
-        repository=event.public_name or None,
-        reference=reference,
-        digest=event.digest or None,
-        status=event.status or None,
-        code=event.code or None,
-        reason=event.login_problem or None,
+        {
+            "action": action,
+            "outcome": outcome,
+            "request_id": event.request_id or None,
+            "client": event.client or None,
+            "user": event.user or None,
+            "token": event.token_id or None,
+            "identity": event.identity or None,
+            "issuer": event.issuer or None,
+            "subject": event.subject or None,
+            "claims": event.claims or None,
+            "registry": event.registry or None,
+            "repository": event.public_name or None,
+            "reference": reference,
+            "digest": event.digest or None,
+            "status": event.status or None,
+            "code": event.code or None,
+            "reason": event.login_problem or None,
+        }
     )
 
 
 def tell_configuration(outcome: str, file: str, reason: str | None = None) -> None:
     """Tell that a configuration was ``accepted``, ``refused``, or has ``failed``."""
-    _tell(action="configuration", outcome=outcome, reference=file, reason=reason)
+    fields: Fields = dict.fromkeys(FIELDS)
+    fields.update(
+        action="configuration", outcome=outcome, reference=file, reason=reason
+    )
+    _tell(fields)
 
 
-def _tell(**known: str | int | None) -> None:
-    fields: Fields = {name: known.get(name) for name in FIELDS}
+def _tell(fields: Fields) -> None:
+    """Publish a record, whose `FIELDS` are all there, in order."""
     summary = f"{fields['action']} {fields['outcome']}"
     publish(_log, _line_of(fields), summary, {**fields})
 

@@ -7,8 +7,8 @@ Nothing else does: what is decided about a request is decided by other values.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from os import urandom
 from time import time
@@ -66,7 +66,7 @@ def new_request_id() -> str:
     return urandom(_REQUEST_ID_BYTES).hex()
 
 
-@dataclass
+@dataclass(slots=True)
 class Event:
     """
     What is known of one request; filled in as it goes along.
@@ -128,19 +128,13 @@ class Event:
         """How long the request has taken so far."""
         return self.clock() - self.started
 
-    @contextmanager
-    def upstream_time(self, more: bool = False) -> Iterator[None]:
+    def upstream_time(self, more: bool = False) -> AbstractContextManager[None]:
         """
         Note in `upstream_seconds` how long the block takes.
 
         With `more`, the time is added to what was noted before.
         """
-        started = self.clock()
-        try:
-            yield
-        finally:
-            before = (self.upstream_seconds or 0.0) if more else 0.0
-            self.upstream_seconds = before + self.clock() - started
+        return _UpstreamTime(self, more)
 
     def asks_with(self, method: str) -> None:
         """Note a method that the upstream is asked with."""
@@ -186,6 +180,22 @@ class Event:
     def line(self) -> str:
         """Return the event as one line of the log: its `fields` in a `LineFormat`."""
         return _line(self.fields())
+
+
+class _UpstreamTime:
+    """Notes how long a block takes; a generator would take three times as long."""
+
+    def __init__(self, event: Event, more: bool) -> None:
+        self._event = event
+        self._more = more
+
+    def __enter__(self) -> None:
+        self._started = self._event.clock()
+
+    def __exit__(self, *_: object) -> None:
+        event = self._event
+        before = (event.upstream_seconds or 0.0) if self._more else 0.0
+        event.upstream_seconds = before + event.clock() - self._started
 
 
 class LineFormat:

@@ -10,7 +10,7 @@ and no password goes there; `regbroker.upstream.policy` decides what is used ins
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, TimeoutError
@@ -199,13 +199,13 @@ class CompositeBroker:
     def _request_for(self, name: str, request: TokenRequest) -> TokenRequest:
         """Return what one upstream's token service is to get of a request."""
         # The client's idea of a service is one upstream's, and not the others'.
-        request = replace(request, service="")
+        request = request._replace(service="")
         if name == self._first:
             return request
         # Refresh tokens are the first one's, and good nowhere else.
-        request = replace(request, offline=False)
+        request = request._replace(offline=False)
         if request.refresh_token:
-            request = replace(request, method="GET", refresh_token="")
+            request = request._replace(method="GET", refresh_token="")
         return request
 
     def _replaceable(self, request: TokenRequest, public_host: str) -> set[str]:

@@ -7,7 +7,7 @@ reply, and a refusal, come back with public ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from regbroker.accounts.principals import MAX_USER_LENGTH
@@ -35,6 +35,11 @@ MAX_REMEMBERED_USERS = 16384
 #: Tokens that are given out again without noting whose they are. Fewer than those whose
 #: user is remembered: what is noted once is not forgotten before it is noted again.
 MAX_GRANTED = 1024
+
+#: Where what clients ask for leads is remembered for so many questions. Those that are
+#: longer, in characters, are looked up each time.
+MAX_WANTED = 1024
+MAX_WANTED_SIZE = 512
 
 #: For so long the token service is not asked again about a client's login: a
 #: password that is taken back upstream is good here for that long at most, and many
@@ -134,6 +139,7 @@ class Broker:
         self._account = account
         self._policy = policy
         self._mapping = mapping
+        self._wanted: BoundedMemory[Hashable, WantedScopes] = BoundedMemory(MAX_WANTED)
         self._now = now
         self._users = TokenUsers()
         #: What was granted last, as the cache of `tokens` has it.
@@ -148,6 +154,16 @@ class Broker:
         What no rule maps is left out, as a token service leaves out what it
         does not grant; the registry then says why. Raises as `routed`.
         """
+        key = request.scopes, public_host, request.is_anonymous
+        wanted = self._wanted.get(key)
+        if wanted is None:
+            wanted = self._find_wanted(request, public_host)
+            size = sum(len(scope.text) for scope in request.scopes) + len(public_host)
+            if size <= MAX_WANTED_SIZE:
+                self._wanted.put(key, wanted)
+        return wanted
+
+    def _find_wanted(self, request: TokenRequest, public_host: str) -> WantedScopes:
         scopes: list[Scope] = []
         names: dict[str, str] = {}
         for scope, routes in routed(request, self._mapping, public_host):

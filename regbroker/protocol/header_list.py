@@ -64,3 +64,7 @@ class ReceivedHeaders(HeaderList):
         if len(self.by_name) == len(self):
             return [self.by_name[name]]
         return super().all(name)
+
+
+#: Those of a message that has none.
+NO_HEADERS = ReceivedHeaders()

@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from regbroker.protocol.addresses import as_ipv4
 from regbroker.protocol.by_name import ByName
@@ -142,8 +141,7 @@ def came_from_here(values: Iterable[bytes]) -> bool:
     return any(ours in value for value in values)
 
 
-@dataclass(frozen=True)
-class Forwarded:
+class Forwarded(NamedTuple):
     """
     How a request came to us.
 

@@ -7,8 +7,8 @@ Source: distribution's ``docs/content/spec/auth/token.md`` (GET) and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from regbroker.errors import BadRequest, ExchangeRefused
 from regbroker.protocol.basic_credentials import parse_basic
@@ -35,8 +35,7 @@ _TOKEN_TYPES = (
 _LISTS = ("scope", "audience", "resource")
 
 
-@dataclass(frozen=True)
-class TokenRequest:
+class TokenRequest(NamedTuple):
     """
     What a client asks the token service for.
 
@@ -51,10 +50,14 @@ class TokenRequest:
     account: str = ""
     offline: bool = False
     username: str = ""
-    password: str = field(default="", repr=False)
-    refresh_token: str = field(default="", repr=False)
-    subject_token: str = field(default="", repr=False)
+    password: str = ""
+    refresh_token: str = ""
+    subject_token: str = ""
     audience: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        # The rest may be secret.
+        return f"<TokenRequest {self.method} {self.user} {self.service} {self.scopes}>"
 
     @property
     def is_anonymous(self) -> bool:
@@ -77,7 +80,7 @@ def parse_get(query: str | Query, authorization: str | None) -> TokenRequest:
     asked = _parse_query(query) if is_long else _remembered(query)
     if basic is None:
         return asked
-    # `replace` takes three times as long.
+    # `_replace` takes three times as long.
     return TokenRequest(
         asked.method,
         asked.service,

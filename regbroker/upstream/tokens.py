@@ -201,6 +201,8 @@ class UpstreamTokens:
     def _cache_key(
         self, request: TokenRequest, discovered: Discovered, scopes: tuple[Scope, ...]
     ) -> Hashable:
+        realm = discovered.realm
+        assert realm is not None
         # Unlike a joined text, this cannot be cut at another place.
         key = repr(
             (
@@ -213,7 +215,10 @@ class UpstreamTokens:
                 # In the digest, so that keys do not grow with what clients write.
                 sorted(set(map(str, scopes))),
                 discovered.service or request.service,
-                str(discovered.realm),
+                realm.origin.scheme,
+                realm.origin.host,
+                realm.origin.port,
+                realm.target,
                 request.offline,
             )
         )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from twisted.web.server import Request
 
-from regbroker.protocol.header_list import ReceivedHeaders
+from regbroker.protocol.header_list import NO_HEADERS, ReceivedHeaders
 from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.queries import NO_QUERY, Query, parse_query
 
 
-@dataclass(frozen=True)
-class ClientRequest:
+class ClientRequest(NamedTuple):
     """
     One request as it came in.
 
@@ -22,13 +21,17 @@ class ClientRequest:
     body is read there, and the reply is written to it.
     """
 
-    http: Request = field(repr=False)
+    http: Request
     forwarded: Forwarded
     method: str
     path: str
     query: Query
-    authorization: str | None = field(repr=False)
-    headers: ReceivedHeaders = field(default_factory=ReceivedHeaders, repr=False)
+    authorization: str | None
+    headers: ReceivedHeaders = NO_HEADERS
+
+    def __repr__(self) -> str:
+        # Headers may be secret.
+        return f"<ClientRequest {self.method} {self.path} of {self.forwarded}>"
 
     @property
     def is_for_api(self) -> bool:

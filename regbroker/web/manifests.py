@@ -14,7 +14,6 @@ Requests of one account for the same, at the same time, are one.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Hashable
-from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import TimeoutError
@@ -225,5 +224,5 @@ def _is_about(reply: Reply, manifest: Manifest) -> bool:
 
 def _as_head(request: UpstreamRequest) -> UpstreamRequest:
     asked = request.asked
-    client = replace(asked.client, method="HEAD")
+    client = asked.client._replace(method="HEAD")
     return request._replace(asked=asked._replace(client=client))

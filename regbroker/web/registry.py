@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from regbroker.errors import EndpointUnknown
@@ -65,8 +64,8 @@ class Registry:
         if self.public_url is None:
             return request
         url = self.public_url
-        forwarded = replace(request.forwarded, scheme=url.scheme, host=url.netloc)
-        return replace(request, forwarded=forwarded)
+        forwarded = request.forwarded._replace(scheme=url.scheme, host=url.netloc)
+        return request._replace(forwarded=forwarded)
 
     def answers_preflight(self, request: ClientRequest) -> bool:
         """

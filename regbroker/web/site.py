@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -248,9 +247,9 @@ class VirtualHosts(Resource):
         if source in self._mirrors:
             mirror = self._mirrors[source]
             of_host = mirror if mirror.is_for(name) else None
-            forwarded = replace(forwarded, source=source)
+            forwarded = forwarded._replace(source=source)
         if forwarded is not request.forwarded or query is not request.query:
-            request = replace(request, forwarded=forwarded, query=query)
+            request = request._replace(forwarded=forwarded, query=query)
         return of_host, request
 
 

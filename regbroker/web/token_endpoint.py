@@ -48,7 +48,7 @@ class UpstreamTokenIssuer:
         _refuse_robot_token(request, forwarded, event)
         wanted = self._broker.wanted(request, forwarded.host)
         event.upstream = self._broker.upstream
-        event.upstream_name = ",".join(scope.name for scope in wanted.scopes)
+        event.upstream_name = ",".join([scope.name for scope in wanted.scopes])
         with event.upstream_time():
             return await self._broker.grant(request, wanted, forwarded.host)
 
@@ -76,8 +76,11 @@ class CompositeTokenIssuer:
 def _refuse_robot_token(
     request: TokenRequest, forwarded: Forwarded, event: Event
 ) -> None:
-    shown = request.username, request.password, request.refresh_token
-    if any(ROBOT_PREFIX in text for text in shown):
+    if (
+        ROBOT_PREFIX in request.password
+        or ROBOT_PREFIX in request.username
+        or ROBOT_PREFIX in request.refresh_token
+    ):
         raise robot_token_refused(forwarded.host, event)
 
 
@@ -131,7 +134,7 @@ class TokenEndpoint:
             event.credentials = "other"
         elif wanted.password:
             event.credentials = "password"
-        event.public_name = ",".join(scope.name for scope in wanted.scopes)
+        event.public_name = ",".join([scope.name for scope in wanted.scopes])
         reply = await self._issuer(wanted, request.forwarded, event)
         # Tokens are secrets of one client; RFC 6749, 5.1.
         request.http.setHeader(b"Cache-Control", b"no-store")

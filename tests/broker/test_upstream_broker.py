@@ -26,9 +26,9 @@ from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.scopes import Scope, parse_scopes
 from regbroker.protocol.token_replies import IssuedToken
-from regbroker.protocol.token_requests import TokenRequest, parse_post
+from regbroker.protocol.token_requests import TokenRequest, parse_get, parse_post
 from regbroker.upstream.policy import Policy
-from tests.brokercase import ALICE, HOST, PULL, BrokerTestCase, granted
+from tests.brokercase import ALICE, BOB, HOST, PULL, BrokerTestCase, granted
 from tests.scripted import response
 
 
@@ -108,6 +108,34 @@ class ScopeTests(BrokerTestCase):
         asking = self.get("scope=repository:other/app:pull", None)
         await self.assertFailure(asking, NameUnknown)
         self.assertEqual(self.upstream.calls, [])
+
+    async def test_asked_again(self) -> None:
+        """What was asked for before leads to the same, for whoever may ask for it."""
+        beside = f"scope=repository:other/app:pull&{PULL}"
+        request = parse_get(beside, ALICE)
+        wanted = self.broker.wanted(request, HOST)
+        self.assertIs(self.broker.wanted(parse_get(beside, BOB), HOST), wanted)
+        # A scope may name the host, which is another one here.
+        query = f"scope=repository:{HOST}/team/app:pull"
+        for host, names in ((HOST, ["acme_team/app"]), ("b.test", [])):
+            for _ in range(2):
+                found = self.broker.wanted(parse_get(query, ALICE), host)
+                self.assertEqual([scope.name for scope in found.scopes], names)
+        # Somebody with credentials has asked for it before.
+        query = "scope=repository:other/app:pull"
+        self.assertEqual(self.broker.wanted(parse_get(query, ALICE), HOST).scopes, ())
+        with self.assertRaises(NameUnknown):
+            self.broker.wanted(parse_get(query, None), HOST)
+
+    async def test_asked_at_length(self) -> None:
+        """What is long is not remembered."""
+        query = "&".join(f"scope=repository:team/app{n}:pull" for n in range(100))
+        request = parse_get(query, ALICE)
+        wanted = self.broker.wanted(request, HOST)
+        self.assertEqual(len(wanted.scopes), 100)
+        again = self.broker.wanted(request, HOST)
+        self.assertEqual(again, wanted)
+        self.assertIsNot(again, wanted)
 
     async def test_no_name(self) -> None:
         """A scope whose name is none is left out."""

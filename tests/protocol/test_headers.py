@@ -1,6 +1,5 @@
 """Which headers cross, and what is believed of a client's way."""
 
-from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 from hypothesis import given
@@ -374,7 +373,7 @@ class ClientWayTests(SynchronousTestCase):
             ("docker.io", "/auth/docker.io"),
             ("localhost:5000", "/auth/localhost:5000"),
         ):
-            named = replace(forwarded, source=source)
+            named = forwarded._replace(source=source)
             self.assertEqual(named.realm("/auth"), f"https://a.example:8443{path}")
             self.assertEqual(named.headers(), forwarded.headers())
 

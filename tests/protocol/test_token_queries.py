@@ -1,7 +1,6 @@
 """What goes to an upstream's token service."""
 
 import base64
-from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from hypothesis import given
@@ -100,7 +99,7 @@ class AskTests(SynchronousTestCase):
         self.assertEqual(parse_post(form.encode("ascii")), request)
         self.assertEqual(
             parse_get(get_query(request, "up", request.scopes), None),
-            replace(request, method="GET", account=username, username="", password=""),
+            request._replace(method="GET", account=username, username="", password=""),
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -268,8 +267,8 @@ class UpstreamGateTests(GateTestCase):
             {"scheme": "http"},
             {"source": "docker.io"},
         ):
-            forwarded = replace(given.client.forwarded, **change)
-            other = given._replace(client=replace(given.client, forwarded=forwarded))
+            forwarded = given.client.forwarded._replace(**change)
+            other = given._replace(client=given.client._replace(forwarded=forwarded))
             for _ in range(2):
                 error = self.error(gate.admit(other), Unauthorized)
                 self.assertEqual(self.challenge_of(error), written[-1])
