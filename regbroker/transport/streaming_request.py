@@ -44,6 +44,8 @@ class StreamingRequest(RequestInternals):
     #: What was received. Where it came whole, `requestHeaders` are made of it.
     headers: ReceivedHeaders
     queued = False
+    #: Whether the client has closed its connection before the end of the reply.
+    is_gone = False
     _head: Sequence[Header] = ()
     _is_begun = False
     _has_no_body = False
@@ -146,8 +148,9 @@ class StreamingRequest(RequestInternals):
         Its headers are as in `begin`. With a `content_type`, they say nothing of the
         body; else they say everything.
         """
-        self.begin(status, headers)
-        if not self.is_disconnected:
+        self.code = status
+        self._head, self._is_begun = headers, True
+        if not self.is_gone:
             self._write_head(body, content_type)
         self.finish()
 
@@ -160,7 +163,7 @@ class StreamingRequest(RequestInternals):
             if not self.responseHeaders.hasHeader(b"Date"):
                 self.responseHeaders.setRawHeaders(b"Date", [date()])
             super().write(data)
-        elif not self.is_disconnected:
+        elif not self.is_gone:
             self._write_head(data)
 
     def _write_head(self, data: bytes, content_type: bytes | None = None) -> None:
@@ -197,7 +200,7 @@ class StreamingRequest(RequestInternals):
 
     def finish(self) -> None:
         """End the reply, and have the channel go on."""
-        if self.is_disconnected or self.finished or self.producer or not self._is_begun:
+        if self.is_gone or self.finished or self.producer or not self._is_begun:
             # Twisted ends what was begun in its way, and complains about the rest.
             super().finish()
             return
@@ -245,6 +248,7 @@ class StreamingRequest(RequestInternals):
 
     def connectionLost(self, reason: Failure) -> None:
         """Fail the body and everybody who waits for this request's end."""
+        self.is_gone = True
         # A client may leave before its headers are in.
         if hasattr(self, "body"):
             gone, error = ClientGone(), reason.value

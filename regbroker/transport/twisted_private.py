@@ -51,11 +51,6 @@ def is_disconnected(request: http.Request) -> bool:
 class RequestInternals(Request):
     """A request of `twisted.web`, with names for what is private in it."""
 
-    @property
-    def is_disconnected(self) -> bool:
-        """Whether its client has closed the connection."""
-        return self._disconnected
-
     @cached_property
     def _adapterCache(self) -> dict[Any, Any]:  # type: ignore[override]
         # Twisted makes one for each request, and this is used with sessions alone.
@@ -100,17 +95,17 @@ class Reading:
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
-        self._is_paused = False
+        self.is_paused = False
 
     def pauseProducing(self) -> None:
         """Read nothing."""
-        self._is_paused = True
+        self.is_paused = True
         self._transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Read again."""
-        if self._is_paused:
-            self._is_paused = False
+        if self.is_paused:
+            self.is_paused = False
             self._transport.resumeProducing()
 
     def stopProducing(self) -> None:
@@ -200,7 +195,8 @@ class ChannelInternals(HTTPChannel):
             HTTPChannel.requestDone(self, request)
             return
         del self.requests[0]
-        self._networkProducer.resumeProducing()
+        if self.reading.is_paused:
+            self.reading.resumeProducing()
         self._handlingRequest = False
         self.setTimeout(timeout)
         self.line_mode = 1

@@ -164,8 +164,10 @@ class Upstream:
         `scopes` are in upstream names. Raises as `discover`.
         """
         discovered = await self.discover()
+        if discovered.realm is not None or discovered.challenges:
+            return discovered
         name = next((scope.name for scope in scopes if scope.is_repository), None)
-        if discovered.realm is not None or discovered.challenges or name is None:
+        if name is None:
             return discovered
         discovered = await self._discovered_at("GET", proof_target(name), name)
         actions = {action for scope in scopes for action in scope.actions}

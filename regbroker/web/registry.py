@@ -52,12 +52,18 @@ class Registry:
         """Tell whether a host is one of those that this registry stands for."""
         return is_served(host, self._hosts)
 
-    async def serve(self, request: ClientRequest, event: Event) -> None:
-        """Answer one request; raises `HTTPError` for an error reply."""
+    def receive(self, request: ClientRequest) -> tuple[Endpoint, ClientRequest] | None:
+        """
+        Return what answers a request, and the request as clients see it.
+
+        None is for a preflight, which is answered. Raises as `answers_preflight` and
+        `endpoint`.
+        """
         if self.public_url is not None:
             request = self.as_clients_see(request)
-        if self._cross_origin is None or not self.answers_preflight(request):
-            await self.endpoint(request).serve(request, event)
+        if self._cross_origin is not None and self.answers_preflight(request):
+            return None
+        return self.endpoint(request), request
 
     def as_clients_see(self, request: ClientRequest) -> ClientRequest:
         """Return a request with the scheme and the host that clients use here."""

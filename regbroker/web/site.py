@@ -31,7 +31,7 @@ from regbroker.protocol.headers import (
 )
 from regbroker.protocol.mirrors import PARAMETER, mirrored_registry, path_with_ns
 from regbroker.protocol.origins import parse_origin
-from regbroker.transport.client_connection import client_connection
+from regbroker.transport.client_connection import ClientConnection, client_connection
 from regbroker.transport.replies import REQUEST_ID, set_status
 from regbroker.transport.streaming_request import StreamingRequest, received_headers
 from regbroker.web.client_request import ClientRequest, parse_request
@@ -111,8 +111,10 @@ class VirtualHosts(Resource):
     def redirect(self, request: Any, port: int) -> int:
         """Send a client on to https, with 308; `port` is that of a TLS listener."""
 
-        async def answer(http: Request, event: Event) -> None:
-            registry, wanted = self._found(http, event)
+        async def answer(
+            http: Request, connection: ClientConnection, event: Event
+        ) -> None:
+            registry, wanted = self._found(http, connection, event)
             url = https_url(wanted, registry.public_url, port)
             set_status(http, 308)
             http.setHeader(b"Location", url.encode("ascii"))
@@ -126,7 +128,7 @@ class VirtualHosts(Resource):
     def _serve(
         self,
         request: Any,
-        answer: Callable[[Request, Event], Coroutine[Any, Any, None]],
+        answer: Callable[[Request, ClientConnection, Event], Coroutine[Any, Any, None]],
     ) -> int:
         connection = client_connection(request)
         event = Event(
@@ -138,15 +140,23 @@ class VirtualHosts(Resource):
             request_id=new_request_id(),
         )
         request.setHeader(REQUEST_ID, event.request_id.encode())
-        serve(request, event, answer(request, event), self.under_way)
+        answering = answer(request, connection, event)
+        serve(request, event, answering, self.under_way)
         return NOT_DONE_YET
 
-    async def _answer(self, http: Request, event: Event) -> None:
+    async def _answer(
+        self, http: Request, connection: ClientConnection, event: Event
+    ) -> None:
         """Parse a request, find the registry and the endpoint, and have it answered."""
-        registry, request = self._found(http, event)
-        await registry.serve(request, event)
+        registry, request = self._found(http, connection, event)
+        received = registry.receive(request)
+        if received is not None:
+            endpoint, request = received
+            await endpoint.serve(request, event)
 
-    def _found(self, http: Request, event: Event) -> tuple[Registry, ClientRequest]:
+    def _found(
+        self, http: Request, connection: ClientConnection, event: Event
+    ) -> tuple[Registry, ClientRequest]:
         """Parse a request, and return it with the registry that it is for."""
         headers = received_headers(http)
         if not isinstance(http, StreamingRequest):
@@ -157,7 +167,7 @@ class VirtualHosts(Resource):
             raise LoopDetected("an upstream or a redirect of it leads back to here")
         if _NOT_IN_A_TARGET.search(http.uri):
             raise BadRequest("the target has a '#', or characters that no URL has")
-        forwarded = self._forwarded(http, headers, event.request_id)
+        forwarded = self._forwarded(connection, headers, event.request_id)
         if forwarded.request_id != event.request_id:
             event.request_id = forwarded.request_id
             http.setHeader(REQUEST_ID, forwarded.request_id.encode())
@@ -179,13 +189,12 @@ class VirtualHosts(Resource):
         return registry, request
 
     def _forwarded(
-        self, http: Request, headers: ReceivedHeaders, request_id: str
+        self, connection: ClientConnection, headers: ReceivedHeaders, request_id: str
     ) -> Forwarded:
         by_name = headers.by_name
         if b"host" not in by_name:
             raise BadRequest("a request has one Host header")
         host = by_name[b"host"].decode("latin-1").strip()
-        connection = client_connection(http)
         if not self._is_trusted(connection.peer):
             return came_directly(*connection[:2], host, request_id)
         claims = {
@@ -214,7 +223,7 @@ class VirtualHosts(Resource):
         host = request.forwarded.host
         is_long = len(host) > MAX_REMEMBERED_HOST
         name, registry = (self._of_host if is_long else self._remembered_host)(host)
-        if self._mirrors or (request.query and request.is_for_api):
+        if self._mirrors or (request.query.text and request.is_for_api):
             registry, request = self._picked_by_source(request, name, registry)
         if registry is None:
             raise HostUnknown("no registry of that name is served here")

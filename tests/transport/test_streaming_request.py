@@ -78,10 +78,14 @@ class BodyTests(ChannelTestCase):
         request = await self.received(POST, b"Content-Length: 5\r\n\r\nab")
         body = read_body(request, 10)
         gone = request.notifyFinish()
+        self.assertFalse(request.is_gone)
         self.client.close()
         await self.assertFailure(body, ClientGone)
         with self.assertRaises(Exception):  # noqa: B017
             await gone
+        self.assertTrue(request.is_gone)
+        # What is written to nobody is lost, and is not to be taken for a reply.
+        self.assertRaises(RuntimeError, answer, request)
 
     async def test_broken_chunk(self) -> None:
         """A body that stops being HTTP fails its reader, and the connection ends."""

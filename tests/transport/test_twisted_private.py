@@ -10,7 +10,6 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import HTTPFactory, Request
-from twisted.web.test.requesthelper import DummyChannel
 from zope.interface import Interface
 
 from regbroker.transport.twisted_private import (
@@ -256,13 +255,6 @@ class IUnknown(Interface):
 
 
 class RequestTests(SynchronousTestCase):
-    def test_is_disconnected(self) -> None:
-        """A request knows that its client has gone."""
-        request = RequestInternals(DummyChannel(), False)
-        self.assertFalse(request.is_disconnected)
-        request.connectionLost(Failure(ConnectionDone()))
-        self.assertTrue(request.is_disconnected)
-
     def test_components(self) -> None:
         """Sessions and whatever else is kept for a request are kept."""
 

@@ -70,6 +70,21 @@ class NameTests(SynchronousTestCase):
         seen = registry(public_url=url).as_clients_see(asked).forwarded
         self.assertEqual((seen.scheme, seen.host), ("https", "hub.test:5000"))
 
+    def test_receive(self) -> None:
+        """An endpoint gets the request as clients see it, as it is or changed."""
+        asked = request("/v2/")
+        for url, host in (
+            (None, FORWARDED.host),
+            (Origin("https", "b.test", 443), "b.test"),
+        ):
+            served = registry(public_url=url)
+            received = served.receive(asked)
+            assert received is not None
+            endpoint, seen = received
+            self.assertIs(endpoint, served.endpoint(asked))
+            self.assertEqual((seen.path, seen.forwarded.host), (asked.path, host))
+            self.assertEqual(seen is asked, url is None)
+
     def test_hosts(self) -> None:
         """It stands for every host, or for those that it names."""
         self.assertTrue(registry().is_for("any.test"))
