@@ -28,8 +28,9 @@ READ_BYTES = 112 * 1024
 #: bytes: two chunks.
 MOST_WHEN_FULL = 224 * 1024
 
-#: The same, of all connections together.
-SHARED_BYTES = 4 * 1024 * 1024
+#: The same, of all connections together: enough for four streams with fast peers. Of
+#: slow peers, each chunk takes so long that a pause for each costs nothing beside it.
+SHARED_BYTES = 1024 * 1024
 
 
 class Budget:
