@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 from pathlib import Path
-from shutil import copy, copytree
+
+from tests.test_packaging import built
 
 from .case import PeersTestCase
 from .peers.container import Buildah, Container
@@ -85,19 +86,13 @@ class ContainerTests(PeersTestCase):
 
     def wheels(self) -> Path:
         """A directory with the wheels of regbroker and of all that it needs."""
-        # pip leaves files in the tree that it makes a wheel of
-        source = self.directory / "source"
-        source.mkdir()
-        for name in ("regbroker", "twisted"):
-            copytree(REPOSITORY / name, source / name)
-        for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-            copy(REPOSITORY / name, source)
+        _, wheel = built()
         directory = self.directory / "wheels"
         self.assert_done(
             run(
                 [
                     *(sys.executable, "-m", "pip", "wheel", "--quiet"),
-                    *("--wheel-dir", directory, source),
+                    *("--wheel-dir", directory, wheel),
                 ],
                 dict(os.environ),
             )
