@@ -14,14 +14,13 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
-from twisted.protocols.policies import ProtocolWrapper
 from zope.interface import implementer
 
 from regbroker.transport.pull_producers import Pulled
 
-#: What is read from a socket at once, and what makes a transport full; in bytes. From
-#: 128 KiB on, malloc maps and unmaps the memory of each read, which costs more than
-#: the read.
+#: What is read from a socket at once to begin with, and what makes a transport full; in
+#: bytes. Blocks of 128 KiB and more are mapped by malloc, at first each of them.
+#: `regbroker.transport.wide_reads` says when more is read.
 READ_BYTES = 112 * 1024
 
 #: What one connection may be given from the write on that fills its transport, in
@@ -134,11 +133,3 @@ class Backpressure:
         self._budget.used -= self._given
         self._given = 0
         self._is_full = False
-
-
-def widen(transport: Any) -> None:
-    """Let the TCP transport below wrappers read, and hold, `READ_BYTES`."""
-    while isinstance(transport, ProtocolWrapper):
-        transport = transport.transport
-    if hasattr(transport, "bufferSize"):
-        transport.bufferSize = READ_BYTES

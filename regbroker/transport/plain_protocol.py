@@ -20,18 +20,19 @@ from twisted.internet.interfaces import (
     ITransport,
 )
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from regbroker.transport.backpressure import SHARED, Backpressure, Budget, widen
+from regbroker.transport.backpressure import SHARED, Backpressure, Budget
 from regbroker.transport.direct_writes import send_now, socket_below
+from regbroker.transport.wide_reads import WideReads
 
 #: From so many bytes on, a write is not for gathering: it is a part of a body.
 DIRECT_BYTES = 16 * 1024
 
 
-class PlainProtocol(ProtocolWrapper):
+class PlainProtocol(WideReads):
     """One connection: its socket is written to at once, and read in large pieces."""
 
     factory: PlainFactory
@@ -44,9 +45,14 @@ class PlainProtocol(ProtocolWrapper):
 
     def makeConnection(self, transport: ITransport) -> None:
         """Connect the wrapped protocol."""
-        widen(transport)
+        self.read_from(transport)
         self._socket = socket_below(transport)
         super().makeConnection(transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Pass on what was read."""
+        self.has_read(len(data))
+        self.wrappedProtocol.dataReceived(data)
 
     def write(self, data: bytes) -> None:
         """Send bytes, in order."""

@@ -4,7 +4,7 @@ TLS over Twisted's TCP transport, for large bodies in few steps.
 It does what Twisted's own TLS layer does, on the same memory BIOs of pyOpenSSL, and
 differs in how much is done at once:
 
-- The socket is read in `READ_BYTES`; all records at hand are delivered joined.
+- The socket is read in large pieces; all records at hand are delivered joined.
 - What is written is encrypted as a whole, and given to the transport in one step.
   Small writes of one turn of the reactor become one record. What is written while bytes
   are delivered, by this connection or another one, is sent when they are.
@@ -31,7 +31,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
-from regbroker.transport.backpressure import READ_BYTES, Backpressure, widen
+from regbroker.transport.backpressure import READ_BYTES, Backpressure
 from regbroker.transport.direct_writes import send_now, socket_below
 from regbroker.transport.negotiated import Negotiated
 from regbroker.transport.pending_writes import PendingWrites
@@ -44,10 +44,11 @@ from regbroker.transport.tls_records import (
     is_end_of_file,
     records_at_once,
 )
+from regbroker.transport.wide_reads import WideReads
 
 
 @implementer(ITransport)
-class TLSProtocol(Negotiated):
+class TLSProtocol(WideReads, Negotiated):
     """
     One connection: a protocol for the TCP transport, a transport for what it wraps.
 
@@ -78,7 +79,7 @@ class TLSProtocol(Negotiated):
     def makeConnection(self, transport: ITransport) -> None:
         """Connect the wrapped protocol, and begin the handshake."""
         self._connection = self.factory.new_connection(self)
-        widen(transport)
+        self.read_from(transport)
         self._socket = socket_below(transport)
         directlyProvides(self, providedBy(transport))
         Protocol.makeConnection(self, transport)
@@ -95,8 +96,11 @@ class TLSProtocol(Negotiated):
             return
         plain: list[bytes] = []
         end: SSL.Error | None = None
-        self._carried += len(data)
-        for piece, reads in self._ends.cut(data, records_at_once(self._carried)):
+        size = len(data)
+        self.has_read(size)
+        self._carried += size
+        at_once = records_at_once(self._carried, size)
+        for piece, reads in self._ends.cut(data, at_once):
             self._connection.bio_write(piece)
             if self._is_ready:
                 end = decrypt(self._connection, plain, reads) or end
@@ -152,11 +156,7 @@ class TLSProtocol(Negotiated):
     # From the wrapped protocol to the peer.
 
     def write(self, data: bytes) -> None:
-        """
-        Send bytes, in order, encrypted.
-
-        After `loseConnection` they are dropped, unless a producer is registered.
-        """
+        """Send bytes encrypted; after `loseConnection`, only what is produced."""
         self.writeSequence((data,))
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
@@ -178,10 +178,9 @@ class TLSProtocol(Negotiated):
         if not size or not self._can_encrypt or self._is_over:
             return
         self._carried += size
-        at_once = records_at_once(self._carried)
+        at_once = records_at_once(self._carried, size)
         pieces = self._pending.take()
-        records: list[bytes] = []
-        sent, problem = encrypt(self._connection, pieces, records, at_once)
+        records, sent, problem = encrypt(self._connection, pieces, at_once)
         if isinstance(problem, SSL.WantReadError):
             self._can_encrypt = False
             self._pending.add((b"".join(pieces)[sent:],))
@@ -206,9 +205,7 @@ class TLSProtocol(Negotiated):
 
     def _send_records(self) -> None:
         """Send what TLS has to say for itself."""
-        records: list[bytes] = []
-        drain(self._connection, records)
-        self._send(records)
+        self._send(drain(self._connection))
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Pause and resume a producer, as much as fits into memory."""

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from twisted.internet.protocol import Protocol
-from twisted.internet.testing import StringTransport
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.transport.backpressure import (
-    READ_BYTES,
-    Backpressure,
-    Budget,
-    widen,
-)
+from regbroker.transport.backpressure import Backpressure, Budget
 
 
 class Producer:
@@ -108,16 +98,3 @@ class BackpressureTests(SynchronousTestCase):
         flow.stopProducing()
         flow.start()
         self.assertFalse(flow.is_paused)
-
-
-class WidenTests(SynchronousTestCase):
-    def test_below_wrappers(self) -> None:
-        """The transport is found below wrappers; one without buffer is left alone."""
-        below: Any = StringTransport()
-        wrapper: Any = ProtocolWrapper(WrappingFactory(None), Protocol())
-        wrapper.transport = below
-        widen(wrapper)
-        self.assertFalse(hasattr(below, "bufferSize"))
-        below.bufferSize = 1
-        widen(wrapper)
-        self.assertEqual(below.bufferSize, READ_BYTES)

@@ -21,7 +21,13 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from regbroker.transport import tls_protocol
 from regbroker.transport.backpressure import MOST_WHEN_FULL, READ_BYTES, Budget
 from regbroker.transport.record_ends import RECORD_BYTES
-from regbroker.transport.tls_records import MOST_RECORDS, MUCH_BYTES, records_at_once
+from regbroker.transport.tls_records import (
+    MOST_RECORDS,
+    MUCH_BYTES,
+    SOME_RECORDS,
+    records_at_once,
+)
+from regbroker.transport.wide_reads import STEADY_BYTES, WIDE_BYTES
 from tests.tlspeer import Link
 
 VERSIONS = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
@@ -141,8 +147,8 @@ class StreamTests(SynchronousTestCase):
         link.shake_hands()
         at_once: list[int] = []
 
-        def count(carried: int) -> int:
-            at_once.append(records_at_once(carried))
+        def count(carried: int, size: int) -> int:
+            at_once.append(records_at_once(carried, size))
             return at_once[-1]
 
         self.patch(tls_protocol, "records_at_once", count)
@@ -155,7 +161,12 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(at_once[-1], MOST_RECORDS)
         link.peer.sendall(b"x")
         link.settle()
+        self.assertEqual(at_once[-1], SOME_RECORDS)
+        link.peer.sendall(half)
+        link.settle()
         self.assertEqual(at_once[-1], MOST_RECORDS)
+        self.assertEqual(len(link.text), 2 * len(half))
+        self.assertEqual(len(link.inner.text), 2 * len(half) - 99_999)
 
     @each_way
     def test_before_the_handshake(self, link: Link) -> None:
@@ -636,6 +647,26 @@ class FlowTests(SynchronousTestCase):
         link.settle()
         self.assertEqual(producer.resumes, 1)
         self.assertEqual(len(link.text), producer.written)
+
+    def test_steady(self) -> None:
+        """What comes fast is read in larger pieces; the same stream comes out."""
+        link = Link().connect()
+        link.transport.bufferSize = 1
+        link.tls.read_from(link.transport)
+        link.settle()
+        data, wire, sizes = bytes(range(256)) * 1024, b"", list[int]()
+        parts = STEADY_BYTES // len(data) + 4
+        for _ in range(parts):
+            link.peer.sendall(data)
+            wire += link.from_peer()
+            while len(wire) >= (size := link.transport.bufferSize):
+                link.tls.dataReceived(wire[:size])
+                wire = wire[size:]
+                sizes.append(size)
+        self.assertEqual(set(sizes), {READ_BYTES, WIDE_BYTES})
+        self.assertEqual(sizes, sorted(sizes))
+        link.tls.dataReceived(wire)
+        self.assertEqual(link.inner.text, data * parts)
 
     def test_reading(self) -> None:
         """To pause this transport is to pause the one below."""

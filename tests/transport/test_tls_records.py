@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.transport.backpressure import READ_BYTES
 from regbroker.transport.certificates import certificate_options
-from regbroker.transport.record_ends import RECORD_BYTES, RecordEnds
+from regbroker.transport.record_ends import RECORD_BYTES, SEALED_BYTES, RecordEnds
 from regbroker.transport.tls_records import (
     ALL,
     MOST_RECORDS,
     MUCH_BYTES,
-    PIECE_BYTES,
+    SOME_RECORDS,
     decrypt,
     drain,
     encrypt,
@@ -48,9 +49,7 @@ def shake_hands(client: SSL.Connection, server: SSL.Connection) -> None:
     for one, other in (ends, ends[::-1]) * 3:
         with contextlib.suppress(SSL.WantReadError):
             one.do_handshake()
-        records: list[bytes] = []
-        drain(one, records)
-        for record in records:
+        for record in drain(one):
             other.bio_write(record)
     # What the server has to say after the handshake is read, too.
     assert isinstance(decrypt(client, [], ALL), SSL.WantReadError)
@@ -76,21 +75,22 @@ class CountedBIO:
 class RecordsTests(SynchronousTestCase):
     def test_at_once(self) -> None:
         """Little passes through a BIO until a connection has carried much."""
-        for carried, at_once in (
-            (0, 1),
-            (MUCH_BYTES, 1),
-            (MUCH_BYTES + 1, MOST_RECORDS),
+        for carried, size, at_once in (
+            (0, 1, 1),
+            (MUCH_BYTES, 2 * READ_BYTES, 1),
+            (MUCH_BYTES + 1, 1, SOME_RECORDS),
+            (MUCH_BYTES + 1, READ_BYTES, SOME_RECORDS),
+            (MUCH_BYTES + 1, READ_BYTES + 1, MOST_RECORDS),
         ):
-            self.assertEqual(records_at_once(carried), at_once)
+            self.assertEqual(records_at_once(carried, size), at_once)
 
     def test_held(self) -> None:
         """A BIO never holds more than so many records."""
         for at_once in (1, MOST_RECORDS):
             bio: Any = CountedBIO()
             data = [bytes(RECORD_BYTES - 5), bytes(9 * RECORD_BYTES), b"end"]
-            self.assertEqual(
-                encrypt(bio, data, [], at_once), (10 * RECORD_BYTES - 2, None)
-            )
+            _, sent, problem = encrypt(bio, data, at_once)
+            self.assertEqual((sent, problem), (10 * RECORD_BYTES - 2, None))
             self.assertEqual(bio.most, at_once * RECORD_BYTES)
 
     def test_records_are_full(self) -> None:
@@ -99,10 +99,8 @@ class RecordsTests(SynchronousTestCase):
         for version, at_once in product(versions, (1, MOST_RECORDS)):
             client, server = connected(version)
             data = bytes(6 * RECORD_BYTES + 5)
-            records: list[bytes] = []
-            self.assertEqual(
-                encrypt(client, [data], records, at_once), (len(data), None)
-            )
+            records, sent, problem = encrypt(client, [data], at_once)
+            self.assertEqual((sent, problem), (len(data), None))
             plain: list[bytes] = []
             for piece, reads in RecordEnds().cut(b"".join(records), at_once):
                 server.bio_write(piece)
@@ -142,10 +140,10 @@ class RecordsTests(SynchronousTestCase):
         ]
         records: list[bytes] = []
         for each in written:
-            encrypt(client, [each], records, data.draw(at_once))
+            records += encrypt(client, [each], data.draw(at_once))[0]
         wire, plain, ends = b"".join(records), list[bytes](), RecordEnds()
         while wire:
-            size = data.draw(st.integers(1, 2 * PIECE_BYTES))
+            size = data.draw(st.integers(1, 2 * MOST_RECORDS * SEALED_BYTES))
             for piece, reads in ends.cut(wire[:size], data.draw(at_once)):
                 server.bio_write(piece)
                 self.assertIsNone(decrypt(server, plain, reads))
@@ -174,9 +172,7 @@ class RecordsTests(SynchronousTestCase):
         """close_notify, a cut stream, and a broken record are told apart."""
         client, server = connected()
         client.shutdown()
-        records: list[bytes] = []
-        drain(client, records)
-        server.bio_write(b"".join(records))
+        server.bio_write(b"".join(drain(client)))
         self.assertIsInstance(decrypt(server, [], 1), SSL.ZeroReturnError)
         client, server = connected()
         server.bio_shutdown()
@@ -192,11 +188,8 @@ class RecordsTests(SynchronousTestCase):
     def test_nothing_to_send(self) -> None:
         """Nothing comes from a side that has nothing to say."""
         client, _ = connected()
-        records: list[bytes] = []
-        drain(client, records)
-        self.assertEqual(records, [])
-        self.assertEqual(encrypt(client, [b""], records, 1), (0, None))
-        self.assertEqual(records, [])
+        self.assertEqual(drain(client), [])
+        self.assertEqual(encrypt(client, [b""], 1), ([], 0, None))
 
     def test_end_of_file_of_openssl(self) -> None:
         """An error without a reason is the end, as is OpenSSL's own word for it."""
