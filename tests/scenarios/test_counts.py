@@ -11,9 +11,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from tests.counted import Counted, counting, weighing
 from tests.proxycase import MANIFEST, UPLOAD, ProxyTestCase
 from tests.scripted import Call, response
+from tests.tlspeer import Link
 
 #: Requests before the one that counts: what is made once is made by then.
 WARM_UP = 5
@@ -118,3 +121,23 @@ class CountTests(ProxyTestCase):
             *(200, "GET", "/auth?service=s&scope=repository:team/app:pull"),
             "Authorization: Basic YWxpY2U6cA==",
         )
+
+
+class TLSCountTests(SynchronousTestCase):
+    """What one connection over TLS costs on top."""
+
+    def test_message(self) -> None:
+        """A small message, and a small answer."""
+        link = Link().shake_hands()
+        link.inner.on_data = lambda data: link.tls.write(BODY)
+        for _ in range(WARM_UP):
+            link.peer.sendall(b"x" * 300)
+            link.settle()
+        link.peer.sendall(b"x" * 300)
+        data = link.from_peer()
+        with counting(0, 0) as counted:
+            link.tls.dataReceived(data)
+        link.to_peer()
+        self.assertEqual(link.text, BODY * (WARM_UP + 1))
+        self.assertLessEqual(counted.calls, 26)
+        self.assertGreater(counted.calls, 13, "lower it")
