@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-from regbroker.events import Event, Fields, LineFormat, login_outcome, publish
+from regbroker.events import Event, Fields, LineFormat, publish
 
 NAMESPACE = "regbroker.audit"
 
@@ -116,6 +116,21 @@ def _tell(fields: Fields) -> None:
     """Publish a record, whose `FIELDS` are all there, in order."""
     summary = f"{fields['action']} {fields['outcome']}"
     publish(_log, _line_of(fields), summary, {**fields})
+
+
+def login_outcome(event: Event) -> str:
+    """Return how a request with a password, or a signed login, ended for that."""
+    status = event.status
+    if status == 429:
+        return "limited"
+    # A token service that refuses a password may say 403 (GitLab, GitHub). Of an
+    # exchange of tokens, ours says 400 (RFC 6749, 5.2).
+    is_refused = status == 403 or event.code == "UNAUTHORIZED"
+    if status == 401 or (is_refused and event.endpoint == "token"):
+        return "refused"
+    if status == 0 or status >= 500:
+        return "unknown"
+    return "accepted"
 
 
 def _audited(event: Event) -> tuple[str, str]:

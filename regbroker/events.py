@@ -249,8 +249,7 @@ _line_of = LineFormat(FIELDS)
 
 
 def _line(fields: Fields) -> str:
-    """Return the line of an event's fields."""
-    # Mostly each is there as it is, or a dash. That is written in one step.
+    """Return the line of an event's fields: in one step, where nothing is odd."""
     upstream_seconds = fields["upstream_seconds"]
     line = (
         f"client={fields['client'] or '-'} user={fields['user'] or '-'}"
@@ -277,9 +276,8 @@ def emit(event: Event) -> None:
     those that write the fields themselves.
     """
     fields = event.fields()
-    line = _line(fields)
     summary = f"{event.method} {event.path} {event.status}"
-    publish(_log, line, summary, {**fields, "event": event})
+    publish(_log, _line(fields), summary, {**fields, "event": event})
 
 
 def publish(log: Logger, line: str, summary: str, fields: dict[str, object]) -> None:
@@ -299,18 +297,3 @@ def publish(log: Logger, line: str, summary: str, fields: dict[str, object]) -> 
         log_time=time(),
     )
     log.observer(fields)
-
-
-def login_outcome(event: Event) -> str:
-    """Return how a request with a password, or a signed login, ended for that."""
-    status = event.status
-    if status == 429:
-        return "limited"
-    # A token service that refuses a password may say 403 (GitLab, GitHub). Of an
-    # exchange of tokens, ours says 400 (RFC 6749, 5.2).
-    is_refused = status == 403 or event.code == "UNAUTHORIZED"
-    if status == 401 or (is_refused and event.endpoint == "token"):
-        return "refused"
-    if status == 0 or status >= 500:
-        return "unknown"
-    return "accepted"

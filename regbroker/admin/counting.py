@@ -29,7 +29,8 @@ from regbroker.admin.metric_table import (
     UPSTREAM_SECONDS,
     Metric,
 )
-from regbroker.events import Event, login_outcome
+from regbroker.audit import login_outcome
+from regbroker.events import Event
 from regbroker.protocol.names import METHODS
 
 #: Others are a client's own words.

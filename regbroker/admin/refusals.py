@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from regbroker.admin.counting import is_refusal
-from regbroker.events import Event, login_outcome
+from regbroker.audit import login_outcome
+from regbroker.events import Event
 
 #: A page's worth.
 MAX_KEPT = 50

@@ -10,8 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.admin import counting
 from regbroker.admin.counting import Counting, is_refusal
+from regbroker.audit import login_outcome
 from regbroker.causes import Cause
-from regbroker.events import Event, login_outcome
+from regbroker.events import Event
 from tests.admin.case import samples
 
 
