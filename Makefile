@@ -7,9 +7,6 @@ BIN = $(VENV)/bin
 JOBS ?= $(shell nproc)
 # processes of `integration`, which wait for other programs more than half of the time
 WAITING_JOBS ?= $(shell expr 2 '*' $(JOBS))
-# The tests that wait have the cores first, and the others what is left: so they all end
-# at the same time, and none of those with deadlines starves.
-AFTERWARDS = nice -n 5
 # Each test that starts a process would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 METADATA = setup.cfg pyproject.toml
@@ -51,15 +48,16 @@ test: $(VENV)/installed-test
 
 # one after the other: each keeps one core busy
 checked:
-	$(AFTERWARDS) $(MAKE) --no-print-directory lint
-	$(AFTERWARDS) $(MAKE) --no-print-directory shipped
-	$(AFTERWARDS) $(MAKE) --no-print-directory scenarios
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory shipped
+	$(MAKE) --no-print-directory scenarios
 
 # What counts is what a module's own tests reach. With Python 3.11, coverage doubles the
-# time of a test, so all others run without.
+# time of a test, so all others run without. Its processes, one for each core, never wait:
+# all others go before, and these keep each core busy until the end.
 cover: $(VENV)/installed-test | .hypothesis/unicode_data
 	$(BIN)/coverage erase
-	$(AFTERWARDS) $(BIN)/coverage run -m tests.side_by_side -j $(JOBS) \
+	nice -n 5 $(BIN)/coverage run -m tests.side_by_side -j $(JOBS) \
 		$(call modules,$(UNIT))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
