@@ -35,12 +35,12 @@ from regbroker.transport.backpressure import READ_BYTES, Backpressure
 from regbroker.transport.direct_writes import send_now, socket_below
 from regbroker.transport.negotiated import Negotiated
 from regbroker.transport.pending_writes import PendingWrites
-from regbroker.transport.record_ends import RECORD_BYTES, RecordEnds
 from regbroker.transport.tls_records import (
-    ALL,
+    RECORD_BYTES,
     decrypt,
     drain,
     encrypt,
+    fit_for_bio,
     is_end_of_file,
     records_at_once,
 )
@@ -69,7 +69,6 @@ class TLSProtocol(WideReads, Negotiated):
         self._pending = PendingWrites(
             factory.call_later, self.flush, factory.deliveries
         )
-        self._ends = RecordEnds()
         #: Bytes in both directions.
         self._carried = 0
         self._is_ready = self._can_encrypt = False
@@ -100,13 +99,11 @@ class TLSProtocol(WideReads, Negotiated):
         self.has_read(size)
         self._carried += size
         at_once = records_at_once(self._carried, size)
-        for piece, reads in self._ends.cut(data, at_once):
+        for piece in fit_for_bio(data, at_once):
             self._connection.bio_write(piece)
-            if self._is_ready:
-                end = decrypt(self._connection, plain, reads) or end
-            elif self._shake_hands():
-                end = decrypt(self._connection, plain, ALL)
-            if self._is_over or not (end is None or isinstance(end, SSL.WantReadError)):
+            if self._is_ready or self._shake_hands():
+                end = decrypt(self._connection, plain)
+            if self._is_over or end is not None:
                 break
         self._deliver(plain, end)
 
@@ -131,7 +128,8 @@ class TLSProtocol(WideReads, Negotiated):
 
     def _deliver(self, plain: list[bytes], end: SSL.Error | None) -> None:
         """Deliver plaintext, and do what the records asked of TLS itself."""
-        if plain and not self._is_over:
+        has_data = bool(plain)
+        if has_data and not self._is_over:
             whole = plain[0] if len(plain) == 1 else b"".join(plain)
             plain.clear()
             self.factory.deliveries.deliver(self.wrappedProtocol.dataReceived, whole)
@@ -141,17 +139,18 @@ class TLSProtocol(WideReads, Negotiated):
             # The new handshake may be over.
             self._can_encrypt = True
             self.flush()
-        if end is None or isinstance(end, SSL.WantReadError):
-            if self._pending.size and self._can_encrypt:
-                self.flush()
-            elif end is not None:
-                self._send_records()
-        elif isinstance(end, SSL.ZeroReturnError):
+        if isinstance(end, SSL.ZeroReturnError):
             self.flush()
             self._shut_down()
             self._end(None)
-        else:
+        elif end is not None:
             self._end(Failure(end))
+        elif self._pending.size and self._can_encrypt:
+            self.flush()
+        elif not (has_data and self.version == "TLSv1.3"):
+            # What TLS 1.3 has to say beside data goes before the next data of ours
+            # (RFC 8446, 4.6.3). To look for it in vain raises an exception each time.
+            self._send_records()
 
     # From the wrapped protocol to the peer.
 
@@ -289,7 +288,7 @@ class TLSProtocol(WideReads, Negotiated):
             if not self._is_over:
                 self._connection.bio_shutdown()
                 plain: list[bytes] = []
-                self._deliver(plain, decrypt(self._connection, plain, ALL))
+                self._deliver(plain, decrypt(self._connection, plain))
         finally:
             self._is_over = True
             self._pending.close()

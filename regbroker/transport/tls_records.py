@@ -9,13 +9,17 @@ processor still has these at hand when it needs them again.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from OpenSSL import SSL
 
 from regbroker.transport.backpressure import READ_BYTES
-from regbroker.transport.record_ends import RECORD_BYTES, SEALED_BYTES
+
+#: The plaintext of one record.
+RECORD_BYTES = 16 * 1024
+
+#: A record as it is sent, with its header and more.
+SEALED_BYTES = RECORD_BYTES + 256
 
 #: Records at once on a connection that carries much. That takes 43 KiB more of memory.
 SOME_RECORDS = 3
@@ -26,9 +30,6 @@ MUCH_BYTES = 1024 * 1024
 #: Records at once on such a connection when more than `READ_BYTES` come together, as
 #: they do where both sides are fast. That takes 85 KiB more.
 MOST_RECORDS = 7
-
-#: As many reads as it takes until nothing is left.
-ALL = sys.maxsize
 
 #: OpenSSL's SSL_MODE_ENABLE_PARTIAL_WRITE: each write ends after one record. pyOpenSSL
 #: sets it, and has no name for it.
@@ -51,24 +52,31 @@ def records_at_once(carried: int, size: int) -> int:
     return MOST_RECORDS if size > READ_BYTES else SOME_RECORDS
 
 
-def decrypt(
-    connection: SSL.Connection, plain: list[bytes], reads: int
-) -> SSL.Error | None:
-    """
-    Append the plaintext of so many records in the BIO to `plain`.
+def fit_for_bio(data: bytes, records: int) -> Iterable[bytes | memoryview]:
+    """Return received bytes in pieces of so many records."""
+    size = records * SEALED_BYTES
+    if len(data) <= size:
+        return (data,)
+    view = memoryview(data)
+    return [view[start : start + size] for start in range(0, len(data), size)]
 
-    Returns what came in place of data: `SSL.WantReadError` where a record was for TLS
-    itself, which may have an answer, and `SSL.ZeroReturnError` for the peer's
-    close_notify.
+
+def decrypt(connection: SSL.Connection, plain: list[bytes]) -> SSL.Error | None:
+    """
+    Append the plaintext of all whole records in the BIO to `plain`.
+
+    Returns what ended the stream, `SSL.ZeroReturnError` for the peer's close_notify;
+    None while it goes on.
     """
     receive = connection.recv
     try:
-        for _ in range(reads):
+        while True:
             plain.append(receive(RECORD_BYTES))
+    except SSL.WantReadError:
+        return None
     except SSL.Error as error:
         # Its traceback knows who keeps it: both would wait for the collector.
         return error.with_traceback(None)
-    return None
 
 
 def whole_records(data: Sequence[bytes]) -> Iterable[bytes | memoryview]:

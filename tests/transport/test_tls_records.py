@@ -15,15 +15,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.backpressure import READ_BYTES
 from regbroker.transport.certificates import certificate_options
-from regbroker.transport.record_ends import RECORD_BYTES, SEALED_BYTES, RecordEnds
 from regbroker.transport.tls_records import (
-    ALL,
     MOST_RECORDS,
     MUCH_BYTES,
+    RECORD_BYTES,
+    SEALED_BYTES,
     SOME_RECORDS,
     decrypt,
     drain,
     encrypt,
+    fit_for_bio,
     is_end_of_file,
     records_at_once,
     whole_records,
@@ -52,7 +53,7 @@ def shake_hands(client: SSL.Connection, server: SSL.Connection) -> None:
         for record in drain(one):
             other.bio_write(record)
     # What the server has to say after the handshake is read, too.
-    assert isinstance(decrypt(client, [], ALL), SSL.WantReadError)
+    assert decrypt(client, []) is None
 
 
 class CountedBIO:
@@ -73,6 +74,17 @@ class CountedBIO:
 
 
 class RecordsTests(SynchronousTestCase):
+    def test_pieces(self) -> None:
+        """All bytes come, none of the pieces is larger than a BIO should be."""
+        large = MOST_RECORDS * SEALED_BYTES
+        sizes = (1, SEALED_BYTES, large, large + 1, 3 * large)
+        for size, at_once in product(sizes, (1, SOME_RECORDS, MOST_RECORDS)):
+            most = at_once * SEALED_BYTES
+            data = bytes(range(256)) * (size // 256 + 1)
+            cut = list(fit_for_bio(data[:size], at_once))
+            self.assertEqual(b"".join(cut), data[:size])
+            self.assertEqual([p for p in cut if not 0 < len(p) <= most], [])
+
     def test_at_once(self) -> None:
         """Little passes through a BIO until a connection has carried much."""
         for carried, size, at_once in (
@@ -102,9 +114,9 @@ class RecordsTests(SynchronousTestCase):
             records, sent, problem = encrypt(client, [data], at_once)
             self.assertEqual((sent, problem), (len(data), None))
             plain: list[bytes] = []
-            for piece, reads in RecordEnds().cut(b"".join(records), at_once):
+            for piece in fit_for_bio(b"".join(records), at_once):
                 server.bio_write(piece)
-                self.assertIsNone(decrypt(server, plain, reads))
+                self.assertIsNone(decrypt(server, plain))
             self.assertEqual([len(p) for p in plain], [RECORD_BYTES] * 6 + [5])
 
     @given(st.lists(st.integers(0, 3 * RECORD_BYTES), max_size=6))
@@ -141,12 +153,12 @@ class RecordsTests(SynchronousTestCase):
         records: list[bytes] = []
         for each in written:
             records += encrypt(client, [each], data.draw(at_once))[0]
-        wire, plain, ends = b"".join(records), list[bytes](), RecordEnds()
+        wire, plain = b"".join(records), list[bytes]()
         while wire:
             size = data.draw(st.integers(1, 2 * MOST_RECORDS * SEALED_BYTES))
-            for piece, reads in ends.cut(wire[:size], data.draw(at_once)):
+            for piece in fit_for_bio(wire[:size], data.draw(at_once)):
                 server.bio_write(piece)
-                self.assertIsNone(decrypt(server, plain, reads))
+                self.assertIsNone(decrypt(server, plain))
             wire = wire[size:]
         self.assertEqual(b"".join(plain), b"".join(written))
 
@@ -173,15 +185,15 @@ class RecordsTests(SynchronousTestCase):
         client, server = connected()
         client.shutdown()
         server.bio_write(b"".join(drain(client)))
-        self.assertIsInstance(decrypt(server, [], 1), SSL.ZeroReturnError)
+        self.assertIsInstance(decrypt(server, []), SSL.ZeroReturnError)
         client, server = connected()
         server.bio_shutdown()
-        cut = decrypt(server, [], ALL)
+        cut = decrypt(server, [])
         assert cut is not None
         self.assertTrue(is_end_of_file(cut))
         client, server = connected()
         server.bio_write(b"\x17\x03\x03\x00\x20" + bytes(32))
-        broken = decrypt(server, [], 1)
+        broken = decrypt(server, [])
         assert broken is not None
         self.assertFalse(is_end_of_file(broken))
 
