@@ -60,13 +60,18 @@ class Stalls:
         self._timer, self._at = None, math.inf
         now = self.now()
         stalled = [one for one in self._watched if one.touched + one.seconds <= now]
-        for stall in stalled:
-            # One may have been stopped by the one before.
-            if stall in self._watched:
-                del self._watched[stall]
-                stall.on_stall()
-        if self._watched and self._timer is None:
-            self._set(min(one.touched + one.seconds for one in self._watched))
+        try:
+            for stall in stalled:
+                # One may have been stopped by the one before.
+                if stall in self._watched:
+                    del self._watched[stall]
+                    stall.on_stall()
+        finally:
+            # Whatever one of them has begun or raised, the others keep their time.
+            dues = (one.touched + one.seconds for one in self._watched)
+            due = min(dues, default=math.inf)
+            if due < self._at:
+                self._set(due)
 
 
 class Stall:

@@ -115,6 +115,29 @@ class StallTests(SynchronousTestCase):
         self.assertEqual(self.stalls, [("b", 15), ("a", 30)])
         self.assertTimers(0)
 
+    def test_later_begun_by_another(self) -> None:
+        """One that begins when another is told leaves the others their time."""
+        Stall(self.watched, 10, lambda: self.stall("b", 100))
+        self.stall("a", 30)
+        self.clock.pump([10, 20, 80])
+        self.assertEqual(self.stalls, [("a", 30), ("b", 110)])
+        self.assertTimers(0)
+
+    def test_error(self) -> None:
+        """An error when one is told leaves the others their time."""
+
+        def fail() -> None:
+            raise ValueError("told")
+
+        Stall(self.watched, 10, fail)
+        self.stall("a")
+        self.stall("b", 30)
+        with self.assertRaises(ValueError):
+            self.clock.advance(10)
+        self.clock.pump([0, 20])
+        self.assertEqual(self.stalls, [("a", 10), ("b", 30)])
+        self.assertTimers(0)
+
     def test_others(self) -> None:
         """What is watched for another upstream is another's affair."""
         other = Clock()
