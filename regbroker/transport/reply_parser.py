@@ -21,7 +21,7 @@ from __future__ import annotations
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from regbroker.protocol.fields import shown
-from regbroker.protocol.header_list import ReceivedHeaders
+from regbroker.protocol.header_list import NO_HEADERS, ReceivedHeaders
 from regbroker.protocol.headers import NO_OPTIONS, Header, connection_options
 from regbroker.transport.strict_channel import MAX_HEADERS_BYTES
 
@@ -71,7 +71,7 @@ class ReplyParser:
     #: What the reply's ``Connection`` names, in lower case.
     options: frozenset[bytes] = NO_OPTIONS
     #: The reply's, when `has_head` is true.
-    headers = ReceivedHeaders()
+    headers = NO_HEADERS
     length: int | None = None
     has_head = False
     #: Whether ``100 Continue`` has come; who has seen it may take it back.

@@ -196,7 +196,9 @@ class VirtualHosts(Resource):
             raise BadRequest("a request has one Host header")
         host = by_name[b"host"].decode("latin-1").strip()
         if not self._is_trusted(connection.peer):
-            return came_directly(*connection[:2], host, request_id)
+            return came_directly(
+                connection.peer, connection.is_secure, host, request_id
+            )
         claims = {
             name.decode(): b", ".join(headers.all(name)).decode("latin-1")
             for name in _CLAIMS
