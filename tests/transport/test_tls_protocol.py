@@ -91,7 +91,7 @@ class StreamTests(SynchronousTestCase):
 
     @each_way
     def test_nothing_in_vain(self, link: Link) -> None:
-        """Beside data that is answered, nobody looks for what TLS has to say."""
+        """With data that is answered, nobody looks for what TLS has to say."""
         link.shake_hands()
         link.inner.on_data = lambda data: link.tls.write(b"answer")
         asked: list[str] = []
