@@ -8,8 +8,8 @@ can say which line is wrong. So nothing is refused here, and what is taken is a 
 what is taken there: the same bytes make the same request, or none.
 
 llhttp, by way of httptools, is strict of itself: no folded header, no bare CR or LF, no
-control character in a value. It takes more spaces and empty lines before a request
-line than RFC 9112, 3 has, so the request line is split here.
+control character in a value. It takes more spaces in a request line, and more ends of
+lines before it, than RFC 9112, 2.2 and 3 have, so the request line is split here.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from regbroker.protocol.header_list import ReceivedHeaders
 from regbroker.protocol.headers import Header
 
 _END = b"\r\n\r\n"
+_LINE_END = b"\r\n"
 
 #: What needs more than a head: a body, or an interim reply.
 _NEEDS_MORE = frozenset({b"content-length", b"transfer-encoding", b"expect"})
@@ -53,8 +54,8 @@ class WholeHeads:
         end = data.find(_END)
         if end < 0 or end + len(_END) < len(data) or len(data) > self._max_bytes:
             return None
-        line = data[: data.index(b"\r\n")].split(b" ")
-        if len(line) != 3 or line[2] != b"HTTP/1.1":
+        line = data[: data.index(_LINE_END)].split(b" ")
+        if len(line) != 3 or line[2] != b"HTTP/1.1" or data[:1] in _LINE_END:
             return None
         self._headers: list[Header] = []
         try:

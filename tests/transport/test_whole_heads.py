@@ -100,9 +100,10 @@ class SameTests(SynchronousTestCase):
             self.assert_same(GET + b"\r\n", raw)
 
     def test_every_byte(self) -> None:
-        """Any byte in a method, a target, a name or a value."""
+        """Any byte before or in a method, in a target, a name or a value."""
         for code in range(256):
             byte = bytes([code])
+            self.assert_same(b"%bGET / HTTP/1.1\r\nHost: a\r\n\r\n" % byte)
             self.assert_same(b"GE%bT / HTTP/1.1\r\nHost: a\r\n\r\n" % byte)
             self.assert_same(b"GET /a%bb HTTP/1.1\r\nHost: a\r\n\r\n" % byte)
             self.assert_same(b"GET / HTTP/1.1\r\nHo%bst: a\r\n\r\n" % byte)
