@@ -36,9 +36,11 @@ MAX_REMEMBERED_USERS = 16384
 #: user is remembered: what is noted once is not forgotten before it is noted again.
 MAX_GRANTED = 1024
 
-#: Where what clients ask for leads is remembered for so many questions. Those that are
-#: longer, in characters, are looked up each time.
+#: Where what clients ask for leads is remembered for so many questions. Those of more
+#: scopes, or of more characters, are looked up each time: clients ask for one or two,
+#: and somebody who asks for many takes no more memory than others.
 MAX_WANTED = 1024
+MAX_WANTED_SCOPES = 8
 MAX_WANTED_SIZE = 512
 
 #: For so long the token service is not asked again about a client's login: a
@@ -117,6 +119,13 @@ def routed(
     return scopes
 
 
+def _is_short(request: TokenRequest, public_host: str) -> bool:
+    """Tell whether a question may be remembered."""
+    texts = [scope.text for scope in request.scopes]
+    size = sum(map(len, texts)) + len(public_host)
+    return len(texts) <= MAX_WANTED_SCOPES and size <= MAX_WANTED_SIZE
+
+
 class Broker:
     """
     Grants tokens of one upstream's; `now` returns seconds since 1970.
@@ -158,8 +167,7 @@ class Broker:
         wanted = self._wanted.get(key)
         if wanted is None:
             wanted = self._find_wanted(request, public_host)
-            size = sum(len(scope.text) for scope in request.scopes) + len(public_host)
-            if size <= MAX_WANTED_SIZE:
+            if _is_short(request, public_host):
                 self._wanted.put(key, wanted)
         return wanted
 

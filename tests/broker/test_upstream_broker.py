@@ -128,14 +128,21 @@ class ScopeTests(BrokerTestCase):
             self.broker.wanted(parse_get(query, None), HOST)
 
     async def test_asked_at_length(self) -> None:
-        """What is long is not remembered."""
-        query = "&".join(f"scope=repository:team/app{n}:pull" for n in range(100))
-        request = parse_get(query, ALICE)
-        wanted = self.broker.wanted(request, HOST)
-        self.assertEqual(len(wanted.scopes), 100)
-        again = self.broker.wanted(request, HOST)
-        self.assertEqual(again, wanted)
-        self.assertIsNot(again, wanted)
+        """What is long, or many things, is not remembered."""
+        long_name = "a" * 230
+        for names, is_remembered in (
+            ([f"team/app{number}" for number in range(8)], True),
+            ([f"team/app{number}" for number in range(9)], False),
+            ([f"team/{long_name}"], True),
+            ([f"team/{long_name}{number}" for number in range(2)], False),
+        ):
+            query = "&".join(f"scope=repository:{name}:pull" for name in names)
+            request = parse_get(query, ALICE)
+            wanted = self.broker.wanted(request, HOST)
+            self.assertEqual(len(wanted.scopes), len(names))
+            again = self.broker.wanted(request, HOST)
+            self.assertEqual(again, wanted)
+            self.assertIs(again is wanted, is_remembered, names)
 
     async def test_no_name(self) -> None:
         """A scope whose name is none is left out."""
