@@ -56,32 +56,18 @@ class Registry:
         """
         Return what answers a request, and the request as clients see it.
 
-        None is for a preflight, which is answered. Raises as `answers_preflight` and
-        `endpoint`.
+        None is for a CORS preflight, which is answered. Raises `Denied` for what a web
+        page may not do here, and as `endpoint`.
         """
-        if self.public_url is not None:
-            request = self.as_clients_see(request)
-        if self._cross_origin is not None and self.answers_preflight(request):
+        url, cross_origin = self.public_url, self._cross_origin
+        if url is not None:
+            forwarded = request.forwarded._replace(scheme=url.scheme, host=url.netloc)
+            request = request._replace(forwarded=forwarded)
+        if cross_origin is not None and cross_origin.answer(
+            request, self._token_path_for(request)
+        ):
             return None
         return self.endpoint(request), request
-
-    def as_clients_see(self, request: ClientRequest) -> ClientRequest:
-        """Return a request with the scheme and the host that clients use here."""
-        if self.public_url is None:
-            return request
-        url = self.public_url
-        forwarded = request.forwarded._replace(scheme=url.scheme, host=url.netloc)
-        return request._replace(forwarded=forwarded)
-
-    def answers_preflight(self, request: ClientRequest) -> bool:
-        """
-        Answer a CORS preflight; return False, and mark the reply, for other requests.
-
-        Raises `Denied` for what a web page may not do here.
-        """
-        if self._cross_origin is None:
-            return False
-        return self._cross_origin.answer(request, self._token_path_for(request))
 
     def endpoint(self, request: ClientRequest) -> Endpoint:
         """Return what answers a request; raises `EndpointUnknown`."""

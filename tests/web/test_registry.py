@@ -62,20 +62,13 @@ class EndpointTests(SynchronousTestCase):
 
 
 class NameTests(SynchronousTestCase):
-    def test_public_url(self) -> None:
-        """Scheme and host are those of the public URL, where there is one."""
-        asked = request("/v2/")
-        self.assertIs(registry().as_clients_see(asked), asked)
-        url = Origin("https", "hub.test", 5000)
-        seen = registry(public_url=url).as_clients_see(asked).forwarded
-        self.assertEqual((seen.scheme, seen.host), ("https", "hub.test:5000"))
-
     def test_receive(self) -> None:
-        """An endpoint gets the request as clients see it, as it is or changed."""
+        """An endpoint gets the request as clients of the public URL see it."""
         asked = request("/v2/")
-        for url, host in (
-            (None, FORWARDED.host),
-            (Origin("https", "b.test", 443), "b.test"),
+        for url, scheme, host in (
+            (None, FORWARDED.scheme, FORWARDED.host),
+            (Origin("https", "b.test", 443), "https", "b.test"),
+            (Origin("https", "hub.test", 5000), "https", "hub.test:5000"),
         ):
             served = registry(public_url=url)
             received = served.receive(asked)
@@ -83,7 +76,23 @@ class NameTests(SynchronousTestCase):
             endpoint, seen = received
             self.assertIs(endpoint, served.endpoint(asked))
             self.assertEqual((seen.path, seen.forwarded.host), (asked.path, host))
+            self.assertEqual(seen.forwarded.scheme, scheme)
             self.assertEqual(seen is asked, url is None)
+
+    def test_preflight(self) -> None:
+        """A preflight is answered before anybody looks for an endpoint."""
+        asked: list[tuple[ClientRequest, str]] = []
+
+        class Answering:
+            def answer(self, request: ClientRequest, token_path: str) -> bool:
+                asked.append((request, token_path))
+                return request.path != "/v2/"
+
+        served = registry(cross_origin=Answering())
+        self.assertIsNone(served.receive(request("/nothing")))
+        self.assertEqual(served.receive(request("/v2/")), (PROXY, request("/v2/")))
+        paths = [(one.path, token_path) for one, token_path in asked]
+        self.assertEqual(paths, [("/nothing", "/auth"), ("/v2/", "/auth")])
 
     def test_hosts(self) -> None:
         """It stands for every host, or for those that it names."""
