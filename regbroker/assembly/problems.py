@@ -17,6 +17,7 @@ from regbroker.accounts.key_file import has_key
 from regbroker.assembly.credential_problems import problems_with_credentials
 from regbroker.assembly.readable import problem_with_file
 from regbroker.errors import ConfigurationError
+from regbroker.settings.addresses import is_host
 from regbroker.settings.config import Config
 from regbroker.transport.certificates import load_certificates, read_pem
 from regbroker.transport.pem_files import load_chain
@@ -80,8 +81,14 @@ def _problems_with_audit_log(config: Config) -> Iterator[str]:
     if not isinstance(config.audit_log, PurePath):
         return
     path = Path(config.audit_log)
-    there = path if path.exists() else path.parent
-    if path.is_dir() or not there.exists() or not os.access(there, os.W_OK):
+    try:
+        is_there = path.exists()
+        is_good = not path.is_dir() if is_there else path.parent.is_dir()
+        is_good = is_good and os.access(path if is_there else path.parent, os.W_OK)
+    except OSError:
+        # A name that is too long, for example.
+        is_good = False
+    if not is_good:
         yield (
             f"[regbroker] audit-log: {path} cannot be written; make its directory, "
             "writable for the user that regbroker runs as"
@@ -153,7 +160,8 @@ def _problems_with_ca_files(config: Config) -> Iterator[str]:
 
 def certificate_hosts(config: Config) -> list[str]:
     """Return the hosts that a self-signed certificate is for."""
-    hosts = [entry.host for entry in config.registries if entry.host != "*"]
+    # Others than hosts are told of, and come here in a configuration that is checked.
+    hosts = [entry.host for entry in config.registries if is_host(entry.host)]
     return hosts + [host for entry in config.registries for host in entry.hosts]
 
 

@@ -17,6 +17,9 @@ from regbroker.transport.listeners import Listener
 #: A colon in an endpoint that no backslash stands before.
 _COLON = re.compile(r"(?<!\\):")
 
+#: A backslash that stands before nothing: Twisted has no words for it.
+_LAST_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\$")
+
 
 def listeners(text: str) -> tuple[Listener, ...]:
     """Parse ``listen``: one endpoint a line."""
@@ -81,6 +84,10 @@ def _check_systemd(line: str, endpoint: str) -> None:
 
 def _check_habits(line: str) -> None:
     """Refuse what is written for other servers, with what to write here."""
+    if _LAST_BACKSLASH.search(line):
+        raise InvalidValue(
+            f"'{line}' ends with a backslash; take it out: each endpoint has one line"
+        )
     if re.match(r"(?:tls|tcp|redirect):proxy:", line):
         kind, _, rest = line.partition(":")
         rest = rest.removeprefix("proxy:")

@@ -148,6 +148,12 @@ OPTIONS = {
     "a wrong argument": _raw(
         "is not understood", b"[regbroker]\nlisten = tcp:0:interfce=x\n"
     ),
+    "a backslash at the end": _raw(
+        "ends with a backslash", b"[regbroker]\nlisten = tls:8443:interface=a\\\n"
+    ),
+    "three backslashes at the end": _raw(
+        "ends with a backslash", b"[regbroker]\nlisten = unix:/run/s\\\\\\\n"
+    ),
     "a listener twice": _raw(
         "stands twice", b"[regbroker]\nlisten =\n  tcp:81\n  tcp:81\n"
     ),
@@ -190,6 +196,12 @@ OPTIONS = {
     "a comma": _with("not a number of seconds", main="client-timeout = 1,5"),
     "no connections": _with("not a number from 1", main="max-connections = 0"),
     "a rate": _with("bytes per second", main="min-upload-rate = fast"),
+    "an audit log with a long name": _with(
+        "audit-log: /var/log/", main="audit-log = /var/log/" + "a" * 300
+    ),
+    "an audit log in a file": _with(
+        "audit-log: /dev/null/", main="audit-log = /dev/null/audit.log"
+    ),
     "a wrong expression": _with("no regular expression", main="deny-user-agents = ("),
     "a huge repetition": _with(
         "no regular expression", main="deny-user-agents = a{99999999999}"
@@ -228,6 +240,13 @@ OPTIONS = {
     ),
     "a host in another script": _raw(
         "is no host name", "[registry b\u00fccher.test]\n".encode()
+    ),
+    "the host of our own certificate in another script": _raw(
+        "is no host name",
+        (
+            "[regbroker]\nlisten = tls:0\n[registry b\u00fccher.test]\nupstream = up\n"
+            "namespaces = * = *\n[upstream up]\nurl = https://up.test\n"
+        ).encode(),
     ),
     "no rule": _with("[registry a.test] namespaces: empty", rules=""),
     "half a rule": _with("'team'", rules="team"),
