@@ -38,8 +38,8 @@ Everything that regbroker itself can refuse or fail at, as one tree::
 
 The codes are those of the OCI distribution specification, with Docker's
 ``TAG_INVALID``, ``UNAVAILABLE`` and ``UNKNOWN`` where the specification has
-none. `regbroker.transport.replies.send_error` is the one place that renders them.
-The module stays whole, as it is one tree.
+none. `regbroker.transport.server.replies.send_error` is the one place that renders
+them. The module stays whole, as it is one tree.
 """
 
 from __future__ import annotations

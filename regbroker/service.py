@@ -22,7 +22,7 @@ from regbroker.assembly.loading import load_config, warnings_about
 from regbroker.assembly.running import RegbrokerService
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.settings.config import Config
-from regbroker.transport.listening import ListeningService
+from regbroker.transport.listening.services import ListeningService
 from regbroker.upstream.dialling import unused_proxies
 
 _log = Logger()

@@ -26,7 +26,7 @@ from regbroker.runtime.notify import Watchdog, take_notifier, take_watchdog_seco
 from regbroker.runtime.signals import on_signal
 from regbroker.service import RegbrokerService, build_service, warnings_about
 from regbroker.settings.config import Config
-from regbroker.transport.handed_over import warn_of_left_over
+from regbroker.transport.listening.handed_over import warn_of_left_over
 
 if TYPE_CHECKING:
     # Imported where it is built: alone, a process has no workers.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.tcp import Server
 from twisted.web.server import Request
 
-from regbroker.transport.replies import send_bytes
+from regbroker.transport.server.replies import send_bytes
 from tests.proxycase import SiteTestCase
 from tests.wire import Message
 

@@ -11,9 +11,9 @@ from zope.interface import implementer
 
 from regbroker.protocol.origins import Origin
 from regbroker.runtime.slots import Slots
-from regbroker.transport.client import ConnectionPool
-from regbroker.transport.client_reply import Reply
-from regbroker.transport.trust import Trust
+from regbroker.transport.client.pool import ConnectionPool
+from regbroker.transport.client.reply import Reply
+from regbroker.transport.client.trust import Trust
 from tests.proxycase import HeldTime, SocketTestCase
 from tests.scripted import ScriptedUpstream
 

@@ -18,7 +18,7 @@ from twisted.trial.unittest import TestCase
 from regbroker.cli.doctor.command import Request, examine
 from regbroker.cli.doctor.steps import Step, lines
 from regbroker.service import load_config
-from regbroker.transport.certificates import certificate_options
+from regbroker.transport.certificates.served import certificate_options
 from regbroker.upstream.credentials import Login
 from tests.certificates import Pair, authority
 

@@ -22,8 +22,8 @@ from zope.interface import directlyProvides, implementer, providedBy
 
 from regbroker.service import RegbrokerService, build_service, listeners
 from regbroker.settings.ini import parse_config
-from regbroker.transport.certificates import certificate_options
-from regbroker.transport.server import StreamingSite
+from regbroker.transport.certificates.served import certificate_options
+from regbroker.transport.server.site import StreamingSite
 from tests.certificates import authority, issued
 from tests.scripted import Call, ScriptedUpstream, response
 from tests.wire import Message, RawClient

@@ -13,8 +13,8 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from regbroker.transport.server_names import ServerTLSFactory
-from regbroker.transport.server_options import ServerOptions
+from regbroker.transport.tls.server_names import ServerTLSFactory
+from regbroker.transport.tls.server_options import ServerOptions
 from tests.tlspeer import Inner
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from regbroker.channel import StreamingRequest, StreamingSite
-from regbroker.transport import server, streaming_request
-from regbroker.transport.body_reading import read_body
-from regbroker.transport.replies import send_bytes
+from regbroker.transport.server import site as server
+from regbroker.transport.server import streaming_request
+from regbroker.transport.server.body_reading import read_body
+from regbroker.transport.server.replies import send_bytes
 from tests.proxycase import SiteTestCase
 
 

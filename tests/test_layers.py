@@ -17,6 +17,13 @@ ROOMS = (
     "naming",
     "runtime",
     "transport",
+    "transport.flow",
+    "transport.tls",
+    "transport.server",
+    "transport.listening",
+    "transport.certificates",
+    "transport.client",
+    "transport.bodies",
     "accounts",
     "settings",
     "upstream",
@@ -35,7 +42,7 @@ FLAT = {
     "causes": "ground",
     "events": "ground",
     "audit": "ground",
-    "channel": "transport",
+    "channel": "transport.bodies",
     "credchecker": "accounts",
     "service": "assembly",
     "testing": "assembly",
@@ -74,11 +81,11 @@ PURE = [
     "accounts.ldap.url",
     "runtime.bounded_memory",
     "runtime.keyed_hash",
-    "transport.connection_limits",
-    "transport.pace",
-    "transport.listeners",
-    "transport.pem_files",
-    "transport.certificate_rules",
+    "transport.listening.connection_limits",
+    "transport.server.pace",
+    "transport.listening.listeners",
+    "transport.certificates.pem_files",
+    "transport.certificates.rules",
     "upstream.discovery",
     "upstream.policy",
     "upstream.login_record",
@@ -152,7 +159,10 @@ def imported_modules(path: Path, known: dict[str, Path]) -> set[str]:
 
 def room(module: str) -> str | None:
     """The room that a module is in."""
-    first = module.partition(".")[0]
+    first, *below = module.split(".")
+    nested = f"{first}.{below[0]}" if below else first
+    if nested in ROOMS:
+        return nested
     return FLAT.get(first, first if first in ROOMS else None)
 
 

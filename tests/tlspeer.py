@@ -13,9 +13,9 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from regbroker.transport.backpressure import Budget
-from regbroker.transport.certificates import certificate_options
-from regbroker.transport.tls_factory import TLSFactory
+from regbroker.transport.certificates.served import certificate_options
+from regbroker.transport.flow.backpressure import Budget
+from regbroker.transport.tls.factory import TLSFactory
 from tests.certificates import Looking, issued
 
 

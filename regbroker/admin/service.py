@@ -16,10 +16,10 @@ from regbroker.admin.monitor import Monitor
 from regbroker.admin.root import AdminRoot, probes
 from regbroker.admin.status import status_views
 from regbroker.runtime.reactor import INetworkReactor
-from regbroker.transport.entrance import build_entrance
-from regbroker.transport.listener_group import ListenerGroup
-from regbroker.transport.listeners import Listener
-from regbroker.transport.server import DEFAULT_PACE, StreamingSite
+from regbroker.transport.listening.entrance import build_entrance
+from regbroker.transport.listening.listener_group import ListenerGroup
+from regbroker.transport.listening.listeners import Listener
+from regbroker.transport.server.site import DEFAULT_PACE, StreamingSite
 
 #: Some browsers, some probes, one Prometheus or two.
 MAX_CONNECTIONS = 64

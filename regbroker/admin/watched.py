@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from regbroker.admin.certificates import ServedCertificate
 from regbroker.settings.config import RegistryConfig
-from regbroker.transport.entrance import Entrance
-from regbroker.transport.server import StreamingSite
+from regbroker.transport.listening.entrance import Entrance
+from regbroker.transport.server.site import StreamingSite
 from regbroker.upstream.registry import Upstream
 from regbroker.upstream.token_cache import TokenCache
 from regbroker.web.serving import UnderWay

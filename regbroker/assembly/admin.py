@@ -16,9 +16,9 @@ from regbroker.assembly.part import Part
 from regbroker.assembly.upstreams import UpstreamService
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.settings.config import Config
-from regbroker.transport.certificates import read_pem
-from regbroker.transport.entrance import Entrance
-from regbroker.transport.server import StreamingSite
+from regbroker.transport.certificates.served import read_pem
+from regbroker.transport.listening.entrance import Entrance
+from regbroker.transport.server.site import StreamingSite
 from regbroker.web.serving import UnderWay
 
 if TYPE_CHECKING:

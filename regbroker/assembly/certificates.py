@@ -20,10 +20,10 @@ from twisted.logger import Logger
 from regbroker.assembly.problems import certificate_hosts
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.settings.config import Config
-from regbroker.transport.certificates import load_certificates
-from regbroker.transport.self_signed import self_signed
-from regbroker.transport.server_options import ServerOptions
-from regbroker.transport.session_tickets import TicketKeys
+from regbroker.transport.certificates.self_signed import self_signed
+from regbroker.transport.certificates.served import load_certificates
+from regbroker.transport.tls.server_options import ServerOptions
+from regbroker.transport.tls.session_tickets import TicketKeys
 
 #: Seconds between two looks at the files.
 LOOK_SECONDS = 10.0

@@ -15,14 +15,14 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from regbroker.settings.config import Config, HtpasswdConfig, RegistryConfig
-from regbroker.transport.certificate_rules import (
+from regbroker.transport.certificates.pem_files import load_chain
+from regbroker.transport.certificates.rules import (
     certificate_warnings,
     hosts_of,
     is_for,
     validity_warnings,
 )
-from regbroker.transport.certificates import read_pem
-from regbroker.transport.pem_files import load_chain
+from regbroker.transport.certificates.served import read_pem
 
 
 def file_warnings(config: Config) -> Iterator[str]:

@@ -23,7 +23,7 @@ from regbroker.settings.config import (
     DEFAULT_CONNECT_TIMEOUT,
     IdentityConfig,
 )
-from regbroker.transport.trust import Trust
+from regbroker.transport.client.trust import Trust
 from regbroker.upstream.dialling import way_out
 from regbroker.upstream.documents import Documents
 

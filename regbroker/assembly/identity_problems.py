@@ -19,7 +19,7 @@ from regbroker.settings.config import (
     LdapConfig,
     RobotsConfig,
 )
-from regbroker.transport.trust import Trust
+from regbroker.transport.client.trust import Trust
 from regbroker.upstream.dialling import problems_with_proxy
 
 

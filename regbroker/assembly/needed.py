@@ -39,7 +39,7 @@ def _needed(config: Config) -> Iterator[str]:
         if upstream.origin is None:
             yield "regbroker.sandbox"
         if upstream.proxy is not None:
-            yield "regbroker.transport.tunnel"
+            yield "regbroker.transport.client.tunnel"
     if any(entry.accounts == "" for entry in config.registries) or config.accounts:
         yield "regbroker.assembly.local_accounts"
     for accounts in config.accounts.values():
@@ -53,7 +53,7 @@ def _needed(config: Config) -> Iterator[str]:
         if identity.conditions:
             yield "regbroker.accounts.identity.cel"
         if identity.proxy is not None:
-            yield "regbroker.transport.tunnel"
+            yield "regbroker.transport.client.tunnel"
 
 
 def load_at_leisure(config: Config, clock: IReactorTime) -> None:

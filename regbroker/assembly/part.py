@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from regbroker.accounts.throttling import Throttling, local_throttling
 from regbroker.settings.config import Config
-from regbroker.transport.listeners import Listener
-from regbroker.transport.session_tickets import TicketKeys
+from regbroker.transport.listening.listeners import Listener
+from regbroker.transport.tls.session_tickets import TicketKeys
 
 if TYPE_CHECKING:
     # Imported where it is built: not every configuration needs it.

@@ -19,11 +19,11 @@ from regbroker.assembly.readable import problem_with_file
 from regbroker.errors import ConfigurationError
 from regbroker.settings.addresses import is_host
 from regbroker.settings.config import Config
-from regbroker.transport.certificates import load_certificates, read_pem
-from regbroker.transport.pem_files import load_chain
-from regbroker.transport.self_signed import has_self_signed
-from regbroker.transport.socket_owner import owner_of
-from regbroker.transport.trust import Trust
+from regbroker.transport.certificates.pem_files import load_chain
+from regbroker.transport.certificates.self_signed import has_self_signed
+from regbroker.transport.certificates.served import load_certificates, read_pem
+from regbroker.transport.client.trust import Trust
+from regbroker.transport.listening.socket_owner import owner_of
 from regbroker.upstream.dialling import problems_with_way
 
 

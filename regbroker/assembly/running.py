@@ -29,10 +29,13 @@ from regbroker.assembly.generation import AccountSources, Generation
 from regbroker.assembly.part import Part
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.settings.config import Config
-from regbroker.transport.entrance import build_entrance, limits_here
-from regbroker.transport.listener_group import ListenerGroup, PreparedListeners
-from regbroker.transport.listening import ListeningService
-from regbroker.transport.server import StreamingSite
+from regbroker.transport.listening.entrance import build_entrance, limits_here
+from regbroker.transport.listening.listener_group import (
+    ListenerGroup,
+    PreparedListeners,
+)
+from regbroker.transport.listening.services import ListeningService
+from regbroker.transport.server.site import StreamingSite
 from regbroker.web.health import Health
 from regbroker.web.https_redirect import HttpsRedirect
 from regbroker.web.serving import UnderWay

@@ -32,7 +32,8 @@ from regbroker.settings.config import Config
 
 _log = Logger()
 
-#: What Twisted says of each port; `regbroker.transport.listening` says it for people.
+#: What Twisted says of each port; `regbroker.transport.listening.services` says it for
+#: people.
 _PORTS = re.compile(r"regbroker starting on |\((?:TCP|UNIX) Port .* Closed\)$")
 
 #: What `audit-log` is for the log that everything else is in.

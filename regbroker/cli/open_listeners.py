@@ -16,7 +16,7 @@ from pathlib import Path
 
 from regbroker.cli.port_holders import holders
 from regbroker.settings.config import Config
-from regbroker.transport.listeners import Listener, Where
+from regbroker.transport.listening.listeners import Listener, Where
 
 #: Of the 108 bytes that the kernel has for the path of a socket, one is the end.
 _MAX_PATH = 107

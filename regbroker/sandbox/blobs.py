@@ -28,8 +28,8 @@ from regbroker.sandbox.repositories import (
     send_empty,
 )
 from regbroker.sandbox.storage import Storage
-from regbroker.transport.body_reading import receive_body
-from regbroker.transport.replies import set_status
+from regbroker.transport.server.body_reading import receive_body
+from regbroker.transport.server.replies import set_status
 from regbroker.web.api_request import ApiRequest
 
 #: ``0-1023``; some clients write it as RFC 9110 has it, ``bytes 0-1023/*``.

@@ -17,8 +17,8 @@ from regbroker.protocol.names import Endpoint, is_tag
 from regbroker.sandbox.manifests import parse_manifest
 from regbroker.sandbox.refusals import PageInvalid
 from regbroker.sandbox.storage import Storage
-from regbroker.transport.body_reading import read_body
-from regbroker.transport.replies import send_bytes, send_json, set_status
+from regbroker.transport.server.body_reading import read_body
+from regbroker.transport.server.replies import send_bytes, send_json, set_status
 from regbroker.web.api_request import ApiRequest
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"

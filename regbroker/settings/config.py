@@ -23,8 +23,8 @@ from regbroker.accounts.tokens import ACCESS_LIFE
 from regbroker.naming.mapping import NameMapping
 from regbroker.protocol.headers import Network
 from regbroker.protocol.origins import Origin
-from regbroker.transport.listeners import CertificateFiles, Listener
-from regbroker.transport.pace import Pace
+from regbroker.transport.listening.listeners import CertificateFiles, Listener
+from regbroker.transport.server.pace import Pace
 
 #: nginx users set 900 s for registries: the last request of a push may make
 #: the upstream hash a whole layer before it answers.

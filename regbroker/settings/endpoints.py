@@ -12,7 +12,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from regbroker.settings.values import InvalidValue, lines
-from regbroker.transport.listeners import Listener
+from regbroker.transport.listening.listeners import Listener
 
 #: A colon in an endpoint that no backslash stands before.
 _COLON = re.compile(r"(?<!\\):")

@@ -23,8 +23,8 @@ from regbroker.settings.config import (
     RobotsConfig,
     UpstreamConfig,
 )
-from regbroker.transport.listeners import CertificateFiles
-from regbroker.transport.pace import Pace
+from regbroker.transport.listening.listeners import CertificateFiles
+from regbroker.transport.server.pace import Pace
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from itertools import combinations
 from typing import NamedTuple
 
-from regbroker.transport.listeners import Listener
+from regbroker.transport.listening.listeners import Listener
 
 
 class _Place(NamedTuple):

@@ -31,8 +31,8 @@ from regbroker.settings.options import (
 )
 from regbroker.settings.same_ports import clashes
 from regbroker.settings.section import Section
-from regbroker.transport.listeners import CertificateFiles
-from regbroker.transport.pace import Pace
+from regbroker.transport.listening.listeners import CertificateFiles
+from regbroker.transport.server.pace import Pace
 
 
 def read_main(section: Section) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from zope.interface import implementer
 from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.headers import raw_headers
 from regbroker.protocol.urls import parse_url
-from regbroker.transport.client_reply import Reply
+from regbroker.transport.client.reply import Reply
 from regbroker.upstream.origin_pools import OriginPools
 
 #: Carries what a reply's ``Content-Encoding`` says; empty where it says nothing.

@@ -13,8 +13,8 @@ from regbroker.protocol.bodies import MAX_ERROR_BYTES
 from regbroker.protocol.composite_token import token_for
 from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.scopes import Scope
-from regbroker.transport.client_reply import Reply
-from regbroker.transport.upload_bodies import gather_body
+from regbroker.transport.bodies.upload import gather_body
+from regbroker.transport.client.reply import Reply
 from regbroker.upstream.authorization import REFUSALS, Authorization, Refusal
 from regbroker.upstream.own_account import OwnAccount
 from regbroker.upstream.own_requests import proof_target

@@ -18,9 +18,9 @@ from urllib.parse import unquote, urlsplit
 from regbroker.protocol.origins import Origin, parse_origin
 from regbroker.runtime.watched_file import WatchedFile
 from regbroker.settings.config import UpstreamConfig
-from regbroker.transport.pem_files import WrongKey
-from regbroker.transport.trust import Trust, client_identity
-from regbroker.transport.way_out import Proxy, WayOut
+from regbroker.transport.certificates.pem_files import WrongKey
+from regbroker.transport.client.trust import Trust, client_identity
+from regbroker.transport.client.way_out import Proxy, WayOut
 
 #: The variables for each scheme; that in capitals counts first.
 _VARIABLES = {"https": "HTTPS_PROXY", "http": "HTTP_PROXY"}

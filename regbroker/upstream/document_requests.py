@@ -22,7 +22,7 @@ from twisted.web.http_headers import Headers
 from regbroker.causes import Cause
 from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.bodies import decode_content
-from regbroker.transport.bytes_body import BytesBody
+from regbroker.transport.client.bytes_body import BytesBody
 from regbroker.upstream.agent import PACKED, PooledAgent
 from regbroker.upstream.origin_pools import OriginPools
 from regbroker.upstream.own_requests import USER_AGENT

@@ -17,9 +17,9 @@ from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import parse_url
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.slots import Slots
-from regbroker.transport.client import ConnectionPool
-from regbroker.transport.client_errors import converted_error
-from regbroker.transport.trust import Trust
+from regbroker.transport.client.errors import converted_error
+from regbroker.transport.client.pool import ConnectionPool
+from regbroker.transport.client.trust import Trust
 from regbroker.upstream.guarded_endpoint import guarded_endpoint
 from regbroker.upstream.origin_pools import OriginPools
 

@@ -21,7 +21,7 @@ from regbroker.errors import RedirectRefused
 from regbroker.protocol.addresses import is_public, is_public_host
 from regbroker.protocol.origins import Origin
 from regbroker.runtime.reactor import INetworkReactor
-from regbroker.transport.trust import Trust
+from regbroker.transport.client.trust import Trust
 
 
 class PublicOnly:

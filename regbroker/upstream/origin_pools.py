@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from regbroker.protocol.origins import Origin
 from regbroker.runtime.bounded_memory import BoundedMemory
-from regbroker.transport.client import ConnectionPool
+from regbroker.transport.client.pool import ConnectionPool
 
 
 class OriginPools:

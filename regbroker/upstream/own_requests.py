@@ -15,8 +15,8 @@ from regbroker.causes import Cause
 from regbroker.errors import TooManyRequests, UpstreamUnavailable
 from regbroker.protocol.headers import Header, via
 from regbroker.protocol.retry_after import passed_on
-from regbroker.transport.client_reply import Reply
-from regbroker.transport.upload_bodies import gather_body
+from regbroker.transport.bodies.upload import gather_body
+from regbroker.transport.client.reply import Reply
 
 USER_AGENT: Header = (b"User-Agent", f"regbroker/{__version__}".encode())
 

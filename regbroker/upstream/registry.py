@@ -31,10 +31,10 @@ from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.single_flight import Coalescer
 from regbroker.settings.config import UpstreamConfig
-from regbroker.transport.client import ConnectionPool
-from regbroker.transport.client_reply import Reply
-from regbroker.transport.stalls import Stalls
-from regbroker.transport.trust import Trust
+from regbroker.transport.bodies.stalls import Stalls
+from regbroker.transport.client.pool import ConnectionPool
+from regbroker.transport.client.reply import Reply
+from regbroker.transport.client.trust import Trust
 from regbroker.upstream.background_discovery import BackgroundDiscovery
 from regbroker.upstream.circuit_breaker import CircuitBreakers
 from regbroker.upstream.dialling import trust_of

@@ -13,7 +13,7 @@ from regbroker.causes import Cause, Side
 from regbroker.errors import UpstreamTimeout
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.single_flight import Coalescer
-from regbroker.transport.trust import Trust
+from regbroker.transport.client.trust import Trust
 from regbroker.upstream.documents import Document, Documents
 from regbroker.upstream.search_rules import MAX_SEARCH_BYTES
 

@@ -9,9 +9,9 @@ from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import Url
 from regbroker.runtime.reactor import INetworkReactor
-from regbroker.transport.client import ConnectionPool
-from regbroker.transport.client_reply import Reply
-from regbroker.transport.trust import Trust
+from regbroker.transport.client.pool import ConnectionPool
+from regbroker.transport.client.reply import Reply
+from regbroker.transport.client.trust import Trust
 from regbroker.upstream.guarded_endpoint import guarded_endpoint
 from regbroker.upstream.origin_pools import OriginPools
 

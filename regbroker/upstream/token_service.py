@@ -23,7 +23,7 @@ from regbroker.protocol.token_replies import MAX_REPLY_BYTES
 from regbroker.protocol.token_requests import TokenRequest
 from regbroker.protocol.urls import Url, parse_url
 from regbroker.runtime.reactor import INetworkReactor
-from regbroker.transport.trust import Trust
+from regbroker.transport.client.trust import Trust
 from regbroker.upstream.documents import Document, Documents
 
 #: What a token service has answered; its body is at most `MAX_REPLY_BYTES`.

@@ -24,7 +24,7 @@ from regbroker.protocol.mirrors import with_ns
 from regbroker.protocol.names import CATALOG_PATH
 from regbroker.protocol.queries import Query, values
 from regbroker.runtime.keyed_hash import KeyedHash
-from regbroker.transport.replies import send_json
+from regbroker.transport.server.replies import send_json
 from regbroker.web.admission import Gate
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.backend import Backend

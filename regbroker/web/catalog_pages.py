@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from regbroker.protocol.bodies import catalog_names
 from regbroker.protocol.names import CATALOG_PATH
 from regbroker.protocol.next_links import LinkRefused, next_query, pages_by_name
-from regbroker.transport.client_reply import Reply
+from regbroker.transport.client.reply import Reply
 from regbroker.web.catalog_walks import UpstreamPage, Walk, Walks
 from regbroker.web.exchange import Exchange
 

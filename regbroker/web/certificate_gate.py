@@ -19,7 +19,7 @@ from regbroker.events import Event
 from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.names import Action, Endpoint
 from regbroker.protocol.token_requests import TokenRequest
-from regbroker.transport.peer_certificates import certificate_user
+from regbroker.transport.certificates.peer import certificate_user
 from regbroker.web.admission import denial, is_allowed
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.client_request import ClientRequest

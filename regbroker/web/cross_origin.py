@@ -15,7 +15,7 @@ from regbroker.protocol.cors import (
 )
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import parse_origin
-from regbroker.transport.replies import set_status
+from regbroker.transport.server.replies import set_status
 from regbroker.web.client_request import ClientRequest
 from regbroker.web.search import PATHS as SEARCH_PATHS
 

@@ -9,7 +9,7 @@ from regbroker.protocol.names import WANTED_ACTIONS, Action
 from regbroker.protocol.queries import Query
 from regbroker.protocol.query_table import FROM, MOUNT
 from regbroker.protocol.scopes import Scope, repository_scope
-from regbroker.transport.client_reply import Reply
+from regbroker.transport.client.reply import Reply
 from regbroker.web.api_request import ApiRequest, Mount
 from regbroker.web.mapped_target import UpstreamTarget
 

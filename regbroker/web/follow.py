@@ -41,10 +41,10 @@ from regbroker.protocol.names import Endpoint
 from regbroker.protocol.own_redirects import check_leads_on, is_followed
 from regbroker.protocol.queries import split_target
 from regbroker.protocol.urls import Url
-from regbroker.transport.client_errors import UPSTREAM
-from regbroker.transport.client_reply import Reply
-from regbroker.transport.stalls import Stall
-from regbroker.transport.upload_bodies import gather_body
+from regbroker.transport.bodies.stalls import Stall
+from regbroker.transport.bodies.upload import gather_body
+from regbroker.transport.client.errors import UPSTREAM
+from regbroker.transport.client.reply import Reply
 from regbroker.upstream.registry import Upstream
 from regbroker.upstream.storages import STORAGE
 from regbroker.web.exchange import Exchange

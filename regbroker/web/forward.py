@@ -19,11 +19,11 @@ from regbroker.protocol.headers import (
 from regbroker.protocol.names import Endpoint
 from regbroker.protocol.retry_after import retry_after
 from regbroker.protocol.scopes import Scope
-from regbroker.transport.client_reply import Reply
-from regbroker.transport.request_bodies import request_body
-from regbroker.transport.stalls import Stall
-from regbroker.transport.streaming_request import StreamingRequest
-from regbroker.transport.upload_bodies import UploadBody
+from regbroker.transport.bodies.stalls import Stall
+from regbroker.transport.bodies.upload import UploadBody
+from regbroker.transport.client.reply import Reply
+from regbroker.transport.server.request_bodies import request_body
+from regbroker.transport.server.streaming_request import StreamingRequest
 from regbroker.upstream.authorization import REFUSALS, Authorization
 from regbroker.upstream.authorizer import Authorizer
 from regbroker.upstream.own_login import NO_RIGHT

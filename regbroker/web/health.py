@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from twisted.web.server import Request
 
-from regbroker.transport.replies import send_json
+from regbroker.transport.server.replies import send_json
 
 
 class Health:

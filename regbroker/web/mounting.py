@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from regbroker.errors import Denied
-from regbroker.transport.client_reply import Reply
+from regbroker.transport.client.reply import Reply
 from regbroker.web.exchange import Exchange, UpstreamRequest
 from regbroker.web.forward import Forwarder
 

@@ -13,8 +13,8 @@ from regbroker.naming.mapping import NameMapping
 from regbroker.protocol.names import Endpoint, Target, parse_path
 from regbroker.protocol.query_table import FROM, upstream_query
 from regbroker.runtime.bounded_memory import BoundedMemory
-from regbroker.transport.replies import send_json
-from regbroker.transport.request_bodies import request_body
+from regbroker.transport.server.replies import send_json
+from regbroker.transport.server.request_bodies import request_body
 from regbroker.web.admission import Gate
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.client_request import ClientRequest

@@ -38,10 +38,10 @@ from regbroker.protocol.scopes import (
     offered_scopes,
     public_scopes,
 )
-from regbroker.transport.client_reply import Reply
-from regbroker.transport.download_bodies import relay_body
-from regbroker.transport.replies import send_head, send_whole
-from regbroker.transport.upload_bodies import gather_plain
+from regbroker.transport.bodies.download import relay_body
+from regbroker.transport.bodies.upload import gather_plain
+from regbroker.transport.client.reply import Reply
+from regbroker.transport.server.replies import send_head, send_whole
 from regbroker.upstream.registry import Upstream
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.carried_uploads import CarriedUploads

@@ -16,7 +16,7 @@ from regbroker.errors import (
 from regbroker.events import Event
 from regbroker.protocol.challenges import basic_challenge, unauthorized
 from regbroker.protocol.headers import Forwarded
-from regbroker.transport.replies import send_bytes
+from regbroker.transport.server.replies import send_bytes
 from regbroker.upstream.documents import Document
 from regbroker.upstream.search_rules import SearchRules, Visible, ping, refused
 from regbroker.upstream.search_service import SearchService

@@ -18,9 +18,9 @@ from regbroker.causes import Cause
 from regbroker.errors import HTTPError, Stopping, UpstreamRefused, code_for_status
 from regbroker.events import Event, emit
 from regbroker.runtime.at_once import begin
-from regbroker.transport.download_bodies import TransferBroken, abort_client
-from regbroker.transport.replies import reply_header, send_error
-from regbroker.transport.request_bodies import ClientGone
+from regbroker.transport.bodies.download import TransferBroken, abort_client
+from regbroker.transport.server.replies import reply_header, send_error
+from regbroker.transport.server.request_bodies import ClientGone
 from regbroker.transport.twisted_private import is_disconnected
 
 _log = Logger()

@@ -31,9 +31,15 @@ from regbroker.protocol.headers import (
 )
 from regbroker.protocol.mirrors import PARAMETER, mirrored_registry, path_with_ns
 from regbroker.protocol.origins import parse_origin
-from regbroker.transport.client_connection import ClientConnection, client_connection
-from regbroker.transport.replies import REQUEST_ID, set_status
-from regbroker.transport.streaming_request import StreamingRequest, received_headers
+from regbroker.transport.server.client_connection import (
+    ClientConnection,
+    client_connection,
+)
+from regbroker.transport.server.replies import REQUEST_ID, set_status
+from regbroker.transport.server.streaming_request import (
+    StreamingRequest,
+    received_headers,
+)
 from regbroker.web.client_request import ClientRequest, parse_request
 from regbroker.web.health import Health
 from regbroker.web.https_redirect import https_url

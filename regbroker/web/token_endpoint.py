@@ -11,8 +11,8 @@ from regbroker.events import Event
 from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.token_requests import TokenRequest, parse_get, parse_post
 from regbroker.protocol.token_texts import ROBOT_PREFIX, user_for_log
-from regbroker.transport.body_reading import read_body
-from regbroker.transport.replies import send_bytes
+from regbroker.transport.server.body_reading import read_body
+from regbroker.transport.server.replies import send_bytes
 from regbroker.web.admission import robot_token_refused
 from regbroker.web.client_request import ClientRequest
 

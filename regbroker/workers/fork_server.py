@@ -24,7 +24,7 @@ from typing import NoReturn
 
 from regbroker.runtime.blocking_messages import BlockingChannel
 from regbroker.runtime.messages import Values
-from regbroker.transport.session_tickets import TicketKeys
+from regbroker.transport.tls.session_tickets import TicketKeys
 from regbroker.workers.worker import run
 
 #: Days for which all workers have the same ticket keys; 13 kB and a millisecond each.

@@ -23,7 +23,7 @@ from regbroker.assembly.running import PreparedReload, RegbrokerService
 from regbroker.errors import StateError
 from regbroker.runtime.messages import AskedInVain
 from regbroker.settings.config import Config
-from regbroker.transport.listening import ListeningService
+from regbroker.transport.listening.services import ListeningService
 from regbroker.workers.pool import START_SECONDS, Pool, Told
 from regbroker.workers.process import WorkerProcess
 from regbroker.workers.pulse import Pulse

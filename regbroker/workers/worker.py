@@ -24,7 +24,7 @@ from regbroker.assembly.running import PreparedReload, RegbrokerService
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.runtime.messages import AskedInVain, MessageChannel, Values
 from regbroker.runtime.signals import on_signal
-from regbroker.transport.session_tickets import TicketKeys
+from regbroker.transport.tls.session_tickets import TicketKeys
 from regbroker.workers import logs
 from regbroker.workers.start import parse_served
 from regbroker.workers.wrong_passwords import CountedInFront

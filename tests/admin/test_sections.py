@@ -19,8 +19,8 @@ from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.settings.config import RegistryConfig
-from regbroker.transport.entrance import build_entrance
-from regbroker.transport.server import StreamingSite
+from regbroker.transport.listening.entrance import build_entrance
+from regbroker.transport.server.site import StreamingSite
 from regbroker.upstream.registry import Upstream
 from regbroker.upstream.token_cache import TokenCache
 from regbroker.web.serving import UnderWay

@@ -15,8 +15,8 @@ from regbroker.assembly.admin import build_admin, watched
 from regbroker.assembly.upstreams import build_upstream
 from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
-from regbroker.transport.entrance import build_entrance
-from regbroker.transport.server import StreamingSite
+from regbroker.transport.listening.entrance import build_entrance
+from regbroker.transport.server.site import StreamingSite
 from regbroker.web.serving import UnderWay
 from tests.certificates import issued
 

@@ -15,8 +15,8 @@ from regbroker.assembly.admin_place import AdminPlace
 from regbroker.assembly.part import Part
 from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
-from regbroker.transport.entrance import build_entrance
-from regbroker.transport.server import StreamingSite
+from regbroker.transport.listening.entrance import build_entrance
+from regbroker.transport.server.site import StreamingSite
 from regbroker.web.serving import UnderWay
 
 CONFIG = """

@@ -18,7 +18,7 @@ from regbroker.assembly.certificates import (
 from regbroker.errors import ConfigurationError
 from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
-from regbroker.transport.session_tickets import TicketKeys
+from regbroker.transport.tls.session_tickets import TicketKeys
 from tests.certificates import Pair, issued
 
 CONFIG = """

@@ -20,7 +20,7 @@ from regbroker.assembly.identities import (
 from regbroker.errors import AccountsUnavailable, ConfigurationError
 from regbroker.protocol.origins import Origin
 from regbroker.settings.config import IdentityConfig
-from regbroker.transport.certificates import certificate_options
+from regbroker.transport.certificates.served import certificate_options
 from tests.askingcase import AskingTestCase
 from tests.certificates import authority, issued
 from tests.issuers import ec_key, jwk, jwks

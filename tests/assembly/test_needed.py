@@ -116,7 +116,7 @@ class NeededTests(SynchronousTestCase):
     def test_proxy(self) -> None:
         """A proxy is asked for tunnels."""
         upstream = "url = http://127.0.0.1:9\nproxy = http://127.0.0.1:9"
-        self.assert_needed("transport.tunnel", upstream=upstream)
+        self.assert_needed("transport.client.tunnel", upstream=upstream)
 
     def test_accounts(self) -> None:
         """Accounts of our own, and what knows the hashes of passwords."""

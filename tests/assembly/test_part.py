@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.assembly.loading import parse_text
 from regbroker.assembly.part import Part
 from regbroker.settings.config import Config
-from regbroker.transport.listeners import Listener
+from regbroker.transport.listening.listeners import Listener
 
 TEXT = """\
 [regbroker]

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.cli.banner import banner
 from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
-from regbroker.transport.listeners import CertificateFiles
+from regbroker.transport.listening.listeners import CertificateFiles
 
 SANDBOX = """
 [registry *]

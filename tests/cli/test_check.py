@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from regbroker.cli import check
-from regbroker.transport.self_signed import self_signed
+from regbroker.transport.certificates.self_signed import self_signed
 from tests.accounts.hashes import BCRYPT
 from tests.cli.case import CONFIG, CommandCase
 

@@ -99,7 +99,7 @@ OPTIONAL = {
 SERVING = {
     "regbroker.assembly.running",
     "regbroker.service",
-    "regbroker.transport.tls_protocol",
+    "regbroker.transport.tls.protocol",
     "regbroker.upstream.registry",
     "twisted.internet.reactor",
     "twisted.web.http",

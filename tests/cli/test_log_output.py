@@ -347,7 +347,9 @@ class LineTests(LogOutputTestCase):
         self.wait_for("regbroker serves")
         self.process.send_signal(signal.SIGUSR1)
         self.wait_for("SIGUSR1: ")
-        self.assertIn("[regbroker.transport.listening#info] ", self.output.read_text())
+        self.assertIn(
+            "[regbroker.transport.listening.services#info] ", self.output.read_text()
+        )
         self.assertNotIn("regbroker.audit", self.output.read_text())
 
     def test_audit_in_log(self) -> None:

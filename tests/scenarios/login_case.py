@@ -13,7 +13,7 @@ from regbroker.protocol.origins import Origin
 from regbroker.protocol.scopes import Scope, repository_scope
 from regbroker.protocol.token_replies import IssuedToken
 from regbroker.protocol.token_requests import TokenRequest
-from regbroker.transport.arriving_body import ArrivingBody
+from regbroker.transport.client.arriving_body import ArrivingBody
 from regbroker.upstream.authorization import Refusal
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.discovery import Discovered, Discovery

@@ -8,8 +8,8 @@ from typing import Any
 
 from regbroker.causes import Cause
 from regbroker.events import Event
-from regbroker.transport.client_protocol import MAX_EARLY_REPLY_BYTES
-from regbroker.transport.reply_parser import MAX_HEADER_BYTES
+from regbroker.transport.client.protocol import MAX_EARLY_REPLY_BYTES
+from regbroker.transport.client.reply_parser import MAX_HEADER_BYTES
 from tests.proxycase import (
     BLOB,
     MANIFEST,

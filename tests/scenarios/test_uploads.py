@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from regbroker.transport.request_bodies import READ_AHEAD_BYTES
-from regbroker.transport.upload_bodies import CONTINUE_SECONDS
+from regbroker.transport.bodies.upload import CONTINUE_SECONDS
+from regbroker.transport.server.request_bodies import READ_AHEAD_BYTES
 from tests.protocol.test_query_table import NO_MOUNTS
 from tests.proxycase import (
     BLOB,

@@ -10,7 +10,7 @@ from regbroker.protocol.origins import Origin
 from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
 from regbroker.settings.warnings import warnings
-from regbroker.transport.listeners import CertificateFiles, Listener
+from regbroker.transport.listening.listeners import CertificateFiles, Listener
 
 WHOLE = """
     [regbroker]

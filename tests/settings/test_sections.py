@@ -5,7 +5,7 @@ from pathlib import PurePath
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.settings.config import HtpasswdConfig, LdapConfig, RobotsConfig
-from regbroker.transport.pace import Pace
+from regbroker.transport.server.pace import Pace
 from tests.settings.test_ini import parse, problems, warned
 
 WHOLE = """

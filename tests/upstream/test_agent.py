@@ -15,9 +15,9 @@ from zope.interface.verify import verifyObject
 
 from regbroker.errors import UpstreamMalformed, UpstreamUnavailable
 from regbroker.protocol.origins import Origin
-from regbroker.transport.bytes_body import BytesBody
-from regbroker.transport.client import ConnectionPool
-from regbroker.transport.trust import Trust
+from regbroker.transport.client.bytes_body import BytesBody
+from regbroker.transport.client.pool import ConnectionPool
+from regbroker.transport.client.trust import Trust
 from regbroker.upstream.agent import PACKED, PooledAgent
 from regbroker.upstream.origin_pools import OriginPools
 from tests.proxycase import HeldTime, SocketTestCase

@@ -12,7 +12,7 @@ from regbroker.protocol.challenges import Challenge, parse_challenges
 from regbroker.protocol.composite_token import CompositeTokens
 from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.scopes import Scope, repository_scope
-from regbroker.transport.arriving_body import ArrivingBody
+from regbroker.transport.client.arriving_body import ArrivingBody
 from regbroker.upstream.authorization import Authorization, Refusal
 from regbroker.upstream.authorizer import Authorizer
 from regbroker.upstream.credentials import Login

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.protocol.origins import Origin
 from regbroker.settings.config import UpstreamConfig
-from regbroker.transport.way_out import Proxy
+from regbroker.transport.client.way_out import Proxy
 from regbroker.upstream.dialling import (
     parse_credentials,
     problems_with_way,

@@ -9,8 +9,8 @@ from twisted.web.http_headers import Headers
 
 from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.origins import Origin
-from regbroker.transport.client import ConnectionPool
-from regbroker.transport.trust import Trust
+from regbroker.transport.client.pool import ConnectionPool
+from regbroker.transport.client.trust import Trust
 from regbroker.upstream.document_requests import request_document
 from regbroker.upstream.origin_pools import OriginPools
 from tests.askingcase import AskingTestCase

@@ -16,8 +16,8 @@ from regbroker.errors import (
     UpstreamUnavailable,
 )
 from regbroker.runtime.slots import Slots
-from regbroker.transport.certificates import certificate_options
-from regbroker.transport.trust import Trust
+from regbroker.transport.certificates.served import certificate_options
+from regbroker.transport.client.trust import Trust
 from regbroker.upstream.documents import Document, Documents
 from regbroker.upstream.own_requests import USER_AGENT
 from tests.askingcase import AskingTestCase

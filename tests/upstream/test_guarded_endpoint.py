@@ -8,8 +8,8 @@ from twisted.internet.protocol import Factory, Protocol
 
 from regbroker.errors import RedirectRefused
 from regbroker.protocol.origins import Origin
-from regbroker.transport.trust import Trust
-from regbroker.transport.way_out import Proxy, WayOut
+from regbroker.transport.client.trust import Trust
+from regbroker.transport.client.way_out import Proxy, WayOut
 from regbroker.upstream.guarded_endpoint import guarded_endpoint
 from tests.proxycase import SocketTestCase
 from tests.watchedtime import WatchedTime

@@ -5,10 +5,10 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from regbroker.protocol.origins import Origin
-from regbroker.transport.client import ConnectionPool
-from regbroker.transport.client_reply import Reply
-from regbroker.transport.trust import Trust
-from regbroker.transport.upload_bodies import gather_body
+from regbroker.transport.bodies.upload import gather_body
+from regbroker.transport.client.pool import ConnectionPool
+from regbroker.transport.client.reply import Reply
+from regbroker.transport.client.trust import Trust
 from regbroker.upstream.origin_pools import OriginPools
 from tests.proxycase import HeldTime, SocketTestCase
 from tests.scripted import ScriptedUpstream

@@ -17,8 +17,8 @@ from regbroker.errors import (
 from regbroker.protocol.header_list import ReceivedHeaders
 from regbroker.protocol.headers import Header, came_from_here
 from regbroker.protocol.names import parse_path
-from regbroker.transport.arriving_body import ArrivingBody
-from regbroker.transport.client_reply import Reply
+from regbroker.transport.client.arriving_body import ArrivingBody
+from regbroker.transport.client.reply import Reply
 from regbroker.upstream.own_requests import (
     OWN_HEADERS,
     USER_AGENT,

@@ -12,7 +12,7 @@ from regbroker.errors import TooManyRequests, UpstreamUnavailable
 from regbroker.protocol.headers import came_from_here
 from regbroker.protocol.origins import Origin
 from regbroker.settings.config import UpstreamConfig
-from regbroker.transport.certificates import certificate_options
+from regbroker.transport.certificates.served import certificate_options
 from regbroker.upstream.background_discovery import (
     FIRST_RETRY_SECONDS,
     LAST_RETRY_SECONDS,

@@ -7,7 +7,7 @@ from typing import Any, cast
 from twisted.internet.defer import CancelledError, Deferred
 
 from regbroker.errors import UpstreamTimeout
-from regbroker.transport.trust import Trust
+from regbroker.transport.client.trust import Trust
 from regbroker.upstream.documents import Document
 from regbroker.upstream.search_service import SEARCH_SECONDS, SearchService
 from tests.proxycase import HeldTime, SocketTestCase

@@ -11,12 +11,12 @@ from regbroker.causes import Cause
 from regbroker.errors import RedirectRefused, UpstreamError, UpstreamUnavailable
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import Url
-from regbroker.transport.certificates import certificate_options
-from regbroker.transport.client_reply import Reply
-from regbroker.transport.sent_request import IDLE_SECONDS
-from regbroker.transport.trust import Trust
-from regbroker.transport.upload_bodies import gather_body
-from regbroker.transport.way_out import Proxy, WayOut
+from regbroker.transport.bodies.upload import gather_body
+from regbroker.transport.certificates.served import certificate_options
+from regbroker.transport.client.reply import Reply
+from regbroker.transport.client.sent_request import IDLE_SECONDS
+from regbroker.transport.client.trust import Trust
+from regbroker.transport.client.way_out import Proxy, WayOut
 from regbroker.upstream.storages import MAX_ORIGINS, Storages
 from tests.certificates import authority, issued
 from tests.proxycase import SocketTestCase

@@ -11,7 +11,7 @@ from regbroker.protocol.realms import parse_realm
 from regbroker.protocol.scopes import parse_scopes
 from regbroker.protocol.token_replies import MAX_REPLY_BYTES
 from regbroker.protocol.token_requests import TokenRequest
-from regbroker.transport.trust import Trust
+from regbroker.transport.client.trust import Trust
 from regbroker.upstream.token_service import TokenReply, TokenService
 from tests.askingcase import AskingTestCase
 from tests.scripted import Call, response

@@ -12,7 +12,7 @@ from regbroker.naming.rules import parse_rule
 from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.names import parse_path
 from regbroker.protocol.queries import Query
-from regbroker.transport.request_bodies import NO_BODY
+from regbroker.transport.server.request_bodies import NO_BODY
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.client_request import ClientRequest
 from regbroker.web.mapped_target import mapped_target

@@ -10,7 +10,7 @@ from twisted.web.test.requesthelper import DummyRequest
 from regbroker.errors import BadRequest
 from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.queries import MAX_PIECES
-from regbroker.transport.streaming_request import received_headers
+from regbroker.transport.server.streaming_request import received_headers
 from regbroker.web.client_request import ClientRequest, parse_request
 
 FORWARDED = Forwarded("192.0.2.1", "192.0.2.1", "https", "registry.test")

@@ -9,7 +9,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 
 from regbroker.protocol.headers import PSEUDONYM
 from regbroker.service import RegbrokerService
-from regbroker.transport.certificates import certificate_options
+from regbroker.transport.certificates.served import certificate_options
 from regbroker.upstream.storages import STORAGE
 from tests.certificates import issued
 from tests.proxycase import (
@@ -936,7 +936,7 @@ class SeveralTests(SeveralTestCase):
         """Whether it hangs up, or speaks no HTTP, and the log says which it was."""
         for how in (lambda call: call.wire.close(), lambda call: b"SSH-2.0\r\n"):
             self.storage.handler = how
-            logged = self.logged("regbroker.transport.client_errors", "reason")
+            logged = self.logged("regbroker.transport.client.errors", "reason")
             await self.assert_no_rest()
             line = formatEvent(await logged)
             self.assertTrue(line.startswith(f"{STORAGE}, {self.storage.url}: "), line)

@@ -10,8 +10,8 @@ from twisted.logger import globalLogPublisher
 from regbroker.causes import Cause
 from regbroker.errors import NameUnknown, UpstreamRefused
 from regbroker.events import Event
-from regbroker.transport.download_bodies import TransferBroken
-from regbroker.transport.replies import send_json
+from regbroker.transport.bodies.download import TransferBroken
+from regbroker.transport.server.replies import send_json
 from regbroker.web.serving import Progress, UnderWay, serve
 from tests.proxycase import SiteTestCase
 

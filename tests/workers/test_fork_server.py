@@ -123,7 +123,7 @@ class ModuleTests(SynchronousTestCase):
         """It has no reactor and no threads, which a fork would leave broken."""
         modules = [
             *("accounts.htpasswd", "assembly.admin", "assembly.identities"),
-            *("assembly.local_accounts", "sandbox", "transport.tunnel"),
+            *("assembly.local_accounts", "sandbox", "transport.client.tunnel"),
             *("upstream.document_requests", "workers.fork_server"),
         ]
         program = (

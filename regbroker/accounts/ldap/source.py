@@ -48,7 +48,7 @@ from regbroker.accounts.ldap.waits import Waits
 from regbroker.accounts.principals import Account
 from regbroker.errors import ConfigurationError
 from regbroker.runtime.reactor import INetworkReactor
-from regbroker.transport.trust import client_options, trust_root
+from regbroker.transport.client.trust import client_options, trust_root
 
 __all__ = ["GROUP_FILTER", "MAX_CHECKS", "LdapAccounts", "require_ldaptor"]
 

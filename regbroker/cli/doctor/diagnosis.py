@@ -12,14 +12,14 @@ from cryptography import x509
 from regbroker.causes import Cause
 from regbroker.cli.doctor.steps import Trouble
 from regbroker.protocol.origins import Origin
-from regbroker.transport.certificate_rules import (
+from regbroker.transport.certificates.rules import (
     hosts_of,
     is_for,
     name_of,
     validity_warnings,
     weaknesses,
 )
-from regbroker.transport.tunnel_failures import TunnelFailed
+from regbroker.transport.client.tunnel_failures import TunnelFailed
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from regbroker.cli.doctor.diagnosis import (
 from regbroker.cli.doctor.routes import Route, Routes, Ways
 from regbroker.cli.doctor.steps import Step, Stopped, Trouble
 from regbroker.protocol.origins import Origin
-from regbroker.transport.certificate_rules import name_of
-from regbroker.transport.tunnel_failures import TunnelFailed
+from regbroker.transport.certificates.rules import name_of
+from regbroker.transport.client.tunnel_failures import TunnelFailed
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from regbroker.protocol.headers import is_trusted
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.proxy_header import Peer, header_v1
 from regbroker.settings.config import CERTIFICATE, Config, RegistryConfig
-from regbroker.transport.listeners import Listener
+from regbroker.transport.listening.listeners import Listener
 
 _WHERE = "[regbroker] listen"
 

@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from regbroker.cli.doctor.inherited import Listening, inherited
-from regbroker.transport.listeners import Listener
+from regbroker.transport.listening.listeners import Listener
 
 #: Where this machine reaches a listener on all interfaces.
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}

@@ -24,9 +24,9 @@ from regbroker.cli.doctor.diagnosis import (
 )
 from regbroker.cli.doctor.steps import Stopped, Trouble
 from regbroker.protocol.origins import UNIX_ORIGIN, Origin
-from regbroker.transport.tunnel import TunnelEndpoint
-from regbroker.transport.tunnel_failures import TunnelFailed
-from regbroker.transport.way_out import DIRECT, Proxy, WayOut
+from regbroker.transport.client.tunnel import TunnelEndpoint
+from regbroker.transport.client.tunnel_failures import TunnelFailed
+from regbroker.transport.client.way_out import DIRECT, Proxy, WayOut
 
 
 @dataclass(frozen=True, kw_only=True)

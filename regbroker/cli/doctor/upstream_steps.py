@@ -12,7 +12,7 @@ from regbroker.cli.doctor.routes import Ways
 from regbroker.cli.doctor.steps import Step, Trouble
 from regbroker.cli.doctor.visit import Side, Visit, Wanted
 from regbroker.settings.config import UpstreamConfig
-from regbroker.transport.trust import client_identity
+from regbroker.transport.client.trust import client_identity
 from regbroker.upstream.dialling import problems_with_way, way_out
 
 

@@ -42,8 +42,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regbroker.cli.doctor.answers import is_complete
-from regbroker.transport.certificates import read_pem
-from regbroker.transport.pem_files import load_chain
+from regbroker.transport.certificates.pem_files import load_chain
+from regbroker.transport.certificates.served import read_pem
 
 #: Of a body: a manifest may have four megabytes, and is read whole.
 MAX_BODY = 4 * 1024 * 1024
@@ -68,7 +68,8 @@ class Looking:
     A TLS client that finishes each handshake, and keeps what OpenSSL objects to.
 
     `errors` are pairs of depth and X509_V_ERR number; `chain` is what was shown.
-    `identity` is a client certificate of `regbroker.transport.trust.client_identity`.
+    `identity` is a client certificate of
+    `regbroker.transport.client.trust.client_identity`.
     """
 
     def __init__(

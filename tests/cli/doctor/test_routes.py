@@ -8,7 +8,7 @@ from regbroker.cli.doctor import wire
 from regbroker.cli.doctor.routes import Routes, Ways
 from regbroker.cli.doctor.steps import Stopped, Trouble
 from regbroker.protocol.origins import Origin
-from regbroker.transport.way_out import Proxy, WayOut
+from regbroker.transport.client.way_out import Proxy, WayOut
 from tests.doctorcase import DoctorCase, reactor
 
 

@@ -1,0 +1,1 @@
+"""Bodies that are passed on between a client and an upstream, both ways."""

@@ -1,0 +1,1 @@
+"""Certificates and keys: read from files, looked at, picked for a client."""

@@ -1,0 +1,209 @@
+"""
+Connections to one upstream: kept warm, used for one request at a time.
+
+Not built on `twisted.web.client.Agent`, for what a relay must know and `Agent` does
+not tell:
+
+- An upstream may answer before the request's body is out (401, 413). Twisted
+  waits for the request to be written, which then never happens. Here such a reply is
+  read to its end, and the connection given up.
+- ``100 Continue`` from the upstream is the moment at which our client should
+  hear it.
+- A request that fails on a kept connection is sent once more on a new one, POST
+  included: the upstream has closed the connection while it was idle. A body that
+  streams cannot be sent twice, and is not given to a connection that was idle for
+  long.
+- A reply that ends with its connection is complete only when that connection
+  was closed in order.
+- The request target is written byte for byte.
+- A connection is used for `MAX_AGE_SECONDS`, so that a changed DNS answer counts.
+- A header with a control character is no header (RFC 9110, 5.5): some client behind
+  us would see two in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IBodyProducer
+
+from regbroker.protocol.headers import Header
+from regbroker.protocol.origins import Origin
+from regbroker.runtime.slots import Slots
+from regbroker.transport.client.connection_queue import ConnectionQueue
+from regbroker.transport.client.errors import UPSTREAM
+from regbroker.transport.client.protocol import UpstreamProtocol
+from regbroker.transport.client.reply import Reply
+from regbroker.transport.client.request_writer import request_head
+from regbroker.transport.client.sent_request import IDLE_SECONDS, SentRequest
+
+#: Requests that are under way at once, and those that wait for that. More would only
+#: wait in the upstream.
+MAX_BUSY_CONNECTIONS = 512
+MAX_WAITING_REQUESTS = 1024
+
+#: Idle connections kept; more would only be opened again under load.
+MAX_IDLE_CONNECTIONS = 64
+
+#: A connection in constant use would lead to the same address for ever. After this
+#: long a new one is made, and with it the name is resolved again.
+MAX_AGE_SECONDS = 60.0
+
+_log = Logger()
+
+
+class _UpstreamFactory(Factory):
+    noisy = False
+
+
+class ConnectionPool:
+    """
+    The connections to one origin.
+
+    `clock` is an `IReactorTime`; `connect_timeout` bounds, in seconds, the TCP
+    connection and, again, the TLS handshake. `what` names the server, for people.
+    `slots` are the places that its requests take: its own, unless they are given.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        origin: Origin,
+        endpoint: IStreamClientEndpoint,
+        connect_timeout: float,
+        what: str = UPSTREAM,
+        slots: Slots | None = None,
+    ) -> None:
+        self.origin = origin
+        self.what = what
+        self._clock = clock
+        self._host = origin.netloc.encode()
+        self._endpoint = endpoint
+        self._connect_timeout = connect_timeout
+        self._idle: list[UpstreamProtocol] = []
+        self._slots = slots or Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS, what)
+        self._queue = ConnectionQueue(
+            self.connect, self._put, clock.seconds, connect_timeout
+        )
+        self._spills = False
+        self._sweeping: IDelayedCall | None = None
+
+    def request(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Iterable[Header],
+        body: IBodyProducer | None = None,
+        on_continue: Callable[[], None] | None = None,
+    ) -> Deferred[Reply]:
+        """
+        Send a request; fires with the reply when its headers are in.
+
+        `on_continue` is called when the upstream says ``100 Continue``. Fails with
+        `UpstreamUnavailable`, `UpstreamTimeout` or `UpstreamMalformed`; with what
+        `body` fails with, when the body is what failed. A request that is cancelled
+        ends its connection.
+        """
+        head = request_head(method, target, self._host, headers, body)
+        sent = SentRequest(self, method == b"HEAD", head, body, on_continue)
+        sent.start(self._slots)
+        return sent.outcome
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        for connection in self._idle:
+            connection.abort()
+        self._idle.clear()
+        self._queue.give_up()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
+
+    def take(self, max_idle: float) -> UpstreamProtocol | None:
+        """Return a connection that was idle for at most so many seconds, or None."""
+        # The one that came back last is the one that is surely still open.
+        while self._idle:
+            connection = self._idle.pop()
+            now = self._clock.seconds()
+            idle = now - connection.idle_since
+            is_young = now - connection.opened <= MAX_AGE_SECONDS
+            if connection.is_open and idle <= max_idle and is_young:
+                return connection
+            connection.close()
+        return None
+
+    def wait(self) -> Deferred[UpstreamProtocol]:
+        """Wait for a connection: a new one, or one that is free first."""
+        return self._queue.get()
+
+    async def connect(self) -> UpstreamProtocol:
+        """Return a new connection, whose peer's certificate is verified."""
+        secured: Deferred[None] = Deferred()
+
+        def on_secured(problem: Failure | None) -> None:
+            if not secured.called:
+                secured.callback(problem)
+
+        connection: Any = await self._endpoint.connect(
+            _UpstreamFactory.forProtocol(
+                lambda: UpstreamProtocol(self._put, self._note_spilling, on_secured)
+            )
+        )
+        checked: UpstreamProtocol = connection
+        if self.origin.scheme == "http":
+            checked.handshakeCompleted()
+        else:
+            try:
+                await secured.addTimeout(self._connect_timeout, self._clock)
+            except BaseException:
+                checked.abort()
+                raise
+        checked.opened = self._clock.seconds()
+        return checked
+
+    def _note_spilling(self) -> None:
+        if not self._spills:
+            self._spills = True
+            _log.warn(
+                "{what}, {origin}: it sends bytes after its replies that are no part "
+                "of them; its connections are not kept after HEAD, 204 and 304",
+                what=self.what,
+                origin=str(self.origin),
+            )
+
+    def _put(self, connection: UpstreamProtocol) -> None:
+        """Give a connection to who waits for one, or keep it."""
+        if self._spills and connection.was_bodiless:
+            # What comes next on it may belong to what was before.
+            connection.abort()
+            return
+        now = self._clock.seconds()
+        if self._queue.waiting and now - connection.opened <= MAX_AGE_SECONDS:
+            self._queue.offer(connection)
+            return
+        connection.idle_since = now
+        self._idle.append(connection)
+        if len(self._idle) > MAX_IDLE_CONNECTIONS:
+            self._idle.pop(0).close()
+        if self._sweeping is None:
+            self._sweeping = self._clock.callLater(IDLE_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeping = None
+        now = self._clock.seconds()
+        old = [c for c in self._idle if now - c.idle_since >= IDLE_SECONDS]
+        self._idle = [c for c in self._idle if c not in old and c.is_open]
+        for connection in old:
+            connection.close()
+        if self._idle:
+            self._sweeping = self._clock.callLater(IDLE_SECONDS / 2, self._sweep)

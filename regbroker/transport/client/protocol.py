@@ -1,0 +1,323 @@
+"""
+One connection to an upstream, which carries one request at a time.
+
+A reply may come before its request's body is out. It is read to its end then, and
+bounded, since nobody takes it yet; with its end the rest of the body is given up, and
+the connection too. When the body is out first, the reply is like any other.
+
+Whatever ends a request ends in `connectionLost`, except a reply that is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
+
+from regbroker.runtime.slots import Slot
+from regbroker.transport.client.arriving_body import ArrivingBody
+from regbroker.transport.client.bytes_body import BytesBody
+from regbroker.transport.client.reply_parser import (
+    MalformedReply,
+    NoReply,
+    ReplyParser,
+    ReplyTooLarge,
+)
+from regbroker.transport.client.request_writer import BodyWriter
+
+#: An early reply is an error document. It is read while the request's body is
+#: still on its way, without anybody to hold it back.
+MAX_EARLY_REPLY_BYTES = 1024 * 1024
+
+
+class BodyFailed(Exception):
+    """The body of a request has failed, with `error`: the server has not."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Outgoing(Protocol):
+    """A request, for the connection that carries it."""
+
+    is_head: bool
+    head: bytes
+    body: IBodyProducer | None
+    on_continue: Callable[[], None] | None
+
+    def replied(self, parser: ReplyParser, body: ArrivingBody) -> None:
+        """Take the reply's head, and its body as it arrives."""
+
+    def failed(self, error: Exception, is_unanswered: bool) -> None:
+        """Note that there is no reply; `is_unanswered` when no byte of one came."""
+
+
+@implementer(IHandshakeListener)
+class UpstreamProtocol(TwistedProtocol):
+    """
+    One connection to an upstream.
+
+    `on_secured` is called when its peer's certificate is verified, or with why it is
+    not; `on_idle` when it can be used again, and `on_spilling` when bytes come after a
+    reply that are no part of it.
+    """
+
+    transport: Any
+
+    def __init__(
+        self,
+        on_idle: Callable[[UpstreamProtocol], None],
+        on_spilling: Callable[[], None],
+        on_secured: Callable[[Failure | None], None],
+    ) -> None:
+        self._on_idle = on_idle
+        self._on_spilling = on_spilling
+        self._on_secured: Callable[[Failure | None], None] | None = on_secured
+        self._request: Outgoing | None = None
+        self._parser: ReplyParser | None = None
+        self._arriving: ArrivingBody | None = None
+        self._writer: BodyWriter | None = None
+        self._slot: Slot | None = None
+        self._early_bytes = 0
+        self._is_paused = False
+        self._has_spilled = False
+        #: Why it is being closed from here.
+        self._error: Exception | None = None
+        #: Whether its last reply was one that never has a body.
+        self.was_bodiless = False
+        self.is_open = True
+        self.used = False
+        #: Seconds of the pool's clock: when it was ready first, and when it was last.
+        self.opened = 0.0
+        self.idle_since = 0.0
+
+    def handshakeCompleted(self) -> None:
+        """Note that the peer's certificate has been verified."""
+        on_secured, self._on_secured = self._on_secured, None
+        if on_secured is not None:
+            on_secured(None)
+
+    # The request.
+
+    def send(self, request: Outgoing, slot: Slot) -> None:
+        """Send a request. Its `slot` is freed with the reply's last byte."""
+        self.used = True
+        self._request, self._slot = request, slot
+        self._parser = ReplyParser(request.is_head)
+        self._arriving = None
+        body = request.body
+        if body is None:
+            self.transport.write(request.head)
+        elif isinstance(body, BytesBody):
+            self.transport.write(request.head + body.data)
+        else:
+            self._send_body(request, body)
+
+    def _send_body(self, request: Outgoing, body: IBodyProducer) -> None:
+        self._early_bytes = 0
+        self._writer = writer = BodyWriter(self.transport, body.length)
+        self.transport.write(request.head)
+        self.transport.registerProducer(body, True)
+
+        def sent(_: object) -> None:
+            if self._writer is writer:
+                writer.end()
+                self._writer = None
+                self.transport.unregisterProducer()
+                self._tell_reply()
+
+        def failed(failure: Failure) -> None:
+            if self._writer is writer:
+                error = failure.value
+                assert isinstance(error, Exception)
+                self._end(BodyFailed(error))
+
+        body.startProducing(writer).addCallback(sent).addErrback(failed)
+
+    def _stop_body(self) -> None:
+        """Give up what is left of the request's body."""
+        if self._writer is not None:
+            self._writer = None
+            assert self._request is not None and self._request.body is not None
+            self.transport.unregisterProducer()
+            self._request.body.stopProducing()
+
+    # The reply.
+
+    def dataReceived(self, data: bytes) -> None:
+        """Parse a reply, and pass on what it says."""
+        parser = self._parser
+        if not self.is_open:
+            return
+        if parser is None:
+            # Between requests nothing may arrive; what does would be taken as
+            # the answer to the next request.
+            self._spill()
+            return
+        try:
+            body = parser.feed(data)
+        except NoReply as error:
+            if self.was_bodiless:
+                # It belongs to the reply before, mostly the one to a HEAD.
+                self._spill()
+            else:
+                self._end(error)
+            return
+        except (MalformedReply, ReplyTooLarge) as error:
+            self._end(error)
+            return
+        if parser.continues:
+            self._tell_continue(parser)
+        if parser.is_complete and self._arriving is None:
+            self._complete(parser, ArrivingBody(None, body))
+        elif parser.has_head:
+            self._take(parser, body)
+
+    def _tell_continue(self, parser: ReplyParser) -> None:
+        parser.continues = False
+        request = self._request
+        if request is not None and request.on_continue is not None:
+            on_continue, request.on_continue = request.on_continue, None
+            on_continue()
+
+    def _take(self, parser: ReplyParser, body: bytes) -> None:
+        """Take what has come of a reply whose head is here."""
+        if self._arriving is None:
+            self._arriving = ArrivingBody(self)
+        arriving = self._arriving
+        if body:
+            arriving.received(body)
+        if parser.is_complete:
+            self._complete(parser, arriving)
+        elif self._writer is None:
+            self._tell_reply()
+        else:
+            self._early_bytes += len(body)
+            if self._early_bytes > MAX_EARLY_REPLY_BYTES:
+                self._end(
+                    ReplyTooLarge(
+                        f"more than {MAX_EARLY_REPLY_BYTES} bytes before the "
+                        "request's body was complete"
+                    )
+                )
+
+    def _tell_reply(self) -> None:
+        """Tell of the reply, if it has begun and nobody knows of it."""
+        request, arriving = self._request, self._arriving
+        if request is None or arriving is None:
+            return
+        self._request = None
+        assert self._parser is not None
+        request.replied(self._parser, arriving)
+        arriving.hold()
+
+    def _complete(self, parser: ReplyParser, arriving: ArrivingBody) -> None:
+        """Let go of a reply that is complete; the connection may serve the next one."""
+        request = self._request
+        is_early = self._writer is not None
+        if is_early:
+            self._stop_body()
+        slot, self._slot = self._slot, None
+        self._request = self._parser = self._arriving = None
+        self.was_bodiless = parser.is_bodiless
+        if self._is_paused:
+            self.resume()
+        if parser.spills:
+            self._spill()
+        elif is_early:
+            self._end(ConnectionAborted())
+        elif not parser.is_persistent:
+            self.is_open = False
+            self.transport.loseConnection()
+        if self.is_open:
+            # It may carry another request from here on.
+            self._on_idle(self)
+        if slot is not None:
+            slot.free()
+        if not arriving.is_complete:
+            arriving.completed()
+        if request is not None:
+            request.replied(parser, arriving)
+
+    # The end.
+
+    def give_up(self) -> None:
+        """Close the connection at once; nobody waits for its request any more."""
+        self._stop_body()
+        self._request = None
+        self._end(ConnectionAborted())
+
+    def close(self) -> None:
+        """Close the connection, which carries no request."""
+        self.is_open = False
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Close the connection at once: the rest of the reply is not wanted."""
+        self._end(ConnectionAborted())
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        if not self._is_paused:
+            self._is_paused = True
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._is_paused:
+            self._is_paused = False
+            if self.is_open:
+                self.transport.resumeProducing()
+
+    def _spill(self) -> None:
+        self._has_spilled = True
+        self._on_spilling()
+        self._end(ConnectionAborted())
+
+    def _end(self, error: Exception) -> None:
+        """Close the connection for this reason, unless there is one already."""
+        if self._error is None:
+            self._error = error
+            self.is_open = False
+            self.transport.abortConnection()
+
+    def _free(self) -> None:
+        slot, self._slot = self._slot, None
+        if slot is not None:
+            slot.free()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """End what the connection has carried."""
+        self.is_open = False
+        self._free()
+        if self._on_secured is not None:
+            on_secured, self._on_secured = self._on_secured, None
+            on_secured(reason)
+        was_sending = self._writer is not None
+        self._stop_body()
+        request, parser, arriving = self._request, self._parser, self._arriving
+        self._request = self._parser = self._arriving = None
+        error = self._error or reason.value
+        assert isinstance(error, Exception)
+        if parser is None:
+            return
+        if arriving is None or isinstance(error, BodyFailed):
+            if request is not None:
+                request.failed(error, parser.is_untouched or self._has_spilled)
+            return
+        if request is not None and was_sending:
+            # The reply has begun, and that the upstream has said it counts for
+            # more than that it did not wait for the rest of the request.
+            request.replied(parser, arriving)
+        if parser.ends_with_connection and reason.check(ConnectionDone):
+            arriving.completed()
+        else:
+            arriving.broke_off(error)

@@ -1,0 +1,239 @@
+"""
+The reply to one request, parsed: llhttp reads HTTP, this refuses what it lets pass.
+
+llhttp, by way of httptools, is strict of itself: no folded header, no bare CR or LF, no
+control character in a value, no second Content-Length, none beside Transfer-Encoding,
+chunks and trailers as RFC 9112 has them. What it takes and a relay must not:
+
+- Versions other than 1.0 and 1.1, and protocols other than HTTP.
+- Transfer-Encoding that is not ``chunked``, once (RFC 9112, 6.1), or in HTTP/1.0. The
+  next hop might see the body's end elsewhere.
+- ``101``, which nobody has asked for, and a body in any other interim reply.
+- Headers without end.
+
+llhttp is not told the method. So a reply to HEAD is complete with its head here, and
+what follows is left over. A body whose length is known is counted and not parsed: its
+bytes are passed on as they came.
+"""
+
+from __future__ import annotations
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from regbroker.protocol.fields import shown
+from regbroker.protocol.header_list import NO_HEADERS, ReceivedHeaders
+from regbroker.protocol.headers import NO_OPTIONS, Header, connection_options
+from regbroker.transport.server.strict_channel import MAX_HEADERS_BYTES
+
+#: A reply's status line and headers, interim replies included; and what stands between
+#: two pieces of a chunked body, or behind the last one.
+MAX_HEADER_BYTES = 256 * 1024
+
+#: One line of a reply's headers: some registries keep the state of an upload in its
+#: Location. As much as a client may send in all.
+MAX_HEADER_LINE_BYTES = MAX_HEADERS_BYTES
+
+#: How a reply begins.
+_START = b"HTTP/1."
+
+#: Statuses whose replies never have a body.
+_BODILESS = (204, 304)
+
+
+class MalformedReply(Exception):
+    """What came is not HTTP."""
+
+
+class NoReply(MalformedReply):
+    """What came does not even begin as a reply does."""
+
+
+class ReplyTooLarge(Exception):
+    """A part of a reply exceeds its bound; says which one."""
+
+
+class ReplyParser:
+    """
+    Takes the bytes of a connection from a request on, and gives the reply's body.
+
+    `is_head` says that the request was HEAD. Head and framing are there when `has_head`
+    is true. `length` is that of the body in bytes, None where only its end tells.
+    """
+
+    # Most of these keep their first value.
+    _start = b""
+    _problem = ""
+    #: Bytes of heads, later those since the last piece of the body.
+    _unbounded = 0
+    #: Bytes of a body of known length that are still to come.
+    _left = 0
+    status = 0
+    #: What the reply's ``Connection`` names, in lower case.
+    options: frozenset[bytes] = NO_OPTIONS
+    #: The reply's, when `has_head` is true.
+    headers = NO_HEADERS
+    length: int | None = None
+    has_head = False
+    #: Whether ``100 Continue`` has come; who has seen it may take it back.
+    continues = False
+    #: Whether the reply never has a body.
+    is_bodiless = False
+    is_complete = False
+    #: Whether the end of the connection is the end of the body.
+    ends_with_connection = False
+    #: Whether the connection may be used again after the reply.
+    is_persistent = False
+    #: Whether bytes came that are no part of the reply.
+    spills = False
+
+    def __init__(self, is_head: bool) -> None:
+        self._is_head = is_head
+        self._http: HttpResponseParser | None = HttpResponseParser(self)
+        self._pieces: list[bytes] = []
+        self._headers: list[Header] = []
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether no byte has come."""
+        return not self._start
+
+    def feed(self, data: bytes) -> bytes:
+        """
+        Take the next bytes; return what they hold of the body.
+
+        Raises `MalformedReply` or `ReplyTooLarge`.
+        """
+        if self._left:
+            return self._counted(data)
+        if self.is_complete:
+            self.spills = True
+            return b""
+        if self.ends_with_connection:
+            return data
+        if not self._start and data.startswith(_START):
+            self._start = _START
+        elif len(self._start) < len(_START):
+            self._check_start(data)
+        assert self._http is not None
+        try:
+            self._http.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if not self.is_complete:
+                raise MalformedReply(self._problem or self._where(error)) from error
+            # It is about what follows.
+            self.spills = True
+        if self._problem:
+            raise MalformedReply(self._problem)
+        body = b"".join(self._pieces) if len(self._pieces) != 1 else self._pieces[0]
+        self._pieces.clear()
+        self._unbounded += len(data)
+        if self._unbounded > MAX_HEADER_LINE_BYTES:
+            self._check_size(bool(body) or self.is_complete)
+        if body:
+            self._unbounded = 0
+        if self.is_complete:
+            # It knows this parser: both would wait for the collector.
+            self._http = None
+        elif self.has_head:
+            self._choose(len(body))
+        return body
+
+    def _counted(self, data: bytes) -> bytes:
+        left = self._left - len(data)
+        if left > 0:
+            self._left = left
+            return data
+        self.is_complete, self.spills = True, left < 0
+        data, self._left = data[: self._left], 0
+        return data
+
+    def _check_start(self, data: bytes) -> None:
+        self._start += data[: len(_START) - len(self._start)]
+        if not _START.startswith(self._start):
+            raise NoReply("it does not begin as a reply")
+
+    def _where(self, error: Exception) -> str:
+        """Return llhttp's words, and how far it has come."""
+        if not self._headers:
+            return str(error)
+        return f"{error}, after the header {shown(self._headers[-1][0])}"
+
+    def _check_size(self, has_ended: bool) -> None:
+        for name, value in self._headers:
+            if len(name) + len(value) + 2 > MAX_HEADER_LINE_BYTES:
+                raise ReplyTooLarge(
+                    f"the header {shown(name)} with more than "
+                    f"{MAX_HEADER_LINE_BYTES} bytes"
+                )
+        if self._unbounded > MAX_HEADER_BYTES and not has_ended:
+            raise ReplyTooLarge(f"headers of more than {MAX_HEADER_BYTES} bytes")
+
+    def _choose(self, received: int) -> None:
+        """Count the rest of a body, where that is enough, and parse no more."""
+        if self.ends_with_connection:
+            self._http = None
+        elif self.length is not None:
+            self._left = self.length - received
+            self._http = None
+
+    # What llhttp finds.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; trailers are only checked."""
+        if not self.has_head:
+            self._headers.append((name, value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        """Take a head: the reply's, or that of an interim reply."""
+        if self.is_complete:
+            return
+        assert self._http is not None
+        version, status = self._http.get_http_version(), self._http.get_status_code()
+        headers = ReceivedHeaders(self._headers)
+        length = headers.by_name.get(b"content-length")
+        codings: list[bytes] = []
+        if b"transfer-encoding" in headers.by_name:
+            codings = headers.all(b"transfer-encoding")
+        if version not in ("1.1", "1.0"):
+            self._problem = f"a reply of HTTP/{version}"
+        elif status < 200:
+            self._take_interim(status, length is not None or bool(codings))
+        elif codings and (
+            len(codings) > 1 or codings[0].lower() != b"chunked" or version != "1.1"
+        ):
+            self._problem = "a Transfer-Encoding that is not chunked"
+        else:
+            self.headers = headers
+            if b"connection" in headers.by_name:
+                self.options = connection_options(headers.all(b"connection"))
+            self.is_persistent = version == "1.1" and b"close" not in self.options
+            self.status, self.has_head = status, True
+            self.is_bodiless = self._is_head or status in _BODILESS
+            if self.is_bodiless:
+                self.length, self.is_complete = 0, True
+            elif length is not None:
+                self.length = int(length)
+                self.is_complete = self.length == 0
+            else:
+                self.ends_with_connection = not codings
+
+    def _take_interim(self, status: int, has_body: bool) -> None:
+        if status < 100 or status == 101 or has_body:
+            self._problem = f"an interim reply of status {status} that ends HTTP"
+        self.continues = self.continues or status == 100
+        self._headers = []
+
+    def on_body(self, data: bytes) -> None:
+        """Take a piece of the body."""
+        if self.is_complete:
+            self.spills = True
+        else:
+            self._pieces.append(data)
+
+    def on_message_begin(self) -> None:
+        """Notice that something follows."""
+        self.spills = self.spills or self.is_complete
+
+    def on_message_complete(self) -> None:
+        """Note the end of the reply."""
+        self.is_complete = self.has_head

@@ -1,0 +1,113 @@
+"""
+HTTP without TLS, in few steps, as `regbroker.transport.tls.protocol` does it with TLS.
+
+Twisted's transport keeps what is written for another turn of the reactor, and says
+"full" for each chunk of a large body: six system calls more for each of them. Small
+writes stay with it, for there they gather.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+    ITransport,
+)
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.policies import WrappingFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from regbroker.transport.flow.backpressure import SHARED, Backpressure, Budget
+from regbroker.transport.flow.direct_writes import send_now, socket_below
+from regbroker.transport.flow.wide_reads import WideReads
+
+#: From so many bytes on, a write is not for gathering: it is a part of a body.
+DIRECT_BYTES = 16 * 1024
+
+
+class PlainProtocol(WideReads):
+    """One connection: its socket is written to at once, and read in large pieces."""
+
+    factory: PlainFactory
+    transport: Any
+
+    def __init__(self, factory: Any, wrapped: Any) -> None:
+        super().__init__(factory, wrapped)
+        self._socket: Any = None
+        self._flow = Backpressure(factory.budget)
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """Connect the wrapped protocol."""
+        self.read_from(transport)
+        self._socket = socket_below(transport)
+        super().makeConnection(transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Pass on what was read."""
+        self.has_read(len(data))
+        self.wrappedProtocol.dataReceived(data)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, in order."""
+        if len(data) >= DIRECT_BYTES and self._socket is not None:
+            send_now(self._socket, (data,))
+        else:
+            self.transport.write(data)
+        self._flow.written(len(data))
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Send pieces one after the other."""
+        self.write(b"".join(data))
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Pause and resume a producer, as much as fits into memory."""
+        self._flow.register(producer, streaming, self.unregisterProducer)
+        self.transport.registerProducer(self._flow, True)
+        self._flow.start()
+
+    def unregisterProducer(self) -> None:
+        """Forget the producer."""
+        self._flow.release()
+        self.transport.unregisterProducer()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Give back what was counted, and tell the wrapped protocol."""
+        self._flow.release()
+        super().connectionLost(reason)
+
+
+class PlainFactory(WrappingFactory[PlainProtocol]):
+    """Puts a `PlainProtocol` in front of the protocols of another factory."""
+
+    noisy = False
+    protocol = PlainProtocol
+
+    def __init__(self, wrapped: IProtocolFactory, budget: Budget = SHARED) -> None:
+        super().__init__(wrapped)
+        self.budget = budget
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """Return None, which closes the connection, where the other factory does."""
+        wrapped = self.wrappedFactory.buildProtocol(addr)
+        return None if wrapped is None else self.protocol(self, wrapped)
+
+
+@implementer(IStreamClientEndpoint)
+class PlainEndpoint:
+    """Dials as another endpoint does, and speaks as above."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Fire with the factory's protocol when TCP is connected."""
+        plain: Any = PlainFactory(factory)
+        connecting: Deferred[Any] = self._endpoint.connect(plain)
+        return connecting.addCallback(lambda protocol: protocol.wrappedProtocol)

@@ -1,0 +1,1 @@
+"""Sockets that clients connect to: opened, shared, handed over, limited."""

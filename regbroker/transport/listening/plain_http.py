@@ -1,0 +1,72 @@
+"""
+Plain HTTP that is sent to a TLS port: answered with a 400 that says so.
+
+A TLS record begins with a byte from 20 to 23 (RFC 8446, 5.1), an HTTP request with a
+capital letter. So the first byte decides, and TLS clients lose nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from regbroker.errors import BadRequest
+from regbroker.transport.server.lingering import LingeringClose
+from regbroker.transport.tls.server_names import ServerTLSFactory, ServerTLSProtocol
+from regbroker.transport.tls.server_options import ServerOptions
+
+_MESSAGE = "this is plain HTTP, and the port is for TLS; write https://"
+
+
+class _TLSOrPlain(ServerTLSProtocol):
+    """TLS on one connection, with a look at its first byte."""
+
+    factory: TLSOrPlainFactory
+    _is_first = True
+    _closing: LingeringClose | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        """Pass on TLS, and answer plain HTTP."""
+        if self._closing is not None:
+            self._closing.received(len(data))
+            return
+        if self._is_first:
+            self._is_first = False
+            if b"A" <= data[:1] <= b"Z":
+                self._refuse(data)
+                return
+        super().dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Forget the timers, and pass the end on to the layer above."""
+        if self._closing is not None:
+            self._closing.stop()
+        super().connectionLost(reason)
+
+    def _refuse(self, data: bytes) -> None:
+        transport: Any = self.transport
+        site = self.factory.site
+        peer = getattr(transport.getPeer(), "host", "-")
+        error = BadRequest(_MESSAGE)
+        site.malformed.tell(peer, "plain HTTP, on a port for TLS", error.status)
+        body = b"" if data.startswith(b"HEAD ") else error.body()
+        transport.write(
+            b"HTTP/1.1 400 Bad Request\r\n"
+            b"Content-Type: application/json\r\n"
+            b"Docker-Distribution-Api-Version: registry/2.0\r\n"
+            b"Connection: close\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(error.body()), body)
+        )
+        self._closing = LingeringClose(transport, site.reactor.callLater)
+
+
+class TLSOrPlainFactory(ServerTLSFactory):
+    """Ends TLS in front of `site`, and tells it of plain HTTP."""
+
+    protocol = _TLSOrPlain
+
+    def __init__(self, options: ServerOptions, site: Any) -> None:
+        super().__init__(options, site)
+        self.site = site

@@ -1,0 +1,88 @@
+"""
+The end of a connection to a client: sent at once, and closed when it is safe.
+
+RFC 9112, 9.6: closing a connection on which unread bytes arrive makes the kernel
+reset it, and the client may lose the reply that it was about to read. So the end of
+the stream goes out with the last reply (in TLS ``close_notify``, then FIN), what the
+client still sends is read and thrown away for a while, and then the connection is
+closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
+
+from regbroker.transport.tls.protocol import TLSProtocol
+
+#: What is read and thrown away after the end. A client that sends more does not read.
+MAX_LINGER_BYTES = 1024 * 1024
+
+#: A client that has read the end closes its own side in a round trip or two.
+LINGER_SECONDS = 5.0
+
+#: The last reply may still wait for a slow client to take it.
+CLOSE_SECONDS = 60.0
+
+
+class LingeringClose:
+    """
+    The end of one connection, which begins as soon as this is made.
+
+    `transport` is the connection's; `call_later` is the reactor's.
+    """
+
+    def __init__(self, transport: Any, call_later: Callable[..., IDelayedCall]) -> None:
+        self._transport = transport
+        self._call_later = call_later
+        self._received = 0
+        self._below = transport
+        # What had been paused is read now: the client's own end is in it.
+        transport.resumeProducing()
+        if isinstance(transport, TLSProtocol):
+            # Sends close_notify, and reads on until the peer's.
+            transport.loseConnection()
+            self._below = transport.transport
+        if hasattr(self._below, "loseWriteConnection"):
+            if not self._below.disconnecting:
+                # Now: the client's own end, if it is here already, is read next, and
+                # Twisted drops then what is not written.
+                self._below.doWrite()
+            self._below.loseWriteConnection()
+        self._timer: IDelayedCall | None = call_later(LINGER_SECONDS, self._close)
+
+    def received(self, size: int) -> None:
+        """Note that so many bytes came after the end."""
+        self._received += size
+        if self._received > MAX_LINGER_BYTES:
+            self._transport.abortConnection()
+
+    def stop(self) -> None:
+        """Forget the timers: the connection is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _close(self) -> None:
+        self._timer = self._call_later(CLOSE_SECONDS, self._abort)
+        # What is written already is still sent.
+        self._below.loseConnection()
+
+    def _abort(self) -> None:
+        self._timer = None
+        self._transport.abortConnection()
+
+
+def break_off(transport: Any) -> None:
+    """
+    Break a connection, without its end in order; what the socket takes is sent first.
+
+    A client that has seen the beginning of a reply knows more than one that has not.
+    """
+    if isinstance(transport, TLSProtocol):
+        transport.flush()
+    if hasattr(transport, "doWrite") and not transport.disconnecting:
+        transport.doWrite()
+    transport.abortConnection()

@@ -1,0 +1,1 @@
+"""TLS on connections, towards clients and upstreams."""

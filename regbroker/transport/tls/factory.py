@@ -1,0 +1,100 @@
+"""
+Where `regbroker.transport.tls.protocol` stands: in front of a factory, and on the way
+to a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLServerConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.protocols.policies import WrappingFactory
+from zope.interface import implementer
+
+from regbroker.transport.flow.backpressure import SHARED, Budget
+from regbroker.transport.flow.pending_writes import Deliveries
+from regbroker.transport.tls.protocol import TLSProtocol
+
+_DELIVERIES = Deliveries()
+
+
+class TLSFactory(WrappingFactory[TLSProtocol]):
+    """
+    Puts TLS in front of the protocols of another factory.
+
+    `options` is an `IOpenSSLServerConnectionCreator`, for `is_client` an
+    `IOpenSSLClientConnectionCreator`. `clock` has the turns in which small writes are
+    gathered; without it, the reactor that runs.
+    """
+
+    noisy = False
+    protocol = TLSProtocol
+
+    def __init__(
+        self,
+        options: IOpenSSLServerConnectionCreator | IOpenSSLClientConnectionCreator,
+        is_client: bool,
+        wrapped: IProtocolFactory,
+        clock: IReactorTime | None = None,
+        budget: Budget = SHARED,
+    ) -> None:
+        super().__init__(wrapped)
+        if clock is None:
+            from twisted.internet import reactor
+
+            now_running: Any = reactor
+            clock = now_running
+        assert clock is not None
+        self.call_later: Callable[..., IDelayedCall] = clock.callLater
+        self.budget = budget
+        self.deliveries = _DELIVERIES
+        self._options: Any = options
+        self._is_client = is_client
+
+    def new_connection(self, protocol: TLSProtocol) -> SSL.Connection:
+        """Return OpenSSL's side of a new connection, with its part chosen."""
+        connection: SSL.Connection
+        if self._is_client:
+            connection = self._options.clientConnectionForTLS(protocol)
+            connection.set_connect_state()
+        else:
+            connection = self._options.serverConnectionForTLS(protocol)
+            connection.set_accept_state()
+        connection.set_app_data(protocol)
+        return connection
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """Return None, which closes the connection, where the other factory does."""
+        wrapped = self.wrappedFactory.buildProtocol(addr)
+        return None if wrapped is None else self.protocol(self, wrapped)
+
+
+@implementer(IStreamClientEndpoint)
+class TLSEndpoint:
+    """Dials as another endpoint does, and speaks TLS; for factories as above."""
+
+    def __init__(
+        self,
+        options: IOpenSSLClientConnectionCreator,
+        endpoint: IStreamClientEndpoint,
+    ) -> None:
+        self._options = options
+        self._endpoint = endpoint
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Fire with the factory's protocol when TCP is connected."""
+        secure: Any = TLSFactory(self._options, True, factory)
+        connecting: Deferred[Any] = self._endpoint.connect(secure)
+        return connecting.addCallback(lambda protocol: protocol.wrappedProtocol)

@@ -1,0 +1,159 @@
+"""A request on its way to a connection, and what becomes of it; see `test_client`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.errors import UpstreamUnavailable
+from regbroker.protocol.origins import Origin
+from regbroker.runtime.slots import Slots
+from regbroker.transport.client.arriving_body import ArrivingBody
+from regbroker.transport.client.bytes_body import BytesBody
+from regbroker.transport.client.reply_parser import ReplyParser
+from regbroker.transport.client.sent_request import (
+    IDLE_SECONDS,
+    IDLE_SECONDS_FOR_BODIES,
+    SentRequest,
+)
+from tests.connectionscase import BodyByHand
+
+
+class Connection:
+    """Takes one request."""
+
+    def __init__(self, used: bool = False) -> None:
+        self.used = used
+        self.request: Any = None
+        self.slot: Any = None
+        self.was_given_up = False
+
+    def send(self, request: Any, slot: Any) -> None:
+        self.request, self.slot = request, slot
+
+    def give_up(self) -> None:
+        self.was_given_up = True
+        self.slot.free()
+
+
+class Connections:
+    """Gives one kept connection, and new ones as they are fired."""
+
+    origin = Origin("http", "up", 80)
+    what = "the oracle"
+
+    def __init__(self) -> None:
+        self.kept: Connection | None = None
+        self.max_idle = 0.0
+        self.are_new = False
+        self.connecting: list[Deferred[Any]] = []
+
+    def take(self, max_idle: float) -> Any:
+        self.max_idle = max_idle
+        kept, self.kept = self.kept, None
+        return kept
+
+    def wait(self) -> Deferred[Any]:
+        self.connecting.append(Deferred())
+        return self.connecting[-1]
+
+    async def connect(self) -> Any:
+        self.are_new = True
+        return await self.wait()
+
+
+class SentRequestTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.connections = Connections()
+        self.slots = Slots(1, 1, "the oracle")
+
+    def sent(self, body: Any = None) -> SentRequest:
+        """A request that has begun."""
+        connections: Any = self.connections
+        request = SentRequest(connections, False, b"head", body, None)
+        request.start(self.slots)
+        return request
+
+    def test_kept(self) -> None:
+        """A connection that is open is used at once; the reply is the outcome."""
+        self.connections.kept = kept = Connection()
+        request = self.sent()
+        self.assertIs(kept.request, request)
+        self.assertEqual(self.connections.connecting, [])
+        parser = ReplyParser(False)
+        parser.feed(b"HTTP/1.1 201 C\r\nA: b\r\nContent-Length: 3\r\n\r\n")
+        body = ArrivingBody(None)
+        request.replied(parser, body)
+        reply = self.successResultOf(request.outcome)
+        self.assertEqual((reply.status, reply.length), (201, 3))
+        self.assertEqual((reply.what, reply.header(b"a")), ("the oracle", b"b"))
+        self.assertIs(reply.body, body)
+
+    def test_idle(self) -> None:
+        """A body that streams wants a connection that was used lately."""
+        for body, max_idle in (
+            (None, IDLE_SECONDS),
+            (BytesBody(b"a"), IDLE_SECONDS),
+            (BodyByHand(), IDLE_SECONDS_FOR_BODIES),
+        ):
+            self.setUp()
+            self.sent(body)
+            self.assertEqual(self.connections.max_idle, max_idle)
+
+    def test_stale(self) -> None:
+        """A kept connection that was closed meanwhile is followed by a new one."""
+        self.connections.kept = kept = Connection(used=True)
+        request = self.sent()
+        kept.slot.free()
+        request.failed(ConnectionError(), True)
+        new = Connection()
+        self.connections.connecting[0].callback(new)
+        self.assertTrue(self.connections.are_new)
+        self.assertIs(new.request, request)
+        request.failed(ConnectionError(), True)
+        self.failureResultOf(request.outcome, UpstreamUnavailable)
+
+    def test_not_stale(self) -> None:
+        """Not when it was new, has answered, or has had a body that streams."""
+        for used, is_unanswered, body in (
+            (False, True, None),
+            (True, False, None),
+            (True, True, BodyByHand()),
+        ):
+            self.setUp()
+            self.connections.kept = Connection(used)
+            request = self.sent(body)
+            request.failed(ConnectionError(), is_unanswered)
+            self.failureResultOf(request.outcome, UpstreamUnavailable)
+            self.assertEqual(self.connections.connecting, [])
+
+    def test_no_connection(self) -> None:
+        """The place is free again when there is none."""
+        request = self.sent()
+        self.assertFalse(self.connections.are_new)
+        self.connections.connecting[0].errback(ConnectionError())
+        self.failureResultOf(request.outcome, UpstreamUnavailable)
+        self.assertIsNotNone(self.slots.take_now())
+
+    def test_cancelled(self) -> None:
+        """In the queue, while it connects, and when it was sent."""
+        self.connections.kept = kept = Connection()
+        sent = self.sent()
+        waiting = self.sent()
+        waiting.outcome.cancel()
+        self.failureResultOf(waiting.outcome, CancelledError)
+        sent.outcome.cancel()
+        self.failureResultOf(sent.outcome, CancelledError)
+        self.assertTrue(kept.was_given_up)
+        connecting = self.sent()
+        connecting.outcome.cancel()
+        self.failureResultOf(connecting.outcome, CancelledError)
+        self.assertIsNotNone(self.slots.take_now())
+
+    def test_full(self) -> None:
+        """A queue that is full fails at once."""
+        for _ in range(2):
+            self.sent()
+        self.failureResultOf(self.sent().outcome, UpstreamUnavailable)

@@ -1,0 +1,95 @@
+"""Writes that go to the socket at once."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.tcp import Server
+from twisted.internet.testing import StringTransport
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.transport.flow.direct_writes import MOST_PIECES, send_now, socket_below
+from regbroker.transport.tls.protocol import TLSProtocol
+from regbroker.transport.twisted_private import holds_nothing
+
+
+class DirectWritesTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        ours, self.theirs = socket.socketpair()
+        ours.setblocking(False)
+        self.theirs.settimeout(10)
+        self.addCleanup(self.theirs.close)
+        self.protocol = Protocol()
+        loop: Any = reactor
+        port: Any = None
+        self.transport: Any = Server(ours, self.protocol, ("", 0), port, 0, loop)
+        self.transport.startReading()
+        self.addCleanup(self.transport.connectionLost, Failure(ConnectionDone()))
+
+    def read(self, size: int) -> bytes:
+        """So many bytes, as the peer gets them."""
+        data = b""
+        while len(data) < size:
+            data += self.theirs.recv(size - len(data))
+        return data
+
+    def test_at_once(self) -> None:
+        """They are with the peer before the reactor runs."""
+        send_now(self.transport, [b"abc"])
+        self.assertEqual(self.read(3), b"abc")
+        self.assertTrue(holds_nothing(self.transport))
+
+    def test_full(self) -> None:
+        """What the socket does not take is written later, in order, once."""
+        data = bytes(range(256)) * 16384
+        send_now(self.transport, [data])
+        self.assertFalse(holds_nothing(self.transport))
+        send_now(self.transport, [b"end"])
+        got = b""
+        while len(got) < len(data) + 3:
+            got += self.theirs.recv(1 << 20)
+            self.transport.doWrite()
+        self.assertEqual(got, data + b"end")
+
+    def test_pieces(self) -> None:
+        """Pieces go out in order, once, however many the socket takes of them."""
+        pieces = [bytes([n % 256]) * (n % 700 + 1) for n in range(3 * MOST_PIECES)]
+        whole, got = b"".join(pieces), b""
+        send_now(self.transport, pieces)
+        while len(got) < len(whole):
+            got += self.theirs.recv(1 << 20)
+            self.transport.doWrite()
+        self.assertEqual(got, whole)
+
+    def test_behind_others(self) -> None:
+        """Nothing overtakes what the transport holds."""
+        self.transport.write(b"1")
+        send_now(self.transport, [b"2"])
+        self.transport.doWrite()
+        self.assertEqual(self.read(2), b"12")
+
+    def test_gone(self) -> None:
+        """An error is left to the reactor."""
+        self.theirs.close()
+        send_now(self.transport, [b"1"])
+        send_now(self.transport, [b"2"])
+        self.assertFalse(holds_nothing(self.transport))
+        self.assertIsInstance(self.transport.doWrite(), Exception)
+
+    def test_below(self) -> None:
+        """Wrappers that pass bytes on are passed over; TLS sees all that is written."""
+        factory: Any = WrappingFactory(Factory())
+        wrapper: Any = ProtocolWrapper(factory, Protocol())
+        wrapper.transport = self.transport
+        self.assertIs(socket_below(self.transport), self.transport)
+        self.assertIs(socket_below(wrapper), self.transport)
+        tls: Any = TLSProtocol.__new__(TLSProtocol)
+        tls.transport = wrapper
+        self.assertIsNone(socket_below(tls))
+        self.assertIsNone(socket_below(StringTransport()))

@@ -1,0 +1,45 @@
+"""HTTP without TLS: large writes go to the socket at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.transport.flow.backpressure import MOST_WHEN_FULL, Budget
+from regbroker.transport.flow.plain_protocol import PlainFactory
+from tests.transport.flow.test_backpressure import Producer
+
+
+class PlainProtocolTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.budget = Budget()
+        self.transport = StringTransport()
+        factory: Any = PlainFactory(Factory.forProtocol(Protocol), self.budget)
+        self.protocol = factory.buildProtocol(None)
+        self.protocol.makeConnection(self.transport)
+        self.writer: Any = self.protocol.wrappedProtocol.transport
+
+    def test_order(self) -> None:
+        """Small and large writes come in their order."""
+        self.writer.write(b"head")
+        self.writer.write(bytes(100_000))
+        self.writer.writeSequence([b"e", b"nd"])
+        self.assertEqual(self.transport.value(), b"head" + bytes(100_000) + b"end")
+
+    def test_full(self) -> None:
+        """A producer stops at the watermark; the end gives back what was counted."""
+        producer: Any = Producer()
+        self.writer.registerProducer(producer, True)
+        flow: Any = self.transport.producer
+        flow.pauseProducing()
+        self.writer.write(bytes(MOST_WHEN_FULL // 2))
+        self.assertFalse(self.protocol._flow.is_paused)
+        self.writer.write(bytes(MOST_WHEN_FULL // 2))
+        self.assertTrue(self.protocol._flow.is_paused)
+        self.assertEqual(self.budget.used, MOST_WHEN_FULL)
+        self.protocol.connectionLost(Failure(ConnectionError()))
+        self.assertEqual(self.budget.used, 0)

@@ -1,0 +1,160 @@
+"""Heads that came whole: the same requests as if they were read line by line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+
+from regbroker.protocol.header_list import HeaderList
+from regbroker.transport.server.site import StreamingSite
+from regbroker.transport.server.strict_channel import MAX_HEADERS, MAX_HEADERS_BYTES
+from regbroker.transport.server.whole_heads import Head, WholeHeads
+from tests.grammar import EXAMPLES
+from tests.malformed import GET, MALFORMED, WELL_FORMED
+
+PEER = IPv4Address("TCP", "192.0.2.1", 1024)
+
+#: What a head is made of, and what may be wrong with it.
+PIECES = (
+    *(b"GET", b"HEAD", b"PUT", b"OPTIONS", b"BREW", b"get", b"CONNECT", b"PRI"),
+    *(b" ", b"  ", b"\t", b"/", b"*", b"/a?b=c#d", b"http://b/c", b"a:443", b"\x80"),
+    *(b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"RTSP/1.0"),
+    *(b"\r\n", b"\n", b"\r", b"\x00", b"\x7f", b"\xff", b":", b"_"),
+    *(b"\r\nHost: a", b"\r\nHost: b", b"\r\nA: b \t", b"\r\nA:", b"\r\n c"),
+    *(b"\r\nContent-Length: 0", b"\r\nContent-Length: 3", b"\r\nContent_Length: 0"),
+    *(b"\r\nTransfer-Encoding: chunked", b"\r\nExpect: 100-continue"),
+    *(b"\r\nConnection: close", b"\r\nConnection: Upgrade", b"\r\nUpgrade: h2c"),
+    *(b"\r\nRange: bytes=0-1", b"\r\nrange: bytes=0-1", b"\r\nAccept: a/b"),
+)
+
+
+class LineByLine(WholeHeads):
+    """Takes nothing, so that all is read line by line."""
+
+    def read(self, data: bytes) -> Head | None:
+        """Leave it to others."""
+        return None
+
+
+class Keeping(Resource):
+    """Keeps what it is asked, as it would be answered."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+
+    def answer(self, request: Any) -> None:
+        """Keep what counts of a request, and answer it."""
+        # Twisted writes names in its own way, and those that are alike together.
+        headers = [(name.lower(), value) for name, value in request.headers]
+        self.seen.append(
+            (
+                *(request.method, request.uri, request.clientproto, request.host),
+                sorted(headers, key=lambda header: header[0]),
+                dict(request.requestHeaders.getAllRawHeaders()),
+                *(request.body.length, request.body.complete),
+                request.channel.persistent,
+            )
+        )
+        request.begin(200, HeaderList([(b"Content-Length", b"2")]))
+        request.write(b"ok")
+        request.finish()
+
+
+def seen(heads: type[WholeHeads], *parts: bytes) -> tuple[list[Any], bytes]:
+    """What a site makes of bytes that come in these parts, and what it answers."""
+    resource, clock = Keeping(), Clock()
+    site = StreamingSite(resource, reactor=clock)
+    site.heads = heads(MAX_HEADERS_BYTES, MAX_HEADERS)
+    channel: Any = site.buildProtocol(PEER)
+    transport = StringTransport(peerAddress=PEER)
+    channel.makeConnection(transport)
+    for part in parts:
+        channel.dataReceived(part)
+    return resource.seen, transport.value()
+
+
+class SameTests(SynchronousTestCase):
+    """Whoever reads a head, the request is the same, or the refusal."""
+
+    def assert_same(self, *parts: bytes) -> None:
+        """What is read whole is what is read line by line."""
+        whole, line_by_line = seen(WholeHeads, *parts), seen(LineByLine, *parts)
+        self.assertEqual(whole[0], line_by_line[0], parts)
+        self.assertEqual(_undated(whole[1]), _undated(line_by_line[1]), parts)
+
+    def test_collected(self) -> None:
+        """All that is malformed, all that is odd, and each with a request after it."""
+        for raw in (*MALFORMED.values(), *WELL_FORMED.values()):
+            self.assert_same(raw)
+            self.assert_same(raw, GET + b"\r\n")
+            self.assert_same(GET + b"\r\n", raw)
+
+    def test_every_byte(self) -> None:
+        """Any byte before or in a method, in a target, a name or a value."""
+        for code in range(256):
+            byte = bytes([code])
+            self.assert_same(b"%bGET / HTTP/1.1\r\nHost: a\r\n\r\n" % byte)
+            self.assert_same(b"GE%bT / HTTP/1.1\r\nHost: a\r\n\r\n" % byte)
+            self.assert_same(b"GET /a%bb HTTP/1.1\r\nHost: a\r\n\r\n" % byte)
+            self.assert_same(b"GET / HTTP/1.1\r\nHo%bst: a\r\n\r\n" % byte)
+            self.assert_same(b"GET / HTTP/1.1\r\nHost: a%bb\r\n\r\n" % byte)
+            self.assert_same(b"GET / HTTP/1.1\r\nHost:%b\r\n\r\n" % byte)
+
+    @EXAMPLES
+    @given(st.lists(st.sampled_from(PIECES), max_size=12))
+    def test_anything(self, pieces: list[bytes]) -> None:
+        """Heads put together from what they are made of."""
+        self.assert_same(b"".join(pieces) + b"\r\n\r\n")
+        line = b"GET / HTTP/1.1\r\nHost: a"
+        self.assert_same(line + b"".join(pieces) + b"\r\n\r\n", GET + b"\r\n")
+
+
+class ReadTests(SynchronousTestCase):
+    """What is taken, so that it is worth it, and what is left."""
+
+    def setUp(self) -> None:
+        self.heads = WholeHeads(MAX_HEADERS_BYTES, MAX_HEADERS)
+
+    def test_taken(self) -> None:
+        """Names stay as they are written, and values are without space around them."""
+        head = self.heads.read(b"HEAD /a?b HTTP/1.1\r\nhOsT: a:1\r\nX-B:  c d \r\n\r\n")
+        assert head is not None
+        self.assertEqual((head.method, head.target), (b"HEAD", b"/a?b"))
+        self.assertEqual(head.headers, [(b"hOsT", b"a:1"), (b"X-B", b"c d")])
+
+    def test_again(self) -> None:
+        """One head says nothing about the next one, whatever it was."""
+        for raw in (*MALFORMED.values(), *WELL_FORMED.values()):
+            self.heads.read(raw)
+            head = self.heads.read(GET + b"\r\n")
+            self.assertEqual(
+                head, (b"GET", b"/v2/", [(b"Host", b"registry.test")]), raw
+            )
+
+    def test_left(self) -> None:
+        """Parts, pairs, bodies, versions, and what exceeds a bound."""
+        for raw in (
+            *(b"", b"\r\n", GET, GET + b"\r\n" + GET + b"\r\n", GET + b"\r\nA"),
+            GET + b"Content-Length: 0\r\n\r\n",
+            GET + b"Expect: 100-continue\r\n\r\n",
+            GET + b"Host: b\r\n\r\n",
+            GET.replace(b"HTTP/1.1", b"HTTP/1.0") + b"\r\n",
+            GET + b"A: b\r\n" * MAX_HEADERS + b"\r\n",
+            GET + b"A: " + b"b" * MAX_HEADERS_BYTES + b"\r\n\r\n",
+        ):
+            self.assertIsNone(self.heads.read(raw), raw[:80])
+
+
+def _undated(raw: bytes) -> list[bytes]:
+    """A reply without the second in which it was made."""
+    return [line for line in raw.split(b"\r\n") if not line.startswith(b"Date: ")]
