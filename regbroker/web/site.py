@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from regbroker.errors import (
@@ -40,6 +39,7 @@ from regbroker.transport.server.streaming_request import (
     StreamingRequest,
     received_headers,
 )
+from regbroker.transport.server.whole_site import WholeSite
 from regbroker.web.client_request import ClientRequest, parse_request
 from regbroker.web.health import Health
 from regbroker.web.https_redirect import https_url
@@ -60,7 +60,7 @@ _CLAIMS = (
 )
 
 
-class VirtualHosts(Resource):
+class VirtualHosts(WholeSite):
     """
     The root of the site: the ``Host`` header picks the registry.
 
@@ -69,8 +69,6 @@ class VirtualHosts(Resource):
     leads to the `host` of the registry that is its mirror. `health` answers before all
     of them. What is answered here is in `under_way`, too.
     """
-
-    isLeaf = True
 
     def __init__(
         self,
@@ -104,13 +102,8 @@ class VirtualHosts(Resource):
         self._denied = denied_user_agents
         self._now = clock.seconds
 
-    def render(self, request: Any) -> int:
-        """Serve any method; errors, too, are JSON."""
-        self.answer(request)
-        return NOT_DONE_YET
-
     def answer(self, request: Any) -> None:
-        """Do the same for a site of our own, which has nothing else."""
+        """Serve any method; errors, too, are JSON."""
         if self._health is None or not self._health.answer(request):
             self._serve(request, self._answer)
 

@@ -24,6 +24,7 @@ from regbroker.transport.server.reply_heads import (
     reply_head,
 )
 from regbroker.transport.server.request_bodies import ClientGone, StreamedBody
+from regbroker.transport.server.whole_site import WholeSite
 from regbroker.transport.twisted_private import RequestInternals
 
 _ABSOLUTE_TARGET = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE)
@@ -97,12 +98,12 @@ class StreamingRequest(RequestInternals):
     def process(self) -> None:
         """Have the site's resource answer: at once, if it is the whole site's."""
         self.site = self.channel.site
-        answer = getattr(self.site.resource, "answer", None)
-        if answer is None:
+        resource = self.site.resource
+        if not isinstance(resource, WholeSite):
             super().process()
             return
         try:
-            answer(self)
+            resource.answer(self)
         except Exception:
             self.processingFailed(Failure())
 

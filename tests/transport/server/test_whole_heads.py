@@ -10,12 +10,12 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.resource import Resource
 
 from regbroker.protocol.header_list import HeaderList
 from regbroker.transport.server.site import StreamingSite
 from regbroker.transport.server.strict_channel import MAX_HEADERS, MAX_HEADERS_BYTES
 from regbroker.transport.server.whole_heads import Head, WholeHeads
+from regbroker.transport.server.whole_site import WholeSite
 from tests.grammar import EXAMPLES
 from tests.malformed import GET, MALFORMED, WELL_FORMED
 
@@ -43,10 +43,8 @@ class LineByLine(WholeHeads):
         return None
 
 
-class Keeping(Resource):
+class Keeping(WholeSite):
     """Keeps what it is asked, as it would be answered."""
-
-    isLeaf = True
 
     def __init__(self) -> None:
         super().__init__()
