@@ -50,7 +50,7 @@ class Namesake(Resource):
     def answer(self, request: Any) -> None:
         finish(request, b"for something else")
 
-    def getChild(self, path: bytes, request: Any) -> Resource:  # type: ignore[override]
+    def getChild(self, path: bytes, request: Any) -> Resource:
         leaf: Any = Resource()
         leaf.isLeaf = True
         leaf.render = lambda request: b"child " + path
