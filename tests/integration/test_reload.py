@@ -15,9 +15,9 @@ from .transfers_case import TransfersTestCase
 
 
 class LargeTestCase(TransfersTestCase):
-    """Once in each direction: what takes minutes in a company's network."""
+    """1 GiB, once in each direction: what takes minutes in a company's network."""
 
-    size = 256 << 20
+    size = 1 << 30
 
     def rewrite(self, old: str, new: str) -> None:
         """Change the configuration file."""
@@ -74,7 +74,7 @@ class LargeTestCase(TransfersTestCase):
 
 class LargePullTests(LargeTestCase):
     def test_pull(self) -> None:
-        """A pull that is under way outlasts every reload, byte by byte."""
+        """A pull of 1 GiB outlasts every reload, byte by byte."""
         response, first = self.begin_pull()
         self.change_everything()
         self.end_pull(response, first)
