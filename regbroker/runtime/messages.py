@@ -10,13 +10,18 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import IFileDescriptorReceiver, IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import (
+    IFileDescriptorReceiver,
+    IReactorSocket,
+    IReactorTime,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -154,3 +159,9 @@ class MessageChannel(Protocol):
         except AskedInVain as problem:
             answer["problem"] = str(problem)
         self._send(answer)
+
+
+def connect(reactor: IReactorSocket, descriptor: int, channel: MessageChannel) -> None:
+    """Have a channel use a socket; the descriptor stays the caller's to close."""
+    factory: Any = Factory.forProtocol(lambda: channel)
+    reactor.adoptStreamConnection(descriptor, socket.AF_UNIX, factory)

@@ -3,16 +3,20 @@ What regbroker asks of a reactor, as one type.
 
 A parameter `clock` wants `IReactorTime` alone, so that a test can give a
 `twisted.internet.task.Clock`. A parameter `reactor` that also connects, listens or
-starts programs wants an `INetworkReactor`. Each reactor of Twisted for POSIX is one.
+starts programs wants an `INetworkReactor`, and one that also runs a process and takes
+over sockets an `IMainReactor`. Each reactor of Twisted for POSIX is both.
 """
 
 from __future__ import annotations
 
 from twisted.internet.interfaces import (
+    IReactorCore,
     IReactorFromThreads,
     IReactorPluggableNameResolver,
     IReactorProcess,
+    IReactorSocket,
     IReactorTCP,
+    IReactorThreads,
     IReactorTime,
 )
 
@@ -25,3 +29,7 @@ class INetworkReactor(
     IReactorPluggableNameResolver,
 ):
     """Time, connections, programs, calls from threads, and names of hosts."""
+
+
+class IMainReactor(INetworkReactor, IReactorCore, IReactorSocket, IReactorThreads):
+    """The same, and its start and stop, sockets of others, and the pool of threads."""

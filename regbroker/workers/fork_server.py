@@ -20,7 +20,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from regbroker.runtime.blocking_messages import BlockingChannel
 from regbroker.runtime.messages import Values
@@ -101,8 +101,9 @@ class ForkServer:
         self._woken.close()
         self._channel.close()
         # Each process has its own, so it comes after the fork.
-        from twisted.internet import reactor
+        from twisted.internet import reactor as _reactor
 
+        reactor: Any = _reactor
         run(reactor, descriptor, self._tickets)
         sys.exit(0)
 

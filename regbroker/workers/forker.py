@@ -13,12 +13,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError, succeed
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.protocol import Factory, ProcessProtocol
+from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 import regbroker
-from regbroker.runtime.messages import MessageChannel, Values
+from regbroker.runtime.messages import MessageChannel, Values, connect
+from regbroker.runtime.reactor import IMainReactor
 
 #: What is for the process in front alone.
 _NOT_FOR_WORKERS = (
@@ -53,7 +54,7 @@ class Forker:
     count as ended.
     """
 
-    def __init__(self, reactor: Any, modules: Sequence[str] = ()) -> None:
+    def __init__(self, reactor: IMainReactor, modules: Sequence[str] = ()) -> None:
         self._reactor = reactor
         self._modules = modules
         self._server: _ServerProcess | None = None
@@ -86,7 +87,7 @@ class Forker:
 class _ServerProcess(ProcessProtocol):
     """One process of `regbroker.workers.fork_server`."""
 
-    def __init__(self, reactor: Any, has_ended: Callable[[], object]) -> None:
+    def __init__(self, reactor: IMainReactor, has_ended: Callable[[], object]) -> None:
         self._reactor = reactor
         self._has_ended = has_ended
         #: By process id.
@@ -99,11 +100,7 @@ class _ServerProcess(ProcessProtocol):
         """Start the process."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with ours, theirs:
-            self._reactor.adoptStreamConnection(
-                ours.fileno(),
-                socket.AF_UNIX,
-                Factory.forProtocol(lambda: self.channel),
-            )
+            connect(self._reactor, ours.fileno(), self.channel)
             self._reactor.spawnProcess(
                 self,
                 sys.executable,

@@ -22,6 +22,7 @@ from regbroker.assembly.part import Part
 from regbroker.assembly.running import PreparedReload, RegbrokerService
 from regbroker.errors import StateError
 from regbroker.runtime.messages import AskedInVain
+from regbroker.runtime.reactor import IMainReactor
 from regbroker.settings.config import Config
 from regbroker.transport.listening.services import ListeningService
 from regbroker.workers.pool import START_SECONDS, Pool, Told
@@ -42,7 +43,7 @@ class Front(MultiService):
     """
 
     def __init__(
-        self, config: Config, reactor: Any, count: int, path: str, text: str
+        self, config: Config, reactor: IMainReactor, count: int, path: str, text: str
     ) -> None:
         super().__init__()
         self._path = path

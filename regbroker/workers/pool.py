@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from regbroker.admin.others import Others
 from regbroker.admin.report import Report, parse_report
 from regbroker.runtime.messages import AskedInVain, Values
+from regbroker.runtime.reactor import IMainReactor
 from regbroker.workers.forker import Forker
 from regbroker.workers.process import WorkerProcess
 
@@ -53,7 +54,7 @@ class Pool(Others):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IMainReactor,
         count: int,
         start: Callable[[], tuple[int, Told]],
         modules: Sequence[str] = (),

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory
 
 from regbroker.admin.report import Report
-from regbroker.runtime.messages import MessageChannel, Values
+from regbroker.runtime.messages import MessageChannel, Values, connect
+from regbroker.runtime.reactor import IMainReactor
 from regbroker.workers import logs, wrong_passwords
 from regbroker.workers.forker import Forker
 
@@ -26,7 +26,7 @@ class WorkerProcess:
     def __init__(
         self,
         number: int,
-        reactor: Any,
+        reactor: IMainReactor,
         forker: Forker,
         has_ended: Callable[[WorkerProcess, str], object],
         asked: Callable[[Values], Values] = lambda values: {},
@@ -58,11 +58,7 @@ class WorkerProcess:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with ours:
-            self._reactor.adoptStreamConnection(
-                ours.fileno(),
-                socket.AF_UNIX,
-                Factory.forProtocol(lambda: self.channel),
-            )
+            connect(self._reactor, ours.fileno(), self.channel)
         forked = self._forker.fork(theirs.fileno(), self._end)
 
         def begun(process: int) -> None:

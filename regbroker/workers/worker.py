@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.protocol import Factory
 from twisted.logger import Logger, globalLogBeginner
 
 from regbroker.admin.transfers import TransferRates
 from regbroker.assembly.part import Part
 from regbroker.assembly.running import PreparedReload, RegbrokerService
 from regbroker.errors import ConfigurationError, StateError
-from regbroker.runtime.messages import AskedInVain, MessageChannel, Values
+from regbroker.runtime.messages import AskedInVain, MessageChannel, Values, connect
+from regbroker.runtime.reactor import IMainReactor
 from regbroker.runtime.signals import on_signal
 from regbroker.transport.tls.session_tickets import TicketKeys
 from regbroker.workers import logs
@@ -45,7 +44,7 @@ class Worker:
     `tickets` are the keys of TLS sessions that resume, the same in all workers.
     """
 
-    def __init__(self, reactor: Any, tickets: TicketKeys) -> None:
+    def __init__(self, reactor: IMainReactor, tickets: TicketKeys) -> None:
         self._reactor = reactor
         self._tickets = tickets
         self._service: RegbrokerService | None = None
@@ -150,7 +149,7 @@ class Worker:
             self._service.hurry()
 
 
-def run(reactor: Any, descriptor: int, tickets: TicketKeys) -> None:
+def run(reactor: IMainReactor, descriptor: int, tickets: TicketKeys) -> None:
     """Be a worker until the end."""
     for number in _NOT_FOR_WORKERS:
         signal.signal(number, signal.SIG_IGN)
@@ -162,9 +161,7 @@ def run(reactor: Any, descriptor: int, tickets: TicketKeys) -> None:
     sender = logs.Sender(send, partial(reactor.callLater, 0))
     worker.flush_log = sender.flush
     globalLogBeginner.beginLoggingTo([sender], redirectStandardIO=False)
-    reactor.adoptStreamConnection(
-        descriptor, socket.AF_UNIX, Factory.forProtocol(lambda: worker.channel)
-    )
+    connect(reactor, descriptor, worker.channel)
     os.close(descriptor)
     reactor.callWhenRunning(on_signal, reactor, signal.SIGTERM, worker.drain)
     # The reactor has its own handler for this one, which ends it at once.

@@ -9,10 +9,9 @@ from typing import Any
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
-from twisted.internet.protocol import Factory
 from twisted.trial.unittest import TestCase
 
-from regbroker.runtime.messages import AskedInVain, MessageChannel, Values
+from regbroker.runtime.messages import AskedInVain, MessageChannel, Values, connect
 
 reactor: Any = _reactor
 
@@ -33,9 +32,7 @@ class MessagesTests(TestCase):
         """One end of a connection."""
         made = MessageChannel(reactor, hear, lost)
         end.setblocking(False)
-        reactor.adoptStreamConnection(
-            end.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: made)
-        )
+        connect(reactor, end.fileno(), made)
         end.close()
         return made
 

@@ -21,6 +21,7 @@ from regbroker.cli.printing import complain, say, say_json
 from regbroker.cli.questions import NotUnderstood, parse_question
 from regbroker.errors import HTTPError
 from regbroker.naming.mapping import Route
+from regbroker.runtime.reactor import IMainReactor
 from regbroker.settings.config import Config, RegistryConfig, UpstreamConfig
 from regbroker.upstream.credentials import Login, parse_password
 
@@ -46,7 +47,9 @@ class Request:
     file: Path | None = None
 
 
-async def examine(reactor: Any, config: Config, request: Request) -> list[Step]:
+async def examine(
+    reactor: IMainReactor, config: Config, request: Request
+) -> list[Step]:
     """
     Take all steps: with the listeners, and with each upstream and issuer of identities
     that is meant.
@@ -119,7 +122,11 @@ def _at_upstreams(config: Config, pull: _Pull | None) -> list[tuple[str, Wanted]
 
 
 async def _examine_upstream(
-    reactor: Any, config: Config, name: str, wanted: Wanted, request: Request
+    reactor: IMainReactor,
+    config: Config,
+    name: str,
+    wanted: Wanted,
+    request: Request,
 ) -> list[Step]:
     upstream = config.upstreams[name]
     side = f"[upstream {name}] {upstream.url}"
@@ -141,7 +148,7 @@ async def _examine_upstream(
 
 
 async def _login(
-    reactor: Any, config: Config, upstream: UpstreamConfig, request: Request
+    reactor: IMainReactor, config: Config, upstream: UpstreamConfig, request: Request
 ) -> tuple[Login | None, Trouble | None]:
     """Return whom to be at an upstream, as regbroker would choose, and its trouble."""
     users = [each for each in config.registries if upstream.name in each.upstreams]
@@ -215,7 +222,8 @@ def _run(work: Callable[[Any], Coroutine[Any, Any, list[Step]]]) -> list[Step]:
     """Run the reactor until some work is done."""
     from twisted.internet import reactor as _reactor
 
-    reactor: Any = _reactor
+    running: Any = _reactor
+    reactor: IMainReactor = running
     outcome: list[Any] = []
 
     def done(result: Any) -> None:

@@ -21,6 +21,7 @@ from regbroker.cli.doctor.diagnosis import (
 from regbroker.cli.doctor.routes import Route, Routes, Ways
 from regbroker.cli.doctor.steps import Step, Stopped, Trouble
 from regbroker.protocol.origins import Origin
+from regbroker.runtime.reactor import IMainReactor
 from regbroker.transport.certificates.rules import name_of
 from regbroker.transport.client.tunnel_failures import TunnelFailed
 
@@ -54,7 +55,7 @@ class Examiner:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IMainReactor,
         side: str,
         timeout: float,
         ways: Ways | None = None,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.defer import Deferred, TimeoutError
 
 from regbroker.accounts.identity.issuer import IssuerFailed
 from regbroker.assembly.identities import fetch_keys
 from regbroker.cli.doctor.steps import Step, Trouble
 from regbroker.errors import ConfigurationError
+from regbroker.runtime.reactor import IMainReactor
 from regbroker.settings.config import IdentityConfig
 
 _ADVICE = (
@@ -19,7 +18,7 @@ _ADVICE = (
 
 
 async def examine_identity(
-    reactor: Any, entry: IdentityConfig, timeout: float
+    reactor: IMainReactor, entry: IdentityConfig, timeout: float
 ) -> list[Step]:
     """Return the one step: how long it took to get the keys, and how many there are."""
     started = reactor.seconds()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePath
-from typing import Any
 
 from regbroker.cli.doctor.answers import Answer
 from regbroker.cli.doctor.content_steps import pull
@@ -17,6 +16,7 @@ from regbroker.naming.public_hosts import host_to_try
 from regbroker.protocol.headers import is_trusted
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.proxy_header import Peer, header_v1
+from regbroker.runtime.reactor import IMainReactor
 from regbroker.settings.config import CERTIFICATE, Config, RegistryConfig
 from regbroker.transport.listening.listeners import Listener
 
@@ -24,7 +24,7 @@ _WHERE = "[regbroker] listen"
 
 
 async def examine_listener(
-    reactor: Any,
+    reactor: IMainReactor,
     config: Config,
     listener: Listener,
     timeout: float,

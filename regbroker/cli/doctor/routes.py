@@ -24,6 +24,7 @@ from regbroker.cli.doctor.diagnosis import (
 )
 from regbroker.cli.doctor.steps import Stopped, Trouble
 from regbroker.protocol.origins import UNIX_ORIGIN, Origin
+from regbroker.runtime.reactor import IMainReactor
 from regbroker.transport.client.tunnel import TunnelEndpoint
 from regbroker.transport.client.tunnel_failures import TunnelFailed
 from regbroker.transport.client.way_out import DIRECT, Proxy, WayOut
@@ -66,7 +67,9 @@ class Note(Protocol):
 class Routes:
     """Finds the ways to servers; `timeout` is for each step, in seconds."""
 
-    def __init__(self, reactor: Any, ways: Ways, timeout: float, note: Note) -> None:
+    def __init__(
+        self, reactor: IMainReactor, ways: Ways, timeout: float, note: Note
+    ) -> None:
         self._reactor = reactor
         self._ways = ways
         self._timeout = timeout

@@ -11,13 +11,14 @@ from regbroker.cli.doctor.login_steps import authorize, ping
 from regbroker.cli.doctor.routes import Ways
 from regbroker.cli.doctor.steps import Step, Trouble
 from regbroker.cli.doctor.visit import Side, Visit, Wanted
+from regbroker.runtime.reactor import IMainReactor
 from regbroker.settings.config import UpstreamConfig
 from regbroker.transport.client.trust import client_identity
 from regbroker.upstream.dialling import problems_with_way, way_out
 
 
 async def examine_upstream(
-    reactor: Any,
+    reactor: IMainReactor,
     upstream: UpstreamConfig,
     wanted: Wanted,
     timeout: float,

@@ -42,6 +42,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regbroker.cli.doctor.answers import is_complete
+from regbroker.runtime.reactor import IMainReactor
 from regbroker.transport.certificates.pem_files import load_chain
 from regbroker.transport.certificates.served import read_pem
 
@@ -185,7 +186,7 @@ class Peer(Protocol):
             self._ended.callback(self._data)
 
 
-async def resolve(reactor: Any, host: str, timeout: float) -> list[str]:
+async def resolve(reactor: IMainReactor, host: str, timeout: float) -> list[str]:
     """Return a host's addresses; raises `Failed`."""
     try:
         return [str(ip_address(host))]
@@ -209,7 +210,7 @@ async def resolve(reactor: Any, host: str, timeout: float) -> list[str]:
 
 
 def endpoint(
-    reactor: Any, address: str, port: int, timeout: float
+    reactor: IMainReactor, address: str, port: int, timeout: float
 ) -> IStreamClientEndpoint:
     """Return what connects to an address."""
     kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
@@ -218,7 +219,7 @@ def endpoint(
 
 
 async def dial(
-    reactor: Any,
+    reactor: IMainReactor,
     endpoint: IStreamClientEndpoint,
     timeout: float,
     tls: Looking | None = None,
@@ -255,7 +256,11 @@ async def dial(
 
 
 async def ask(
-    reactor: Any, peer: Peer, request: bytes, timeout: float, limit: int = MAX_BODY
+    reactor: IMainReactor,
+    peer: Peer,
+    request: bytes,
+    timeout: float,
+    limit: int = MAX_BODY,
 ) -> bytes:
     """Return what a server says to a request, and close; raises `Failed`."""
     has_body = not request.startswith(b"HEAD ")

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from regbroker.protocol.headers import Network
+from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.listening.entrance import Entrance
 from regbroker.transport.listening.listeners import Listener
 from regbroker.transport.listening.services import ListeningService
@@ -32,7 +33,7 @@ class ListenerGroup(MultiService):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: INetworkReactor,
         site: StreamingSite,
         entrance: Entrance,
         option: str,
