@@ -152,6 +152,9 @@ def _words(text: str) -> list[str]:
 
 def _actions(text: str) -> tuple[str, ...]:
     actions = tuple(filter(None, text.split(",")))
+    if not actions:
+        # A line that expects nothing would always be right.
+        raise ValueError(f"write who, what and where, as '{_EXAMPLE}'")
     for action in actions:
         if action not in ACTIONS:
             known = ", ".join(ACTIONS)

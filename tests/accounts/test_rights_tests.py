@@ -81,6 +81,8 @@ class ParseTests(SynchronousTestCase):
             ("alice: allowed", "who, what and where"),
             ("alice pull: allowed", "who, what and where"),
             (": allowed", "who, what and where"),
+            ("alice , x: allowed", "who, what and where"),
+            ('alice "" x: allowed', "who, what and where"),
             ("alice read x: allowed", "'read' is no action"),
             ("alice * x: allowed", "'*' is no action"),
             ("@staff pull x: allowed", "write a user before it"),
@@ -103,5 +105,9 @@ class ParseTests(SynchronousTestCase):
     @given(st.text())
     def test_any_text(self, text: str) -> None:
         """Whatever stands there, every line is an expectation or wrong."""
-        for each in parse_tests(text):
-            self.assertGreater(each.line, 0)
+        lines = [
+            number
+            for number, line in enumerate(text.splitlines(), 1)
+            if line.strip() and not line.lstrip().startswith("#")
+        ]
+        self.assertEqual(sorted({each.line for each in parse_tests(text)}), lines)
