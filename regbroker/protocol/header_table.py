@@ -71,7 +71,8 @@ class Row:
 
     A name that ends with ``*`` stands for all that begin so and have no row of their
     own. Where it does not pass, regbroker may write one of its own: `anew`. `but` are
-    kinds of messages in which it goes nowhere.
+    kinds of messages in which it goes nowhere. `is_credential` says that an upstream
+    may see by it who the client is, as by ``Authorization``.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Row:
     why: str
     anew: Direction = Direction.NONE
     but: Direction = Direction.NONE
+    is_credential: bool = False
 
     def goes(self, direction: Direction) -> bool:
         """Tell whether the header passes on one way."""
@@ -150,7 +152,12 @@ REQUESTS = (
     Row("User-Agent", COS, "which program asks; registries know their clients by it"),
     Row("Docker-*", CO, "the registry API's own"),
     Row("OCI-*", CO, "the registry API's own"),
-    Row("X-Meta-*", C, "what docker's users have it send to registries"),
+    Row(
+        "X-Meta-*",
+        C,
+        "what docker's users have it send to registries; may be a credential",
+        is_credential=True,
+    ),
     Row("Traceparent", CO, "W3C Trace Context: the operator's own traces go on"),
     Row("Tracestate", CO, "belongs to Traceparent"),
     Row("Baggage", C, "belongs to Traceparent; may say something of the user"),
@@ -166,11 +173,11 @@ REQUESTS = (
     Row("X-Correlation-Id", C, "finds the request in the upstream's log"),
     Row("X-Ms-Client-Request-Id", C, "finds the request in Azure's log"),
     Row("X-Requested-With", C | SENDS, "how registries' web front ends mark requests"),
-    Row("Private-Token", C, "a credential at GitLab"),
-    Row("Job-Token", C, "a credential at GitLab"),
-    Row("Deploy-Token", C, "a credential at GitLab"),
-    Row("X-JFrog-Art-Api", C, "a credential at Artifactory"),
-    Row("X-Registry-Auth", C, "a credential, in docker's words"),
+    Row("Private-Token", C, "a credential at GitLab", is_credential=True),
+    Row("Job-Token", C, "a credential at GitLab", is_credential=True),
+    Row("Deploy-Token", C, "a credential at GitLab", is_credential=True),
+    Row("X-JFrog-Art-Api", C, "a credential at Artifactory", is_credential=True),
+    Row("X-Registry-Auth", C, "a credential, in docker's words", is_credential=True),
     Row("Via", Direction.TO_STORAGE, "the regbrokers on the way, for loops", anew=CO),
     Row("X-Forwarded-For", ENDS, "the way, as far as it is believed", anew=CO),
     Row("X-Forwarded-Host", ENDS, "the host that the client has asked", anew=CO),
@@ -324,6 +331,16 @@ def way(direction: Direction) -> Way:
     if found is None:
         found = _WAYS[direction] = Way(lambda name: _passes(name, direction))
     return found
+
+
+def _is_credential(name: bytes) -> bool:
+    row = _requests.find(name.lower())
+    return row is not None and row.is_credential
+
+
+#: Whether a header of a request, by its name in whatever case, may be a credential
+#: beside ``Authorization``.
+IS_CREDENTIAL = ByName(_is_credential)
 
 
 def passes(name: bytes, direction: Direction) -> bool:

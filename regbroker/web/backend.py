@@ -49,17 +49,23 @@ class Backend:
 
     def account(self, asked: ApiRequest) -> str:
         """Return a text for the account that the upstream sees a request of."""
-        nobody = "ours" if self.policy.shares else ""
         if not self.policy.clients or asked.client.authorization is None:
-            return nobody
+            return self._nobodys(asked)
         if asked.token_user is not None and asked.token_user != "-":
             # What the token service has found; the same for all of a user's tokens.
             user = asked.token_user
-            return f"user {user}" if user else nobody
+            return f"user {user}" if user else self._nobodys(asked)
         # Nobody has looked at this, or not here: it stands for itself alone.
         token = asked.bearer_token
         own = token_for(token, self.upstream.name) or token
         return f"hash {hash(own or asked.client.authorization)}"
+
+    def _nobodys(self, asked: ApiRequest) -> str:
+        """Return the account of a request whose Authorization names none."""
+        if self.policy.shares:
+            return "ours"
+        shown = asked.client.other_credentials if self.policy.clients else ()
+        return f"hash {hash(shown)}" if shown else ""
 
     def forward(self, request: UpstreamRequest) -> Coroutine[Any, Any, Exchange]:
         """

@@ -213,7 +213,11 @@ class Catalog:
         """Return a keyed hash of the account that the upstream sees."""
         if not backend.policy.clients:
             return self._hash.digest("ours")
-        return self._hash.digest(asked.client.authorization or "")
+        others = (text for header in asked.client.other_credentials for text in header)
+        return self._hash.digest(
+            asked.client.authorization or "",
+            *(text.decode("latin-1") for text in others),
+        )
 
 
 def _wanted(query: str | Query) -> int | None:

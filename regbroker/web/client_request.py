@@ -7,7 +7,8 @@ from typing import NamedTuple
 from twisted.web.server import Request
 
 from regbroker.protocol.header_list import NO_HEADERS, ReceivedHeaders
-from regbroker.protocol.headers import Forwarded
+from regbroker.protocol.header_table import IS_CREDENTIAL
+from regbroker.protocol.headers import Forwarded, Header
 from regbroker.protocol.queries import NO_QUERY, Query, parse_query
 
 
@@ -32,6 +33,16 @@ class ClientRequest(NamedTuple):
     def __repr__(self) -> str:
         # Headers may be secret.
         return f"<ClientRequest {self.method} {self.path} of {self.forwarded}>"
+
+    @property
+    def other_credentials(self) -> tuple[Header, ...]:
+        """
+        What says who the client is beside `authorization`, in names of registries.
+
+        What an upstream has shown to one client is for another one only if this is the
+        same, too.
+        """
+        return tuple([each for each in self.headers if IS_CREDENTIAL[each[0]]])
 
     @property
     def is_for_api(self) -> bool:

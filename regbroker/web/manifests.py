@@ -171,6 +171,7 @@ class RememberedManifests:
     def _key(self, request: UpstreamRequest) -> Hashable:
         client, target = request.asked.client, request.asked.target
         owner = self._policy.owner(client.authorization, request.scopes)
+        is_clients = owner is CredentialOwner.CLIENT
         route = request.target.route
         assert route is not None
         return (
@@ -178,7 +179,7 @@ class RememberedManifests:
             route.upstream_name,
             target.reference,
             owner,
-            client.authorization if owner is CredentialOwner.CLIENT else None,
+            (client.authorization, client.other_credentials) if is_clients else None,
             *(tuple(client.headers.all(name)) for name in _VARYING),
         )
 

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.protocol.by_name import MAX_REMEMBERED_NAME
 from regbroker.protocol.header_table import (
     HOP_BY_HOP,
+    IS_CREDENTIAL,
     OPEN,
     REPLIES,
     REQUESTS,
@@ -70,11 +71,19 @@ OF_CLIENTS = words("""
     Want-Repr-Digest traceparent tracestate
 """)
 
-#: What those with an account at the upstream send to it, and nobody else learns.
-OF_ACCOUNTS = words("""
-    Baggage Deploy-Token JOB-TOKEN PRIVATE-TOKEN X-B3-TraceId X-Correlation-Id
-    X-JFrog-Art-Api X-Meta-Team X-Registry-Auth
+#: By what registries see who somebody is, beside Authorization.
+CREDENTIALS = words("""
+    Deploy-Token JOB-TOKEN PRIVATE-TOKEN X-JFrog-Art-Api X-Meta-Team X-Registry-Auth
 """)
+
+#: What else those with an account at the upstream send to it.
+OF_ONE_REQUEST = words("""
+    B3 Baggage Pragma X-Amzn-Trace-Id X-B3-TraceId X-Correlation-Id
+    X-Ms-Client-Request-Id X-Requested-With
+""")
+
+#: What those with an account at the upstream send to it, and nobody else learns.
+OF_ACCOUNTS = CREDENTIALS + OF_ONE_REQUEST
 
 
 def going(names: list[str], direction: Direction) -> list[str]:
@@ -105,6 +114,19 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(going(OF_ACCOUNTS, Direction.CLIENT), OF_ACCOUNTS)
         for direction in (Direction.OURS, Direction.TO_STORAGE):
             self.assertEqual(going(OF_ACCOUNTS, direction), [])
+
+    def test_credentials(self) -> None:
+        """Each row for accounts is a credential, or about one request alone."""
+        shown = [name for name in OF_ACCOUNTS if IS_CREDENTIAL[name.encode()]]
+        self.assertEqual(shown, CREDENTIALS)
+        self.assertFalse(IS_CREDENTIAL[b"Accept"] or IS_CREDENTIAL[b"X-Any"])
+        rows = [
+            row
+            for row in REQUESTS
+            if row.goes(Direction.CLIENT) and not row.goes(Direction.OURS)
+        ]
+        self.assertEqual(len(rows), len(OF_ACCOUNTS))
+        self.assertEqual(sum(row.is_credential for row in rows), len(CREDENTIALS))
 
     def test_said_anew(self) -> None:
         """What is said anew never passes beside it."""

@@ -142,6 +142,20 @@ class CatalogTests(ProxyTestCase):
         )
         self.assertEqual((reply.status, reply.code), (404, "NAME_UNKNOWN"))
 
+    async def test_other_credentials(self) -> None:
+        """What a token by another name shows is for nobody without it."""
+        self.upstream.handler = lambda call: (
+            page("acme_team/hidden") if call.header(b"Private-Token") else page()
+        )
+        for headers, names in (
+            (["PRIVATE-TOKEN: a"], ["team/hidden"]),
+            ([], []),
+            (["PRIVATE-TOKEN: a"], ["team/hidden"]),
+        ):
+            reply = await self.client.ask("GET", "/v2/_catalog", *headers)
+            self.assertEqual(self.names(reply), names)
+        self.assertEqual(len(self.upstream.calls), 2)
+
     async def test_without_end(self) -> None:
         """An upstream that leads in a circle is no reason to go round for ever."""
         reply = await self.asked("", page("aaa", more=True), page("aaa", more=True))

@@ -43,6 +43,18 @@ class ParseTests(SynchronousTestCase):
         for header, authorization in ((None, None), (b"", ""), (b"Basic x", "Basic x")):
             self.assertEqual(parsed(b"/", header).authorization, authorization)
 
+    def test_other_credentials(self) -> None:
+        """Those that registries have their own names for, as they were sent."""
+        http: Any = DummyRequest([])
+        http.method, http.uri = b"GET", b"/v2/"
+        for name in (b"Authorization", b"Accept", b"Private-Token", b"X-Meta-A"):
+            http.requestHeaders.setRawHeaders(name, [b"x"])
+        request = parse_request(http, received_headers(http), FORWARDED)
+        self.assertEqual(
+            request.other_credentials, ((b"Private-Token", b"x"), (b"X-Meta-A", b"x"))
+        )
+        self.assertEqual(parsed(b"/", b"Basic x").other_credentials, ())
+
     def test_too_many_parameters(self) -> None:
         """A query that costs too much is refused before it is taken apart."""
         with self.assertRaises(BadRequest):

@@ -326,6 +326,22 @@ class HerdTests(ManifestsCase):
         alices.answer(self.found(alices))
         self.assertEqual((await self.client.reply()).body, self.body)
 
+    async def test_other_credentials(self) -> None:
+        """Nor is that of somebody who shows a token by another name."""
+        self.upstream.handler = None
+        for shown in ("PRIVATE-TOKEN: a", "job-token: a", "X-Meta-Auth: a"):
+            member, stranger = await self.connect(), await self.connect()
+            member.request("GET", MANIFEST, shown)
+            members = await self.upstream.call()
+            stranger.request("GET", MANIFEST)
+            strangers = await self.upstream.call()
+            strangers.answer(self.refused(strangers))
+            self.assertEqual((await stranger.reply()).status, 401)
+            self.upstream.handler = self.serve_manifest
+            members.answer(self.found(members))
+            self.assertEqual((await member.reply()).body, self.body)
+            self.upstream.handler = None
+
     async def test_first_leaves(self) -> None:
         """When the one who asked first leaves, the others get their answer."""
         self.upstream.handler = None

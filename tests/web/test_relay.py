@@ -103,6 +103,16 @@ class NextTests(FailoverTestCase):
         self.assertEqual((await self.client.reply()).body, b"from two")
         await call.wire.end()
 
+    async def test_limit_of_a_token(self) -> None:
+        """A limit of who shows a token by another name is nobody else's."""
+        self.answer(self.other, ALSO)
+        self.answer(self.upstream, response(429, "Retry-After: 600"), FINE)
+        limited = await self.client.ask("GET", MANIFEST, "PRIVATE-TOKEN: a")
+        self.assertEqual(limited.body, b"from two")
+        self.assertEqual(await self.body(), b"from one")
+        limited = await self.client.ask("GET", MANIFEST, "PRIVATE-TOKEN: a")
+        self.assertEqual(limited.body, b"from two")
+
     async def test_nobody_else(self) -> None:
         """Where the other has said when to come, the first has all its time."""
         self.answer(self.upstream, response(503))
