@@ -144,6 +144,9 @@ class UpstreamTokens:
             return grant
 
         async def work() -> IssuedToken:
+            if any(scope.is_repository for scope in scopes):
+                # Who asks for a token has a request for the registry.
+                self._upstream.connections.prepare(1)
             grant = await self._exchange(request, discovered, scopes)
             self.cache.put(key, grant)
             return grant

@@ -40,6 +40,10 @@ _OF_CLIENTS, _OF_OURS = way(Direction.CLIENT), way(Direction.OURS)
 #: which one it wants.
 MAX_SENT = 3
 
+#: So many blobs do docker and containerd ask for at once, as they are set up. A
+#: connection for each is opened while their manifest is on its way.
+BLOBS_AT_ONCE = 3
+
 
 class Forwarder:
     """
@@ -145,6 +149,8 @@ class Forwarder:
             upload,
             upload.upstream_continues if upload and expects else None,
         )
+        if request.asked.target.leads_to_blobs:
+            self._upstream.connections.prepare(BLOBS_AT_ONCE)
         started = event.clock()
         try:
             return Exchange(request, sent, await sending)

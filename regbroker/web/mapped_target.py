@@ -42,6 +42,7 @@ class MappedTarget(Target):
 
     `is_rewritten` says that replies have a list that is read here and written anew,
     `is_upload` that it is about one: what those take is in path and query alone.
+    `leads_to_blobs` says that a client which gets a reply asks for blobs next.
     """
 
     action: Action
@@ -52,6 +53,7 @@ class MappedTarget(Target):
     mapping: NameMapping = field(repr=False)
     is_rewritten: bool
     is_upload: bool
+    leads_to_blobs: bool
 
     @property
     def is_about_everything(self) -> bool:
@@ -91,6 +93,7 @@ def mapped_target(target: Target, method: str, mapping: NameMapping) -> MappedTa
         mapping=mapping,
         is_rewritten=target.endpoint in (Endpoint.TAGS, Endpoint.CATALOG),
         is_upload=target.endpoint in (Endpoint.UPLOADS, Endpoint.UPLOAD),
+        leads_to_blobs=target.endpoint is Endpoint.MANIFEST and method == "GET",
     )
 
 

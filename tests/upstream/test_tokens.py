@@ -60,6 +60,41 @@ class BoundTests(BrokerTestCase):
         await self.assertFailure(asking, UpstreamMalformed)
 
 
+class PreparedTests(BrokerTestCase):
+    async def close_registry(self) -> None:
+        """Close the registry's connection, which discovery has opened."""
+        (wire,) = self.upstream.wires
+        self.registry.connections.close()
+        await wire.end()
+
+    async def test_request_comes_next(self) -> None:
+        """While a token is on its way, a connection to the registry is opened."""
+        await self.close_registry()
+        before = len(self.upstream.wires)
+        asking = self.get(PULL)
+        call = await self.upstream.call()
+        while len(self.upstream.wires) < before + 2:
+            await self.turn()
+        call.answer(granted("t1"))
+        await asking
+        # A request to the registry, which uses it.
+        asked = self.registry.request("GET", "/v2/acme_team/app/tags/list", ())
+        call = await self.upstream.call()
+        self.assertIsNot(call.wire, self.upstream.calls[0].wire)
+        call.reply(200)
+        await asked
+        self.assertEqual(len(self.upstream.wires), before + 2)
+
+    async def test_login(self) -> None:
+        """Somebody who only logs in has no request for the registry."""
+        await self.close_registry()
+        before = len(self.upstream.wires)
+        asking = self.get("")
+        (await self.upstream.call()).answer(granted("t1"))
+        await asking
+        self.assertEqual(len(self.upstream.wires), before + 1)
+
+
 class CacheTests(BrokerTestCase):
     async def set_up(self) -> None:
         await super().set_up()

@@ -49,6 +49,16 @@ class UpstreamsTests(SynchronousTestCase):
         self.assertEqual((one.route, two.route), target.routes)
         self.assertEqual((target.path, target.reference), (MANIFEST, "1.0"))
 
+    def test_leads_to_blobs(self) -> None:
+        """A client that gets a manifest asks for blobs next."""
+        for method, path, leads in (
+            ("GET", MANIFEST, True),
+            ("HEAD", MANIFEST, False),
+            ("PUT", MANIFEST, False),
+            ("GET", "/v2/app/tags/list", False),
+        ):
+            self.assertEqual(mapped(method, path).leads_to_blobs, leads)
+
     def test_unknown(self) -> None:
         """A name that leads nowhere is none."""
         with self.assertRaises(NameUnknown):

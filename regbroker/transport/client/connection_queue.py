@@ -53,6 +53,15 @@ class ConnectionQueue(Generic[C]):
         self._open()
         return waiting
 
+    def open_ahead(self, count: int) -> None:
+        """
+        Open connections that nobody waits for yet, until so many are being opened.
+
+        Whoever waits first gets the first of them.
+        """
+        for _ in range(min(MAX_OPENING, count) - len(self._opening)):
+            self._attempt()
+
     def offer(self, connection: C) -> bool:
         """Give a connection to who waits longest; tell whether somebody does."""
         for waiting in self.waiting:

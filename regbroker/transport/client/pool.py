@@ -91,6 +91,8 @@ class ConnectionPool:
         self._endpoint = endpoint
         self._connect_timeout = connect_timeout
         self._idle: list[UpstreamProtocol] = []
+        #: How many connections are ready, in use or not.
+        self._open = 0
         self._slots = slots or Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS, what)
         self._queue = ConnectionQueue(
             self.connect, self._put, clock.seconds, connect_timeout
@@ -118,6 +120,16 @@ class ConnectionPool:
         sent = SentRequest(self, method == b"HEAD", head, body, on_continue)
         sent.start(self._slots)
         return sent.outcome
+
+    def prepare(self, count: int) -> None:
+        """
+        Open connections ahead for requests that will come soon.
+
+        Afterwards `count` are there or being opened, those in use with them. Nobody is
+        told of one that cannot be opened: the next request finds out by itself.
+        """
+        if self._open < count:
+            self._queue.open_ahead(count - self._open)
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -169,7 +181,12 @@ class ConnectionPool:
                 checked.abort()
                 raise
         checked.opened = self._clock.seconds()
+        checked.on_lost = self._lost
+        self._open += 1
         return checked
+
+    def _lost(self) -> None:
+        self._open -= 1
 
     def _note_spilling(self) -> None:
         if not self._spills:
@@ -192,6 +209,7 @@ class ConnectionPool:
             self._queue.offer(connection)
             return
         connection.idle_since = now
+        connection.may_be_stale = True
         self._idle.append(connection)
         if len(self._idle) > MAX_IDLE_CONNECTIONS:
             self._idle.pop(0).close()

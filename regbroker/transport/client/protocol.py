@@ -67,7 +67,7 @@ class UpstreamProtocol(TwistedProtocol):
 
     `on_secured` is called when its peer's certificate is verified, or with why it is
     not; `on_idle` when it can be used again, and `on_spilling` when bytes come after a
-    reply that are no part of it.
+    reply that are no part of it. `on_lost`, once it is set, is called at its end.
     """
 
     transport: Any
@@ -81,6 +81,7 @@ class UpstreamProtocol(TwistedProtocol):
         self._on_idle = on_idle
         self._on_spilling = on_spilling
         self._on_secured: Callable[[Failure | None], None] | None = on_secured
+        self.on_lost: Callable[[], None] | None = None
         self._request: Outgoing | None = None
         self._parser: ReplyParser | None = None
         self._arriving: ArrivingBody | None = None
@@ -94,7 +95,8 @@ class UpstreamProtocol(TwistedProtocol):
         #: Whether its last reply was one that never has a body.
         self.was_bodiless = False
         self.is_open = True
-        self.used = False
+        #: Whether it has waited for a request: the server may have closed it meanwhile.
+        self.may_be_stale = False
         #: Seconds of the pool's clock: when it was ready first, and when it was last.
         self.opened = 0.0
         self.idle_since = 0.0
@@ -109,7 +111,7 @@ class UpstreamProtocol(TwistedProtocol):
 
     def send(self, request: Outgoing, slot: Slot) -> None:
         """Send a request. Its `slot` is freed with the reply's last byte."""
-        self.used = True
+        self.may_be_stale = True
         self._request, self._slot = request, slot
         self._parser = ReplyParser(request.is_head)
         self._arriving = None
@@ -297,6 +299,8 @@ class UpstreamProtocol(TwistedProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """End what the connection has carried."""
         self.is_open = False
+        if self.on_lost is not None:
+            self.on_lost()
         self._free()
         if self._on_secured is not None:
             on_secured, self._on_secured = self._on_secured, None

@@ -117,7 +117,7 @@ class SentRequest:
     def _send(self, connection: UpstreamProtocol) -> None:
         slot, self._slot = self._slot, None
         assert slot is not None
-        self._was_kept = connection.used
+        self._was_kept = connection.may_be_stale
         self._connection = connection
         connection.send(self, slot)
 

@@ -121,6 +121,38 @@ class ConnectionQueueTests(SynchronousTestCase):
         self.opening[0].callback("new")
         self.assertEqual(self.successResultOf(second), "new")
 
+    def test_ahead(self) -> None:
+        """What is opened ahead goes to who comes meanwhile; the rest is kept."""
+        self.queue.open_ahead(2)
+        (waiting,) = self.waiting(1)
+        self.assertEqual(len(self.opening), 2)
+        for number, attempt in enumerate(self.opening):
+            attempt.callback(f"new {number}")
+        self.assertEqual(self.successResultOf(waiting), "new 0")
+        self.assertEqual(self.kept, ["new 1"])
+
+    def test_ahead_of_many(self) -> None:
+        """Those that are being opened count, and the bound holds."""
+        self.waiting(2)
+        self.queue.open_ahead(2)
+        self.assertEqual(len(self.opening), 2)
+        self.queue.open_ahead(MAX_OPENING + 1)
+        self.assertEqual(len(self.opening), MAX_OPENING)
+
+    def test_ahead_in_vain(self) -> None:
+        """That nothing can be opened has an end, and nobody hears of it."""
+        asked: list[str] = []
+
+        async def refuse() -> str:
+            asked.append("connect")
+            raise ConnectionError("refused")
+
+        self.connect = refuse  # type: ignore[method-assign]
+        self.setUp()
+        self.queue.open_ahead(2)
+        self.assertEqual(asked, ["connect", "connect"])
+        self.assertEqual(self.flushLoggedErrors(), [])
+
     def test_give_up(self) -> None:
         """What nobody waits for is not opened any more."""
         waiting = self.waiting(3)

@@ -178,6 +178,51 @@ class KeptConnectionTests(ConnectionsTestCase):
         self.connections.close()
         self.assertEqual(self.connections._queue._opening, [])
 
+    async def prepared(self, count: int) -> None:
+        """Open connections ahead; they are ready then."""
+        self.connections.prepare(count)
+        while len(self.connections._idle) < count:
+            await self.turn()
+
+    async def test_prepared(self) -> None:
+        """Connections that are opened ahead are there for requests; no more are."""
+        await self.prepared(2)
+        self.connections.prepare(2)
+        asking = [self.ask(), self.ask()]
+        for call in [await self.upstream.call() for _ in asking]:
+            call.reply(200)
+        for one in asking:
+            await one
+        self.assertEqual(len(self.upstream.wires), 2)
+
+    async def test_prepared_beside_others(self) -> None:
+        """Those in use count; one that has ended counts no more."""
+        asking = self.ask()
+        call = await self.upstream.call()
+        self.connections.prepare(1)
+        self.assertEqual(self.connections._queue._opening, [])
+        call.answer(response(200, "Connection: close"))
+        await gather_body(await asking, 9)
+        await call.wire.end()
+        await self.prepared(1)
+        self.assertEqual(len(self.upstream.wires), 2)
+
+    async def test_prepared_and_stale(self) -> None:
+        """The upstream has hung up on what was opened ahead: it is as any kept one."""
+        await self.prepared(1)
+        asking = self.ask()
+        (await self.upstream.call()).wire.reset()
+        (await self.upstream.call()).reply(200)
+        self.assertEqual((await asking).status, 200)
+
+    async def test_prepared_too_late(self) -> None:
+        """What is being opened ahead ends with the pool."""
+        self.open_only(0)
+        self.connections.prepare(2)
+        self.assertEqual(len(self.connections._queue._opening), 2)
+        self.connections.close()
+        self.assertEqual(self.connections._queue._opening, [])
+
     async def test_place_of_the_next(self) -> None:
         """The request that a connection goes on with has a place of its own."""
         self.connections._slots = Slots(2, 1, "the oracle")

@@ -24,8 +24,8 @@ from tests.connectionscase import BodyByHand
 class Connection:
     """Takes one request."""
 
-    def __init__(self, used: bool = False) -> None:
-        self.used = used
+    def __init__(self, may_be_stale: bool = False) -> None:
+        self.may_be_stale = may_be_stale
         self.request: Any = None
         self.slot: Any = None
         self.was_given_up = False
@@ -104,7 +104,7 @@ class SentRequestTests(SynchronousTestCase):
 
     def test_stale(self) -> None:
         """A kept connection that was closed meanwhile is followed by a new one."""
-        self.connections.kept = kept = Connection(used=True)
+        self.connections.kept = kept = Connection(may_be_stale=True)
         request = self.sent()
         kept.slot.free()
         request.failed(ConnectionError(), True)
