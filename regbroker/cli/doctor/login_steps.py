@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from datetime import datetime, timezone
 from urllib.parse import quote
 
@@ -19,6 +18,7 @@ from regbroker.cli.doctor.registry_rules import (
 )
 from regbroker.cli.doctor.steps import Trouble
 from regbroker.cli.doctor.visit import Headers, Visit
+from regbroker.protocol.basic_credentials import format_basic
 from regbroker.protocol.challenges import parse_challenges
 from regbroker.protocol.scopes import repository_scope
 from regbroker.protocol.urls import Url
@@ -147,5 +147,4 @@ def _token_target(visit: Visit, known: Discovered, realm: Url) -> str:
 
 
 def _credentials(login: Login) -> str:
-    pair = f"{login.user}:{login.password}".encode()
-    return f"Basic {base64.b64encode(pair).decode()}"
+    return format_basic(login.user, login.password).decode("ascii")

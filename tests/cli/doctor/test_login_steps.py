@@ -6,6 +6,7 @@ from regbroker.cli.doctor.examiner import Examiner
 from regbroker.cli.doctor.login_steps import authorize, ping
 from regbroker.cli.doctor.visit import Headers, Side, Visit, Wanted
 from regbroker.protocol.origins import Origin
+from regbroker.upstream.credentials import Login
 from tests.doctorcase import ALICE, DoctorCase, Fake, reactor, token
 
 
@@ -43,3 +44,12 @@ class LoginStepsTests(DoctorCase):
         _, headers = await self.logged_in(fake, Wanted())
         self.assertEqual(headers, ())
         self.assertEqual(len(self.requests), 1)
+
+    async def test_user_of_any_bytes(self) -> None:
+        """A user's name goes out byte for byte, as clients send it."""
+        user = b"\xff".decode("utf-8", "surrogateescape")
+        wanted = Wanted(name="acme/app", login=Login(user, "x"))
+        await self.logged_in(Fake(realm="yes"), wanted)
+        target, headers = self.requests[-1]
+        self.assertIn("/token", target)
+        self.assertEqual(headers["Authorization"], "Basic /zp4")
