@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from regbroker.accounts.robot_tokens import MAX_REVOKED_BYTES, parse_revoked
@@ -55,7 +55,8 @@ def read_list(config: Config) -> list[Record]:
         # The first token makes it.
         return []
     records = []
-    for each in parse_list(_read(path, "robot-token-list", MAX_LIST_BYTES).decode()):
+    data = _read(path, "robot-token-list", MAX_LIST_BYTES)
+    for each in parse_list(data.decode("utf-8", "surrogateescape")):
         if isinstance(each, Record):
             records.append(each)
         else:
@@ -74,7 +75,7 @@ def read_revoked(config: Config) -> frozenset[str]:
     return parse_revoked(_read(path, "revoked-tokens", MAX_REVOKED_BYTES))
 
 
-def _read(path: Any, option: str, max_bytes: int) -> bytes:
+def _read(path: PurePath, option: str, max_bytes: int) -> bytes:
     try:
         return read_file(Path(path), max_bytes)[0]
     except OSError as error:
