@@ -36,6 +36,7 @@ from regbroker.errors import (
     code_for_status,
 )
 from regbroker.naming.mapping import NameMapping, Route
+from regbroker.naming.rules import ANY_TEXT
 from regbroker.protocol.bodies import parse_object
 from regbroker.protocol.names import is_name
 from regbroker.protocol.queries import Query, values
@@ -47,10 +48,6 @@ MAX_RESULTS = 100
 
 #: What docker and podman want when nobody says how many.
 _PAGE_SIZE = 25
-
-#: Makes a name of the beginning of one: ``team/`` is none, ``team/w8qz`` is. It is
-#: a text that no operator writes into a rule.
-_REST = "w8qz"
 
 _PAGING = ("num_pages", "num_results", "page", "page_size")
 
@@ -116,13 +113,14 @@ class SearchRules:
         n, page = _number(query, "n"), _number(query, "page")
         if "/" not in text:
             return SearchQuery(text, text, False, n, page)
-        name = text if is_name(text) else text + _REST
+        # ``team/`` is no name, ``team/w8qz`` is one.
+        name = text if is_name(text) else text + ANY_TEXT
         route = self._route(name)
         if route is None:
             return SearchQuery(text, None, False, n, page)
         upstream_text = route.upstream_name
         if name != text:
-            upstream_text = upstream_text.removesuffix(_REST)
+            upstream_text = upstream_text.removesuffix(ANY_TEXT)
         in_namespace = self._holds(route) and not self._is_short(name, route)
         if self._holds(route):
             upstream_text = upstream_text.removeprefix(self._namespace)
