@@ -32,7 +32,8 @@ MAX_NAME_LENGTH = 255
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[A-Za-z0-9=_-]+")
+_ALGORITHM = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*")
+_DIGEST = re.compile(rf"{_ALGORITHM.pattern}:[A-Za-z0-9=_-]+")
 
 #: An upload's id is the registry's own affair; it only must stay one segment.
 _UPLOAD_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~!$&'()*+,;=:@-]+")
@@ -174,6 +175,11 @@ def is_tag(text: str) -> bool:
 def is_digest(text: str) -> bool:
     """Tell whether `text` is a digest, of whatever algorithm."""
     return _DIGEST.fullmatch(text) is not None
+
+
+def is_algorithm(text: str) -> bool:
+    """Tell whether `text` is what a digest begins with, such as ``sha256``."""
+    return _ALGORITHM.fullmatch(text) is not None
 
 
 def check_name(text: str) -> str:

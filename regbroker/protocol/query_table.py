@@ -15,10 +15,8 @@ from enum import Enum
 from urllib.parse import unquote_plus
 
 from regbroker.errors import BadRequest, DigestInvalid, TagInvalid
-from regbroker.protocol.names import Endpoint, is_digest, is_name, is_tag
+from regbroker.protocol.names import Endpoint, is_algorithm, is_digest, is_name, is_tag
 from regbroker.protocol.queries import Piece, Query, value_of
-
-_ALGORITHM = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*")
 
 #: What may stand around a name, or behind it, that some servers take away.
 _AROUND = re.compile(r"^[^a-z]+|\[.*|[^a-z]+$", re.DOTALL)
@@ -50,7 +48,7 @@ def _tag(value: str) -> None:
 
 
 def _algorithm(value: str) -> None:
-    if not _ALGORITHM.fullmatch(value):
+    if not is_algorithm(value):
         raise BadRequest("digest-algorithm is no algorithm of digests")
 
 

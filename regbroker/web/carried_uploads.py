@@ -12,12 +12,11 @@ there, and a right to one repository opens no upload of another one.
 from __future__ import annotations
 
 import json
-import re
 
 from regbroker.accounts.sealing import Sealing
 from regbroker.errors import DigestInvalid, UploadUnknown, UpstreamMalformed
 from regbroker.naming.mapping import Route
-from regbroker.protocol.names import is_digest
+from regbroker.protocol.names import is_algorithm, is_digest
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.queries import join_target, only, parameters, split_target
 
@@ -32,8 +31,6 @@ MAX_TARGET_LENGTH = 32 * 1024
 #: All that a client has to add to an upload's URL (OCI distribution-spec, "Pushing
 #: blobs"). The rest would reach a path that is no part of the API.
 _ADDED = ("digest", "digest-algorithm")
-
-_ALGORITHM = re.compile("[a-z0-9]+(?:[+._-][a-z0-9]+)*")
 
 
 class CarriedUploads:
@@ -92,7 +89,7 @@ def _checked(query: str) -> str:
     """Return a query of digests; some servers find more parameters in other values."""
     added = parameters(query)
     for name, value in added:
-        good = is_digest(value) if name == "digest" else _ALGORITHM.fullmatch(value)
-        if not good or sum(other == name for other, _ in added) > 1:
+        is_good = is_digest if name == "digest" else is_algorithm
+        if not is_good(value) or sum(other == name for other, _ in added) > 1:
             raise DigestInvalid(f"the parameter {name} is wrong, or stands twice")
     return query

@@ -22,6 +22,7 @@ from regbroker.protocol.names import (
     Endpoint,
     Target,
     check_name,
+    is_algorithm,
     is_digest,
     is_name,
     is_tag,
@@ -188,6 +189,13 @@ class GrammarTests(SynchronousTestCase):
             "sha256:%61",
         ):
             self.assertFalse(is_digest(digest), digest)
+
+    def test_algorithms(self) -> None:
+        """An algorithm is what stands before the colon of a digest."""
+        for algorithm in ("sha256", "multihash+base58", "a.b_c-d"):
+            self.assertTrue(is_algorithm(algorithm), algorithm)
+        for algorithm in ("", "SHA256", "sha256:", "+sha", "sha++b", "sha256\n"):
+            self.assertFalse(is_algorithm(algorithm), algorithm)
 
 
 class GoodPathTests(SynchronousTestCase):
