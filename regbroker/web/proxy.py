@@ -27,7 +27,11 @@ MAX_REMEMBERED_PATH = 512
 
 
 class Answering(Protocol):
-    """Answers requests that were let in: a `regbroker.web.relay.Relay`, or a disk."""
+    """
+    Answers requests that were let in.
+
+    A `regbroker.web.relay.Relay`, or `regbroker.sandbox.repositories.Repositories`.
+    """
 
     async def serve(self, asked: ApiRequest) -> None:
         """Answer one request; raises `HTTPError` for an error reply."""
@@ -37,7 +41,7 @@ class Listing(Answering, Protocol):
     """Answers requests for the catalog."""
 
     def check(self) -> None:
-        """Raise `Denied` where the operator shows no catalog."""
+        """Raise `HTTPError` where the operator shows no catalog."""
 
 
 class Proxy:
