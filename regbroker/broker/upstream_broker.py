@@ -254,7 +254,7 @@ class Broker:
     def _refusal(
         self, reply: TokenReply, wanted: WantedScopes, public_host: str
     ) -> UpstreamRefused:
-        headers = list(limit_headers(raw_headers(reply.headers)))
+        headers = limit_headers(raw_headers(reply.headers))
         if reply.status == 401:
             headers += challenge_headers([basic_challenge(public_host)])
         rewriter = NameRewriter(wanted.names, self._to_public)

@@ -226,7 +226,7 @@ class RedirectFollower:
     ) -> list[Header]:
         """Return a storage's headers about its content; raises `UpstreamError`."""
         if reply.status in _CONTENT:
-            return list(passing(_end_to_end(reply), Direction.FROM_STORAGE))
+            return passing(_end_to_end(reply), Direction.FROM_STORAGE)
         await self._read_off(reply)
         check_wants_no_login(url, reply.status, reply.header(b"WWW-Authenticate"))
         if reply.status not in _REFUSALS:
@@ -241,9 +241,7 @@ class RedirectFollower:
             reply.status,
             code,
             f"{STORAGE} {_REFUSALS[reply.status]}",
-            list(
-                passing(_end_to_end(reply), _REFUSED.get(reply.status, Direction.NONE))
-            ),
+            passing(_end_to_end(reply), _REFUSED.get(reply.status, Direction.NONE)),
         )
 
     async def _read_off(self, reply: Reply) -> None:

@@ -102,7 +102,7 @@ class Responder:
         """
         headers = self._headers(exchange)
         body = await self._error(exchange)
-        kept = list(passing(headers, Direction.OUR_BODY))
+        kept = passing(headers, Direction.OUR_BODY)
         return UpstreamRefused(exchange.reply.status, body, kept)
 
     def pass_on_limits(self, exchange: Exchange) -> None:
