@@ -221,7 +221,7 @@ class RegbrokerService(MultiService):
         try:
             for service in generation.services:
                 if service not in self._generation.services:
-                    undo.append(partial(_leave, None, service))
+                    undo.append(partial(_leave, service))
                     service.setServiceParent(self)
             listening = self._listening.prepare(
                 config.listen, _options_of(shown), descriptors
@@ -261,7 +261,7 @@ class RegbrokerService(MultiService):
     def _end(self, _: object, old: Generation, unused: list[Service]) -> None:
         self._leaving.remove(old)
         for service in unused:
-            _leave(None, service)
+            _leave(service)
 
     # Parts.
 
@@ -310,7 +310,7 @@ def _options_of(shown: ShownCertificates | None) -> Any:
     return shown.options if shown is not None else None
 
 
-def _leave(_: object, service: Service) -> None:
+def _leave(service: Service) -> None:
     # When everything is stopped, it has been left already.
     if service.parent is not None:
         service.disownServiceParent()
