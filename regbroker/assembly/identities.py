@@ -85,7 +85,7 @@ def keys_of(entry: IdentityConfig) -> tuple[object, ...]:
         entry.jwks,
         entry.ca_file,
         entry.proxy,
-        (entry.proxy_credentials_file),
+        entry.proxy_credentials_file,
     )
 
 

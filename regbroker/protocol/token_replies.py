@@ -86,7 +86,7 @@ def _issued(text: Any, now: float) -> float:
             issued = datetime.fromisoformat((head + zone).replace("Z", "+00:00"))
         except ValueError:
             return now
-        return (issued.replace(tzinfo=issued.tzinfo or timezone.utc)).timestamp()
+        return issued.replace(tzinfo=issued.tzinfo or timezone.utc).timestamp()
     return now
 
 

@@ -50,7 +50,7 @@ def _is_own(origin: Origin, config: Config) -> bool:
     places = {origin.host, "127.0.0.1" if origin.host == "localhost" else ""}
     return any(
         listener.where.port == origin.port
-        and (listener.where.interface in {"", "0.0.0.0", "::"} | places)
+        and listener.where.interface in {"", "0.0.0.0", "::"} | places
         for listener in config.listen
     )
 

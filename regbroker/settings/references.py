@@ -131,7 +131,7 @@ def registry_accounts(
         kind, colon, rest = text.partition(":")
         if not text:
             raise InvalidValue(f"empty; {right}")
-        if text in ("upstream", "certificate"):
+        if text in ("upstream", CERTIFICATE):
             return AccountsOf(text)
         if colon and kind.strip() == "upstream":
             trusted = parse_upstreams(rest)
