@@ -10,6 +10,7 @@ from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.frames import PACKAGE, measure
+from tests.test_layers import ROOMS
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "architecture.md"
 NAMED = re.compile(r"`([a-z_]+(?:/[a-z_]+)+)`")
@@ -29,6 +30,17 @@ class NamesTests(SynchronousTestCase):
             if Path(PACKAGE, name.partition("/")[0]).is_dir():
                 is_there = path.with_suffix(".py").exists() or path.is_dir()
                 self.assertTrue(is_there, name)
+
+    def test_rooms(self) -> None:
+        """The table has the rooms from the highest to the lowest."""
+        rows = re.findall(r"^\| `([a-z/]+)/` \|", section("Rooms"), re.MULTILINE)
+        shown = [row.replace("/", ".") for row in rows]
+        # what is flat, and what stands as a title over its own rooms
+        left_out = {"ground", "edges", "transport"}
+        self.assertEqual(
+            [room for room in shown if room not in left_out],
+            [room for room in reversed(ROOMS) if room not in left_out],
+        )
 
 
 class WayTests(TestCase):
