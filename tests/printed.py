@@ -91,8 +91,7 @@ CONFIGURATION = """\
 
 Printed by `make docs` from `regbroker/settings/options.py`, from which files are read.
 [`etc/regbroker.ini`](../etc/regbroker.ini) is the configuration as shipped, with a
-comment for each option; `etc/examples/` has whole files for common
-tasks.
+comment for each option; `etc/examples/` has whole files for common tasks.
 
 A file has sections, and sections have lines `option = value`. Where a value has "one a
 line", these lines are indented. A line that begins with `;` or `#` is a comment, and so
@@ -117,15 +116,14 @@ ACTIONS`, such as `team/**, tools/*: pull, push`.
 
 Patterns are about public repository names: `*` is any text between two slashes, `**`
 any number of parts, `${{user}}` the name of the user, `${{claim}}` what a claim of an
-identity holds. Actions are
-{actions}, or `*` for all. Rules only grant, and their
-grants add up. A push needs `pull`, too.
+identity holds. Actions are {actions}, or `*` for
+all. Rules only grant, and their grants add up. A push needs `pull`, too.
 """
 
 LOGS = """\
 # The log
 
-Printed by `make docs` from `regbroker/events.py`. [Operating](operating.md) says where
+Printed by `make docs` from `regbroker/events.py`. [Running](operating.md) says where
 the log is and how to use it.
 
 ## Requests
@@ -154,7 +152,8 @@ than 48 KiB, which is what journald takes as one. Each has:
 Behind these stand the fields of the event that are texts, numbers, `true`, `false` or
 `null`: for a request, those above. Texts end after {max_json} characters. Where
 something failed in a way that nobody expected, `traceback` has the traceback. A failed
-request's `request_id` stands there, too.
+request's `request_id` stands there, too. With several workers, `worker` is the number
+of the one that has logged it; what the process in front of them logs has none.
 
 ## The audit log
 
@@ -178,7 +177,7 @@ METRICS_PAGE = """\
 # The metrics
 
 Printed by `make docs` from `regbroker/admin/metric_table.py`, of which metrics are
-made. `admin-listen` opens the listener where `/metrics` is; [operating](operating.md)
+made. `admin-listen` opens the listener where `/metrics` is; [Running](operating.md)
 says how to use it.
 
 {metrics}
@@ -189,7 +188,7 @@ says how to use it.
   start of one), `upload`, `tags`, `catalog`, `referrers`, `extension`; `token` for the
   token service, `search`, and `other` for what is none of these.
 - `upstream` is the section.
-- `outcome` of a proxied request is one of the causes in [operating](operating.md).
+- `outcome` of a proxied request is one of the causes in [Running](operating.md).
 - `code` is an [error code of the OCI specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes),
   as the client has got it.
 
@@ -227,8 +226,9 @@ NARROW = (Direction.LIST, Direction.UPLOAD, Direction.OUR_BODY)
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [titles, ["---"] * len(titles), *rows]
+    """A table in Markdown; a ``|`` in a cell does not end it."""
+    written = [[cell.replace("|", "\\|") for cell in cells] for cells in rows]
+    lines = [titles, ["---"] * len(titles), *written]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 

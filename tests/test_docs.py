@@ -41,6 +41,17 @@ class SiteTests(SynchronousTestCase):
             self.assertEqual(re.findall(r"!\[[^]]*\]\(https?:", text), [], path)
 
 
+class TableTests(SynchronousTestCase):
+    def test_cells(self) -> None:
+        """Each row of a table has as many cells as its head, whatever they hold."""
+        for path in DOCS.rglob("*.md"):
+            cells = 0
+            for line in path.read_text(encoding="utf-8").splitlines():
+                ends = len(re.findall(r"(?<!\\)\|", line)) if line[:1] == "|" else 0
+                cells = cells if cells and ends else ends
+                self.assertEqual(ends, cells, f"{path}: {line}")
+
+
 class SupportedTests(SynchronousTestCase):
     def test_modules(self) -> None:
         """The test modules that docs/supported.md names are there."""
