@@ -195,11 +195,15 @@ def _parser() -> argparse.ArgumentParser:
     explaining.add_argument(
         "image",
         metavar="WHAT",
-        help="HOST/NAME[:TAG], a URL, an upstream's own name, a scope or a challenge",
+        help="HOST/NAME[:TAG], a URL, an upstream's own name, a scope, a challenge or "
+        "a request line",
     )
     explaining.add_argument("--user", default="", help="who has logged in")
     explaining.add_argument(
-        "--group", action="append", default=[], help="a group of that user"
+        "--group",
+        action="append",
+        default=[],
+        help="a group of that user; may be repeated",
     )
     explaining.add_argument(
         "--claims",
@@ -234,10 +238,16 @@ def _add_token(parser: argparse.ArgumentParser) -> None:
     )
     creating.add_argument("--note", default="", help="what it is for, for the list")
     creating.add_argument(
-        "--registry", default="", metavar="HOST", help="whose it is, if there are more"
+        "--registry",
+        default="",
+        metavar="HOST",
+        help="the registry that it is for, if several take robot tokens",
     )
     creating.add_argument(
-        "--group", action="append", default=[], help="a group of that user"
+        "--group",
+        action="append",
+        default=[],
+        help="a group of that user; may be repeated",
     )
     listing.add_argument("--json", action="store_true", help="print JSON, for programs")
     revoking.add_argument("id", metavar="ID", help="its id, or the token itself")

@@ -79,7 +79,10 @@ def _who(config: Config, registry: RegistryConfig) -> str:
 
 
 def _sources(accounts: AccountsConfig) -> str:
-    return f"[accounts {accounts.name}]: {', '.join(map(_source, accounts.sources))}"
+    shown = [_source(source) for source in accounts.sources]
+    if accounts.application:
+        shown.append("those of the application that embeds regbroker")
+    return f"[accounts {accounts.name}]: {', '.join(shown)}"
 
 
 def _source(source: HtpasswdConfig | LdapConfig | RobotsConfig) -> str:

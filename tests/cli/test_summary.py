@@ -56,6 +56,20 @@ class SummaryTests(SynchronousTestCase):
         )
         self.assertEqual(summary(config)[-1], "      accounts: those of [upstream one]")
 
+    def test_application(self) -> None:
+        """Accounts that an application brings stand behind those of the section."""
+        brought = "those of the application that embeds regbroker"
+        for sources, shown in (("", ""), ("htpasswd = users\n", "htpasswd /users, ")):
+            registry = "upstream = one\naccounts = staff"
+            text = TEXT.replace("upstream = one", registry)
+            text += f"[accounts staff]\napplication = yes\n{sources}"
+            text += "[access staff]\nalice = **: pull\n"
+            config = parse_config(text, PurePath("/"), lambda path: None)
+            self.assertEqual(
+                summary(config)[-1],
+                f"      accounts: [accounts staff]: {shown}{brought}",
+            )
+
     def test_identities(self) -> None:
         """Issuers stand behind the accounts that have passwords."""
         identity = "[identity ci]\nissuer = https://ci.test\naudience = b.test\n"
