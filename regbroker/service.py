@@ -9,18 +9,19 @@ This is the embedding API::
     service = build_service(load_config("regbroker.ini"), reactor)
     service.setServiceParent(application)
 
-`twistd regbroker` does the same and nothing else.
+`twistd regbroker` and `regbroker serve` build their service in this way, too.
 """
 
 from __future__ import annotations
 
 from twisted.application.service import IService
+from twisted.internet.interfaces import IReactorTCP
 from twisted.logger import Logger
 
 from regbroker.assembly.generation import AccountSources
 from regbroker.assembly.loading import load_config, warnings_about
 from regbroker.assembly.running import RegbrokerService
-from regbroker.runtime.reactor import INetworkReactor
+from regbroker.runtime.reactor import as_network_reactor
 from regbroker.settings.config import Config
 from regbroker.transport.listening.services import ListeningService
 from regbroker.upstream.dialling import unused_proxies
@@ -30,11 +31,11 @@ _log = Logger()
 
 def build_service(
     config: Config,
-    reactor: INetworkReactor,
+    reactor: IReactorTCP,
     account_sources: AccountSources | None = None,
 ) -> RegbrokerService:
     """
-    Return the service that serves `config` on `reactor`.
+    Return the service that serves `config` on `reactor`, one of Twisted's for POSIX.
 
     `account_sources` are asked after those that an ``[accounts NAME]`` section
     has, by its name: `regbroker.credchecker` makes one of any `twisted.cred`
@@ -44,7 +45,8 @@ def build_service(
     made. Upstreams and accounts that no registry uses are left out. Raises
     `ConfigurationError` or `StateError`.
     """
-    service = RegbrokerService(config, reactor, account_sources or {})
+    sources = account_sources or {}
+    service = RegbrokerService(config, as_network_reactor(reactor), sources)
     unused = unused_proxies(service.config.upstreams.values())
     if unused:
         _log.warn("{unused}", unused=unused)

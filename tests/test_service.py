@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.internet import reactor
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
@@ -86,6 +87,11 @@ class BuildTests(SynchronousTestCase):
         self.assertEqual((memory.tcpServers, memory.tcpClients), ([], []))
         self.assertEqual(memory.getDelayedCalls(), [])
 
+    def test_reactor(self) -> None:
+        """Twisted's own reactor is taken with the type that it has there: see mypy."""
+        service = build_service(load_config(written(self.mktemp())), reactor)
+        self.assertEqual(len(listeners(service)), 1)
+
     def test_problems(self) -> None:
         """What cannot be served is refused, with every problem."""
         file = written(self.mktemp(), "redirects = maybe", "idle-timeout = long")
@@ -107,7 +113,7 @@ class BuildTests(SynchronousTestCase):
         error = self.assertRaises(
             ConfigurationError, build_service, load_config(file), memory
         )
-        self.assertIn("passes them as account_sources to build_service", str(error))
+        self.assertIn("build_service: account_sources={'staff': [...]}", str(error))
 
 
 class RunningTests(SocketTestCase):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from twisted.internet import reactor
 
@@ -14,9 +13,8 @@ from tests.proxycase import SocketTestCase
 class SandboxServiceTests(SocketTestCase):
     async def test_registry(self) -> None:
         """A started sandbox is a registry on loopback, with tokens of its own."""
-        loop: Any = reactor
         directory = Path(self.mktemp())
-        sandbox = SandboxService(loop, directory, {"alice": "wonderland"})
+        sandbox = SandboxService(reactor, directory, {"alice": "wonderland"})
         sandbox.startService()
         self.addCleanup(sandbox.stopService)
         self.assertTrue(directory.is_dir())

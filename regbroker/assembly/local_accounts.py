@@ -52,8 +52,8 @@ class ChecksService(Service):
             raise ConfigurationError(
                 [
                     f"[accounts {entry.name}] application: this process brings no "
-                    "accounts; an application passes them as account_sources to "
-                    "build_service"
+                    "accounts for this section; an application passes them to "
+                    f"build_service: account_sources={{'{entry.name}': [...]}}"
                 ]
             )
         self.checks = PasswordChecks(

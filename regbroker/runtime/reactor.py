@@ -9,6 +9,8 @@ over sockets an `IMainReactor`. Each reactor of Twisted for POSIX is both.
 
 from __future__ import annotations
 
+from typing import cast
+
 from twisted.internet.interfaces import (
     IReactorCore,
     IReactorFromThreads,
@@ -33,3 +35,13 @@ class INetworkReactor(
 
 class IMainReactor(INetworkReactor, IReactorCore, IReactorSocket, IReactorThreads):
     """The same, and its start and stop, sockets of others, and the pool of threads."""
+
+
+def as_network_reactor(reactor: IReactorTCP) -> INetworkReactor:
+    """
+    Return the reactor of an application as what regbroker asks of it.
+
+    Applications pass on `twisted.internet.reactor`. Twisted types that one with fewer
+    interfaces than each of its reactors for POSIX has.
+    """
+    return cast(INetworkReactor, reactor)

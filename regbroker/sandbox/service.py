@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from twisted.internet.interfaces import IReactorTCP
 from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -20,7 +21,7 @@ from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.headers import Forwarded
-from regbroker.runtime.reactor import INetworkReactor
+from regbroker.runtime.reactor import INetworkReactor, as_network_reactor
 from regbroker.sandbox.blobs import Blobs
 from regbroker.sandbox.repositories import Repositories
 from regbroker.sandbox.storage import Storage
@@ -62,15 +63,16 @@ class SandboxService(ListeningService):
 
     `url` is known as soon as `startService` returns, and another one after
     each start. `users` maps names to passwords: each may do everything, and
-    everybody else nothing. `reactor` provides IReactorTCP and IReactorTime.
+    everybody else nothing. `reactor` is one of Twisted's for POSIX.
 
     Everything pushed is kept in `directory`, which is made if it is missing;
     tokens are forgotten when the service stops.
     """
 
     def __init__(
-        self, reactor: INetworkReactor, directory: Path, users: Mapping[str, str]
+        self, reactor: IReactorTCP, directory: Path, users: Mapping[str, str]
     ) -> None:
+        reactor = as_network_reactor(reactor)
         self._directory = directory
         self._users = Users(users)
         self._root = _Root(reactor)

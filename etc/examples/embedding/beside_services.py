@@ -21,7 +21,7 @@ from twisted.logger import Logger, globalLogPublisher
 from regbroker.credchecker import CheckerAccounts
 from regbroker.service import build_service, load_config
 
-log = Logger()
+log = Logger(namespace="our_application")
 statuses: Counter[int] = Counter()
 
 # In the place of the application's own checker.

@@ -1,4 +1,8 @@
-"""A test of an application that pulls from a registry. Run it with trial."""
+"""
+A test of an application that pulls from a registry. Run it with::
+
+    trial ./test_with_sandbox.py
+"""
 
 from pathlib import Path
 
