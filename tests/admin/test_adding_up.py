@@ -7,7 +7,12 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.admin.adding_up import added_up
+from regbroker.admin.adding_up import (
+    added_up,
+    counted,
+    only_front,
+    serving_families,
+)
 from tests.admin.case import samples
 
 ONE = """\
@@ -88,3 +93,25 @@ class AddingUpTests(SynchronousTestCase):
     def test_one(self) -> None:
         """One process is what it is, and its values are not changed."""
         self.assertEqual(self.added(ONE), samples(ONE))
+
+    def test_who_tells(self) -> None:
+        """What the process in front knows alone, and what each knows of itself."""
+        families = list(text_string_to_metric_families(ONE))
+        front = {"upstream_up", "certificate_expiry_seconds", "draining"}
+        serving = {"http_requests", "http_request_duration_seconds"}
+        for found, names in (
+            (serving_families(ONE), serving),
+            (only_front(families), front),
+        ):
+            self.assertEqual(
+                {family.name for family in found},
+                {f"regbroker_{name}" for name in names} | {"process_open_fds"},
+            )
+
+    def test_counted(self) -> None:
+        """What only grows stays of a process that has ended."""
+        families = counted(text_string_to_metric_families(ONE))
+        self.assertEqual(
+            [family.name for family in families],
+            ["regbroker_http_requests", "regbroker_http_request_duration_seconds"],
+        )
