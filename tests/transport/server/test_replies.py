@@ -1,5 +1,7 @@
 """What regbroker says itself, byte for byte."""
 
+from twisted.web.server import Site
+
 from regbroker.errors import MethodNotAllowed, UpstreamRefused
 from regbroker.protocol.header_list import HeaderList
 from regbroker.transport.server.replies import (
@@ -92,3 +94,28 @@ class ReplyTests(SiteTestCase):
         reply = await self.client.reply()
         self.assertEqual(reply.line, b"HTTP/1.1 799 ")
         self.assertIsNone(reply.header(b"Content-Type"))
+
+
+class OtherSiteTests(SiteTestCase):
+    def make_site(self) -> Site:
+        """A site of another program."""
+        return Site(self.resource, reactor=self.time)
+
+    async def test_list(self) -> None:
+        """What is to be sent is sent there, too, but for what every reply carries."""
+        headers = HeaderList(
+            [(b"Link", b"a"), (b"Content-Length", b"2"), (b"Link", b"b")]
+        )
+        send_whole(await self.received(GET), 404, headers, b"ab")
+        reply = await self.client.reply()
+        self.assertEqual((reply.status, reply.body), (404, b"ab"))
+        self.assertEqual(reply.all(b"Link"), [b"a", b"b"])
+        self.assertEqual(reply.header(b"Server"), b"regbroker")
+
+    async def test_error(self) -> None:
+        """An error brings its headers there, too."""
+        error = MethodNotAllowed("not that", headers=[(b"Allow", b"GET")])
+        send_error(await self.received(GET), error)
+        reply = await self.client.reply()
+        self.assertEqual((reply.status, reply.code), (405, "UNSUPPORTED"))
+        self.assertEqual(reply.header(b"Allow"), b"GET")
