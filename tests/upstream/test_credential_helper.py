@@ -178,6 +178,8 @@ class CredentialHelperTests(TestCase):
             self.helper.refused()
         self.assertEqual(self.runs, 1)
         self.clock.advance(RUN_INTERVAL)
+        await self.get()
+        self.assertEqual(self.runs, 1)
         self.helper.refused()
         await self.get()
         self.assertEqual(self.runs, 2)

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import (
     HTTPError,
+    NameUnknown,
     TooManyRequests,
     UpstreamMalformed,
     UpstreamTimeout,
@@ -129,6 +130,7 @@ class LoopTestCase(SynchronousTestCase):
             TooManyRequests: Fault.ACCOUNT,
             UpstreamMalformed: Fault.NAME,
             UpstreamUnavailable: Fault.UPSTREAM,
+            NameUnknown: Fault.NOBODY,
         }
         if not isinstance(error, HTTPError) or type(error) not in faults:
             return None
@@ -227,6 +229,15 @@ class LoopTests(LoopTestCase):
         self.clock.advance(0.1)
         self.outcome()
         self.assertEqual(self.asked, ["a"])
+
+    def test_no_to_anybody_closes(self) -> None:
+        """A server that says no to whoever asks is there: its circuit closes."""
+        self.answers["a"] = UpstreamUnavailable("down")
+        self.outcome()
+        self.clock.advance(1)
+        self.answers["a"] = NameUnknown("no such repository")
+        self.assertEqual(self.outcome(), Answered("b", "from b"))
+        self.assertEqual(self.servers["a"].circuits.current("alice").open_seconds, 0)
 
     def test_final(self) -> None:
         """What no other would say otherwise is raised at once."""

@@ -34,6 +34,7 @@ class MemoryTests(SynchronousTestCase):
     def test_kept(self) -> None:
         """What matches its digest is there, as it came."""
         memory = ManifestMemory(10_000)
+        self.assertEqual((memory.hits, memory.misses), (0, 0))
         self.assertTrue(memory.keep(digest(b"{}"), Manifest(b"{}", TYPE)))
         self.assertIn(digest(b"{}"), memory)
         self.assertEqual(memory.use(digest(b"{}")), Manifest(b"{}", TYPE))
