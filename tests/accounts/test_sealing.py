@@ -71,3 +71,6 @@ class RotatingSealTests(SynchronousTestCase):
         self.assertEqual(asked, [False, True])
         self.assertEqual(seal.open("p", Seal(b"old").seal("p", TEXT)), TEXT)
         self.assertEqual(asked, [False, True, False])
+        # To seal, the key that counts now will do.
+        self.assertEqual(Seal(b"old").open("p", seal.seal("p", TEXT)), TEXT)
+        self.assertEqual(asked, [False, True, False, False])

@@ -23,6 +23,13 @@ class ByNameTests(SynchronousTestCase):
             self.assertEqual(self.values[name], 4)
         self.assertEqual(self.found, [b"Etag", b"ETag"])
 
+    def test_longest(self) -> None:
+        """The longest name that is remembered."""
+        name = b"x" * MAX_REMEMBERED_NAME
+        for _ in range(2):
+            self.assertEqual(self.values[name], len(name))
+        self.assertEqual(self.found, [name])
+
     def test_long(self) -> None:
         """A long name is looked up each time."""
         name = b"x" * (MAX_REMEMBERED_NAME + 1)

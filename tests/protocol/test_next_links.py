@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.protocol.next_links import (
     MAX_QUERY_LENGTH,
     LinkRefused,
+    leads_back,
     next_query,
     pages_by_name,
 )
@@ -73,3 +74,13 @@ class NextQueryTests(SynchronousTestCase):
         for query in ("last=dG9rZW4=", "next_page=b", "last=x"):
             self.assertFalse(pages_by_name(query, ("x", "a/b")))
         self.assertFalse(pages_by_name("last=b", ()))
+
+    def test_leads_back(self) -> None:
+        """A link to the page that it stands on would be followed for ever."""
+        asked = f"{CATALOG}?last=b"
+        for target, back in (
+            (asked, True),
+            (f"{CATALOG}?last=c", False),
+            ("https://evil.test/?last=b", False),
+        ):
+            self.assertIs(leads_back(f'<{target}>; rel="next"', asked), back, target)

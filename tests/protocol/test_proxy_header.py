@@ -90,6 +90,7 @@ BAD = [
     (b"PROXY TCP4 203.0.113.7 192.0.2.1 +1 2\r\n", "wrong port"),
     (b"PROXY TCP4 203.0.113.7 192.0.2.1 01 2\r\n", "wrong port"),
     (b"PROXY TCP4 203.0.113.7 192.0.2.1 1 2\nGET /", "CR LF"),
+    (b"PROXY TCP4 203.0.113.7 192.0.2.1 1 2\rG", "CR LF"),
     (b"PROXY TCP4 203.0.113.7 192.0.2.1 1 2" + b" " * 90, "without an end"),
     (v2(INET, command=0x11), "unknown version or command"),
     (v2(INET, command=0x22), "unknown version or command"),

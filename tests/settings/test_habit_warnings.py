@@ -44,6 +44,15 @@ class HabitWarningsTests(SynchronousTestCase):
         for host in ("localhost:5000", "127.0.0.2:8443", "up.test:8443"):
             self.assertEqual(self.warned(host=host), [], host)
 
+    def test_unix_socket(self) -> None:
+        """A unix socket is none of the ports that regbroker listens on."""
+        main = "[regbroker]\nlisten = tcp:80:interface=127.0.0.1\n"
+        rest = TEXT.format(rule="", host="x").replace("https://x", "{url}")
+        for url, count in (("unix:/run/up.sock", 0), ("http://localhost", 1)):
+            text = main + rest.format(url=url)
+            config = parse_config(text, PurePath("/"), lambda path: None)
+            self.assertEqual(len(list(habit_warnings(config))), count, url)
+
     def test_docker_hub(self) -> None:
         """The hosts that people know are not that of the registry."""
         for host in ("docker.io", "hub.docker.com", "index.docker.io"):

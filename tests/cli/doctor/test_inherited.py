@@ -20,6 +20,7 @@ TCP6 = """\
 UNIX = """\
 Num       RefCount Protocol Flags    Type St Inode Path
 0000: 00000002 00000000 00010000 0001 01 73 /run/registry with blanks.sock
+0000: 00000002 00000000 00010000 0001 01 74
 """
 
 
@@ -72,6 +73,12 @@ class InheritedTests(SynchronousTestCase):
             self.assertEqual(self.found(index=str(at)), place)
         self.assertIsNone(self.found(index="4"))
         self.assertIsNone(self.found(name="other"))
+
+    def test_nameless(self) -> None:
+        """A unix socket without a name is nowhere."""
+        self.process(inode=74)
+        (self.proc / "12" / "net" / "tcp").write_text("")
+        self.assertIsNone(self.found(index="0"))
 
     def test_others(self) -> None:
         """Descriptors that were handed to somebody else's parent are not ours."""

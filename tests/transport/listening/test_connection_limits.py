@@ -120,6 +120,17 @@ class RefusalsTests(SynchronousTestCase):
         )
         self.assertFalse(refusals)
 
+    def test_others(self) -> None:
+        """Two others are addresses."""
+        refusals = Refusals()
+        for address in ("192.0.2.7", "192.0.2.7", "192.0.2.8", "192.0.2.9"):
+            refusals.note(Refusal.TOTAL, address)
+        self.assertEqual(
+            refusals.take(self.limits),
+            "4 beyond max-connections = 448; 2 from 192.0.2.7, fewer from 2 other "
+            "addresses",
+        )
+
     def test_without_addresses(self) -> None:
         """A proxy is not the client."""
         refusals = Refusals()
