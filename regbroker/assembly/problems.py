@@ -17,6 +17,7 @@ from regbroker.accounts.key_file import has_key
 from regbroker.assembly.credential_problems import problems_with_credentials
 from regbroker.assembly.readable import problem_with_file
 from regbroker.errors import ConfigurationError
+from regbroker.runtime.reopened_file import problem_with_log
 from regbroker.settings.addresses import is_host
 from regbroker.settings.config import Config
 from regbroker.transport.certificates.pem_files import load_chain
@@ -80,41 +81,38 @@ def _problems_with_audit_log(config: Config) -> Iterator[str]:
     """Try whether the audit log can be written."""
     if not isinstance(config.audit_log, PurePath):
         return
-    path = Path(config.audit_log)
-    try:
-        is_there = path.exists()
-        is_good = not path.is_dir() if is_there else path.parent.is_dir()
-        is_good = is_good and os.access(path if is_there else path.parent, os.W_OK)
-    except OSError:
-        # A name that is too long, for example.
-        is_good = False
-    if not is_good:
+    problem = problem_with_log(Path(config.audit_log))
+    if problem is not None:
         yield (
-            f"[regbroker] audit-log: {path} cannot be written; make its directory, "
-            "writable for the user that regbroker runs as"
+            f"[regbroker] audit-log: {config.audit_log} cannot be written: {problem}; "
+            "make its directory, writable for the user that regbroker runs as"
         )
 
 
 def _problems_with_state(config: Config) -> Iterator[str]:
     """Try whether what is made at the start can be kept."""
     directory = Path(config.state_directory)
+    for kept, place in _made_at_start(config, directory):
+        problem = state_problem(place)
+        if problem is not None:
+            yield f"[regbroker] state-directory: {directory}: {problem}; {kept} there"
+            # What else is kept there fails in the same way.
+            return
+
+
+def _made_at_start(config: Config, directory: Path) -> Iterator[tuple[str, Path]]:
+    """Yield what serving makes or writes, and the directory that it is in."""
+    used = config.in_use()
     if _makes_certificate(config) and not has_self_signed(
         directory, certificate_hosts(config)
     ):
-        kept = "the self-signed certificate"
-    elif (
-        config.in_use().signs_tokens
-        and not config.signing_key
-        and not has_key(directory)
-    ):
-        kept = "the key that signs tokens"
-    else:
-        return
-    problem = state_problem(directory)
-    if problem is not None:
-        yield (
-            f"[regbroker] state-directory: {directory}: {problem}; {kept} is kept there"
-        )
+        yield "the self-signed certificate is kept", directory
+    if used.signs_tokens and not config.signing_key and not has_key(directory):
+        yield "the key that signs tokens is kept", directory
+    for name, entry in used.upstreams.items():
+        if entry.origin is None:
+            kept = f"what is pushed to [upstream {name}], a sandbox, is kept"
+            yield kept, sandbox_directory(config.state_directory, name)
 
 
 def state_problem(directory: Path) -> str | None:
@@ -132,6 +130,11 @@ def state_problem(directory: Path) -> str | None:
     except OSError as error:
         return error.strerror
     return None
+
+
+def sandbox_directory(state: PurePath, name: str) -> Path:
+    """Return where ``[upstream NAME]`` keeps what is pushed, if it is a sandbox."""
+    return Path(state).absolute() / "sandbox" / name
 
 
 def _problems_with_ways(config: Config) -> Iterator[str]:

@@ -87,9 +87,10 @@ def build_upstream(
     """Return the service of one ``[upstream NAME]``; raises `StateError`."""
     sandbox = None
     if entry.origin is None:
+        from regbroker.assembly.problems import sandbox_directory
         from regbroker.sandbox import SandboxService
 
-        directory = Path(config.state_directory).resolve() / "sandbox" / entry.name
+        directory = sandbox_directory(config.state_directory, entry.name)
         sandbox = SandboxService(reactor, directory, entry.users)
     try:
         upstream = Upstream(entry, reactor)

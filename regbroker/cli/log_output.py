@@ -96,7 +96,8 @@ class LogOutput:
         audit = before if path == self._audit_log else None
         if audit is None and isinstance(path, PurePath):
             file = _opened("[regbroker] audit-log:", Path(path))
-            audit = _Written(BufferedLog(file, _audit_line, self._reactor), file)
+            name = f"the audit log {path}"
+            audit = _Written(BufferedLog(file, _audit_line, self._reactor, name), file)
         try:
             yield
         except BaseException:

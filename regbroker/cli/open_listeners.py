@@ -18,9 +18,6 @@ from regbroker.cli.port_holders import holders
 from regbroker.settings.config import Config
 from regbroker.transport.listening.listeners import Listener, Where
 
-#: Of the 108 bytes that the kernel has for the path of a socket, one is the end.
-_MAX_PATH = 107
-
 
 def problems_with_listeners(config: Config) -> Iterator[str]:
     """Yield a line for each listener that could not be opened now."""
@@ -36,9 +33,9 @@ def _problem(listener: Listener) -> str | None:
     where = listener.where
     if where.path is not None:
         return _socket_problem(Path(where.path))
-    if where.port:
+    if where.kind == "tcp":
         return _port_problem(where)
-    # The system chooses, or systemd has opened it.
+    # systemd has opened it.
     return None
 
 
@@ -83,8 +80,6 @@ def _who(port: int) -> str:
 
 
 def _socket_problem(path: Path) -> str | None:
-    if len(os.fsencode(path)) > _MAX_PATH:
-        return f"the path of a socket has {_MAX_PATH} bytes at most"
     directory = path.absolute().parent
     if not directory.is_dir():
         return f"there is no directory {directory}; make it"

@@ -21,6 +21,7 @@ from twisted.internet.interfaces import IReactorCore, IReactorTime
 from twisted.logger import (
     ILogObserver,
     LogEvent,
+    Logger,
     formatEventAsClassicLogText,
     formatTime,
 )
@@ -31,6 +32,8 @@ GATHER_SECONDS = 0.1
 
 #: A burst does not fill the memory: it is written when it is this long.
 MAX_GATHERED = 64 * 1024
+
+_log = Logger()
 
 
 class IReactor(IReactorTime, IReactorCore):
@@ -55,7 +58,9 @@ class BufferedLog:
     An event of which `line_of` returns None is left out. The stream always ends with a
     whole line. Events may come from any thread; those with a `summary`, which are
     records of requests, come from the reactor's. Nothing waits when the reactor has
-    stopped or the process ends.
+    stopped or the process ends. Lines that the stream does not take are lost, and the
+    log says so, with the `name` of this one: at once, where another log can be written,
+    and when this one can be again.
     """
 
     def __init__(
@@ -63,8 +68,10 @@ class BufferedLog:
         stream: Stream,
         line_of: Callable[[LogEvent], str | None],
         reactor: IReactor,
+        name: str = "the log",
     ) -> None:
         self._stream = stream
+        self._name = name
         self._line_of = line_of
         self._reactor = reactor
         self._lines: deque[str] = deque()
@@ -72,6 +79,8 @@ class BufferedLog:
         self._written = -GATHER_SECONDS
         self._timer: Any = None
         self._may_gather = True
+        #: Lines that could not be written since the last one that could.
+        self._lost = 0
         self._writing = RLock()
         reactor.addSystemEventTrigger("after", "shutdown", self.stop_gathering)
         atexit.register(self.flush)
@@ -103,9 +112,35 @@ class BufferedLog:
                 return
             self._size = 0
             # Another thread may append meanwhile, and then writes or waits for this.
-            text = "".join([lines.popleft() for _ in range(len(lines))])
-            self._stream.write(text)
-            self._stream.flush()
+            taken = [lines.popleft() for _ in range(len(lines))]
+            try:
+                self._stream.write("".join(taken))
+                self._stream.flush()
+            except (OSError, ValueError) as error:
+                # A full disk, a pipe that nobody reads, a stream that is closed: who
+                # logs something can do nothing about that.
+                self._note(error, len(taken))
+            else:
+                self._recover()
+
+    def _note(self, error: OSError | ValueError, count: int) -> None:
+        """Say once that lines are lost; other logs may have it."""
+        is_news, self._lost = not self._lost, self._lost + count
+        if is_news:
+            _log.error(
+                "{name} cannot be written: {reason}; its lines are lost until it can",
+                name=self._name,
+                reason=getattr(error, "strerror", None) or str(error),
+            )
+
+    def _recover(self) -> None:
+        lost, self._lost = self._lost, 0
+        if lost:
+            _log.warn(
+                "{name} is written again; lines that are lost: {lost}",
+                name=self._name,
+                lost=lost,
+            )
 
     def stop_gathering(self) -> None:
         """Write at once from now on."""

@@ -17,7 +17,12 @@ from regbroker.protocol.headers import UNIX, Network
 from regbroker.protocol.origins import UNIX_ORIGIN, Origin, parse_origin
 from regbroker.protocol.own_redirects import is_prefix
 from regbroker.protocol.urls import parse_url
-from regbroker.settings.values import InvalidValue, lines
+from regbroker.settings.values import (
+    LONG_SOCKET_PATH,
+    InvalidValue,
+    is_socket_path,
+    lines,
+)
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 
@@ -82,9 +87,8 @@ def upstream_url(text: str) -> Place:
         path = text.removeprefix("unix:")
         if not path.startswith("/") or path.startswith("//"):
             raise InvalidValue("write unix:/PATH, the whole path of the socket")
-        # Of 108 bytes, one is the end.
-        if len(path.encode()) > 107:
-            raise InvalidValue("the path of a socket has 107 bytes at most")
+        if not is_socket_path(path):
+            raise InvalidValue(LONG_SOCKET_PATH)
         return Place(UNIX_ORIGIN, socket=PurePath(path))
     if re.match(r"https?://[^/]*@", text):
         # It may have a password in it, so it is not shown.

@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
-from regbroker.settings.values import InvalidValue, lines
+from regbroker.settings.values import (
+    LONG_SOCKET_PATH,
+    InvalidValue,
+    is_socket_path,
+    lines,
+)
 from regbroker.transport.listening.listeners import Listener
 
 #: A colon in an endpoint that no backslash stands before.
 _COLON = re.compile(r"(?<!\\):")
+
+#: An address with colons, in brackets or without, which may want backslashes.
+_IPV6 = re.compile(r":interface=(\[?(?:[0-9A-Fa-f.]|\\?:)+\]?)(?=$|:)")
 
 #: A backslash that stands before nothing: Twisted has no words for it.
 _LAST_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\$")
@@ -60,7 +68,10 @@ def listener(line: str) -> Listener:
     if endpoint.startswith("systemd:"):
         _check_systemd(line, endpoint)
     endpoint, owner = _without_owner(line, endpoint)
-    return Listener(text, endpoint, tls, proxy_protocol, redirects=redirects, **owner)
+    found = Listener(text, endpoint, tls, proxy_protocol, redirects=redirects, **owner)
+    if found.where.path is not None and not is_socket_path(str(found.where.path)):
+        raise InvalidValue(f"'{line}': {LONG_SOCKET_PATH}")
+    return found
 
 
 def _check_systemd(line: str, endpoint: str) -> None:
@@ -88,6 +99,7 @@ def _check_habits(line: str) -> None:
         raise InvalidValue(
             f"'{line}' ends with a backslash; take it out: each endpoint has one line"
         )
+    _check_ipv6(line)
     if re.match(r"(?:tls|tcp|redirect):proxy:", line):
         kind, _, rest = line.partition(":")
         rest = rest.removeprefix("proxy:")
@@ -105,7 +117,7 @@ def _check_habits(line: str) -> None:
     words = line.split()
     if len(words) == 2 and words[0].isdigit() and words[1] == "ssl":
         raise InvalidValue(f"'{line}' is nginx's; write tls:{words[0]}")
-    if line.isdigit():
+    if re.fullmatch("[0-9]{1,5}", line):
         raise InvalidValue(f"'{line}': write tls:{line}, or tcp:{line} for plain HTTP")
     several = [word for word in words if ":" in word]
     if len(several) > 1 and "," not in line and not line.startswith("unix:"):
@@ -130,6 +142,21 @@ def _check_habits(line: str) -> None:
         raise InvalidValue(
             f"'{line}': the port comes first; write {kind}:{port}{where}"
         )
+
+
+def _check_ipv6(line: str) -> None:
+    """Refuse an address as other files have it: with bare colons, or in brackets."""
+    for match in _IPV6.finditer(line):
+        try:
+            address = str(IPv6Address(match[1].strip("[]").replace("\\", "")))
+        except ValueError:
+            continue
+        written = address.replace(":", r"\:")
+        if match[1].startswith("[") or re.search(r"(?<!\\):", match[1]):
+            raise InvalidValue(
+                f"'{line}': a colon of an address needs a backslash, and there are no "
+                f"brackets; write interface={written}"
+            )
 
 
 def _without_owner(line: str, endpoint: str) -> tuple[str, dict[str, str]]:

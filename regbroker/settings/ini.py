@@ -48,6 +48,10 @@ _NAMED = {
     "identity": "[identity NAME]",
 }
 
+#: Characters of one problem. What has more quotes something that was pasted by mistake:
+#: the beginning says what it is about, and the end what would be right.
+MAX_CHARACTERS = 1000
+
 _TITLE = re.compile(r"(?P<kind>\S+)(?:\s+(?P<name>.*\S))?\s*")
 
 
@@ -72,8 +76,15 @@ def parse_config(
     config = _read(parse_ini(text, report.problems), report)
     report.problems += check_config(config)
     if report.problems:
-        raise ConfigurationError(report.problems)
+        raise ConfigurationError([_shortened(each) for each in report.problems])
     return config
+
+
+def _shortened(problem: str) -> str:
+    if len(problem) <= MAX_CHARACTERS:
+        return problem
+    half = MAX_CHARACTERS // 2
+    return f"{problem[:half]} ... {problem[-half:]}"
 
 
 @dataclass(frozen=True)

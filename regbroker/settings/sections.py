@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regbroker.accounts.access import AccessRules
+from regbroker.protocol.origins import Origin
 from regbroker.settings import references
 from regbroker.settings.addresses import Place, is_host
 from regbroker.settings.config import (
@@ -185,11 +186,16 @@ def _check_short_names(section: Section, registry: RegistryConfig) -> None:
                 return
 
 
+#: Where an upstream is whose url is wrong: without an origin it would be a sandbox,
+#: whose directory is looked at.
+_UNKNOWN = Place(Origin("https", "unknown.invalid", 443))
+
+
 def read_upstream(section: Section, name: str) -> UpstreamConfig:
     """Read ``[upstream NAME]``."""
     section.check_names("upstream")
     fields = section.read(UPSTREAM)
-    place = fields.pop("origin", Place(None))
+    place = fields.pop("origin", _UNKNOWN)
     origin = place.origin
     upstream = UpstreamConfig(name=name, **place._asdict(), **fields)
     _check_own_account(section)

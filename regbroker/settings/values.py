@@ -18,6 +18,12 @@ from regbroker.protocol.token_replies import MIN_LIFE_SECONDS
 #: Twelve days: what is longer was meant in other units.
 MAX_SECONDS = 1_000_000
 
+#: Of the 108 bytes that the kernel has for the path of a socket, one is the end.
+MAX_SOCKET_PATH = 107
+
+#: What is said of a longer one.
+LONG_SOCKET_PATH = f"the path of a socket has {MAX_SOCKET_PATH} bytes at most"
+
 #: A byte each nanosecond: no client comes near it.
 MAX_RATE = 1_000_000_000
 
@@ -35,7 +41,17 @@ def path(text: str) -> PurePath:
     """Parse a path."""
     if not text:
         raise InvalidValue("empty; write a path")
+    # What was pasted may be a key, so it is not shown.
+    if "-----BEGIN " in text:
+        raise InvalidValue("PEM text itself; write the path of a file that holds it")
+    if len(text.splitlines()) > 1:
+        raise InvalidValue("more than one line; write one path")
     return PurePath(text)
+
+
+def is_socket_path(text: str) -> bool:
+    """Tell whether a path is short enough for a unix socket."""
+    return len(text.encode("utf-8", "surrogateescape")) <= MAX_SOCKET_PATH
 
 
 def paths(text: str) -> tuple[PurePath, ...]:
@@ -137,6 +153,8 @@ def yes_or_no(text: str) -> bool:
 
 def username(text: str) -> str:
     """Parse the user of an account; Basic credentials end it at a colon."""
+    if not text:
+        raise InvalidValue("empty; write the name of the user")
     if ":" in text or any(ord(c) < 32 or c == "\x7f" for c in text):
         raise InvalidValue("a user name has no colon, and no control characters")
     return text

@@ -154,6 +154,31 @@ OPTIONS = {
     "three backslashes at the end": _raw(
         "ends with a backslash", b"[regbroker]\nlisten = unix:/run/s\\\\\\\n"
     ),
+    "bare colons of an address": _raw(
+        r"write interface=\:\:1", b"[regbroker]\nlisten = tls:8443:interface=::1\n"
+    ),
+    "an address in brackets": _raw(
+        r"write interface=2001\:db8\:\:5",
+        b"[regbroker]\nlisten = tcp:80:interface=[2001\\:db8\\:\\:5]:backlog=9\n",
+    ),
+    "an address in brackets, for the operator": _raw(
+        r"write interface=\:\:1", b"[regbroker]\nadmin-listen = tcp:1:interface=[::1]\n"
+    ),
+    "digits of another script alone": _raw(
+        "write tls:PORT", "[regbroker]\nlisten = ٤٤٣\n".encode()
+    ),
+    "a long path of a socket": _raw(
+        ("'unix:/run/aa", "107 bytes at most"),
+        b"[regbroker]\nlisten = unix:/run/" + b"a" * 103 + b"\n",
+    ),
+    "a long path of a socket, with TLS": _raw(
+        "107 bytes at most",
+        "[regbroker]\nlisten = proxy:tls:unix:/{}:mode=660\n".format("é" * 54).encode(),
+    ),
+    "a long path of a socket, for the operator": _raw(
+        ("[regbroker] admin-listen: ", "107 bytes at most"),
+        b"[regbroker]\nadmin-listen = unix:/run/" + b"a" * 103 + b"\n",
+    ),
     "a listener twice": _raw(
         "stands twice", b"[regbroker]\nlisten =\n  tcp:81\n  tcp:81\n"
     ),
@@ -201,6 +226,31 @@ OPTIONS = {
     ),
     "an audit log in a file": _with(
         "audit-log: /dev/null/", main="audit-log = /dev/null/audit.log"
+    ),
+    "a directory for an audit log": _with(
+        "directory cannot be written: Is a directory", main="audit-log = directory"
+    ),
+    "a pipe for an audit log": _with(
+        "pipe cannot be written: No such device", main="audit-log = pipe"
+    ),
+    "an audit log that leads nowhere": _with(
+        "dangling cannot be written: No such file", main="audit-log = dangling"
+    ),
+    "an audit log that leads to itself": _with(
+        "loop cannot be written: Too many levels", main="audit-log = loop"
+    ),
+    "a file for the sandbox": _with(
+        ("state-directory: ", "Not a directory; what is pushed to [upstream up]"),
+        main="state-directory = users",
+        url="sandbox:",
+    ),
+    "a link to itself for the sandbox": _with(
+        ("state-directory: ", "Too many levels"),
+        main="state-directory = loop",
+        url="sandbox:",
+    ),
+    "a user without a name": _with(
+        "[upstream up] username: empty", upstream="username =\npassword-file = users"
     ),
     "a wrong expression": _with("no regular expression", main="deny-user-agents = ("),
     "a huge repetition": _with(
@@ -443,6 +493,12 @@ FILES = {
     "an empty key": _tls("it is empty", "good.pem", "empty"),
     "zeros": _tls("no PEM file", "zeros", "zeros"),
     "swapped": _tls("swap the two lines", "good.key", "good.pem"),
+    "a pipe for a key": _tls(
+        ("[tls] key: ", "pipe: no regular file"), "good.pem", "pipe"
+    ),
+    "a device for a key": _tls(
+        ("[tls] key: /dev/null: ", "no regular file"), "good.pem", "/dev/null"
+    ),
     "a key twice": _tls("it holds a key and no certificate", "good.key", "good.key"),
     "a certificate twice": _tls(
         "it holds a certificate and no key", "good.pem", "good.pem"
@@ -630,6 +686,8 @@ def write_files(directory: Path) -> None:
         (directory / name).write_bytes(data)
     (directory / "directory").mkdir()
     os.mkfifo(directory / "pipe")
+    (directory / "dangling").symlink_to("none/audit.log")
+    (directory / "loop").symlink_to("loop")
 
 
 def _damaged(pem: bytes) -> bytes:

@@ -54,6 +54,24 @@ class BrokenFilesTests(CommandCase):
             # Nothing that a terminal would obey.
             self.assertNotRegex(err, r"[\x00-\x09\x0b-\x1f\x7f]", name)
 
+    def test_pasted(self) -> None:
+        """A key in the place of its file's name is shown to nobody; nor is a novel."""
+        key = "-----BEGIN PRIVATE KEY-----\n  MIGHAgEAMBMG\n  -----END PRIVATE KEY-----"
+        for option in (
+            "[tls]\ncertificate = a.pem\nkey = ",
+            "[upstream b]\nurl = https://b.test\nusername = b\npassword-file = ",
+            "[accounts own]\nhtpasswd = ",
+        ):
+            status, err = self.check_data(f"{option}{key}\n".encode())
+            self.assertEqual(status, 1)
+            self.assertIn("PEM text itself; write the path of a file", err)
+            self.assertNotIn("MIGH", err)
+        for form in (b"[regbroker]\nlisten = %s", b"[%s]"):
+            _, err = self.check_data(form % (b"a" * 9000))
+            first = err.splitlines()[0]
+            self.assertLess(len(first), 1100)
+            self.assertIn("aaa ... ", first)
+
     def test_base(self) -> None:
         """What the family is made from is right."""
         whole = BASE.format(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import time
@@ -367,3 +368,27 @@ class LineTests(LogOutputTestCase):
         self.assertEqual(self.output.read_text().count("outcome=accepted"), 1)
         told = self.lines(self.directory / "a" / "b")
         self.assertEqual([one["outcome"] for one in told], ["accepted"])
+
+    def test_full(self) -> None:
+        """A full disk costs lines and is told once; a reload may leave it."""
+        self.ini.write_text(CONFIG.format(options="audit-log = /dev/full"))
+        self.start()
+        lost = "the audit log /dev/full cannot be written: No space left on device"
+        self.wait_for(lost)
+        self.process.send_signal(signal.SIGUSR1)
+        self.wait_for("SIGUSR1: ")
+        # Nobody reads it: to open it would stop the process.
+        os.mkfifo(self.directory / "pipe")
+        self.ini.write_text(CONFIG.format(options="audit-log = pipe"))
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for("pipe cannot be written: No such device or address; ")
+        self.wait_for("not taken; regbroker goes on with what it had")
+        audit_log = self.directory / "audit.log"
+        self.ini.write_text(CONFIG.format(options="audit-log = audit.log"))
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for("read again, and in use")
+        self.wait_for('"accepted"', audit_log)
+        text = self.output.read_text()
+        self.assertNotIn("Traceback", text)
+        self.assertNotIn("cannot be opened again", text)
+        self.assertEqual(text.count(lost), 1)

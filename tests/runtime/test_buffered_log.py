@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from typing import Any, cast
 
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import (
+    ILogObserver,
     LogEvent,
     Logger,
     LogLevel,
+    formatEvent,
     formatEventAsClassicLogText,
+    globalLogPublisher,
 )
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from regbroker.runtime.buffered_log import (
     GATHER_SECONDS,
@@ -40,9 +45,12 @@ class FakeStream:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.flushed = 0
+        self.problem: Exception | None = None
 
     def write(self, text: str) -> None:
         """Keep a text."""
+        if self.problem is not None:
+            raise self.problem
         self.texts.append(text)
 
     def flush(self) -> None:
@@ -62,6 +70,38 @@ class BufferedLogTests(SynchronousTestCase):
     def record(self, line: str) -> None:
         """Log the record of a request."""
         self.log({"line": line, "summary": ""})
+
+    def test_full(self) -> None:
+        """What cannot be written is lost: other logs say so once, and this one later."""
+        others: list[str] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            others.append(formatEvent(event))
+            if event["log_namespace"] == "regbroker.runtime.buffered_log":
+                # This is the log that everything is in.
+                self.log({"line": formatEvent(event) + "\n"})
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        self.stream.problem = OSError(errno.ENOSPC, "No space left on device")
+        self.log({"line": "a\n"})
+        self.record("b\n")
+        self.record("c\n")
+        self.reactor.advance(GATHER_SECONDS)
+        lost = "the log cannot be written: No space left on device; its lines are lost"
+        self.assertEqual(others, [f"{lost} until it can"])
+        self.stream.problem = None
+        self.log({"line": "d\n"})
+        # Three lines, and the one that nobody could read here.
+        again = "the log is written again; lines that are lost: 4"
+        self.assertEqual(self.stream.texts, ["d\n", again + "\n"])
+        self.assertEqual(others[1:], [again])
+        self.stream.problem = ValueError("I/O operation on closed file.")
+        self.log({"line": "e\n"})
+        self.log.close()
+        self.assertIn("I/O operation on closed file.", others[2])
+        self.stream.problem = None
 
     def test_first_at_once(self) -> None:
         """The first line after a pause does not wait."""

@@ -69,6 +69,32 @@ class EndpointTests(ValueCase):
             "unix:/s:mode=999",
         )
 
+    def test_socket_path(self) -> None:
+        """The kernel has room for 107 bytes; another character may have several."""
+        for path in ("/" + "a" * 106, "/" + "é" * 53, "/a\\:" + "b" * 104):
+            self.assertEqual(listener(f"unix:{path}").endpoint, f"unix:{path}")
+        with self.assertRaisesRegex(InvalidValue, "'tls:unix:/aa.*107 bytes at most"):
+            listener("tls:unix:/" + "a" * 107)
+        self.assert_refused(listener, "unix:/" + "é" * 54)
+        self.assert_refused(admin_listeners, "unix:/" + "a" * 107)
+
+    def test_ipv6(self) -> None:
+        """Colons have backslashes, and there are no brackets."""
+        for line in (
+            r"tls:443:interface=\:\:1",
+            r"tls:443:backlog=9:interface=2001\:db8\:\:1",
+            r"tls:443:interface=fe80\:\:1%eth0",
+        ):
+            self.assertEqual(listener(line).text, line)
+        for line in (
+            "tls:443:interface=::1",
+            "tls:443:interface=[::1]:backlog=9",
+            r"tls:443:interface=[\:\:1]",
+        ):
+            with self.assertRaises(InvalidValue) as caught:
+                listener(line)
+            self.assertIn(r"write interface=\:\:1", str(caught.exception))
+
     def test_habits(self) -> None:
         """What is written for other servers is told with what to write here."""
         for line, wanted in (

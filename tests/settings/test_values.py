@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,6 +13,8 @@ from regbroker.settings.values import (
     count,
     extensions,
     helper_name,
+    path,
+    paths,
     pattern,
     rate,
     seconds,
@@ -19,6 +22,7 @@ from regbroker.settings.values import (
     shared_actions,
     size,
     token_life,
+    username,
     yes_or_no,
 )
 
@@ -68,6 +72,19 @@ class ValueTests(ValueCase):
         self.assertIsNone(denied.match("skopeo docker/1.5"))
         self.assertIsNone(pattern(""))
         self.assert_refused(pattern, "(", "a\n*")
+
+    def test_path(self) -> None:
+        """One line; what was pasted in the place of a file's name is not repeated."""
+        self.assertEqual(path("a b"), PurePath("a b"))
+        self.assert_refused(path, "", "a\nb", "-----BEGIN PRIVATE KEY-----")
+        with self.assertRaises(InvalidValue) as caught:
+            paths("a\n-----BEGIN PRIVATE KEY-----\nMIGH")
+        self.assertNotIn("MIGH", str(caught.exception))
+
+    def test_username(self) -> None:
+        """Any text that a Basic login can have."""
+        self.assertEqual(username("robot$a b"), "robot$a b")
+        self.assert_refused(username, "", "a:b", "a\nb", "\x7f")
 
     def test_helper_name(self) -> None:
         """A name and not a path."""

@@ -196,6 +196,10 @@ class ListeningService(Service):
                 # gaierror counts its errors apart from errno.
                 cause = problem.socketError
                 reason = getattr(cause, "strerror", None) or str(cause)
+            elif isinstance(problem, OSError) and problem.strerror:
+                # A link to our own process is the lock of a unix socket: its name, and
+                # that number, would only puzzle.
+                reason = problem.strerror
             raise StateError(
                 f"[regbroker] {self._option}: cannot listen on {self.listener.text}: "
                 f"{reason}"
