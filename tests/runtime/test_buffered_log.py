@@ -72,7 +72,7 @@ class BufferedLogTests(SynchronousTestCase):
         self.log({"line": line, "summary": ""})
 
     def test_full(self) -> None:
-        """What cannot be written is lost: other logs say so once, and this one later."""
+        """Lines that cannot be written are lost: it is said once, and when they can."""
         others: list[str] = []
 
         @implementer(ILogObserver)

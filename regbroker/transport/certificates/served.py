@@ -49,6 +49,14 @@ def read_pem(path: Path) -> bytes:
     return data.removeprefix(BOM_UTF8)
 
 
+def _read_key(path: Path) -> bytes:
+    """Return what the PEM file of a key holds; raises `WrongKey`."""
+    try:
+        return read_pem(path)
+    except (OSError, WrongCertificate) as error:
+        raise WrongKey(_words(error)) from None
+
+
 def certificate_options(
     certificate_pem: bytes,
     key_pem: bytes,
@@ -93,6 +101,11 @@ def certificate_options(
     return ServerOptions(context, others or {}, tickets or TicketKeys(time.monotonic))
 
 
+def _words(error: Exception) -> str:
+    """Return what is wrong with a file, whose path is said beside it."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def _session_context(*parts: str | bytes) -> bytes:
     """Return the 32 bytes that OpenSSL compares before it resumes a session."""
     digest = hashlib.sha256()
@@ -134,13 +147,13 @@ def load_certificates(
             authorities = read_pem(client_ca)
             load_chain(authorities)
         except (OSError, ValueError) as error:
-            problems.append(f"[regbroker] client-ca: {client_ca}: {error}")
+            problems.append(f"[regbroker] client-ca: {client_ca}: {_words(error)}")
             authorities = None
     others: dict[str, SSL.Context] = {}
     default: tuple[bytes, bytes] | None = None
     for entry in files:
         try:
-            pair = read_pem(Path(entry.certificate)), read_pem(Path(entry.key))
+            pair = read_pem(Path(entry.certificate)), _read_key(Path(entry.key))
             names = str(entry.certificate), str(entry.key)
             options = certificate_options(
                 *pair, names=names, client_ca=authorities, host=entry.host
@@ -151,7 +164,7 @@ def load_certificates(
             option, path = (
                 ("key", entry.key) if wrong_key else ("certificate", entry.certificate)
             )
-            problems.append(f"[{section}] {option}: {path}: {error}")
+            problems.append(f"[{section}] {option}: {path}: {_words(error)}")
             continue
         if entry.host:
             others[entry.host] = options.getContext()
