@@ -4,12 +4,10 @@ The other end of a `regbroker.runtime.messages` channel, in a process without a 
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-from typing import Any
 
-from regbroker.runtime.messages import LENGTH_BYTES, Values
+from regbroker.runtime.messages import Values, format_message, parse_messages
 
 _RECEIVE_BYTES = 65536
 #: Open files that one read may bring.
@@ -54,19 +52,9 @@ class BlockingChannel:
             return None
         if not data:
             return None
-        self._received += data
+        messages, self._received = parse_messages(self._received + data)
         self._descriptors += descriptors
-        messages = []
-        while len(self._received) >= LENGTH_BYTES:
-            end = LENGTH_BYTES + int.from_bytes(self._received[:LENGTH_BYTES], "big")
-            if len(self._received) < end:
-                break
-            message = json.loads(self._received[LENGTH_BYTES:end])
-            self._received = self._received[end:]
-            count = message["files"]
-            messages.append((message, self._descriptors[:count]))
-            del self._descriptors[:count]
-        return messages
+        return [(message, self._taken(message["files"])) for message in messages]
 
     def answer(self, message: Values, values: Values) -> None:
         """Answer a message with values."""
@@ -80,6 +68,9 @@ class BlockingChannel:
         """Send a message that is not answered."""
         self._send({"tell": kind, "values": values})
 
-    def _send(self, message: dict[str, Any]) -> None:
-        data = json.dumps({**message, "files": 0}).encode()
-        self._connection.sendall(len(data).to_bytes(LENGTH_BYTES, "big") + data)
+    def _taken(self, count: int) -> list[int]:
+        taken, self._descriptors = self._descriptors[:count], self._descriptors[count:]
+        return taken
+
+    def _send(self, message: Values) -> None:
+        self._connection.sendall(format_message({**message, "files": 0}))

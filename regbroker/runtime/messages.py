@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 #: The length before a message, big-endian.
-LENGTH_BYTES = 4
+_LENGTH_BYTES = 4
 
 Values = dict[str, Any]
 
@@ -37,6 +37,24 @@ Hear = Callable[[str, Values, list[int]], Values | None]
 
 class AskedInVain(Exception):
     """The other process could not do what it was asked; its text says why."""
+
+
+def format_message(message: Values) -> bytes:
+    """Return a message as it goes over the connection."""
+    data = json.dumps(message).encode()
+    return len(data).to_bytes(_LENGTH_BYTES, "big") + data
+
+
+def parse_messages(received: bytes) -> tuple[list[Values], bytes]:
+    """Return the messages that are whole, and the bytes behind them."""
+    messages: list[Values] = []
+    while len(received) >= _LENGTH_BYTES:
+        end = _LENGTH_BYTES + int.from_bytes(received[:_LENGTH_BYTES], "big")
+        if len(received) < end:
+            break
+        messages.append(json.loads(received[_LENGTH_BYTES:end]))
+        received = received[end:]
+    return messages, received
 
 
 @implementer(IFileDescriptorReceiver)
@@ -108,13 +126,8 @@ class MessageChannel(Protocol):
         self._descriptors.append(descriptor)
 
     def dataReceived(self, data: bytes) -> None:
-        self._received += data
-        while len(self._received) >= LENGTH_BYTES:
-            end = LENGTH_BYTES + int.from_bytes(self._received[:LENGTH_BYTES], "big")
-            if len(self._received) < end:
-                break
-            message = json.loads(self._received[LENGTH_BYTES:end])
-            self._received = self._received[end:]
+        messages, self._received = parse_messages(self._received + data)
+        for message in messages:
             self._heard(message)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -130,12 +143,12 @@ class MessageChannel(Protocol):
         transport: Any = self.transport
         if not self._is_open or transport is None:
             return
-        data = json.dumps({**message, "files": len(descriptors)}).encode()
+        data = format_message({**message, "files": len(descriptors)})
         # Each goes with one byte, and all of them with their own message.
         assert len(descriptors) < len(data)
         for descriptor in descriptors:
             transport.sendFileDescriptor(descriptor)
-        transport.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
+        transport.write(data)
 
     def _heard(self, message: Values) -> None:
         if "answer" in message:

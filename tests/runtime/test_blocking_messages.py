@@ -8,12 +8,11 @@ from typing import Any
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from regbroker.runtime.blocking_messages import BlockingChannel
-from regbroker.runtime.messages import AskedInVain, MessageChannel, Values
+from regbroker.runtime.messages import AskedInVain, MessageChannel, Values, connect
 
 reactor: Any = _reactor
 
@@ -27,9 +26,7 @@ class BlockingChannelTests(TestCase):
         self.lost: Deferred[None] = Deferred()
         self.ours = MessageChannel(reactor, self.hear, lambda: self.lost.callback(None))
         ours.setblocking(False)
-        reactor.adoptStreamConnection(
-            ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: self.ours)
-        )
+        connect(reactor, ours.fileno(), self.ours)
         ours.close()
         self.channel = BlockingChannel(self.theirs)
         self.addCleanup(self.end)

@@ -9,11 +9,31 @@ from typing import Any
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from regbroker.runtime.messages import AskedInVain, MessageChannel, Values, connect
+from regbroker.runtime.messages import (
+    AskedInVain,
+    MessageChannel,
+    Values,
+    connect,
+    format_message,
+    parse_messages,
+)
 
 reactor: Any = _reactor
+
+
+class FramingTests(SynchronousTestCase):
+    def test_pieces(self) -> None:
+        """Messages come out whole and in order, wherever the stream is cut."""
+        sent: list[Values] = [{"tell": "a"}, {"tell": "\u00e9" * 100}, {}]
+        stream = b"".join(map(format_message, sent))
+        self.assertEqual(format_message({}), b"\0\0\0\x02{}")
+        self.assertEqual(parse_messages(stream), (sent, b""))
+        for cut in range(len(stream)):
+            first, rest = parse_messages(stream[:cut])
+            second, after = parse_messages(rest + stream[cut:])
+            self.assertEqual((first + second, after), (sent, b""), cut)
 
 
 class MessagesTests(TestCase):

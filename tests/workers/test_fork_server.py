@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.runtime.messages import LENGTH_BYTES, Values
+from regbroker.runtime.messages import Values, format_message, parse_messages
 from regbroker.workers.fork_server import TICKET_DAYS
 
 #: A process that starts has to import everything, on a busy machine.
@@ -23,6 +21,8 @@ class ForkServerTests(SynchronousTestCase):
     """The test is the process in front, and waits for each answer."""
 
     def setUp(self) -> None:
+        self.received: list[Values] = []
+        self.rest = b""
         self.channel, theirs = socket.socketpair()
         self.channel.settimeout(SECONDS)
         self.addCleanup(self.channel.close)
@@ -46,21 +46,16 @@ class ForkServerTests(SynchronousTestCase):
 
     def send(self, message: Values, *descriptors: int) -> None:
         """Send a message with open files."""
-        data = json.dumps(message | {"files": len(descriptors)}).encode()
-        whole = len(data).to_bytes(LENGTH_BYTES, "big") + data
-        socket.send_fds(self.channel, [whole], descriptors)
+        data = format_message(message | {"files": len(descriptors)})
+        socket.send_fds(self.channel, [data], descriptors)
 
-    def receive(self) -> Any:
+    def receive(self) -> Values:
         """The next message."""
-        length = int.from_bytes(self.exactly(LENGTH_BYTES), "big")
-        return json.loads(self.exactly(length))
-
-    def exactly(self, count: int) -> bytes:
-        """So many bytes."""
-        data = b""
-        while len(data) < count:
-            data += self.channel.recv(count - len(data))
-        return data
+        while not self.received:
+            data = self.channel.recv(65536)
+            self.assertTrue(data, "it has hung up")
+            self.received, self.rest = parse_messages(self.rest + data)
+        return self.received.pop(0)
 
     def fork(self, *numbers: int) -> list[tuple[int, socket.socket]]:
         """Workers, with the ends of their channels; all are asked for at once."""
