@@ -26,7 +26,7 @@ def run(
     for turn in range(rounds):
         for scenario in scenarios:
             for proxy in proxies:
-                if scenario.only not in ("", proxy):
+                if not scenario.is_for(proxy):
                     continue
                 figures = scenario.measure(bench, proxy)
                 by_proxy = measured.setdefault(scenario.name, {})

@@ -385,7 +385,26 @@ def start_regbroker(task: Task) -> Running:
     return Running(int(port), daemon.pid, daemon.stop)
 
 
+def start_floor(task: Task) -> Running:
+    """Start a relay of bytes, which costs as little as can be on Twisted."""
+    words: list[str | Path] = [str(task.upstream), task.root()]
+    if task.tls:
+        certificate, key = task.certificate()
+        words += ["--certificate", certificate, "--key", key]
+    daemon = Daemon(
+        [sys.executable, "-m", "bench.floor", *words],
+        task.directory / "floor.log",
+        base_environment(task.directory / "home")
+        | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    port = daemon.wait_for(r"listening on (\d+)")[1]
+    return Running(int(port), daemon.pid, daemon.stop)
+
+
 Start = Callable[[Task], Running]
+
+#: What a table calls `start_floor`: no proxy, and measured where that says something.
+FLOOR = "bytes alone"
 
 #: By the names that tables have. The first is what the others are compared with.
 PROXIES: Mapping[str, Start] = {
@@ -394,6 +413,7 @@ PROXIES: Mapping[str, Start] = {
     "HAProxy": start_haproxy,
     "Caddy": start_caddy,
     "regbroker": start_regbroker,
+    FLOOR: start_floor,
 }
 
 

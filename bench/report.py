@@ -101,7 +101,7 @@ STYLE = """\
 .v { fill: #4a5568; font: 11px system-ui, sans-serif }
 .grid { stroke: #c8cfda }
 .p0 { fill: #9aa5b5 } .p1 { fill: #6b7a90 } .p2 { fill: #b8a37e }
-.p3 { fill: #a58fb8 } .p4 { fill: #1a66d0 }
+.p3 { fill: #a58fb8 } .p4 { fill: #1a66d0 } .p5 { fill: #8fb8a0 }
 @media (prefers-color-scheme: dark) {
  .t { fill: #e6ebf4 } .v { fill: #b4bfd1 } .grid { stroke: #3d4757 }
  .p4 { fill: #6aa8ff }

@@ -18,7 +18,7 @@ from tests.integration.peers.processes import Daemon, base_environment
 
 from . import load
 from .processes import cpu_seconds, forget_peak, peak_bytes, resident_bytes
-from .proxies import PROXIES, Running, Task, regbroker_configuration
+from .proxies import FLOOR, PROXIES, Running, Task, regbroker_configuration
 from .upstream import MIB, Stub
 
 TOKEN = {"Authorization": "Bearer t"}
@@ -377,18 +377,26 @@ class Scenario:
     """
     One row of the table; `title` says what it is, `measure` how it is measured.
 
-    With `only`, that proxy alone can do it.
+    With `only`, that proxy alone can do it. With `has_floor`, a relay of bytes is
+    measured beside the proxies.
     """
 
     name: str
     title: str
     measure: Callable[[Bench, str], Figures]
     only: str = ""
+    has_floor: bool = False
+
+    def is_for(self, proxy: str) -> bool:
+        """Tell whether it is measured against a proxy."""
+        if proxy == FLOOR:
+            return self.has_floor
+        return self.only in ("", proxy)
 
 
 SCENARIOS = (
-    Scenario("manifest-1", "manifest, 1 connection", manifest(1)),
-    Scenario("manifest-32", "manifest, 32 connections", manifest(32)),
+    Scenario("manifest-1", "manifest, 1 connection", manifest(1), has_floor=True),
+    Scenario("manifest-32", "manifest, 32 connections", manifest(32), has_floor=True),
     Scenario(
         "manifest-32-workers", "manifest, 32 connections, 2 workers", manifest(32, 2)
     ),
@@ -397,13 +405,18 @@ SCENARIOS = (
         "manifest, 32 connections, manifest-cache",
         manifest(32, keeps_manifests=True),
     ),
-    Scenario("ping", "ping's 401", ping),
-    Scenario("token", "token, repeated", token),
-    Scenario("down-1", "1 GiB down, 1 stream", down(1)),
-    Scenario("down-4", "1 GiB down, 4 streams", down(4)),
-    Scenario("down-plain", "1 GiB down, plain to the client", down(1, tls=False)),
-    Scenario("up-length", "1 GiB up, with a length", up(chunked=False)),
-    Scenario("up-chunked", "1 GiB up, chunked", up(chunked=True)),
+    Scenario("ping", "ping's 401", ping, has_floor=True),
+    Scenario("token", "token, repeated", token, has_floor=True),
+    Scenario("down-1", "1 GiB down, 1 stream", down(1), has_floor=True),
+    Scenario("down-4", "1 GiB down, 4 streams", down(4), has_floor=True),
+    Scenario(
+        "down-plain",
+        "1 GiB down, plain to the client",
+        down(1, tls=False),
+        has_floor=True,
+    ),
+    Scenario("up-length", "1 GiB up, with a length", up(chunked=False), has_floor=True),
+    Scenario("up-chunked", "1 GiB up, chunked", up(chunked=True), has_floor=True),
     Scenario("pull-cold", "12-layer pull over 50 ms, cold", pull(warm=False)),
     Scenario("pull-warm", "12-layer pull over 50 ms, warm", pull(warm=True)),
     Scenario("herd", "200 clients pull at once", herd()),
@@ -413,7 +426,7 @@ SCENARIOS = (
         herd(keeps_manifests=True),
     ),
     Scenario("slow-uploads", "10 uploads into a slow upstream", slow_uploads),
-    Scenario("idle", "1,000 idle clients", idle),
+    Scenario("idle", "1,000 idle clients", idle, has_floor=True),
     Scenario("start", "start to first answer", start),
     Scenario("check", "regbroker check", answer("check"), "regbroker"),
     Scenario(

@@ -2,11 +2,17 @@
 
 import json
 import subprocess
+from typing import Any
 from xml.etree import ElementTree
 
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from bench.floor import PING_REPLY, ClientSides, Side
 from bench.processes import cpu_seconds, forget_peak, peak_bytes, resident_bytes, tree
+from bench.proxies import FLOOR
 from bench.report import BASE, Row, as_json, picture, table
 from bench.scenarios import SCENARIOS, Scenario
 
@@ -63,10 +69,54 @@ class OutputTests(SynchronousTestCase):
         first, second = (float(bar.attrib["width"]) for bar in bars)
         self.assertAlmostEqual(second / first, 0.25, places=1)
 
+    def test_who(self) -> None:
+        """A scenario is for all proxies or for one; the floor is no proxy."""
+        for scenario, wanted in (
+            (Scenario("some", "", nothing), [True, True, False]),
+            (Scenario("some", "", nothing, has_floor=True), [True, True, True]),
+            (Scenario("some", "", nothing, "regbroker"), [False, True, False]),
+        ):
+            who = (BASE, "regbroker", FLOOR)
+            self.assertEqual([scenario.is_for(each) for each in who], wanted)
+
     def test_names(self) -> None:
         """Scenarios have names of their own."""
         names = [scenario.name for scenario in SCENARIOS]
         self.assertEqual(len(names), len(set(names)))
+
+
+class FloorTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.upstream: Deferred[Side] = Deferred()
+        self.client: Any = ClientSides(self).buildProtocol(None)
+        self.client.makeConnection(StringTransport())
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[Side]:
+        """The upstream's end, which the test opens."""
+        return self.upstream
+
+    def test_ping(self) -> None:
+        """A ping is answered without the upstream."""
+        self.client.dataReceived(b"GET /v2/ HTTP/1.1\r\n\r\n")
+        self.assertEqual(self.client.transport.value(), PING_REPLY)
+
+    def test_both_ways(self) -> None:
+        """Bytes go up with the upstream's name, and down as they are."""
+        self.client.dataReceived(b"GET /v2/team/app/manifests/1")
+        self.assertEqual(self.client.transport.producerState, "paused")
+        upstream: Any = Side()
+        upstream.makeConnection(StringTransport())
+        self.upstream.callback(upstream)
+        self.assertEqual(self.client.transport.producerState, "producing")
+        self.client.dataReceived(b" HTTP/1.1\r\n\r\n")
+        self.assertEqual(
+            upstream.transport.value(),
+            b"GET /v2/acme_team/app/manifests/1 HTTP/1.1\r\n\r\n",
+        )
+        upstream.dataReceived(b"HTTP/1.1 200 OK")
+        self.assertEqual(self.client.transport.value(), b"HTTP/1.1 200 OK")
+        upstream.connectionLost()
+        self.assertTrue(self.client.transport.disconnecting)
 
 
 class ProcessTests(SynchronousTestCase):
