@@ -88,7 +88,8 @@ class OutputTests(SynchronousTestCase):
 class FloorTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.upstream: Deferred[Side] = Deferred()
-        self.client: Any = ClientSides(self).buildProtocol(None)
+        sides: Any = ClientSides(self)
+        self.client = sides.buildProtocol(None)
         self.client.makeConnection(StringTransport())
 
     def connect(self, factory: IProtocolFactory) -> Deferred[Side]:
