@@ -14,8 +14,7 @@ from regbroker.runtime.slots import Slots
 from regbroker.transport.client.pool import ConnectionPool
 from regbroker.transport.client.reply import Reply
 from regbroker.transport.client.trust import Trust
-from tests.proxycase import HeldTime, SocketTestCase
-from tests.scripted import ScriptedUpstream
+from tests.askingcase import AskingTestCase
 
 
 @implementer(IBodyProducer)
@@ -48,12 +47,9 @@ class BodyByHand:
             self.stopped.callback(None)
 
 
-class ConnectionsTestCase(SocketTestCase):
+class ConnectionsTestCase(AskingTestCase):
     async def set_up(self) -> None:
         await super().set_up()
-        self.time = HeldTime()
-        self.upstream = ScriptedUpstream()
-        self.upstream.start()
         self.connections = self.to(self.upstream.port)
 
     def to(
@@ -67,7 +63,7 @@ class ConnectionsTestCase(SocketTestCase):
     async def tear_down(self) -> None:
         self.connections.close()
         self.assertEqual(self.time.clock.getDelayedCalls(), [])
-        await self.upstream.stop()
+        await super().tear_down()
 
     def ask(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 
 import treq
 from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.web.client import readBody
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IClientRequest, IResponse
@@ -20,16 +20,12 @@ from regbroker.transport.client.pool import ConnectionPool
 from regbroker.transport.client.trust import Trust
 from regbroker.upstream.agent import PACKED, PooledAgent
 from regbroker.upstream.origin_pools import OriginPools
-from tests.proxycase import HeldTime, SocketTestCase
-from tests.scripted import ScriptedUpstream
+from tests.askingcase import AskingTestCase
 
 
-class PooledAgentTests(SocketTestCase):
+class PooledAgentTests(AskingTestCase):
     async def set_up(self) -> None:
         await super().set_up()
-        self.time = HeldTime()
-        self.upstream = ScriptedUpstream()
-        self.upstream.start()
         self.pools = OriginPools(self.make, 2)
         self.agent = PooledAgent(self.pools)
 
@@ -40,7 +36,7 @@ class PooledAgentTests(SocketTestCase):
 
     async def tear_down(self) -> None:
         self.pools.close()
-        await self.upstream.stop()
+        await super().tear_down()
 
     def ask(self, target: str = "/x?y=%2F", method: bytes = b"GET") -> Deferred[Any]:
         """Send a request."""
@@ -124,11 +120,7 @@ class PooledAgentTests(SocketTestCase):
 
     async def test_cancelled(self) -> None:
         """A cancelled request ends its connection."""
-        asking = self.ask()
-        call = await self.upstream.call()
-        asking.cancel()
-        await self.assertFailure(asking, CancelledError)
-        await call.wire.end()
+        await self.assert_cancelled(self.ask())
 
     async def test_redirect(self) -> None:
         """treq follows a redirect, and finds the reply before it."""

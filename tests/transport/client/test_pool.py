@@ -406,11 +406,7 @@ class RequestTests(ConnectionsTestCase):
 
     async def test_cancelled(self) -> None:
         """A request that is cancelled is not left running upstream."""
-        asking = self.ask()
-        call = await self.upstream.call()
-        asking.cancel()
-        await self.assertFailure(asking, CancelledError)
-        await call.wire.end()
+        await self.assert_cancelled(self.ask())
 
     async def test_continue(self) -> None:
         """100 is told at once; the final reply is another one."""
