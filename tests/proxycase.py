@@ -26,7 +26,7 @@ from regbroker.transport.certificates.served import certificate_options
 from regbroker.transport.server.site import StreamingSite
 from tests.certificates import authority, issued
 from tests.scripted import Call, ScriptedUpstream, response
-from tests.wire import Message, RawClient
+from tests.wire import Flood, Message, RawClient
 
 DIGEST = "sha256:" + "a1" * 32
 BLOB = f"/v2/team/app/blobs/{DIGEST}"
@@ -277,6 +277,29 @@ class ProxyTestCase(SocketTestCase):
         """Send a request without a body, and have the upstream answer it."""
         (await self.relayed(method, target)).answer(answer)
         return await self.client.reply(method)
+
+    async def assert_held_up(self, *floods: Flood) -> None:
+        """Nothing more is taken of these after a while; ends them."""
+        # The kernel's buffers on the way are all that ever fills.
+        for _ in range(300 * len(floods)):
+            await self.turn()
+        for flood in floods:
+            self.assertTrue(flood.paused)
+            self.assertLess(flood.sent, 60_000_000)
+            flood.stop()
+
+
+class OtherUpstream(ProxyTestCase):
+    """`other` is a second server, which is there before regbroker starts."""
+
+    async def set_up(self) -> None:
+        self.other = ScriptedUpstream()
+        self.other.start()
+        await super().set_up()
+
+    async def tear_down(self) -> None:
+        await super().tear_down()
+        await self.other.stop()
 
 
 class TLSUpstream(ProxyTestCase):

@@ -7,14 +7,14 @@ import json
 
 from regbroker.assembly.upstreams import UpstreamService
 from regbroker.service import RegbrokerService
-from tests.proxycase import ProxyTestCase
+from tests.proxycase import OtherUpstream
 from tests.scripted import Call, ScriptedUpstream, response
 from tests.wire import Message
 
 ALICE = "Basic " + base64.b64encode(b"alice:s3cret").decode()
 
 
-class SeveralTestCase(ProxyTestCase):
+class SeveralTestCase(OtherUpstream):
     """
     `upstream` is the section `one`, `other` the section `two`.
 
@@ -26,15 +26,6 @@ class SeveralTestCase(ProxyTestCase):
     registry = "* = acme_*\n* = two:cache/*"
     wants_tokens: tuple[str, ...] = ("one", "two")
     other_options = ""
-
-    async def set_up(self) -> None:
-        self.other = ScriptedUpstream()
-        self.other.start()
-        await super().set_up()
-
-    async def tear_down(self) -> None:
-        await super().tear_down()
-        await self.other.stop()
 
     def ini(self) -> str:
         rules = "".join(f"\n    {line.strip()}" for line in self.registry.splitlines())

@@ -7,8 +7,8 @@ from pathlib import Path
 from regbroker import __version__
 from regbroker.upstream.circuit_breaker import FIRST_PAUSE_SECONDS
 from tests.admin.case import AdminTestCase
-from tests.proxycase import BLOB, MANIFEST, UPLOADS
-from tests.scripted import ScriptedUpstream, response
+from tests.proxycase import BLOB, MANIFEST, UPLOADS, OtherUpstream
+from tests.scripted import response
 
 TOKEN = b'{"token":"t","expires_in":300}'
 
@@ -128,16 +128,7 @@ class TokenCacheTests(AdminTestCase):
         self.assertEqual(found[name], 3)
 
 
-class CircuitTests(AdminTestCase):
-    async def set_up(self) -> None:
-        self.other = ScriptedUpstream()
-        self.other.start()
-        await super().set_up()
-
-    async def tear_down(self) -> None:
-        await super().tear_down()
-        await self.other.stop()
-
+class CircuitTests(OtherUpstream, AdminTestCase):
     def ini(self) -> str:
         given = super().ini().replace("upstream = up\n", "upstream = up, other\n")
         return f"{given}\n[upstream other]\nurl = {self.other.url}\n"

@@ -42,7 +42,8 @@ from tests.habits import (
     ZOT_OPEN,
     Answer,
 )
-from tests.scripted import Call, ScriptedUpstream, response
+from tests.proxycase import OtherUpstream
+from tests.scripted import Call, response
 from tests.wire import Message
 
 KINDS = ("own", "lent", "more", "two")
@@ -65,7 +66,7 @@ cat {directory}/answer
 """
 
 
-class KindsTestCase(HabitTestCase):
+class KindsTestCase(OtherUpstream, HabitTestCase):
     """
     Registries of four kinds, by their hosts, before one upstream.
 
@@ -74,14 +75,8 @@ class KindsTestCase(HabitTestCase):
     """
 
     async def set_up(self) -> None:
-        self.other = ScriptedUpstream()
-        self.other.handler = lambda call: response(200)
-        self.other.start()
         await super().set_up()
-
-    async def tear_down(self) -> None:
-        await super().tear_down()
-        await self.other.stop()
+        self.other.handler = lambda call: response(200)
 
     def ini(self) -> str:
         users = Path(self.mktemp()).absolute()

@@ -64,13 +64,7 @@ class BodyTests(ProxyTestCase):
         """An upstream that does not read stops the reading from the client."""
         call = await self.relayed("PATCH", UPLOAD, "Content-Length: 100000000")
         call.wire.pause()
-        flood = Flood(self.client)
-        # The kernel's buffers on the way are all that ever fills.
-        for _ in range(300):
-            await self.turn()
-        self.assertTrue(flood.paused)
-        self.assertLess(flood.sent, 60_000_000)
-        flood.stop()
+        await self.assert_held_up(Flood(self.client))
 
     async def test_client_goes_away(self) -> None:
         """The upstream sees the end of a request that nobody makes any more."""

@@ -14,6 +14,7 @@ from tests.proxycase import (
     MANIFEST,
     UPLOAD,
     UPLOADS,
+    OtherUpstream,
     ProxyTestCase,
 )
 from tests.scripted import Call, ScriptedUpstream, response
@@ -432,20 +433,11 @@ class ToItselfFollowedTests(ToItselfTests):
     more = "redirects = follow"
 
 
-class AnotherRegistryTests(LoggedTestCase):
+class AnotherRegistryTests(OtherUpstream, LoggedTestCase):
     """The upstream redirects to a registry with tokens of its own."""
 
     more = "redirects = follow"
     upstream_options = "redirect-hosts = 127.0.0.1"
-
-    async def set_up(self) -> None:
-        self.other = ScriptedUpstream()
-        self.other.start()
-        await super().set_up()
-
-    async def tear_down(self) -> None:
-        await super().tear_down()
-        await self.other.stop()
 
     async def test_refused(self) -> None:
         """The client learns what is missing, the operator what to write."""

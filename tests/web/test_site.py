@@ -367,12 +367,7 @@ class TLSTests(ProxyTestCase):
         call = await self.relayed("PATCH", UPLOAD, "Content-Length: 100000000")
         call.wire.pause()
         up = Flood(self.client)
-        for _ in range(500):
-            await self.turn()
-        for flood in (down, up):
-            self.assertTrue(flood.paused)
-            self.assertLess(flood.sent, 60_000_000)
-            flood.stop()
+        await self.assert_held_up(down, up)
 
     async def test_broken_off(self) -> None:
         """A reply that breaks off ends without close_notify."""
