@@ -36,7 +36,7 @@ _REQUEST_ID_BYTES = 6
 #: Twisted log event, with their meaning; in this order.
 FIELDS = {
     "client": "the client's address, as far as trusted proxies tell",
-    "user": "who the client says to be, or whose token it has",
+    "user": "who the client says it is, or whose token it has",
     "registry": "the host that was asked for, or the section that serves it",
     "method": "the method of the request",
     "path": "the path, without the query, which may hold secrets",

@@ -37,9 +37,9 @@ def build_service(
     """
     Return the service that serves `config` on `reactor`, one of Twisted's for POSIX.
 
-    `account_sources` are asked after those that an ``[accounts NAME]`` section
-    has, by its name: `regbroker.credchecker` makes one of any `twisted.cred`
-    checker.
+    `account_sources` has sources by the NAME of an ``[accounts NAME]`` section. They
+    are asked after those of the section. `regbroker.credchecker` makes one of any
+    `twisted.cred` checker.
 
     Nothing is opened before it is started, but the self-signed certificate is
     made. Upstreams and accounts that no registry uses are left out. Raises

@@ -60,7 +60,7 @@ followed, beside what the storage says. *Storage*: a storage's reply; *busy* (42
 and *no range* (416): the same when it refuses. *Limits*: the reply of a token service,
 and of an upstream to what regbroker asks for itself. *Our body*: what differs with a
 body that regbroker writes: errors, tag lists. *Pages*: web pages may see it. What has
-no row passes from the upstream to the client, and ends here else.
+no row passes from the upstream to the client; otherwise it ends here.
 
 {replies}
 """

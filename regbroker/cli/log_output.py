@@ -151,7 +151,7 @@ class _Written:
 
     def reopen(self) -> None:
         """Go on in the file that has the name now; raises `OSError`."""
-        # What is gathered belongs into the file that it was gathered for.
+        # What is gathered belongs in the file that it was gathered for.
         self.observer.flush()
         if self.file is not None:
             self.file.reopen()

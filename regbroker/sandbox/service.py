@@ -40,7 +40,7 @@ from regbroker.web.registry import Registry
 from regbroker.web.serving import UnderWay, serve
 from regbroker.web.token_endpoint import LocalTokenIssuer, TokenEndpoint
 
-#: What the tokens are for, and how the token service calls itself.
+#: What the tokens are for, and what the token service calls itself.
 SERVICE = "regbroker-sandbox"
 
 TOKEN_PATH = "/token"
@@ -83,7 +83,7 @@ class SandboxService(ListeningService):
         )
 
     def startService(self) -> None:
-        """Open the port and say so; raises `StateError` if there is no storing."""
+        """Open the port and say so; raises `StateError` if it cannot store."""
         try:
             storage = Storage(self._directory)
         except OSError as error:

@@ -459,7 +459,11 @@ UPSTREAM = Table(
             values.seconds,
             "Seconds without a byte in either direction after which a request ends.",
         ),
-        Option("connect-timeout", values.seconds, "Seconds to connect in."),
+        Option(
+            "connect-timeout",
+            values.seconds,
+            "Seconds in which a connection must be made.",
+        ),
         Option(
             "answer-timeout",
             values.seconds,

@@ -148,7 +148,7 @@ class RememberedManifests:
         return _Shared(exchange, b"")
 
     async def _fetch(self, request: UpstreamRequest) -> _Shared:
-        """Send a request as it is; keep what comes, if that is what it says to be."""
+        """Send a request as it is; keep what comes, if that is what it says it is."""
         exchange = await self._forwarder.forward(request)
         reply = exchange.reply
         if (

@@ -22,7 +22,7 @@ from regbroker.credchecker import CheckerAccounts
 from regbroker.service import build_service, load_config
 
 log = Logger(namespace="our_application")
-statuses: Counter[int] = Counter()
+statuses: Counter[int | None] = Counter()
 
 # In the place of the application's own checker.
 checker = InMemoryUsernamePasswordDatabaseDontUse(alice=b"wonderland")
@@ -31,7 +31,7 @@ checker = InMemoryUsernamePasswordDatabaseDontUse(alice=b"wonderland")
 def count(event):
     """Count the requests that have ended, by their status."""
     if event.get("log_namespace") == "regbroker.events":
-        statuses[event["event"].status] += 1
+        statuses[event["status"]] += 1
 
 
 def report():

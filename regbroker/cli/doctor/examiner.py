@@ -48,7 +48,7 @@ class Examiner:
     """
     Tries steps with one side, and notes each in `steps`.
 
-    `side` is how it is called; `timeout` is for each step, in seconds. `ways` has how
+    `side` is what it is called; `timeout` is for each step, in seconds. `ways` has how
     its servers are reached. `identity` is the client certificate that is shown to those
     that `reach` is told of, and `identity_option` the option that has one.
     """
