@@ -10,12 +10,13 @@ from typing import Any
 from twisted.application.service import MultiService
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet import reactor
+from twisted.internet.protocol import ServerFactory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.credchecker import CheckerAccounts
-from regbroker.errors import ConfigurationError
+from regbroker.errors import ConfigurationError, StateError
 from regbroker.service import (
     RegbrokerService,
     build_service,
@@ -135,6 +136,19 @@ class RunningTests(SocketTestCase):
         self.assertTrue(listener.url.startswith("http://127.0.0.1:"))
         client = await self.connect_to(port)
         self.assertEqual((await client.ask("GET", "/nothing")).status, 404)
+
+    async def test_stopped_unstarted(self) -> None:
+        """A service whose port is taken never runs, and is stopped as any other."""
+        taken = self.reactor.listenTCP(0, ServerFactory(), interface="127.0.0.1")
+        self.addCleanup(taken.stopListening)
+        listen = f"tcp:{taken.getHost().port}:interface=127.0.0.1"
+        file = written(self.mktemp())
+        file.write_text(file.read_text().replace("tcp:0:interface=127.0.0.1", listen))
+        service = build_service(load_config(file), self.reactor)
+        with self.assertRaises(StateError):
+            service.privilegedStartService()
+        stopped: list[tuple[bool, object]] = await service.stopService()
+        self.assertEqual([why for is_done, why in stopped if not is_done], [])
 
     async def test_account_sources(self) -> None:
         """The application's own users log in, and nobody else does."""

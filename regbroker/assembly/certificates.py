@@ -119,7 +119,9 @@ class CertificateWatch(Service):
     def stopService(self) -> None:
         """Look no more."""
         super().stopService()
-        self._looking.stop()
+        # An application stops what it could not start, too: a port may be taken.
+        if self._looking.running:
+            self._looking.stop()
 
     def look(self) -> None:
         """Look now; what is wrong twice in a row is told once."""
