@@ -8,19 +8,22 @@ that only they can read. So it goes back to them byte for byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import urljoin
 
 from regbroker.protocol.queries import split_target, values
 
 MAX_QUERY_LENGTH = 8 * 1024
 
-#: One link: its target, with ``< >`` or as old Quays write it, and its parameters.
-_LINK = re.compile(
-    r"\s*(?:<([^<>]*)>|([^<>\s]+?)(?=\s*;\s*rel\s*=|\s*$))"
-    r"\s*((?:;(?:[^,\"]|\"[^\"]*\")*)*)(?:,|$)",
+#: The target of one link, with ``< >`` or as old Quays write it.
+_TARGET = re.compile(
+    r"[\s,]*(?:<([^<>]*)>|([^<>\s,][^<>\s]*?)(?=\s*;\s*rel\s*=|\s*$))",
     re.IGNORECASE,
 )
+
+#: Its parameters, up to the next link. They can be read in one way alone, and no other
+#: target is looked for where they make no sense: whatever a value is, it is read once.
+_PARAMETERS = re.compile(r"\s*((?:;(?:[^,\"]|\"[^\"]*\")*)?)(?:,|$)")
 
 _REL = re.compile(
     r";\s*rel\s*=\s*(?:\"(?P<quoted>[^\"]*)\"|(?P<plain>[^\s;,\"]+))", re.IGNORECASE
@@ -40,15 +43,26 @@ def next_query(links: Iterable[str], asked: str) -> str | None:
     `LinkRefused`.
     """
     for value in links:
-        for match in _LINK.finditer(value):
-            relation = _REL.search(match[3])
+        for target, parameters in _links(value):
+            relation = _REL.search(parameters)
             # Some say nothing of what the only link is for.
             if relation is not None and "next" not in (
                 (relation["quoted"] or relation["plain"] or "").lower().split()
             ):
                 continue
-            return _query(match[1] if match[1] is not None else match[2], asked)
+            return _query(target, asked)
     return None
+
+
+def _links(value: str) -> Iterator[tuple[str, str]]:
+    """Yield the target and the parameters of each link, as far as they make sense."""
+    position = 0
+    while (target := _TARGET.match(value, position)) is not None:
+        parameters = _PARAMETERS.match(value, target.end())
+        if parameters is None:
+            return
+        yield target[1] if target[1] is not None else target[2], parameters[1]
+        position = parameters.end()
 
 
 def _query(reference: str, asked: str) -> str:

@@ -18,10 +18,11 @@ from regbroker.errors import BadRequest, DigestInvalid, TagInvalid
 from regbroker.protocol.names import Endpoint, is_algorithm, is_digest, is_name, is_tag
 from regbroker.protocol.queries import Piece, Query, value_of
 
-#: What may stand around a name, or behind it, that some servers take away.
-_AROUND = re.compile(r"^[^a-z]+|\[.*|[^a-z]+$", re.DOTALL)
-
 MOUNT, FROM = "mount", "from"
+
+#: One of these, with what some servers take away before it and behind it. It is matched
+#: from the beginning: to look for it would take the square of a name's length.
+_ABOUT_A_MOUNT = re.compile(rf"[^a-z]*(?:{MOUNT}|{FROM})[^a-z\[]*(?:\[.*)?", re.DOTALL)
 
 
 class Others(Enum):
@@ -187,4 +188,4 @@ def _is_mount(query: Query) -> bool:
 
 def _is_about_a_mount(name: str) -> bool:
     """Tell whether some server may take a parameter for one of a mount."""
-    return _AROUND.sub("", name.lower()) in (MOUNT, FROM)
+    return _ABOUT_A_MOUNT.fullmatch(name.lower()) is not None

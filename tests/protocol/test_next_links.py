@@ -33,6 +33,7 @@ class NextQueryTests(SynchronousTestCase):
             f'<//internal.test/v2/_catalog?{query}>; rel="next"',
             f'</nexus/v2/_catalog?{query}>; rel="next"',
             f'</v2/_catalog?n=1>; rel="first", </v2/_catalog?{query}>; rel="next"',
+            f', ,</v2/_catalog?{query}>; rel="next",',
             f'</v2/_catalog?{query}>; title="a, b"; rel="next"',
             f'</v2/_catalog?{query}>; rel="next"; title="a; b, c"',
             f"</v2/_catalog?{query}>",
@@ -54,6 +55,21 @@ class NextQueryTests(SynchronousTestCase):
         for query in ("next_page=a;b", "next_page=a,b"):
             link = f'/v2/_catalog?{query}; rel="next"'
             self.assertEqual(next_query([link], CATALOG), query)
+
+    def test_several_bare(self) -> None:
+        """Nor need the first one be the one that leads on."""
+        link = '/v2/_catalog?n=1; rel="first", /v2/_catalog?n=2; rel="next"'
+        self.assertEqual(next_query([link], CATALOG), "n=2")
+
+    def test_long(self) -> None:
+        """However long a value without sense is, it is read once."""
+        for pieces in (
+            *('<a>;{}"', ' <a>;{}"', "<{}", "a{}<", "a;rel=x{}", '<a>;x="{}'),
+            *('a;rel=x{}"', "<a>; rel{}", "<a>{}x", "{}<a", "{}a;", ",{}<"),
+        ):
+            for piece in (";", " ", ",", "a", ';"";', ";rel=", ", a;rel=", "<", '"'):
+                value = pieces.format(piece * (60_000 // len(piece)))
+                self.assertFalse(leads_back(value, f"{CATALOG}?last=x"), value[:20])
 
     def test_refused(self) -> None:
         """What leads elsewhere, or is no query, is said and not followed."""

@@ -126,6 +126,13 @@ class StateTests(SynchronousTestCase):
                 found = sent(Endpoint.UPLOAD, method, f"{query}&{STATE}")
                 self.assertEqual(found, STATE, query)
 
+    def test_long(self) -> None:
+        """A name of whatever length is read once."""
+        for name in (f"a{'1' * 60_000}a", f"{'1' * 60_000}mounted", "[" * 60_000):
+            self.assertEqual(sent(Endpoint.UPLOAD, "PATCH", name), name)
+        for name in (f"{'1' * 60_000}from{'[' * 60_000}", f"mount{'1' * 60_000}[a]"):
+            self.assertEqual(sent(Endpoint.UPLOAD, "PATCH", f"{name}&{STATE}"), STATE)
+
     def test_no_mount_behind_a_semicolon(self) -> None:
         """Nor behind what some servers take for "&"."""
         for query in (
