@@ -281,6 +281,8 @@ REPLIES = (
     Row("X-Sendfile*", ENDS, "orders for a server in front of us"),
     Row("X-Lighttpd-*", ENDS, "orders for a server in front of us"),
     Row("X-Reproxy-URL", ENDS, "orders for a server in front of us"),
+    # skopeo, podman and CRI-O pull nothing where it is promised and not there.
+    Row("X-Registry-Supports-Signatures", ENDS, "promises what is not relayed"),
 )
 
 _REQUEST_WAYS = COS | Direction.LIST | Direction.UPLOAD | SENDS

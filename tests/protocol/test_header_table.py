@@ -192,7 +192,7 @@ class ReplyTests(SynchronousTestCase):
             Public-Key-Pins-Report-Only Refresh Report-To Server Set-Cookie
             Strict-Transport-Security Timing-Allow-Origin Via WWW-Authenticate
             X-Accel-Redirect X-Accel-Buffering X-Sendfile X-LIGHTTPD-send-file
-            Proxy-Authenticate Proxy-Authentication-Info
+            X-Registry-Supports-Signatures Proxy-Authenticate Proxy-Authentication-Info
         """
         self.assertEqual(going(names.split(), Direction.REPLY), [])
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,7 @@ http:
   addr: {address}
   secret: the same after a restart
   prefix: {prefix}/
+  headers: {headers}
 """
 
 TLS = """\
@@ -97,9 +100,9 @@ class DockerRegistry:
 
     Without `authentication` everybody may do everything; without `tls` it speaks
     plain HTTP. With `socket` it listens there, and on no port. It is below `prefix`, a
-    path. With `redirect_to`, a URL, it sends who wants a blob there, to the path that
-    the blob's file has below `storage`. It can be stopped and started again: the port
-    and the stored images stay.
+    path, and says `headers` with every reply. With `redirect_to`, a URL, it sends who
+    wants a blob there, to the path that the blob's file has below `storage`. It can be
+    stopped and started again: the port and the stored images stay.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class DockerRegistry:
         redirect_to: str = "",
         prefix: str = "",
         socket: Path | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         require_programs("docker-registry")
         directory.mkdir()
@@ -140,6 +144,7 @@ class DockerRegistry:
             "directory": directory,
             "redirect_to": redirect_to,
             "prefix": prefix,
+            "headers": json.dumps({k: [v] for k, v in (headers or {}).items()}),
             "certificate": certificate,
             "key": key,
             "root_certificate": root_certificate,
