@@ -253,6 +253,20 @@ class ExpectTests(ProxyTestCase):
             replies.append((await self.client.reply()).status)
         self.assertEqual(replies[-1], 201)
 
+    async def test_old_http(self) -> None:
+        """HTTP/1.0 knows no 100 (RFC 9110, 10.1.1): the upstream sees no Expect."""
+        self.client.send(
+            f"PUT {MANIFEST} HTTP/1.0\r\nHost: registry.test\r\n{EXPECT}\r\n"
+            "Content-Length: 2\r\n\r\n".encode()
+        )
+        call = await self.upstream.call()
+        self.assertIsNone(call.header(b"Expect"))
+        call.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.client.send(b"ok")
+        self.assertEqual(await call.body(), b"ok")
+        call.reply(201)
+        self.assertEqual((await self.client.reply()).status, 201)
+
     async def test_refused_here(self) -> None:
         """What never reaches the upstream asks for no body."""
         self.client.request(

@@ -228,10 +228,14 @@ class StreamingRequest(RequestInternals):
             self.requestHeaders.removeHeader(b"Expect")
             self.headers = ReceivedHeaders(self.headers.without(b"expect"))
         if not self.body.complete:
+            method, uri, version = self.channel.request_line
             expected = expect.lower() if expect else b""
-            self.body.expects_continue = expected == b"100-continue"
+            # RFC 9110, 10.1.1: to HTTP/1.0 a 100 would be the reply.
+            self.body.expects_continue = (
+                expected == b"100-continue" and version == b"HTTP/1.1"
+            )
             self.channel.watch(self.body)
-            self.start(*self.channel.request_line)
+            self.start(method, uri, version)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take the next bytes of the body."""

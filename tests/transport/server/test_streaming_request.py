@@ -73,6 +73,21 @@ class BodyTests(ChannelTestCase):
         self.assertEqual((await self.client.reply()).status, 200)
         await self.assert_still_good()
 
+    async def test_no_continue_for_old_http(self) -> None:
+        """A client of HTTP/1.0 knows no 100: it would take it for the reply."""
+        request = await self.received(
+            POST.replace(b"1.1", b"1.0"),
+            b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+        )
+        self.assertFalse(request.requestHeaders.hasHeader("Expect"))
+        self.assertFalse(request.body.expects_continue)
+        body = read_body(request, 10)
+        self.client.send(b"ok")
+        self.assertEqual(await body, b"ok")
+        answer(request)
+        reply = await self.client.reply()
+        self.assertEqual((reply.status, reply.body), (200, b"so be it"))
+
     async def test_client_goes_away(self) -> None:
         """Who reads a body is told that the rest will not come."""
         request = await self.received(POST, b"Content-Length: 5\r\n\r\nab")
