@@ -264,11 +264,16 @@ class VirtualHosts(WholeSite):
 
 
 def _host_name(host: str) -> str:
-    """Return a host as sections are called: lower case, without its port."""
+    """
+    Return a host as sections are called: lower case, without its port.
+
+    A last dot says that the name is whole (RFC 3986, 3.2.2), and is left out.
+    """
     origin = parse_origin("https", host)
     if origin is None:
         raise BadRequest("the Host header names no host")
-    return f"[{origin.host}]" if ":" in origin.host else origin.host
+    name = origin.host.removesuffix(".")
+    return f"[{name}]" if ":" in name else name
 
 
 def _check_fields(headers: HeaderList) -> None:

@@ -46,8 +46,12 @@ class HostTests(ProxyTestCase):
         return f"{reply.status} {reply.code}"
 
     async def test_picked(self) -> None:
-        """The Host picks, in whatever case and with whatever port."""
-        for host in ("a.test", "A.Test", "a.test:5000", "[::1]:443", "[::1]"):
+        """The Host picks, in whatever case, with whatever port, and with a last dot."""
+        for host in (
+            *("a.test", "A.Test", "a.test:5000", "[::1]:443", "[::1]"),
+            # RFC 3986, 3.2.2: the same name, for resolvers that search in domains.
+            *("a.test.", "A.Test.:5000"),
+        ):
             self.assertEqual(
                 await self.asked(f"Host: {host}"), "/v2/acme_team/app/manifests/1.0"
             )
@@ -94,7 +98,7 @@ class HostTests(ProxyTestCase):
 
     async def test_unknown(self) -> None:
         """A host that is not served is misdirected."""
-        for host in ("b.test", "x.a.test", "127.0.0.1", "a.test."):
+        for host in ("b.test", "x.a.test", "127.0.0.1", "b.test.", "a.test..", "."):
             event = self.event()
             self.assertEqual(await self.asked(f"Host: {host}"), "421 NAME_UNKNOWN")
             # The log tells which one was asked for.
