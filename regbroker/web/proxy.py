@@ -7,12 +7,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from regbroker.errors import BadRequest, ClientError, EndpointUnknown
+from regbroker.errors import (
+    BadRequest,
+    BodyTooLarge,
+    ClientError,
+    EndpointUnknown,
+)
 from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping
 from regbroker.protocol.names import Endpoint, Target, parse_path
 from regbroker.protocol.query_table import FROM, upstream_query
 from regbroker.runtime.bounded_memory import BoundedMemory
+from regbroker.transport.server.body_reading import read_body
 from regbroker.transport.server.replies import send_json
 from regbroker.transport.server.request_bodies import request_body
 from regbroker.web.admission import Gate
@@ -76,8 +82,7 @@ class Proxy:
         if known is None:
             self._check(parsed, request.method)
         if request.method in ("GET", "HEAD") and request_body(request.http) is not None:
-            # Nothing here reads it, and what is behind may take it for a request.
-            raise BadRequest(f"{request.method} has no body here")
+            await _refuse_body(request)
         query = request.query
         if query.text:
             query = upstream_query(parsed.endpoint, request.method, query)
@@ -139,3 +144,17 @@ class Proxy:
             return asked.without_mount()
         asked.event.mounted_from = source
         return asked.mounting(route, source)
+
+
+async def _refuse_body(request: ClientRequest) -> None:
+    """
+    Raise `BadRequest` if a request has a body.
+
+    Nothing here reads it, and what is behind may take it for a request. Chunks without
+    a byte are none: HAProxy and Envoy send them for a request of HTTP/2 that does not
+    end with its headers.
+    """
+    try:
+        await read_body(request.http, 0)
+    except BodyTooLarge:
+        raise BadRequest(f"{request.method} has no body here") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import struct
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from .accounts_case import PASSWORDS, SOON_SECONDS, WRONG, AccountsTestCase
 from .peers.balancer import Balancer
 from .peers.haproxy import Haproxy
 from .peers.https_client import BalancerClient, Reply, basic, bearer
-from .peers.processes import poll
+from .peers.processes import client_environment, poll, require_programs, run
 from .peers.regbroker import Regbroker
 
 PUBLIC = "registry.example.com"
@@ -354,6 +355,28 @@ class HaproxyTests(BalancerTestCase):
         log = self.regbroker.log()
         self.assertNotIn("malformed", log)
         self.assertNotIn("not in trusted-proxies", log)
+
+
+class HaproxyHttp2Tests(BalancerTestCase):
+    """haproxy in front ends HTTP/2."""
+
+    def test_no_end_of_stream(self) -> None:
+        """What does not end with its headers comes in chunks, and is served."""
+        front = Haproxy(self.directory / "haproxy", self.regbroker.port)
+        self.addCleanup(front.stop)
+        front.start()
+        require_programs("curl")
+        url = f"http://127.0.0.1:{front.port}{TAGS}"
+        done = run(
+            [
+                *("curl", "--silent", "--show-error", "--fail-with-body"),
+                *("--http2-prior-knowledge", "--user", f"bob:{PASSWORDS['bob']}"),
+                *("--request", "GET", "--upload-file", "-", url),
+            ],
+            client_environment(self.directory / "curl"),
+        )
+        self.assert_done(done)
+        self.assertEqual(json.loads(done.stdout)["tags"], ["1"])
 
 
 class ProxyLineOverTlsTests(ProxyLineTests):

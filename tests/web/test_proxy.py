@@ -173,7 +173,6 @@ class RefusalTests(ProxyTestCase):
                 for line, body in (
                     (f"Content-Length: {len(hidden)}", hidden),
                     ("Transfer-Encoding: chunked", chunked),
-                    ("Transfer-Encoding: chunked", b"0\r\n\r\n"),
                 ):
                     client = await self.connect()
                     client.request(method, path, line)
@@ -189,6 +188,30 @@ class RefusalTests(ProxyTestCase):
                     # The next request begins behind the body.
                     client.request("GET", "/v2/other/app/manifests/2")
                     self.assertEqual((await client.reply()).code, "NAME_UNKNOWN")
+        self.assertEqual(self.upstream.calls, [])
+
+    async def test_empty_body(self) -> None:
+        """Chunks without a byte are no body: HAProxy and Envoy frame HTTP/2 so."""
+        for path in (MANIFEST, BLOB, f"{UPLOADS}x"):
+            for method in ("GET", "HEAD"):
+                self.client.request(method, path, "Transfer-Encoding: chunked")
+                self.client.send(b"0\r\n\r\n")
+                call = await self.upstream.call()
+                self.assertIsNone(call.header(b"Transfer-Encoding"))
+                self.assertIsNone(call.header(b"Content-Length"))
+                call.reply(200, "Content-Length: 0")
+                reply = await self.client.reply(method)
+                self.assertEqual((reply.status, path), (200, path))
+
+    async def test_body_that_never_ends(self) -> None:
+        """Whether there is one is not waited for without end."""
+        self.client.request(
+            "GET", MANIFEST, "Transfer-Encoding: chunked", "Expect: 100-continue"
+        )
+        self.assertEqual((await self.client.reply()).status, 100)
+        self.time.clock.advance(31)
+        self.assertEqual((await self.client.reply()).status, 408)
+        self.assertEqual(await self.client.end(), b"")
         self.assertEqual(self.upstream.calls, [])
 
     async def test_expected_body(self) -> None:

@@ -222,14 +222,16 @@ NO_BODY = StreamedBody(_Nobody(), 0)
 
 def request_body(request: IRequest) -> IBodyProducer | None:
     """
-    Return the `IBodyProducer` of a request's body, or None without a body.
+    Return the `IBodyProducer` of a request's body.
+
+    None without a body, and for one that has ended without a byte.
 
     In a `StreamingSite` the body streams; in any other site it is read from
     where Twisted has spooled it.
     """
     body = getattr(request, "body", None)
     if isinstance(body, StreamedBody):
-        return None if body.length == 0 else body
+        return None if body.complete and not body.bytes_received else body
     # Twisted's HTTP client takes long to load, and a service has no other site.
     from twisted.web.client import FileBodyProducer
 

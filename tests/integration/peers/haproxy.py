@@ -1,4 +1,7 @@
-"""Debian's `haproxy`: passes TCP on, with a PROXY line of either version before it."""
+"""
+Debian's `haproxy`: passes TCP on, with a PROXY line of either version before it, or
+requests of HTTP/2, as HTTP/1.1.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,17 @@ listen front
     server regbroker 127.0.0.1:{target} {line} check check-send-proxy inter 100ms
 """
 
+HTTP2 = """\
+defaults
+    mode http
+    timeout connect 10s
+    timeout client 60s
+    timeout server 60s
+listen front
+    bind fd@{descriptor} proto h2
+    server regbroker 127.0.0.1:{target}
+"""
+
 #: What it says of its client: all that it can, in version 2.
 LINES = {
     1: "send-proxy",
@@ -27,17 +41,21 @@ LINES = {
 
 class Haproxy:
     """
-    Listens on loopback, and passes on to `target`; `version` is that of its lines.
+    Listens on loopback, and passes on to `target`.
 
-    It asks all the time whether the target is there, with lines that are its own.
+    `version` is that of its lines: it asks all the time whether the target is there,
+    with lines that are its own. Without one, it passes on requests of HTTP/2.
     """
 
-    def __init__(self, directory: Path, target: int, version: int) -> None:
+    def __init__(
+        self, directory: Path, target: int, version: int | None = None
+    ) -> None:
         require_programs("haproxy")
         directory.mkdir()
         self.directory = directory
         self._target = target
-        self._line = LINES[version]
+        self._text = HTTP2 if version is None else CONFIGURATION
+        self._line = "" if version is None else LINES[version]
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         self._daemon: Daemon | None = None
@@ -47,7 +65,7 @@ class Haproxy:
         descriptor = self._listening.fileno()
         configuration = self.directory / "haproxy.cfg"
         configuration.write_text(
-            CONFIGURATION.format(
+            self._text.format(
                 descriptor=descriptor, target=self._target, line=self._line
             )
         )

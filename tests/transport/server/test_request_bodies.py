@@ -237,3 +237,14 @@ class ChunkedBodyTests(SiteTestCase):
         body = request_body(request)
         assert body is not None
         self.assertIs(body.length, UNKNOWN_LENGTH)
+
+    async def test_empty(self) -> None:
+        """Chunks without a byte are no body once they have ended."""
+        request = await self.received(POST, b"Transfer-Encoding: chunked\r\n\r\n")
+        body: Any = request_body(request)
+        consumer: Any = Consumer()
+        producing: Deferred[None] = body.startProducing(consumer)
+        self.client.send(b"0\r\n\r\n")
+        await producing
+        self.assertEqual(consumer.data, b"")
+        self.assertIsNone(request_body(request))
