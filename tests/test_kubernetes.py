@@ -60,6 +60,12 @@ class ManifestTests(SynchronousTestCase):
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             self.assertEqual(self.container[probe]["httpGet"]["port"], "admin")
 
+    def test_time_to_be_ready(self) -> None:
+        """The probe waits longer than `/ready` does for upstreams that are silent."""
+        probe = self.container["readinessProbe"]
+        for upstream in self.config.upstreams.values():
+            self.assertGreater(probe["timeoutSeconds"], upstream.answer_timeout)
+
     def test_user(self) -> None:
         """The pod runs as the user that the image has."""
         containerfile = (ROOT / "etc" / "container" / "Containerfile").read_text()
