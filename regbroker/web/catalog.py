@@ -185,14 +185,15 @@ class Catalog:
                 to_public,
                 ask,
                 backend.responder.gather_list,
+                backend.responder.gather_error,
             )
             try:
                 page = await pages.read(wanted, places.get(upstream, Place()))
             except Refused as refused:
-                exchange = refused.exchange
+                exchange, body = refused.exchange, refused.body
             else:
                 return upstream, page
-            error = await backend.responder.refusal(exchange)
+            error = await backend.responder.refusal(exchange, body)
             status = exchange.reply.status
             if is_no_answer(status, is_substitute):
                 raise error

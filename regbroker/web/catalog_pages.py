@@ -42,11 +42,16 @@ _log = Logger()
 
 
 class Refused(Exception):
-    """The upstream answered with something else than a list."""
+    """
+    The upstream answered with something else than a list.
 
-    def __init__(self, exchange: Exchange) -> None:
+    `body` has been read: whoever wants the same page at the same time is told, too.
+    """
+
+    def __init__(self, exchange: Exchange, body: bytes) -> None:
         super().__init__(exchange.reply.status)
         self.exchange = exchange
+        self.body = body
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class CatalogPages:
 
     `upstream` is its section's name. `to_public` leads back from an upstream name, to
     None for one that is not to be seen. `ask` sends a query to the upstream's catalog,
-    `gather` reads the reply.
+    `gather` reads a list in the reply, and `gather_error` the body of an error.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class CatalogPages:
         to_public: Callable[[str], str | None],
         ask: Ask,
         gather: Gather,
+        gather_error: Gather,
     ) -> None:
         self._upstream = upstream
         self._walks = walks
@@ -99,6 +105,7 @@ class CatalogPages:
         self._to_public = to_public
         self._ask = ask
         self._gather = gather
+        self._gather_error = gather_error
 
     async def read(self, wanted: int | None, place: Place) -> PublicPage:
         """
@@ -172,7 +179,6 @@ class CatalogPages:
         except Refused as refused:
             if refused.exchange.reply.status != 400:
                 raise
-            refused.exchange.reply.abort()
         # What begins after a name there, nobody can say: it is looked for.
         return first, True
 
@@ -200,8 +206,9 @@ class CatalogPages:
             reply = exchange.reply
             if reply.status != 400 or (asked == query and not _is_ours(query)):
                 break
+            reply.abort()
         if reply.status != 200:
-            raise Refused(exchange)
+            raise Refused(exchange, await self._gather_error(reply))
         names = tuple(catalog_names(await self._gather(reply)))
         links = reply.headers.all(b"link")
         try:

@@ -94,14 +94,19 @@ class Responder:
         else:
             await self._relay(asked, reply, headers)
 
-    async def refusal(self, exchange: Exchange) -> UpstreamRefused:
+    async def refusal(
+        self, exchange: Exchange, body: bytes | None = None
+    ) -> UpstreamRefused:
         """
         Return an upstream's error as the client is to see it.
 
-        Raises `UpstreamMalformed` for one that cannot be passed on.
+        `body` is what `gather_error` returned, if it has been read already. Raises
+        `UpstreamMalformed` for one that cannot be passed on.
         """
         headers = self._headers(exchange)
-        body = await self._error(exchange)
+        if body is None:
+            body = await self.gather_error(exchange.reply)
+        body = self._error(exchange, body)
         kept = passing(headers, Direction.OUR_BODY)
         return UpstreamRefused(exchange.reply.status, body, kept)
 
@@ -263,16 +268,18 @@ class Responder:
         assert name is not None
         return tags_list(await self.gather_list(exchange.reply), name)
 
-    async def _error(self, exchange: Exchange) -> bytes:
-        """Return the upstream's error as an OCI document with public names."""
-        reply = exchange.reply
+    async def gather_error(self, reply: Reply) -> bytes:
+        """Read the body of an error, decoded; empty where that cannot be."""
         try:
-            body = await self._gather(reply, MAX_ERROR_BYTES)
+            return await self._gather(reply, MAX_ERROR_BYTES)
         except UpstreamMalformed:
-            body = b""
+            return b""
+
+    def _error(self, exchange: Exchange, body: bytes) -> bytes:
+        """Return the upstream's error as an OCI document with public names."""
         endpoint = exchange.request.asked.target.endpoint
         rewriter = self._rewriter(exchange.request)
-        return error_body(reply.status, body, rewriter, endpoint)
+        return error_body(exchange.reply.status, body, rewriter, endpoint)
 
     def _rewriter(self, request: UpstreamRequest) -> NameRewriter:
         public_host = request.asked.client.forwarded.host

@@ -84,7 +84,7 @@ class PagesTestCase(SynchronousTestCase):
             body: bytes = reply.body
             return body
 
-        return CatalogPages("up", self.walks, "who", to_public, ask, gather)
+        return CatalogPages("up", self.walks, "who", to_public, ask, gather, gather)
 
     def walk(self, listing: Listing, wanted: int | None, by_name: bool) -> list[str]:
         """All names that a client gets who reads to the end."""
@@ -192,7 +192,9 @@ class WalksTests(PagesTestCase):
                 body: bytes = reply.body
                 return body
 
-            pages = CatalogPages("up", self.walks, "who", to_public, ask, gather)
+            pages = CatalogPages(
+                "up", self.walks, "who", to_public, ask, gather, gather
+            )
             with capturedLogs() as events:
                 reading = Deferred.fromCoroutine(pages.read(5, Place()))
                 page = self.successResultOf(reading)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+from twisted.internet.defer import Deferred
+
+from regbroker.runtime.single_flight import Coalescer
 from regbroker.web.catalog import MAX_PAGE
 from regbroker.web.catalog_pages import MAX_PAGES, UPSTREAM_PAGES
 from regbroker.web.catalog_walks import REMEMBERED_SECONDS
@@ -141,6 +145,38 @@ class CatalogTests(ProxyTestCase):
             "?n=5", page("acme_team/a", more=True), response(404, body=b"<h1>")
         )
         self.assertEqual((reply.status, reply.code), (404, "NAME_UNKNOWN"))
+
+    async def test_refused_together(self) -> None:
+        """Whoever asks at the same moment is refused in the upstream's own words."""
+        other = await self.connect()
+        self.client.request("GET", "/v2/_catalog")
+        call = await self.upstream.call()
+        joined = self.joining()
+        other.request("GET", "/v2/_catalog")
+        await joined
+        body = b'{"errors": [{"code": "DENIED", "message": "not for you"}]}\n'
+        call.send(response(403, f"Content-Length: {len(body)}"))
+        for _ in range(3):
+            await self.turn()
+        call.answer(body)
+        for client in (self.client, other):
+            reply = await client.reply()
+            self.assertEqual((reply.status, reply.body), (403, body))
+        self.assertEqual(len(self.upstream.calls), 1)
+
+    def joining(self) -> Deferred[None]:
+        """Fire when somebody asks for a page of an upstream's."""
+        joined: Deferred[None] = Deferred()
+        run = Coalescer.run
+
+        def note(pages: Any, key: Any, work: Any) -> Any:
+            running = run(pages, key, work)
+            if not joined.called:
+                joined.callback(None)
+            return running
+
+        self.patch(Coalescer, "run", note)
+        return joined
 
     async def test_other_credentials(self) -> None:
         """What a token by another name shows is for nobody without it."""
