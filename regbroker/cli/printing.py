@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any, TextIO
 
@@ -40,4 +41,10 @@ def _print(text: str, stream: TextIO) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     # A terminal that knows ASCII only shows the rest as escapes.
     shown = text.encode(encoding, "backslashreplace").decode(encoding)
-    print(shown, file=stream)
+    try:
+        print(shown, file=stream, flush=True)
+    except BrokenPipeError:
+        # Who reads has seen enough, as `head` and `grep -q` have. The command goes on
+        # to its own exit status, and Python has nothing to complain of at its end.
+        with open(os.devnull, "w") as nothing:
+            os.dup2(nothing.fileno(), stream.fileno())

@@ -1,6 +1,7 @@
 """What commands print does nothing to a terminal, and fails on none."""
 
 import io
+import os
 import sys
 from contextlib import redirect_stdout
 
@@ -29,3 +30,11 @@ class PrintingTests(SynchronousTestCase):
                 raw.getvalue().decode("ascii"),
                 'b\\xe4rbel \\udcff\n{\n  "a": "\\u00e4\\udcff"\n}\n',
             )
+
+    def test_reader_that_leaves(self) -> None:
+        """Who reads may have seen enough, as `head` has: the rest goes nowhere."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        with open(writing, "w") as stream, redirect_stdout(stream):
+            say("one")
+            say("two")
