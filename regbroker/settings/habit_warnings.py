@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from regbroker.naming.rules import Rule
 from regbroker.protocol.addresses import is_loopback
 from regbroker.protocol.origins import Origin
-from regbroker.settings.config import CERTIFICATE, Config
+from regbroker.settings.config import CERTIFICATE, Config, UpstreamConfig
 
 #: Names of Docker Hub that are not its registry.
 _NOT_DOCKER_HUB = frozenset(
@@ -34,6 +34,15 @@ def habit_warnings(config: Config) -> Iterator[str]:
                 "itself listens; write where the registry is"
             )
     for entry in config.registries:
+        if entry.accounts is not None:
+            for name in entry.upstreams:
+                if _is_closed_sandbox(config.upstreams[name]):
+                    yield (
+                        f"[upstream {name}] username: missing; the sandbox refuses "
+                        "everybody without an account, and clients of [registry "
+                        f"{entry.host}] have none there; write users, and username "
+                        "with password-file"
+                    )
         for rule in entry.mapping.rules:
             if _may_be_option(rule, config):
                 yield (
@@ -53,6 +62,11 @@ def _is_own(origin: Origin, config: Config) -> bool:
         and listener.where.interface in {"", "0.0.0.0", "::"} | places
         for listener in config.listen
     )
+
+
+def _is_closed_sandbox(upstream: UpstreamConfig) -> bool:
+    """Tell whether an upstream is a sandbox at which regbroker has no account."""
+    return upstream.origin is None and not upstream.has_account
 
 
 def _may_be_option(rule: Rule, config: Config) -> bool:

@@ -59,3 +59,21 @@ class HabitWarningsTests(SynchronousTestCase):
             (warning,) = self.warned(host=host)
             self.assertIn("write https://registry-1.docker.io", warning)
         self.assertEqual(self.warned(host="registry-1.docker.io"), [])
+
+    def test_closed_sandbox(self) -> None:
+        """A sandbox behind accounts of regbroker's own needs one of its own."""
+        whole = TEXT.format(rule="", host="x").replace("https://x", "sandbox:")
+        whole += "[accounts staff]\nhtpasswd = users\n[access staff]\na = **: pull\n"
+        without = whole.replace("= up\n", "= up\naccounts = upstream\n", 1)
+        with_accounts = whole.replace("= up\n", "= up\naccounts = staff\n", 1)
+        own = "sandbox:\nusers = rb:pw\nusername = rb\npassword-file = pw"
+        for text, count in (
+            (without, 0),
+            (with_accounts, 1),
+            (with_accounts.replace("sandbox:", own), 0),
+        ):
+            config = parse_config(text, PurePath("/"), lambda path: None)
+            said = list(habit_warnings(config))
+            self.assertEqual(len(said), count, said)
+            for warning in said:
+                self.assertIn("[upstream up] username: missing; the sandbox", warning)
