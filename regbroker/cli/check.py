@@ -24,12 +24,15 @@ from regbroker.errors import ConfigurationError
 from regbroker.settings.config import Config
 
 
-def check(path: str, *, strict: bool = False, as_json: bool = False) -> int:
+def check(
+    path: str, *, strict: bool = False, quiet: bool = False, as_json: bool = False
+) -> int:
     """
     Print what is wrong with the file at `path`; returns the exit status.
 
     That is 1 when there are errors, and for warnings, too, when it is `strict`; those
-    about listeners that could not be opened at this moment do not count.
+    about listeners that could not be opened at this moment do not count. When it is
+    `quiet`, these are not tried, and what would be served is not printed.
     """
     config: Config | None = None
     errors: Sequence[str] = ()
@@ -42,7 +45,7 @@ def check(path: str, *, strict: bool = False, as_json: bool = False) -> int:
         warnings = tuple(warnings_about(config, rights=False))
         errors = tuple(rights_problems(config))
     failed = bool(errors or (strict and warnings))
-    if config is not None:
+    if config is not None and not quiet:
         # About this moment, not about the file: a service that runs has its ports.
         warnings = (*warnings, *problems_with_listeners(config))
     if as_json:
@@ -54,7 +57,7 @@ def check(path: str, *, strict: bool = False, as_json: bool = False) -> int:
         complain(f"warning: {text}")
     if config is None:
         complain(f"{path} cannot be served: {_count(len(errors), 'error')}")
-    else:
+    elif not quiet:
         kinds = (len(warnings), "warning"), (len(errors), "failed test")
         said = ", ".join(_count(number, what) for number, what in kinds if number)
         counted = f" ({said})" if said else ""

@@ -51,7 +51,12 @@ def _answer(options: argparse.Namespace) -> int:
     if options.command == "check":
         from regbroker.cli.check import check
 
-        return check(options.config, strict=options.strict, as_json=options.json)
+        return check(
+            options.config,
+            strict=options.strict,
+            quiet=options.quiet,
+            as_json=options.json,
+        )
     from regbroker.assembly.loading import load_config, read_config
 
     try:
@@ -156,6 +161,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     checking.add_argument(
         "--strict", action="store_true", help="exit with status 1 for warnings, too"
+    )
+    checking.add_argument(
+        "--quiet",
+        action="store_true",
+        help="print what is wrong with the file alone; do not try its listeners",
     )
     checking.add_argument(
         "--json", action="store_true", help="print JSON, for programs"

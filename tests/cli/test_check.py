@@ -87,6 +87,20 @@ class CheckTests(CommandCase):
         status, _, err = self.run_command("check", "--strict", "-c", str(SHIPPED))
         self.assertEqual((status, err), (0, ""))
 
+    def test_quiet(self) -> None:
+        """What is wrong with the file, and nothing of this moment."""
+        self.patch(check, "problems_with_listeners", lambda config: ["it is taken"])
+        said = self.run_command("check", "--quiet", "-c", str(SHIPPED))
+        self.assertEqual(said, (0, "", ""))
+        path = self.with_account("[upstream spare]\nurl = sandbox:")
+        status, out, err = self.run_command("check", "--quiet", "-c", path)
+        self.assertEqual((status, out), (0, ""))
+        self.assertEqual(err.count("warning: "), 2)
+        path = self.write("[regbroker]\nlisten = x\n")
+        status, out, err = self.run_command("check", "--quiet", "-c", path)
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("cannot be served", err)
+
     def test_json(self) -> None:
         """The same for programs: errors and warnings apart, and what is served."""
         status, out, err = self.run_command("check", "--json", "-c", str(SHIPPED))

@@ -163,8 +163,14 @@ class LifeTests(UnitTestCase):
         _, begun, done = self.wait_told(said, 3)
         self.assertRegex(begun, "^RELOADING")
         self.assertEqual(done, "READY=1, STATUS=serving http://0.0.0.0:80")
+        # Its own ports are no reason to warn.
+        self.assertNotIn("warning: ", self.systemd.journal())
         self.configure(rules="nonsense")
-        self.do("reload", "regbroker")
+        self.assertNotEqual(self.systemd.systemctl("reload", "regbroker").status, 0)
+        self.wait_told(r"error: \[registry \*\] namespaces: ")
+        self.assertEqual(self.ask("/v2/other/app/tags/list"), 401)
+        # A signal alone asks nobody before.
+        self.do("kill", "--kill-whom=main", "--signal=SIGHUP", "regbroker")
         self.wait("StatusText", "; the last reload failed: ")
         self.assertEqual(self.ask("/v2/other/app/tags/list"), 401)
         self.assertEqual(self.systemd.show("ActiveState"), "active")
