@@ -290,14 +290,14 @@ class TooManyConnections(HTTPError):
 
 
 class Stopping(HTTPError):
-    """regbroker is being stopped, and has not answered yet."""
+    """regbroker is being stopped and has not answered yet, or does not run."""
 
     status = 503
     code = "UNAVAILABLE"
     cause = Cause.STOPPED
 
-    def __init__(self) -> None:
-        super().__init__("regbroker was stopped", headers=_CLOSE)
+    def __init__(self, message: str = "regbroker was stopped") -> None:
+        super().__init__(message, headers=_CLOSE)
 
 
 class LoopDetected(HTTPError):

@@ -88,7 +88,7 @@ class RegbrokerService(MultiService):
         #: Generations that answer what began with them, and nothing else.
         self._leaving: list[Generation] = []
         self._hurrying: Deferred[None] = Deferred()
-        self._root = CurrentRoot()
+        self._root = CurrentRoot(lambda: bool(self.running))
         self._root.current = self._generation.root
         self.root: IResource = self._root
         for each in self._generation.services:
