@@ -204,7 +204,8 @@ def parse_path(path: str, extensions: bool = False) -> Target:
     `EndpointUnknown`. Nothing that raises may be sent to an upstream.
     """
     if path in ("/v2", PING_PATH):
-        return Target(Endpoint.BASE, path)
+        # Registries that know no /v2 answer with a redirect, or 404.
+        return Target(Endpoint.BASE, PING_PATH)
     if path == CATALOG_PATH:
         return Target(Endpoint.CATALOG, path)
     match = _REPOSITORY_PATH.fullmatch(path)

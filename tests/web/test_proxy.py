@@ -281,6 +281,14 @@ class PingTests(ProxyTestCase):
             call.reply(status, body=b"{}")
             self.assertEqual((await self.client.reply()).status, status)
 
+    async def test_without_slash(self) -> None:
+        """The upstream is asked as the specification has it, with the slash."""
+        for method in ("GET", "HEAD"):
+            call = await self.relayed(method, "/v2", "Authorization: Bearer t")
+            self.assertEqual((call.method, call.target), (method, "/v2/"))
+            call.reply(200)
+            self.assertEqual((await self.client.reply(method)).status, 200)
+
 
 class SeveralChallengesTests(ProxyTestCase):
     def make_upstream(self) -> ScriptedUpstream:
