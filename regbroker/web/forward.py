@@ -22,7 +22,7 @@ from regbroker.protocol.scopes import Scope
 from regbroker.transport.bodies.stalls import Stall
 from regbroker.transport.bodies.upload import UploadBody
 from regbroker.transport.client.reply import Reply
-from regbroker.transport.server.request_bodies import request_body
+from regbroker.transport.server.request_bodies import StreamedBody, request_body
 from regbroker.transport.server.streaming_request import StreamingRequest
 from regbroker.upstream.authorization import REFUSALS, Authorization
 from regbroker.upstream.authorizer import Authorizer
@@ -102,7 +102,7 @@ class Forwarder:
                 if renewed is None:
                     return exchange
                 had_token, authorization = authorization.grant is not None, renewed
-                repeatable = _can_be_repeated(request.asked.client)
+                repeatable = can_be_repeated(request.asked.client)
                 if not repeatable and reply.status == 403 and had_token:
                     return exchange
                 reply.abort()
@@ -202,9 +202,10 @@ class Forwarder:
         return headers
 
 
-def _can_be_repeated(client: ClientRequest) -> bool:
+def can_be_repeated(client: ClientRequest) -> bool:
     """Tell whether nothing of a request's body has been read from the client."""
-    return request_body(client.http) is None or _expects_continue(client)
+    body = request_body(client.http)
+    return body is None or (isinstance(body, StreamedBody) and body.is_untouched)
 
 
 def _expects_continue(client: ClientRequest) -> bool:

@@ -296,3 +296,38 @@ class CompositeMountTests(SeveralTestCase, MountTestCase):
         self.upstream.handler = handle
         self.answer(self.other, response(500))
         await self.assert_widens()
+
+
+class BodyMountTests(MountTestCase):
+    """A mount that brings the blob, which can be sent once."""
+
+    async def assert_passes(self, status: int) -> None:
+        """The refusal of such a mount is the client's, and nothing breaks off."""
+        self.upstream.handler = lambda call: (
+            response(status) if "mount" in call.target else BEGUN
+        )
+        reply = await self.client.ask(
+            "POST", MOUNT, *self.as_user("alice"), body=b"blob"
+        )
+        self.assertEqual(reply.status, status)
+        self.assertEqual(len(self.upstream.calls), 1)
+        self.upstream.calls.clear()
+
+    async def test_refused(self) -> None:
+        """It is an upload only where the body is here still."""
+        for status in (400, 403, 404):
+            await self.assert_passes(status)
+
+    async def test_not_sent_yet(self) -> None:
+        """A client that waits for 100 Continue has its body still."""
+        self.upstream.handler = lambda call: (
+            response(403) if "mount" in call.target else BEGUN
+        )
+        self.client.request(
+            "POST",
+            MOUNT,
+            *self.as_user("alice"),
+            "Content-Length: 4",
+            "Expect: 100-continue",
+        )
+        self.assert_begun(await self.client.reply())

@@ -99,6 +99,21 @@ class MountingTests(SynchronousTestCase):
         self.assertIsNotNone(answered.request.mount)
         self.assertTrue(second.is_aborted)
 
+    def test_cannot_mount(self) -> None:
+        """A registry that cannot mount should say 202; many say something else."""
+        for status in (400, 403, 404, 405, 409, 422):
+            refused = Reply(status)
+            self.assertEqual(self.status(refused, Reply(202)), 202)
+            self.assertEqual(self.forwarder.queries, [MOUNT, ""])
+            self.assertTrue(refused.is_aborted)
+        self.assertEqual(self.status(Reply(400), Reply(202), authorization=""), 202)
+
+    def test_not_about_the_mount(self) -> None:
+        """What an upload would be answered as well is not asked for twice."""
+        for status in (307, 429, 500, 503):
+            self.assertEqual(self.status(Reply(status)), status)
+            self.assertEqual(self.forwarder.queries, [MOUNT])
+
     def test_no_credentials(self) -> None:
         """A client without credentials has its login to show first."""
         self.assertEqual(self.status(Reply(401, BEARER), authorization=""), 401)

@@ -74,6 +74,7 @@ class StreamedBody:
         self._failure: Failure | None = None
         self._paused = False
         self._discarding = False
+        self._was_started = False
 
     def __repr__(self) -> str:
         state = "complete" if self.complete else "arriving"
@@ -130,6 +131,7 @@ class StreamedBody:
         Fires with None after the last byte; fails with `ClientGone` when the
         client goes away before that, with `BodyTooSlow` when it takes too long.
         """
+        self._was_started = True
         if self._failure is not None:
             return fail(self._failure)
         self.send_continue()
@@ -186,6 +188,11 @@ class StreamedBody:
         self._consumer = None
         self._waiting.clear()
         self.resumeProducing()
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nobody has read of it, or given it up: it can still be sent."""
+        return not (self._was_started or self._discarding)
 
     @property
     def bytes_missing(self) -> int | None:

@@ -105,6 +105,19 @@ class StreamedBodyTests(SynchronousTestCase):
         body.finished()
         self.successResultOf(done)
 
+    def test_untouched(self) -> None:
+        """It can be sent until somebody has begun to, or does not want it."""
+        for use in (
+            lambda body: body.startProducing(self.consumer),
+            lambda body: body.discard(),
+        ):
+            body = self.body()
+            body.received(b"a")
+            body.pauseProducing()
+            self.assertTrue(body.is_untouched)
+            use(body)
+            self.assertFalse(body.is_untouched)
+
     def test_complete_before_read(self) -> None:
         """A small body may be here before anybody asks for it."""
         body = self.body(2)
