@@ -22,6 +22,7 @@ from regbroker.cli.banner import banner
 from regbroker.cli.log_output import LogOutput
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.runtime.cores import usable_cores
+from regbroker.runtime.name_lookups import look_up_names
 from regbroker.runtime.notify import Watchdog, take_notifier, take_watchdog_seconds
 from regbroker.runtime.signals import on_signal
 from regbroker.service import RegbrokerService, build_service, warnings_about
@@ -118,6 +119,7 @@ class TwistdService(MultiService):
         self._notifier = take_notifier(os.environ)
         seconds = take_watchdog_seconds(os.environ)
         self._watchdog = Watchdog(self._notifier, seconds, reactor, self._is_well)
+        look_up_names(reactor)
         try:
             super().startService()
         except StateError as error:

@@ -21,6 +21,7 @@ from regbroker.assembly.part import Part
 from regbroker.assembly.running import PreparedReload, RegbrokerService
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.runtime.messages import AskedInVain, MessageChannel, Values, connect
+from regbroker.runtime.name_lookups import look_up_names
 from regbroker.runtime.reactor import IMainReactor
 from regbroker.runtime.signals import on_signal
 from regbroker.transport.tls.session_tickets import TicketKeys
@@ -161,6 +162,7 @@ def run(reactor: IMainReactor, descriptor: int, tickets: TicketKeys) -> None:
     sender = logs.Sender(send, partial(reactor.callLater, 0))
     worker.flush_log = sender.flush
     globalLogBeginner.beginLoggingTo([sender], redirectStandardIO=False)
+    look_up_names(reactor)
     connect(reactor, descriptor, worker.channel)
     os.close(descriptor)
     reactor.callWhenRunning(on_signal, reactor, signal.SIGTERM, worker.drain)

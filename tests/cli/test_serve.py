@@ -19,6 +19,23 @@ serve.runApp = tell
 {PROGRAM}
 """
 
+#: Upstreams whose names no name server knows; Twisted has ten threads for all names.
+UNKNOWN = 30
+
+NO_NAME_SERVER = f"""
+import os, signal, socket, threading
+asked = []
+def hang(name, *others, **named):
+    asked.append(name)
+    if len(asked) == {UNKNOWN}:
+        from twisted.internet import reactor
+        # When it runs: before that, a signal ends the process at once.
+        reactor.callFromThread(os.kill, os.getpid(), signal.SIGTERM)
+    threading.Event().wait()
+socket.getaddrinfo = hang
+{PROGRAM}
+"""
+
 
 class ServeTests(CommandCase):
     """A process, for the reactor is one for each process."""
@@ -56,6 +73,26 @@ class ServeTests(CommandCase):
         )
         self.addCleanup(process.kill)
         self.assertEqual(process.wait(SECONDS), 0, log.read_text())
+
+    def test_no_name_server(self) -> None:
+        """Names that nobody answers for wait for no other, and the end for none."""
+        text = "[regbroker]\nlisten = tcp:0:interface=127.0.0.1\n"
+        for number in range(UNKNOWN):
+            text += (
+                f"[registry r{number}.test]\nupstream = u{number}\n"
+                f"namespaces = * = *\n[upstream u{number}]\n"
+                f"url = https://u{number}.test\n"
+            )
+        log = Path(self.mktemp()).absolute()
+        process = measured_nursery().start(
+            ["serve", "--config", str(Path(self.write(text)).absolute())],
+            log,
+            environment(is_measured=True),
+            program=NO_NAME_SERVER,
+        )
+        self.addCleanup(process.kill)
+        self.assertEqual(process.wait(SECONDS), 0, log.read_text())
+        self.assertIn("Server Shut Down", log.read_text())
 
     def test_no_file(self) -> None:
         """A file that is not there is named."""
