@@ -17,7 +17,8 @@ from twisted.trial.unittest import TestCase
 
 from regbroker.cli.doctor.command import Request, examine
 from regbroker.cli.doctor.steps import Step, lines
-from regbroker.service import load_config
+from regbroker.service import build_service, listeners, load_config
+from regbroker.settings.config import Config
 from regbroker.transport.certificates.served import certificate_options
 from regbroker.upstream.credentials import Login
 from tests.certificates import Pair, authority
@@ -164,6 +165,17 @@ class DoctorCase(TestCase):
             probe.bind(("127.0.0.1", 0))
             number: int = probe.getsockname()[1]
         return number
+
+    def served(self, text: str) -> Config:
+        """Serve a configuration; return it with the last listener's ``{port}``."""
+        path = self.directory / "regbroker.ini"
+        path.write_text(text.format(port=0))
+        service = build_service(load_config(path), reactor)
+        service.startService()
+        self.addCleanup(service.stopService)
+        port = listeners(service)[-1].url.rsplit(":", 1)[-1]
+        path.write_text(text.format(port=port))
+        return load_config(path)
 
     async def steps(
         self,

@@ -13,7 +13,7 @@ from random import Random
 
 from regbroker.cli.doctor.command import NoExamination, Request, examine
 from regbroker.cli.doctor.steps import lines
-from regbroker.service import build_service, listeners, load_config
+from regbroker.service import load_config
 from tests.certificates import issued
 from tests.doctorcase import (
     ALICE,
@@ -410,12 +410,8 @@ class ListenerTests(DoctorCase):
 
     async def test_running(self) -> None:
         """A listener that answers, with its certificate, and a sandbox behind it."""
-        service = build_service(load_config(self.configure("tls:0")), reactor)
-        service.startService()
-        self.addCleanup(service.stopService)
-        (listener,) = listeners(service)
-        port = int(listener.url.rsplit(":", 1)[1])
-        config = load_config(self.configure(f"tls:{port}:interface=127.0.0.1"))
+        path = self.configure("tls:{port}:interface=127.0.0.1")
+        config = self.served(path.read_text())
         steps = await examine(reactor, config, Request(timeout=10))
         self.assertEqual([s for s in steps if s.trouble], [], list(lines(steps)))
         self.assertEqual(
@@ -424,9 +420,8 @@ class ListenerTests(DoctorCase):
         )
         self.assertIn("days left", steps[1].seen)
         # The same process, another configuration: its certificate is not for that.
-        other = load_config(
-            self.configure(f"tls:{port}:interface=127.0.0.1", "other.test")
-        )
+        (listener,) = config.listen
+        other = load_config(self.configure(listener.text, "other.test"))
         steps = await examine(reactor, other, Request(timeout=10, only="clients"))
         trouble = steps[-1].trouble
         assert trouble is not None
@@ -437,21 +432,15 @@ class ListenerTests(DoctorCase):
         fake = Fake()
         behind = self.listen(fake.answer)
         fake.realm = f"http://localhost:{behind}/token"
-        path = self.directory / "regbroker.ini"
         text = (
             "[regbroker]\nlisten = tls:{port}:interface=127.0.0.1\n"
             "state-directory = var\n"
             "[registry localhost]\nupstream = up\nnamespaces = * = acme/*\n"
             f"[upstream up]\nurl = http://localhost:{behind}\n"
         )
-        path.write_text(text.format(port=0))
-        service = build_service(load_config(path), reactor)
-        service.startService()
-        self.addCleanup(service.stopService)
-        (listener,) = listeners(service)
-        path.write_text(text.format(port=listener.url.rsplit(":", 1)[1]))
+        config = self.served(text)
         request = Request(image="localhost/app:1.0", login=ALICE, timeout=10)
-        steps = await examine(reactor, load_config(path), request)
+        steps = await examine(reactor, config, request)
         self.assertEqual([s for s in steps if s.trouble], [], list(lines(steps)))
         pulled = ["ping", "challenge", "token", "manifest", "of the index", "blob"]
         self.assertEqual(
@@ -460,7 +449,7 @@ class ListenerTests(DoctorCase):
         )
         # What fails behind is seen on both sides.
         fake.answers = {"/v2/acme": (404, {}, errors("NAME_UNKNOWN"))}
-        steps = await examine(reactor, load_config(path), request)
+        steps = await examine(reactor, config, request)
         self.assertEqual([s.name for s in steps if s.trouble], ["manifest"] * 2)
         self.assertIn("repository app does", steps[5].trouble.problem)  # type: ignore
         self.assertIn("repository acme/app", steps[-1].trouble.problem)  # type: ignore

@@ -15,7 +15,7 @@ from twisted.internet.ssl import ContextFactory
 
 from regbroker.cli.doctor.command import Request, examine
 from regbroker.cli.doctor.steps import Step, lines
-from regbroker.service import build_service, listeners, load_config
+from regbroker.service import load_config
 from tests.certificates import Pair, authority, issued, pem_of
 from tests.doctorcase import DoctorCase, Fake, Script, reactor
 
@@ -328,13 +328,7 @@ class ListenerWaysTests(WaysTestCase):
 
     async def examined(self, listen: str, more: str = "") -> list[Step]:
         """The steps with a listener on which regbroker runs."""
-        service = build_service(
-            load_config(self.configure(listen.format(port=0), more)), reactor
-        )
-        service.startService()
-        self.addCleanup(service.stopService)
-        port = listeners(service)[-1].url.rsplit(":", 1)[-1]
-        config = load_config(self.configure(listen.format(port=port), more))
+        config = self.served(self.configure(listen, more).read_text())
         return await examine(reactor, config, Request(timeout=10, only="clients"))
 
     async def assert_green(
@@ -389,7 +383,6 @@ class ListenerWaysTests(WaysTestCase):
 
     async def test_wants_certificate(self) -> None:
         """Where the certificate is the login, the ping is all that can be tried."""
-        path = self.directory / "regbroker.ini"
         text = (
             "[regbroker]\nlisten = tls:{port}:interface=127.0.0.1\n"
             f"client-ca = {self.ca_file}\nstate-directory = var\n"
@@ -397,15 +390,8 @@ class ListenerWaysTests(WaysTestCase):
             "accounts = certificate\naccess = all\n"
             "[access all]\nbob = **: pull\n[upstream box]\nurl = sandbox:\n"
         )
-        path.write_text(text.format(port=0))
-        service = build_service(load_config(path), reactor)
-        service.startService()
-        self.addCleanup(service.stopService)
-        (listener,) = listeners(service)
-        path.write_text(text.format(port=listener.url.rsplit(":", 1)[1]))
-        steps = await examine(
-            reactor, load_config(path), Request(timeout=10, only="clients")
-        )
+        config = self.served(text)
+        steps = await examine(reactor, config, Request(timeout=10, only="clients"))
         self.assertEqual([s for s in steps if s.trouble], [], list(lines(steps)))
         self.assertEqual(
             [step.name for step in steps], ["TCP", "TLS", "ping", "not examined"]
@@ -417,22 +403,16 @@ class ListenerWaysTests(WaysTestCase):
         fake = Fake()
         behind = self.listen(fake.answer)
         fake.realm = f"http://localhost:{behind}/token"
-        path = self.directory / "regbroker.ini"
         text = (
             "[regbroker]\nlisten = tcp:{port}:interface=127.0.0.1\n"
             "[registry *]\npublic-url = https://registry.test\n"
             "upstream = up\nnamespaces = * = acme/*\n"
             f"[upstream up]\nurl = http://localhost:{behind}\n"
         )
-        path.write_text(text.format(port=0))
-        service = build_service(load_config(path), reactor)
-        service.startService()
-        self.addCleanup(service.stopService)
-        (listener,) = listeners(service)
-        path.write_text(text.format(port=listener.url.rsplit(":", 1)[1]))
+        config = self.served(text)
         steps = await examine(
             reactor,
-            load_config(path),
+            config,
             Request(image="localhost/app:1.0", timeout=10, only="clients"),
         )
         self.assertEqual([s for s in steps if s.trouble], [], list(lines(steps)))
