@@ -155,6 +155,7 @@ class RespondTests(SynchronousTestCase):
         ):
             status, said = self.refused_with(serviceAccountToken=text)
             self.assertEqual(status, NO_CREDENTIALS, text)
+            self.assertRegex(said, "is no JWT|does not say when it expires", text)
             self.assertNotIn("SECRET", said)
 
     def test_versions(self) -> None:

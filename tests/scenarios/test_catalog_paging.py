@@ -19,6 +19,7 @@ from regbroker.web.catalog_pages import (
     MAX_PAGES_WITHOUT_NEWS,
     CatalogPages,
     Place,
+    PublicPage,
     Refused,
 )
 from regbroker.web.catalog_walks import (
@@ -183,24 +184,35 @@ class WalksTests(PagesTestCase):
             },
         ):
             self.setUp()
-
-            async def ask(query: str, pages: Any = circle) -> Any:
-                page = pages[query]
-                return exchanged(Reply(200, list(page.names), page.following))
-
-            async def gather(reply: Any) -> bytes:
-                body: bytes = reply.body
-                return body
-
-            pages = CatalogPages(
-                "up", self.walks, "who", to_public, ask, gather, gather
-            )
             with capturedLogs() as events:
-                reading = Deferred.fromCoroutine(pages.read(5, Place()))
-                page = self.successResultOf(reading)
+                page = self.read(circle)
             self.assertEqual((page.names, page.following), (["a"], None))
             (event,) = events
             self.assertIn("circle", event["problem"])
+
+    def test_empty_pages(self) -> None:
+        """Pages whose names the upstream hides from us are no circle."""
+        pages = {"n=1000": UpstreamPage((), "next_page=0")}
+        for n in range(MAX_PAGES_WITHOUT_NEWS):
+            pages[f"next_page={n}"] = UpstreamPage((), f"next_page={n + 1}")
+        last = f"next_page={MAX_PAGES_WITHOUT_NEWS}"
+        pages[last] = UpstreamPage(("acme/a",), None)
+        page = self.read(pages)
+        self.assertEqual((page.names, page.following), (["a"], None))
+
+    def read(self, known: dict[str, UpstreamPage]) -> PublicPage:
+        """Five names of an upstream with these pages, by their queries."""
+
+        async def ask(query: str) -> Any:
+            page = known[query]
+            return exchanged(Reply(200, list(page.names), page.following))
+
+        async def gather(reply: Any) -> bytes:
+            body: bytes = reply.body
+            return body
+
+        pages = CatalogPages("up", self.walks, "who", to_public, ask, gather, gather)
+        return self.successResultOf(Deferred.fromCoroutine(pages.read(5, Place())))
 
     def test_at_once(self) -> None:
         """Who asks for what is being read waits for that."""
