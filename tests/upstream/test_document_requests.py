@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.http_headers import Headers
 
 from regbroker.errors import UpstreamMalformed
@@ -73,3 +73,20 @@ class DocumentRequestTests(AskingTestCase):
         call = await self.upstream.call()
         call.reply(200, "Content-Encoding: gzip", body=packed)
         self.assertEqual((await asking)[2], bytes(MAX_BYTES))
+
+    async def test_hangs_up(self) -> None:
+        """The rest of a body that nobody wants is not waited for."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"
+        asking = self.ask()
+        call = await self.upstream.call()
+        call.send(head + bytes(MAX_BYTES + 1))
+        await self.assertFailure(asking, UpstreamMalformed)
+        await call.wire.end()
+        asking = self.ask()
+        call = await self.upstream.call()
+        call.send(head + b"x")
+        for _ in range(20):
+            await self.turn()
+        asking.cancel()
+        await self.assertFailure(asking, CancelledError)
+        await call.wire.end()

@@ -35,6 +35,7 @@ class HttpsRedirectTests(RedirectCase):
             )
             self.assertEqual((reply.status, reply.body), (308, b""))
             self.assertEqual(reply.header(b"Server"), b"regbroker")
+            self.assertEqual(reply.header(b"Content-Length"), b"0")
             self.assertEqual(
                 reply.header(b"Location"),
                 f"https://a.test:{self.tls_port()}/v2/a/b/blobs/uploads/"
