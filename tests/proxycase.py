@@ -116,6 +116,7 @@ class ByHand(Resource):
     """Leaves every request to the test."""
 
     isLeaf = True
+    streams = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -62,6 +62,7 @@ class AdminRoot(Resource):
     """
 
     isLeaf = True
+    streams = True
 
     def __init__(
         self, views: Mapping[bytes, View], pages: Mapping[bytes, View]

@@ -24,6 +24,7 @@ class CurrentRoot(Resource):
     """
 
     isLeaf = True
+    streams = True
     current: Any
 
     def __init__(self, is_running: Callable[[], bool]) -> None:

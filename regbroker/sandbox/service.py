@@ -120,6 +120,7 @@ class _Root(Resource):
     """The root of the site: any Host is that of `registry`, set before it listens."""
 
     isLeaf = True
+    streams = True
     registry: Registry
 
     def __init__(self, clock: INetworkReactor) -> None:

@@ -51,6 +51,9 @@ def is_disconnected(request: http.Request) -> bool:
 class RequestInternals(Request):
     """A request of `twisted.web`, with names for what is private in it."""
 
+    # Twisted's `__init__` says it, which ours does not call.
+    _parsePOSTFormSubmission = True
+
     @cached_property
     def _adapterCache(self) -> dict[Any, Any]:  # type: ignore[override]
         # Twisted makes one for each request, and this is used with sessions alone.

@@ -26,6 +26,7 @@ class HttpsRedirect(Resource):
     """
 
     isLeaf = True
+    streams = True
 
     def __init__(self, root: Any, port: Callable[[], int]) -> None:
         super().__init__()

@@ -54,6 +54,7 @@ class _Refusing(Resource):
     """Answers every request with 503."""
 
     isLeaf = True
+    streams = True
 
     def render(self, request: Request) -> int:
         message = "too many connections; come again soon"

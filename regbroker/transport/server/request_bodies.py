@@ -60,6 +60,8 @@ class StreamedBody:
 
     #: Ends a body that comes too slowly.
     watch: BodyWatch | None = None
+    #: Whether it was read into the request's `content`.
+    is_spooled = False
 
     def __init__(self, channel: Reading, length: int | None) -> None:
         self.length: int | str = UNKNOWN_LENGTH if length is None else length
@@ -233,11 +235,11 @@ def request_body(request: IRequest) -> IBodyProducer | None:
 
     None without a body, and for one that has ended without a byte.
 
-    In a `StreamingSite` the body streams; in any other site it is read from
-    where Twisted has spooled it.
+    In a `StreamingSite` the body streams; in any other site, and in a page, it is read
+    from where it was spooled.
     """
     body = getattr(request, "body", None)
-    if isinstance(body, StreamedBody):
+    if isinstance(body, StreamedBody) and not body.is_spooled:
         return None if body.complete and not body.bytes_received else body
     # Twisted's HTTP client takes long to load, and a service has no other site.
     from twisted.web.client import FileBodyProducer

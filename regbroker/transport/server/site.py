@@ -2,9 +2,10 @@
 A `twisted.web` site whose requests are handed over when their headers are in.
 
 Twisted's own `Site` gives a request to its resource after the whole body has
-arrived, spooled to disk. Here the resource is rendered at once, and
-`request_body` is what it reads from: with backpressure, and with
-``100 Continue`` sent only when somebody starts to read.
+arrived, spooled to disk. Here a resource that `streams` is rendered at once, and
+`request_body` is what it reads from: with backpressure, and with ``100 Continue`` sent
+only when somebody starts to read. Other resources, the pages of an application, get
+their requests as in Twisted's site.
 
 The same resources work in a plain `twisted.web.server.Site`; `request_body`
 then reads what Twisted has spooled.

@@ -16,6 +16,7 @@ from regbroker.errors import HTTPError
 from regbroker.protocol.header_list import LOWER, HeaderList, ReceivedHeaders
 from regbroker.protocol.headers import Header, raw_headers
 from regbroker.transport.server.malformed import OUTCOME
+from regbroker.transport.server.page_request import PageRequest
 from regbroker.transport.server.reply_heads import (
     OF_A_BODY,
     SPECIAL,
@@ -25,7 +26,6 @@ from regbroker.transport.server.reply_heads import (
 )
 from regbroker.transport.server.request_bodies import ClientGone, StreamedBody
 from regbroker.transport.server.whole_site import WholeSite
-from regbroker.transport.twisted_private import RequestInternals
 
 _ABSOLUTE_TARGET = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE)
 
@@ -37,7 +37,7 @@ def received_headers(request: Request) -> ReceivedHeaders:
     return ReceivedHeaders(raw_headers(request.requestHeaders))
 
 
-class StreamingRequest(RequestInternals):
+class StreamingRequest(PageRequest):
     """A request that is processed as soon as its headers are in."""
 
     channel: Any
@@ -272,7 +272,7 @@ class StreamingRequest(RequestInternals):
             uri = self._relative(uri)
         self.method, self.uri, self.clientproto = method, uri, version
         self.path = uri.split(b"?", 1)[0]
-        # Resources parse what they need of the query and of forms, from bytes.
+        # Resources that stream parse what they need of the query, from bytes.
         self.args = {}
         self.process()
 

@@ -17,6 +17,7 @@ class WholeSite(Resource):
     """Answers requests for all paths, with any method; works on other sites, too."""
 
     isLeaf = True
+    streams = True
 
     def answer(self, request: Any) -> None:
         """Answer a request, now or later; the request is finished then."""

@@ -297,6 +297,7 @@ class AtOnce(Resource):
     """Answers every request as soon as it is there, and counts them."""
 
     isLeaf = True
+    streams = True
 
     def __init__(self, body: bytes) -> None:
         super().__init__()
