@@ -24,10 +24,12 @@ class PageRequest(RequestInternals):
     content: Any
     #: The page that waits for the body.
     _page: Any = None
+    #: Whether the body was waited for. A page may have another one rendered then.
+    _is_whole = False
 
     def render(self, resrc: Any) -> None:
         """Have the resource answer, or keep it until the body is here."""
-        if getattr(resrc, "streams", False):
+        if self._is_whole or getattr(resrc, "streams", False):
             super().render(resrc)
             return
         self._page = resrc
@@ -38,6 +40,7 @@ class PageRequest(RequestInternals):
         whole.addErrback(self.processingFailed)
 
     def _arrived(self, _: None) -> None:
+        self._is_whole = True
         if self.body.bytes_received:
             self.body.is_spooled = True
         # Twisted's parses the query and a form, and calls `process`.

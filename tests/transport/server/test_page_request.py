@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.web.resource import Resource
-from twisted.web.server import Site
+from twisted.web.server import NOT_DONE_YET, Site
 
 from regbroker.transport.server.body_reading import read_body
 from regbroker.transport.server.pace import Pace
@@ -40,7 +40,7 @@ class Wrapped(Page):
         read_body(request, 10).addCallback(request.write).addBoth(
             lambda _: request.finish()
         )
-        return 1
+        return NOT_DONE_YET
 
 
 class PageTests(SiteTestCase):
@@ -153,6 +153,24 @@ class PageTests(SiteTestCase):
         self.assertEqual(await read_body(request, 1), b"a")
         request.finish()
         await self.client.reply()
+
+
+class Later(Page):
+    """A page that has another one rendered, as a login does before it."""
+
+    def render(self, request: Any) -> int:
+        request.render(Page())
+        return NOT_DONE_YET
+
+
+class LaterTests(SiteTestCase):
+    def make_site(self) -> Site:
+        return StreamingSite(Later(), reactor=self.time)
+
+    async def test_body(self) -> None:
+        """The body is there for the other page, too."""
+        self.client.send(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab")
+        self.assertEqual((await self.client.reply()).body.decode(), "({}, b'ab')")
 
 
 class WrappedTests(SiteTestCase):
