@@ -58,7 +58,6 @@ class Sender:
     def __call__(self, event: LogEvent) -> None:
         """Send an event, now or soon."""
         if "summary" not in event:
-            self._names = None
             self._gathered.append(eventAsJSON(event))
             self.flush()
             return
