@@ -105,3 +105,27 @@ class WalksTests(SynchronousTestCase):
         self.successResultOf(Deferred.fromCoroutine(reading))
         self.page("user 0")
         self.assertEqual(self.reads, MAX_WALKS + 3)
+
+    def test_forgotten_names(self) -> None:
+        """What is forgotten makes room; one account may have as much as there is."""
+        half = UpstreamPage(tuple(map(str, range(MAX_NAMES // 2 + 1))), None)
+
+        async def read() -> UpstreamPage:
+            self.reads += 1
+            return half
+
+        def keep(key: str, query: str) -> None:
+            reading = self.walks.page(key, query, read)
+            self.successResultOf(Deferred.fromCoroutine(reading))
+
+        for query in ("1", "2", "1", "2"):
+            keep("alice", query)
+        self.assertEqual(self.reads, 2)
+        # Alice's walk gives way to this one, and the next two have room.
+        for key in ("bob", "bob"):
+            keep(key, "1")
+        self.page("carol")
+        self.page("carol")
+        self.assertEqual(self.reads, 4)
+        keep("bob", "1")
+        self.assertEqual(self.reads, 4)

@@ -107,3 +107,17 @@ class PublicUrlTests(RedirectCase):
         """The path stays."""
         reply = await self.asked("OPTIONS * HTTP/1.1", "a.test")
         self.assertEqual(reply.header(b"Location"), b"https://registry.test/*")
+
+
+class PlainPublicUrlTests(RedirectCase):
+    """Clients are on their way to https, whatever the public URL says."""
+
+    more = "public-url = http://registry.test"
+
+    async def test_location(self) -> None:
+        """It is the host that was asked for, on the TLS port."""
+        reply = await self.asked("GET /v2/ HTTP/1.1", "a.test")
+        self.assertEqual(
+            (reply.status, reply.header(b"Location")),
+            (308, f"https://a.test:{self.tls_port()}/v2/".encode()),
+        )

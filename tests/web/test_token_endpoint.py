@@ -56,6 +56,7 @@ class TokenTests(ProxyTestCase):
         )
         event = (await told)["event"]
         self.assertEqual((event.endpoint, event.credentials), ("token", "password"))
+        self.assertEqual(event.public_name, "team/app,team/b")
 
     async def test_large_authorization(self) -> None:
         """Cloud registries' passwords are long."""
@@ -98,6 +99,22 @@ class TokenTests(ProxyTestCase):
         ):
             reply = await self.refused("POST", "", body=body)
             self.assertEqual((reply.status, reply.code), (400, "UNSUPPORTED"))
+
+    async def test_robot_token(self) -> None:
+        """A robot token is a password of ours: no upstream is shown it."""
+        robot = "rbrobot_x"
+        forms = (
+            f"grant_type=password&username=alice&password={robot}",
+            f"grant_type=password&username={robot}&password=x",
+            f"grant_type=refresh_token&refresh_token={robot}",
+        )
+        for form, shown in zip(forms, ("password", "password", "token"), strict=True):
+            event = self.event()
+            reply = await self.refused(
+                "POST", "", body=f"{form}&service=x&client_id=c&{PULL}"
+            )
+            self.assertEqual((reply.status, reply.code), (401, "UNAUTHORIZED"), form)
+            self.assertEqual((await event)["event"].credentials, shown, form)
 
     async def test_too_large(self) -> None:
         """A form without end."""
