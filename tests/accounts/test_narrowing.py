@@ -105,6 +105,11 @@ class WiderTests(SynchronousTestCase):
                 "'tools/a: pull': deploy may not pull tools/a",
             ],
         )
+        # What may be pulled there may not be pushed there.
+        self.assertEqual(
+            self.said("other/app: push"),
+            ["'other/app: push': deploy may not push other/app"],
+        )
         self.assertEqual(
             self.said("home/**: delete"),
             ["'home/**: delete': deploy may not delete home"],

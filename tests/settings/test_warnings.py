@@ -1,5 +1,6 @@
 """Warnings about what has no effect, or may not be meant."""
 
+import re
 from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -71,6 +72,19 @@ class AdviceTests(SynchronousTestCase):
         self.assertTrue(warning.startswith(start), warning)
         for alone in (hosts, realm):
             self.assertEqual(self.advice(upstream=alone), [])
+
+    def test_ca_file(self) -> None:
+        """It is for https alone."""
+        for url, count in (
+            ("https://up.example", 0),
+            ("http://up.example", 1),
+            ("sandbox:", 1),
+        ):
+            text = TEXT.format(listen="tcp:80", tls="", upstream="ca-file = ca.pem")
+            text = re.sub("url = .*", f"url = {url}", text)
+            said = [w for w in warnings(parse(text), lambda name: None) if "ca-f" in w]
+            expected = ["[upstream up] ca-file: needs an https url; take it out"]
+            self.assertEqual(said, expected * count, url)
 
     def test_credential_helper(self) -> None:
         """A program that is not there is said, and what its name may be."""

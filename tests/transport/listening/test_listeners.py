@@ -18,6 +18,20 @@ class ListenersTests(SynchronousTestCase):
         pair = CertificateFiles("", PurePath("a.pem"), PurePath("a.key"))
         self.assertIn(pair, {pair})
 
+    def test_where(self) -> None:
+        """What an endpoint says of the place, in each way to write it."""
+        for endpoint, port, path in (
+            ("tcp:443", 443, None),
+            ("tcp:port=443:interface=::1", 443, None),
+            ("tcp:interface=127.0.0.1:443", 443, None),
+            ("tcp:https", 0, None),
+            ("unix:/run/a\\:b.sock", 0, PurePath("/run/a:b.sock")),
+            ("unix:address=/run/a.sock:mode=600", 0, PurePath("/run/a.sock")),
+            ("systemd:domain=INET:index=0", 0, None),
+        ):
+            where = Listener(endpoint, endpoint, tls=False).where
+            self.assertEqual((where.port, where.path), (port, path), endpoint)
+
     def test_proxy_protocol(self) -> None:
         """A PROXY line is believed only where the listener says so."""
         self.assertFalse(Listener("tcp:1", "tcp:1", tls=False).proxy_protocol)
