@@ -32,6 +32,12 @@ class Identity:
 
 NO_IDENTITY = Identity()
 
+#: The option that names the listeners, in which no URL stands.
+LISTEN = "[regbroker] listen"
+
+#: Where something else answers than the regbroker that listens there by its file.
+WHICH_PROGRAM = "see which program listens: ss -ltnp"
+
 #: X509_V_ERR numbers that say that nobody known has signed.
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21, 27})
 
@@ -82,7 +88,7 @@ def connection_trouble(
     if kind == "closed" and origin.scheme == "http":
         return Trouble(
             f"{port} closed the connection without an answer; does it speak https?",
-            f"write https:// in {where}",
+            _other_scheme("https", where),
         )
     return Trouble(
         f"{port} closed the connection without an answer",
@@ -134,12 +140,12 @@ def _tls_trouble(
     if kind == "tls-timeout":
         return Trouble(
             f"{port} does not answer to TLS; does it speak plain http?",
-            f"write http:// in {where}, if nobody can listen in between",
+            _other_scheme("http", where, ", if nobody can listen in between"),
         )
     if "wrong version number" in detail or "record layer" in detail:
         return Trouble(
             f"{port} answers in plain text, and not in TLS; does it speak plain http?",
-            f"write http:// in {where}, or the port of https",
+            _other_scheme("http", where, ", or the port of https"),
         )
     if "protocol version" in detail or "unsupported protocol" in detail:
         return Trouble(
@@ -165,6 +171,11 @@ def _tls_trouble(
     )
 
 
+def _other_scheme(scheme: str, where: str, more: str = "") -> str:
+    """Advise to write another scheme, if a URL names the server."""
+    return WHICH_PROGRAM if where == LISTEN else f"write {scheme}:// in {where}{more}"
+
+
 def _is_refusal(detail: str) -> bool:
     words = ("certificate", "unknown ca", "decrypt error", "access denied")
     return any(word in detail for word in words)
@@ -177,7 +188,7 @@ def not_http(data: bytes, origin: Origin, where: str, called: str = "") -> Troub
     if origin.scheme == "http" and data[:2] == b"\x15\x03":
         return Trouble(
             f"{port} answered in TLS: it speaks https",
-            f"write https:// in {where}",
+            _other_scheme("https", where),
         )
     shown = data[:20].decode("latin-1").encode("unicode_escape").decode()
     return Trouble(

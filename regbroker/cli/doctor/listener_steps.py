@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 
 from regbroker.cli.doctor.answers import Answer
 from regbroker.cli.doctor.content_steps import pull
+from regbroker.cli.doctor.diagnosis import LISTEN, WHICH_PROGRAM
 from regbroker.cli.doctor.examiner import Examiner, until_stopped
 from regbroker.cli.doctor.login_steps import authorize
 from regbroker.cli.doctor.places import Place, UnknownPlace, place_of
@@ -19,8 +20,6 @@ from regbroker.protocol.proxy_header import Peer, header_v1
 from regbroker.runtime.reactor import IMainReactor
 from regbroker.settings.config import CERTIFICATE, Config, RegistryConfig
 from regbroker.transport.listening.listeners import Listener
-
-_WHERE = "[regbroker] listen"
 
 
 async def examine_listener(
@@ -78,7 +77,7 @@ def _side(registry: RegistryConfig, origin: Origin) -> Side:
     public = registry.public_url
     return Side(
         origin=origin,
-        where=_WHERE,
+        where=LISTEN,
         section=f"[registry {registry.host}]",
         # What stands in front may have another name.
         token_hosts=(public.host,) if public else (),
@@ -89,7 +88,7 @@ def _side(registry: RegistryConfig, origin: Origin) -> Side:
 
 async def _steps(visit: Visit, registry: RegistryConfig) -> None:
     # Where public-url leads is this registry, too, by another way.
-    await visit.reach(visit.side.origin, _WHERE, also=registry.public_url)
+    await visit.reach(visit.side.origin, LISTEN, also=registry.public_url)
     answer, seconds = await visit.ask("ping", "/v2/")
     trouble = _ping_trouble(answer, registry, visit.side.origin.host)
     visit.examiner.note("ping", seconds, f"GET /v2/: {answer.status}", trouble)
@@ -107,14 +106,14 @@ async def _steps(visit: Visit, registry: RegistryConfig) -> None:
 
 async def _redirected(visit: Visit) -> None:
     """Ask a listener that only sends clients on."""
-    await visit.reach(visit.side.origin, _WHERE)
+    await visit.reach(visit.side.origin, LISTEN)
     answer, seconds = await visit.ask("redirect", "/v2/")
     location = answer.header("location") or ""
     trouble = None
     if answer.status != 308 or not location.startswith("https://"):
         trouble = Trouble(
             f"what answers here is not regbroker: it answered {answer.status}",
-            "see which program listens: ss -ltnp",
+            WHICH_PROGRAM,
         )
     visit.examiner.note("redirect", seconds, f"{answer.status} {location}", trouble)
 
@@ -161,5 +160,5 @@ def _ping_trouble(
         )
     return Trouble(
         f"what answers here is not regbroker: it answered {answer.status}",
-        "see which program listens: ss -ltnp",
+        WHICH_PROGRAM,
     )

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.cli.doctor.diagnosis import (
+    LISTEN,
     certificate_trouble,
     connection_trouble,
     not_http,
@@ -48,6 +49,20 @@ class ConnectionTests(SynchronousTestCase):
         self.assertIn("it speaks https", trouble.problem)
         trouble = not_http(b"\x1b[2JSSH-2.0", HTTP, "WHERE")
         self.assertIn(r"'\x1b[2JSSH-2.0'", trouble.problem)
+
+    def test_listener(self) -> None:
+        """What names a listener has no scheme to change: another program answers."""
+        for kind, detail, origin in (
+            ("closed", "", HTTP),
+            ("tls", "wrong version number", HTTPS),
+            ("tls-timeout", "", HTTPS),
+        ):
+            trouble = connection_trouble(kind, detail, origin, LISTEN)
+            self.assertEqual(trouble.advice, "see which program listens: ss -ltnp")
+            trouble = connection_trouble(kind, detail, origin, "WHERE")
+            self.assertIn(":// in WHERE", trouble.advice)
+        trouble = not_http(b"\x15\x03\x03\0\x02\x02\x46", HTTP, LISTEN)
+        self.assertEqual(trouble.advice, "see which program listens: ss -ltnp")
 
 
 class CertificateTests(SynchronousTestCase):
