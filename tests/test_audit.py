@@ -13,6 +13,7 @@ from regbroker.audit import (
     FIELDS,
     NAMESPACE,
     OUTCOMES,
+    login_outcome,
     tell_configuration,
     tell_request,
 )
@@ -81,6 +82,22 @@ class RequestTests(SynchronousTestCase):
             if entry is not None:
                 self.assertIn(entry["action"], ACTIONS)
                 self.assertIn(entry["outcome"], OUTCOMES)
+
+    def test_login_outcome(self) -> None:
+        """What a status says of a password, where the request was about others."""
+        for status, outcome in (
+            (0, "unknown"),
+            (200, "accepted"),
+            (401, "refused"),
+            (403, "accepted"),
+            (404, "accepted"),
+            (429, "limited"),
+            (500, "unknown"),
+            (503, "unknown"),
+        ):
+            event = Event(lambda: 0.0)
+            event.status, event.endpoint = status, "manifest"
+            self.assertEqual(login_outcome(event), outcome, status)
 
     def test_whole(self) -> None:
         """Who, from where, what, with which digest; as keywords and as a line."""

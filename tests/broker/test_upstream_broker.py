@@ -466,18 +466,25 @@ class _Account:
         return IssuedToken("lent", 2000.0, None, "our-identity")
 
 
+class _Own:
+    """The tokens that clients get for what they bring themselves."""
+
+    async def get(self, *_: object) -> IssuedToken:
+        return IssuedToken("own", 2000.0)
+
+
 class SharedAccountTests(SynchronousTestCase):
     """Our own account, shared with a client that brings nothing."""
 
-    def granted(self, scope: str) -> bytes:
-        """Return the reply to an anonymous request."""
+    def granted(self, scope: str, user: str = "") -> bytes:
+        """Return the reply to a request, by default an anonymous one."""
         self.account = _Account()
         account: Any = self.account
         mapping = NameMapping([parse_rule("team = acme_team")], ["up"])
-        nobody: Any = None
+        own: Any = _Own()
         policy = Policy(clients=True, shared=frozenset({"pull"}))
-        broker = Broker("up", nobody, mapping, lambda: 1000.0, account, policy)
-        request = TokenRequest("GET", scopes=parse_scopes([scope]))
+        broker = Broker("up", own, mapping, lambda: 1000.0, account, policy)
+        request = TokenRequest("GET", scopes=parse_scopes([scope]), username=user)
         wanted = broker.wanted(request, "localhost")
         granting = broker.grant(request, wanted, "localhost")
         return self.successResultOf(Deferred.fromCoroutine(granting))
@@ -489,3 +496,12 @@ class SharedAccountTests(SynchronousTestCase):
         self.assertNotIn(b"our-identity", reply)
         ((scope,),) = self.account.asked
         self.assertEqual(str(scope), "repository:acme_team/app:pull")
+
+    def test_not_shared(self) -> None:
+        """Who brings credentials, or wants what is not shared, is not given it."""
+        for scope, user in (
+            ("repository:team/app:pull", "alice"),
+            ("repository:team/app:push", ""),
+        ):
+            self.assertIn(b'"own"', self.granted(scope, user))
+            self.assertEqual(self.account.asked, [])

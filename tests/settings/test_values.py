@@ -13,6 +13,7 @@ from regbroker.settings.values import (
     count,
     extensions,
     helper_name,
+    log_destination,
     path,
     paths,
     pattern,
@@ -80,6 +81,11 @@ class ValueTests(ValueCase):
         with self.assertRaises(InvalidValue) as caught:
             paths("a\n-----BEGIN PRIVATE KEY-----\nMIGH")
         self.assertNotIn("MIGH", str(caught.exception))
+
+    def test_log_destination(self) -> None:
+        """A dash is no file of that name."""
+        self.assertEqual(log_destination("-"), "-")
+        self.assertEqual(log_destination("./-"), PurePath("-"))
 
     def test_username(self) -> None:
         """Any text that a Basic login can have."""

@@ -57,6 +57,12 @@ class PemFilesTests(SynchronousTestCase):
         good = issued("a.test")
         with self.assertRaisesRegex(WrongCertificate, "swap the two lines"):
             load_pair(good.key, good.certificate)
+        # To swap them would not help here.
+        with self.assertRaises(WrongKey):
+            load_pair(good.certificate, good.certificate)
+        with self.assertRaises(WrongCertificate) as caught:
+            load_pair(good.key, good.key)
+        self.assertNotIn("swap", str(caught.exception))
 
     def test_order(self) -> None:
         """The key's certificate comes first."""
