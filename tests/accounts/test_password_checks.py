@@ -105,6 +105,20 @@ class CheckingCase(SynchronousTestCase):
         return int(value)
 
 
+class KnownTests(CheckingCase):
+    def test_good(self) -> None:
+        """Where the right password has come from lately is known, asked or not."""
+        self.source.accept()
+        self.successResultOf(self.check())
+        self.assertTrue(self.throttle.is_good(HERE, "alice"))
+        self.assertFalse(self.throttle.is_good(THERE, "alice"))
+        self.successResultOf(self.check(address=THERE))
+        self.assertEqual(len(self.source.asked), 1)
+        self.assertTrue(self.throttle.is_good(THERE, "alice"))
+        self.successResultOf(self.check("wrong", "bob"))
+        self.assertFalse(self.throttle.is_good(HERE, "bob"))
+
+
 class SourcesTests(CheckingCase):
     def setUp(self) -> None:
         super().setUp()
