@@ -50,10 +50,15 @@ class Front(MultiService):
         self._text = text
         self._secret = secrets.token_bytes(32)
         self._generation = 0
-        self.pool = Pool(reactor, count, self._start, needed(config))
-        self.pool.outdated = self._catch_up
         self._wrong_passwords = WrongPasswords(time.monotonic)
-        self.pool.asked = self._wrong_passwords.hear
+        self.pool = Pool(
+            reactor,
+            count,
+            self._start,
+            self._catch_up,
+            self._wrong_passwords.hear,
+            needed(config),
+        )
         self._pulse = Pulse(reactor, lambda: self.pool.serving)
         part = Part(secret=self._secret, workers=count, serves=False, others=self.pool)
         self._service = RegbrokerService(config, reactor, {}, part)

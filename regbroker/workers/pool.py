@@ -48,8 +48,10 @@ class Pool(Others):
     """
     `count` workers, of which each is told `start` as it starts.
 
-    `start` returns what to tell it, and the number of that configuration. `modules` are
-    what workers need besides what all services need.
+    `start` returns what to tell it, and the number of that configuration. `outdated` is
+    called when a worker serves another one than the latest, and `asked` answers what
+    workers ask about passwords. `modules` are what workers need besides what all
+    services need.
     """
 
     def __init__(
@@ -57,11 +59,15 @@ class Pool(Others):
         reactor: IMainReactor,
         count: int,
         start: Callable[[], tuple[int, Told]],
+        outdated: Callable[[WorkerProcess], object],
+        asked: Callable[[Values], Values],
         modules: Sequence[str] = (),
     ) -> None:
         self._reactor = reactor
         self.count = count
         self._start = start
+        self._outdated = outdated
+        self._asked = asked
         self._forker = Forker(reactor, modules)
         self._workers: dict[int, WorkerProcess] = {}
         #: Seconds before a worker is started again next time, by its number.
@@ -70,10 +76,6 @@ class Pool(Others):
         self._ended: list[Family] = []
         self._is_stopping = False
         self._ready: Deferred[None] | None = Deferred()
-        #: Called when a worker serves a configuration that is not the latest.
-        self.outdated: Callable[[WorkerProcess], None] = lambda worker: None
-        #: Answers what workers ask about passwords.
-        self.asked: Callable[[Values], Values] = lambda values: {}
 
     def start(self) -> Deferred[None]:
         """Start them; fires when all of them serve."""
@@ -93,11 +95,7 @@ class Pool(Others):
     def _spawn(self, number: int) -> None:
         self._waiting.pop(number, None)
         worker = WorkerProcess(
-            number,
-            self._reactor,
-            self._forker,
-            self._has_ended,
-            lambda values: self.asked(values),
+            number, self._reactor, self._forker, self._has_ended, self._asked
         )
         self._workers[number] = worker
         told = worker.spawn().addCallback(self._tell, worker)
@@ -119,7 +117,7 @@ class Pool(Others):
             worker.channel.tell("drain", {})
             return
         if worker.generation != self._start()[0]:
-            self.outdated(worker)
+            self._outdated(worker)
         if len(self.serving) == self.count and self._ready is not None:
             ready, self._ready = self._ready, None
             ready.callback(None)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
 from regbroker.workers.pool import FIRST_PAUSE, Pool, Told
+from regbroker.workers.process import WorkerProcess
 from regbroker.workers.pulse import Pulse
 from regbroker.workers.start import Served
 from tests.workers.case import WorkersTestCase, reactor
@@ -18,6 +20,8 @@ from tests.workers.case import WorkersTestCase, reactor
 class PoolTests(WorkersTestCase):
     """Two workers on one socket; the test says what they are told."""
 
+    generation = 0
+
     def setUp(self) -> None:
         super().setUp()
         self.listening = socket.create_server(("127.0.0.1", 0))
@@ -25,14 +29,19 @@ class PoolTests(WorkersTestCase):
         port = self.listening.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}/healthz"
         self.served = self.text("health-path = /healthz\nadmin-listen = tcp:0")
-        self.pool = Pool(reactor, 2, self.start)
+        self.outdated: list[WorkerProcess] = []
+        self.pool = self.pool_of(self.start)
         self.addCleanup(self.end)
+
+    def pool_of(self, start: Callable[[], tuple[int, Told]]) -> Pool:
+        """Two workers that are told this."""
+        return Pool(reactor, 2, start, self.outdated.append, lambda values: {})
 
     def start(self) -> tuple[int, Told]:
         """What each is told."""
         served = Served("r.ini", self.served, {"up": "http://127.0.0.1:1"})
         values = served.document() | {"secret": "00" * 32, "workers": 2}
-        return 0, (values, [self.listening.fileno()])
+        return self.generation, (values, [self.listening.fileno()])
 
     async def end(self) -> None:
         """All have ended."""
@@ -80,6 +89,27 @@ class PoolTests(WorkersTestCase):
         self.assertIn("signal SIGKILL", ended)
         self.assertEqual(await self.status(self.url), 200)
 
+    async def test_outdated(self) -> None:
+        """Who has begun with another configuration than the latest is told of."""
+        self.generation = 7
+        await self.pool.start()
+        self.assertEqual(self.outdated, [])
+        self.assertEqual({each.generation for each in self.pool.serving}, {7})
+        (first, _) = self.pool.serving
+        started = self.start
+
+        def reloaded() -> tuple[int, Told]:
+            # A reload comes while the new worker begins.
+            told = started()
+            self.generation = 8
+            return told
+
+        self.pool._start = reloaded
+        os.kill(first.pid, signal.SIGKILL)
+        await self.until(lambda: bool(self.outdated), "the new one serves")
+        (late,) = self.outdated
+        self.assertEqual((late.number, late.generation), (first.number, 7))
+
     async def test_stopped_at_once(self) -> None:
         """Those that have not begun are not waited for, and serve nobody."""
         told: list[int] = []
@@ -89,7 +119,7 @@ class PoolTests(WorkersTestCase):
             told.append(1)
             return start()
 
-        pool = Pool(reactor, 2, tell)
+        pool = self.pool_of(tell)
         pool.start()
         with capturedLogs() as events:
             await pool.drain(5)
