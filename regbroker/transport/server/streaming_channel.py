@@ -203,8 +203,8 @@ class StreamingChannel(StrictChannel):
             # As the reply has announced.
             self.loseConnection()
             return
+        # Its length is known, and bounded: `ends_with_reply`.
         self._unfinished = request
-        self._drained = 0
         self._draining = self.callLater(DRAIN_SECONDS, self._end_draining)
 
     def _go_on(self, request: StreamingRequest) -> None:
@@ -243,15 +243,6 @@ class StreamingChannel(StrictChannel):
         if self._draining is not None:
             self._draining.cancel()
             self._draining = None
-
-    def rawDataReceived(self, data: bytes) -> None:
-        """Count what is being drained."""
-        if self._draining is not None:
-            self._drained += len(data)
-            if self._drained > MAX_DRAIN_BYTES:
-                self._stop_draining()
-                self.loseConnection()
-        super().rawDataReceived(data)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Tell the requests, and forget the timers."""

@@ -42,6 +42,19 @@ class EarlyReplyTests(ChannelTestCase):
         answer(await self.resource.requests.get(), b"second")
         self.assertEqual((await self.client.reply()).body, b"second")
 
+    async def test_next_request_after_the_most(self) -> None:
+        """What comes with the end of a body is not counted to it."""
+        size = MAX_DRAIN_BYTES
+        request = await self.received(POST, b"Content-Length: %d\r\n\r\n" % size)
+        answer(request)
+        self.assertIsNone((await self.client.reply()).header(b"Connection"))
+        body = bytes(10_000)
+        self.client.send(
+            bytes(size) + POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
+        )
+        answer(await self.resource.requests.get(), b"second")
+        self.assertEqual((await self.client.reply()).body, b"second")
+
     async def test_body_that_looks_like_a_request(self) -> None:
         """A body is never taken for a request."""
         trap = b"GET /trap HTTP/1.1\r\nHost: a\r\n\r\n"
