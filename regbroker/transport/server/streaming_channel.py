@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
-from regbroker.errors import BodyTooSlow
+from regbroker.errors import BadRequest, BodyTooSlow
 from regbroker.protocol.headers import connection_options
 from regbroker.transport.server.body_watch import BodyWatch
 from regbroker.transport.server.request_bodies import NO_BODY, StreamedBody
@@ -40,6 +40,7 @@ READING_SILENCES = 15
 HEADER_SECONDS = 60.0
 
 _TLS_HANDSHAKE = b"\x16\x03"
+_TLS_MESSAGE = "this is TLS, and the port is for plain HTTP; write http://"
 
 
 class StreamingChannel(StrictChannel):
@@ -96,13 +97,14 @@ class StreamingChannel(StrictChannel):
             self.persistent = 0
 
     def hangs_up_on(self, data: bytes) -> bool:
-        """Hang up on TLS where there is none, and on headers that take too long."""
+        """End it for TLS where there is none, and for headers that take too long."""
         if self.is_new:
             self.is_new = False
             if data.startswith(_TLS_HANDSHAKE) and not self.isSecure():
-                # It has no line end, and both sides would wait for ever:
-                # podman and skopeo try TLS first, also when told not to.
-                self.hang_up("TLS, on a port that has none")
+                # It has no line end, and both sides would wait for ever. Clients that
+                # may do without TLS try it first; many go on without it only where
+                # what comes back is HTTP.
+                self.refuse(BadRequest(_TLS_MESSAGE), "TLS, on a port that has none")
                 return True
         if self.line_mode and self._headers_take_too_long():
             self.hang_up(f"the headers have no end after {HEADER_SECONDS:g} s")

@@ -214,7 +214,7 @@ class StrictChannel(ChannelInternals):
         request.headers = ReceivedHeaders(raw_headers(request.requestHeaders))
         name = repeated_singleton(request.headers)
         if name is not None:
-            self._refuse(BadRequest(problem_with_repeated(name)))
+            self.refuse(BadRequest(problem_with_repeated(name)))
             return
         super().allHeadersReceived()
 
@@ -227,16 +227,17 @@ class StrictChannel(ChannelInternals):
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refuse a request line or header that does not fit."""
-        self._refuse(HeadersTooLarge(_too_large_message()))
+        self.refuse(HeadersTooLarge(_too_large_message()))
 
     def refuse_malformed(self) -> None:
         """Answer 431 for what is too large, 400 for what is no HTTP/1.1."""
         if self.are_headers_too_large:
-            self._refuse(HeadersTooLarge(_too_large_message()))
+            self.refuse(HeadersTooLarge(_too_large_message()))
         else:
-            self._refuse(BadRequest(f"this is no well-formed request: {self._wrong}"))
+            self.refuse(BadRequest(f"this is no well-formed request: {self._wrong}"))
 
-    def _refuse(self, error: HTTPError) -> None:
+    def refuse(self, error: HTTPError, reason: str = "") -> None:
+        """Answer with an error, and end; `reason` is for the log, if it is another."""
         if self._refused:
             return
         self._refused = True
@@ -244,7 +245,7 @@ class StrictChannel(ChannelInternals):
         requests, self.requests = self.requests, []
         if not any(hasattr(request, "body") for request in requests):
             # Else the request itself has an event.
-            self._tell(error.message, 0 if started else error.status)
+            self._tell(reason or error.message, 0 if started else error.status)
         for request in requests:
             if hasattr(request, "body"):
                 request.connectionLost(Failure(error))

@@ -168,12 +168,11 @@ class MalformedTests(ProxyTestCase):
         self.assertEqual((await left_out)["left_out"], 1)
 
     async def test_tls(self) -> None:
-        """TLS on a plain port is no answer, but a line."""
+        """TLS on a plain port has a line like everything else."""
         logged = self.event()
         self.client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
-        self.assertEqual(await self.client.end(), b"")
         line = str((await logged)["line"])
-        self.assertIn("status=- ", line)
+        self.assertIn("status=400 ", line)
         self.assertIn('outcome="malformed: TLS, on a port that has none"', line)
 
 
@@ -332,6 +331,11 @@ class RefusalTests(ChannelTestCase):
         await self.client.end()
 
     async def test_tls_on_a_plain_port(self) -> None:
-        """Who speaks TLS is hung up on at once, and not left waiting."""
+        """Who speaks TLS is answered at once in plain HTTP, and not left waiting."""
         self.client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
+        reply = await self.client.reply()
+        self.assertEqual((reply.status, reply.code), (400, "UNSUPPORTED"))
+        self.assertIn(b"write http://", reply.body)
+        # It goes on with an alert.
+        self.client.send(b"\x15\x03\x01\x00\x02\x02\x16")
         self.assertEqual(await self.client.end(), b"")
