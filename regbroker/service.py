@@ -38,8 +38,8 @@ def build_service(
     Return the service that serves `config` on `reactor`, one of Twisted's for POSIX.
 
     `account_sources` has sources by the NAME of an ``[accounts NAME]`` section. They
-    are asked after those of the section. `regbroker.credchecker` makes one of any
-    `twisted.cred` checker.
+    are asked after those of the section; the log names a section that does not exist.
+    `regbroker.credchecker` makes one of any `twisted.cred` checker.
 
     Nothing is opened before it is started, but the self-signed certificate is
     made. Upstreams and accounts that no registry uses are left out. Raises
@@ -50,6 +50,12 @@ def build_service(
     unused = unused_proxies(service.config.upstreams.values())
     if unused:
         _log.warn("{unused}", unused=unused)
+    for name in sorted(set(sources) - set(config.accounts)):
+        _log.warn(
+            "account_sources: nobody asks those of '{name}', since there is no "
+            "[accounts {name}] section",
+            name=name,
+        )
     return service
 
 

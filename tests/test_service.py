@@ -57,14 +57,8 @@ def written(directory: str, registry: str = "", more: str = "") -> Path:
 
 
 class BuildTests(SynchronousTestCase):
-    def test_environment(self) -> None:
-        """A proxy of the environment that nobody uses is named once, and not shown."""
-        before = dict(os.environ)
-        self.addCleanup(os.environ.update, before)
-        self.addCleanup(os.environ.clear)
-        os.environ["HTTPS_PROXY"] = "http://u:secret@proxy.test:1"
-        config = load_config(written(self.mktemp()))
-        memory: Any = MemoryReactorClock()
+    def told(self) -> list[str]:
+        """What the log is told from now on, as it comes."""
         told: list[str] = []
 
         def note(event: Any) -> None:
@@ -74,11 +68,34 @@ class BuildTests(SynchronousTestCase):
         observe: Any = note
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
+        return told
+
+    def test_environment(self) -> None:
+        """A proxy of the environment that nobody uses is named once, and not shown."""
+        before = dict(os.environ)
+        self.addCleanup(os.environ.update, before)
+        self.addCleanup(os.environ.clear)
+        os.environ["HTTPS_PROXY"] = "http://u:secret@proxy.test:1"
+        config = load_config(written(self.mktemp()))
+        memory: Any = MemoryReactorClock()
+        told = self.told()
         service = build_service(config, memory)
         service.reload(config)
         (line,) = told
         self.assertIn("HTTPS_PROXY in the environment: not used for", line)
         self.assertNotIn("secret", line)
+
+    def test_sources_of_nobody(self) -> None:
+        """Accounts for a section that is not there are named in the log."""
+        file = written(self.mktemp(), "accounts = staff", ACCOUNTS)
+        checker = InMemoryUsernamePasswordDatabaseDontUse()
+        brought = [CheckerAccounts(checker)]
+        told = self.told()
+        build_service(load_config(file), reactor, {"staff": brought})
+        self.assertEqual(told, [])
+        build_service(load_config(file), reactor, {"staff": brought, "staf": brought})
+        (line,) = told
+        self.assertIn("no [accounts staf] section", line)
 
     def test_opens_nothing(self) -> None:
         """Before it is started, nothing listens and nothing is asked."""
