@@ -119,10 +119,6 @@ class Wire(Protocol):
         """Close at once: without close_notify in TLS, and with unsent bytes lost."""
         self.socket.abortConnection()
 
-    def half_close(self) -> None:
-        """Say that nothing more will be sent."""
-        self.socket.loseWriteConnection()
-
     def pause(self) -> None:
         """Stop reading, so that the kernel's buffers fill up."""
         self.socket.pauseProducing()

@@ -32,7 +32,6 @@ from tests.habits import (
 from tests.wire import Message
 
 ONE = "/v2/one/app/manifests/1"
-ONE_SECRET = "/v2/one/secret/manifests/1"
 TWO = "/v2/two/app/manifests/1"
 TWO_SECRET = "/v2/two/secret/manifests/1"
 TWO_OPEN = "/v2/two/open/manifests/1"
