@@ -27,6 +27,7 @@ from regbroker.assembly.certificates import (
 from regbroker.assembly.current_root import CurrentRoot
 from regbroker.assembly.generation import AccountSources, Generation
 from regbroker.assembly.part import Part
+from regbroker.runtime.kept_memory import keep_freed_memory
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.settings.config import Config
 from regbroker.transport.listening.entrance import build_entrance, limits_here
@@ -129,6 +130,11 @@ class RegbrokerService(MultiService):
             self, reactor, lambda: self.draining, self._part, self._watched
         )
         self._admin.open(config)
+
+    def startService(self) -> None:
+        """Begin to serve."""
+        keep_freed_memory()
+        super().startService()
 
     @property
     def config(self) -> Config:

@@ -10,6 +10,7 @@ from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from regbroker.assembly import running
 from regbroker.assembly.certificates import LOOK_SECONDS
 from regbroker.causes import Cause
 from regbroker.errors import StateError
@@ -55,6 +56,16 @@ class RunningTestCase(ProxyTestCase):
         reply = await client.reply()
         self.assertEqual(reply.status, 200)
         return reply
+
+
+class StartTests(RunningTestCase):
+    async def test_kept_memory(self) -> None:
+        """A service that begins to serve has malloc keep what large bodies need."""
+        asked: list[str] = []
+        await self.service.stopService()
+        self.patch(running, "keep_freed_memory", lambda: asked.append("keep"))
+        self.service.startService()
+        self.assertEqual(asked, ["keep"])
 
 
 class ReloadTests(RunningTestCase):

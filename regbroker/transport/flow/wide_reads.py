@@ -15,8 +15,8 @@ from twisted.protocols.policies import ProtocolWrapper
 from regbroker.transport.flow.backpressure import READ_BYTES
 
 #: What is read at once from a steady connection, in bytes. Twice as much would save
-#: little more: with its copies, it does not fit into a core's own cache. glibc keeps
-#: blocks of this size once it has mapped one (mallopt(3), M_MMAP_THRESHOLD).
+#: little more: with its copies, it does not fit into a core's own cache. What malloc
+#: keeps for it, `regbroker.runtime.kept_memory` says.
 WIDE_BYTES = 2 * READ_BYTES
 
 #: What has come in full reads when a connection is steady; each other one, and each
