@@ -77,12 +77,13 @@ class SandboxTestCase(TestCase):
         path: str,
         data: Any = None,
         token: str | None = None,
-        **headers: str,
+        **headers: str | bytes,
     ) -> Reply:
         """Send a request; underscores in header names become dashes."""
         given = Headers()
         for name, value in headers.items():
-            given.addRawHeader(name.replace("_", "-"), value)
+            raw = value if isinstance(value, bytes) else value.encode()
+            given.addRawHeader(name.replace("_", "-").encode(), raw)
         if token is not None:
             given.addRawHeader("Authorization", f"Bearer {token}")
         client = treq.client.HTTPClient(self.agent)

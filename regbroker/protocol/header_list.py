@@ -33,6 +33,15 @@ class HeaderList(list[Header]):
                 return value
         return None
 
+    def text(self, name: bytes) -> str | None:
+        """
+        Return the same as text, for each byte a character.
+
+        RFC 9110, 5.5: whatever is beyond ASCII is opaque. It may be no UTF-8.
+        """
+        value = self.first(name)
+        return None if value is None else value.decode("latin-1")
+
     def all(self, name: bytes) -> list[bytes]:
         """Return all values of a header, in order."""
         return [value for each, value in self if LOWER[each] == name]

@@ -13,10 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import NOT_DONE_YET
 from twisted.web.static import File
 
 from regbroker.errors import UploadUnknown
+from regbroker.protocol.header_list import HeaderList
 from regbroker.protocol.headers import Header
 from regbroker.protocol.names import Endpoint
 from regbroker.protocol.query_table import MOUNT
@@ -61,10 +62,12 @@ class Blobs:
         if is_known_to_client(http, digest):
             return
         set_status(http, 200)
-        last_bytes = _LAST_BYTES.findall(http.getHeader("Range") or "")
-        if max(map(int, last_bytes), default=0) > blob.stat().st_size:
-            # More than there is means all of it (RFC 9110, 14.1.2). Twisted would seek
-            # to before the file's beginning.
+        wanted = asked.client.headers.text(b"range") or ""
+        last_bytes = max(map(int, _LAST_BYTES.findall(wanted)), default=0)
+        if not wanted.isascii() or last_bytes > blob.stat().st_size:
+            # What is no range does not count, and more than there is means all of it
+            # (RFC 9110, 14.1.2 and 14.2). Twisted would fail at the one, and seek to
+            # before the file's beginning for the other.
             http.requestHeaders.removeHeader("Range")
         # Ranges, too, and nothing faster than the client takes it.
         file = File(str(blob), defaultType="application/octet-stream")
@@ -114,7 +117,7 @@ class Blobs:
     async def _receive(self, asked: ApiRequest, name: str, id: str) -> Path:
         """Write a request's body to its upload, if it is the part that comes next."""
         http, upload = asked.client.http, self._known_upload(asked, name, id)
-        if not _is_next_chunk(http, upload.stat().st_size):
+        if not _is_next_chunk(asked.client.headers, upload.stat().st_size):
             raise UploadRangeInvalid(
                 "Range says what is here; Content-Range is to go on after that, and "
                 "to be as long as the body",
@@ -141,13 +144,13 @@ def _progress(name: str, upload: Path) -> list[Header]:
     ]
 
 
-def _is_next_chunk(http: Request, size: int) -> bool:
+def _is_next_chunk(headers: HeaderList, size: int) -> bool:
     """Tell whether ``Content-Range``, if there is one, continues at `size`."""
-    header = http.getHeader("Content-Range")
-    if header is None:
+    place = headers.text(b"content-range")
+    if place is None:
         return True
-    match = _CONTENT_RANGE.fullmatch(header.strip())
+    match = _CONTENT_RANGE.fullmatch(place.strip())
     if match is None or int(match[1]) != size:
         return False
     length = int(match[2]) - size + 1
-    return length > 0 and http.getHeader("Content-Length") in (None, str(length))
+    return length > 0 and headers.text(b"content-length") in (None, str(length))

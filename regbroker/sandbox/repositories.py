@@ -89,7 +89,8 @@ class Repositories:
         digest, tags = reference, asked.query.values("tag")
         if is_tag(reference):
             digest, tags = f"sha256:{sha256(body).hexdigest()}", [reference]
-        manifest = parse_manifest(digest, body, http.getHeader("Content-Type"))
+        content_type = asked.client.headers.text(b"content-type")
+        manifest = parse_manifest(digest, body, content_type)
         self._storage.put_manifest(name, manifest)
         for tag in tags:
             self._storage.tag(name, tag, digest)

@@ -57,7 +57,7 @@ class CrossOrigin:
                 _add(http, reply_headers(None))
                 raise Denied("pages of this origin may not use this registry")
         methods = self._methods(request, token_path)
-        wanted = http.getHeader("Access-Control-Request-Method")
+        wanted = request.headers.text(b"access-control-request-method")
         asks = is_preflight(request.method, wanted)
         if origin is None or methods is None or not asks:
             _add(http, reply_headers(origin))

@@ -16,6 +16,13 @@ class HeaderListTests(SynchronousTestCase):
         self.assertEqual(self.HEADERS.first(b"link"), b"a")
         self.assertIsNone(self.HEADERS.first(b"date"))
 
+    def test_text(self) -> None:
+        """Any byte is a character; what is UTF-8 is not looked for."""
+        self.assertEqual(self.HEADERS.text(b"link"), "a")
+        self.assertIsNone(self.HEADERS.text(b"date"))
+        odd = HeaderList([(b"Range", b"\xff"), (b"Date", b"\xc3\xa9")])
+        self.assertEqual((odd.text(b"range"), odd.text(b"date")), ("\xff", "\xc3\xa9"))
+
     def test_all(self) -> None:
         """All values come in their order."""
         self.assertEqual(self.HEADERS.all(b"link"), [b"a", b"b"])

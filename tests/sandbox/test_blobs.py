@@ -49,6 +49,7 @@ class BlobTests(SandboxTestCase):
             ("bytes=-", 200, b"0123456789", None),
             ("bytes=-11", 200, b"0123456789", None),
             ("bytes=0-1,-11", 200, b"0123456789", None),
+            (b"\xff", 200, b"0123456789", None),
         ):
             reply = await self.ask("GET", path, None, token, Range=wanted)
             self.assertEqual(
@@ -162,7 +163,10 @@ class UploadTests(SandboxTestCase):
         location = await self.start_upload(token)
         reply = await self.ask("PATCH", location, b"01234", token, Content_Range="0-4")
         self.assertEqual((reply.status, reply.header("Range")), (202, "0-4"))
-        for given in ("0-4", "6-10", "5-8", "9-5", "nonsense", "5-" + "9" * 5000):
+        for given in (
+            *("0-4", "6-10", "5-8", "9-5", "nonsense", "5-" + "9" * 5000),
+            b"\xff",
+        ):
             reply = await self.ask(
                 "PATCH", location, b"56789", token, Content_Range=given
             )

@@ -62,6 +62,10 @@ class ManifestTests(SandboxTestCase):
         ):
             reply = await self.ask("PUT", "/v2/a/b/manifests/1", body, token)
             self.assertEqual((reply.status, reply.code()), (status, code))
+        reply = await self.ask(
+            "PUT", "/v2/a/b/manifests/1", b"{}", token, Content_Type=b"\xff"
+        )
+        self.assertEqual((reply.status, reply.code()), (400, "MANIFEST_INVALID"))
 
     async def test_delete(self) -> None:
         """By tag only the tag goes, by digest everything."""

@@ -82,6 +82,14 @@ class PreflightTests(CrossOriginTestCase):
             found = marks(await self.preflight(path))
             self.assertEqual(found["allow-methods"], methods)
 
+    async def test_odd_method(self) -> None:
+        """A method that is no text is no reason to fail."""
+        for method in ("GET", "OPTIONS"):
+            reply = await self.client.ask(
+                method, "/v2/", f"Origin: {UI}", ASKS.format("\xff")
+            )
+            self.assertEqual(reply.status, 401 if method == "GET" else 204)
+
     async def test_event(self) -> None:
         """It is a request like others in the log."""
         event = self.event()
