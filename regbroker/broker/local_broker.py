@@ -27,6 +27,7 @@ from regbroker.protocol.names import check_name
 from regbroker.protocol.scopes import Scope, format_scopes
 from regbroker.protocol.token_replies import IssuedToken, format_reply
 from regbroker.protocol.token_requests import TokenRequest
+from regbroker.protocol.token_texts import user_for_log
 
 
 class LocalBroker:
@@ -72,8 +73,9 @@ class LocalBroker:
         """
         Return the principal of this Authorization; None when the password is wrong.
 
-        `address` is the client's; `event` notes what is to be said of a token.
-        Raises `WrongToken`, and what `PasswordChecks.check` raises.
+        `address` is the client's; `event` notes whom a password is said to be of, and
+        what is to be said of a token. Raises `WrongToken`, and what
+        `PasswordChecks.check` raises.
         """
         if authorization is None:
             return self._principal(None)
@@ -82,6 +84,9 @@ class LocalBroker:
             # How some clients write that they have nothing.
             return self._principal(None)
         if basic is not None:
+            if event is not None:
+                # A login that is refused has a name, too.
+                event.user = user_for_log(basic[0])
             account = await self.logins.check(*basic, address, event)
             note(event, vouched_of(account, self._rules))
             return None if account is None else self._principal(account)
@@ -186,7 +191,7 @@ class LocalBroker:
         if request.subject_token:
             return await self._account_of_exchange(request, public_host, address, event)
         if request.refresh_token:
-            return await self._account_of_identity(request, public_host)
+            return await self._account_of_identity(request, public_host, address, event)
         checked = await self.logins.check(
             request.username, request.password, address, event
         )
@@ -217,16 +222,29 @@ class LocalBroker:
         return account
 
     async def _account_of_identity(
-        self, request: TokenRequest, public_host: str
+        self,
+        request: TokenRequest,
+        public_host: str,
+        address: str,
+        event: Event | None,
     ) -> Account:
         service = self.service(public_host)
         try:
             token = self._signer.check_identity(request.refresh_token, service)
-        except InvalidToken:
+        except InvalidToken as error:
+            why = f"an identity token is not good: {error}"
+            self.logins.note_refused(why, address, event)
             raise _wrong_credentials(public_host) from None
+        if event is not None:
+            event.user = token.user
         # Another version is another password, or another person.
         account = await self._checks.look_up(token.user, token.password_version)
         if account is None or not account.password_version:
+            why = (
+                f"an identity token of {token.user} is not good: the password has "
+                "changed, or there is no such user any more"
+            )
+            self.logins.note_refused(why, address, event)
             raise _wrong_credentials(public_host)
         # The token may be older than the issuer whose names are its own now.
         if self.logins.unless_owned(account) is None:

@@ -17,6 +17,13 @@ from regbroker.events import Event
 
 _log = Logger()
 
+#: What is wrong where somebody shows a token in a form that nobody takes.
+_STRAY = (
+    "a token is not alone in the place of the password; it stands in that of the user, "
+    "or with a space, a line's end or more beside it, or is one that regbroker itself "
+    "has issued"
+)
+
 
 class Passwords(Protocol):
     """Tells whose a password is; see `regbroker.accounts.password_checks`."""
@@ -60,7 +67,7 @@ class LocalLogins:
         """
         login = self.signed(password)
         if self._holds(user) or (login is None and self._holds(password)):
-            self._note_stray(address, event)
+            self.note_refused(_STRAY, address, event)
             return None
         if login is not None:
             return await self.check_signed(login, user, password, address, event)
@@ -70,13 +77,8 @@ class LocalLogins:
     def _holds(self, text: str) -> bool:
         return any(each.holds(text) for each in self._signed)
 
-    def _note_stray(self, address: str, event: Event | None) -> None:
-        """Note that somebody has shown a token in a form that nobody takes."""
-        why = (
-            "a token is not alone in the place of the password; it stands in that of "
-            "the user, or with a space, a line's end or more beside it, or is one that "
-            "regbroker itself has issued"
-        )
+    def note_refused(self, why: str, address: str, event: Event | None) -> None:
+        """Note why a login is refused: for the log and `event`, not for the client."""
         if event is not None:
             event.login_problem = why
         _log.warn(
@@ -100,14 +102,8 @@ class LocalLogins:
         try:
             account = await login.account(user, text)
         except LoginRefused as error:
-            event.token_id, event.login_problem = error.token_id, str(error)
-            event.identity = error.identity
-            _log.warn(
-                "[registry {host}]: a login from {address} is refused: {why}",
-                host=self._host,
-                address=address,
-                why=str(error),
-            )
+            event.token_id, event.identity = error.token_id, error.identity
+            self.note_refused(str(error), address, event)
             return None
         event.token_id = account.token_id
         return self.unless_owned(account, login)

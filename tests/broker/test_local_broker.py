@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from regbroker.errors import (
     BadRequest,
     Unauthorized,
 )
+from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.names import Action
@@ -284,6 +286,25 @@ class IdentityTokenTests(LocalBrokerTestCase):
         for token in ("nonsense", self.get("")["token"], other):
             self.assert_refused(token)
 
+    def test_why_refused(self) -> None:
+        """The record says what was wrong, and whose it was where that is known."""
+        other = self.signer.issue_identity("alice", "other.test", "1")
+        old = self.signer.issue_identity("alice", "registry.test", "0")
+        kind, gone = "the token is of another kind", "there is no such user any more"
+        for token, user, why in (
+            (self.get("")["token"], "", kind),
+            (other, "", "the token is for another service"),
+            (old, "alice", f"the password has changed, or {gone}"),
+        ):
+            event = Event(lambda: 0.0)
+            request = TokenRequest("POST", refresh_token=token)
+            asking = self.broker.account(request, HOST, ADDRESS, event)
+            error = self.assert_fails(asking, Unauthorized)
+            self.assertNotIn(why, error.message)
+            self.assertEqual(event.user, user)
+            self.assertIn("an identity token", event.login_problem)
+            self.assertTrue(event.login_problem.endswith(why), event.login_problem)
+
     def test_down(self) -> None:
         """A directory that is down is 503 here, too."""
         request = TokenRequest("POST", refresh_token=self.identity())
@@ -317,6 +338,25 @@ class IdentifyTests(LocalBrokerTestCase):
         self.assertTrue(self.some_principal(BOB).may_list)
         self.assertIsNone(self.principal("Basic YWxpY2U6d3Jvbmc="))
         self.assertEqual(self.checks.addresses, [ADDRESS] * 3)
+
+    def test_who_is_refused(self) -> None:
+        """The record has the user whose password is wrong, or cannot be checked."""
+        wrong = "Basic YWxpY2U6d3Jvbmc="
+        event = Event(lambda: 0.0)
+        self.result(self.broker.identify(wrong, HOST, ADDRESS, event))
+        self.assertEqual(event.user, "alice")
+        self.checks.down = True
+        event = Event(lambda: 0.0)
+        work = self.broker.identify(wrong, HOST, ADDRESS, event)
+        self.assert_fails(work, AccountsUnavailable)
+        self.assertEqual(event.user, "alice")
+
+    def test_token_as_the_user(self) -> None:
+        """A token in the place of the user is a secret, and in no record."""
+        robot = "Basic " + b64encode(b"rbrobot_x:secret").decode()
+        event = Event(lambda: 0.0)
+        self.result(self.broker.identify(robot, HOST, ADDRESS, event))
+        self.assertEqual(event.user, "-")
 
     def test_token(self) -> None:
         """What the token says, however much more the account may."""
