@@ -588,7 +588,8 @@ LDAP = Table(
         Option(
             "ldap-group-base",
             str,
-            "Where groups are. Without it, users have no groups.",
+            "Where groups are. Without it, a user has those that `memberOf` of the "
+            "entry names.",
             sets="group_base",
         ),
         Option(

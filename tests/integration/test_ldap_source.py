@@ -325,6 +325,30 @@ class AccountTests(SlapdTestCase):
         slapd = self.start_slapd(overlay="overlay ppolicy")
         await self.check_password_change(slapd, slow=True)
 
+    async def test_locked(self) -> None:
+        """Who an administrator locks is gone; wrong passwords end no token."""
+        slapd = self.start_slapd(overlay="overlay ppolicy")
+        accounts = self.open_accounts(slapd.tls_url)
+        alice = await self.assert_in(accounts, "alice")
+        self.lock(slapd, "20261127120000Z")
+        self.assertIsNotNone(await accounts.look_up("alice"))
+        self.assertEqual(self.logged(), "")
+        self.lock(slapd, "000001010000Z")
+        self.assertIsNone(await accounts.look_up("alice"))
+        self.assertIn("'alice' is refused: pwdAccountLockedTime is", self.logged())
+        right = PASSWORDS["alice"]
+        self.assertIsNone(await accounts.authenticate("alice", right))
+        slapd.change(f"dn: {ALICE}\nchangetype: modify\ndelete: pwdAccountLockedTime\n")
+        account = await self.assert_in(accounts, "alice")
+        self.assertEqual(account.groups, alice.groups)
+
+    def lock(self, slapd: Slapd, time: str) -> None:
+        """Lock alice's account."""
+        slapd.change(
+            f"dn: {ALICE}\nchangetype: modify\n"
+            f"replace: pwdAccountLockedTime\npwdAccountLockedTime: {time}\n"
+        )
+
     async def check_password_change(self, slapd: Slapd, slow: bool = False) -> None:
         accounts = self.open_accounts(slapd.tls_url)
         alice = await self.assert_in(accounts, "alice")

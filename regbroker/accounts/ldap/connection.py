@@ -10,7 +10,6 @@ StartTLS for an answer that came after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -19,13 +18,19 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from regbroker.accounts.ldap.answers import (
+    Answer,
+    DirectoryError,
+    Entry,
+    found,
+    result_of,
+)
 from regbroker.accounts.ldap.filter_encoding import wire_filter
 from regbroker.accounts.ldap.filters import Filter
 from regbroker.errors import ConfigurationError
 
 try:
     from ldaptor.protocols import pureber, pureldap
-    from ldaptor.protocols.ldap import ldaperrors
 except ImportError:
     pureldap = None
 
@@ -44,27 +49,6 @@ def require_ldaptor() -> None:
         )
 
 
-class DirectoryError(Exception):
-    """The directory does not do what it is there for; the text says what."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What a search has found: a DN, attributes in lower case with their values."""
-
-    dn: bytes
-    attributes: tuple[tuple[str, tuple[bytes, ...]], ...]
-
-    def values(self, attribute: str) -> list[str]:
-        """Return an attribute's values, sorted, without those that are no text."""
-        texts = []
-        for name, values in self.attributes:
-            # Behind a semicolon stand options, such as Active Directory's range.
-            if name.partition(";")[0] == attribute.lower():
-                texts += [value for value in values if _is_utf8(value)]
-        return sorted(value.decode() for value in texts)
-
-
 def in_vain(what: str) -> Callable[[Any, float], None]:
     """Return what `Deferred.addTimeout` is to call: it raises `DirectoryError`."""
 
@@ -72,14 +56,6 @@ def in_vain(what: str) -> Callable[[Any, float], None]:
         raise DirectoryError(f"waited {timeout:g} s in vain for {what}")
 
     return raise_error
-
-
-def accept(what: str, code: int) -> None:
-    """Raise `DirectoryError` when the result of `what` is not success."""
-    if code:
-        known = ldaperrors.LDAPExceptionCollection.collection.get(code)
-        name = known.name.decode() if known is not None else f"result {code}"
-        raise DirectoryError(f"{what}: it answers {name}")
 
 
 class Connection(Protocol):
@@ -109,10 +85,10 @@ class Connection(Protocol):
         self._lost: Failure | None = None
         self._timer: Any = None
 
-    def start_tls(self) -> Deferred[int]:
-        """Ask to go on with TLS; the result's code."""
+    def start_tls(self) -> Deferred[Answer]:
+        """Ask to go on with TLS; the result."""
         request = pureldap.LDAPStartTLSRequest()
-        return self._ask("StartTLS", request).addCallback(_code)
+        return self._ask("StartTLS", request).addCallback(result_of)
 
     def begin_tls(self, options: Any) -> None:
         """Begin TLS. What is asked next is not sent before the other is verified."""
@@ -122,10 +98,10 @@ class Connection(Protocol):
         transport: Any = self.transport
         transport.startTLS(options)
 
-    def bind(self, what: str, dn: bytes, password: bytes) -> Deferred[int]:
-        """Bind; the result's code. `what` is for errors, as in a search."""
+    def bind(self, what: str, dn: bytes, password: bytes) -> Deferred[Answer]:
+        """Bind; the result. `what` is for errors, as in a search."""
         request = pureldap.LDAPBindRequest(dn=dn, auth=password)
-        return self._ask(what, request).addCallback(_code)
+        return self._ask(what, request).addCallback(result_of)
 
     def search(
         self,
@@ -135,9 +111,9 @@ class Connection(Protocol):
         filter: Filter,
         attributes: Iterable[str],
         most: int = 0,
-    ) -> Deferred[tuple[int, list[Entry]]]:
+    ) -> Deferred[tuple[Answer, list[Entry]]]:
         """
-        Search; the result's code and the entries.
+        Search; the result and the entries.
 
         The directory is asked to stop after `most` entries; 0 is no limit.
         References to other directories are not followed.
@@ -150,7 +126,7 @@ class Connection(Protocol):
             filter=wire_filter(filter),
             attributes=list(attributes),
         )
-        return self._ask(what, request).addCallback(_found)
+        return self._ask(what, request).addCallback(found)
 
     def finish(self) -> None:
         """Say goodbye; what does not end in time is dropped."""
@@ -238,34 +214,6 @@ class Connection(Protocol):
         self.drop()
         if waiting is not None:
             waiting.errback(error)
-
-
-def _code(answer: list[Any]) -> int:
-    code: int = answer[-1].resultCode
-    return code
-
-
-def _found(answer: list[Any]) -> tuple[int, list[Entry]]:
-    entries = [
-        Entry(
-            message.objectName,
-            tuple(
-                (name.decode("ascii", "replace").lower(), tuple(values))
-                for name, values in message.attributes
-            ),
-        )
-        for message in answer
-        if isinstance(message, pureldap.LDAPSearchResultEntry)
-    ]
-    return _code(answer), entries
-
-
-def _is_utf8(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _decoder() -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from OpenSSL import SSL
 from twisted.internet.error import ConnectError, ConnectionClosed
 
-from regbroker.accounts.ldap.connection import DirectoryError
+from regbroker.accounts.ldap.answers import DirectoryError
 from regbroker.errors import AccountsUnavailable
 
 #: How talking to a directory fails.

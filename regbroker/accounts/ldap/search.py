@@ -10,9 +10,11 @@ from hashlib import sha256
 
 from twisted.logger import Logger
 
-from regbroker.accounts.ldap.connection import Connection, Entry, accept
+from regbroker.accounts.ldap.answers import Entry, accept
+from regbroker.accounts.ldap.connection import Connection
 from regbroker.accounts.ldap.filters import Filter, fill
 from regbroker.accounts.ldap.names import is_below, own_value, parse_name
+from regbroker.accounts.ldap.refusals import DISABLED_ATTRIBUTES
 from regbroker.accounts.ldap.url import LdapUrl
 
 _log = Logger()
@@ -48,18 +50,23 @@ class DirectorySearch:
         """Return the user's entry; None unless exactly one matches."""
         url = self.url
         what = f"the search below '{url.base}'"
-        wanted = [url.attribute, "memberOf", *PASSWORD_VERSION_ATTRIBUTES]
-        code, entries = await connection.search(
+        wanted = [
+            url.attribute,
+            "memberOf",
+            *PASSWORD_VERSION_ATTRIBUTES,
+            *DISABLED_ATTRIBUTES,
+        ]
+        answer, entries = await connection.search(
             what, url.base, url.scope, url.user_filter(user), wanted, most=2
         )
-        if code == _SIZE_LIMIT_EXCEEDED or len(entries) > 1:
+        if answer.code == _SIZE_LIMIT_EXCEEDED or len(entries) > 1:
             _log.warn(
                 "ldap {url}: more than one entry for {user}, so none counts",
                 url=str(url),
                 user=ascii(user),
             )
             return None
-        accept(what, code)
+        accept(what, answer)
         # An empty name is the directory itself; binding with it is anonymous.
         return entries[0] if entries and entries[0].dn else None
 
@@ -70,14 +77,14 @@ class DirectorySearch:
         if not self.group_base:
             return frozenset()
         what = f"the search below '{self.group_base}'"
-        code, entries = await connection.search(
+        answer, entries = await connection.search(
             what,
             self.group_base,
             "sub",
             fill(self.group_filter, {b"dn": dn, b"user": user.encode()}),
             ["cn"],
         )
-        accept(what, code)
+        accept(what, answer)
         return frozenset(name for entry in entries for name in entry.values("cn"))
 
     def entry_groups(self, entry: Entry) -> frozenset[str]:

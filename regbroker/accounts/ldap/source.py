@@ -8,6 +8,7 @@ The way of a check (RFC 4511 and 4513), each on a connection of its own:
 3. Search for the user's entry. Exactly one must match.
 4. Search for the groups that name the entry or the user.
 5. Bind as the entry, with the password.
+6. Look whether the entry says that its account is disabled.
 
 Entry and groups are read with the same rights whether there is a password or
 not, so an account has one password version. Where step 3 finds nobody, the way goes on
@@ -29,15 +30,12 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from regbroker.accounts.ldap.connection import (
-    Connection,
-    DirectoryError,
-    accept,
-    require_ldaptor,
-)
+from regbroker.accounts.ldap.answers import Answer, DirectoryError, accept
+from regbroker.accounts.ldap.connection import Connection, require_ldaptor
 from regbroker.accounts.ldap.failures import FAILURES, describe, unavailable
 from regbroker.accounts.ldap.filters import parse_group_filter
 from regbroker.accounts.ldap.names import parse_name
+from regbroker.accounts.ldap.refusals import NO, why_disabled, why_refused
 from regbroker.accounts.ldap.search import (
     DirectorySearch,
     account_name,
@@ -62,17 +60,6 @@ GROUP_FILTER = "(|(member=${dn})(uniqueMember=${dn})(memberUid=${user}))"
 #: Each check is a connection; directories have other clients, too.
 MAX_CHECKS = 8
 
-#: Answers to a bind that say no to the password, or to the account: not that
-#: the directory is out of order. For 19 (too many failures) and 53 (locked) see
-#: the 389 Directory Server.
-_WRONG = {
-    19: "constraintViolation",
-    32: "noSuchObject",
-    48: "inappropriateAuthentication",
-    49: "invalidCredentials",
-    50: "insufficientAccessRights",
-    53: "unwillingToPerform",
-}
 _NOBODY = "cn=no account of this name"
 
 
@@ -212,28 +199,45 @@ class LdapAccounts:
             return None
         dn = entry.dn if entry is not None else self._nobody
         groups = await self._searches.groups(connection, user, dn)
+        answer = Answer(0)
         if password is not None:
-            what = "the bind of a user"
-            began = self._reactor.seconds()
-            code = await connection.bind(what, dn, password)
-            took = self._reactor.seconds() - began
-            if entry is not None:
-                self._bind_seconds = took
-            elif took < self._bind_seconds:
-                left = self._bind_seconds - took
-                waiting: Deferred[None] = deferLater(self._reactor, left)
-                await self._waits.until("the time of a bind", waiting)
-            if code not in _WRONG:
-                accept(what, code)
-            if code:
-                return None
+            answer = await self._bind(connection, dn, password, entry is not None)
         if entry is None:
             return None
+        name = account_name(entry, self._searches.url.attribute, user)
+        why = why_disabled(entry) or why_refused(answer)
+        if why:
+            _log.warn(
+                "{name}: {user} is refused: {why}",
+                name=self.name,
+                user=ascii(name),
+                why=why,
+            )
+        if why or answer.code:
+            return None
         return Account(
-            account_name(entry, self._searches.url.attribute, user),
+            name,
             groups | self._searches.entry_groups(entry),
             password_version(entry),
         )
+
+    async def _bind(
+        self, connection: Connection, dn: bytes, password: bytes, is_known: bool
+    ) -> Answer:
+        """Return what a bind says of a password; it takes as long for nobody."""
+        what = "the bind of a user"
+        began = self._reactor.seconds()
+        answer = await connection.bind(what, dn, password)
+        took = self._reactor.seconds() - began
+        if is_known:
+            self._bind_seconds = took
+        elif took < self._bind_seconds:
+            left = self._bind_seconds - took
+            waiting: Deferred[None] = deferLater(self._reactor, left)
+            await self._waits.until("the time of a bind", waiting)
+        if answer.code not in NO:
+            accept(what, answer)
+        return answer
 
     @property
     def _nobody(self) -> bytes:

@@ -6,7 +6,7 @@ from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.accounts.ldap.connection import DirectoryError
+from regbroker.accounts.ldap.answers import DirectoryError
 from regbroker.accounts.ldap.failures import FAILURES, describe, unavailable
 
 

@@ -9,8 +9,10 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.accounts.ldap.connection import Connection, DirectoryError, Entry
+from regbroker.accounts.ldap.answers import Answer, DirectoryError, Entry
+from regbroker.accounts.ldap.connection import Connection
 from regbroker.accounts.ldap.filters import parse_group_filter
+from regbroker.accounts.ldap.refusals import DISABLED_ATTRIBUTES
 from regbroker.accounts.ldap.search import (
     PASSWORD_VERSION_ATTRIBUTES,
     DirectorySearch,
@@ -43,7 +45,7 @@ class FakeConnection:
     """Answers searches, and remembers them."""
 
     def __init__(self, code: int = 0, *entries: Entry) -> None:
-        self._answer = code, list(entries)
+        self._answer = Answer(code), list(entries)
         self.asked: list[tuple[Any, ...]] = []
 
     def search(
@@ -54,7 +56,7 @@ class FakeConnection:
         filter: Any,
         attributes: list[str],
         most: int = 0,
-    ) -> Deferred[tuple[int, list[Entry]]]:
+    ) -> Deferred[tuple[Answer, list[Entry]]]:
         """Search."""
         self.asked.append((base, scope, str(filter), attributes, most))
         return succeed(self._answer)
@@ -84,6 +86,7 @@ class SearchesTests(SynchronousTestCase):
         self.assertIs(self.entry(connection, "a*"), found)
         filter = r"(&(objectclass=person)(uid=a\2a))"
         wanted = ["uid", "memberOf", *PASSWORD_VERSION_ATTRIBUTES]
+        wanted += DISABLED_ATTRIBUTES
         self.assertEqual(
             connection.asked, [("ou=people,dc=x", "one", filter, wanted, 2)]
         )

@@ -36,6 +36,8 @@ class Directory(Protocol):
     """
 
     codes: dict[bytes, int]
+    message: str
+    shown: list[tuple[str, list[str]]]
     steps: list[Any]
     silent: bool
     tls_code: int
@@ -62,14 +64,15 @@ class Directory(Protocol):
         if isinstance(request, pureldap.LDAPBindRequest):
             self.steps.append((request.dn, request.auth))
             code = self.codes.get(request.dn, 49)
-            self._send(number, pureldap.LDAPBindResponse(resultCode=code))
+            answer = pureldap.LDAPBindResponse(code, errorMessage=self.message)
+            self._send(number, answer)
         elif isinstance(request, pureldap.LDAPExtendedRequest):
             self.steps.append("StartTLS")
             self._send(number, pureldap.LDAPExtendedResponse(resultCode=self.tls_code))
         elif isinstance(request, pureldap.LDAPSearchRequest):
             self.steps.append("search")
             for dn in self.found:
-                attributes = [("uid", ["alice"]), ("entryCSN", ["1"])]
+                attributes = [("uid", ["alice"]), ("entryCSN", ["1"]), *self.shown]
                 self._send(number, pureldap.LDAPSearchResultEntry(dn, attributes))
             self._send(number, pureldap.LDAPSearchResultDone(resultCode=0))
 
@@ -94,6 +97,8 @@ class ScriptedTestCase(TestCase):
     def setUp(self) -> None:
         class Ours(Directory):
             codes = {READER.encode(): 0, ALICE: 0}
+            message = ""
+            shown: list[tuple[str, list[str]]] = []
             steps: list[Any] = []
             silent = False
             tls_code = 0
@@ -190,6 +195,53 @@ class CheckTests(ScriptedTestCase):
             self.directory.codes = {ALICE: code}
             with self.assertRaises(AccountsUnavailable):
                 await accounts.authenticate("alice", "x")
+
+    async def test_disabled(self) -> None:
+        """A disabled account gets nothing: by no token, and by no password."""
+        accounts = self.open_accounts()
+        self.directory.shown = [("nsAccountLock", ["TRUE"])]
+        for checking in (
+            accounts.look_up("ALICE"),
+            accounts.authenticate("alice", "right"),
+        ):
+            with capturedLogs() as events:
+                self.assertIsNone(await checking)
+            self.assertEqual(
+                logged(events),
+                f"ldap {self.url}: 'alice' is refused: nsAccountLock is true",
+            )
+        self.assertIn((ALICE, b"right"), self.directory.steps)
+
+    async def test_why_refused(self) -> None:
+        """The log says what is wrong where it is not the password."""
+        accounts = self.open_accounts()
+        for code, message, why in (
+            (49, "", ""),
+            (49, "AcceptSecurityContext error, data 775", "the account is locked"),
+            (53, "Inactive.", "the directory answers unwillingToPerform: Inactive."),
+        ):
+            self.directory.codes, self.directory.message = {ALICE: code}, message
+            with capturedLogs() as events:
+                self.assertIsNone(await accounts.authenticate("alice", "right"))
+            said = f"ldap {self.url}: 'alice' is refused: {why}" if why else ""
+            self.assertEqual(logged(events), said)
+        self.directory.found = []
+        self.directory.codes = {NOBODY: 53}
+        with capturedLogs() as events:
+            self.assertIsNone(await accounts.authenticate("mallory", "right"))
+        self.assertEqual(logged(events), "")
+
+    async def test_our_own_account_refused(self) -> None:
+        """What the directory says of the account that searches is in the log."""
+        self.directory.codes = {READER.encode(): 49}
+        self.directory.message = "AcceptSecurityContext error, data 532"
+        accounts = self.open_accounts(bind_dn=READER, bind_password=lambda: "own")
+        with capturedLogs() as events, self.assertRaises(AccountsUnavailable):
+            await accounts.look_up("alice")
+        self.assertIn(
+            f"ldap-bind-dn: it answers invalidCredentials: {self.directory.message}",
+            logged(events),
+        )
 
     async def test_nothing_to_ask(self) -> None:
         """No password, no name, no text: the directory is not even dialled."""

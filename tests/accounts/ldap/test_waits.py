@@ -6,7 +6,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.accounts.ldap.connection import DirectoryError
+from regbroker.accounts.ldap.answers import DirectoryError
 from regbroker.accounts.ldap.waits import Waits
 from regbroker.errors import AccountsUnavailable
 
