@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from threading import Thread
 from typing import Any
@@ -26,6 +25,7 @@ from twisted.internet.interfaces import (
     IReactorFromThreads,
     IResolutionReceiver,
 )
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regbroker.runtime.reactor import INetworkReactor
@@ -50,24 +50,27 @@ _KINDS: dict[int, type[IPv4Address] | type[IPv6Address]] = {
 
 
 def in_thread(reactor: IReactorFromThreads, name: str) -> Deferred[list[Entry]]:
-    """Ask the system for a name; fires with what it knows, which may be nothing."""
+    """
+    Ask the system for a name; fires with what it knows, which is never nothing.
+
+    Fails with `OSError` where there is no such name, with `ValueError` where there
+    cannot be, and with `RuntimeError` where there may be no more threads.
+    """
     answered: Deferred[list[Entry]] = Deferred()
 
     def look_up() -> None:
-        found: list[Entry] = []
         try:
-            # There may be no such name, or there cannot be.
-            with suppress(OSError, ValueError):
-                found += socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-        finally:
+            found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        except Exception:
+            reactor.callFromThread(answered.errback, Failure())
+        else:
             reactor.callFromThread(answered.callback, found)
 
     try:
         # Not one of the reactor's, which it waits for at the end.
         Thread(target=look_up, name=f"look-up of {name}", daemon=True).start()
     except RuntimeError:
-        # There may be no more threads.
-        reactor.callFromThread(answered.callback, [])
+        reactor.callFromThread(answered.errback, Failure())
     return answered
 
 
@@ -82,7 +85,7 @@ class NameLookups:
     What resolves names for a reactor (`IReactorPluggableNameResolver`).
 
     `look_up` is asked for one name, `MOST` at the same time, and for no name twice at
-    once; it never fails. An address is its own answer.
+    once. An address is its own answer.
     """
 
     def __init__(self, look_up: Callable[[str], Deferred[list[Entry]]]) -> None:
@@ -124,7 +127,13 @@ class NameLookups:
             if is_doubtful and sum(self._running.values()) >= MOST_DOUBTFUL:
                 continue
             self._running[name] = is_doubtful
-            self._look_up(name).addCallback(self._found, name)
+            # Why there is none, nobody asks a resolver.
+            self._look_up(name).addCallbacks(
+                self._found, self._none, (name,), errbackArgs=(name,)
+            )
+
+    def _none(self, _: Failure, name: str) -> None:
+        self._found([], name)
 
     def _found(self, entries: list[Entry], name: str) -> None:
         del self._running[name]

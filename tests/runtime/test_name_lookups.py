@@ -131,6 +131,12 @@ class NameLookupsTests(SynchronousTestCase):
         self.answer("6.test")
         self.assertEqual(list(self.running)[-1], names[MOST + 1])
 
+    def test_failed(self) -> None:
+        """What cannot be looked up has no address."""
+        receiver = self.ask("a..test")
+        self.running.pop("a..test").errback(UnicodeError("label empty or too long"))
+        self.assertEqual(receiver.addresses, [])
+
     def test_doubtful(self) -> None:
         """Names without an address leave some places to others."""
         doubtful = [f"{number}.test" for number in range(MOST)]
@@ -166,16 +172,16 @@ class NameLookupsTests(SynchronousTestCase):
 
 class InThreadTests(TestCase):
     async def test_system(self) -> None:
-        """The system is asked, and a name that cannot be is no address."""
+        """The system is asked, and says where there is no such name."""
         entries = await in_thread(reactor, "localhost")  # type: ignore[arg-type]
         hosts = {entry[4][0] for entry in entries}
         self.assertTrue(hosts & {"127.0.0.1", "::1"}, hosts)
         for name in ("a..test", "a" * 300, "a\0b"):
-            found = await in_thread(reactor, name)  # type: ignore[arg-type]
-            self.assertEqual(found, [])
+            with self.assertRaises((OSError, ValueError)):
+                await in_thread(reactor, name)  # type: ignore[arg-type]
 
     async def test_no_thread(self) -> None:
-        """Where no thread can be had, there is no address."""
+        """Where no thread can be had, nothing waits for one."""
 
         class Refused:
             def __init__(self, **named: Any) -> None:
@@ -185,8 +191,8 @@ class InThreadTests(TestCase):
                 raise RuntimeError("can't start new thread")
 
         self.patch(name_lookups, "Thread", Refused)
-        found = await in_thread(reactor, "a.test")  # type: ignore[arg-type]
-        self.assertEqual(found, [])
+        with self.assertRaises(RuntimeError):
+            await in_thread(reactor, "a.test")  # type: ignore[arg-type]
 
     async def test_side_by_side(self) -> None:
         """A look-up that hangs is in nobody's way."""
@@ -205,4 +211,5 @@ class InThreadTests(TestCase):
         self.assertTrue(await in_thread(reactor, "localhost"))  # type: ignore[arg-type]
         self.assertFalse(answered.called)
         hanging.set()
-        self.assertEqual(await answered, [])
+        with self.assertRaises(OSError):
+            await answered

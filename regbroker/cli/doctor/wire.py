@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -37,11 +36,11 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regbroker.cli.doctor.answers import is_complete
+from regbroker.runtime.name_lookups import in_thread
 from regbroker.runtime.reactor import IMainReactor
 from regbroker.transport.certificates.pem_files import load_chain
 from regbroker.transport.certificates.served import read_pem
@@ -192,17 +191,9 @@ async def resolve(reactor: IMainReactor, host: str, timeout: float) -> list[str]
         return [str(ip_address(host))]
     except ValueError:
         pass
-    asked = deferToThreadPool(
-        reactor,
-        reactor.getThreadPool(),
-        socket.getaddrinfo,
-        host,
-        None,
-        type=socket.SOCK_STREAM,
-    )
     try:
-        entries = await asked.addTimeout(timeout, reactor)
-    except (OSError, UnicodeError) as error:
+        entries = await in_thread(reactor, host).addTimeout(timeout, reactor)
+    except (OSError, ValueError, RuntimeError) as error:
         raise Failed("name", getattr(error, "strerror", None) or str(error)) from None
     except TimeoutError:
         raise Failed("name", f"no answer within {timeout:g} s") from None

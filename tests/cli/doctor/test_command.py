@@ -17,6 +17,7 @@ from regbroker.upstream.credentials import Login
 from tests.certificates import issued, pem_of
 from tests.cli.case import CONFIG, CommandCase
 from tests.doctorcase import DoctorCase, Fake, reactor
+from tests.integration.peers.nursery import environment, measured_nursery
 
 
 class LoginTests(DoctorCase):
@@ -132,3 +133,30 @@ class RefusedTests(CommandCase):
             self.assertIn(words, err)
             _, _, told = self.run_command("check", "-c", path)
             self.assertEqual(told.splitlines()[:-1], err.splitlines())
+
+
+#: The command, where no name server answers.
+NO_NAME_SERVER = """
+import socket, threading
+socket.getaddrinfo = lambda *others, **named: threading.Event().wait()
+from regbroker.cli.main import main
+raise SystemExit(main())
+"""
+
+
+class ProcessTests(CommandCase):
+    """A process, for the reactor is one for each process."""
+
+    def test_no_name_server(self) -> None:
+        """A look-up that does not end is told, and keeps no command from ending."""
+        output = Path(self.mktemp()).absolute()
+        path = str(Path(self.write(CONFIG)).absolute())
+        process = measured_nursery().start(
+            ["doctor", "--config", path, "--only", "upstream", "--timeout", "0.1"],
+            output,
+            environment(is_measured=True),
+            program=NO_NAME_SERVER,
+        )
+        self.addCleanup(process.kill)
+        self.assertEqual(process.wait(60.0), 1, output.read_text())
+        self.assertIn("no answer within 0.1 s", output.read_text())
