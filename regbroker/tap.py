@@ -37,6 +37,8 @@ reactor: Any = _reactor
 
 _log = Logger()
 
+_NOT_READ_AGAIN = "SIGHUP: nothing is read again, since regbroker is stopping"
+
 
 class Options(usage.Options):
     """Command line of ``twistd regbroker``."""
@@ -194,7 +196,7 @@ class TwistdService(MultiService):
 
     def _told_to_reload(self) -> None:
         if self._is_told_to_stop:
-            _log.info("SIGHUP: nothing is read again, since regbroker is stopping")
+            _log.info(_NOT_READ_AGAIN)
             return
         if self._is_reloading:
             # The file may have changed since it was read.
@@ -212,6 +214,10 @@ class TwistdService(MultiService):
             await self._reload()
             status = self._status
         except (ConfigurationError, StateError) as error:
+            if self._is_told_to_stop:
+                # Workers had not answered yet.
+                _log.info(_NOT_READ_AGAIN)
+                return
             problems = getattr(error, "problems", [str(error)])
             for problem in problems:
                 # What is wrong with the file itself begins with its name already.

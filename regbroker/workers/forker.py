@@ -76,6 +76,11 @@ class Forker:
         if self._server is not None:
             self._server.channel.tell("kill", {"pid": process})
 
+    def give_up(self) -> None:
+        """Kill the fork server: it may hang itself, and kill nobody."""
+        if self._server is not None:
+            self._server.kill()
+
     def close(self) -> Deferred[None]:
         """End the fork server; fires when it has ended."""
         return self._server.close() if self._server is not None else succeed(None)
@@ -124,7 +129,7 @@ class _ServerProcess(ProcessProtocol):
 
         def failed(failure: Failure) -> Failure:
             if failure.check(TimeoutError):
-                self._kill()
+                self.kill()
             return failure
 
         return asked.addCallbacks(forked, failed)
@@ -135,7 +140,7 @@ class _ServerProcess(ProcessProtocol):
         self.channel.close()
         # One that still starts would see that only afterwards.
         seconds = END_SECONDS if self._has_forked else 0.0
-        timer = self._reactor.callLater(seconds, self._kill)
+        timer = self._reactor.callLater(seconds, self.kill)
 
         def over(_: None) -> None:
             if timer.active():
@@ -165,7 +170,8 @@ class _ServerProcess(ProcessProtocol):
             if ended is not None:
                 ended(_how(values["code"]))
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End the process now, if it has not ended."""
         transport: Any = self.transport
         with suppress(ProcessExitedAlready):
             transport.signalProcess("KILL")

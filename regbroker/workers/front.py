@@ -116,6 +116,9 @@ class Front(MultiService):
             [_prepare(worker, told) for worker in workers], consumeErrors=True
         )
         problems = []
+        if self._service.draining:
+            # The listeners are closed: to turn to others would open them again.
+            problems.append("regbroker is stopping")
         for worker, (is_prepared, failure) in zip(workers, answers, strict=True):
             if is_prepared or failure.check(ConnectionLost):
                 # One that has ended comes again with what is in use then.

@@ -35,7 +35,7 @@ START_SECONDS = 60.0
 #: Seconds that a worker has for its report; what it does may take a moment.
 REPORT_SECONDS = 2.0
 
-#: Seconds that a worker has to end, beyond what its transfers have.
+#: Seconds that a worker has to end, beyond what its transfers have, if they have any.
 END_MARGIN = 5.0
 
 _log = Logger()
@@ -74,7 +74,9 @@ class Pool(Others):
         self.pauses: dict[int, float] = {}
         self._waiting: dict[int, IDelayedCall] = {}
         self._ended: list[Family] = []
-        self._is_stopping = False
+        self._is_stopping = self._is_hurrying = False
+        # Ends those that have not ended by then.
+        self._killing: IDelayedCall | None = None
         self._ready: Deferred[None] | None = Deferred()
 
     def start(self) -> Deferred[None]:
@@ -169,24 +171,30 @@ class Pool(Others):
             else:
                 # It serves nobody, and is not to begin.
                 worker.kill()
+        if self._is_hurrying:
+            seconds = 0
         ended = self._all_ended(seconds + END_MARGIN)
         return ended.addCallback(lambda _: self._forker.close())
 
     def hurry(self) -> None:
-        """Have all end at once."""
+        """Have all end at once; one that hangs does not hear that, and is killed."""
         for worker in self._workers.values():
             worker.channel.tell("hurry", {})
+        if self._killing is not None and not self._is_hurrying:
+            self._killing.reset(END_MARGIN)
+        self._is_hurrying = True
 
     def _all_ended(self, seconds: float) -> Deferred[Any]:
         workers = list(self._workers.values())
         if not workers:
             return succeed(None)
         ended = DeferredList([worker.ended for worker in workers])
-        timer = self._reactor.callLater(seconds, self._kill_all)
+        self._killing = self._reactor.callLater(seconds, self._kill_all)
 
         def over(result: Any) -> Any:
-            if timer.active():
-                timer.cancel()
+            if self._killing is not None:
+                self._killing.cancel()
+                self._killing = None
             return result
 
         return ended.addCallback(over)
@@ -195,6 +203,12 @@ class Pool(Others):
         for worker in self._workers.values():
             _log.error("worker {number}: does not end", number=worker.number)
             worker.kill()
+        # Whom it forked, the fork server kills, unless it hangs, too.
+        self._killing = self._reactor.callLater(END_MARGIN, self._give_up)
+
+    def _give_up(self) -> None:
+        self._killing = None
+        self._forker.give_up()
 
     # What they tell.
 

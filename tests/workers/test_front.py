@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
+from twisted.internet.defer import ensureDeferred
+
 from regbroker.errors import ConfigurationError, StateError
+from regbroker.workers import pool
 from tests.workers.case import FrontTestCase
 
 
@@ -57,3 +62,19 @@ class FrontTests(FrontTestCase):
         """What is wrong is found before a worker hears of it."""
         with self.assertRaises(ConfigurationError):
             await self.reload("[registry *]")
+
+    async def test_stopped_meanwhile(self) -> None:
+        """What workers have not answered when all is to end is not taken."""
+        self.patch(pool, "END_MARGIN", 0.1)
+        ports = [each.port for each in self.front.listeners]
+        os.kill(self.front.pool.serving[0].pid, signal.SIGSTOP)
+        text = self.text("health-path = /healthz").replace("tcp:0", "tcp:00", 1)
+        reloading = ensureDeferred(self.reload(text))
+        drained = self.front.drain()
+        self.front.hurry()
+        await drained
+        with self.assertRaisesRegex(StateError, "regbroker is stopping"):
+            await reloading
+        self.assertEqual(self.front.config.health_path, "")
+        self.assertEqual([each.port for each in self.front.listeners], [None])
+        self.assertNotEqual(ports, [None])

@@ -6,15 +6,23 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
+from regbroker.workers import pool as pool_module
 from regbroker.workers.pool import FIRST_PAUSE, Pool, Told
 from regbroker.workers.process import WorkerProcess
 from regbroker.workers.pulse import Pulse
 from regbroker.workers.start import Served
-from tests.workers.case import WorkersTestCase, reactor
+from tests.workers.case import SECONDS, WorkersTestCase, reactor
+
+
+def parent_of(process: int) -> int:
+    """The process that has forked another one."""
+    status = Path(f"/proc/{process}/stat").read_text()
+    return int(status.rpartition(")")[2].split()[1])
 
 
 class PoolTests(WorkersTestCase):
@@ -125,6 +133,38 @@ class PoolTests(WorkersTestCase):
             await pool.drain(5)
         self.assertEqual(pool.states, {"1": "has ended", "2": "has ended"})
         self.assertEqual((told, list(events)), ([], []))
+
+    async def test_hurry(self) -> None:
+        """One that hangs is not waited for as long as transfers are."""
+        self.patch(pool_module, "END_MARGIN", 0.1)
+        for tells_first in (True, False):
+            pool = self.pool_of(self.start)
+            await pool.start()
+            os.kill(pool.serving[0].pid, signal.SIGSTOP)
+            with capturedLogs() as events:
+                if tells_first:
+                    pool.hurry()
+                drained = pool.drain(10 * SECONDS)
+                if not tells_first:
+                    pool.hurry()
+                await drained
+            self.assertIn(
+                "worker 1: does not end", [formatEvent(event) for event in events]
+            )
+            self.assertEqual(pool.states, {"1": "has ended", "2": "has ended"})
+
+    async def test_fork_server_hangs(self) -> None:
+        """It kills no worker, and is killed itself then."""
+        self.patch(pool_module, "END_MARGIN", 0.1)
+        pool = self.pool_of(self.start)
+        await pool.start()
+        workers = [worker.pid for worker in pool.serving]
+        for process in (*workers, parent_of(workers[0])):
+            os.kill(process, signal.SIGSTOP)
+        await pool.drain(0.1)
+        self.assertEqual(pool.states, {"1": "has ended", "2": "has ended"})
+        for process in workers:
+            os.kill(process, signal.SIGKILL)
 
     async def test_not_started(self) -> None:
         """One that cannot serve is tried again, later each time."""
