@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
@@ -154,7 +154,8 @@ class _Serving:
         if isinstance(error, TransferBroken):
             event.ended(error.cause, str(error))
             return
-        if is_disconnected(request) or isinstance(error, (CancelledError, ClientGone)):
+        # Who is there waits: what was cancelled under them is a mistake of ours.
+        if is_disconnected(request) or isinstance(error, ClientGone):
             self._gone(error if isinstance(error, ClientGone) else ClientGone())
             return
         if not isinstance(error, HTTPError):

@@ -63,6 +63,18 @@ class ServingTests(SiteTestCase):
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
         self.assertEqual(event.status, 500)
 
+    async def test_cancelled_by_mistake(self) -> None:
+        """A client that is still there gets a reply, whatever was cancelled."""
+
+        async def handler(request: Any) -> None:
+            raise CancelledError
+
+        _, event = await self.served(handler)
+        reply = await self.client.reply()
+        self.assertEqual((reply.status, reply.code), (500, "UNKNOWN"))
+        self.assertEqual(len(self.flushLoggedErrors(CancelledError)), 1)
+        self.assertEqual((event.status, event.cause), (500, Cause.FAILED))
+
     async def test_refusal(self) -> None:
         """What the client is told is kept, and handed to the observers."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 C = TypeVar("C")
@@ -72,7 +72,11 @@ class ConnectionQueue(Generic[C]):
 
     def give_up(self) -> None:
         """Open no connection that nobody waits for."""
-        for attempt in self._opening[len(self.waiting) :]:
+        unwanted = self._opening[len(self.waiting) :]
+        # What comes of them is nobody's affair: endpoints have errors of their own for
+        # what was cancelled, which are no CancelledError.
+        del self._opening[len(self.waiting) :]
+        for attempt in unwanted:
             attempt.cancel()
 
     def _open(self) -> None:
@@ -84,17 +88,23 @@ class ConnectionQueue(Generic[C]):
         attempt = Deferred.fromCoroutine(self._connect())
 
         def opened(connection: C) -> None:
-            self._opening.remove(attempt)
+            self._is_wanted(attempt)
             self._opened(connection)
 
         def failed(failure: Failure) -> None:
-            self._opening.remove(attempt)
-            if not failure.check(CancelledError):
+            if self._is_wanted(attempt):
                 self._fail(failure)
 
         self._opening.append(attempt)
         attempt.addCallbacks(opened, failed)
         attempt.addCallback(lambda _: self._open())
+
+    def _is_wanted(self, attempt: Deferred[C]) -> bool:
+        """Forget an attempt that is over; tell whether it was not given up."""
+        if attempt not in self._opening:
+            return False
+        self._opening.remove(attempt)
+        return True
 
     def _fail(self, failure: Failure) -> None:
         since = self._seconds() - self._patience

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectingCancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.client.connection_queue import MAX_OPENING, ConnectionQueue
@@ -120,6 +121,26 @@ class ConnectionQueueTests(SynchronousTestCase):
         self.assertEqual(self.cancelled, [self.opening[1]])
         self.opening[0].callback("new")
         self.assertEqual(self.successResultOf(second), "new")
+
+    def test_leaving_while_others_wait(self) -> None:
+        """That an attempt was given up is nobody's error, however it is called."""
+
+        def give_up(attempt: Deferred[str]) -> None:
+            # As endpoints do, and it is no CancelledError.
+            attempt.errback(ConnectingCancelledError(None))
+
+        async def connect() -> str:
+            self.opening.append(Deferred(give_up))
+            return await self.opening[-1]
+
+        self.connect = connect  # type: ignore[method-assign]
+        self.setUp()
+        first, second = self.waiting(2)
+        second.cancel()
+        self.failureResultOf(second, CancelledError)
+        self.assertNoResult(first)
+        self.opening[0].callback("new")
+        self.assertEqual(self.successResultOf(first), "new")
 
     def test_ahead(self) -> None:
         """What is opened ahead goes to who comes meanwhile; the rest is kept."""

@@ -215,6 +215,14 @@ class KeptConnectionTests(ConnectionsTestCase):
         (await self.upstream.call()).reply(200)
         self.assertEqual((await asking).status, 200)
 
+    async def test_leaving_while_connecting(self) -> None:
+        """A client that leaves takes its own request along, and no other one."""
+        staying, leaving = self.ask(), self.ask()
+        leaving.cancel()
+        await self.assertFailure(leaving, CancelledError)
+        (await self.upstream.call()).reply(200)
+        self.assertEqual((await staying).status, 200)
+
     async def test_prepared_too_late(self) -> None:
         """What is being opened ahead ends with the pool."""
         self.open_only(0)
