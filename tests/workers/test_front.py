@@ -24,6 +24,9 @@ class FrontTests(FrontTestCase):
         more = "    tcp:0:interface=127.0.0.2\nhealth-path = /healthz"
         text = self.text().replace("127.0.0.1\n", f"127.0.0.1\n{more}\n", 1)
         await self.reload(text)
+        # A worker that has begun with what was before is told apart by this number.
+        serving = {each.generation for each in self.front.pool.serving}
+        self.assertEqual((serving, self.front._start()[0]), ({1}, 1))
         first, second = self.front.listeners
         self.assertEqual(first.url, url)
         for each in (first, second):
