@@ -19,6 +19,13 @@ class AppendTests(SynchronousTestCase):
         self.assertEqual(self.path.read_text("utf-8"), "one\nzwei ü\n")
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
 
+    def test_closed(self) -> None:
+        """Nothing of it stays open."""
+        opened = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            append_line(self.path, "x")
+        self.assertEqual(len(os.listdir("/proc/self/fd")), opened)
+
     def test_rights_stay(self) -> None:
         """Whose a file is that is there already, and who may read it, stays."""
         self.path.write_text("one\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from regbroker.web.catalog_pages import MAX_PAGES
 from regbroker.web.catalog_walks import REMEMBERED_SECONDS
 from tests.scripted import Call, ScriptedUpstream, response
 from tests.severalcase import SeveralTestCase
@@ -80,6 +81,21 @@ class SplitTests(CatalogsTestCase):
         """An upstream without anything is passed over."""
         self.holds(self.upstream)
         self.assertEqual(await self.walked(1), [["quay/a"], ["quay/z"]])
+
+    async def test_second_hides(self) -> None:
+        """A page without a name says, too, in which upstream the next one begins."""
+        self.holds(self.upstream)
+
+        def answer(call: Call) -> bytes:
+            number = int(dict(call.query).get("next_page", "0"))
+            if number == MAX_PAGES:
+                return response(200, body=b'{"repositories": ["z"]}')
+            link = f'Link: </v2/_catalog?next_page={number + 1}>; rel="next"'
+            return response(200, link, body=b'{"repositories": []}')
+
+        self.other.handler = answer
+        self.forget()
+        self.assertEqual(await self.walked(1), [[], ["quay/z"]])
 
     async def test_limits(self) -> None:
         """What an upstream says of its limits is told."""

@@ -67,6 +67,22 @@ class HeadersTests(ProxyTestCase):
             self.assertEqual(call.head.all(name), values)
         self.assertEqual(await call.body(), b"{}")
 
+    async def test_form(self) -> None:
+        """An upload is no form: some servers would take names out of it."""
+        form = b"mount=sha256:a&from=acme/secret"
+        for method, path in (("POST", UPLOADS), ("PATCH", UPLOAD), ("PUT", UPLOAD)):
+            call = await self.relayed(
+                method,
+                path,
+                "Content-Type: application/x-www-form-urlencoded",
+                body=form,
+            )
+            types = call.head.all(b"Content-Type")
+            self.assertEqual(types, [b"application/octet-stream"], method)
+            self.assertEqual(await call.body(), form)
+            call.reply(400)
+            await self.client.reply()
+
     async def test_hop_by_hop(self) -> None:
         """What is about the client's connection ends here."""
         call = await self.relayed(
