@@ -16,6 +16,7 @@ from pathlib import Path
 
 from passlib.context import CryptContext  # type: ignore[import-untyped]
 
+from regbroker.runtime.utf16 import refuse_utf16
 from regbroker.runtime.watched_file import read_file
 
 #: Reading stops the reactor, about 15 us for each line: this is 0.7 s for
@@ -33,6 +34,10 @@ _CONTEXT = CryptContext(
 )
 
 _PLAIN = "{PLAIN}"
+
+#: What a faulty program once made, and crypt_blowfish has marked since. libpass knows
+#: it as bcrypt, and calls it damaged.
+_FAULTY_BCRYPT = "$2x$"
 
 #: What else stands in such files, by how it begins.
 _FOREIGN = (
@@ -94,7 +99,7 @@ class StoredHash:
         if text.startswith(_PLAIN):
             return cls(text, "plain")
         scheme = _CONTEXT.identify(text)
-        if scheme is None:
+        if scheme is None or text.startswith(_FAULTY_BCRYPT):
             return None
         parsed = _CONTEXT.handler(scheme).from_string(text)
         if not parsed.checksum:
@@ -177,8 +182,10 @@ def parse(data: bytes) -> Contents:
     Return what a file says.
 
     Lines are ``user:hash``, with ``:comment`` behind as nginx has it. A user's
-    first line counts, as in Apache. Raises `DamagedLines`, and tells nothing of them.
+    first line counts, as in Apache. Raises `DamagedLines`, and tells nothing of them;
+    `ValueError` for UTF-16.
     """
+    refuse_utf16(data)
     hashes: dict[str, StoredHash | None] = {}
     refused: list[RefusedLine] = []
     repeated: list[int] = []

@@ -24,6 +24,7 @@ from regbroker.accounts.signing import TokenSigner
 from regbroker.accounts.tokens import InvalidToken
 from regbroker.protocol.token_texts import ROBOT_PREFIX, jwt_in
 from regbroker.runtime.bounded_memory import BoundedMemory
+from regbroker.runtime.utf16 import refuse_utf16
 from regbroker.runtime.watched_file import WatchedFile
 
 PREFIX = ROBOT_PREFIX
@@ -79,8 +80,10 @@ def parse_revoked(contents: bytes) -> frozenset[str]:
     Return what stands in a file as ids, each the beginning of a line.
 
     By hand, things are written beside an id that are no part of it, and the token
-    itself in its place: all of these revoke it.
+    itself in its place: all of these revoke it. Raises `ValueError` for UTF-16, in
+    which no line would revoke anything.
     """
+    refuse_utf16(contents)
     words: set[str] = set()
     for line in contents.decode("utf-8-sig", "replace").splitlines():
         first = line.partition("#")[0].split()[:1]

@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from regbroker.accounts.key_file import parse_keys
 from regbroker.accounts.principals import AccountSource
 from regbroker.accounts.robot_users import RobotUsers
+from regbroker.assembly.readable import problem_with_file
 from regbroker.errors import ConfigurationError
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.watched_file import WatchedFile
@@ -59,7 +60,7 @@ def _password_of(source: LdapConfig, reactor: IReactorTime) -> Callable[[], str]
 
 
 def problems_with_accounts(config: Config) -> Iterator[str]:
-    """Say what is wrong with directories and the signing key; starts nothing."""
+    """Say what is wrong with directories, keys and lists; starts nothing."""
     for name, entry in config.accounts.items():
         for source in entry.sources:
             try:
@@ -81,3 +82,18 @@ def problems_with_accounts(config: Config) -> Iterator[str]:
             WatchedFile(Path(config.signing_key), parse_keys, lambda: 0.0).read()
         except ValueError as error:
             yield f"[regbroker] signing-key: {error}"
+    path = config.revoked_tokens
+    if path is not None and not problem_with_file(path):
+        from regbroker.accounts.robot_tokens import MAX_REVOKED_BYTES, parse_revoked
+
+        revoked = WatchedFile(
+            Path(path),
+            parse_revoked,
+            lambda: 0.0,
+            max_bytes=MAX_REVOKED_BYTES,
+            is_secret=False,
+        )
+        try:
+            revoked.read()
+        except ValueError as error:
+            yield f"[regbroker] revoked-tokens: {error}"

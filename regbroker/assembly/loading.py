@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 
 from regbroker.assembly.readable import problem_with_file
 from regbroker.errors import ConfigurationError
+from regbroker.runtime.utf16 import UTF16, is_utf16
 from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
 from regbroker.settings.warnings import warnings
@@ -98,8 +99,8 @@ def read_text(path: str | Path) -> str:
         ) from error
     if len(data) > MAX_BYTES:
         problem = f"more than {MAX_BYTES} bytes; is this a configuration?"
-    elif data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        problem = "UTF-16 text; save it as UTF-8"
+    elif is_utf16(data):
+        problem = UTF16
     elif b"\0" in data:
         line = data[: data.index(b"\0")].count(b"\n") + 1
         problem = f"line {line}: a NUL character; a configuration is text"

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 
 from regbroker.causes import Cause
 from regbroker.errors import UpstreamUnavailable
+from regbroker.runtime.utf16 import refuse_utf16
 from regbroker.runtime.watched_file import WatchedFile
 
 #: The user of a login whose password is an identity token, as docker has it.
@@ -144,6 +145,7 @@ def parse_password(contents: bytes) -> str:
 
     It is all that there is, but for one newline at its end, and a byte order mark.
     """
+    refuse_utf16(contents)
     try:
         password = without_newline(contents.decode("utf-8-sig"))
     except UnicodeDecodeError:

@@ -31,6 +31,11 @@ class ParseTests(SynchronousTestCase):
         contents = parse(BOM_UTF8 + f"alice:{BCRYPT}\nbob:{SHA1}\n".encode())
         self.assertEqual(set(contents.hashes), {"alice", "bob"})
 
+    def test_utf16(self) -> None:
+        """What PowerShell's > writes is called so, and not line by line."""
+        with self.assertRaisesRegex(ValueError, "^UTF-16 text; save it as UTF-8$"):
+            parse(f"alice:{BCRYPT}\r\n".encode("utf-16"))
+
     def test_every_kind(self) -> None:
         """What htpasswd and crypt(3) write matches its password and no other."""
         for text in HASHES[:-1]:
@@ -94,6 +99,7 @@ class ParseTests(SynchronousTestCase):
             ("{SSHA512}AAAA", "a {SSHA512} hash"),
             ("{CRYPT}$6$a", "a {CRYPT} hash"),
             ("$md5$x", "a $md5$ hash"),
+            (BCRYPT.replace("$2y$", "$2x$"), "a $2x$ hash"),
             ("", "a locked account"),
             ("!", "a locked account"),
             ("*", "a locked account"),

@@ -197,6 +197,16 @@ class RobotTokensTests(SynchronousTestCase):
             self.assertIn(told, line)
             self.assertNotIn("s3cret", line)
 
+    def test_revoked_in_utf16(self) -> None:
+        """A file in which no line would revoke anything opens nothing."""
+        account = self.account(self.token())
+        contents = f"{account.token_id}\r\n".encode("utf-16")
+        with self.assertRaisesRegex(ValueError, "UTF-16 text; save it as UTF-8"):
+            parse_revoked(contents)
+        self.revoked_file.write_bytes(contents)
+        robots = self.made(self.revoked_file)
+        self.assertTrue(robots.is_revoked(account.token_id))
+
     def test_revoked_file(self) -> None:
         """While nobody can tell what is revoked, nothing is taken."""
         self.robots = self.made(self.revoked_file.with_name("missing"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -41,6 +42,19 @@ class SourceTests(LocalAccountsTestCase):
         (problem,) = problems_with_accounts(config)
         start = "[accounts staff] ldap-bind-password-file: "
         self.assertTrue(problem.startswith(start), problem)
+
+    def test_revoked_tokens(self) -> None:
+        """A list that nobody can read is told; one that is not there, elsewhere."""
+        revoked = self.directory / "revoked"
+        config = replace(self.config("a.test"), revoked_tokens=PurePath(revoked))
+        self.assertEqual(list(problems_with_accounts(config)), [])
+        revoked.write_text("id-1  # stolen\n")
+        self.assertEqual(list(problems_with_accounts(config)), [])
+        revoked.write_text("id-1\n", encoding="utf-16")
+        self.assertEqual(
+            list(problems_with_accounts(config)),
+            [f"[regbroker] revoked-tokens: {revoked}: UTF-16 text; save it as UTF-8"],
+        )
 
     def test_problems(self) -> None:
         """A key that is none is told without starting anything."""

@@ -69,6 +69,7 @@ class ParsePasswordTests(SynchronousTestCase):
             (BOM_UTF8, "empty"),
             (b"abc\0\n", "no text"),
             (b"abc\xff", "not UTF-8"),
+            ("abc\r\n".encode("utf-16"), "UTF-16 text; save it as UTF-8"),
         ):
             error = self.assertRaises(ValueError, parse_password, contents)
             self.assertTrue(str(error).startswith(problem))

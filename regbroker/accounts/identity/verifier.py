@@ -16,7 +16,7 @@ import jwt
 
 from regbroker.accounts.claims import Condition, NamedConditions, no_conditions
 from regbroker.accounts.identity.jwts import MAX_LENGTH, Unverified, parse_object
-from regbroker.accounts.identity.keys import IssuerKey
+from regbroker.accounts.identity.keys import MAX_WITHOUT_KID, IssuerKey
 from regbroker.accounts.identity.registered_claims import check_registered
 from regbroker.accounts.identity.users import Template, UnfitClaim
 from regbroker.accounts.principals import Account, LoginRefused
@@ -86,8 +86,12 @@ class Verifier:
         algorithm, kid = self._headers(unverified)
         keys = await self._keys.find(kid, algorithm)
         if not keys:
-            named = "without kid" if kid is None else f"kid {kid[:100]!r}"
-            raise LoginRefused(f"the issuer has no {algorithm} key, {named}")
+            if kid is None:
+                raise LoginRefused(
+                    f"it has no kid, and the issuer has no {algorithm} key, or more "
+                    f"than {MAX_WITHOUT_KID}"
+                )
+            raise LoginRefused(f"the issuer has no {algorithm} key, kid {kid[:100]!r}")
         claims = self._verified(text, keys, algorithm)
         return self._account(claims)
 

@@ -72,7 +72,10 @@ def read_revoked(config: Config) -> frozenset[str]:
             "[regbroker] revoked-tokens: missing; write the file of ids that are not "
             "taken any more"
         )
-    return parse_revoked(_read(path, "revoked-tokens", MAX_REVOKED_BYTES))
+    try:
+        return parse_revoked(_read(path, "revoked-tokens", MAX_REVOKED_BYTES))
+    except ValueError as error:
+        raise Unreadable(f"[regbroker] revoked-tokens: {path}: {error}") from None
 
 
 def _read(path: PurePath, option: str, max_bytes: int) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from typing import Any
 
 from cryptography import x509
@@ -16,6 +15,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.utils import CryptographyDeprecationWarning
+
+from regbroker.runtime.utf16 import UTF16, is_utf16
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 
@@ -222,6 +223,6 @@ def _loads(load: Any, data: bytes) -> bool:
 def _neither(data: bytes, what: str, kind: str) -> str:
     if not data.strip():
         return f"the {what} is no PEM file: it is empty"
-    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        return f"the {what} is no PEM file: it is UTF-16 text; save it as UTF-8"
+    if is_utf16(data):
+        return f"the {what} is no PEM file: it is {UTF16}"
     return f"the {what} is no PEM file: it has no line -----BEGIN {kind}-----"

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.claims import parse_condition
 from regbroker.accounts.identity.jwts import parse_unverified
-from regbroker.accounts.identity.keys import IssuerKey, parse_key_set
+from regbroker.accounts.identity.keys import MAX_WITHOUT_KID, IssuerKey, parse_key_set
 from regbroker.accounts.identity.users import parse_group_template, parse_template
 from regbroker.accounts.identity.verifier import Expected, Verifier
 from regbroker.accounts.principals import Account, LoginRefused
@@ -183,6 +183,20 @@ class AttackTests(VerifierTestCase):
         for algorithm, kid in (("RS256", "k1"), ("ES256", "rsa"), ("EdDSA", "k1")):
             text = raw_token({"alg": algorithm, "kid": kid}, claims())
             self.assertIn("has no", self.refusal(text))
+
+    def test_without_kid(self) -> None:
+        """Where there are too many keys to try, or none, the log says that."""
+        many = FixedKeys(*(jwk(ec_key(), f"k{n}") for n in range(MAX_WITHOUT_KID + 1)))
+        verifier = Verifier(expected(), many, lambda: float(NOW))
+        for key, algorithm in ((ec_key(), "ES256"), (rsa_key(), "RS256")):
+            text = token(claims(), key, algorithm, kid=None)
+            unverified = parse_unverified(text)
+            assert unverified is not None
+            work = Deferred.fromCoroutine(verifier.account(text, unverified))
+            self.assertEqual(
+                str(self.failureResultOf(work, LoginRefused).value),
+                f"it has no kid, and the issuer has no {algorithm} key, or more than 4",
+            )
 
     def test_key_in_the_token(self) -> None:
         """A key, or where one is, in the header counts for nothing."""

@@ -62,6 +62,18 @@ class RevokeTests(TokenCase):
             self.assertEqual(id_of(text), "")
 
 
+class UnreadableTests(TokenCase):
+    def test_utf16(self) -> None:
+        """A list in which no line counts is not written to."""
+        self.revoked.write_text("id-1\n", encoding="utf-16")
+        before = self.revoked.read_bytes()
+        status, _, err = self.run_command("token", "revoke", str(self.path), "id-2")
+        self.assertEqual(status, 1)
+        self.assertIn("[regbroker] revoked-tokens: ", err)
+        self.assertIn("UTF-16 text; save it as UTF-8", err)
+        self.assertEqual(self.revoked.read_bytes(), before)
+
+
 class WithoutFileTests(TokenCase):
     def test_missing(self) -> None:
         """Without the option there is nowhere to write it."""
