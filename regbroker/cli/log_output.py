@@ -116,17 +116,20 @@ class LogOutput:
 
     def reopen(self) -> None:
         """Open all files again: they were renamed."""
+        problems = 0
         for written in filter(None, (self._log, self._audit)):
             try:
                 written.reopen()
             except OSError as error:
+                problems += 1
                 _log.error(
                     "{path}: cannot be opened again: {reason}; its log goes on in the "
                     "file that it was",
                     path=str(error.filename),
                     reason=error.strerror,
                 )
-        _log.info("SIGUSR1: the files of the log are opened again")
+        if not problems:
+            _log.info("SIGUSR1: the files of the log are opened again")
 
     @cached_property
     def _line_of(self) -> Callable[[LogEvent], str | None]:

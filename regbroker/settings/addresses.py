@@ -16,7 +16,7 @@ from regbroker.accounts.ldap.url import LdapUrl, parse_ldap_url
 from regbroker.protocol.headers import UNIX, Network
 from regbroker.protocol.origins import UNIX_ORIGIN, Origin, parse_origin
 from regbroker.protocol.own_redirects import is_prefix
-from regbroker.protocol.urls import parse_url
+from regbroker.protocol.urls import Url, parse_url
 from regbroker.settings.values import (
     LONG_SOCKET_PATH,
     InvalidValue,
@@ -69,6 +69,15 @@ def _path(text: str, example: str) -> str:
     ):
         raise InvalidValue(f"write a path such as {example}, outside /v1 and /v2")
     return text
+
+
+def server_url(text: str) -> Url | None:
+    """Parse a URL; None, too, for one whose host no name server can know."""
+    url = parse_url(text)
+    if url is None:
+        return None
+    host = url.origin.host
+    return url if ":" in host or is_host(host.removesuffix(".")) else None
 
 
 class Place(NamedTuple):
@@ -127,7 +136,7 @@ def proxy(text: str) -> Origin | Literal["environment"]:
             "http://HOST:PORT: what goes through to an https upstream is encrypted "
             "all the same"
         )
-    url = parse_url(text)
+    url = server_url(text)
     if url is None or url.target != "/":
         raise InvalidValue("write http://HOST:PORT, or environment")
     return url.origin
@@ -135,14 +144,14 @@ def proxy(text: str) -> Origin | Literal["environment"]:
 
 def realm(text: str) -> str:
     """Check a realm that the operator has written."""
-    if parse_url(text) is None:
+    if server_url(text) is None:
         raise InvalidValue("write the URL of the token service, https://HOST/PATH")
     return text
 
 
 def public_url(text: str) -> Origin:
     """Parse the URL by which clients reach a registry."""
-    url = parse_url(text)
+    url = server_url(text)
     if url is None or url.target != "/":
         raise InvalidValue("write https://HOST, or https://HOST:PORT, without a path")
     return url.origin
@@ -150,7 +159,7 @@ def public_url(text: str) -> Origin:
 
 def search_url(text: str) -> str:
     """Parse the URL of a search service, with ``/v1`` at its end or without."""
-    url = parse_url(text)
+    url = server_url(text)
     if url is None or not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*/?", url.target):
         raise InvalidValue("write https://HOST, for Docker Hub https://index.docker.io")
     path = url.path.removesuffix("/")

@@ -17,7 +17,7 @@ from regbroker.accounts.identity.users import (
     parse_group_template,
     parse_template,
 )
-from regbroker.protocol.urls import parse_url
+from regbroker.settings.addresses import server_url
 from regbroker.settings.values import InvalidValue, lines
 
 #: Kubernetes allows 5 minutes between the clocks of a cluster.
@@ -26,7 +26,7 @@ MAX_LEEWAY = 300
 
 def issuer(text: str) -> str:
     """Check the name of an issuer: an https URL, just as its tokens have it."""
-    url = parse_url(text)
+    url = server_url(text)
     if url is None or url.origin.scheme != "https" or "?" in text:
         raise InvalidValue(
             "write https://HOST, with a path if need be, just as iss in the tokens"
@@ -48,7 +48,7 @@ def keys(text: str) -> PurePath | str:
         raise InvalidValue("empty; write a path or an https URL")
     if not re.match("[a-z]+:", text):
         return PurePath(text)
-    url = parse_url(text)
+    url = server_url(text)
     if url is None or url.origin.scheme != "https":
         raise InvalidValue(f"'{text}' is neither a path nor an https URL")
     return text

@@ -573,7 +573,7 @@ LDAP = Table(
         ),
         Option(
             "ldap-bind-dn",
-            str,
+            values.distinguished_name,
             "The DN that regbroker searches with, if the directory refuses anonymous "
             "searches.",
             sets="bind_dn",

@@ -56,7 +56,7 @@ def is_socket_path(text: str) -> bool:
 
 def paths(text: str) -> tuple[PurePath, ...]:
     """Parse paths, one a line."""
-    return tuple(path(line) for line in lines(text))
+    return tuple(path(line) for line in lines(text) or [""])
 
 
 def log_destination(text: str) -> PurePath | str:
@@ -157,6 +157,13 @@ def username(text: str) -> str:
         raise InvalidValue("empty; write the name of the user")
     if ":" in text or any(ord(c) < 32 or c == "\x7f" for c in text):
         raise InvalidValue("a user name has no colon, and no control characters")
+    return text
+
+
+def distinguished_name(text: str) -> str:
+    """Parse the DN of an account in a directory; the directory knows what is one."""
+    if not text:
+        raise InvalidValue("empty; write the DN of an account, or take it out")
     return text
 
 

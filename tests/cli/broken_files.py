@@ -249,6 +249,23 @@ OPTIONS = {
         main="state-directory = loop",
         url="sandbox:",
     ),
+    "a realm with a host that is none": _with(
+        "[upstream up] realm: ", upstream="realm = https://a..test/token"
+    ),
+    "a proxy with a host that is none": _with(
+        "[upstream up] proxy: ", upstream="proxy = http://-a.test:3128"
+    ),
+    "a search with a host that is none": _with(
+        "[upstream up] search-url: ",
+        upstream="search-url = https://" + "a" * 64 + ".test",
+    ),
+    "a public URL with a host that is none": _with(
+        "[registry a.test] public-url: ", registry="public-url = https://a..test"
+    ),
+    "an issuer with a host that is none": _with(
+        "[identity ci] issuer: ",
+        more="[identity ci]\nissuer = https://a..test\naudience = a",
+    ),
     "a user without a name": _with(
         "[upstream up] username: empty", upstream="username =\npassword-file = users"
     ),
@@ -566,6 +583,11 @@ FILES = {
     "an empty path": _tls("empty; write a path", "", ""),
     "no accounts": _accounts("no source of accounts", ""),
     "no htpasswd": _accounts("cannot be read: No such file", "htpasswd = none"),
+    "an empty htpasswd line": _accounts("[accounts own] htpasswd: empty", "htpasswd ="),
+    "an LDAP account without a name": _accounts(
+        "[accounts own] ldap-bind-dn: empty",
+        "ldap = ldap://a/dc=a\nldap-bind-dn =\nldap-bind-password-file = users",
+    ),
     "a directory for htpasswd": _accounts("htpasswd", "htpasswd = directory"),
     "a pipe for htpasswd": _accounts("no regular file", "htpasswd = pipe"),
     "a line without a colon": _accounts(

@@ -288,6 +288,7 @@ class ReopenTests(LogOutputTestCase):
         self.wait_for("cannot be opened again")
         self.token("guess")
         self.wait_for("refused", self.directory / "audit.1")
+        self.assertNotIn("are opened again", self.output.read_text())
 
 
 class GatheredTests(SynchronousTestCase):

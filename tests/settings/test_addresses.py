@@ -11,7 +11,9 @@ from regbroker.settings.addresses import (
     path_prefixes,
     proxy,
     public_url,
+    realm,
     search_url,
+    server_url,
     upstream_url,
 )
 from regbroker.settings.values import InvalidValue
@@ -47,6 +49,17 @@ class AddressTests(ValueCase):
         self.assert_refused(
             upstream_url, "unix:", "unix:run/s", "unix://run/s", "unix:/" + 107 * "a"
         )
+
+    def test_hosts_of_urls(self) -> None:
+        """No name server knows a host with an empty label, or with a hyphen first."""
+        for text in ("https://a..test", "https://-a.test", f"https://{'a' * 64}.test"):
+            self.assertIsNone(server_url(text), text)
+            self.assert_refused(realm, text)
+            self.assert_refused(public_url, text)
+            self.assert_refused(search_url, text)
+        self.assert_refused(proxy, "http://a..test:3128")
+        for text in ("https://a_b.test", "https://a.test.", "https://[::1]:5000/x"):
+            self.assertIsNotNone(server_url(text), text)
 
     def test_proxy(self) -> None:
         """A server of HTTP, without a user and a path; or the environment's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet import reactor
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
@@ -49,6 +50,16 @@ class ListeningTests(SynchronousTestCase):
                 str(error),
                 f"[regbroker] listen: cannot listen on {line}: Address already in use",
             )
+
+    def test_no_directory(self) -> None:
+        """A socket without a directory is told without the name of Twisted's lock."""
+        line = "unix:/nowhere/s"
+        service = self.make(reactor, line)
+        error = self.assertRaises(StateError, service.startService)
+        self.assertEqual(
+            str(error),
+            f"[regbroker] listen: cannot listen on {line}: No such file or directory",
+        )
 
     def test_not_handed_over(self) -> None:
         """A socket that systemd has not handed over is named, with what to look at."""
