@@ -211,14 +211,19 @@ class Catalog:
         return page
 
     def _account(self, asked: ApiRequest, backend: Backend) -> bytes:
-        """Return a keyed hash of the account that the upstream sees."""
-        if not backend.policy.clients:
-            return self._hash.digest("ours")
-        others = (text for header in asked.client.other_credentials for text in header)
-        return self._hash.digest(
-            asked.client.authorization or "",
-            *(text.decode("latin-1") for text in others),
-        )
+        """
+        Return a keyed hash of the account that the upstream sees.
+
+        It is of the host, too, that the client has named: a refusal may lead there.
+        """
+        client, shown = asked.client, ["ours"]
+        if backend.policy.clients:
+            others = (text for header in client.other_credentials for text in header)
+            shown = [
+                client.authorization or "",
+                *(text.decode("latin-1") for text in others),
+            ]
+        return self._hash.digest(client.forwarded.scheme, client.forwarded.host, *shown)
 
 
 def _wanted(query: str | Query) -> int | None:

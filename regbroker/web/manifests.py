@@ -180,6 +180,9 @@ class RememberedManifests:
             target.reference,
             owner,
             (client.authorization, client.other_credentials) if is_clients else None,
+            # A reply may lead to where its request has come from.
+            client.forwarded.scheme,
+            client.forwarded.host,
             *(tuple(client.headers.all(name)) for name in _VARYING),
         )
 

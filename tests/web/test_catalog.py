@@ -164,6 +164,27 @@ class CatalogTests(ProxyTestCase):
             self.assertEqual((reply.status, reply.body), (403, body))
         self.assertEqual(len(self.upstream.calls), 1)
 
+    async def test_other_host(self) -> None:
+        """Whoever names another host at the same moment is not led there."""
+
+        def led_to_host(call: Call) -> bytes:
+            host = (call.header(b"X-Forwarded-Host") or b"").decode()
+            return response(307, f"Location: https://{host}/x")
+
+        other = await self.connect()
+        self.client.request("GET", "/v2/_catalog", "Host: other.test")
+        others = await self.upstream.call()
+        joined = self.joining()
+        other.request("GET", "/v2/_catalog")
+        await joined
+        self.upstream.handler = led_to_host
+        others.answer(led_to_host(others))
+        for call in self.upstream.calls[1:]:
+            call.answer(led_to_host(call))
+        for client, host in ((self.client, b"other.test"), (other, b"registry.test")):
+            reply = await client.reply()
+            self.assertEqual(reply.header(b"Location"), b"https://" + host + b"/x")
+
     def joining(self) -> Deferred[None]:
         """Fire when somebody asks for a page of an upstream's."""
         joined: Deferred[None] = Deferred()

@@ -342,6 +342,34 @@ class HerdTests(ManifestsCase):
             self.assertEqual((await member.reply()).body, self.body)
             self.upstream.handler = None
 
+    async def test_other_host(self) -> None:
+        """Nor is that of somebody who names another host, which replies may lead to."""
+
+        def led_to_host(call: Call) -> bytes:
+            host = (call.header(b"X-Forwarded-Host") or b"").decode()
+            return response(307, f"Location: https://{host}/x")
+
+        def no_head(call: Call) -> bytes | None:
+            return response(405) if call.method == "HEAD" else None
+
+        self.upstream.handler = no_head
+        other = await self.connect()
+        self.client.request("GET", MANIFEST, ALICE, "Host: other.test")
+        others = await self.upstream.call()
+        other.request("GET", MANIFEST, ALICE)
+        while len(self.upstream.calls) < 3:
+            await self.turn()
+        for _ in range(3):
+            await self.turn()
+        self.client.reset()
+        await self.client.end()
+        self.upstream.handler = led_to_host
+        others.answer(led_to_host(others))
+        for call in self.upstream.calls[3:]:
+            call.answer(led_to_host(call))
+        reply = await other.reply()
+        self.assertEqual(reply.header(b"Location"), b"https://registry.test/x")
+
     async def test_first_leaves(self) -> None:
         """When the one who asked first leaves, the others get their answer."""
         self.upstream.handler = None
