@@ -20,6 +20,9 @@ from regbroker.protocol.queries import Piece, Query, value_of
 
 MOUNT, FROM = "mount", "from"
 
+#: The parameter of our links that carries a place in an upstream's catalog.
+PLACE = "place"
+
 #: One of these, with what some servers take away before it and behind it. It is matched
 #: from the beginning: to look for it would take the square of a name's length.
 _ABOUT_A_MOUNT = re.compile(rf"[^a-z]*(?:{MOUNT}|{FROM})[^a-z\[]*(?:\[.*)?", re.DOTALL)
@@ -80,7 +83,7 @@ class Entry:
 _N = Parameter("n", "how many are wanted")
 _LAST = Parameter("last", "where the page begins")
 
-_PLACE = Parameter("place", "where it begins at an upstream, sealed by regbroker")
+_PLACE = Parameter(PLACE, "where it begins at an upstream, sealed by regbroker")
 
 TABLE = (
     Entry(Endpoint.BASE, ()),

@@ -23,6 +23,7 @@ from regbroker.naming.mapping import NameMapping, Route
 from regbroker.protocol.mirrors import with_ns
 from regbroker.protocol.names import CATALOG_PATH
 from regbroker.protocol.queries import Query, values
+from regbroker.protocol.query_table import PLACE
 from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.transport.server.replies import send_json
 from regbroker.web.admission import Gate
@@ -42,9 +43,6 @@ from regbroker.web.relay import Relay, is_no_answer
 
 #: What a client gets at once, however much it wants.
 MAX_PAGE = 1000
-
-#: The parameter of our links that carries a place in an upstream's list, sealed.
-PLACE = "place"
 
 #: Upstreams that have the same names, first choice first.
 Group = tuple[str, ...]
