@@ -27,7 +27,6 @@ from regbroker.protocol.names import check_name
 from regbroker.protocol.scopes import Scope, format_scopes
 from regbroker.protocol.token_replies import IssuedToken, format_reply
 from regbroker.protocol.token_requests import TokenRequest
-from regbroker.protocol.token_texts import user_for_log
 
 
 class LocalBroker:
@@ -73,9 +72,8 @@ class LocalBroker:
         """
         Return the principal of this Authorization; None when the password is wrong.
 
-        `address` is the client's; `event` notes whom a password is said to be of, and
-        what is to be said of a token. Raises `WrongToken`, and what
-        `PasswordChecks.check` raises.
+        `address` is the client's; `event` notes what is to be said of a login or a
+        token. Raises `WrongToken`, and what `PasswordChecks.check` raises.
         """
         if authorization is None:
             return self._principal(None)
@@ -84,9 +82,6 @@ class LocalBroker:
             # How some clients write that they have nothing.
             return self._principal(None)
         if basic is not None:
-            if event is not None:
-                # A login that is refused has a name, too.
-                event.user = user_for_log(basic[0])
             account = await self.logins.check(*basic, address, event)
             note(event, vouched_of(account, self._rules))
             return None if account is None else self._principal(account)
@@ -107,9 +102,13 @@ class LocalBroker:
             return self._principal(signed)
         if token.robot is not None:
             if event is not None:
-                event.token_id = token.robot.id
+                event.user, event.token_id = token.user, token.robot.id
             if self._is_revoked(token.robot.id):
-                raise WrongToken("the robot token that it was issued for is revoked")
+                why = (
+                    f"robot token {token.robot.id}, which its token is for, is revoked"
+                )
+                self.logins.note_refused(why, address, event)
+                raise WrongToken(why)
         note(event, token.vouched)
         return bearer_of(token)
 

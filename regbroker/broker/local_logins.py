@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from regbroker.accounts.principals import Account, LoginRefused, SignedLogins
 from regbroker.events import Event
+from regbroker.protocol.token_texts import user_for_log
 
 _log = Logger()
 
@@ -62,9 +63,13 @@ class LocalLogins:
         """
         Return the account whose password, or signed login, is right; None if none is.
 
-        `address` is the client's; `event` notes what is to be said of a login. Raises
-        as `Passwords.check`, and `AccountsUnavailable` when nobody can tell.
+        `address` is the client's; `event` notes whose login it is said to be, and what
+        else is to be said of it. Raises as `Passwords.check`, and
+        `AccountsUnavailable` when nobody can tell.
         """
+        if event is not None:
+            # A login that is refused has a name, too.
+            event.user = user_for_log(user)
         login = self.signed(password)
         if self._holds(user) or (login is None and self._holds(password)):
             self.note_refused(_STRAY, address, event)

@@ -131,6 +131,8 @@ class RobotLoginTests(LocalBrokerTestCase):
         error = self.assert_fails(work, WrongToken)
         self.assertIn("revoked", str(error))
         self.assertEqual(self.event.token_id, self.token_id)
+        self.assertEqual(self.event.user, "alice")
+        self.assertIn(f"{self.token_id}, which its token", self.event.login_problem)
         self.assertTrue(self.some_principal(other).may(Action.PULL, APP))
 
     def test_record(self) -> None:
