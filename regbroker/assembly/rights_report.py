@@ -36,7 +36,8 @@ def rights_problems(config: Config) -> Iterator[str]:
             continue
         title = f"[registry {entry.host}] tests: {entry.tests}"
         try:
-            text = read_file(Path(entry.tests), MAX_TESTS_BYTES)[0].decode("utf-8")
+            # A byte order mark, which editors of Windows write, is in nobody's name.
+            text = read_file(Path(entry.tests), MAX_TESTS_BYTES)[0].decode("utf-8-sig")
         except OSError as error:
             yield f"{title}: {error.strerror}"
             continue

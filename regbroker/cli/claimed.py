@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from pathlib import Path
 
 from regbroker.accounts.identity.jwts import parse_object
@@ -20,8 +21,9 @@ class NoClaims(Exception):
 def read_claims(path: str) -> dict[str, object]:
     """Return the claims in a JSON file; raises `NoClaims`."""
     try:
-        # As a login does: what it refuses is no object.
-        claims = parse_object(read_file(Path(path), MAX_CLAIMS_BYTES)[0])
+        contents = read_file(Path(path), MAX_CLAIMS_BYTES)[0]
+        # As a login does: what it refuses is no object. But a file may have a mark.
+        claims = parse_object(contents.removeprefix(BOM_UTF8))
     except OSError as error:
         raise NoClaims(f"{path}: {error.strerror}") from None
     except ValueError:

@@ -230,6 +230,13 @@ class RightsReportTests(SynchronousTestCase):
         (problem,) = rights_problems(config)
         self.assertIn("not UTF-8", problem)
 
+    def test_byte_order_mark(self) -> None:
+        """What editors write before the first line is no part of a subject."""
+        said = self.said("\ufeffalice push team/app: allowed\r\n\r\n# a comment\r\n")
+        self.assertEqual(said, [])
+        (problem,) = self.said("\ufeffalice push team/app: denied\r\n")
+        self.assertIn(":1: alice may push team/app", problem)
+
     def test_start(self) -> None:
         """A service that starts warns, since the rules are what is served."""
         config = self.config("anonymous pull lib/x: denied\n")

@@ -1,6 +1,7 @@
 """Files with claims."""
 
 import json
+from codecs import BOM_UTF8
 from pathlib import Path, PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -24,6 +25,8 @@ class ClaimedTests(SynchronousTestCase):
         """The claims are those of the file."""
         claims = {"iss": "https://a.example", "n": [1]}
         self.assertEqual(read_claims(self.write(claims)), claims)
+        self.path.write_bytes(BOM_UTF8 + self.path.read_bytes())
+        self.assertEqual(read_claims(str(self.path)), claims)
 
     def test_identity(self) -> None:
         """The issuer picks the section, byte for byte."""
