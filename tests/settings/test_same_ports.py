@@ -23,6 +23,8 @@ class SamePortsTests(SynchronousTestCase):
             (r"tls:443:interface=\:\:1", "tls:443:interface=127.0.0.1", False),
             ("tls:443:interface=a.test", "tls:443", False),
             ("tls:443:interface=a.test", "tls:443:interface=a.test", True),
+            (r"tls:443:interface=\:\:", "tls:443:interface=a.test", False),
+            ("tls:443:interface=a.test", r"tls:443:interface=\:\:", False),
             ("unix:/run/s", "tls:unix:/run/s:mode=660", True),
             ("unix:/run/s", "unix:/run/t", False),
             ("tls:systemd:domain=INET:index=0", "tls:443", False),

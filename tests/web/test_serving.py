@@ -38,6 +38,27 @@ class ServingTests(SiteTestCase):
             (event.status, event.bytes_out, event.outcome), (200, 3, "done")
         )
 
+    async def test_digest(self) -> None:
+        """What a push has made is noted by its digest, and what others name is not."""
+        for status, endpoint, digest in (
+            (201, "manifest", "sha256:a"),
+            (201, "uploads", "sha256:a"),
+            (201, "upload", ""),
+            (202, "uploads", ""),
+            (200, "manifest", ""),
+        ):
+
+            async def handler(request: Any, status: int = status) -> None:
+                request.setHeader(b"Docker-Content-Digest", b"sha256:a")
+                send_json(request, {}, status)
+
+            request = await self.received(GET)
+            event = Event(self.time.seconds, method="GET", path="/")
+            event.endpoint = endpoint
+            serve(request, event, handler(request))
+            await self.client.reply()
+            self.assertEqual(event.digest, digest, (status, endpoint))
+
     async def test_error(self) -> None:
         """What it raises is the reply."""
 
