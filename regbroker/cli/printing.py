@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import Any, TextIO
 
 
 def say(text: str = "") -> None:
-    """Print lines on standard output."""
-    _print(text, sys.stdout)
+    """Print lines on standard output; ends the command where that has no room."""
+    _say(text)
 
 
 def complain(text: str) -> None:
-    """Print lines on standard error."""
-    _print(text, sys.stderr)
+    """Print lines on standard error, if there is any."""
+    with suppress(OSError):
+        _print(text, sys.stderr)
 
 
 def say_json(value: Any) -> None:
     """Print a value as JSON, in ASCII."""
-    _print(json.dumps(value, indent=2), sys.stdout)
+    _say(json.dumps(value, indent=2))
 
 
 def visible(text: str) -> str:
@@ -36,6 +38,18 @@ def visible(text: str) -> str:
     )
 
 
+def _say(text: str) -> None:
+    try:
+        _print(text, sys.stdout)
+    except BrokenPipeError:
+        # Who reads has seen enough, as `head` and `grep -q` have. The command goes on
+        # to its own exit status.
+        pass
+    except OSError as error:
+        complain(f"error: standard output cannot be written: {error.strerror}")
+        sys.exit(1)
+
+
 def _print(text: str, stream: TextIO) -> None:
     text = visible(text)
     encoding = getattr(stream, "encoding", None) or "utf-8"
@@ -43,8 +57,8 @@ def _print(text: str, stream: TextIO) -> None:
     shown = text.encode(encoding, "backslashreplace").decode(encoding)
     try:
         print(shown, file=stream, flush=True)
-    except BrokenPipeError:
-        # Who reads has seen enough, as `head` and `grep -q` have. The command goes on
-        # to its own exit status, and Python has nothing to complain of at its end.
+    except OSError:
+        # At its end, Python would complain once more of what is left.
         with open(os.devnull, "w") as nothing:
             os.dup2(nothing.fileno(), stream.fileno())
+        raise

@@ -3,11 +3,11 @@
 import io
 import os
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.cli.printing import say, say_json, visible
+from regbroker.cli.printing import complain, say, say_json, visible
 
 
 class PrintingTests(SynchronousTestCase):
@@ -38,3 +38,22 @@ class PrintingTests(SynchronousTestCase):
         with open(writing, "w") as stream, redirect_stdout(stream):
             say("one")
             say("two")
+
+    def test_full(self) -> None:
+        """Where there is no room, a command says so, and has not succeeded."""
+        for print_it in (say, say_json):
+            errors = io.StringIO()
+            with (
+                open("/dev/full", "w") as full,
+                redirect_stdout(full),
+                redirect_stderr(errors),
+            ):
+                ended = self.assertRaises(SystemExit, print_it, "one")
+            self.assertEqual(ended.code, 1)
+            self.assertEqual(
+                errors.getvalue(),
+                "error: standard output cannot be written: No space left on device\n",
+            )
+        with open("/dev/full", "w") as full, redirect_stderr(full):
+            complain("one")
+            complain("two")
