@@ -80,6 +80,11 @@ def _who(port: int) -> str:
 
 
 def _socket_problem(path: Path) -> str | None:
+    if not path.is_absolute():
+        return (
+            "the path starts in the directory that regbroker is started in, which may "
+            f"not be this one; write the whole path, as unix:/run/regbroker/{path.name}"
+        )
     directory = path.absolute().parent
     if not directory.is_dir():
         return f"there is no directory {directory}; make it"

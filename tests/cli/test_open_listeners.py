@@ -113,6 +113,11 @@ class OpenListenersTests(CommandCase):
         self.assertEqual(self.problems(f"unix:{path}"), [])
         path.unlink()
 
+    def test_relative(self) -> None:
+        """Where a path without a slash in front starts, nobody here can know."""
+        (problem,) = self.problems("unix:run/s:mode=660")
+        self.assertIn("write the whole path, as unix:/run/regbroker/s", problem)
+
     def test_directory(self) -> None:
         """One that this user may not write into."""
         self.patch(os, "access", lambda path, mode: False)
