@@ -19,6 +19,7 @@ an entry took is waited for then, too, so that slow hashes tell nobody who exist
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -205,7 +206,7 @@ class LdapAccounts:
         if entry is None:
             return None
         name = account_name(entry, self._searches.url.attribute, user)
-        why = why_disabled(entry) or why_refused(answer)
+        why = why_disabled(entry, time.time()) or why_refused(answer)
         if why:
             _log.warn(
                 "{name}: {user} is refused: {why}",

@@ -7,6 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.accounts.ldap.answers import Answer, Entry
 from regbroker.accounts.ldap.refusals import NO, why_disabled, why_refused
 
+#: 2023-11-14 22:13:20 UTC.
+NOW = 1_700_000_000
+
 DATA = "80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, data {}"
 
 
@@ -28,7 +31,7 @@ class DisabledTests(SynchronousTestCase):
             ("msDS-UserAccountDisabled", b"TRUE"),
             ("pwdAccountLockedTime", b"000001010000Z"),
         ):
-            why = why_disabled(entry(attribute, value))
+            why = why_disabled(entry(attribute, value), NOW)
             self.assertTrue(why.startswith(f"{attribute} is "), (value, why))
 
     def test_not_disabled(self) -> None:
@@ -43,7 +46,30 @@ class DisabledTests(SynchronousTestCase):
             ("loginDisabled", [b"FALSE"]),
             ("pwdAccountLockedTime", [b"20261127120000Z"]),
         ):
-            self.assertEqual(why_disabled(entry(attribute, *values)), "", values)
+            self.assertEqual(why_disabled(entry(attribute, *values), NOW), "", values)
+
+    def test_over(self) -> None:
+        """An account may have an end, of which it is the first second that counts."""
+        for attribute, value in (
+            ("accountExpires", b"133444736000000000"),
+            ("krbPrincipalExpiration", b"20231114221320Z"),
+            ("loginExpirationTime", b"20231114221320Z"),
+        ):
+            found = entry(attribute, value)
+            self.assertEqual(why_disabled(found, NOW - 1), "")
+            why = f"{attribute} is {value.decode()}, which is over"
+            self.assertEqual(why_disabled(found, NOW), why)
+
+    def test_no_end(self) -> None:
+        """Some values mean that it has none; others mean nothing."""
+        for attribute, value in (
+            ("accountExpires", b"0"),
+            ("accountExpires", b"9223372036854775807"),
+            ("accountExpires", b"soon"),
+            ("krbPrincipalExpiration", b"soon"),
+            ("loginExpirationTime", b""),
+        ):
+            self.assertEqual(why_disabled(entry(attribute, value), NOW), "", value)
 
 
 class RefusedTests(SynchronousTestCase):
