@@ -20,15 +20,17 @@ from regbroker.protocol.bodies import catalog_names
 from regbroker.protocol.names import CATALOG_PATH
 from regbroker.protocol.next_links import LinkRefused, next_query, pages_by_name
 from regbroker.transport.client.reply import Reply
-from regbroker.web.catalog_walks import UpstreamPage, Walk, Walks
+from regbroker.web.catalog_walks import MAX_NAMES, UpstreamPage, Walk, Walks
 from regbroker.web.exchange import Exchange
 
 #: What is asked of the upstream at once, however few the client wants: 1000, and less
 #: from one that refuses so many.
 UPSTREAM_PAGES = ("1000", "100", "")
 
-#: So many of the upstream's pages are read for one of ours.
+#: So many of the upstream's pages are read for one of ours, and no more of them after
+#: so many names.
 MAX_PAGES = 100
+MAX_NAMES_READ = MAX_NAMES
 
 #: So many pages in a row that have nothing new are no list any more. Some lists have a
 #: name several times, so that one such page says nothing.
@@ -120,10 +122,11 @@ class CatalogPages:
         is_opaque = False
         seen = set(self._walk.names_before(query))
         read: set[str] = set()
-        without_news = 0
+        without_news = count = 0
         for _ in range(MAX_PAGES):
             page = await self._page(query)
             read.add(query)
+            count += len(page.names)
             has_news = not page.names or not seen.issuperset(page.names)
             without_news = 0 if has_news else without_news + 1
             following = self._progress(page, read, without_news)
@@ -153,7 +156,7 @@ class CatalogPages:
                 return PublicPage(names)
             self._walk.before.setdefault(following, query)
             query = following
-            if names and wanted is None:
+            if (names and wanted is None) or count >= MAX_NAMES_READ:
                 break
         # Without a name to say it by, only the query says where to go on.
         return PublicPage(names, Place(query), is_opaque or not names)

@@ -25,6 +25,11 @@ REMEMBERED_SECONDS = 60.0
 MAX_NAMES = 200_000
 MAX_WALKS = 64
 
+#: Names in one walk, which may have more than that while it is alone: the page that was
+#: read first is forgotten first. A list without an end, of names of eight letters, took
+#: 180 MiB.
+MAX_NAMES_OF_ONE = 5 * MAX_NAMES
+
 #: A page of an upstream that looks through everything it has.
 PAGE_SECONDS = 900.0
 
@@ -47,6 +52,11 @@ class Walk:
 
     pages: dict[str, UpstreamPage] = field(default_factory=dict)
     before: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many names it has, those that stand there twice counted twice."""
+        return sum(len(page.names) for page in self.pages.values())
 
     def find(self, name: str) -> str | None:
         """Return the query of the page that has a name."""
@@ -93,12 +103,20 @@ class Walks:
         if query not in walk.pages:
             page = await self._reading.run((key, query), read)
             if query not in walk.pages and self._walks.get(key) is walk:
-                walk.pages[query] = page
-                self._names += len(page.names)
+                self._keep(walk, query, page)
             while self._names > MAX_NAMES and len(self._walks) > 1:
                 self._walks.pop_oldest()
             return page
         return walk.pages[query]
 
+    def _keep(self, walk: Walk, query: str, page: UpstreamPage) -> None:
+        walk.pages[query] = page
+        self._names += len(page.names)
+        size = walk.size
+        while size > MAX_NAMES_OF_ONE and len(walk.pages) > 1:
+            first = len(walk.pages.pop(next(iter(walk.pages))).names)
+            self._names -= first
+            size -= first
+
     def _forget_names(self, _: Hashable, walk: Walk) -> None:
-        self._names -= sum(len(page.names) for page in walk.pages.values())
+        self._names -= walk.size

@@ -6,7 +6,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.web.catalog_pages import Place, PublicPage, read_state, written_state
+from regbroker.web.catalog_pages import (
+    MAX_NAMES_READ,
+    Place,
+    PublicPage,
+    read_state,
+    written_state,
+)
 from regbroker.web.catalog_walks import Walks
 from tests.listing import Listing
 from tests.scenarios.test_catalog_paging import PagesTestCase
@@ -43,6 +49,18 @@ class ReadTests(PagesTestCase):
         """Without a number it is as many as the upstream gives at once."""
         page = self.read(Listing(["acme/a", "acme/b", "acme/c"], size=2), None)
         self.assertEqual(page.names, ["a", "b"])
+
+    def test_many_names(self) -> None:
+        """After so many names nothing more is read, whether or not any is seen."""
+        size = MAX_NAMES_READ // 2
+        names = [f"b{n:07}" for n in range(4 * size)]
+        listing = Listing(names, "token", sizes=(size,) * 4)
+        page = self.read(listing, 1)
+        self.assertEqual(len(listing.asked), 2)
+        assert page.following is not None
+        self.assertEqual((page.names, page.is_opaque), ([], True))
+        self.read(listing, 1, page.following)
+        self.assertEqual(len(listing.asked), 4)
 
     def test_goes_on(self) -> None:
         """A page begins after the name of its place."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.errors import UpstreamUnavailable
 from regbroker.web.catalog_walks import (
     MAX_NAMES,
+    MAX_NAMES_OF_ONE,
     MAX_WALKS,
     REMEMBERED_SECONDS,
     UpstreamPage,
@@ -129,3 +132,19 @@ class WalksTests(SynchronousTestCase):
         self.assertEqual(self.reads, 4)
         keep("bob", "1")
         self.assertEqual(self.reads, 4)
+
+    def test_one_alone(self) -> None:
+        """A list without an end takes a bounded room: its first pages are forgotten."""
+        pages = MAX_NAMES_OF_ONE // MAX_NAMES + 2
+
+        async def read(number: int) -> UpstreamPage:
+            names = map(str, range(number * MAX_NAMES, (number + 1) * MAX_NAMES))
+            return UpstreamPage(tuple(names), None)
+
+        for number in range(pages):
+            reading = self.walks.page("alice", f"{number}", partial(read, number))
+            self.successResultOf(Deferred.fromCoroutine(reading))
+        walk = self.walks.walk("alice")
+        self.assertEqual(walk.size, MAX_NAMES_OF_ONE)
+        self.assertIsNone(walk.find("0"))
+        self.assertEqual(walk.find(str(pages * MAX_NAMES - 1)), f"{pages - 1}")
