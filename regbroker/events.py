@@ -79,12 +79,12 @@ class Event:
     The last ones are for counting and for the audit log, and not in the line: the
     ``[registry HOST]`` that serves (empty where none does), the endpoint (that of the
     API in lower case, ``token`` or ``search``; empty for what is none), what the client
-    shows (``password``, ``token``, ``robot-token``, ``other`` or nothing), and for an
-    error its OCI code and its sentence; of what was pushed or mounted, its digest; the
-    repository that a blob is mounted from; the id of the robot token that was shown, or
-    that the client's token was issued for; why a signed login was refused; of somebody
-    whom an issuer vouches for, the ``[identity NAME]``, ``iss`` and ``sub``, and what
-    else the rules look at, as JSON.
+    shows (``password``, ``token``, ``robot-token``, ``identity``, ``other`` or
+    nothing), and for an error its OCI code and its sentence; of what was pushed or
+    mounted, its digest; the repository that a blob is mounted from; the id of the robot
+    token that was shown, or that the client's token was issued for; why a signed login
+    was refused; of somebody whom an issuer vouches for, the ``[identity NAME]``,
+    ``iss`` and ``sub``, and what else the rules look at, as JSON.
     """
 
     clock: Callable[[], float]
