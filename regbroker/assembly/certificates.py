@@ -21,7 +21,7 @@ from regbroker.assembly.problems import certificate_hosts
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.settings.config import Config
 from regbroker.transport.certificates.self_signed import self_signed
-from regbroker.transport.certificates.served import load_certificates
+from regbroker.transport.certificates.served import load_certificates, read_pem
 from regbroker.transport.tls.server_options import ServerOptions
 from regbroker.transport.tls.session_tickets import TicketKeys
 
@@ -78,10 +78,10 @@ def load_shown(
 
 
 def contents_of(path: Path) -> bytes | None:
-    """Return what a file holds; None if it cannot be read."""
+    """Return what a PEM file holds; None if it cannot be read, or is something else."""
     try:
-        return path.read_bytes()
-    except OSError:
+        return read_pem(path)
+    except (OSError, ValueError):
         return None
 
 

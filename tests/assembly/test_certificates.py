@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -158,6 +159,23 @@ class WatchTests(CertificatesTestCase):
         (self.directory / "server.key").unlink()
         self.look(1)
         self.look(1, "server.key")
+
+    def test_pipe(self) -> None:
+        """A pipe in the place of a file is told, and nobody waits for its writer."""
+        for name, option in (
+            ("server.key", "[tls] key:"),
+            ("server.pem", "[tls] cert"),
+        ):
+            path = self.directory / name
+            contents = path.read_bytes()
+            path.unlink()
+            os.mkfifo(path)
+            self.look(0)
+            self.look(0, "no regular file")
+            self.assertIn(f"[tls] {option}: ", self.lines[0])
+            path.unlink()
+            path.write_bytes(contents)
+            self.look(0)
 
     def test_nothing_shown(self) -> None:
         """Where there is no TLS, nothing is looked at."""
