@@ -117,6 +117,7 @@ class PasswordChecks:
         self._good_checks = CheckPlaces(MAX_GOOD_CHECKS, MAX_GOOD_CHECKS_OF_ADDRESS)
         self._delayed = CheckPlaces(MAX_DELAYED, MAX_DELAYED_OF_ADDRESS)
         self._asking: Coalescer[_Answer] = Coalescer(clock, CHECK_SECONDS)
+        self._looking_up: Coalescer[Account | None] = Coalescer(clock, CHECK_SECONDS)
 
     @property
     def has_groups(self) -> bool:
@@ -131,6 +132,7 @@ class PasswordChecks:
     def close(self) -> None:
         """End the checks under way, and close the sources."""
         self._asking.cancel()
+        self._looking_up.cancel()
         self._remembered.clear()
         for source in self._sources:
             source.close()
@@ -174,9 +176,20 @@ class PasswordChecks:
         Return the account of the first source that knows the user.
 
         With a password version, of the first that knows the user under it: a user may
-        have several passwords. Raises `AccountsUnavailable` when there is no such
-        account and a source that could know is down.
+        have several passwords. A herd of machines with one token is one search. Raises
+        `AccountsUnavailable` when there is no such account and a source that could know
+        is down.
         """
+        try:
+            return await self._looking_up.run(
+                (user, password_version), lambda: self._look_up(user, password_version)
+            )
+        except TimeoutError:
+            raise AccountsUnavailable(
+                "looking up the user has taken too long"
+            ) from None
+
+    async def _look_up(self, user: str, password_version: str | None) -> Account | None:
         unavailable: AccountsUnavailable | None = None
         for source in self._sources:
             try:

@@ -34,6 +34,9 @@ class FakeSource:
         self.owed: list[Deferred[Account | None]] = []
         self.answer: Callable[[str, str], Deferred[Account | None]] | None = None
         self.known: dict[str, Account] = {}
+        self.looked_up: list[str] = []
+        #: What a look-up waits for.
+        self.delay: Deferred[None] | None = None
         self.down = False
 
     def open(self) -> None:
@@ -52,8 +55,11 @@ class FakeSource:
         return await self.owed[-1]
 
     async def look_up(self, user: str) -> Account | None:
+        self.looked_up.append(user)
         if self.down:
             raise AccountsUnavailable(f"{self.name} is down")
+        if self.delay is not None:
+            await self.delay
         return self.known.get(user)
 
     def accept(self, password: str = SECRET, account: Account = ALICE) -> None:
@@ -248,6 +254,37 @@ class LookUpTests(CheckingCase):
         self.assertEqual(self.successResultOf(self.look_up("alice")), self.other)
         self.failureResultOf(self.look_up("bob"), AccountsUnavailable)
         self.failureResultOf(self.look_up("alice", "version 1"), AccountsUnavailable)
+
+    def test_joined(self) -> None:
+        """Who is looked up for many at the same moment is looked up once."""
+        self.source.delay = Deferred()
+        herd = [self.look_up("alice") for _ in range(100)]
+        other = self.look_up("alice", "version 2")
+        herd[0].cancel()
+        self.failureResultOf(herd[0], CancelledError)
+        self.assertNoResult(herd[1])
+        self.source.delay.callback(None)
+        self.assertEqual(
+            [self.successResultOf(each) for each in herd[1:]], [self.other] * 99
+        )
+        self.assertEqual(self.successResultOf(other), self.other)
+        self.assertEqual(self.source.looked_up, ["alice", "alice"])
+        self.assertEqual(self.successResultOf(self.look_up("alice")), self.other)
+        self.assertEqual(len(self.source.looked_up), 3)
+
+    def test_too_long(self) -> None:
+        """A source that never answers keeps nobody for ever."""
+        self.source.delay = Deferred()
+        look_up = self.look_up("alice")
+        self.clock.advance(password_checks.CHECK_SECONDS)
+        self.failureResultOf(look_up, AccountsUnavailable)
+
+    def test_closed(self) -> None:
+        """What is under way ends with the accounts."""
+        self.source.delay = Deferred()
+        look_up = self.look_up("alice")
+        self.checks.close()
+        self.failureResultOf(look_up, CancelledError)
 
 
 class RememberingTests(CheckingCase):
