@@ -34,6 +34,13 @@ LINK = re.compile(r"<([^<>]*)>")
 #: As old Quays write them.
 _BARE_LINK = re.compile(r"^\s*([^<>;,\s]+)(?=\s*;)")
 
+#: The parameters of one link, up to the next one, without space around them. A target
+#: without ``< >`` is none, and no parameter leads anywhere: both would show where the
+#: upstream is.
+_PARAMETERS = re.compile(
+    r"(?:;(?!\s*anchor\b)(?:[^,;:\"<>]|\"[^\":]*\")*)*,?", re.IGNORECASE
+)
+
 #: What in a path may be read a second time, or as something else.
 _AMBIGUOUS = re.compile(r"[%\\\x00-\x20\x7f]")
 
@@ -174,7 +181,7 @@ def link(
     for url, parameters in zip(links[::2], links[1::2], strict=True):
         url = resolved(url, own, here)
         target = _public_target(split_url(url)[1], own, to_public)
-        if target is None:
+        if target is None or not _PARAMETERS.fullmatch(parameters.strip()):
             return None
         written += f"<{target}>{parameters}"
     return written if written and not start.strip() else None

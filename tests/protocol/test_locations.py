@@ -573,6 +573,27 @@ class LinkTests(SynchronousTestCase):
             )
         )
 
+    def test_led_elsewhere(self) -> None:
+        """Nothing beside a link shows the upstream's addresses or names."""
+        one = "</v2/acme_team/app/tags/list?last=b>"
+        for more in (
+            '; rel="next", https://up.test/v2/acme_team/app; rel="prev"',
+            '; rel="next", /v2/other/app/tags/list; rel="prev"',
+            '; rel="next"; anchor="/v2/acme_team/app"',
+            "; rel=next;ANCHOR=x",
+            '; rel="next https://up.test/x"',
+            '; rel="next"; title="see https://up.test"',
+            ' x; rel="next"',
+            ';"' * 30_001,
+            "; ;" * 20_000 + '"',
+            " " * 60_000 + "x",
+        ):
+            self.assertIsNone(self.link(one + more), more[:60])
+        for more in ('; rel="next"; title="a, b"', '; rel="next",', ";rel=next ; x"):
+            self.assertEqual(
+                self.link(one + more), f"</v2/team/app/tags/list?last=b>{more}"
+            )
+
     def test_many_beginnings(self) -> None:
         """A link begins at the last "<" only, so many of them are read once."""
         one = "</v2/acme_team/app/tags/list>; rel=next"
