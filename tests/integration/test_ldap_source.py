@@ -315,6 +315,14 @@ class AccountTests(SlapdTestCase):
         account = await self.assert_in(accounts, WEIRD)
         self.assertEqual(account.groups, {"developers"})
 
+    async def test_many_groups(self) -> None:
+        """Some of somebody's groups are not taken for all; others get in."""
+        slapd = self.start_slapd(security="sizelimit 2")
+        accounts = self.open_accounts(slapd.tls_url)
+        log = await self.assert_unavailable(accounts)
+        self.assertIn("'alice' is in more groups than the directory tells", log)
+        self.assertEqual((await self.assert_in(accounts, "bob")).groups, {"everybody"})
+
     async def test_password_changes(self) -> None:
         """The old one is refused at once, and only that user's version changes."""
         slapd = self.start_slapd()

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from twisted.logger import Logger
 
-from regbroker.accounts.ldap.answers import Entry, accept
+from regbroker.accounts.ldap.answers import DirectoryError, Entry, accept
 from regbroker.accounts.ldap.connection import Connection
 from regbroker.accounts.ldap.filters import Filter, fill
 from regbroker.accounts.ldap.names import is_below, own_value, parse_name
@@ -84,6 +84,13 @@ class DirectorySearch:
             fill(self.group_filter, {b"dn": dn, b"user": user.encode()}),
             ["cn"],
         )
+        if answer.code == _SIZE_LIMIT_EXCEEDED:
+            # Which groups are missing, nobody knows.
+            raise DirectoryError(
+                f"{what}: {user!a} is in more groups than the directory tells at once "
+                "(sizeLimitExceeded); raise that limit for ldap-bind-dn, or write a "
+                "narrower ldap-group-filter"
+            )
         accept(what, answer)
         return frozenset(name for entry in entries for name in entry.values("cn"))
 

@@ -70,9 +70,10 @@ class SearchesTests(SynchronousTestCase):
         """What comes out at once."""
         return self.successResultOf(Deferred.fromCoroutine(work))
 
-    def refused(self, work: Coroutine[Any, Any, object]) -> None:
-        """The directory is at fault."""
-        self.failureResultOf(Deferred.fromCoroutine(work), DirectoryError)
+    def refused(self, work: Coroutine[Any, Any, object]) -> str:
+        """The directory is at fault; what is said."""
+        failure = self.failureResultOf(Deferred.fromCoroutine(work), DirectoryError)
+        return str(failure.value)
 
     def entry(self, connection: FakeConnection, user: str = "alice") -> Entry | None:
         """The user's entry."""
@@ -128,7 +129,12 @@ class SearchesTests(SynchronousTestCase):
     def test_groups_refused(self) -> None:
         """Groups that cannot be had are not the same as none."""
         given = cast(Connection, FakeConnection(4, entry(cn="a")))
-        self.refused(self.searches.groups(given, "alice", b"uid=alice"))
+        said = self.refused(self.searches.groups(given, "alice", b"uid=alice"))
+        self.assertIn("'alice' is in more groups than the directory tells", said)
+        self.assertIn("sizeLimitExceeded", said)
+        given = cast(Connection, FakeConnection(1))
+        said = self.refused(self.searches.groups(given, "alice", b"uid=alice"))
+        self.assertIn("it answers operationsError", said)
 
     def test_no_groups(self) -> None:
         """Nothing is searched when nothing is said of groups."""
