@@ -15,7 +15,7 @@ from regbroker.accounts.robot_users import RobotUsers
 from regbroker.assembly.readable import problem_with_file
 from regbroker.errors import ConfigurationError
 from regbroker.runtime.reactor import INetworkReactor
-from regbroker.runtime.watched_file import WatchedFile
+from regbroker.runtime.watched_file import WatchedFile, parse_file
 from regbroker.settings.config import (
     Config,
     HtpasswdConfig,
@@ -79,21 +79,14 @@ def problems_with_accounts(config: Config) -> Iterator[str]:
                     yield f"[accounts {name}] ldap-bind-password-file: {wrong}"
     if config.signing_key is not None:
         try:
-            WatchedFile(Path(config.signing_key), parse_keys, lambda: 0.0).read()
+            parse_file(Path(config.signing_key), parse_keys)
         except ValueError as error:
             yield f"[regbroker] signing-key: {error}"
     path = config.revoked_tokens
     if path is not None and not problem_with_file(path):
         from regbroker.accounts.robot_tokens import MAX_REVOKED_BYTES, parse_revoked
 
-        revoked = WatchedFile(
-            Path(path),
-            parse_revoked,
-            lambda: 0.0,
-            max_bytes=MAX_REVOKED_BYTES,
-            is_secret=False,
-        )
         try:
-            revoked.read()
+            parse_file(Path(path), parse_revoked, max_bytes=MAX_REVOKED_BYTES)
         except ValueError as error:
             yield f"[regbroker] revoked-tokens: {error}"

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from regbroker.accounts.identity.keys import MAX_BYTES, parse_key_set
 from regbroker.assembly.named_conditions import named_conditions
 from regbroker.errors import ConfigurationError
-from regbroker.runtime.watched_file import WatchedFile
+from regbroker.runtime.watched_file import parse_file
 from regbroker.settings.config import (
     Config,
     HtpasswdConfig,
@@ -76,16 +76,8 @@ def problems_with_identities(config: Config) -> Iterator[str]:
         except ConfigurationError as error:
             yield from error.problems
         if isinstance(entry.jwks, PurePath):
-            # Public keys are no secret.
-            file = WatchedFile(
-                Path(entry.jwks),
-                parse_key_set,
-                lambda: 0.0,
-                max_bytes=MAX_BYTES,
-                is_secret=False,
-            )
             try:
-                file.read()
+                parse_file(Path(entry.jwks), parse_key_set, max_bytes=MAX_BYTES)
             except ValueError as error:
                 yield f"{title} jwks: {error}"
             continue

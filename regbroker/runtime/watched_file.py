@@ -166,6 +166,22 @@ class WatchedFile(Generic[T]):
             )
 
 
+def parse_file(
+    path: Path, parse: Callable[[bytes], T], *, max_bytes: int = MAX_BYTES
+) -> T:
+    """
+    Return the contents of a file, parsed, and log nothing; nobody watches it.
+
+    Raises `ValueError` that names the file.
+    """
+    try:
+        return parse(read_file(path, max_bytes)[0])
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
 def read_file(path: Path, max_bytes: int) -> tuple[bytes, os.stat_result]:
     """
     Return what a file holds, and its status before it was read.

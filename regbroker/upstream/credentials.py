@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from regbroker.causes import Cause
 from regbroker.errors import UpstreamUnavailable
 from regbroker.runtime.utf16 import refuse_utf16
-from regbroker.runtime.watched_file import WatchedFile
+from regbroker.runtime.watched_file import WatchedFile, parse_file
 
 #: The user of a login whose password is an identity token, as docker has it.
 TOKEN_USER = "<token>"
@@ -178,7 +178,7 @@ def password_problem(path: Path) -> str | None:
         # This has been said already.
         return None
     try:
-        WatchedFile(path, parse_password, lambda: 0.0).read()
+        parse_file(path, parse_password)
     except ValueError as error:
         return str(error)
     return None

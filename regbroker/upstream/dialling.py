@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
 from regbroker.protocol.origins import Origin, parse_origin
-from regbroker.runtime.watched_file import WatchedFile
+from regbroker.runtime.watched_file import WatchedFile, parse_file
 from regbroker.settings.config import UpstreamConfig
 from regbroker.transport.certificates.pem_files import WrongKey
 from regbroker.transport.client.trust import Trust, client_identity
@@ -89,7 +89,7 @@ def problems_with_proxy(
     """Yield what is wrong with a section's proxy, with the option's name."""
     if config.proxy_credentials_file is not None:
         try:
-            _credentials_file(Path(config.proxy_credentials_file), lambda: 0.0).read()
+            parse_file(Path(config.proxy_credentials_file), parse_credentials)
         except ValueError as error:
             yield f"proxy-credentials-file: {error}"
     if config.proxy == "environment":

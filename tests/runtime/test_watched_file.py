@@ -14,6 +14,7 @@ from regbroker.runtime.watched_file import (
     MAX_BYTES,
     MOST_LOOKS,
     WatchedFile,
+    parse_file,
 )
 
 
@@ -229,6 +230,17 @@ class WatchedFileTests(SynchronousTestCase):
         self.assertEqual(self.later(), "two")
         (line,) = [each for each in self.logged() if "every user" in each]
         self.assertIn("can change it; take that right away (chmod o-w)", line)
+
+    def test_not_watched(self) -> None:
+        """Who looks at a file once, to say what is wrong with it, logs nothing."""
+        self.write(b"one", 0o644)
+        self.assertEqual(parse_file(self.path, self.parse), "one")
+        with self.assertRaisesRegex(ValueError, f"{self.path}: larger than 2 bytes"):
+            parse_file(self.path, self.parse, max_bytes=2)
+        self.path.unlink()
+        with self.assertRaisesRegex(ValueError, f"{self.path}: No such file"):
+            parse_file(self.path, self.parse)
+        self.assertEqual(self.logged(), [])
 
     def test_cheap(self) -> None:
         """Within a second nobody asks the file system."""
