@@ -55,8 +55,8 @@ FIELDS = {
     "digest": "the digest of what was pushed",
     "status": "the status of the answer",
     "code": "the code of the error, as the client has got it",
-    "reason": "why a robot token, an identity token or a JWT was refused; of a refused "
-    "configuration, the first problem",
+    "reason": "why a robot token, an identity token, a JWT or a client's certificate "
+    "was refused; of a refused configuration, the first problem",
 }
 
 _line_of = LineFormat(FIELDS)

@@ -45,6 +45,7 @@ class CertificateGate:
             allowed = is_allowed(principal, asked)
         if not allowed:
             if why:
+                asked.event.login_problem = why
                 # What of a certificate's names goes to a client is its own.
                 raise Denied(f"{_WANTED}: {why}")
             raise denial(principal, asked)
@@ -63,9 +64,10 @@ class CertificateGate:
         self, request: ClientRequest, event: Event
     ) -> Callable[[str], bool]:
         """Return what a client may find: what it may list."""
-        principal, _ = self._principal(request.http)
+        principal, why = self._principal(request.http)
         event.user = principal.user
         if not principal.may_list:
+            event.login_problem = why
             raise Denied(_WANTED if not principal.user else "you may not search here")
         return await self.visible(principal)
 

@@ -110,9 +110,12 @@ class CertificateGateTests(ProxyTestCase):
     async def test_none(self) -> None:
         """Who shows none is somebody without an account."""
         client = await self.connected(None)
+        told = self.event()
         reply = await self.asked(client, "GET", MANIFEST)
         self.assertEqual((reply.status, reply.code), (403, "DENIED"))
-        self.assertIn("the client has shown no certificate", reply.message)
+        none = "the client has shown no certificate"
+        self.assertIn(none, reply.message)
+        self.assertEqual((await told)["event"].login_problem, none)
         client.request("GET", "/v2/team/open/manifests/1")
         (await self.upstream.call()).reply(200)
         self.assertEqual((await client.reply()).status, 200)
