@@ -30,8 +30,8 @@ _LENGTH_BYTES = 4
 
 Values = dict[str, Any]
 
-#: Called with the kind of a message, its values and its open files, which are the
-#: callee's to close; returns the values of the answer.
+#: Called with the kind of a message, its values and its open files, which are closed
+#: when it returns or raises; returns the values of the answer.
 Hear = Callable[[str, Values, list[int]], Values | None]
 
 
@@ -163,15 +163,28 @@ class MessageChannel(Protocol):
             return
         count = message["files"]
         mine, self._descriptors = self._descriptors[:count], self._descriptors[count:]
+        try:
+            answer = self._answer(message, mine)
+        finally:
+            # Here, whatever went wrong there: a socket that listens and that nobody
+            # knows any more keeps clients waiting for ever.
+            for descriptor in mine:
+                os.close(descriptor)
+        if answer is not None:
+            self._send(answer)
+
+    def _answer(self, message: Values, descriptors: list[int]) -> Values | None:
+        """Return the answer to a message; None for what is only told."""
         if "tell" in message:
-            self._hear(message["tell"], message["values"], mine)
-            return
+            self._hear(message["tell"], message["values"], descriptors)
+            return None
         answer: Values = {"answer": message["number"]}
         try:
-            answer["values"] = self._hear(message["ask"], message["values"], mine) or {}
+            values = self._hear(message["ask"], message["values"], descriptors)
+            answer["values"] = values or {}
         except AskedInVain as problem:
             answer["problem"] = str(problem)
-        self._send(answer)
+        return answer
 
 
 def connect(reactor: IReactorSocket, descriptor: int, channel: MessageChannel) -> None:

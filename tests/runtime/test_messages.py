@@ -41,7 +41,7 @@ class MessagesTests(TestCase):
 
     def setUp(self) -> None:
         self.heard: list[tuple[str, Values]] = []
-        self.files: list[int] = []
+        self.file_numbers: list[int] = []
         self.lost: Deferred[None] = Deferred()
         pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.ours = self.channel(pair[0], lambda *_: None, lambda: None)
@@ -64,7 +64,9 @@ class MessagesTests(TestCase):
     def hear(self, kind: str, values: Values, files: list[int]) -> Values | None:
         """Note it, and answer some kinds."""
         self.heard.append((kind, values))
-        self.files += files
+        self.file_numbers += files
+        for file in files:
+            os.write(file, b"x")
         if kind == "fail":
             raise AskedInVain("no such thing")
         if kind == "silence":
@@ -97,11 +99,20 @@ class MessagesTests(TestCase):
         self.addCleanup(os.close, reading)
         await self.ours.ask("with", {}, [writing, writing])
         os.close(writing)
-        self.assertEqual(len(self.files), 2)
-        for file in self.files:
-            os.write(file, b"x")
-            os.close(file)
+        self.assertEqual(len(self.file_numbers), 2)
         self.assertEqual(os.read(reading, 10), b"xx")
+
+    async def test_files_are_closed(self) -> None:
+        """None is left open, also where what was asked fails, or needs no answer."""
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        await self.assertFailure(self.ours.ask("fail", {}, [writing]), AskedInVain)
+        self.ours.tell("with", {}, [writing])
+        await self.ours.ask("end", {})
+        os.close(writing)
+        # Nobody else can write.
+        self.assertEqual(os.read(reading, 10), b"xx")
+        self.assertEqual(os.read(reading, 10), b"")
 
     async def test_gone(self) -> None:
         """A question that nobody can answer any more fails, and so do later ones."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 from typing import Any
@@ -87,4 +88,22 @@ class WorkerTests(WorkersTestCase):
             )
             self.assertIn("[registry *]", str(problem))
             await self.start(listening, self.text())
+        self.channel.tell("hurry", {})
+
+    async def test_not_prepared(self) -> None:
+        """Sockets of a configuration that it does not take are not left open."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            await self.start(listening, self.text())
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            address = listening.getsockname()
+            no_such_file = "[tls]\ncertificate = /nowhere\nkey = /nowhere"
+            text = self.text().replace("tcp:0", "tls:0") + no_such_file
+            values = Served("r.ini", text, {"up": "http://127.0.0.1:1"}).document()
+            problem = await self.assertFailure(
+                self.channel.ask("prepare", values, [listening.fileno()], SECONDS),
+                AskedInVain,
+            )
+            self.assertIn("/nowhere", str(problem))
+        with socket.socket() as client:
+            self.assertEqual(client.connect_ex(address), errno.ECONNREFUSED)
         self.channel.tell("hurry", {})

@@ -6,7 +6,6 @@ A listener that is the same line as before keeps its socket.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -60,8 +59,9 @@ class ListenerGroup(MultiService):
         Return the listeners for these lines; those that are new listen already.
 
         `options` are those of TLS. `descriptors` are the sockets of these lines where
-        another process has opened them; those that are not used are closed. Raises
-        `StateError` for a line that cannot be had, and opens nothing then.
+        another process has opened them; they stay the caller's to close, once all that
+        is new listens. Raises `StateError` for a line that cannot be had, and opens
+        nothing then.
         """
         opened = list(descriptors) if descriptors is not None else []
         free = list(self.listeners)
@@ -72,8 +72,6 @@ class ListenerGroup(MultiService):
             known = next((each for each in free if _same_socket(each, line)), None)
             if known is not None:
                 free.remove(known)
-                if descriptor is not None:
-                    os.close(descriptor)
                 chosen.append((line, known))
                 continue
             new = ListeningService(
@@ -92,8 +90,6 @@ class ListenerGroup(MultiService):
                 new.setServiceParent(self)
             except Exception:
                 prepared.abort()
-                for left in opened:
-                    os.close(left)
                 raise
         return prepared
 

@@ -259,7 +259,7 @@ def server_endpoint(reactor: INetworkReactor, text: str) -> IStreamServerEndpoin
     # with which a reload may listen again. Twisted would close it, and takes no unix
     # sockets.
     os.set_inheritable(endpoint.fileno, False)
-    adopted: IStreamServerEndpoint = AdoptedEndpoint(reactor, os.dup(endpoint.fileno))
+    adopted: IStreamServerEndpoint = AdoptedEndpoint(reactor, endpoint.fileno)
     return adopted
 
 

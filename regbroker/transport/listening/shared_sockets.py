@@ -34,7 +34,7 @@ def leave_to_others(port: Any) -> None:
 
 @implementer(IStreamServerEndpoint)
 class AdoptedEndpoint:
-    """Listens on a socket that another process has opened; it closes `descriptor`."""
+    """Listens on a socket that another process has opened; `descriptor` stays open."""
 
     def __init__(self, reactor: Any, descriptor: int) -> None:
         self._reactor = reactor
@@ -45,7 +45,8 @@ class AdoptedEndpoint:
         return maybeDeferred(self._listen, factory)
 
     def _listen(self, factory: IProtocolFactory) -> IListeningPort:
-        with socket.socket(fileno=self._descriptor) as opened:
+        opened = socket.socket(fileno=self._descriptor)
+        try:
             # One that waits in accept() would keep everybody waiting.
             opened.setblocking(False)
             if opened.family == socket.AF_UNIX:
@@ -54,3 +55,5 @@ class AdoptedEndpoint:
                 opened.fileno(), opened.family, factory
             )
             return port
+        finally:
+            opened.detach()

@@ -59,7 +59,7 @@ class SharedSocketsTests(TestCase):
 
     async def adopt(self, port: Any) -> Any:
         """Another port on the same socket, which accepts."""
-        endpoint = AdoptedEndpoint(reactor, os.dup(port.fileno()))
+        endpoint = AdoptedEndpoint(reactor, port.fileno())
         return await endpoint.listen(self.says(b"worker"))
 
     async def ask(self, family: int, address: Any) -> bytes:
@@ -107,8 +107,9 @@ class SharedSocketsTests(TestCase):
         self.assertFalse(path.exists())
 
     async def test_no_socket(self) -> None:
-        """What is no socket is an error, and is closed."""
+        """What is no socket is an error, and stays the caller's."""
         reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
         os.close(writing)
         endpoint = AdoptedEndpoint(reactor, reading)
         await self.assertFailure(endpoint.listen(self.says(b"")), OSError)
