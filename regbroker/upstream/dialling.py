@@ -75,9 +75,7 @@ def problems_with_way(
         except WrongKey as error:
             yield f"client-key: {key}: {error}"
         except OSError as error:
-            is_key = error.filename == str(key)
-            option = "client-key" if is_key else "client-certificate"
-            yield f"{option}: {key if is_key else certificate}: {error.strerror}"
+            yield f"client-certificate: {certificate}: {error.strerror}"
         except ValueError as error:
             yield f"client-certificate: {certificate}: {error}"
     yield from problems_with_proxy(config, environment)

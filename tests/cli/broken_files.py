@@ -560,6 +560,9 @@ FILES = {
     "a client's key, locked": _client(
         ("[upstream up] client-key: ", "openssl pkey -in "), "good.pem", "locked.key"
     ),
+    "a client's key that is a pipe": _client(
+        ("[upstream up] client-key: ", "pipe: no regular file"), "good.pem", "pipe"
+    ),
     "a client's key in DER": _client(
         ("[upstream up] client-key: ", "openssl pkey -inform der -in "),
         *("good.pem", "key.der"),

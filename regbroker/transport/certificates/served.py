@@ -49,7 +49,7 @@ def read_pem(path: Path) -> bytes:
     return data.removeprefix(BOM_UTF8)
 
 
-def _read_key(path: Path) -> bytes:
+def read_key_pem(path: Path) -> bytes:
     """Return what the PEM file of a key holds; raises `WrongKey`."""
     try:
         return read_pem(path)
@@ -153,7 +153,7 @@ def load_certificates(
     default: tuple[bytes, bytes] | None = None
     for entry in files:
         try:
-            pair = read_pem(Path(entry.certificate)), _read_key(Path(entry.key))
+            pair = read_pem(Path(entry.certificate)), read_key_pem(Path(entry.key))
             names = str(entry.certificate), str(entry.key)
             options = certificate_options(
                 *pair, names=names, client_ca=authorities, host=entry.host

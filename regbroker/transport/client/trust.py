@@ -39,7 +39,11 @@ from zope.interface import implementer
 from regbroker.protocol.origins import Origin
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.certificates.pem_files import load_chain, load_pair
-from regbroker.transport.certificates.served import PROTOCOLS, read_pem
+from regbroker.transport.certificates.served import (
+    PROTOCOLS,
+    read_key_pem,
+    read_pem,
+)
 from regbroker.transport.client.way_out import DIRECT, WayOut
 from regbroker.transport.tls.records import write_whole
 
@@ -166,10 +170,10 @@ def client_identity(certificate: Path, key: Path) -> dict[str, Any]:
     """
     Return what Twisted's options need for a client certificate with its chain.
 
-    Raises `OSError`, and `ValueError` (`WrongKey` where it is about the key).
+    Raises `WrongKey` where it is about the key, else `OSError` or `ValueError`.
     """
     names = str(certificate), str(key)
-    chain, loaded = load_pair(read_pem(certificate), read_pem(key), names)
+    chain, loaded = load_pair(read_pem(certificate), read_key_pem(key), names)
     return {
         "privateKey": crypto.PKey.from_cryptography_key(loaded),
         "certificate": crypto.X509.from_cryptography(chain[0]),
