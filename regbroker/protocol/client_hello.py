@@ -27,39 +27,67 @@ _RECORD_HEADER = 5
 _MESSAGE_HEADER = 4
 
 
-def server_name(data: bytes) -> str | None:
+class ClientHello:
     """
-    Return the server name in the first bytes of a client, in lower case.
+    The first message of a client, read in whatever pieces it comes.
 
-    None while more bytes must come; an empty text where there is no name, and where
-    there is no ClientHello: TLS itself says what is wrong with it.
+    Each byte is looked at once: whoever sends one at a time costs no more for it.
     """
-    try:
-        message = _message(data)
-        return None if message is None else _name(_Reader(message))
-    except ValueError:
-        return ""
 
+    def __init__(self) -> None:
+        self._received = 0
+        #: The header of a record, until it is whole.
+        self._header = b""
+        #: How many bytes of the record are to come.
+        self._left = 0
+        self._message = bytearray()
 
-def _message(data: bytes) -> bytes | None:
-    """Return the body of the first message; raises `ValueError` for another one."""
-    message, rest = b"", data
-    while rest:
-        if rest[0] != _HANDSHAKE_RECORD:
-            raise ValueError("no handshake record")
-        end = _RECORD_HEADER + int.from_bytes(rest[3:_RECORD_HEADER], "big")
-        message += rest[_RECORD_HEADER:end]
+    def server_name(self, data: bytes) -> str | None:
+        """
+        Take the next bytes; return the server name in lower case.
+
+        None while more bytes must come; an empty text where there is no name, and where
+        there is no ClientHello: TLS itself says what is wrong with it.
+        """
+        try:
+            self._take(data)
+            if self._is_whole():
+                return _name(_Reader(bytes(self._message[_MESSAGE_HEADER:])))
+            return "" if self._received > MAX_HELLO_BYTES else None
+        except ValueError:
+            return ""
+
+    def _take(self, data: bytes) -> None:
+        """Take records, as far as the message goes."""
+        self._received += len(data)
+        at = 0
+        while at < len(data) and not self._is_whole():
+            if self._left:
+                part = data[at : at + self._left]
+                self._message += part
+                self._left -= len(part)
+            else:
+                part = data[at : at + _RECORD_HEADER - len(self._header)]
+                self._header += part
+                if self._header[0] != _HANDSHAKE_RECORD:
+                    raise ValueError("no handshake record")
+                if len(self._header) == _RECORD_HEADER:
+                    self._left = int.from_bytes(self._header[3:], "big")
+                    self._header = b""
+            at += len(part)
+
+    def _is_whole(self) -> bool:
+        """Cut what comes after the message; raises `ValueError` for another one."""
+        message = self._message
         if message and message[0] != _CLIENT_HELLO:
             raise ValueError("no ClientHello")
+        if len(message) < _MESSAGE_HEADER:
+            return False
         whole = _MESSAGE_HEADER + int.from_bytes(message[1:_MESSAGE_HEADER], "big")
-        if len(message) >= _MESSAGE_HEADER and len(message) >= whole:
-            return message[_MESSAGE_HEADER:whole]
-        if len(rest) < max(end, _RECORD_HEADER):
-            break
-        rest = rest[end:]
-    if len(data) > MAX_HELLO_BYTES:
-        raise ValueError("too long")
-    return None
+        if len(message) < whole:
+            return False
+        del message[whole:]
+        return True
 
 
 def _name(hello: _Reader) -> str:

@@ -194,7 +194,7 @@ class UpstreamTokens:
             except UpstreamMalformed as error:
                 error.cause = Cause.TOKENS_MALFORMED
                 raise
-        if reply.status < 400:
+        if not 400 <= reply.status < 600:
             raise UpstreamMalformed(
                 f"the upstream's token service answered with status {reply.status}",
                 cause=Cause.TOKENS_MALFORMED,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.protocol.client_hello import MAX_HELLO_BYTES, server_name
+from regbroker.protocol.client_hello import MAX_HELLO_BYTES, ClientHello
 
 
 def hello(host: str | None, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
@@ -34,6 +34,11 @@ def in_records(data: bytes, size: int) -> bytes:
             message[start : start + size] for start in range(0, len(message), size)
         )
     )
+
+
+def server_name(data: bytes) -> str | None:
+    """The server name in the first bytes of a client, which come at once."""
+    return ClientHello().server_name(data)
 
 
 class ServerNameTests(SynchronousTestCase):
@@ -64,6 +69,19 @@ class ServerNameTests(SynchronousTestCase):
             self.assertEqual(server_name(split), "a.test")
             self.assertIsNone(server_name(split[:-1]))
 
+    def test_byte_by_byte(self) -> None:
+        """Each byte is looked at once, however small the pieces and records are."""
+        data = in_records(hello("a.test"), 1)
+        reader = ClientHello()
+        names = [reader.server_name(data[at : at + 1]) for at in range(len(data))]
+        self.assertEqual((names[-1], set(names[:-1])), ("a.test", {None}))
+        # As much as may come: that takes no time either.
+        endless = b"\x16\x03\x01\x00\x01\x01" + b"\x16\x03\x01\x00\x01\xff" * 9999
+        reader = ClientHello()
+        for at in range(MAX_HELLO_BYTES):
+            self.assertIsNone(reader.server_name(endless[at : at + 1]))
+        self.assertEqual(reader.server_name(endless[-1:]), "")
+
     def test_something_else(self) -> None:
         """What is no ClientHello has no name, and is not waited for."""
         data = hello("a.test")
@@ -93,7 +111,13 @@ class ServerNameTests(SynchronousTestCase):
     def test_anything(self, data: bytes) -> None:
         """Whatever comes, there is an answer."""
         for begun in (data, b"\x16\x03\x01" + data, hello_start(data)):
-            self.assertIsInstance(server_name(begun), str | None)
+            name = server_name(begun)
+            self.assertIsInstance(name, str | None)
+            reader = ClientHello()
+            # In pieces it is the same, and known as soon as it can be.
+            names = [reader.server_name(begun[at : at + 1]) for at in range(len(begun))]
+            known = [each for each in names if each is not None]
+            self.assertEqual(known[:1], [] if name is None else [name])
 
 
 def hello_start(body: bytes) -> bytes:

@@ -318,6 +318,14 @@ class WithoutTokensTests(BrokerTestCase):
         error: Any = await self.assertFailure(self.get(PULL), UpstreamMalformed)
         self.assertIn("no tokens", error.message)
 
+    async def test_no_status(self) -> None:
+        """What is no status of an error is no refusal; no client is to see it."""
+        for status in (304, 600, 999):
+            asking = self.get(PULL)
+            (await self.upstream.call()).reply(status)
+            error: Any = await self.assertFailure(asking, UpstreamMalformed)
+            self.assertIn(f"status {status}", error.message)
+
     async def test_realm_not_allowed(self) -> None:
         """Credentials do not go where nobody has allowed them to."""
         for realm in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from regbroker.protocol.client_hello import server_name
+from regbroker.protocol.client_hello import ClientHello
 from regbroker.transport.tls.factory import TLSFactory
 from regbroker.transport.tls.protocol import TLSProtocol
 from regbroker.transport.tls.server_options import ServerOptions
@@ -15,17 +15,21 @@ class ServerTLSProtocol(TLSProtocol):
 
     factory: ServerTLSFactory
     _is_chosen = False
-    _hello = b""
+    _hello: ClientHello | None = None
 
     def dataReceived(self, data: bytes) -> None:
         """Choose the certificate first."""
         if not self._is_chosen and self.factory.options.needs_name:
-            self._hello += data
-            name = server_name(self._hello)
+            if self._hello is None:
+                self._hello = ClientHello()
+                self._held = bytearray()
+            self._held += data
+            name = self._hello.server_name(data)
             if name is None:
                 return
-            self._is_chosen = True
-            data, self._hello = self._hello, b""
+            data = bytes(self._held)
+            self._is_chosen, self._hello = True, None
+            del self._held
             self.factory.options.choose(self.getHandle(), name)
         super().dataReceived(data)
 
