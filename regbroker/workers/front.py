@@ -50,6 +50,8 @@ class Front(MultiService):
         self._text = text
         self._secret = secrets.token_bytes(32)
         self._generation = 0
+        #: Workers that are being told of the configuration that came meanwhile.
+        self._catching_up: set[WorkerProcess] = set()
         self._wrong_passwords = WrongPasswords(time.monotonic)
         self.pool = Pool(
             reactor,
@@ -111,7 +113,8 @@ class Front(MultiService):
         """
         prepared = self._service.prepare(config)
         told = self._told(prepared, text)
-        workers = self.pool.serving
+        # Those that still take the one before are told when they have it.
+        workers = [one for one in self.pool.serving if one not in self._catching_up]
         answers = await DeferredList(
             [_prepare(worker, told) for worker in workers], consumeErrors=True
         )
@@ -140,18 +143,31 @@ class Front(MultiService):
         committed = [worker.channel.ask("commit", {}) for worker in workers]
         prepared.commit()
         self._wrong_passwords.keep(config.accounts)
+        for worker in self.pool.serving:
+            self._catch_up(worker)
         # One that does not answer has ended, or does it when it can.
         await DeferredList(committed, consumeErrors=True)
 
     def _catch_up(self, worker: WorkerProcess) -> None:
-        """Tell a worker of the configuration that came while it started."""
+        """
+        Tell a worker of the configuration that came while it started, if one did.
+
+        One at a time: a worker has one place for what it has prepared.
+        """
+        if worker.generation == self._generation or worker in self._catching_up:
+            return
         generation, told = self._start()
+        self._catching_up.add(worker)
 
         def commit(_: object) -> None:
+            self._catching_up.discard(worker)
             worker.generation = generation
             worker.channel.tell("commit", {})
+            # Another one may have come.
+            self._catch_up(worker)
 
         def fail(_: object) -> None:
+            self._catching_up.discard(worker)
             _log.error(
                 "worker {number}: does not take the configuration in use",
                 number=worker.number,

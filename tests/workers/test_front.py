@@ -66,6 +66,21 @@ class FrontTests(FrontTestCase):
         with self.assertRaises(ConfigurationError):
             await self.reload("[registry *]")
 
+    async def test_started_meanwhile(self) -> None:
+        """A worker that begins to serve while the others are asked takes it, too."""
+        first, second = self.front.pool.serving
+        with self.stopped(first):
+            reloading = ensureDeferred(self.reload(self.text("health-path = /healthz")))
+            await self.replaced(second)
+            self.assertNoResult(reloading)
+        await reloading
+        workers = self.front.pool.serving
+        self.assertNotIn(second, workers)
+        await self.until(lambda: {each.generation for each in workers} == {1}, "both")
+        with self.stopped(first):
+            (listener,) = self.front.listeners
+            self.assertEqual(await self.status(f"{listener.url}/healthz"), 200)
+
     async def test_stopped_meanwhile(self) -> None:
         """What workers have not answered when all is to end is not taken."""
         self.patch(pool, "END_MARGIN", 0.1)
