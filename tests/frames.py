@@ -31,6 +31,7 @@ from twisted.internet.task import deferLater, react
 import regbroker
 from regbroker.service import build_service, listeners
 from regbroker.settings.ini import parse_config
+from regbroker.web.forward import BLOBS_AT_ONCE
 from tests.scripted import Call, ScriptedUpstream, response
 from tests.wire import RawClient
 
@@ -153,6 +154,9 @@ async def measure(loop: Any, directory: Path) -> Profile:
     client: Any = await endpoint.connect(Factory.forProtocol(RawClient))
     for _ in range(WARM_UP):
         await ask(client)
+    # A manifest has connections opened for its blobs.
+    while ask is pull and len(upstream.wires) < BLOBS_AT_ONCE:
+        await deferLater(loop, 0)
     connections = len(upstream.wires)
     profile = Profile(upstream.port, port)
     sys.setprofile(profile)
