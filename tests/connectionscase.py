@@ -10,9 +10,9 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
 from regbroker.protocol.origins import Origin
-from regbroker.runtime.slots import Slots
 from regbroker.transport.client.pool import ConnectionPool
 from regbroker.transport.client.reply import Reply
+from regbroker.transport.client.slots import Slots
 from regbroker.transport.client.trust import Trust
 from tests.askingcase import AskingTestCase
 

@@ -16,9 +16,9 @@ from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import parse_url
 from regbroker.runtime.reactor import INetworkReactor
-from regbroker.runtime.slots import Slots
 from regbroker.transport.client.errors import converted_error
 from regbroker.transport.client.pool import ConnectionPool
+from regbroker.transport.client.slots import Slots
 from regbroker.transport.client.trust import Trust
 from regbroker.upstream.guarded_endpoint import guarded_endpoint
 from regbroker.upstream.origin_pools import OriginPools

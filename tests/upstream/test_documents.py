@@ -15,8 +15,8 @@ from regbroker.errors import (
     UpstreamMalformed,
     UpstreamUnavailable,
 )
-from regbroker.runtime.slots import Slots
 from regbroker.transport.certificates.served import certificate_options
+from regbroker.transport.client.slots import Slots
 from regbroker.transport.client.trust import Trust
 from regbroker.upstream.documents import Document, Documents
 from regbroker.upstream.own_requests import USER_AGENT

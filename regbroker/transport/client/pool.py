@@ -39,13 +39,13 @@ from twisted.web.iweb import IBodyProducer
 
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
-from regbroker.runtime.slots import Slots
 from regbroker.transport.client.connection_queue import ConnectionQueue
 from regbroker.transport.client.errors import UPSTREAM
 from regbroker.transport.client.protocol import UpstreamProtocol
 from regbroker.transport.client.reply import Reply
 from regbroker.transport.client.request_writer import request_head
 from regbroker.transport.client.sent_request import IDLE_SECONDS, SentRequest
+from regbroker.transport.client.slots import Slots
 
 #: Requests that are under way at once, and those that wait for that. More would only
 #: wait in the upstream.

@@ -21,7 +21,6 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from regbroker.runtime.slots import Slot
 from regbroker.transport.client.arriving_body import ArrivingBody
 from regbroker.transport.client.bytes_body import BytesBody
 from regbroker.transport.client.reply_parser import (
@@ -31,6 +30,7 @@ from regbroker.transport.client.reply_parser import (
     ReplyTooLarge,
 )
 from regbroker.transport.client.request_writer import BodyWriter
+from regbroker.transport.client.slots import Slot
 
 #: An early reply is an error document. It is read while the request's body is
 #: still on its way, without anybody to hold it back.

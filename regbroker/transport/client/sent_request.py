@@ -15,13 +15,13 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 
 from regbroker.protocol.origins import Origin
-from regbroker.runtime.slots import Slot, Slots
 from regbroker.transport.client.arriving_body import ArrivingBody
 from regbroker.transport.client.bytes_body import BytesBody
 from regbroker.transport.client.errors import converted_error
 from regbroker.transport.client.protocol import UpstreamProtocol
 from regbroker.transport.client.reply import Reply
 from regbroker.transport.client.reply_parser import ReplyParser
+from regbroker.transport.client.slots import Slot, Slots
 
 #: Below the idle timeouts of common balancers (60 s), so that we close first.
 IDLE_SECONDS = 50.0

@@ -11,7 +11,6 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 from regbroker.errors import (
     UpstreamUnavailable,
 )
-from regbroker.runtime.slots import Slots
 from regbroker.transport.bodies.upload import gather_body
 from regbroker.transport.client.bytes_body import BytesBody
 from regbroker.transport.client.pool import MAX_AGE_SECONDS, MAX_IDLE_CONNECTIONS
@@ -19,6 +18,7 @@ from regbroker.transport.client.sent_request import (
     IDLE_SECONDS,
     IDLE_SECONDS_FOR_BODIES,
 )
+from regbroker.transport.client.slots import Slots
 from tests.connectionscase import BodyByHand, ConnectionsTestCase
 from tests.scripted import Call, response
 

@@ -9,7 +9,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import UpstreamUnavailable
 from regbroker.protocol.origins import Origin
-from regbroker.runtime.slots import Slots
 from regbroker.transport.client.arriving_body import ArrivingBody
 from regbroker.transport.client.bytes_body import BytesBody
 from regbroker.transport.client.reply_parser import ReplyParser
@@ -18,6 +17,7 @@ from regbroker.transport.client.sent_request import (
     IDLE_SECONDS_FOR_BODIES,
     SentRequest,
 )
+from regbroker.transport.client.slots import Slots
 from tests.connectionscase import BodyByHand
 
 

@@ -6,7 +6,7 @@ from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import UpstreamUnavailable
-from regbroker.runtime.slots import Slots
+from regbroker.transport.client.slots import Slots
 
 
 class SlotsTests(SynchronousTestCase):
