@@ -155,7 +155,7 @@ async def measure(loop: Any, directory: Path) -> Profile:
     for _ in range(WARM_UP):
         await ask(client)
     # A manifest has connections opened for its blobs.
-    while ask is pull and len(upstream.wires) < BLOBS_AT_ONCE:
+    while ask is pull and upstream.connected < BLOBS_AT_ONCE:
         await deferLater(loop, 0)
     connections = len(upstream.wires)
     profile = Profile(upstream.port, port)

@@ -122,6 +122,11 @@ class ScriptedUpstream(ServerFactory):
         self._queue: DeferredQueue[Call] = DeferredQueue()
         self._listening: Any = None
 
+    @property
+    def connected(self) -> int:
+        """How many connections it has."""
+        return sum(wire.lost is None for wire in self.wires)
+
     def buildProtocol(self, addr: Any) -> ServedWire:
         wire = ServedWire()
         wire.upstream = self

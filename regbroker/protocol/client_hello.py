@@ -51,8 +51,9 @@ class ClientHello:
         """
         try:
             self._take(data)
-            if self._is_whole():
-                return _name(_Reader(bytes(self._message[_MESSAGE_HEADER:])))
+            end = self._end()
+            if end is not None:
+                return _name(_Reader(bytes(self._message[_MESSAGE_HEADER:end])))
             return "" if self._received > MAX_HELLO_BYTES else None
         except ValueError:
             return ""
@@ -61,7 +62,7 @@ class ClientHello:
         """Take records, as far as the message goes."""
         self._received += len(data)
         at = 0
-        while at < len(data) and not self._is_whole():
+        while at < len(data) and self._end() is None:
             if self._left:
                 part = data[at : at + self._left]
                 self._message += part
@@ -76,18 +77,15 @@ class ClientHello:
                     self._header = b""
             at += len(part)
 
-    def _is_whole(self) -> bool:
-        """Cut what comes after the message; raises `ValueError` for another one."""
+    def _end(self) -> int | None:
+        """Return where the message ends, if all of it is here; raises `ValueError`."""
         message = self._message
         if message and message[0] != _CLIENT_HELLO:
             raise ValueError("no ClientHello")
         if len(message) < _MESSAGE_HEADER:
-            return False
-        whole = _MESSAGE_HEADER + int.from_bytes(message[1:_MESSAGE_HEADER], "big")
-        if len(message) < whole:
-            return False
-        del message[whole:]
-        return True
+            return None
+        end = _MESSAGE_HEADER + int.from_bytes(message[1:_MESSAGE_HEADER], "big")
+        return end if len(message) >= end else None
 
 
 def _name(hello: _Reader) -> str:

@@ -74,7 +74,7 @@ class CountTests(ProxyTestCase):
         for _ in range(WARM_UP):
             await ask()
         # A manifest has connections opened for its blobs.
-        while target == MANIFEST and self.connected() < BLOBS_AT_ONCE:
+        while target == MANIFEST and self.upstream.connected < BLOBS_AT_ONCE:
             await self.turn()
         asked, connections = len(self.upstream.calls), len(self.upstream.wires)
         port = int(self.url.rpartition(":")[2])
@@ -86,10 +86,6 @@ class CountTests(ProxyTestCase):
         self.assertEqual(len(self.upstream.wires), connections)
         self.assertEqual(relayed, 0 if target.startswith(("/auth", "/v2/?")) else 1)
         self.assert_counts(counted, bounds)
-
-    def connected(self) -> int:
-        """How many connections the upstream has."""
-        return sum(wire.lost is None for wire in self.upstream.wires)
 
     def assert_counts(self, counted: Counted, bounds: Bounds) -> None:
         """Assert that all counts are within their bounds, and not idly so."""

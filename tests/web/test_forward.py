@@ -16,27 +16,23 @@ CHUNKED = "Transfer-Encoding: chunked"
 
 
 class PreparedTests(ProxyTestCase):
-    def connected(self) -> int:
-        """How many connections the upstream has."""
-        return sum(wire.lost is None for wire in self.upstream.wires)
-
     async def test_blobs_come_next(self) -> None:
         """While a manifest is on its way, connections for its blobs are opened."""
         call = await self.relayed("GET", MANIFEST)
-        while self.connected() < BLOBS_AT_ONCE:
+        while self.upstream.connected < BLOBS_AT_ONCE:
             await self.turn()
         call.reply(200, body=b"{}")
         await self.client.reply("GET")
         # Blobs in turn: nothing is opened for them.
         for _ in range(BLOBS_AT_ONCE):
             await self.exchange("GET", BLOB, response(200, body=b"b"))
-        self.assertEqual(self.connected(), BLOBS_AT_ONCE)
+        self.assertEqual(self.upstream.connected, BLOBS_AT_ONCE)
 
     async def test_no_blobs_come_next(self) -> None:
         """Somebody who only looks has one connection."""
         await self.exchange("HEAD", MANIFEST, response(200, "Content-Length: 2"))
         await self.exchange("GET", BLOB, response(200, body=b"b"))
-        self.assertEqual(self.connected(), 1)
+        self.assertEqual(self.upstream.connected, 1)
 
 
 class HeadersTests(ProxyTestCase):

@@ -37,12 +37,16 @@ class KeptConnectionTests(ConnectionsTestCase):
 
     async def test_not_shared(self) -> None:
         """Requests at the same time have connections of their own."""
+        await self.two_at_once()
+        self.assertEqual(len(self.upstream.wires), 2)
+
+    async def two_at_once(self) -> None:
+        """Have two requests answered that are there at the same time."""
         asking = [self.ask(), self.ask()]
         for call in [await self.upstream.call() for _ in asking]:
             call.reply(200)
         for one in asking:
             await one
-        self.assertEqual(len(self.upstream.wires), 2)
 
     async def test_stale(self) -> None:
         """The upstream hangs up on a kept connection: asked anew, POST included."""
@@ -188,11 +192,7 @@ class KeptConnectionTests(ConnectionsTestCase):
         """Connections that are opened ahead are there for requests; no more are."""
         await self.prepared(2)
         self.connections.prepare(2)
-        asking = [self.ask(), self.ask()]
-        for call in [await self.upstream.call() for _ in asking]:
-            call.reply(200)
-        for one in asking:
-            await one
+        await self.two_at_once()
         self.assertEqual(len(self.upstream.wires), 2)
 
     async def test_prepared_beside_others(self) -> None:
