@@ -31,6 +31,8 @@ class PasswordTestCase(BareRegistryTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.put_upstream(self.make_image(), "acme_team/app:1")
+        # It listens before the file is read, and a test may change that at once.
+        self.until_logged("read; accounts:")
 
     def status(self, user: str, password: str | None = None) -> int:
         """How a token request with a password is answered."""
