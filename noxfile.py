@@ -16,7 +16,7 @@ import nox
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 #: What the quick tests need beside regbroker.
-TEST_TOOLS = ("hypothesis", "towncrier")
+TEST_TOOLS = ("hypothesis", "memray", "towncrier")
 
 #: Tests that need a site generator, or make environments of their own.
 LEFT_OUT = {"tests.test_docs", "tests.test_packaging"}

@@ -2,11 +2,12 @@
 What a request costs, in figures that do not depend on the machine.
 
 `Counted` sees what regbroker does in this process while it is profiled: calls of its
-own functions, system calls on its sockets, timers. Client and upstream are in the same
-process, and what they do is left out.
+own functions, system calls on its sockets, timers, allocations. Client and upstream are
+in the same process, and what they do is left out. Left out of the allocations is what
+Twisted does with a log line, too: trial writes it otherwise than a server.
 
-CPython counts no allocations. In their place stands the most memory that is held at a
-time; it is that of the whole process, with the client's and the upstream's buffers.
+The most memory that is held at a time is that of the whole process, with the client's
+and the upstream's buffers.
 """
 
 from __future__ import annotations
@@ -15,19 +16,27 @@ import gc
 import socket
 import sys
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
+import twisted.logger
+from memray import AllocatorType, FileReader, Tracker
 from twisted.internet.epollreactor import EPollReactor
 
 import regbroker
 from tests.proxycase import HeldTime
 
 PACKAGE = str(Path(regbroker.__file__).parent)
+
+#: What works for the test, also where regbroker has called it.
+_OTHERS = (str(Path(__file__).parent), str(Path(twisted.logger.__file__).parent))
+
+_RELEASES = {AllocatorType.PYMALLOC_FREE, AllocatorType.FREE, AllocatorType.MUNMAP}
 
 #: Each changes what the kernel watches by one epoll_ctl(2).
 _EPOLL: Any = EPollReactor
@@ -59,6 +68,8 @@ class Counted:
     #: Reads, writes and other calls on sockets, and changes of what is watched.
     system_calls: int = 0
     timers: int = 0
+    #: Blocks asked of CPython's allocators or of malloc(3), also where one grows.
+    allocations: int = 0
     #: Bytes held at most beyond those before, by all of this process.
     peak_bytes: int = 0
 
@@ -101,6 +112,39 @@ def counting(server: int, upstream: int) -> Iterator[Counted]:
     finally:
         sys.setprofile(None)
         gc.enable()
+
+
+@contextmanager
+def allocating(counted: Counted) -> Iterator[None]:
+    """
+    Note how many allocations regbroker makes in the block, and what it calls.
+
+    What CPython kept for use again is let go before the block, so that each count
+    begins alike.
+    """
+    gc.collect()
+    gc.disable()
+    with TemporaryDirectory() as directory:
+        path = Path(directory, "allocations")
+        try:
+            with Tracker(path, trace_python_allocators=True):
+                yield
+        finally:
+            gc.enable()
+        with FileReader(path) as reader:
+            counted.allocations = sum(
+                record.n_allocations
+                for record in reader.get_allocation_records()
+                if record.allocator not in _RELEASES and _is_own(record.stack_trace())
+            )
+
+
+def _is_own(stack: Iterable[tuple[str, str, int]]) -> bool:
+    """Tell whose work an allocation is; the innermost function comes first."""
+    for _, file, _ in stack:
+        if file.startswith((PACKAGE, *_OTHERS)):
+            return file.startswith(PACKAGE)
+    return False
 
 
 @contextmanager
