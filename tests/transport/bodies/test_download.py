@@ -21,6 +21,7 @@ from tests.scripted import Call, ScriptedUpstream
 from tests.wire import Flood
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 SECONDS = 30.0
 
 
@@ -39,9 +40,11 @@ class DownloadTests(SiteTestCase):
         await self.upstream.stop()
         await super().tear_down()
 
-    async def begun(self, length: int) -> tuple[Call, Deferred[Any]]:
+    async def begun(
+        self, length: int, asked: bytes = GET
+    ) -> tuple[Call, Deferred[Any]]:
         """Begin to relay a reply of so many bytes."""
-        request = await self.received(GET)
+        request = await self.received(asked)
         asking = self.connections.request(b"GET", b"/", [(b"A", b"b")])
         call = await self.upstream.call()
         call.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
@@ -84,6 +87,15 @@ class DownloadTests(SiteTestCase):
         self.client.reset()
         error = await self.assertFailure(relayed, TransferBroken)
         self.assertEqual(error.cause, Cause.CLIENT_LEFT)
+        await call.wire.end()
+
+    async def test_client_breaks_http(self) -> None:
+        """It is told so in the reply's place, and the upstream's connection ends."""
+        call, relayed = await self.begun(6, POST)
+        self.client.send(b"no chunk\r\n")
+        error = await self.assertFailure(relayed, TransferBroken)
+        self.assertEqual(error.cause, Cause.CLIENT_LEFT)
+        self.assertEqual((await self.client.reply()).status, 400)
         await call.wire.end()
 
     async def test_upstream_is_silent(self) -> None:

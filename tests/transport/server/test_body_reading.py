@@ -3,12 +3,15 @@
 from types import SimpleNamespace
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Site
 
 from regbroker.errors import BodyTooLarge
 from regbroker.transport.server.body_reading import read_body, receive_body
+from regbroker.transport.server.body_watch import BodyWatch
+from regbroker.transport.server.pace import Pace
 from regbroker.transport.server.replies import send_bytes
 from regbroker.transport.server.request_bodies import ClientGone, StreamedBody
 from tests.proxycase import SiteTestCase
@@ -50,6 +53,19 @@ class ReceiveBodyTests(SynchronousTestCase):
         self.body.received(b"b")
         self.body.finished()
         self.assertEqual(self.pieces, [])
+
+    def test_no_longer_watched(self) -> None:
+        """The rest of a body that cannot be taken is never too slow."""
+        clock = Clock()
+        given_up: list[Exception] = []
+        self.body.watch = BodyWatch(clock, Pace(), given_up.append)
+        self.body.start_watching()
+        done = receive_body(self.request, self.take)
+        self.assertNotEqual(clock.getDelayedCalls(), [])
+        self.body.received(b"no")
+        self.failureResultOf(done, OSError)
+        self.assertEqual(clock.getDelayedCalls(), [])
+        self.assertEqual(given_up, [])
 
     def test_breaks_off(self) -> None:
         """It fails as the body does."""
