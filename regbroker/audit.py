@@ -115,7 +115,7 @@ def tell_configuration(outcome: str, file: str, reason: str | None = None) -> No
 def _tell(fields: Fields) -> None:
     """Publish a record, whose `FIELDS` are all there, in order."""
     summary = f"{fields['action']} {fields['outcome']}"
-    publish(_log, _line_of(fields), summary, {**fields})
+    publish(_log, _line_of(fields), summary, fields)
 
 
 def login_outcome(event: Event) -> str:

@@ -24,6 +24,7 @@ MAX_TEXT = 300
 
 #: What goes into a line as it is: printable ASCII without spaces and quotes.
 _PLAIN = re.compile(r"[!#-~]+")
+_PLAIN_BYTES = bytes(range(0x21, 0x7F)).replace(b'"', b"")
 
 #: What does not: a quote would end the text, and a backslash might hide that.
 _ODD = re.compile(r"[^ !#-\[\]-~]")
@@ -57,8 +58,9 @@ FIELDS = {
 }
 
 
-#: The fields of one line; None is what is not known.
-Fields = dict[str, str | int | float | None]
+#: The fields of one line: texts and numbers. None is what is not known; no text is
+#: empty.
+Fields = dict[str, object]
 
 
 def new_request_id() -> str:
@@ -156,6 +158,8 @@ class Event:
         Times are in seconds, rounded to milliseconds. A text is as the client wrote it.
         """
         upstream_seconds = self.upstream_seconds
+        # `round` to three digits goes over the number's text, and a member's `value`
+        # over a function.
         return {
             "client": self.client or None,
             "user": self.user or None,
@@ -169,17 +173,18 @@ class Event:
             "status": self.status or None,
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
-            "upstream_seconds": upstream_seconds and round(upstream_seconds, 3),
-            "seconds": round(self.seconds, 3),
+            "upstream_seconds": upstream_seconds
+            and round(upstream_seconds * 1000) / 1000,
+            "seconds": round(self.seconds * 1000) / 1000,
             "tls": self.tls or None,
             "request_id": self.request_id or None,
-            "cause": self.cause.value,
+            "cause": self.cause._value_,
             "outcome": self.outcome or None,
         }
 
     def line(self) -> str:
         """Return the event as one line of the log: its `fields` in a `LineFormat`."""
-        return _line(self.fields())
+        return _line(self, self.fields())
 
 
 class _UpstreamTime:
@@ -207,18 +212,24 @@ class LineFormat:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._line = " ".join(f"{name}=%s" for name in names)
-        any_value = f"[!#-~]{{1,{MAX_TEXT}}}"
-        self._plain = re.compile(" ".join(f"{name}={any_value}" for name in names))
+        begins = [f"{name}=" for name in names]
+        self._line = " ".join(f"{begin}%s" for begin in begins)
+        self._spaces = b" " * (len(begins) - 1)
+        #: No value of a line that is not longer than this is longer than `MAX_TEXT`.
+        self._short = len(" ".join(begins)) + MAX_TEXT
 
     def is_plain(self, line: str) -> bool:
         """
-        Tell whether a line is one of these, with nothing odd in its values.
+        Tell whether a line that was made of these names has nothing odd in its values.
 
-        A space and an equals sign in a text cannot make up a field: all names are
-        there, in order, and nothing else is.
+        A space and an equals sign in a text cannot make up a field: there is nothing
+        between the plain characters but the spaces between the fields.
         """
-        return self._plain.fullmatch(line) is not None
+        return (
+            line.isascii()
+            and line.encode().translate(None, _PLAIN_BYTES) == self._spaces
+            and (len(line) <= self._short or max(map(len, line.split())) <= MAX_TEXT)
+        )
 
     def __call__(self, fields: Fields) -> str:
         """Return a line; times have milliseconds, and a dash is what is not known."""
@@ -248,22 +259,22 @@ def _text(text: str, odd: re.Pattern[str]) -> str:
 _line_of = LineFormat(FIELDS)
 
 
-def _line(fields: Fields) -> str:
-    """Return the line of an event's fields: in one step, where nothing is odd."""
+def _line(event: Event, fields: Fields) -> str:
+    """Return the line of an event with these fields: in one step if none is odd."""
     upstream_seconds = fields["upstream_seconds"]
     line = (
-        f"client={fields['client'] or '-'} user={fields['user'] or '-'}"
-        f" registry={fields['registry'] or '-'} method={fields['method'] or '-'}"
-        f" path={fields['path'] or '-'} name={fields['name'] or '-'}"
-        f" upstream={fields['upstream'] or '-'}"
-        f" upstream_name={fields['upstream_name'] or '-'}"
-        f" upstream_method={fields['upstream_method'] or '-'}"
-        f" status={fields['status'] or '-'} bytes_in={fields['bytes_in']}"
-        f" bytes_out={fields['bytes_out']} upstream_seconds="
+        f"client={event.client or '-'} user={event.user or '-'}"
+        f" registry={event.registry or '-'} method={event.method or '-'}"
+        f" path={event.path or '-'} name={event.public_name or '-'}"
+        f" upstream={event.upstream or '-'}"
+        f" upstream_name={event.upstream_name or '-'}"
+        f" upstream_method={event.upstream_method or '-'}"
+        f" status={event.status or '-'} bytes_in={event.bytes_in}"
+        f" bytes_out={event.bytes_out} upstream_seconds="
         f"{'-' if upstream_seconds is None else f'{upstream_seconds:.3f}'}"
-        f" seconds={fields['seconds']:.3f} tls={fields['tls'] or '-'}"
-        f" request_id={fields['request_id'] or '-'} cause={fields['cause']}"
-        f" outcome={fields['outcome'] or '-'}"
+        f" seconds={fields['seconds']:.3f} tls={event.tls or '-'}"
+        f" request_id={event.request_id or '-'} cause={fields['cause']}"
+        f" outcome={event.outcome or '-'}"
     )
     return line if _line_of.is_plain(line) else _line_of(fields)
 
@@ -276,24 +287,24 @@ def emit(event: Event) -> None:
     those that write the fields themselves.
     """
     fields = event.fields()
-    summary = f"{event.method} {event.path} {event.status}"
-    publish(_log, _line(fields), summary, {**fields, "event": event})
+    line = _line(event, fields)
+    fields["event"] = event
+    publish(_log, line, f"{event.method} {event.path} {event.status}", fields)
 
 
-def publish(log: Logger, line: str, summary: str, fields: dict[str, object]) -> None:
+def publish(log: Logger, line: str, summary: str, fields: Fields) -> None:
     """
     Have a logger's observers told of a record: `fields` become a log event, ``info``.
 
     As `twisted.logger.Logger.info`, without what it looks at each time.
     """
-    fields.update(
-        line=line,
-        summary=summary,
-        log_logger=log,
-        log_level=LogLevel.info,
-        log_namespace=log.namespace,
-        log_source=log.source,
-        log_format="{line}",
-        log_time=time(),
-    )
+    # One by one: a call of `update` would make another dict of them first.
+    fields["line"] = line
+    fields["summary"] = summary
+    fields["log_logger"] = log
+    fields["log_level"] = LogLevel.info
+    fields["log_namespace"] = log.namespace
+    fields["log_source"] = log.source
+    fields["log_format"] = "{line}"
+    fields["log_time"] = time()
     log.observer(fields)

@@ -15,7 +15,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker import events
 from regbroker.causes import Cause
-from regbroker.events import FIELDS, Event, Fields, LineFormat, emit, new_request_id
+from regbroker.events import (
+    FIELDS,
+    MAX_TEXT,
+    Event,
+    Fields,
+    LineFormat,
+    emit,
+    new_request_id,
+)
 from tests.grammar import EXAMPLES, hostile
 
 _FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^" ]+)(?: |$)')
@@ -173,8 +181,20 @@ class InjectionTests(SynchronousTestCase):
         for given_texts in ({}, dict.fromkeys(self.TEXTS, "a")):
             event = Event(Clock().seconds, status=200, **given_texts)  # type: ignore[arg-type]
             self.assertIn(" status=200 ", event.line())
+            event.public_name = event.path = "a" * (MAX_TEXT - len("path="))
+            self.assertIn(f" name={event.public_name} ", event.line())
             event.path = "a b"
             self.assertRaises(AssertionError, event.line)
+
+    def test_long(self) -> None:
+        """A text is cut where it is too long, however long or short the line is."""
+        for others in ("", "a", "a" * MAX_TEXT):
+            for length in (MAX_TEXT - 1, MAX_TEXT, MAX_TEXT + 1, 2 * MAX_TEXT):
+                texts = dict.fromkeys(self.TEXTS, others) | {"path": "p" * length}
+                event = Event(Clock().seconds, **texts)  # type: ignore[arg-type]
+                told = dict(fields(event.line()))
+                self.assertEqual(told["path"], "p" * min(length, MAX_TEXT))
+                self.assertEqual(told["name"], others or "-")
 
     @EXAMPLES
     @given(
