@@ -114,6 +114,7 @@ class TwistdService(MultiService):
                 super().privilegedStartService()
         except StateError as error:
             self._give_up(error)
+        self._spare_audit()
 
     def startService(self) -> None:
         """Start; what can be tried is said when the reactor runs."""
@@ -250,9 +251,15 @@ class TwistdService(MultiService):
             else:
                 await self._service.reload(config, text)
         self._config = config
+        self._spare_audit()
         audit.tell_configuration("accepted", self._path)
         _log.info("{path}: read again, and in use", path=self._path)
         self._warn(config)
+
+    def _spare_audit(self) -> None:
+        """Have no records made for an audit log that is written nowhere."""
+        if isinstance(self._service, RegbrokerService):
+            self._service.under_way.is_audited = self._log_output.takes_audit
 
     def _warn(self, config: Config) -> None:
         for warning in warnings_about(config):

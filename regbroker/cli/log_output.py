@@ -62,6 +62,11 @@ class LogOutput:
         """Whether standard output may have lines that are not of the log."""
         return self._format == "line"
 
+    @property
+    def takes_audit(self) -> bool:
+        """Whether records for the audit log are written, or another log may do so."""
+        return self._log is None or bool(self._audit_log)
+
     def observer(self, options: Mapping[str, Any]) -> ILogObserver | None:
         """
         Return what writes the log, for twistd with these options.

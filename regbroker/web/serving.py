@@ -52,6 +52,8 @@ class UnderWay:
         self._within = within
         self._requests: set[_Serving] = set()
         self._waiting: list[Deferred[None]] = []
+        #: Whether requests are told to the audit log, too.
+        self.is_audited = True
         #: Called with the event of each request that is over, after its log line.
         self.observers: list[Callable[[Event], None]] = []
 
@@ -77,7 +79,8 @@ class UnderWay:
             self._within.ended(event)
         else:
             emit(event)
-            audit.tell_request(event)
+            if self.is_audited:
+                audit.tell_request(event)
         for observer in self.observers:
             observer(event)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -20,8 +21,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker import audit, events
 from regbroker.cli.log_output import LogOutput
+from regbroker.errors import StateError
 from regbroker.runtime.buffered_log import GATHER_SECONDS
-from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
 from tests.integration.peers.nursery import environment, measured_nursery
 
@@ -300,6 +301,7 @@ class GatheredTests(SynchronousTestCase):
         self.paths = self.directory / "log", self.directory / "audit.log"
         text = CONFIG.format(options="audit-log = audit.log")
         config = parse_config(text, PurePath(self.directory), lambda _: None)
+        self.config = config
         self.reactor: Any = cast(Any, MemoryReactorClock())
         self.output = LogOutput("json", "", self.reactor)
         observer: Any = self.output.observer({"logfile": str(self.paths[0])})
@@ -309,12 +311,28 @@ class GatheredTests(SynchronousTestCase):
         with self.output.changing_to(config):
             pass
         # The audit log, too, is no longer written to.
-        self.addCleanup(self.leave, config)
+        self.addCleanup(self.change, "")
 
-    def leave(self, config: Config) -> None:
-        """Stop writing the audit log."""
-        with self.output.changing_to(replace(config, audit_log="")):
+    def change(self, audit_log: PurePath | str) -> None:
+        """Write the audit log elsewhere."""
+        with self.output.changing_to(replace(self.config, audit_log=audit_log)):
             pass
+
+    def test_takes_audit(self) -> None:
+        """Records for the audit log are wanted where it is somewhere."""
+        self.assertTrue(self.output.takes_audit)
+        for audit_log, is_taken in (("", False), ("-", True), ("", False)):
+            self.change(audit_log)
+            self.assertEqual(self.output.takes_audit, is_taken)
+        missing = PurePath(self.directory / "missing" / "audit.log")
+        self.assertRaises(StateError, self.change, missing)
+        self.assertFalse(self.output.takes_audit)
+
+    def test_another_log(self) -> None:
+        """A log that is not written here may have an audit log anywhere."""
+        output = LogOutput("line", "", self.reactor)
+        self.assertIs(output.observer({"logger": "a.b", "nodaemon": True}), None)
+        self.assertTrue(output.takes_audit)
 
     def record(self, number: int) -> None:
         """Log the record of a request, and that of a login."""
@@ -369,6 +387,27 @@ class LineTests(LogOutputTestCase):
         self.assertEqual(self.output.read_text().count("outcome=accepted"), 1)
         told = self.lines(self.directory / "a" / "b")
         self.assertEqual([one["outcome"] for one in told], ["accepted"])
+
+    def test_later(self) -> None:
+        """Logins are in an audit log that a reload names, from then on."""
+        self.start()
+        self.wait_for("regbroker serves")
+        listening = re.search(
+            r"listening on http://127\.0\.0\.1:(\d+)", self.output.read_text()
+        )
+        assert listening is not None
+        self.port = int(listening[1])
+        self.assertEqual(self.token("wonderland")[0], 200)
+        audit_log = self.directory / "audit.log"
+        self.ini.write_text(CONFIG.format(options="audit-log = audit.log"))
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for('"accepted"', audit_log)
+        self.assertEqual(self.token("wrong")[0], 401)
+        self.wait_for('"refused"', audit_log)
+        self.assertEqual(
+            [(one["action"], one["outcome"]) for one in self.lines(audit_log)],
+            [("configuration", "accepted"), ("login", "refused")],
+        )
 
     def test_full(self) -> None:
         """A full disk costs lines and is told once; a reload may leave it."""

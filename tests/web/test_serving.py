@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import globalLogPublisher
+from twisted.logger import capturedLogs, globalLogPublisher
 
+from regbroker.audit import NAMESPACE as AUDIT
 from regbroker.causes import Cause
 from regbroker.errors import NameUnknown, UpstreamRefused
 from regbroker.events import Event
@@ -110,6 +111,25 @@ class ServingTests(SiteTestCase):
         serve(request, event, handler(request), under_way)
         self.assertEqual(seen, [event])
         self.assertEqual((event.code, event.refusal), ("NAME_UNKNOWN", "not here"))
+
+    async def test_audit(self) -> None:
+        """What is told to the audit log, and that it may be spared."""
+
+        async def handler(request: Any) -> None:
+            send_json(request, {}, 401)
+
+        for is_audited, told in ((True, [AUDIT]), (False, [])):
+            whole = UnderWay()
+            whole.is_audited = is_audited
+            request = await self.received(GET)
+            event = Event(self.time.seconds, credentials="password", endpoint="token")
+            with capturedLogs() as logged:
+                serve(request, event, handler(request), UnderWay(whole))
+            await self.client.reply()
+            self.assertEqual(
+                [entry["log_namespace"] for entry in logged],
+                ["regbroker.events", *told],
+            )
 
     async def test_upstreams_refusal(self) -> None:
         """The code of an upstream's refusal is that of its status."""
