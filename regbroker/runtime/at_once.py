@@ -2,47 +2,76 @@
 Coroutines that mostly do not have to wait.
 
 `Deferred.fromCoroutine` makes a Deferred, a context and callbacks for a coroutine
-before its first step. Most requests are answered within that step.
+before its first step. Most requests are answered within that step, and most others
+wait once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
-T = TypeVar("T")
+
+class Waiting:
+    """
+    A coroutine that waits, for one Deferred after the other.
+
+    `ended` is called once, with what the coroutine returns, or a Failure of what it
+    raises.
+    """
+
+    #: What it waits for, or has waited for last.
+    _awaited: Deferred[Any]
+
+    def __init__(
+        self, work: Coroutine[Any, Any, Any], ended: Callable[[Any], object]
+    ) -> None:
+        self._work = work
+        self._ended = ended
+
+    def cancel(self) -> None:
+        """Cancel what the coroutine waits for; it goes on with what comes of that."""
+        self._awaited.cancel()
+
+    def _wait(self, awaited: Deferred[Any]) -> None:
+        self._awaited = awaited
+        awaited.addBoth(self._go_on)
+
+    def _go_on(self, result: object) -> None:
+        try:
+            if isinstance(result, Failure):
+                awaited = result.throwExceptionIntoGenerator(self._work)
+            else:
+                awaited = self._work.send(result)
+        except StopIteration as end:
+            outcome = end.value
+        except BaseException:
+            outcome = Failure()
+        else:
+            self._wait(awaited)
+            return
+        # Who is told may know this: both would wait for the collector.
+        ended = self._ended
+        del self._ended
+        ended(outcome)
 
 
-def begin(work: Coroutine[Any, Any, T]) -> Deferred[T] | None:
+def begin(
+    work: Coroutine[Any, Any, Any], ended: Callable[[Any], object]
+) -> Waiting | None:
     """
     Run a coroutine until it is over or has to wait.
 
-    Return None when it is over; else what fires with what it returns. Raises what it
-    raises before it waits.
+    Return None when it is over. Raises what it raises before it waits. A coroutine
+    that waits is told of as `Waiting` says.
     """
     try:
         awaited = work.send(None)
     except StopIteration:
         return None
-    return Deferred.fromCoroutine(_rest(work, awaited))
-
-
-def _rest(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
-    """Wait for what a coroutine waits for, and pass on what comes."""
-    step: Callable[[], Any]
-    while True:
-        try:
-            step = partial(work.send, (yield awaited))
-        except GeneratorExit:
-            work.close()
-            raise
-        except BaseException as error:
-            step = partial(work.throw, error)
-        try:
-            awaited = step()
-        except StopIteration as end:
-            result: T = end.value
-            return result
+    waiting = Waiting(work, ended)
+    waiting._wait(awaited)
+    return waiting

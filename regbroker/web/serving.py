@@ -17,7 +17,7 @@ from regbroker import audit
 from regbroker.causes import Cause
 from regbroker.errors import HTTPError, Stopping, UpstreamRefused, code_for_status
 from regbroker.events import Event, emit
-from regbroker.runtime.at_once import begin
+from regbroker.runtime.at_once import Waiting, begin
 from regbroker.transport.bodies.download import TransferBroken, abort_client
 from regbroker.transport.server.replies import reply_header, send_error
 from regbroker.transport.server.request_bodies import ClientGone
@@ -120,7 +120,7 @@ class _Serving:
         self.under_way = under_way
         #: Why regbroker itself has ended it.
         self._ended_with: HTTPError | None = None
-        self.work: Deferred[None]
+        self.work: Waiting
 
     def end(self, error: HTTPError) -> None:
         """End the work now; the client gets this error if no reply has begun."""
@@ -195,16 +195,16 @@ class _Serving:
             self._event.ended(Cause.FAILED, "broken off")
             abort_client(self._request)
 
-    def wait(self, work: Deferred[None]) -> None:
-        """Be under way until the work is over, or the client goes away."""
+    def wait(self, work: Waiting) -> None:
+        """Be under way until the work is `over`, or the client goes away."""
         self.under_way.add(self)
         self.work = work
         self._request.notifyFinish().addErrback(self.client_gone)
-        work.addBoth(self._over)
         if is_disconnected(self._request):
             self.client_gone(Failure(ClientGone()))
 
-    def _over(self, result: object) -> None:
+    def over(self, result: object) -> None:
+        """Send what the work has raised, if it has, and tell about the request."""
         if isinstance(result, Failure) and result.value is not None:
             self.failed(result.value)
         self.under_way.remove(self)
@@ -248,7 +248,7 @@ def serve(
         under_way = UnderWay()
     serving = _Serving(request, event, under_way)
     try:
-        work = begin(answering)
+        work = begin(answering, serving.over)
     except Exception as error:
         work = None
         serving.failed(error)

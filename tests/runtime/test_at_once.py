@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+from weakref import ref
+
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.runtime.at_once import begin
+from regbroker.runtime.at_once import Waiting, begin
 
 
 class BeginTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.outcomes: list[Any] = []
+
+    def begin(self, work: Coroutine[Any, Any, Any]) -> Waiting | None:
+        """Begin, and note how it ends."""
+        return begin(work, self.outcomes.append)
+
+    def assert_failed(self, error: type[Exception]) -> None:
+        """Assert that it has ended once, and with this error."""
+        (failure,) = self.outcomes
+        self.assertIsInstance(failure, Failure)
+        self.assertIsNotNone(failure.check(error))
+
     def test_at_once(self) -> None:
         """What does not wait is over."""
         done = []
@@ -16,7 +34,7 @@ class BeginTests(SynchronousTestCase):
         async def work() -> None:
             done.append(1)
 
-        self.assertIsNone(begin(work()))
+        self.assertIsNone(self.begin(work()))
         self.assertEqual(done, [1])
 
     def test_raises_at_once(self) -> None:
@@ -25,7 +43,8 @@ class BeginTests(SynchronousTestCase):
         async def work() -> None:
             raise ValueError
 
-        self.assertRaises(ValueError, begin, work())
+        self.assertRaises(ValueError, self.begin, work())
+        self.assertEqual(self.outcomes, [])
 
     def test_waits(self) -> None:
         """It goes on with each result, and returns its own."""
@@ -35,12 +54,12 @@ class BeginTests(SynchronousTestCase):
         async def work() -> int:
             return await first + await second
 
-        result = begin(work())
-        assert result is not None
+        waiting = self.begin(work())
+        assert waiting is not None
         first.callback(1)
-        self.assertNoResult(result)
+        self.assertEqual(self.outcomes, [])
         second.callback(2)
-        self.assertEqual(self.successResultOf(result), 3)
+        self.assertEqual(self.outcomes, [3])
 
     def test_fired_already(self) -> None:
         """What has fired is not waited for."""
@@ -51,7 +70,7 @@ class BeginTests(SynchronousTestCase):
         async def work() -> None:
             got.append(await first)
 
-        self.assertIsNone(begin(work()))
+        self.assertIsNone(self.begin(work()))
         self.assertEqual(got, [1])
 
     def test_failures(self) -> None:
@@ -66,11 +85,11 @@ class BeginTests(SynchronousTestCase):
                 return await second
             return 0
 
-        result = begin(work())
-        assert result is not None
+        waiting = self.begin(work())
+        assert waiting is not None
         first.errback(ValueError())
         second.errback(KeyError())
-        self.failureResultOf(result, KeyError)
+        self.assert_failed(KeyError)
 
     def test_cancelled(self) -> None:
         """To cancel it is to cancel what it waits for."""
@@ -84,8 +103,49 @@ class BeginTests(SynchronousTestCase):
             finally:
                 ended.append(1)
 
-        result = begin(work())
-        assert result is not None
-        result.cancel()
-        self.failureResultOf(result, CancelledError)
+        waiting = self.begin(work())
+        assert waiting is not None
+        waiting.cancel()
+        self.assert_failed(CancelledError)
         self.assertEqual((cancelled, ended), ([first], [1]))
+        waiting.cancel()
+        self.assertEqual((cancelled, len(self.outcomes)), ([first], 1))
+
+    def test_waits_though_cancelled(self) -> None:
+        """What is cancelled and waits for something else can be cancelled again."""
+        first: Deferred[int] = Deferred()
+        second: Deferred[int] = Deferred()
+
+        async def work() -> int:
+            try:
+                return await first
+            except CancelledError:
+                return await second
+
+        waiting = self.begin(work())
+        assert waiting is not None
+        waiting.cancel()
+        self.assertEqual(self.outcomes, [])
+        waiting.cancel()
+        self.assert_failed(CancelledError)
+
+    def test_leaves_no_cycle(self) -> None:
+        """Whoever is told, and knows what waited, is freed at once."""
+
+        class Told:
+            waiting: Waiting | None
+
+            def told(self, outcome: object) -> None:
+                """Note nothing."""
+
+        first: Deferred[int] = Deferred()
+
+        async def work() -> None:
+            await first
+
+        told = Told()
+        told.waiting = begin(work(), told.told)
+        freed = ref(told)
+        del told
+        first.callback(1)
+        self.assertIsNone(freed())
