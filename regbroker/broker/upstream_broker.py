@@ -7,6 +7,7 @@ reply, and a refusal, come back with public ones.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
@@ -23,7 +24,6 @@ from regbroker.protocol.scopes import Scope, format_scopes, parse_scopes, public
 from regbroker.protocol.token_replies import IssuedToken, format_reply
 from regbroker.protocol.token_requests import TokenRequest
 from regbroker.runtime.bounded_memory import BoundedMemory
-from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.upstream.own_account import OwnAccount
 from regbroker.upstream.policy import CLIENTS_OWN, Policy
 from regbroker.upstream.token_service import TokenReply
@@ -71,20 +71,28 @@ class WantedScopes:
 
 
 class TokenUsers:
-    """Whose tokens they are, for the log; of the tokens only a keyed hash is kept."""
+    """
+    Whose tokens they are, for the log; of the tokens only a keyed hash is kept.
+
+    Each request looks its token up, and nobody is let in by what is found. So the hash
+    is Python's (SipHash, PEP 456), with a key of its own, since `PYTHONHASHSEED` may
+    say what Python's is. Of all tokens that somebody makes up, one in 2**50 has the
+    hash of one that is remembered; its user would be logged, and the upstream refuses
+    it all the same.
+    """
 
     def __init__(self) -> None:
         self.asked = RequestedPulls()
-        self._hash = KeyedHash()
-        self._users: BoundedMemory[bytes, str] = BoundedMemory(MAX_REMEMBERED_USERS)
+        self._key = secrets.token_hex(16)
+        self._users: BoundedMemory[int, str] = BoundedMemory(MAX_REMEMBERED_USERS)
 
     def remember(self, token: str, user: str) -> None:
         """Note the user who got a token; empty for somebody without credentials."""
-        self._users.put(self._hash.digest(token), user[:MAX_USER_LENGTH])
+        self._users.put(hash(self._key + token), user[:MAX_USER_LENGTH])
 
     def find(self, token: str) -> str | None:
         """Return the user who got a token; None when that is not known."""
-        return self._users.get(self._hash.digest(token)) if token else None
+        return self._users.get(hash(self._key + token)) if token else None
 
 
 def routed(
