@@ -86,10 +86,24 @@ class TwistdService(MultiService):
             options.config.log_format, options.config.audit_log, reactor
         )
         self._workers = options.config.workers or usable_cores()
-        self._service = _serving(options, self._path, self._workers)
+        self._service = self._serving(options)
         self._service.setServiceParent(self)
         self._is_told_to_stop = False
         self._is_reloading = self._is_told_to_reload_again = False
+
+    def _serving(self, options: Options) -> RegbrokerService | Front:
+        if self._workers == 1:
+            return build_service(options.config, reactor)
+        from regbroker.workers.front import Front
+
+        return Front(
+            options.config,
+            reactor,
+            self._workers,
+            self._path,
+            options.text,
+            lambda: self._log_output.record_format,
+        )
 
     def setServiceParent(self, parent: Any) -> None:
         """Become a part of twistd's application, and have it log as is configured."""
@@ -288,14 +302,6 @@ class TwistdService(MultiService):
         if pipe is not None:
             os.write(pipe, f"1 {message}".encode("ascii", "backslashreplace")[:100])
         sys.exit(1)
-
-
-def _serving(options: Options, path: str, workers: int) -> RegbrokerService | Front:
-    if workers == 1:
-        return build_service(options.config, reactor)
-    from regbroker.workers.front import Front
-
-    return Front(options.config, reactor, workers, path, options.text)
 
 
 def _holds_our_pid(pidfile: Path) -> bool:

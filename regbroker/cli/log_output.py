@@ -67,6 +67,11 @@ class LogOutput:
         """Whether records for the audit log are written, or another log may do so."""
         return self._log is None or bool(self._audit_log)
 
+    @property
+    def record_format(self) -> str:
+        """How records of requests are written; empty where twistd does it."""
+        return self._format if self._log is not None else ""
+
     def observer(self, options: Mapping[str, Any]) -> ILogObserver | None:
         """
         Return what writes the log, for twistd with these options.
@@ -141,6 +146,10 @@ class LogOutput:
         line_of = json_line if self._format == "json" else TextLines()
 
         def line(event: LogEvent) -> str | None:
+            if "lines" in event:
+                # A worker has made them.
+                lines: str = event["lines"]
+                return lines
             if event.get("log_namespace") == NAMESPACE and self._audit_log != IN_LOG:
                 return None
             if "log_text" in event and _PORTS.match(event["log_text"]):

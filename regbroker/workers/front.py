@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -38,14 +39,23 @@ class Front(MultiService):
     """
     Serves `config` with `count` workers.
 
-    `path` is the file that it comes from, and `text` what that held. Raises
-    `ConfigurationError` or `StateError`, also as it starts.
+    `path` is the file that it comes from, and `text` what that held. `log_format`
+    returns the format in which the log has lines, as `log-format` has it; it is empty
+    where that is not known. Raises `ConfigurationError` or `StateError`, also as it
+    starts.
     """
 
     def __init__(
-        self, config: Config, reactor: IMainReactor, count: int, path: str, text: str
+        self,
+        config: Config,
+        reactor: IMainReactor,
+        count: int,
+        path: str,
+        text: str,
+        log_format: Callable[[], str] = lambda: "",
     ) -> None:
         super().__init__()
+        self._log_format = log_format
         self._path = path
         self._text = text
         self._secret = secrets.token_bytes(32)
@@ -184,6 +194,7 @@ class Front(MultiService):
         values = served.document() | {
             "secret": self._secret.hex(),
             "workers": self.pool.count,
+            "log_format": self._log_format(),
         }
         ports: list[Any] = [each.port for each in service.listeners]
         descriptors = [port.fileno() for port in ports if port is not None]

@@ -2,14 +2,17 @@
 The log of the workers: the process in front writes it.
 
 So it is one log, with one format, however it is written and whenever its file is opened
-anew. Twisted's own form of an event costs more than many a request does. So an event
-that is the record of a request is sent as a list of values, and what comes in one turn
-of the reactor goes in one message, in which the names of the values stand once.
+anew. Twisted's own form of an event costs more than many a request does. So the record
+of a request is sent as the line that it is in the log, and what comes in one turn of
+the reactor goes in one message. Where only the process in front knows what becomes of
+a record, it is sent as a list of values, whose names stand once in a message: for the
+audit log, and where twistd is told to have a log of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -23,6 +26,19 @@ from twisted.logger import (
     globalLogPublisher,
 )
 from zope.interface import implementer
+
+from regbroker import audit
+from regbroker.runtime.buffered_log import TextLines
+from regbroker.runtime.json_lines import json_line
+
+#: What makes a line of a record, by the value of `log-format`.
+_FORMATS: Mapping[str, Callable[[], Callable[[LogEvent], str | None]]] = {
+    "line": TextLines,
+    "json": lambda: json_line,
+}
+
+#: The names of a record that is sent as a line.
+_LINE: tuple[str, ...] = ()
 
 #: What is in a record beside its own fields. The object that it was made of stays here.
 _NOT_FIELDS = frozenset({"line", "summary", "event"})
@@ -39,6 +55,7 @@ class Sender:
     """
     Sends events to who writes them: as texts, and records in documents of JSON.
 
+    Such a document has `names` and `rows`: lists of values, or lines without any names.
     A record waits until `later` calls what it is given, at the end of the reactor's
     turn. Any other event is sent at once, after those that wait.
     """
@@ -52,8 +69,19 @@ class Sender:
         self._later = later
         self._gathered: list[Any] = []
         self._names: tuple[str, ...] | None = None
-        self._rows: list[tuple[Any, ...]] = []
+        self._rows: list[object] = []
         self._is_due = False
+        self._line_of: Callable[[LogEvent], str | None] | None = None
+        self._worker = 0
+
+    def make_lines(self, log_format: str, worker: int) -> None:
+        """
+        Send records of requests as lines, with a worker's number, from now on.
+
+        `log_format` is a value of `log-format`, or empty where lines are not wanted.
+        """
+        self._line_of = _FORMATS[log_format]() if log_format else None
+        self._worker = worker
 
     def __call__(self, event: LogEvent) -> None:
         """Send an event, now or soon."""
@@ -61,11 +89,17 @@ class Sender:
             self._gathered.append(eventAsJSON(event))
             self.flush()
             return
-        names, values_of = _shape(tuple(event))
+        row: object
+        if self._line_of is None or event["log_namespace"] == audit.NAMESPACE:
+            names, values_of = _shape(tuple(event))
+            row = values_of(event)
+        else:
+            event["worker"] = self._worker
+            names, row = _LINE, self._line_of(event) or ""
         if names is not self._names:
             self._names, self._rows = names, []
             self._gathered.append({"names": names, "rows": self._rows})
-        self._rows.append(values_of(event))
+        self._rows.append(row)
         if len(self._rows) >= MOST_RECORDS:
             self.flush()
         elif not self._is_due:
@@ -93,7 +127,11 @@ def _shape(
 
 
 def write(events: Iterable[Any], worker: int) -> None:
-    """Write events of a worker, as they were sent; its number becomes a field."""
+    """
+    Write events of a worker, as they were sent; its number becomes a field.
+
+    Lines are the `lines` of one event, whoever has sent how many.
+    """
     for sent in events:
         if isinstance(sent, str):
             event = eventFromJSON(sent)
@@ -101,7 +139,19 @@ def write(events: Iterable[Any], worker: int) -> None:
             globalLogPublisher(event)
             continue
         names = sent["names"]
-        for namespace, time, line, summary, *values in sent["rows"]:
+        if not names:
+            globalLogPublisher(
+                {
+                    "lines": "".join(sent["rows"]),
+                    "summary": "",
+                    "log_level": LogLevel.info,
+                    "log_namespace": __name__,
+                    "log_format": "{lines}",
+                    "log_time": time.time(),
+                }
+            )
+            continue
+        for namespace, logged, line, summary, *values in sent["rows"]:
             globalLogPublisher(
                 {
                     **dict(zip(names, values, strict=True)),
@@ -110,7 +160,7 @@ def write(events: Iterable[Any], worker: int) -> None:
                     "log_level": LogLevel.info,
                     "log_namespace": namespace,
                     "log_format": "{line}",
-                    "log_time": time,
+                    "log_time": logged,
                     "worker": worker,
                 }
             )

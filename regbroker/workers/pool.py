@@ -106,6 +106,7 @@ class Pool(Others):
 
     def _tell(self, _: None, worker: WorkerProcess) -> Deferred[Values]:
         worker.generation, (values, descriptors) = self._start()
+        values = {**values, "number": worker.number}
         return worker.channel.ask("start", values, descriptors, START_SECONDS)
 
     def _serves(self, _: Values, worker: WorkerProcess) -> None:

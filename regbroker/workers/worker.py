@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -52,9 +51,11 @@ class Worker:
         self._prepared: PreparedReload | None = None
         self._rates = TransferRates(reactor.seconds)
         self._is_ending = False
-        #: Sends the lines of the log that wait.
-        self.flush_log: Callable[[], object] = lambda: None
         self.channel = MessageChannel(reactor, self._hear, self._front_is_gone)
+        self.log = logs.Sender(self._send_log, partial(reactor.callLater, 0))
+
+    def _send_log(self, events: list[Any]) -> None:
+        self.channel.tell("log", {"events": events})
 
     def drain(self) -> None:
         """Let what is under way end, then end the process."""
@@ -70,7 +71,7 @@ class Worker:
         drained.addCallback(lambda _: self._leave())
 
     def _leave(self) -> None:
-        self.flush_log()
+        self.log.flush()
         self.channel.close()
         self._reactor.callLater(LAST_WORDS_SECONDS, self._stop)
 
@@ -96,6 +97,7 @@ class Worker:
 
     def hear_start(self, values: Values, descriptors: list[int]) -> None:
         """Serve a configuration on some sockets."""
+        self.log.make_lines(values["log_format"], values["number"])
         part = Part(
             secret=bytes.fromhex(values["secret"]),
             workers=values["workers"],
@@ -155,13 +157,7 @@ def run(reactor: IMainReactor, descriptor: int, tickets: TicketKeys) -> None:
     for number in _NOT_FOR_WORKERS:
         signal.signal(number, signal.SIG_IGN)
     worker = Worker(reactor, tickets)
-
-    def send(events: list[Any]) -> None:
-        worker.channel.tell("log", {"events": events})
-
-    sender = logs.Sender(send, partial(reactor.callLater, 0))
-    worker.flush_log = sender.flush
-    globalLogBeginner.beginLoggingTo([sender], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([worker.log], redirectStandardIO=False)
     look_up_names(reactor)
     connect(reactor, descriptor, worker.channel)
     os.close(descriptor)

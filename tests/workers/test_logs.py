@@ -118,6 +118,42 @@ class LogsTests(SynchronousTestCase):
         self.assertEqual(len(self.written), logs.MOST_RECORDS + 1)
         self.assertEqual(len(self.sent), 2)
 
+    def test_lines(self) -> None:
+        """Where the format is known, records of requests are sent as lines."""
+        self.sender.make_lines("line", 2)
+        for path in "/a", '/"b':
+            self.record(path)
+        publish(Logger("regbroker.audit", observer=self.sender), "l", "s", {"x": 1})
+        self.record("/c")
+        self.turn()
+        ((first, audited, last),) = self.sent
+        self.assertEqual((len(first["rows"]), len(last["rows"])), (2, 1))
+        self.assertEqual((first["names"], audited["names"]), ((), ("x",)))
+        self.arrive()
+        lines: Any = [event.get("lines") for event in self.written]
+        self.assertEqual(lines[1], None)
+        head = "[regbroker.events#info] client=- "
+        for line, path in zip(
+            (*lines[0].splitlines(), *lines[2].splitlines()),
+            ("/a", '"/?b"', "/c"),
+            strict=True,
+        ):
+            self.assertIn(head, line)
+            self.assertIn(f" path={path} ", line)
+        self.assertTrue(lines[0].endswith("\n") and lines[2].endswith("\n"))
+        self.assertEqual(lines[0], formatEvent(self.written[0]))
+
+    def test_json_lines(self) -> None:
+        """The same as JSON, with the worker's number; a warning is no record."""
+        self.sender.make_lines("json", 2)
+        self.record("/a")
+        self.log.warn("now")
+        self.arrive()
+        line, warning = self.written
+        document = json.loads(line["lines"])
+        self.assertEqual((document["path"], document["worker"]), ("/a", 2))
+        self.assertEqual(warning["log_format"], "now")
+
     def test_failure(self) -> None:
         """A traceback comes through, and no object does."""
         try:

@@ -48,7 +48,9 @@ class PoolTests(WorkersTestCase):
     def start(self) -> tuple[int, Told]:
         """What each is told."""
         served = Served("r.ini", self.served, {"up": "http://127.0.0.1:1"})
-        values = served.document() | {"secret": "00" * 32, "workers": 2}
+        values = served.document() | {
+            **{"secret": "00" * 32, "workers": 2, "log_format": ""},
+        }
         return self.generation, (values, [self.listening.fileno()])
 
     async def end(self) -> None:

@@ -19,6 +19,8 @@ from tests.workers.case import SECONDS, WorkersTestCase, reactor
 class WorkerTests(WorkersTestCase):
     """The test is the process in front."""
 
+    log_format = ""
+
     def setUp(self) -> Any:
         super().setUp()
         self.lines: list[str] = []
@@ -49,7 +51,10 @@ class WorkerTests(WorkersTestCase):
     async def start(self, listening: socket.socket, text: str) -> Values:
         """Have it serve."""
         served = Served(f"{self.directory}/r.ini", text, {"up": "http://127.0.0.1:1"})
-        values = served.document() | {"secret": "00" * 32, "workers": 2}
+        values = served.document() | {
+            **{"secret": "00" * 32, "workers": 2},
+            **{"log_format": self.log_format, "number": 2},
+        }
         return await self.channel.ask("start", values, [listening.fileno()], SECONDS)
 
     async def test_serves(self) -> None:
@@ -60,6 +65,19 @@ class WorkerTests(WorkersTestCase):
         self.assertEqual(await self.status(url), 200)
         self.assertEqual(await self.channel.ask("report", {}), {})
         self.channel.close()
+
+    async def test_lines(self) -> None:
+        """It sends lines in the format that it is told, with its number."""
+        self.log_format = "json"
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}/v3"
+            await self.start(listening, self.text())
+        self.assertEqual(await self.status(url), 404)
+        await self.until(lambda: "/v3" in "".join(self.lines), "a line")
+        (sent,) = [json.loads(line) for line in self.lines if "/v3" in line]
+        (line,) = map(json.loads, sent["rows"])
+        self.assertEqual((line["path"], line["worker"]), ("/v3", 2))
+        self.channel.tell("drain", {})
 
     async def test_report(self) -> None:
         """With an admin listener somewhere, it tells what it has counted."""
@@ -80,7 +98,7 @@ class WorkerTests(WorkersTestCase):
                 self.channel.ask(
                     "start",
                     Served("r.ini", "[registry *]", {}).document()
-                    | {"secret": "", "workers": 2},
+                    | {"secret": "", "workers": 2, "log_format": "", "number": 1},
                     [listening.fileno()],
                     SECONDS,
                 ),
