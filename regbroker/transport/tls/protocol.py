@@ -35,13 +35,12 @@ from regbroker.transport.flow.backpressure import READ_BYTES, Backpressure
 from regbroker.transport.flow.direct_writes import send_now, socket_below
 from regbroker.transport.flow.pending_writes import PendingWrites
 from regbroker.transport.flow.wide_reads import WideReads
+from regbroker.transport.tls.incoming import Incoming
 from regbroker.transport.tls.negotiated import Negotiated
 from regbroker.transport.tls.records import (
     RECORD_BYTES,
-    decrypt,
     drain,
     encrypt,
-    fit_for_bio,
     is_end_of_file,
     records_at_once,
 )
@@ -69,6 +68,7 @@ class TLSProtocol(WideReads, Negotiated):
         self._pending = PendingWrites(
             factory.call_later, self.flush, factory.deliveries
         )
+        self._incoming = Incoming()
         #: Bytes in both directions.
         self._carried = 0
         self._is_ready = self._can_encrypt = False
@@ -99,10 +99,11 @@ class TLSProtocol(WideReads, Negotiated):
         self.has_read(size)
         self._carried += size
         at_once = records_at_once(self._carried, size)
-        for piece in fit_for_bio(data, at_once):
+        incoming = self._incoming
+        for piece in incoming.pieces(data, at_once):
             self._connection.bio_write(piece)
             if self._is_ready or self._shake_hands():
-                end = decrypt(self._connection, plain)
+                end = incoming.decrypt(self._connection, len(piece), plain)
             if self._is_over or end is not None:
                 break
         self._deliver(plain, end)
@@ -121,6 +122,7 @@ class TLSProtocol(WideReads, Negotiated):
             # Who chooses the certificate has ended it.
             return False
         self._is_ready = self._can_encrypt = True
+        self._incoming.secured(self._connection)
         if IHandshakeListener.providedBy(self.wrappedProtocol):
             self.wrappedProtocol.handshakeCompleted()
         self.flush()
@@ -288,7 +290,8 @@ class TLSProtocol(WideReads, Negotiated):
             if not self._is_over:
                 self._connection.bio_shutdown()
                 plain: list[bytes] = []
-                self._deliver(plain, decrypt(self._connection, plain))
+                end = self._incoming.decrypt(self._connection, 0, plain)
+                self._deliver(plain, end)
         finally:
             self._is_over = True
             self._pending.close()

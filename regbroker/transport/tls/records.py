@@ -61,24 +61,6 @@ def fit_for_bio(data: bytes, records: int) -> Iterable[bytes | memoryview]:
     return [view[start : start + size] for start in range(0, len(data), size)]
 
 
-def decrypt(connection: SSL.Connection, plain: list[bytes]) -> SSL.Error | None:
-    """
-    Append the plaintext of all whole records in the BIO to `plain`.
-
-    Returns what ended the stream, `SSL.ZeroReturnError` for the peer's close_notify;
-    None while it goes on.
-    """
-    receive = connection.recv
-    try:
-        while True:
-            plain.append(receive(RECORD_BYTES))
-    except SSL.WantReadError:
-        return None
-    except SSL.Error as error:
-        # Its traceback knows who keeps it: both would wait for the collector.
-        return error.with_traceback(None)
-
-
 def whole_records(data: Sequence[bytes]) -> Iterable[bytes | memoryview]:
     """
     Return all bytes of some pieces, in blocks that fill records; only the last may not.

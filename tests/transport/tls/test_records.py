@@ -16,13 +16,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.transport.certificates.served import certificate_options
 from regbroker.transport.client.trust import client_options, trust_root
 from regbroker.transport.flow.backpressure import READ_BYTES
+from regbroker.transport.tls.incoming import Incoming
 from regbroker.transport.tls.records import (
     MOST_RECORDS,
     MUCH_BYTES,
     RECORD_BYTES,
     SEALED_BYTES,
     SOME_RECORDS,
-    decrypt,
     drain,
     encrypt,
     fit_for_bio,
@@ -54,6 +54,11 @@ def shake_hands(client: SSL.Connection, server: SSL.Connection) -> None:
             other.bio_write(record)
     # What the server has to say after the handshake is read, too.
     assert decrypt(client, []) is None
+
+
+def decrypt(connection: SSL.Connection, plain: list[bytes]) -> SSL.Error | None:
+    """Append the plaintext of all records that are here."""
+    return Incoming().decrypt(connection, 0, plain)
 
 
 class CountedBIO:
