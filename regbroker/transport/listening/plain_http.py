@@ -27,17 +27,17 @@ class _TLSOrPlain(ServerTLSProtocol):
     _is_first = True
     _closing: LingeringClose | None = None
 
-    def dataReceived(self, data: bytes) -> None:
-        """Pass on TLS, and answer plain HTTP."""
+    def before_handshake(self, data: bytes) -> bytes:
+        """Take TLS, and answer plain HTTP."""
         if self._closing is not None:
             self._closing.received(len(data))
-            return
+            return b""
         if self._is_first:
             self._is_first = False
             if b"A" <= data[:1] <= b"Z":
                 self._refuse(data)
-                return
-        super().dataReceived(data)
+                return b""
+        return super().before_handshake(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the timers, and pass the end on to the layer above."""

@@ -43,7 +43,7 @@ class Incoming:
     __slots__ = ("_is_known", "_tries", "_unread")
 
     def __init__(self) -> None:
-        #: So many bytes are left at most: in the BIO, and of a record that is not whole.
+        #: So many bytes are left at most, those of a record that is not whole included.
         self._unread = 0
         self._is_known = False
         self._tries = 0

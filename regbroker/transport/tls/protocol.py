@@ -93,6 +93,10 @@ class TLSProtocol(WideReads, Negotiated):
         """Decrypt, and deliver what it makes in one piece."""
         if self._is_over:
             return
+        if not self._is_ready:
+            data = self.before_handshake(data)
+            if not data:
+                return
         plain: list[bytes] = []
         end: SSL.Error | None = None
         size = len(data)
@@ -107,6 +111,10 @@ class TLSProtocol(WideReads, Negotiated):
             if self._is_over or end is not None:
                 break
         self._deliver(plain, end)
+
+    def before_handshake(self, data: bytes) -> bytes:
+        """Return what OpenSSL gets of what comes before the handshake is over."""
+        return data
 
     def _shake_hands(self) -> bool:
         """Go on with the handshake; return whether it is over and good."""

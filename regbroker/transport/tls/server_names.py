@@ -17,7 +17,7 @@ class ServerTLSProtocol(TLSProtocol):
     _is_chosen = False
     _hello: ClientHello | None = None
 
-    def dataReceived(self, data: bytes) -> None:
+    def before_handshake(self, data: bytes) -> bytes:
         """Choose the certificate first."""
         if not self._is_chosen and self.factory.options.needs_name:
             if self._hello is None:
@@ -26,12 +26,12 @@ class ServerTLSProtocol(TLSProtocol):
             self._held += data
             name = self._hello.server_name(data)
             if name is None:
-                return
+                return b""
             data = bytes(self._held)
             self._is_chosen, self._hello = True, None
             del self._held
             self.factory.options.choose(self.getHandle(), name)
-        super().dataReceived(data)
+        return data
 
 
 class ServerTLSFactory(TLSFactory):
