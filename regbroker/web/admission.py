@@ -44,12 +44,13 @@ MAX_KNOWN_BYTES = 256 * 1024
 class Gate(Protocol):
     """Decides which requests are let in."""
 
-    async def admit(self, asked: ApiRequest) -> ApiRequest:
+    async def admit(self, asked: ApiRequest) -> ApiRequest | Unauthorized:
         """
         Let a request in whose names are mapped.
 
         Return the request with its principal, and with its mount as far as that is
-        allowed. Raises `Unauthorized` or `Denied`.
+        allowed; or the challenge that answers it, after which the client comes again.
+        Raises `HTTPError` for what no token changes.
         """
 
     async def visible(self, principal: Principal) -> Callable[[str], bool]:
@@ -75,22 +76,24 @@ class UpstreamGate:
         self._has_asked = has_asked
         self._mount_challenges = MountChallenges(clock.seconds)
         self._trusted = trusted
-        self._known: BoundedMemory[tuple[str, ...], tuple[Discovered, list[bytes]]] = (
+        self._known: BoundedMemory[tuple[str, ...], tuple[Discovered, Unauthorized]] = (
             BoundedMemory(
                 MAX_KNOWN,
-                weigh=lambda known: sum(map(len, known[1])),
+                weigh=lambda known: sum(len(value) for _, value in known[1].headers),
                 max_weight=MAX_KNOWN_BYTES,
             )
         )
         self._clock = clock
         self._user_of = user_of
 
-    async def admit(self, asked: ApiRequest) -> ApiRequest:
-        """Answer the ping without credentials; let everything else in."""
+    async def admit(self, asked: ApiRequest) -> ApiRequest | Unauthorized:
+        """Challenge the ping without credentials; let everything else in."""
         if asked.client.authorization is not None:
             asked = self._identified(asked)
-        elif asked.target.name is None and asked.target.endpoint is Endpoint.BASE:
-            await self._check_ping(asked)
+        elif asked.target.is_ping:
+            challenge = await self._ping_challenge(asked)
+            if challenge is not None:
+                return challenge
         if asked.mount is not None:
             asked = self._mounted(asked, asked.mount.route)
         return asked
@@ -118,10 +121,12 @@ class UpstreamGate:
         user = (asked.token_user or "").removeprefix("-")
         return asked.mounted_by(self._mount_challenges, user, can_widen)
 
-    async def _check_ping(self, asked: ApiRequest) -> None:
-        """Raise `Unauthorized` for a ping that the upstreams would challenge."""
+    async def _ping_challenge(self, asked: ApiRequest) -> Unauthorized | None:
+        """Return the answer to a ping that the upstreams would challenge."""
         for backend in self._trusted:
-            discovered = await self._discovered(backend, asked)
+            discovered = backend.upstream.discovered
+            if discovered is None:
+                discovered = await self._learned(backend, asked)
             if (
                 discovered is not None
                 and discovered.challenges
@@ -129,17 +134,18 @@ class UpstreamGate:
                 # nothing. After a challenge such a client would not come back.
                 and not (backend.policy.shares and discovered.realm is None)
             ):
-                raise unauthorized(self._challenges(backend, discovered, asked))
+                return self._challenge(backend, discovered, asked)
             if discovered is None and len(asked.target.upstreams) > 1:
                 # Another upstream would let everybody in, and clients would take
                 # any password for a good one.
                 ours = Challenge("bearer", (("service", asked.client.forwarded.host),))
                 request = request_to(backend.upstream.name, asked)
-                raise unauthorized(backend.responder.challenges((ours,), request))
+                return unauthorized(backend.responder.challenges((ours,), request))
+        return None
 
-    def _challenges(
+    def _challenge(
         self, backend: Backend, discovered: Discovered, asked: ApiRequest
-    ) -> list[bytes]:
+    ) -> Unauthorized:
         """Return what the ping's 401 says: always the same to clients of one host."""
         forwarded = asked.client.forwarded
         key = backend.upstream.name, forwarded.scheme, forwarded.host, forwarded.source
@@ -149,20 +155,19 @@ class UpstreamGate:
             return known[1]
         request = request_to(backend.upstream.name, asked)
         lines = backend.responder.challenges(discovered.challenges, request)
-        self._known.put(key, (discovered, lines))
-        return lines
+        challenge = unauthorized(lines)
+        self._known.put(key, (discovered, challenge))
+        return challenge
 
-    async def _discovered(
-        self, backend: Backend, asked: ApiRequest
-    ) -> Discovered | None:
-        """Return what is known of an upstream's challenge; None if nothing is known."""
+    async def _learned(self, backend: Backend, asked: ApiRequest) -> Discovered | None:
+        """Return what an upstream of which nothing is known says now, if it must."""
         upstream = backend.upstream
-        if upstream.discovered is not None or not (
+        if not (
             backend.policy.shares
             or len(asked.target.upstreams) > 1
             or upstream.config.realm is not None
         ):
-            return upstream.discovered
+            return None
         # Relayed, the ping would be made with our account, or at another upstream, or
         # pass where a realm is written: the client would never be asked for its own.
         learning = Deferred.fromCoroutine(upstream.discover())
@@ -192,7 +197,7 @@ class LocalGate:
         self._token_path = token_path
         self._basic = basic
 
-    async def admit(self, asked: ApiRequest) -> ApiRequest:
+    async def admit(self, asked: ApiRequest) -> ApiRequest | Unauthorized:
         """Let a request in whose principal has the right to it."""
         forwarded = asked.client.forwarded
         try:
@@ -203,19 +208,20 @@ class LocalGate:
                 asked.event,
             )
         except WrongToken:
-            raise self._unauthorized(asked, "invalid_token") from None
+            return self._unauthorized(asked, "invalid_token")
         if principal is None:
-            raise self._unauthorized(asked, None)
+            return self._unauthorized(asked, None)
         asked.event.user = principal.user
         if not is_allowed(principal, asked):
             if principal.is_anonymous:
-                raise self._unauthorized(asked, None)
+                return self._unauthorized(asked, None)
             if principal.has_token:
-                raise self._unauthorized(asked, "insufficient_scope")
+                return self._unauthorized(asked, "insufficient_scope")
             raise denial(principal, asked)
+        asked = asked._replace(principal=principal)
         if asked.mount is not None:
-            asked = self._admit_mount(principal, asked, asked.mount.route)
-        return asked._replace(principal=principal)
+            return self._admit_mount(principal, asked, asked.mount.route)
+        return asked
 
     async def visible(self, principal: Principal) -> Callable[[str], bool]:
         """Return the names for which the principal has the ``catalog`` right."""
@@ -223,7 +229,7 @@ class LocalGate:
 
     def _admit_mount(
         self, principal: Principal, asked: ApiRequest, source: Route
-    ) -> ApiRequest:
+    ) -> ApiRequest | Unauthorized:
         """Return a mount, or an ordinary upload where the principal may not pull."""
         can_widen = principal.has_token and not principal.was_refused(
             source.public_name
@@ -233,7 +239,7 @@ class LocalGate:
             return asked
         assert asked.mount is not None and asked.mount.attempt is not None
         if asked.mount.attempt.challenge():
-            raise self._unauthorized(asked, "insufficient_scope")
+            return self._unauthorized(asked, "insufficient_scope")
         return asked.without_mount()
 
     def _unauthorized(self, asked: ApiRequest, error: str | None) -> Unauthorized:
@@ -260,7 +266,7 @@ def robot_token_refused(host: str, event: Event) -> Unauthorized:
 
 def is_allowed(principal: Principal, asked: ApiRequest) -> bool:
     """Tell whether a principal has the right to a request, without its mount."""
-    if asked.target.endpoint is Endpoint.BASE:
+    if asked.target.is_ping:
         # Clients bring credentials later only if they were asked for here.
         return not principal.is_anonymous
     if asked.target.endpoint is Endpoint.CATALOG:

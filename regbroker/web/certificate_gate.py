@@ -17,7 +17,7 @@ from regbroker.broker.principal import Principal
 from regbroker.errors import Denied, EndpointUnknown
 from regbroker.events import Event
 from regbroker.protocol.headers import Forwarded
-from regbroker.protocol.names import Action, Endpoint
+from regbroker.protocol.names import Action
 from regbroker.protocol.token_requests import TokenRequest
 from regbroker.transport.certificates.peer import certificate_user
 from regbroker.web.admission import denial, is_allowed
@@ -38,7 +38,7 @@ class CertificateGate:
         """Let a request in whose certificate's user has the right to it."""
         principal, why = self._principal(asked.client.http)
         asked.event.user = principal.user
-        if asked.target.endpoint is Endpoint.BASE:
+        if asked.target.is_ping:
             # Else docker would go no further.
             allowed = bool(principal.user) or self._rules.anonymous_may_anything
         else:

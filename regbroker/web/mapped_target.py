@@ -40,7 +40,8 @@ class MappedTarget(Target):
     the first alone. `scopes` are those that a token needs, with the name that the
     client wrote. `at` has the target as each upstream has it.
 
-    `is_rewritten` says that replies have a list that is read here and written anew,
+    `is_ping` says that it is the one by which clients learn how to log in,
+    `is_rewritten` that replies have a list that is read here and written anew,
     `is_upload` that it is about one: what those take is in path and query alone.
     `leads_to_blobs` says that a client which gets a reply asks for blobs next.
     """
@@ -51,6 +52,7 @@ class MappedTarget(Target):
     scopes: tuple[Scope, ...]
     at: Mapping[str, UpstreamTarget] = field(compare=False)
     mapping: NameMapping = field(repr=False)
+    is_ping: bool
     is_rewritten: bool
     is_upload: bool
     leads_to_blobs: bool
@@ -91,6 +93,7 @@ def mapped_target(target: Target, method: str, mapping: NameMapping) -> MappedTa
         scopes=scopes,
         at=at,
         mapping=mapping,
+        is_ping=target.endpoint is Endpoint.BASE,
         is_rewritten=target.endpoint in (Endpoint.TAGS, Endpoint.CATALOG),
         is_upload=target.endpoint in (Endpoint.UPLOADS, Endpoint.UPLOAD),
         leads_to_blobs=target.endpoint is Endpoint.MANIFEST and method == "GET",

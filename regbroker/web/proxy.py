@@ -12,6 +12,7 @@ from regbroker.errors import (
     BodyTooLarge,
     ClientError,
     EndpointUnknown,
+    Unauthorized,
 )
 from regbroker.events import Event
 from regbroker.naming.mapping import NameMapping
@@ -25,6 +26,7 @@ from regbroker.web.admission import Gate
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.client_request import ClientRequest
 from regbroker.web.mapped_target import MappedTarget, mapped_target
+from regbroker.web.serving import refuse
 
 #: Clients come with the same targets again and again. One with a longer path is not
 #: remembered, and neither is one of an upload: it is one client's alone.
@@ -99,10 +101,14 @@ class Proxy:
             asked = self._mount_mapped(asked)
 
         # 3. Let the client in, or answer with what it must bring.
-        asked = await self._gate.admit(asked)
+        admitted = await self._gate.admit(asked)
+        if isinstance(admitted, Unauthorized):
+            refuse(request.http, event, admitted)
+            return
 
         # 4. Answer here, or relay the request.
-        if asked.principal is not None and target.endpoint is Endpoint.BASE:
+        asked = admitted
+        if asked.principal is not None and target.is_ping:
             send_json(request.http, {})
         elif target.name is None and target.endpoint is Endpoint.CATALOG:
             await self._catalog.serve(asked)

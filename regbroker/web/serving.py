@@ -173,18 +173,7 @@ class _Serving:
                 "regbroker failed at this request; its log says why",
                 cause=Cause.FAILED,
             )
-        if error.cause is not Cause.DONE:
-            event.ended(error.cause, error.message)
-        event.refusal = error.message
-        event.code = error.code
-        if isinstance(error, UpstreamRefused):
-            # Its own code is in the upstream's document, in whatever words.
-            event.code = code_for_status(error.status)
-        if request.startedWriting:
-            event.ended(Cause.FAILED, "broken off")
-            abort_client(request)
-            return
-        send_error(request, error, event.request_id)
+        refuse(request, event, error)
 
     def failed(self, raised: BaseException) -> None:
         """Send the error that the work has raised; if that cannot be, break off."""
@@ -223,6 +212,26 @@ class _Serving:
         if body is not None:
             event.bytes_in = body.bytes_received
         self.under_way.ended(event)
+
+
+def refuse(request: Request, event: Event, error: HTTPError) -> None:
+    """
+    Answer a request with an error, and note it in the record.
+
+    A reply that has begun is broken off.
+    """
+    if error.cause is not Cause.DONE:
+        event.ended(error.cause, error.message)
+    event.refusal = error.message
+    event.code = error.code
+    if isinstance(error, UpstreamRefused):
+        # Its own code is in the upstream's document, in whatever words.
+        event.code = code_for_status(error.status)
+    if request.startedWriting:
+        event.ended(Cause.FAILED, "broken off")
+        abort_client(request)
+        return
+    send_error(request, error, event.request_id)
 
 
 def _length(length: Any) -> int | None:

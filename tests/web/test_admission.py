@@ -70,11 +70,14 @@ class GateTestCase(SynchronousTestCase):
         """What some work fails with at once."""
         return self.failureResultOf(Deferred.fromCoroutine(work), kind).value
 
-    def challenge_of(self, error: Unauthorized) -> str:
-        """The one challenge of a refusal."""
-        ((name, value),) = error.headers
+    def challenge_of(self, work: Coroutine[Any, Any, Any]) -> str:
+        """The one challenge with which a gate answers at once."""
+        refusal = self.result(work)
+        self.assertIsInstance(refusal, Unauthorized)
+        ((name, value),) = refusal.headers
         self.assertEqual(name, b"WWW-Authenticate")
-        return value.decode()
+        text: str = value.decode()
+        return text
 
 
 class LocalGateTests(GateTestCase):
@@ -94,7 +97,7 @@ class LocalGateTests(GateTestCase):
     ) -> str:
         """The challenge that refuses somebody."""
         gate = self.gate(answer, basic)
-        return self.challenge_of(self.error(gate.admit(given), Unauthorized))
+        return self.challenge_of(gate.admit(given))
 
     def test_let_in(self) -> None:
         """Who may do it comes in, and the log hears who it was."""
@@ -243,9 +246,8 @@ class UpstreamGateTests(GateTestCase):
         """It is answered here when it is known what the upstream will say."""
         given = asked("GET", "/v2/")
         for discovered, shares in ((BEARER, False), (BASIC, False), (BEARER, True)):
-            error = self.error(self.gate(discovered, shares).admit(given), Unauthorized)
-            scheme = discovered.challenges[0].scheme
-            self.assertEqual(self.challenge_of(error), scheme)
+            challenge = self.challenge_of(self.gate(discovered, shares).admit(given))
+            self.assertEqual(challenge, discovered.challenges[0].scheme)
 
     def test_ping_again(self) -> None:
         """It is answered with what is known now, for the host that was asked."""
@@ -270,17 +272,18 @@ class UpstreamGateTests(GateTestCase):
             forwarded = given.client.forwarded._replace(**change)
             other = given._replace(client=given.client._replace(forwarded=forwarded))
             for _ in range(2):
-                error = self.error(gate.admit(other), Unauthorized)
-                self.assertEqual(self.challenge_of(error), written[-1])
+                challenge = self.challenge_of(gate.admit(other))
+                self.assertEqual(challenge, written[-1])
         self.assertEqual(len(set(written)), len(written))
         backend.upstream.discovered = BASIC
-        error = self.error(gate.admit(given), Unauthorized)
-        self.assertEqual(self.challenge_of(error), f"basic https {HOST} ")
+        challenge = self.challenge_of(gate.admit(given))
+        self.assertEqual(challenge, f"basic https {HOST} ")
 
     def test_ping_at_the_start(self) -> None:
         """A shared account does not open the ping before anything is known."""
         given = asked("GET", "/v2/")
-        self.error(self.gate(None, True, BEARER).admit(given), Unauthorized)
+        learning = self.gate(None, True, BEARER)
+        self.assertEqual(self.challenge_of(learning.admit(given)), "bearer")
         for told in (None, BASIC, Discovered(())):
             self.assert_passes(self.gate(None, True, told), given)
         self.assert_passes(self.gate(None, False, BEARER), given)

@@ -49,6 +49,16 @@ class UpstreamsTests(SynchronousTestCase):
         self.assertEqual((one.route, two.route), target.routes)
         self.assertEqual((target.path, target.reference), (MANIFEST, "1.0"))
 
+    def test_ping(self) -> None:
+        """The path by which clients learn how to log in is one, by any method."""
+        for method, path, is_ping in (
+            ("GET", "/v2/", True),
+            ("HEAD", "/v2/", True),
+            ("GET", "/v2/_catalog", False),
+            ("GET", MANIFEST, False),
+        ):
+            self.assertEqual(mapped(method, path).is_ping, is_ping)
+
     def test_leads_to_blobs(self) -> None:
         """A client that gets a manifest asks for blobs next."""
         for method, path, leads in (
