@@ -148,8 +148,7 @@ class Forwarded(NamedTuple):
     `address` is the client's, as far as trusted proxies tell; `forwarded_for`
     the whole chain, for the upstream; `scheme` is ``http`` or ``https``; `host`
     is what the client has asked for, with its port if it gave one; `source` the
-    registry for whose mirror it takes us, empty for none; `request_id` tells the
-    request from others, in the logs of all who have to do with it.
+    registry for whose mirror it takes us, empty for none.
     """
 
     address: str
@@ -157,7 +156,6 @@ class Forwarded(NamedTuple):
     scheme: str
     host: str
     source: str = ""
-    request_id: str = ""
 
     def realm(self, token_path: str) -> str:
         """
@@ -168,17 +166,17 @@ class Forwarded(NamedTuple):
         path = path_with_ns(token_path, self.source)
         return f"{self.scheme}://{self.host}{path}"
 
-    def headers(self) -> tuple[Header, ...]:
-        """Return the headers that tell the upstream."""
+    def headers(self, request_id: str = "") -> tuple[Header, ...]:
+        """Return the headers that tell the upstream, with the id of a request."""
         known = (
             (b"X-Forwarded-For", self.forwarded_for.encode()),
             (b"X-Forwarded-Proto", self.scheme.encode()),
             (b"X-Forwarded-Host", self.host.encode()),
             (b"X-Real-IP", self.address.encode()),
         )
-        if not self.request_id:
+        if not request_id:
             return known
-        return (*known, (b"X-Request-ID", self.request_id.encode()))
+        return (*known, (b"X-Request-ID", request_id.encode()))
 
 
 def peer_name(address: object) -> str:
@@ -187,12 +185,15 @@ def peer_name(address: object) -> str:
     return as_ipv4(host) if isinstance(host, str) else UNIX
 
 
-def came_directly(
-    peer: str, secure: bool, host: str, request_id: str = ""
-) -> Forwarded:
+def came_directly(peer: str, secure: bool, host: str) -> Forwarded:
     """Return how a request came whose peer is the client: nothing else is believed."""
     scheme = "https" if secure else "http"
-    return Forwarded(peer, peer, scheme, host, request_id=request_id)
+    return Forwarded(peer, peer, scheme, host)
+
+
+def is_request_id(claimed: str) -> bool:
+    """Tell whether a trusted proxy's ``X-Request-ID`` is one to go on with."""
+    return _REQUEST_ID.fullmatch(claimed) is not None
 
 
 def parse_forwarded(
@@ -201,19 +202,17 @@ def parse_forwarded(
     host: str,
     claims: dict[str, str],
     trusted: Iterable[Network],
-    request_id: str = "",
 ) -> Forwarded:
     """
     Decide what to believe about a request's way.
 
     `peer` is the address of the connection; `claims` are the request's
-    ``x-forwarded-for``, ``-proto`` and ``-host``, and its ``x-request-id`` (lower-case
-    keys), believed when `peer` lies in one of the `trusted` networks. The client's
-    address is the last one in the chain that is not a trusted proxy's. `request_id` is
-    used where no trusted proxy has given one that makes sense.
+    ``x-forwarded-for``, ``-proto`` and ``-host`` (lower-case keys), believed when
+    `peer` lies in one of the `trusted` networks. The client's address is the last one
+    in the chain that is not a trusted proxy's.
     """
     networks = tuple(trusted)
-    direct = came_directly(peer, secure, host, request_id)
+    direct = came_directly(peer, secure, host)
     if not is_trusted(peer, networks):
         return direct
     chain = [hop.strip() for hop in claims.get("x-forwarded-for", "").split(",")]
@@ -227,7 +226,6 @@ def parse_forwarded(
         if not is_trusted(hop, networks):
             break
     client = believable[0] if believable else peer
-    claimed_id = claims.get("x-request-id", "")
     claimed_scheme = _first(claims.get("x-forwarded-proto", "")).lower()
     return Forwarded(
         client,
@@ -235,7 +233,6 @@ def parse_forwarded(
         ", ".join([*believable, *([] if believable and peer == UNIX else [peer])]),
         claimed_scheme if claimed_scheme in ("http", "https") else direct.scheme,
         _first(claims.get("x-forwarded-host", "")) or host,
-        request_id=claimed_id if _REQUEST_ID.fullmatch(claimed_id) else request_id,
     )
 
 

@@ -19,7 +19,8 @@ class ClientRequest(NamedTuple):
     `path` is as the client wrote it, `query` too. `forwarded` says how the request
     came here, `authorization` is the value of that header, None without one. `headers`
     are those that were received. `http` is what the channel knows of the request: its
-    body is read there, and the reply is written to it.
+    body is read there, and the reply is written to it. `request_id` tells the request
+    from others, in the logs of all who have to do with it.
     """
 
     http: Request
@@ -29,6 +30,7 @@ class ClientRequest(NamedTuple):
     query: Query
     authorization: str | None
     headers: ReceivedHeaders = NO_HEADERS
+    request_id: str = ""
 
     def __repr__(self) -> str:
         # Headers may be secret.
@@ -51,7 +53,10 @@ class ClientRequest(NamedTuple):
 
 
 def parse_request(
-    http: Request, headers: ReceivedHeaders, forwarded: Forwarded
+    http: Request,
+    headers: ReceivedHeaders,
+    forwarded: Forwarded,
+    request_id: str = "",
 ) -> ClientRequest:
     """
     Return a request as a value.
@@ -68,4 +73,5 @@ def parse_request(
         parse_query(text) if text else NO_QUERY,
         None if authorization is None else authorization.decode("latin-1"),
         headers,
+        request_id,
     )

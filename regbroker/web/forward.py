@@ -197,7 +197,7 @@ class Forwarder:
             # distribution reads "mount" and "from" out of a form, too, before those
             # of the query: names that nobody has mapped or allowed.
             headers.append((b"Content-Type", b"application/octet-stream"))
-        headers += asked.client.forwarded.headers()
+        headers += asked.client.forwarded.headers(asked.client.request_id)
         headers.append(via(received.all(b"via")) if b"via" in by_name else OUR_VIA)
         return headers
 

@@ -19,15 +19,8 @@ from regbroker.errors import (
 )
 from regbroker.events import Event, new_request_id
 from regbroker.protocol.fields import problem_with_request
-from regbroker.protocol.header_list import HeaderList, ReceivedHeaders
-from regbroker.protocol.headers import (
-    Forwarded,
-    Network,
-    came_directly,
-    came_from_here,
-    is_trusted,
-    parse_forwarded,
-)
+from regbroker.protocol.header_list import HeaderList
+from regbroker.protocol.headers import Network, came_from_here
 from regbroker.protocol.mirrors import PARAMETER, mirrored_registry, path_with_ns
 from regbroker.protocol.origins import parse_origin
 from regbroker.transport.server.client_connection import (
@@ -40,6 +33,7 @@ from regbroker.transport.server.streaming_request import (
     received_headers,
 )
 from regbroker.transport.server.whole_site import WholeSite
+from regbroker.web.arrivals import MAX_REMEMBERED, MAX_REMEMBERED_HOST, Arrivals
 from regbroker.web.client_request import ClientRequest, parse_request
 from regbroker.web.health import Health
 from regbroker.web.https_redirect import https_url
@@ -48,16 +42,6 @@ from regbroker.web.serving import UnderWay, serve
 
 #: A fragment stays with the client; behind one a server may see another query.
 _NOT_IN_A_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
-
-#: Peers and hosts that came last. A name of DNS has 253 characters at most.
-MAX_REMEMBERED = 1024
-MAX_REMEMBERED_HOST = 260
-
-#: What trusted proxies say of a request.
-_CLAIMS = (
-    *(b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"),
-    b"x-request-id",
-)
 
 
 class VirtualHosts(WholeSite):
@@ -94,10 +78,7 @@ class VirtualHosts(WholeSite):
             path_with_ns(registry.token_path, source): source
             for source, registry in self._mirrors.items()
         }
-        self._trusted = trusted_proxies
-        self._is_trusted = lru_cache(MAX_REMEMBERED)(
-            lambda peer: is_trusted(peer, trusted_proxies)
-        )
+        self._arrivals = Arrivals(trusted_proxies)
         self._remembered_host = lru_cache(MAX_REMEMBERED)(self._of_host)
         self._denied = denied_user_agents
         self._now = clock.seconds
@@ -166,14 +147,15 @@ class VirtualHosts(WholeSite):
             raise LoopDetected("an upstream or a redirect of it leads back to here")
         if _NOT_IN_A_TARGET.search(http.uri):
             raise BadRequest("the target has a '#', or characters that no URL has")
-        forwarded = self._forwarded(connection, headers, event.request_id)
-        if forwarded.request_id != event.request_id:
-            event.request_id = forwarded.request_id
-            http.setHeader(REQUEST_ID, forwarded.request_id.encode())
+        forwarded = self._arrivals.way(connection, headers)
+        given_id = self._arrivals.request_id(connection, headers)
+        if given_id is not None:
+            event.request_id = given_id
+            http.setHeader(REQUEST_ID, given_id.encode())
         event.client = forwarded.address
         if b"authorization" in by_name:
             event.credentials = _credentials(by_name[b"authorization"])
-        request = parse_request(http, headers, forwarded)
+        request = parse_request(http, headers, forwarded, event.request_id)
         try:
             if self._denied is not None:
                 self._check_user_agent(self._denied, by_name.get(b"user-agent", b""))
@@ -186,31 +168,6 @@ class VirtualHosts(WholeSite):
         host = request.forwarded.host
         event.registry = registry.host if registry.host != "*" else host
         return registry, request
-
-    def _forwarded(
-        self, connection: ClientConnection, headers: ReceivedHeaders, request_id: str
-    ) -> Forwarded:
-        by_name = headers.by_name
-        if b"host" not in by_name:
-            raise BadRequest("a request has one Host header")
-        host = by_name[b"host"].decode("latin-1").strip()
-        if not self._is_trusted(connection.peer):
-            return came_directly(
-                connection.peer, connection.is_secure, host, request_id
-            )
-        claims = {
-            name.decode(): b", ".join(headers.all(name)).decode("latin-1")
-            for name in _CLAIMS
-            if name in by_name
-        }
-        return parse_forwarded(
-            connection.peer,
-            connection.is_secure,
-            host,
-            claims,
-            self._trusted,
-            request_id,
-        )
 
     def _check_user_agent(self, denied: re.Pattern[str], user_agent: bytes) -> None:
         if denied.match(user_agent.decode("latin-1")):

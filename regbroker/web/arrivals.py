@@ -1,0 +1,80 @@
+"""
+How requests came: what their connection says, and what trusted proxies do.
+
+Most requests come directly, and many over one connection, or from one address, for the
+same host. So their way is worked out once.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from regbroker.errors import BadRequest
+from regbroker.protocol.header_list import ReceivedHeaders
+from regbroker.protocol.headers import (
+    Forwarded,
+    Network,
+    came_directly,
+    is_request_id,
+    is_trusted,
+    parse_forwarded,
+)
+from regbroker.transport.server.client_connection import ClientConnection
+
+#: Peers, and hosts that they asked for, that came last. A name of DNS has 253
+#: characters at most.
+MAX_REMEMBERED = 1024
+MAX_REMEMBERED_HOST = 260
+
+#: What trusted proxies say of a request's way, and what they call the request.
+_CLAIMS = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host")
+_CLAIMED_ID = b"x-request-id"
+
+
+class Arrivals:
+    """Says how requests came, where peers in the `trusted` networks are believed."""
+
+    def __init__(self, trusted: tuple[Network, ...]) -> None:
+        self._trusted = trusted
+        self._is_trusted = lru_cache(MAX_REMEMBERED)(
+            lambda peer: is_trusted(peer, trusted)
+        )
+        self._remembered = lru_cache(MAX_REMEMBERED)(_directly)
+
+    def way(self, connection: ClientConnection, headers: ReceivedHeaders) -> Forwarded:
+        """Return how a request came; raises `BadRequest` without a Host."""
+        host = headers.by_name.get(b"host")
+        if host is None:
+            raise BadRequest("a request has one Host header")
+        is_long = len(host) > MAX_REMEMBERED_HOST
+        directly = (_directly if is_long else self._remembered)(connection, host)
+        if not self._is_trusted(connection.peer):
+            return directly
+        claims = {
+            name.decode(): _claim(headers, name)
+            for name in _CLAIMS
+            if name in headers.by_name
+        }
+        return parse_forwarded(
+            connection.peer, connection.is_secure, directly.host, claims, self._trusted
+        )
+
+    def request_id(
+        self, connection: ClientConnection, headers: ReceivedHeaders
+    ) -> str | None:
+        """Return the id that a trusted proxy has given a request, if it makes sense."""
+        if _CLAIMED_ID not in headers.by_name or not self._is_trusted(connection.peer):
+            return None
+        claimed = _claim(headers, _CLAIMED_ID)
+        return claimed if is_request_id(claimed) else None
+
+
+def _directly(connection: ClientConnection, host: bytes) -> Forwarded:
+    """Return how a request with this Host comes over a connection."""
+    text = host.decode("latin-1").strip()
+    return came_directly(connection.peer, connection.is_secure, text)
+
+
+def _claim(headers: ReceivedHeaders, name: bytes) -> str:
+    """Return what all headers of one name say together."""
+    return b", ".join(headers.all(name)).decode("latin-1")

@@ -1,0 +1,96 @@
+"""How a request came, as its connection and trusted proxies say."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.errors import BadRequest
+from regbroker.protocol.header_list import ReceivedHeaders
+from regbroker.protocol.headers import Forwarded
+from regbroker.transport.server.client_connection import ClientConnection
+from regbroker.web.arrivals import MAX_REMEMBERED_HOST, Arrivals
+
+CLIENT = ClientConnection("192.0.2.1", True, "TLSv1.3")
+BALANCER = ClientConnection("10.0.0.1", False, "")
+
+#: What proxies add, or clients make up.
+CLAIMS = (
+    (b"X-Forwarded-For", b"192.0.2.7"),
+    (b"X-Forwarded-For", b"10.0.0.2"),
+    (b"X-Forwarded-Proto", b"https"),
+    (b"X-Forwarded-Host", b"public.test"),
+    (b"X-Request-ID", b"0f8fad5b-d9cb"),
+)
+
+
+def headers(*more: tuple[bytes, bytes], host: bytes = b"a.test") -> ReceivedHeaders:
+    """The headers of a request."""
+    return ReceivedHeaders([(b"Host", host), *more])
+
+
+class ArrivalsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.arrivals = Arrivals((ip_network("10.0.0.0/8"),))
+
+    def test_directly(self) -> None:
+        """The connection and the Host say it; claims are as if they were not there."""
+        for more in ((), CLAIMS):
+            self.assertEqual(
+                self.arrivals.way(CLIENT, headers(*more, host=b" a.test:5000")),
+                Forwarded("192.0.2.1", "192.0.2.1", "https", "a.test:5000"),
+            )
+            self.assertIsNone(self.arrivals.request_id(CLIENT, headers(*more)))
+
+    def test_again(self) -> None:
+        """Other connections and other hosts have ways of their own."""
+        others = (
+            (CLIENT, b"a.test"),
+            (CLIENT, b"b.test"),
+            (CLIENT._replace(is_secure=False), b"a.test"),
+            (CLIENT._replace(peer="192.0.2.2"), b"a.test"),
+        )
+        for _ in range(2):
+            for connection, host in others:
+                way = self.arrivals.way(connection, headers(host=host))
+                scheme = "https" if connection.is_secure else "http"
+                peer = connection.peer
+                expected = Forwarded(peer, peer, scheme, host.decode())
+                self.assertEqual(way, expected)
+
+    def test_through_a_proxy(self) -> None:
+        """A trusted peer tells the way, and what it calls the request."""
+        self.assertEqual(
+            self.arrivals.way(BALANCER, headers(*CLAIMS)),
+            Forwarded(
+                "192.0.2.7", "192.0.2.7, 10.0.0.2, 10.0.0.1", "https", "public.test"
+            ),
+        )
+        self.assertEqual(
+            self.arrivals.way(BALANCER, headers()),
+            Forwarded("10.0.0.1", "10.0.0.1", "http", "a.test"),
+        )
+        given = self.arrivals.request_id(BALANCER, headers(*CLAIMS))
+        self.assertEqual(given, "0f8fad5b-d9cb")
+
+    def test_no_id(self) -> None:
+        """An id that makes no sense is none, and two are none."""
+        for more in (
+            (),
+            ((b"X-Request-ID", b"a b"),),
+            ((b"X-Request-ID", b"a"), (b"X-Request-ID", b"b")),
+        ):
+            self.assertIsNone(self.arrivals.request_id(BALANCER, headers(*more)))
+
+    def test_long_host(self) -> None:
+        """What can be no name is not remembered."""
+        host = b"a" * (MAX_REMEMBERED_HOST + 1)
+        way = self.arrivals.way(CLIENT, headers(host=host))
+        self.assertEqual(way.host, host.decode())
+        self.assertEqual(self.arrivals._remembered.cache_info().currsize, 0)
+
+    def test_no_host(self) -> None:
+        """Nobody knows which registry a request without a Host is for."""
+        with self.assertRaises(BadRequest):
+            self.arrivals.way(CLIENT, ReceivedHeaders())
