@@ -137,7 +137,7 @@ class CountTests(ProxyTestCase):
     async def test_ping(self) -> None:
         """The 401 that every pull begins with."""
         await self.assert_within(
-            Bounds(calls=86, allocations=212, system_calls=5, timers=0, peak=130),
+            Bounds(calls=80, allocations=180, system_calls=5, timers=0, peak=130),
             *(401, "GET", "/v2/?"),
         )
 
