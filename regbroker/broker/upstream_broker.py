@@ -220,12 +220,16 @@ class Broker:
         if request.is_anonymous and self._account is not None:
             shared = self._policy.share(wanted.scopes)
         if self._account is not None and shared:
-            ours = await self._account.grant(shared)
-            # Some token services send a refresh token unasked, or the one they
-            # were given: that is our account itself, and stays here.
-            grant = replace(ours, refresh_token="")
+            grant = await self._account.grant(shared)
+            if grant.refresh_token:
+                # Some token services send one unasked, or the one they were given:
+                # that is our account itself, and stays here.
+                grant = replace(grant, refresh_token="")
         else:
-            grant = await self._own_grant(request, wanted, public_host)
+            # Without credentials there are none that could be taken back.
+            max_age = None if request.is_anonymous else REUSE_SECONDS
+            cached = self._tokens.cached(request, wanted.scopes, max_age)
+            grant = cached or await self._asked(request, wanted, max_age, public_host)
         scope = self._public_scope(grant, request, wanted)
         return grant if scope == grant.scope else replace(grant, scope=scope)
 
@@ -241,11 +245,13 @@ class Broker:
         """Look whether the token service answers at all; raises `HTTPError` if not."""
         await self._tokens.check()
 
-    async def _own_grant(
-        self, request: TokenRequest, wanted: WantedScopes, public_host: str
+    async def _asked(
+        self,
+        request: TokenRequest,
+        wanted: WantedScopes,
+        max_age: float | None,
+        public_host: str,
     ) -> IssuedToken:
-        # Without credentials there are none that could be taken back.
-        max_age = None if request.is_anonymous else REUSE_SECONDS
         try:
             return await self._tokens.get(request, wanted.scopes, max_age)
         except TokenRefused as refusal:

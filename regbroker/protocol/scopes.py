@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from regbroker.errors import BadRequest
 
@@ -35,8 +35,7 @@ _SCOPE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(NamedTuple):
     """
     One scope; `str` gives it back as it is written.
 

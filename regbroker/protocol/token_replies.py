@@ -33,7 +33,7 @@ _MAX_LIFE_SECONDS = 10 * 365 * 86400
 @dataclass(frozen=True)
 class IssuedToken:
     """
-    A token that a token service has given.
+    A token that a token service has given: printable ASCII without spaces.
 
     `expires`, and `received`, when it came, are in seconds on the clock that
     `parse_reply` was given. `scope` is None when the reply did not say; else it holds
@@ -114,26 +114,28 @@ def format_reply(
     # Clients of the registry's own protocol take less for an error.
     least = 1 if is_exchange else MIN_LIFE_SECONDS
     seconds = max(int(grant.expires - now), least)
-    document: dict[str, Any] = {
-        "token": grant.token,
-        "access_token": grant.token,
-        "expires_in": seconds,
-        "issued_at": _iso_time(int(now)),
-    }
+    token = _quoted(grant.token)
+    rest = f'"expires_in": {seconds}, "issued_at": "{_iso_time(int(now))}"'
     if is_exchange:
-        document["issued_token_type"] = ACCESS_TOKEN_TYPE
-        document["token_type"] = "Bearer"
+        rest += f', "issued_token_type": "{ACCESS_TOKEN_TYPE}", "token_type": "Bearer"'
     if scope is not None:
-        document["scope"] = scope
+        rest += f', "scope": {_encode(scope)}'
     if grant.refresh_token:
-        document["refresh_token"] = grant.refresh_token
-    body = _encode(document).encode() + b"\n"
+        rest += f', "refresh_token": {_encode(grant.refresh_token)}'
+    # The token stands twice for clients that read only one of the names.
+    body = f'{{"token": {token}, "access_token": {token}, {rest}}}\n'
     if len(body) > MAX_REPLY_BYTES:
-        # The token stands twice for clients that read only one of the names.
-        del document["token" if method == "POST" else "access_token"]
-        body = _encode(document).encode() + b"\n"
+        name = "access_token" if method == "POST" else "token"
+        body = f'{{"{name}": {token}, {rest}}}\n'
     if len(body) > MAX_REPLY_BYTES:
         raise UpstreamMalformed(
             f"the upstream's token does not fit into {MAX_REPLY_BYTES} bytes"
         )
-    return body
+    return body.encode("ascii")
+
+
+def _quoted(token: str) -> str:
+    """Return a token as JSON: a JWT, and nearly any other one, as it is."""
+    if '"' in token or "\\" in token:
+        return _encode(token)
+    return f'"{token}"'

@@ -29,16 +29,12 @@ class TokenCache:
             on_leave=self._forget_key,
         )
         self._keys: dict[str, set[Hashable]] = {}
-        #: How often `get` has found a token, and how often none.
+        #: How often a token was found, and how often `get` found none.
         self.hits = 0
         self.misses = 0
 
     def __len__(self) -> int:
         return len(self._grants)
-
-    def __contains__(self, key: Hashable) -> bool:
-        """Tell whether `get` would find a token; nothing is counted."""
-        return self._good(key, None) is not None
 
     def get(self, key: Hashable, max_age: float | None = None) -> IssuedToken | None:
         """
@@ -47,22 +43,23 @@ class TokenCache:
         Clients take any token to live that long, whatever they are told. With
         `max_age`, one that was received longer ago, in seconds, is not returned.
         """
-        grant = self._good(key, max_age)
+        grant = self.find(key, max_age)
         if grant is None:
             self.misses += 1
-            return None
-        self.hits += 1
-        return self._grants.use(key)
+        return grant
 
-    def _good(self, key: Hashable, max_age: float | None) -> IssuedToken | None:
-        grant = self._grants.get(key)
+    def find(self, key: Hashable, max_age: float | None = None) -> IssuedToken | None:
+        """Return the same; that there is none is not counted."""
+        grant = self._grants.use(key)
         if grant is None:
             return None
-        if max_age is not None and not 0 <= self._now() - grant.received <= max_age:
+        now = self._now()
+        if max_age is not None and not 0 <= now - grant.received <= max_age:
             return None
-        if grant.expires - self._now() < MIN_LIFE_SECONDS:
+        if grant.expires - now < MIN_LIFE_SECONDS:
             self.drop(key)
             return None
+        self.hits += 1
         return grant
 
     def put(self, key: Hashable, grant: IssuedToken) -> None:

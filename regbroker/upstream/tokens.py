@@ -9,7 +9,8 @@ with a key that lives as long as the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
+from functools import lru_cache
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
@@ -34,6 +35,11 @@ from regbroker.upstream.token_service import TokenReply, TokenService
 
 #: docker gives its token request 15 s.
 TOKEN_SECONDS = 13.0
+
+#: The hash of what is asked for is remembered for so many questions, which take 2 MiB
+#: at most. One with more scopes is hashed each time: clients ask for one or two.
+MAX_REMEMBERED = 512
+MAX_REMEMBERED_SCOPES = 2
 
 #: Statuses with which registries say that they take no POST: Google 404,
 #: Artifactory 401, Azure 400; 405 is what the specification means.
@@ -71,6 +77,8 @@ class UpstreamTokens:
         self.cache = TokenCache(now)
         self._exchanges: Coalescer[IssuedToken] = Coalescer(clock, TOKEN_SECONDS)
         self._hash = KeyedHash()
+        #: What was asked last, with nobody's credentials.
+        self._remembered = lru_cache(MAX_REMEMBERED)(self._asked)
 
     def close(self) -> None:
         """End the exchanges under way; close the connections that nobody uses."""
@@ -108,15 +116,17 @@ class UpstreamTokens:
             )
 
     def cached(
-        self, request: TokenRequest, scopes: tuple[Scope, ...]
+        self,
+        request: TokenRequest,
+        scopes: tuple[Scope, ...],
+        max_age: float | None = None,
     ) -> IssuedToken | None:
         """Return the token that `get` would return without asking, or None."""
         discovered = self._upstream.discovered
         if discovered is None or discovered.realm is None:
             return None
-        key = self._cache_key(request, discovered, scopes)
         # Who finds none calls `get`, which counts that.
-        return self.cache.get(key) if key in self.cache else None
+        return self.cache.find(self._cache_key(request, discovered, scopes), max_age)
 
     async def get(
         self,
@@ -203,26 +213,45 @@ class UpstreamTokens:
 
     def _cache_key(
         self, request: TokenRequest, discovered: Discovered, scopes: tuple[Scope, ...]
-    ) -> Hashable:
+    ) -> bytes:
         realm = discovered.realm
         assert realm is not None
-        # Unlike a joined text, this cannot be cut at another place.
-        key = repr(
-            (
-                request.method,
-                request.username,
-                request.password,
-                request.refresh_token,
-                # A refresh token is good for the client it was issued to.
-                request.client_id if request.refresh_token else "",
-                # In the digest, so that keys do not grow with what clients write.
-                sorted(set(map(str, scopes))),
-                discovered.service or request.service,
-                realm.origin.scheme,
-                realm.origin.host,
-                realm.origin.port,
-                realm.target,
-                request.offline,
-            )
+        is_short = len(scopes) <= MAX_REMEMBERED_SCOPES
+        asked = (self._remembered if is_short else self._asked)(
+            request.method,
+            request.offline,
+            discovered.service or request.service,
+            realm.origin.scheme,
+            realm.origin.host,
+            realm.origin.port,
+            realm.target,
+            scopes,
         )
-        return self._hash.digest(key)
+        if not request.refresh_token:
+            return asked.digest(request.username, request.password)
+        return asked.digest(
+            request.username,
+            request.password,
+            request.refresh_token,
+            # A refresh token is good for the client it was issued to.
+            request.client_id,
+        )
+
+    def _asked(
+        self,
+        method: str,
+        offline: bool,
+        service: str,
+        scheme: str,
+        host: str,
+        port: int,
+        target: str,
+        scopes: tuple[Scope, ...],
+    ) -> KeyedHash:
+        """Return what hashes credentials with what is asked for, and where."""
+        texts = sorted(set(map(str, scopes)))
+        place = scheme, host, str(port), target
+        # All in the digest, so that keys do not grow with what clients write.
+        return self._hash.after(
+            *(method, str(offline), service, *place, str(len(texts)), *texts)
+        )

@@ -151,6 +151,41 @@ class FormatTests(SynchronousTestCase):
             set(document), {"token", "access_token", "expires_in", "issued_at"}
         )
 
+    def test_bytes(self) -> None:
+        """What is written, byte for byte: JSON, whatever is in a token or a scope."""
+        odd = 'a"b\\c\u00e9\ud800'
+        for grant, scope, more in (
+            (IssuedToken("t0k.en~", NOW + 300), None, {}),
+            (IssuedToken('t"\\0', NOW + 300), "", {"scope": ""}),
+            (IssuedToken("t\\0", NOW + 300), odd, {"scope": odd}),
+            (
+                IssuedToken("t", NOW + 300, refresh_token=odd),
+                "a",
+                {"scope": "a", "refresh_token": odd},
+            ),
+        ):
+            document = {
+                "token": grant.token,
+                "access_token": grant.token,
+                "expires_in": 300,
+                "issued_at": "2026-08-01T12:00:00Z",
+                **more,
+            }
+            self.assertEqual(
+                format_reply(grant, scope, "GET", NOW),
+                json.dumps(document).encode() + b"\n",
+            )
+
+    def test_exchange(self) -> None:
+        """What RFC 8693 wants stands between the life and the scope."""
+        self.assertEqual(
+            format_reply(IssuedToken("t", NOW + 5), "a", "POST", NOW, is_exchange=True),
+            b'{"token": "t", "access_token": "t", "expires_in": 5, '
+            b'"issued_at": "2026-08-01T12:00:00Z", '
+            b'"issued_token_type": "urn:ietf:params:oauth:token-type:access_token", '
+            b'"token_type": "Bearer", "scope": "a"}\n',
+        )
+
     def test_cached(self) -> None:
         """A token handed out later has less time; no client believes it longer."""
         grant = IssuedToken("t", NOW + 300.7)

@@ -27,6 +27,13 @@ class KeyedHashTests(SynchronousTestCase):
         }
         self.assertEqual(len(digests), 5)
 
+    @given(TEXTS, TEXTS)
+    def test_after(self, one: list[str], other: list[str]) -> None:
+        """What was taken in before stands in front; the hash itself is as it was."""
+        begun = self.hash.after(*one)
+        for hashed in (begun, begun):
+            self.assertEqual(hashed.digest(*other), self.hash.digest(*one, *other))
+
     def test_surrogates(self) -> None:
         """Halves of characters have digests, and different ones."""
         self.assertNotEqual(self.hash.digest("\ud800"), self.hash.digest("\ud801"))

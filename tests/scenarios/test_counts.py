@@ -144,7 +144,7 @@ class CountTests(ProxyTestCase):
     async def test_token(self) -> None:
         """A token that was asked for before."""
         await self.assert_within(
-            Bounds(calls=128, allocations=431, system_calls=5, timers=0, peak=130),
+            Bounds(calls=115, allocations=345, system_calls=5, timers=0, peak=130),
             *(200, "GET", "/auth?service=s&scope=repository:team/app:pull"),
             "Authorization: Basic YWxpY2U6cA==",
         )

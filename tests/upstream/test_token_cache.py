@@ -36,16 +36,27 @@ class TokenCacheTests(SynchronousTestCase):
         self.assertEqual(len(self.cache), 0)
 
     def test_counted(self) -> None:
-        """What is found and what is not is counted; a look alone is not."""
+        """What is found is counted, and what `get` does not find."""
         self.put("a", life=90)
         self.cache.get("a")
         self.cache.get("b")
-        self.assertTrue("a" in self.cache)
         self.assertEqual((self.cache.hits, self.cache.misses), (1, 1))
+        self.assertIsNotNone(self.cache.find("a"))
+        self.assertEqual((self.cache.hits, self.cache.misses), (2, 1))
         self.clock.advance(60)
         self.cache.get("a")
-        self.assertFalse("a" in self.cache)
-        self.assertEqual((self.cache.hits, self.cache.misses), (1, 2))
+        self.assertIsNone(self.cache.find("a"))
+        self.assertEqual((self.cache.hits, self.cache.misses), (2, 2))
+
+    def test_age(self) -> None:
+        """One that came too long ago is not found, and stays for who takes it."""
+        grant = IssuedToken("t", self.clock.seconds() + 300, received=100)
+        self.cache.put("a", grant)
+        for seconds, found in ((99.9, None), (100, grant), (160, grant), (160.1, None)):
+            self.clock.rightNow = seconds
+            self.assertIs(self.cache.find("a", 60), found, seconds)
+            self.assertIs(self.cache.get("a", 60), found, seconds)
+        self.assertIs(self.cache.get("a"), grant)
 
     def test_replaced(self) -> None:
         """A newer token takes the place of the older one."""
