@@ -1,21 +1,19 @@
 """
-What is counted as requests end: counters and histograms, fed by their events.
+What is counted as requests end, by their events: numbers, until somebody asks.
 
-Each service has a registry of its own (`prometheus_client.CollectorRegistry`), so that
-several in one process do not count each other's. Looking up a metric by its labels
-costs more than counting, so what was looked up is kept: labels are few by design.
+Each service counts for itself, so that several in one process do not count each
+other's. Labels are few by design, so what is kept is small.
 """
 
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import Metric as Family
 
+from regbroker.admin.families import Histogram, Labels, family
 from regbroker.admin.metric_table import (
     IDENTITY_LOGINS,
     LOGINS,
@@ -27,7 +25,6 @@ from regbroker.admin.metric_table import (
     REQUESTS,
     UPSTREAM_BUCKETS,
     UPSTREAM_SECONDS,
-    Metric,
 )
 from regbroker.audit import login_outcome
 from regbroker.events import Event
@@ -78,16 +75,6 @@ class Totals:
     refused_logins: int = 0
 
 
-class _Series(NamedTuple):
-    """What counts the requests that have all labels in common."""
-
-    requests: Any
-    seconds: Any
-    #: None for requests that no upstream was asked about.
-    proxied: Any
-    upstream_seconds: Any
-
-
 class Counting:
     """
     Counts requests by their events.
@@ -97,86 +84,43 @@ class Counting:
 
     def __init__(self, by_repository: bool = False) -> None:
         self.by_repository = by_repository
-        self._registry = CollectorRegistry()
-        self._requests = self._counter(REQUESTS)
-        self._seconds = self._histogram(REQUEST_SECONDS, REQUEST_BUCKETS)
-        self._logins = self._counter(LOGINS)
-        self._identity_logins = self._counter(IDENTITY_LOGINS)
-        self._refused = self._counter(REFUSED)
-        self._proxied = self._counter(PROXIED)
-        self._upstream_seconds = self._histogram(UPSTREAM_SECONDS, UPSTREAM_BUCKETS)
-        self._repositories = self._counter(REPOSITORY_REQUESTS)
+        self._requests: Tally[Labels] = Tally()
+        self._seconds = Histogram(REQUEST_BUCKETS)
+        self._logins: Tally[Labels] = Tally()
+        self._identity_logins: Tally[Labels] = Tally()
+        self._refused: Tally[Labels] = Tally()
+        self._proxied: Tally[Labels] = Tally()
+        self._upstream_seconds = Histogram(UPSTREAM_BUCKETS)
+        self._repositories: Tally[Labels] = Tally()
         self._known_repositories: set[tuple[str, str]] = set()
-        self._kept: dict[Hashable, Any] = {}
         self.totals = Totals()
         #: Bytes of the requests that are over, by registry and endpoint.
         self.bytes_in: Tally[tuple[str, str]] = Tally()
         self.bytes_out: Tally[tuple[str, str]] = Tally()
-
-    def _counter(self, metric: Metric) -> Counter:
-        return Counter(
-            metric.name, metric.meaning, metric.labels, registry=self._registry
-        )
-
-    def _histogram(self, metric: Metric, buckets: Iterable[float]) -> Histogram:
-        return Histogram(
-            metric.name,
-            metric.meaning,
-            metric.labels,
-            registry=self._registry,
-            buckets=tuple(buckets),
-        )
-
-    def _of(self, metric: Any, *labels: str) -> Any:
-        key = (metric, labels)
-        kept = self._kept.get(key)
-        if kept is None:
-            kept = self._kept[key] = metric.labels(*labels)
-        return kept
-
-    def _series(self, event: Event, registry: str, endpoint: str) -> _Series:
-        """Return what counts requests like this one, found by one key."""
-        method = event.method if event.method in _METHODS else "other"
-        is_proxied = event.upstream_seconds is not None
-        upstream = upstream_of(event) if is_proxied else ""
-        key = registry, endpoint, method, event.status, upstream, event.cause
-        kept = self._kept.get(key)
-        if kept is None:
-            about = upstream, endpoint
-            kept = self._kept[key] = _Series(
-                self._of(self._requests, registry, endpoint, method, str(event.status)),
-                self._of(self._seconds, endpoint),
-                self._of(self._proxied, *about, event.cause.value)
-                if is_proxied
-                else None,
-                self._of(self._upstream_seconds, *about) if is_proxied else None,
-            )
-        series: _Series = kept
-        return series
 
     def count(self, event: Event) -> None:
         """Count a request that is over."""
         registry, endpoint = registry_of(event), endpoint_of(event)
         self.totals.requests += 1
         self.totals.failed += event.status >= 500
-        series = self._series(event, registry, endpoint)
-        series.requests.inc()
-        series.seconds.observe(event.seconds)
+        method = event.method if event.method in _METHODS else "other"
+        self._requests[registry, endpoint, method, str(event.status)] += 1
+        self._seconds.observe((endpoint,), event.seconds)
         self.bytes_in[registry, endpoint] += event.bytes_in
         self.bytes_out[registry, endpoint] += event.bytes_out
         if event.upstream_seconds is not None:
-            series.proxied.inc()
-            series.upstream_seconds.observe(event.upstream_seconds)
+            upstream = upstream_of(event)
+            self._proxied[upstream, endpoint, event.cause.value] += 1
+            self._upstream_seconds.observe((upstream, endpoint), event.upstream_seconds)
         if event.credentials == "password":
             outcome = login_outcome(event)
-            self._of(self._logins, registry, outcome).inc()
+            self._logins[registry, outcome] += 1
             self.totals.refused_logins += outcome in ("refused", "limited")
         elif event.credentials == "identity":
             identity = event.identity or "none"
-            outcome = login_outcome(event)
-            self._of(self._identity_logins, registry, identity, outcome).inc()
+            self._identity_logins[registry, identity, login_outcome(event)] += 1
         if is_refusal(event):
-            self._of(self._refused, registry, event.code).inc()
+            self._refused[registry, event.code] += 1
         if self.by_repository:
             self._count_repository(event, registry)
 
@@ -185,24 +129,24 @@ class Counting:
         # Only where something was found: a client may ask for any name.
         if action is None or not event.public_name or not 200 <= event.status < 400:
             return
-        repository = (registry, event.public_name)
-        if repository not in self._known_repositories:
+        name = event.public_name
+        if (registry, name) not in self._known_repositories:
             if len(self._known_repositories) >= MAX_REPOSITORIES:
-                repository = (registry, OTHER_REPOSITORIES)
+                name = OTHER_REPOSITORIES
             else:
-                self._known_repositories.add(repository)
-        self._of(self._repositories, *repository, action).inc()
+                self._known_repositories.add((registry, name))
+        self._repositories[registry, name, action] += 1
 
     def families(self) -> Iterator[Family]:
         """Yield what was counted, as families of Prometheus."""
-        for family in self._registry.collect():
-            # When a series began is of no use where no series ends.
-            family.samples = [
-                sample
-                for sample in family.samples
-                if not sample.name.endswith("_created")
-            ]
-            yield family
+        yield family(REQUESTS, self._requests.items())
+        yield self._seconds.family(REQUEST_SECONDS)
+        yield family(LOGINS, self._logins.items())
+        yield family(IDENTITY_LOGINS, self._identity_logins.items())
+        yield family(REFUSED, self._refused.items())
+        yield family(PROXIED, self._proxied.items())
+        yield self._upstream_seconds.family(UPSTREAM_SECONDS)
+        yield family(REPOSITORY_REQUESTS, self._repositories.items())
 
 
 #: What is the client's doing, and no answer to what it has asked.

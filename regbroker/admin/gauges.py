@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.core import Metric as Family
 
 from regbroker import __version__
 from regbroker.admin.counting import Counting, endpoint_of, registry_of
+from regbroker.admin.families import family
 from regbroker.admin.metric_table import (
     BUILD_INFO,
     CERTIFICATE_EXPIRY,
@@ -29,23 +29,10 @@ from regbroker.admin.metric_table import (
     TOKEN_CACHE_TOKENS,
     UNDER_WAY,
     UPSTREAM_UP,
-    Kind,
-    Metric,
 )
 from regbroker.admin.upstream_health import UpstreamHealth
 from regbroker.admin.watched import Watched
 from regbroker.upstream.circuit_breaker import STATES
-
-Samples = Iterable[tuple[tuple[str, ...], float]]
-
-
-def family(metric: Metric, samples: Samples) -> Family:
-    """Return a counter or a gauge with these values, each by its labels."""
-    make = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
-    made = make(metric.name, metric.meaning, labels=metric.labels)
-    for labels, value in samples:
-        made.add_metric(labels, value)
-    return made
 
 
 def gauges(
