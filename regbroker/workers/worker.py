@@ -51,6 +51,8 @@ class Worker:
         self._prepared: PreparedReload | None = None
         self._rates = TransferRates(reactor.seconds)
         self._is_ending = False
+        #: As `regbroker.workers.logs.Sender.make_lines` has it.
+        self._log_format = ""
         self.channel = MessageChannel(reactor, self._hear, self._front_is_gone)
         self.log = logs.Sender(self._send_log, partial(reactor.callLater, 0))
 
@@ -97,7 +99,8 @@ class Worker:
 
     def hear_start(self, values: Values, descriptors: list[int]) -> None:
         """Serve a configuration on some sockets."""
-        self.log.make_lines(values["log_format"], values["number"])
+        self._log_format = values["log_format"]
+        self.log.make_lines(self._log_format, values["number"])
         part = Part(
             secret=bytes.fromhex(values["secret"]),
             workers=values["workers"],
@@ -109,6 +112,12 @@ class Worker:
         service.privilegedStartService()
         service.startService()
         self._service = service
+        self._spare_audit(service)
+
+    def _spare_audit(self, service: RegbrokerService) -> None:
+        """Make no records for an audit log that the process in front writes nowhere."""
+        is_written = bool(service.config.audit_log)
+        service.under_way.is_audited = is_written or not self._log_format
 
     def hear_prepare(self, values: Values, descriptors: list[int]) -> None:
         """Do all of a reload that can fail."""
@@ -119,8 +128,9 @@ class Worker:
     def hear_commit(self, _: Values, __: list[int]) -> None:
         """Serve what was prepared."""
         prepared, self._prepared = self._prepared, None
-        if prepared is not None:
+        if prepared is not None and self._service is not None:
             prepared.commit()
+            self._spare_audit(self._service)
 
     def hear_abort(self, _: Values, __: list[int]) -> None:
         """Undo what was prepared."""

@@ -64,7 +64,7 @@ class WorkersTestCase(TestCase):
             self.assertLess(reactor.seconds(), deadline, what)
             await deferLater(reactor, 0.01)
 
-    async def status(self, url: str) -> int:
+    async def status(self, url: str | urllib.request.Request) -> int:
         """The status of an answer."""
 
         def ask() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import socket
+import urllib.request
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -78,6 +79,41 @@ class WorkerTests(WorkersTestCase):
         (line,) = map(json.loads, sent["rows"])
         self.assertEqual((line["path"], line["worker"]), ("/v3", 2))
         self.channel.tell("drain", {})
+
+    async def test_audit(self) -> None:
+        """Records for an audit log that nobody writes are not made, until one is."""
+        self.log_format = "line"
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}/v2/app/manifests/"
+            await self.start(listening, self.text())
+        self.assertEqual(await self.deleted(f"{url}1"), [])
+        text = self.text("audit-log = audit.log")
+        served = Served(f"{self.directory}/r.ini", text, {"up": "http://127.0.0.1:1"})
+        await self.channel.ask("prepare", served.document(), seconds=SECONDS)
+        await self.channel.ask("commit", {}, seconds=SECONDS)
+        self.assertEqual(await self.deleted(f"{url}2"), ["delete"])
+        self.channel.tell("drain", {})
+
+    async def test_another_log(self) -> None:
+        """Where only the process in front knows what is read, all is told."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}/v2/app/manifests/"
+            await self.start(listening, self.text())
+        self.assertEqual(await self.deleted(f"{url}1"), ["delete"])
+        self.channel.tell("drain", {})
+
+    async def deleted(self, url: str) -> list[str]:
+        """Delete in vain; the actions that are told to the audit log by then."""
+        request = urllib.request.Request(url, method="DELETE")
+        self.assertEqual(await self.status(request), 503)
+        await self.until(lambda: url[-10:] in "".join(self.lines), "a line")
+        sent = [json.loads(line) for line in self.lines]
+        return [
+            dict(zip(one["names"], row[4:], strict=True))["action"]
+            for one in sent
+            if isinstance(one, dict) and "action" in one["names"]
+            for row in one["rows"]
+        ]
 
     async def test_report(self) -> None:
         """With an admin listener somewhere, it tells what it has counted."""
