@@ -163,6 +163,11 @@ class Broker:
         self._granted: BoundedMemory[int, IssuedToken] = BoundedMemory(
             MAX_GRANTED, now=now, max_age=REUSE_SECONDS
         )
+        #: The same with public scopes, by the ids of what it was made of, which is
+        #: kept with it: nothing else has these ids then.
+        self._public: BoundedMemory[
+            tuple[int, int], tuple[IssuedToken, IssuedToken, WantedScopes]
+        ] = BoundedMemory(MAX_GRANTED, now=now, max_age=REUSE_SECONDS)
 
     def wanted(self, request: TokenRequest, public_host: str) -> WantedScopes:
         """
@@ -229,9 +234,23 @@ class Broker:
             # Without credentials there are none that could be taken back.
             max_age = None if request.is_anonymous else REUSE_SECONDS
             cached = self._tokens.cached(request, wanted.scopes, max_age)
-            grant = cached or await self._asked(request, wanted, max_age, public_host)
-        scope = self._public_scope(grant, request, wanted)
-        return grant if scope == grant.scope else replace(grant, scope=scope)
+            try:
+                grant = cached or await self._tokens.get(
+                    request, wanted.scopes, max_age
+                )
+            except TokenRefused as refusal:
+                raise self._refusal(refusal.reply, wanted, public_host) from refusal
+        if grant.scope is None and request.method != "POST":
+            return grant
+        key = id(grant), id(wanted)
+        known = self._public.get(key)
+        if known is not None:
+            return known[0]
+        scope = self._public_scope(grant, wanted)
+        public = grant if scope == grant.scope else replace(grant, scope=scope)
+        if _is_short(request, public_host):
+            self._public.put(key, (public, grant, wanted))
+        return public
 
     async def token_if_issued(
         self, request: TokenRequest, wanted: WantedScopes, public_host: str
@@ -244,18 +263,6 @@ class Broker:
     async def check(self) -> None:
         """Look whether the token service answers at all; raises `HTTPError` if not."""
         await self._tokens.check()
-
-    async def _asked(
-        self,
-        request: TokenRequest,
-        wanted: WantedScopes,
-        max_age: float | None,
-        public_host: str,
-    ) -> IssuedToken:
-        try:
-            return await self._tokens.get(request, wanted.scopes, max_age)
-        except TokenRefused as refusal:
-            raise self._refusal(refusal.reply, wanted, public_host) from refusal
 
     def user_of(self, token: str) -> str | None:
         """Return the user who got a token here; None when that is not known."""
@@ -275,15 +282,10 @@ class Broker:
         document = error_body(reply.status, reply.body, rewriter, side=Side.TOKENS)
         return UpstreamRefused(reply.status, document, headers)
 
-    def _public_scope(
-        self, grant: IssuedToken, request: TokenRequest, wanted: WantedScopes
-    ) -> str | None:
-        if grant.scope is None:
-            # Required in replies to POST; without it, all was granted.
-            if request.method != "POST":
-                return None
-            granted = wanted.scopes
-        else:
+    def _public_scope(self, grant: IssuedToken, wanted: WantedScopes) -> str:
+        # Required in replies to POST; without it, all was granted.
+        granted = wanted.scopes
+        if grant.scope is not None:
             granted = parse_scopes([grant.scope], bounded=False)
         return format_scopes(
             public_scopes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from regbroker.protocol.origins import Origin, parse_origin
 
@@ -11,8 +11,7 @@ from regbroker.protocol.origins import Origin, parse_origin
 _URL = re.compile(r"((?i:https?))://([^/?#]+)([/?][!\"$-~]*)?")
 
 
-@dataclass(frozen=True)
-class Url:
+class Url(NamedTuple):
     """A server, and the target of a request to it: path and query, maybe secret."""
 
     origin: Origin

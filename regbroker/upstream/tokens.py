@@ -25,6 +25,7 @@ from regbroker.errors import (
 from regbroker.protocol.scopes import Scope
 from regbroker.protocol.token_replies import IssuedToken, parse_reply
 from regbroker.protocol.token_requests import TokenRequest
+from regbroker.protocol.urls import Url
 from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.single_flight import Coalescer
@@ -221,10 +222,7 @@ class UpstreamTokens:
             request.method,
             request.offline,
             discovered.service or request.service,
-            realm.origin.scheme,
-            realm.origin.host,
-            realm.origin.port,
-            realm.target,
+            realm,
             scopes,
         )
         if not request.refresh_token:
@@ -242,16 +240,13 @@ class UpstreamTokens:
         method: str,
         offline: bool,
         service: str,
-        scheme: str,
-        host: str,
-        port: int,
-        target: str,
+        realm: Url,
         scopes: tuple[Scope, ...],
     ) -> KeyedHash:
         """Return what hashes credentials with what is asked for, and where."""
         texts = sorted(set(map(str, scopes)))
-        place = scheme, host, str(port), target
-        # All in the digest, so that keys do not grow with what clients write.
+        # All in the digest, so that keys do not grow with what clients write. Their
+        # number says where the credentials begin.
         return self._hash.after(
-            *(method, str(offline), service, *place, str(len(texts)), *texts)
+            method, str(offline), service, str(realm), str(len(texts)), *texts
         )

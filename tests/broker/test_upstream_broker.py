@@ -209,6 +209,16 @@ class GetTests(BrokerTestCase):
         (await self.upstream.call()).answer(granted(scope=scope))
         self.assertEqual(json.loads(await asking)["scope"], "repository:team/app:pull")
 
+    async def test_scope_again(self) -> None:
+        """Each client reads the name that it has written, also with a token at hand."""
+        scope = "repository:acme_team/app:pull"
+        self.upstream.handler = lambda call: granted(scope=scope, expires_in=300)
+        for _ in range(2):
+            for name in ("team/app", "acme_team/app"):
+                reply = json.loads(await self.get(f"scope=repository:{name}:pull"))
+                self.assertEqual(reply["scope"], f"repository:{name}:pull")
+        self.assertEqual(len(self.upstream.calls), 1)
+
     async def test_many_scopes_in_reply(self) -> None:
         """An upstream may grant more than anybody may ask for."""
         asking = self.get(PULL)
