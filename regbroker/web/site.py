@@ -111,14 +111,13 @@ class VirtualHosts(WholeSite):
         answer: Callable[[Request, ClientConnection, Event], Coroutine[Any, Any, None]],
     ) -> int:
         connection = client_connection(request)
-        event = Event(
-            self._now,
-            client=connection.peer,
-            method=request.method.decode("latin-1"),
-            path=request.path.decode("latin-1"),
-            tls=connection.tls,
-            request_id=new_request_id(),
-        )
+        # One by one: as keywords, these cost half of what all of the record does.
+        event = Event(self._now)
+        event.client = connection.peer
+        event.method = request.method.decode("latin-1")
+        event.path = request.path.decode("latin-1")
+        event.tls = connection.tls
+        event.request_id = new_request_id()
         request.setHeader(REQUEST_ID, event.request_id.encode())
         answering = answer(request, connection, event)
         serve(request, event, answering, self.under_way)
