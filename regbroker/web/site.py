@@ -111,7 +111,7 @@ class VirtualHosts(WholeSite):
         answer: Callable[[Request, ClientConnection, Event], Coroutine[Any, Any, None]],
     ) -> int:
         connection = client_connection(request)
-        # One by one: as keywords, these cost half of what all of the record does.
+        # One by one: keywords would cost half as much as the record itself.
         event = Event(self._now)
         event.client = connection.peer
         event.method = request.method.decode("latin-1")
