@@ -62,9 +62,10 @@ class Backpressure:
     def __init__(self, budget: Budget, most: int = MOST_WHEN_FULL) -> None:
         self.producer: IPushProducer | None = None
         self.is_paused = False
+        #: Whether the transport is; to one that is not, any number may be `written`.
+        self.is_full = False
         self._budget = budget
         self._most = most
-        self._is_full = False
         self._given = 0
 
     def register(
@@ -94,7 +95,7 @@ class Backpressure:
 
     def written(self, size: int) -> None:
         """Note that the transport was given so many bytes."""
-        if self._is_full:
+        if self.is_full:
             self._given += size
             self._budget.used += size
             if self._given >= self._most or self._budget.is_used_up:
@@ -108,7 +109,7 @@ class Backpressure:
 
     def resume(self) -> None:
         """Let the producer write, unless the transport is full."""
-        if self.producer is not None and self.is_paused and not self._is_full:
+        if self.producer is not None and self.is_paused and not self.is_full:
             self.is_paused = False
             self.producer.resumeProducing()
 
@@ -116,7 +117,7 @@ class Backpressure:
 
     def pauseProducing(self) -> None:
         """Note that the transport is full."""
-        self._is_full = True
+        self.is_full = True
 
     def resumeProducing(self) -> None:
         """Note that the transport is empty."""
@@ -132,4 +133,4 @@ class Backpressure:
     def _emptied(self) -> None:
         self._budget.used -= self._given
         self._given = 0
-        self._is_full = False
+        self.is_full = False

@@ -18,22 +18,18 @@ class Deliveries:
     """
 
     def __init__(self) -> None:
-        self._depth = 0
+        #: How many are under way now.
+        self.depth = 0
         self._after: list[Callable[[], object]] = []
-
-    @property
-    def are_under_way(self) -> bool:
-        """Whether something is delivered now."""
-        return self._depth > 0
 
     def deliver(self, take: Callable[[bytes], object], data: bytes) -> None:
         """Give data to `take`; then do what was put off."""
-        self._depth += 1
+        self.depth += 1
         try:
             take(data)
         finally:
-            self._depth -= 1
-            while self._after and not self._depth:
+            self.depth -= 1
+            while self._after and not self.depth:
                 self._after.pop(0)()
 
     def then(self, act: Callable[[], object]) -> None:
@@ -82,7 +78,7 @@ class PendingWrites:
         if self._is_due or not self.size:
             return
         self._is_due = True
-        if self._deliveries.are_under_way:
+        if self._deliveries.depth:
             self._deliveries.then(self._flush_now)
         else:
             self._timer = self._call_later(0, self._flush_now)

@@ -24,7 +24,12 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from regbroker.transport.flow.backpressure import SHARED, Backpressure, Budget
+from regbroker.transport.flow.backpressure import (
+    READ_BYTES,
+    SHARED,
+    Backpressure,
+    Budget,
+)
 from regbroker.transport.flow.direct_writes import send_now, socket_below
 from regbroker.transport.flow.wide_reads import WideReads
 
@@ -51,7 +56,9 @@ class PlainProtocol(WideReads):
 
     def dataReceived(self, data: bytes) -> None:
         """Pass on what was read."""
-        self.has_read(len(data))
+        size = len(data)
+        if size >= READ_BYTES or self._steady:
+            self.has_read(size)
         self.wrappedProtocol.dataReceived(data)
 
     def write(self, data: bytes) -> None:
@@ -60,7 +67,8 @@ class PlainProtocol(WideReads):
             send_now(self._socket, (data,))
         else:
             self.transport.write(data)
-        self._flow.written(len(data))
+        if self._flow.is_full:
+            self._flow.written(len(data))
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Send pieces one after the other."""

@@ -29,7 +29,8 @@ class WideReads(ProtocolWrapper):
 
     #: The TCP transport below.
     _read_from: Any = None
-    #: What counts towards `STEADY_BYTES`.
+    #: What counts towards `STEADY_BYTES`. While it is 0, reads of less than
+    #: `READ_BYTES` change nothing.
     _steady = 0
 
     def read_from(self, transport: Any) -> None:

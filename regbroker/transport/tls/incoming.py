@@ -21,7 +21,12 @@ from collections.abc import Iterable
 
 from OpenSSL import SSL
 
-from regbroker.transport.tls.records import RECORD_BYTES, SEALED_BYTES, fit_for_bio
+from regbroker.transport.tls.records import (
+    RECORD_BYTES,
+    SEALED_BYTES,
+    fit_for_bio,
+    records_at_once,
+)
 
 #: What a record has beside its content, at least; in bytes.
 OVERHEAD_BYTES = 22
@@ -54,12 +59,15 @@ class Incoming:
             self._is_known = True
             self._tries = TRIES
 
-    def pieces(self, data: bytes, at_once: int) -> Iterable[bytes | memoryview]:
-        """Return received bytes in pieces for OpenSSL, of `at_once` records at most."""
-        if self._unread and self._tries and 1 < len(data) <= SEALED_BYTES:
+    def pieces(self, data: bytes, carried: int) -> Iterable[bytes | memoryview]:
+        """Return received bytes in pieces for OpenSSL, after so many bytes in all."""
+        size = len(data)
+        if size > SEALED_BYTES:
+            return fit_for_bio(data, records_at_once(carried, size))
+        if self._unread and self._tries and size > 1:
             self._tries -= 1
             return data[:-1], data[-1:]
-        return fit_for_bio(data, at_once)
+        return (data,)
 
     def decrypt(
         self, connection: SSL.Connection, size: int, plain: list[bytes]

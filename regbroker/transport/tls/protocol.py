@@ -71,8 +71,7 @@ class TLSProtocol(WideReads, Negotiated):
         self._incoming = Incoming()
         #: Bytes in both directions.
         self._carried = 0
-        self._is_ready = self._can_encrypt = False
-        self._is_over = False
+        self._is_ready = self._can_encrypt = self._is_over = False
         self._reason: Failure | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
@@ -100,14 +99,14 @@ class TLSProtocol(WideReads, Negotiated):
         plain: list[bytes] = []
         end: SSL.Error | None = None
         size = len(data)
-        self.has_read(size)
+        if size >= READ_BYTES or self._steady:
+            self.has_read(size)
         self._carried += size
-        at_once = records_at_once(self._carried, size)
-        incoming = self._incoming
-        for piece in incoming.pieces(data, at_once):
-            self._connection.bio_write(piece)
+        connection, incoming = self._connection, self._incoming
+        for piece in incoming.pieces(data, self._carried):
+            connection.bio_write(piece)
             if self._is_ready or self._shake_hands():
-                end = incoming.decrypt(self._connection, len(piece), plain)
+                end = incoming.decrypt(connection, len(piece), plain)
             if self._is_over or end is not None:
                 break
         self._deliver(plain, end)
@@ -121,7 +120,7 @@ class TLSProtocol(WideReads, Negotiated):
         try:
             self._connection.do_handshake()
         except SSL.WantReadError:
-            self._send_records()
+            self._send(drain(self._connection))
             return False
         except SSL.Error:
             self._end(Failure())
@@ -160,7 +159,7 @@ class TLSProtocol(WideReads, Negotiated):
         elif not (has_data and self.version == "TLSv1.3"):
             # What TLS 1.3 has to say beside data goes before the next data of ours
             # (RFC 8446, 4.6.3). To look for it in vain raises an exception each time.
-            self._send_records()
+            self._send(drain(self._connection))
 
     # From the wrapped protocol to the peer.
 
@@ -199,9 +198,10 @@ class TLSProtocol(WideReads, Negotiated):
         if problem is not None:
             self._end(Failure(problem))
             return
-        self._flow.resume()
+        if self._flow.is_paused:
+            self._flow.resume()
         if self.disconnecting and not self._pending.size:
-            self._shut_down_if_done()
+            self._finish()
 
     def _send(self, records: list[bytes]) -> None:
         if not records:
@@ -210,11 +210,8 @@ class TLSProtocol(WideReads, Negotiated):
             send_now(self._socket, records)
         else:
             self.transport.writeSequence(records)
-        self._flow.written(sum(map(len, records)))
-
-    def _send_records(self) -> None:
-        """Send what TLS has to say for itself."""
-        self._send(drain(self._connection))
+        if self._flow.is_full:
+            self._flow.written(sum(map(len, records)))
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Pause and resume a producer, as much as fits into memory."""
@@ -249,13 +246,9 @@ class TLSProtocol(WideReads, Negotiated):
 
     def _finish(self) -> None:
         if self._pending.size:
-            # This shuts down when all is encrypted and nobody produces more.
+            # This comes back here when all is encrypted.
             self.flush()
-        else:
-            self._shut_down_if_done()
-
-    def _shut_down_if_done(self) -> None:
-        if self.disconnecting and self._flow.producer is None:
+        elif self._flow.producer is None:
             self._shut_down()
 
     def abortConnection(self) -> None:
@@ -275,7 +268,7 @@ class TLSProtocol(WideReads, Negotiated):
             is_both = self._connection.shutdown()
         except SSL.Error:
             is_both = False
-        self._send_records()
+        self._send(drain(self._connection))
         if is_both and not self._is_over:
             self.transport.loseConnection()
 
@@ -288,7 +281,7 @@ class TLSProtocol(WideReads, Negotiated):
             self._reason = Failure(CONNECTION_LOST) if is_end_of_file(error) else reason
         self._is_over = True
         # A failed handshake has an alert to tell.
-        self._send_records()
+        self._send(drain(self._connection))
         self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]

@@ -49,7 +49,7 @@ class PendingTests(SynchronousTestCase):
         self.assertEqual(seen, [[], [], []])
         self.assertEqual(self.flushed, [b"abc"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertFalse(self.deliveries.are_under_way)
+        self.assertEqual(self.deliveries.depth, 0)
 
     def test_delivery_fails(self) -> None:
         """So it is when who takes them fails, or the connection is closed."""

@@ -128,7 +128,7 @@ class Receiver:
     def get(self, data: bytes) -> None:
         """Receive bytes, as a delivery of the transport brings them."""
         counted: Any = self
-        for piece in self.incoming.pieces(data, 1):
+        for piece in self.incoming.pieces(data, 0):
             self._connection.bio_write(piece)
             self.end = self.incoming.decrypt(counted, len(piece), self.plain)
             if self.end is not None:
@@ -227,7 +227,7 @@ class IncomingTests(SynchronousTestCase):
         parts = []
         for start in range(5, len(wire) - size, size):
             data = wire[start : start + size]
-            parts.append(len(list(receiver.incoming.pieces(data, 1))))
+            parts.append(len(list(receiver.incoming.pieces(data, 0))))
             receiver.get(data)
         self.assertEqual(receiver.text, bytes(40 * 39))
         self.assertEqual(parts.count(2), TRIES // 2)

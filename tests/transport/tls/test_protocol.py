@@ -20,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from regbroker.transport.flow.backpressure import MOST_WHEN_FULL, READ_BYTES, Budget
 from regbroker.transport.flow.wide_reads import STEADY_BYTES, WIDE_BYTES
+from regbroker.transport.tls import incoming as tls_incoming
 from regbroker.transport.tls import protocol as tls_protocol
 from regbroker.transport.tls.records import (
     MOST_RECORDS,
@@ -147,7 +148,8 @@ class StreamTests(SynchronousTestCase):
             at_once.append(records_at_once(carried, size))
             return at_once[-1]
 
-        self.patch(tls_protocol, "records_at_once", count)
+        for each in tls_protocol, tls_incoming:
+            self.patch(each, "records_at_once", count)
         half = bytes(MUCH_BYTES // 2)
         link.tls.write(half)
         link.peer.sendall(half[:-100_000])
@@ -155,14 +157,15 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(set(at_once), {1})
         link.tls.write(half)
         self.assertEqual(at_once[-1], MOST_RECORDS)
-        link.peer.sendall(b"x")
+        link.peer.sendall(bytes(2 * RECORD_BYTES))
         link.settle()
         self.assertEqual(at_once[-1], SOME_RECORDS)
         link.peer.sendall(half)
         link.settle()
         self.assertEqual(at_once[-1], MOST_RECORDS)
         self.assertEqual(len(link.text), 2 * len(half))
-        self.assertEqual(len(link.inner.text), 2 * len(half) - 99_999)
+        carried = 2 * len(half) - 100_000 + 2 * RECORD_BYTES
+        self.assertEqual(len(link.inner.text), carried)
 
     @each_way
     def test_before_the_handshake(self, link: Link) -> None:
