@@ -32,6 +32,7 @@ from regbroker.transport.flow.backpressure import (
 )
 from regbroker.transport.flow.direct_writes import send_now, socket_below
 from regbroker.transport.flow.wide_reads import WideReads
+from regbroker.transport.flow.wrapping import connect
 
 #: From so many bytes on, a write is not for gathering: it is a part of a body.
 DIRECT_BYTES = 16 * 1024
@@ -52,7 +53,7 @@ class PlainProtocol(WideReads):
         """Connect the wrapped protocol."""
         self.read_from(transport)
         self._socket = socket_below(transport)
-        super().makeConnection(transport)
+        connect(self, transport)
 
     def dataReceived(self, data: bytes) -> None:
         """Pass on what was read."""

@@ -24,6 +24,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
+from regbroker.transport.flow.wrapping import connect
 from regbroker.transport.listening.connection_limits import Refusal
 from regbroker.transport.listening.entrance import MAX_ANSWERED_REFUSALS, Entrance
 from regbroker.transport.server.streaming_channel import StreamingChannel
@@ -78,7 +79,7 @@ class _Accepted(ProtocolWrapper):
             entrance.answered_refusals += 1
         else:
             entrance.occupancy.enter(self._place)
-        super().makeConnection(transport)
+        connect(self, transport)
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
             alsoProvides(self, IHalfCloseableProtocol)
 

@@ -27,14 +27,14 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.interfaces import IHandshakeListener, ITransport
 from twisted.internet.main import CONNECTION_LOST
-from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
-from zope.interface import directlyProvides, implementer, providedBy
+from zope.interface import implementer
 
 from regbroker.transport.flow.backpressure import READ_BYTES, Backpressure
 from regbroker.transport.flow.direct_writes import send_now, socket_below
 from regbroker.transport.flow.pending_writes import PendingWrites
 from regbroker.transport.flow.wide_reads import WideReads
+from regbroker.transport.flow.wrapping import connect
 from regbroker.transport.tls.incoming import Incoming
 from regbroker.transport.tls.negotiated import Negotiated
 from regbroker.transport.tls.records import (
@@ -79,10 +79,7 @@ class TLSProtocol(WideReads, Negotiated):
         self._connection = self.factory.new_connection(self)
         self.read_from(transport)
         self._socket = socket_below(transport)
-        directlyProvides(self, providedBy(transport))
-        Protocol.makeConnection(self, transport)
-        self.factory.registerProtocol(self)
-        self.wrappedProtocol.makeConnection(self)
+        connect(self, transport)
         if not self._is_over:
             self._shake_hands()
 
