@@ -71,21 +71,17 @@ def _beginning(version: bytes, status: int, seconds: int) -> bytes:
     )
 
 
-#: Ends of lines in a head that are not behind one of its fields.
-_OTHER_ENDS = 5
-
-
 def reply_head(version: bytes, status: int, fields: Sequence[bytes]) -> bytes:
     """
     Return a reply's head: what every reply carries, then these fields, in order.
 
     Each of `fields` is ``NAME: VALUE``.
     """
+    text = b"".join(fields)
+    if text.find(b"\n") >= 0 or text.find(b"\r") >= 0:
+        fields = [_on_one_line(field) for field in fields]
     beginning = _beginning(version, status, int(time.time()))
-    head = b"\r\n".join((beginning, *fields, b"\r\n"))
-    if head.count(b"\n") == head.count(b"\r") == len(fields) + _OTHER_ENDS:
-        return head
-    return reply_head(version, status, [_on_one_line(field) for field in fields])
+    return b"\r\n".join((beginning, *fields, b"\r\n"))
 
 
 def _on_one_line(field: bytes) -> bytes:

@@ -50,6 +50,8 @@ class StreamingRequest(PageRequest):
     _head: Sequence[Header] = ()
     _is_begun = False
     _has_no_body = False
+    #: Whether `responseHeaders` is made, and has what was set before a reply.
+    _are_in_form = False
 
     def __init__(self, channel: Any, *_: Any, **__: Any) -> None:
         # Twisted's makes two `Headers` and more, for which nobody asks here.
@@ -73,6 +75,7 @@ class StreamingRequest(PageRequest):
     @cached_property
     def responseHeaders(self) -> Headers:  # type: ignore[override]
         """Headers of the reply that are set before it begins."""
+        self._are_in_form = True
         made = Headers()
         for name, value in self._set.values():
             made.setRawHeaders(name, [value])
@@ -110,14 +113,14 @@ class StreamingRequest(PageRequest):
     def setHeader(self, name: Any, value: Any) -> None:
         """Set a header of the reply to come."""
         is_bytes = isinstance(name, bytes) and isinstance(value, bytes)
-        if is_bytes and "responseHeaders" not in self.__dict__:
+        if is_bytes and not self._are_in_form:
             self._set[LOWER[name]] = name, value
         else:
             super().setHeader(name, value)
 
     def _headers_before(self) -> Iterable[Header]:
         """Return the headers that were set before a reply."""
-        if "responseHeaders" in self.__dict__:
+        if self._are_in_form:
             return raw_headers(self.responseHeaders)
         return self._set.values()
 
@@ -175,12 +178,12 @@ class StreamingRequest(PageRequest):
         for field in (*self._headers_before(), *self._head):
             special = SPECIAL[field[0]]
             if special is None:
-                fields.append(b"%b: %b" % field)
+                fields.append(b": ".join(field))
             elif special == b"connection":
                 options.append(field[1])
             elif special in OF_A_BODY and content_type is None:
                 has_length = has_length or special == b"content-length"
-                fields.append(b"%b: %b" % field)
+                fields.append(b": ".join(field))
         if content_type is not None:
             fields.append(b"Content-Type: " + content_type)
             fields.append(b"Content-Length: %d" % len(data))
