@@ -62,9 +62,11 @@ class ReceivedHeaders(HeaderList):
 
     def __init__(self, headers: Iterable[Header] = ()) -> None:
         super().__init__(headers)
-        self.by_name: Mapping[bytes, bytes] = {
-            LOWER[name]: value for name, value in self
-        }
+        # A comprehension would be a function of its own in Python 3.11.
+        by_name: dict[bytes, bytes] = {}
+        for name, value in self:
+            by_name[LOWER[name]] = value
+        self.by_name: Mapping[bytes, bytes] = by_name
 
     def all(self, name: bytes) -> list[bytes]:
         """Return all values of a header, in order."""

@@ -14,7 +14,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.protocol.header_list import HeaderList
 from regbroker.transport.server.site import StreamingSite
 from regbroker.transport.server.strict_channel import MAX_HEADERS, MAX_HEADERS_BYTES
-from regbroker.transport.server.whole_heads import Head, WholeHeads
+from regbroker.transport.server.whole_heads import (
+    MAX_REMEMBERED,
+    MAX_REMEMBERED_BYTES,
+    Head,
+    WholeHeads,
+)
 from regbroker.transport.server.whole_site import WholeSite
 from tests.grammar import EXAMPLES
 from tests.malformed import GET, MALFORMED, WELL_FORMED
@@ -96,6 +101,7 @@ class SameTests(SynchronousTestCase):
             self.assert_same(raw)
             self.assert_same(raw, GET + b"\r\n")
             self.assert_same(GET + b"\r\n", raw)
+            self.assert_same(raw, raw)
 
     def test_every_byte(self) -> None:
         """Any byte before or in a method, in a target, a name or a value."""
@@ -132,11 +138,17 @@ class ReadTests(SynchronousTestCase):
 
     def test_again(self) -> None:
         """One head says nothing about the next one, whatever it was."""
-        for raw in (*MALFORMED.values(), *WELL_FORMED.values()):
+        ending = [
+            GET + name + b": close\r\nA: b\r\n\r\n"
+            for name in (b"Connection", b"proxy-connection")
+        ]
+        for raw in (*MALFORMED.values(), *WELL_FORMED.values(), *ending):
             self.heads.read(raw)
-            head = self.heads.read(GET + b"\r\n")
+            head = self.heads.read(GET + b"A: b\r\n\r\n")
             self.assertEqual(
-                head, (b"GET", b"/v2/", [(b"Host", b"registry.test")]), raw
+                head,
+                (b"GET", b"/v2/", [(b"Host", b"registry.test"), (b"A", b"b")]),
+                raw,
             )
 
     def test_left(self) -> None:
@@ -151,6 +163,52 @@ class ReadTests(SynchronousTestCase):
             GET + b"A: " + b"b" * MAX_HEADERS_BYTES + b"\r\n\r\n",
         ):
             self.assertIsNone(self.heads.read(raw), raw[:80])
+
+
+class RememberedTests(SynchronousTestCase):
+    """Heads that many clients send are read once, and none has a secret."""
+
+    def setUp(self) -> None:
+        self.heads = WholeHeads(MAX_HEADERS_BYTES, MAX_HEADERS)
+
+    def is_remembered(self, raw: bytes) -> bool:
+        """Whether a head is the same object when it comes again."""
+        first, again = self.heads.read(raw), self.heads.read(raw)
+        self.assertIsNotNone(first, raw)
+        self.assertEqual(first, again)
+        return first is again
+
+    def test_pings(self) -> None:
+        """What docker and containerd send before they have a token."""
+        for more in (
+            *(b"", b"Connection: close\r\n", b"User-Agent: docker/28.5.1\r\n"),
+            b"accept: a/b\r\nAccept: c/d\r\nAccept-Encoding: gzip\r\n",
+        ):
+            self.assertTrue(self.is_remembered(GET + more + b"\r\n"), more)
+
+    def test_nothing_secret(self) -> None:
+        """No credentials, no query, no URL, and no header that we do not know."""
+        for more in (
+            b"Authorization: Bearer t",
+            b"proxy-authorization: Basic YTpi",
+            b"Cookie: a=b",
+            b"X-Forwarded-For: 192.0.2.1",
+            b"X-Token: t",
+            b"User-Agent: " + b"a" * MAX_REMEMBERED_BYTES,
+        ):
+            self.assertFalse(self.is_remembered(GET + more + b"\r\n\r\n"), more)
+        for target in (b"/auth?token=t", b"/?", b"http://a:b@c/v2/", b"*"):
+            raw = b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % target
+            self.assertFalse(self.is_remembered(raw), raw)
+
+    def test_bound(self) -> None:
+        """Somebody who makes up heads has others forgotten, and no more memory."""
+        ping = self.heads.read(GET + b"\r\n")
+        for number in range(MAX_REMEMBERED - 1):
+            self.heads.read(GET + b"User-Agent: %d\r\n\r\n" % number)
+        self.assertIs(self.heads.read(GET + b"\r\n"), ping)
+        self.heads.read(GET + b"User-Agent: a\r\n\r\n")
+        self.assertIsNot(self.heads.read(GET + b"\r\n"), ping)
 
 
 def _undated(raw: bytes) -> list[bytes]:
