@@ -25,6 +25,9 @@ MAX_FORM_BYTES = 64 * 1024
 
 _METHODS = "GET, POST"
 
+#: Tokens are secrets of one client; RFC 6749, 5.1.
+_NO_STORE = ((b"Cache-Control", b"no-store"),)
+
 
 class TokenIssuer(Protocol):
     """Issues tokens for one registry."""
@@ -139,6 +142,4 @@ class TokenEndpoint:
             event.credentials = "password"
         event.public_name = ",".join([scope.name for scope in wanted.scopes])
         reply = await self._issuer(wanted, request.forwarded, event)
-        # Tokens are secrets of one client; RFC 6749, 5.1.
-        request.http.setHeader(b"Cache-Control", b"no-store")
-        send_bytes(request.http, 200, b"application/json", reply)
+        send_bytes(request.http, 200, b"application/json", reply, _NO_STORE)
