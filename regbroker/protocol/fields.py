@@ -18,6 +18,7 @@ _MAX_NAME = 60
 
 #: RFC 9110, 5.5: every control character but HTAB. Bytes above 0x7f are opaque.
 _CONTROLS = bytes([*range(9), *range(10, 32), 127])
+_CONTROLS_MARKED = bytes.maketrans(_CONTROLS, b"?" * len(_CONTROLS))
 
 #: What no name has (RFC 9110, 5.6.2).
 _NO_TOKEN = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
@@ -74,15 +75,11 @@ def repeated_singleton(fields: Iterable[Header]) -> bytes | None:
     return None
 
 
-def without_controls(text: bytes) -> bytes:
-    """Return a text without control characters; HTAB is none."""
-    # Ten times as fast as a regular expression, and tokens are long.
-    return text.translate(None, _CONTROLS)
-
-
-def is_sound(value: bytes) -> bool:
-    """Tell whether a field's value has no control character but HTAB."""
-    return len(without_controls(value)) == len(value)
+def is_sound(text: bytes) -> bool:
+    """Tell whether a field's value, or all of them, has no control but HTAB."""
+    # Many times as fast as a regular expression, and tokens are long. Python returns
+    # the text itself where nothing of it changes.
+    return text.translate(_CONTROLS_MARKED) == text
 
 
 def unsound_field(fields: Iterable[Header]) -> bytes | None:

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IConsumer, IProducer
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from regbroker.protocol.fields import without_controls
+from regbroker.protocol.fields import is_sound
 from regbroker.protocol.headers import Header
 
 #: RFC 9110, 8.6: such a request says that it has no body.
@@ -41,13 +41,11 @@ def request_head(
         lines.append(b"Transfer-Encoding: chunked")
     elif method in _WITH_BODY:
         lines.append(b"Content-Length: 0")
-    lines += [b"", b""]
-    head = b"\r\n".join(lines)
     # No line brings a line end, or another control character, along.
-    ends = 2 * (len(lines) - 1)
-    if len(without_controls(head)) + ends != len(head) or b" " in target or not target:
+    if not is_sound(b"".join(lines)) or b" " in target or not target:
         raise ValueError("a control character, or a space in a request's target")
-    return head
+    lines += [b"", b""]
+    return b"\r\n".join(lines)
 
 
 @implementer(IConsumer)
