@@ -60,37 +60,35 @@ class ReplyParser:
     is true. `length` is that of the body in bytes, None where only its end tells.
     """
 
-    # Most of these keep their first value.
-    _start = b""
-    _problem = ""
-    #: Bytes of heads, later those since the last piece of the body.
-    _unbounded = 0
-    #: Bytes of a body of known length that are still to come.
-    _left = 0
-    status = 0
-    #: What the reply's ``Connection`` names, in lower case.
-    options: frozenset[bytes] = NO_OPTIONS
-    #: The reply's, when `has_head` is true.
-    headers = NO_HEADERS
-    length: int | None = None
-    has_head = False
-    #: Whether ``100 Continue`` has come; who has seen it may take it back.
-    continues = False
-    #: Whether the reply never has a body.
-    is_bodiless = False
-    is_complete = False
-    #: Whether the end of the connection is the end of the body.
-    ends_with_connection = False
-    #: Whether the connection may be used again after the reply.
-    is_persistent = False
-    #: Whether bytes came that are no part of the reply.
-    spills = False
-
     def __init__(self, is_head: bool) -> None:
         self._is_head = is_head
         self._http: HttpResponseParser | None = HttpResponseParser(self)
         self._pieces: list[bytes] = []
         self._headers: list[Header] = []
+        self._start = b""
+        self._problem = ""
+        #: Bytes of heads, later those since the last piece of the body.
+        self._unbounded = 0
+        #: Bytes of a body of known length that are still to come.
+        self._left = 0
+        self.status = 0
+        #: What the reply's ``Connection`` names, in lower case.
+        self.options: frozenset[bytes] = NO_OPTIONS
+        #: The reply's, when `has_head` is true.
+        self.headers = NO_HEADERS
+        self.length: int | None = None
+        self.has_head = False
+        #: Whether ``100 Continue`` has come; who has seen it may take it back.
+        self.continues = False
+        #: Whether the reply never has a body.
+        self.is_bodiless = False
+        self.is_complete = False
+        #: Whether the end of the connection is the end of the body.
+        self.ends_with_connection = False
+        #: Whether the connection may be used again after the reply.
+        self.is_persistent = False
+        #: Whether bytes came that are no part of the reply.
+        self.spills = False
 
     @property
     def is_untouched(self) -> bool:
