@@ -28,10 +28,10 @@ from regbroker.upstream.authorization import REFUSALS, Authorization
 from regbroker.upstream.authorizer import Authorizer
 from regbroker.upstream.own_login import NO_RIGHT
 from regbroker.upstream.registry import Upstream
-from regbroker.web.api_request import ApiRequest
 from regbroker.web.carried_uploads import CarriedUploads
 from regbroker.web.client_request import ClientRequest
 from regbroker.web.exchange import Exchange, Sent, UpstreamRequest
+from regbroker.web.mapped_target import MappedTarget
 
 #: What goes up of a client's headers: with its own account there, and with another.
 _OF_CLIENTS, _OF_OURS = way(Direction.CLIENT), way(Direction.OURS)
@@ -118,12 +118,13 @@ class Forwarder:
     async def _send_once(
         self, request: UpstreamRequest, authorization: Authorization
     ) -> Exchange:
-        client, event = request.asked.client, request.asked.event
-        body = request_body(client.http)
+        asked = request.asked
+        client, event = asked.client, asked.event
+        method, body = client.method, request_body(client.http)
         expects = body is not None and _expects_continue(client)
         is_ours = authorization.owner.is_ours
         in_our_name = is_ours or not self._authorizer.policy.clients
-        headers = self._headers(request.asked, in_our_name)
+        headers = self._headers(client, asked.target, in_our_name)
         if authorization.value is not None:
             headers.append((b"Authorization", authorization.value.encode("latin-1")))
         if expects:
@@ -140,16 +141,16 @@ class Forwarder:
 
         seconds = self._upstream.config.timeout
         stall = Stall(self._upstream.stalls, seconds, on_stall)
-        event.asks_with(client.method)
+        event.asks_with(method)
         upload = body and UploadBody(body, self._clock, stall, expects)
         sending = self._upstream.connections.request(
-            client.method.encode(),
+            method.encode(),
             (self._upstream.config.base_path + target).encode("latin-1"),
             headers,
             upload,
             upload.upstream_continues if upload and expects else None,
         )
-        if request.asked.target.leads_to_blobs:
+        if asked.target.leads_to_blobs:
             self._upstream.connections.prepare(BLOBS_AT_ONCE)
         started = event.clock()
         try:
@@ -181,23 +182,25 @@ class Forwarder:
         path = request.target.path
         return f"{path}?{query.text}" if query.text else path
 
-    def _headers(self, asked: ApiRequest, in_our_name: bool) -> list[Header]:
-        received = asked.client.headers
+    def _headers(
+        self, client: ClientRequest, target: MappedTarget, in_our_name: bool
+    ) -> list[Header]:
+        received = client.headers
         by_name = received.by_name
         options = NO_OPTIONS
         if b"connection" in by_name:
             options = connection_options(received.all(b"connection"))
         headers = crossing(received, options, _OF_OURS if in_our_name else _OF_CLIENTS)
-        if asked.target.is_rewritten:
+        if target.is_rewritten:
             # They must come whole and unpacked.
             headers = passing(headers, Direction.LIST)
             headers.append((b"Accept-Encoding", b"identity"))
-        elif asked.target.is_upload:
+        elif target.is_upload:
             headers = passing(headers, Direction.UPLOAD)
             # distribution reads "mount" and "from" out of a form, too, before those
             # of the query: names that nobody has mapped or allowed.
             headers.append((b"Content-Type", b"application/octet-stream"))
-        headers += asked.client.forwarded.headers(asked.client.request_id)
+        headers += client.forwarded.headers(client.request_id)
         headers.append(via(received.all(b"via")) if b"via" in by_name else OUR_VIA)
         return headers
 

@@ -170,10 +170,10 @@ class Relay:
     def _select(self, asked: ApiRequest, name: str) -> tuple[Backend, UpstreamRequest]:
         """Return a backend, and what it is to get; the record says that it is asked."""
         request = request_to(name, asked)
-        asked.event.upstream = name
-        route = request.target.route
+        event, route = asked.event, request.target.route
+        event.upstream = name
         if route is not None:
-            asked.event.upstream_name = route.upstream_name
+            event.upstream_name = route.upstream_name
         return self._backends[name], request
 
     def _check_tokens(self, exchange: Exchange) -> None:

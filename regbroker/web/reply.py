@@ -43,8 +43,8 @@ from regbroker.transport.bodies.upload import gather_plain
 from regbroker.transport.client.reply import Reply
 from regbroker.transport.server.replies import send_head, send_whole
 from regbroker.upstream.registry import Upstream
-from regbroker.web.api_request import ApiRequest
 from regbroker.web.carried_uploads import CarriedUploads
+from regbroker.web.client_request import ClientRequest
 from regbroker.web.exchange import Exchange, UpstreamRequest
 from regbroker.web.locations import Locations
 
@@ -81,18 +81,15 @@ class Responder:
         if reply.status >= 400:
             raise await self.refusal(exchange)
         headers = self._headers(exchange)
-        if (
-            asked.target.is_rewritten
-            and reply.status == 200
-            and asked.client.method == "GET"
-        ):
+        client, is_rewritten = asked.client, asked.target.is_rewritten
+        if is_rewritten and reply.status == 200 and client.method == "GET":
             body = await self._tags(exchange)
             headers = HeaderList(passing(headers, Direction.OUR_BODY))
             headers.append((b"Content-Type", b"application/json"))
             headers.append((b"Content-Length", b"%d" % len(body)))
-            send_whole(asked.client.http, reply.status, headers, body)
+            send_whole(client.http, reply.status, headers, body)
         else:
-            await self._relay(asked, reply, headers)
+            await self._relay(client, is_rewritten, reply, headers)
 
     async def refusal(
         self, exchange: Exchange, body: bytes | None = None
@@ -235,13 +232,17 @@ class Responder:
         yield from challenge_headers(lines)
 
     async def _relay(
-        self, asked: ApiRequest, reply: Reply, headers: HeaderList
+        self,
+        client: ClientRequest,
+        is_rewritten: bool,
+        reply: Reply,
+        headers: HeaderList,
     ) -> None:
-        http = asked.client.http
-        is_head = asked.client.method == "HEAD"
+        http = client.http
+        is_head = client.method == "HEAD"
         if reply.status in (204, 304) or (
             # A HEAD's length is that of the body with the upstream's name.
-            is_head and asked.target.is_rewritten
+            is_head and is_rewritten
         ):
             headers = headers.without(b"content-length")
         whole = reply.body.take()
