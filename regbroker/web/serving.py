@@ -19,6 +19,7 @@ from regbroker.errors import HTTPError, Stopping, UpstreamRefused, code_for_stat
 from regbroker.events import Event, emit
 from regbroker.runtime.at_once import Waiting, begin
 from regbroker.transport.bodies.download import TransferBroken, abort_client
+from regbroker.transport.server.departures import when_gone
 from regbroker.transport.server.replies import reply_header, send_error
 from regbroker.transport.server.request_bodies import ClientGone
 from regbroker.transport.twisted_private import is_disconnected
@@ -188,7 +189,7 @@ class _Serving:
         """Be under way until the work is `over`, or the client goes away."""
         self.under_way.add(self)
         self.work = work
-        self._request.notifyFinish().addErrback(self.client_gone)
+        when_gone(self._request, self.client_gone)
         if is_disconnected(self._request):
             self.client_gone(Failure(ClientGone()))
 

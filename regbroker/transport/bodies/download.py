@@ -18,6 +18,7 @@ from zope.interface import implementer
 from regbroker.causes import Cause, Kind, Side, cause_of
 from regbroker.transport.bodies.stalls import Stall, Stalls
 from regbroker.transport.client.reply import Reply
+from regbroker.transport.server.departures import when_gone
 from regbroker.transport.server.lingering import break_off
 
 #: A reply's sender in the log, where a shorter word than an error's will do.
@@ -46,7 +47,7 @@ class _ReplyBody:
         self._sender = _SENDERS.get(reply.what, reply.what)
         self._over = False
         self.stall = Stall(stalls, seconds, self._stalled)
-        request.notifyFinish().addErrback(self._on_client_gone)
+        when_gone(request, self._on_client_gone)
 
     def start(self) -> Deferred[None]:
         if not self._over:
