@@ -3,7 +3,8 @@ Coroutines that mostly do not have to wait.
 
 `Deferred.fromCoroutine` makes a Deferred, a context and callbacks for a coroutine
 before its first step. Most requests are answered within that step, and most others
-wait once.
+wait once. So the coroutine of a request is driven here. Elsewhere, a coroutine that
+others wait for is a Deferred.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Waiting:
         else:
             self._wait(awaited)
             return
-        # Who is told may know this: both would wait for the collector.
+        # `ended` may refer to this: both would wait for the garbage collector.
         ended = self._ended
         del self._ended
         ended(outcome)
@@ -65,8 +66,8 @@ def begin(
     """
     Run a coroutine until it is over or has to wait.
 
-    Return None when it is over. Raises what it raises before it waits. A coroutine
-    that waits is told of as `Waiting` says.
+    Return None when it is over, without a call of `ended`; raises what it raises. If it
+    has to wait, return a `Waiting`, which calls `ended`.
     """
     try:
         awaited = work.send(None)

@@ -1,8 +1,8 @@
 """
 How requests came: what their connection says, and what trusted proxies do.
 
-Most requests come directly, and many over one connection, or from one address, for the
-same host. So their way is worked out once.
+Most requests come directly, and many of them from one address for the same host. So
+that is worked out once for each peer and Host.
 """
 
 from __future__ import annotations

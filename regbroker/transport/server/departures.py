@@ -1,8 +1,9 @@
 """
 Clients that leave before they have their reply.
 
-`Request.notifyFinish` makes a Deferred, which takes longer than most else that is done
-for a request that waits. What Twisted calls of it is all that is here.
+`Request.notifyFinish` makes a Deferred, which costs more than most of what is done for
+a request that waits. A request keeps these Deferreds in `notifications`, and calls
+nothing of them but `callback` or `errback`. So an object with these two is enough.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _log = Logger()
 
 
 class _Departure:
-    """Stands for a Deferred among those that a request tells of its end."""
+    """Takes the place of a Deferred in a request's `notifications`."""
 
     def __init__(self, gone: Callable[[Failure], object]) -> None:
         self._gone = gone
@@ -27,7 +28,7 @@ class _Departure:
         """Do nothing: the reply has ended."""
 
     def errback(self, reason: Failure) -> None:
-        """Tell who wants to know; the others are told, whatever that one raises."""
+        """Call `gone`; what it raises is logged, and the others are told, too."""
         try:
             self._gone(reason)
         except Exception:
@@ -38,7 +39,7 @@ def when_gone(request: Request, gone: Callable[[Failure], object]) -> None:
     """
     Have `gone` called with the reason if the client leaves before its reply has ended.
 
-    `request` is that of whatever site. Who asks first is told first.
+    `request` is that of any site. What was given first is called first.
     """
     notifications: list[Any] = request.notifications
     notifications.append(_Departure(gone))

@@ -50,8 +50,8 @@ class StreamingRequest(PageRequest):
     _head: Sequence[Header] = ()
     _is_begun = False
     _has_no_body = False
-    #: Whether `responseHeaders` is made, and has what was set before a reply.
-    _are_in_form = False
+    #: Whether `responseHeaders` is made; what is set before a reply is there, then.
+    _has_twisted_headers = False
 
     def __init__(self, channel: Any, *_: Any, **__: Any) -> None:
         # Twisted's makes two `Headers` and more, for which nobody asks here.
@@ -75,7 +75,7 @@ class StreamingRequest(PageRequest):
     @cached_property
     def responseHeaders(self) -> Headers:  # type: ignore[override]
         """Headers of the reply that are set before it begins."""
-        self._are_in_form = True
+        self._has_twisted_headers = True
         made = Headers()
         for name, value in self._set.values():
             made.setRawHeaders(name, [value])
@@ -113,14 +113,14 @@ class StreamingRequest(PageRequest):
     def setHeader(self, name: Any, value: Any) -> None:
         """Set a header of the reply to come."""
         is_bytes = isinstance(name, bytes) and isinstance(value, bytes)
-        if is_bytes and not self._are_in_form:
+        if is_bytes and not self._has_twisted_headers:
             self._set[LOWER[name]] = name, value
         else:
             super().setHeader(name, value)
 
     def _headers_before(self) -> Iterable[Header]:
         """Return the headers that were set before a reply."""
-        if self._are_in_form:
+        if self._has_twisted_headers:
             return raw_headers(self.responseHeaders)
         return self._set.values()
 
