@@ -54,10 +54,14 @@ class Waiting:
         else:
             self._wait(awaited)
             return
-        # `ended` may refer to this: both would wait for the garbage collector.
+        # `ended` may refer to this, and the traceback of a Failure to this frame: all
+        # would wait for the garbage collector.
         ended = self._ended
-        del self._ended
-        ended(outcome)
+        del self._ended, result
+        try:
+            ended(outcome)
+        finally:
+            del outcome
 
 
 def begin(

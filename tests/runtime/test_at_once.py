@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Coroutine
 from typing import Any
 from weakref import ref
@@ -129,8 +130,8 @@ class BeginTests(SynchronousTestCase):
         waiting.cancel()
         self.assert_failed(CancelledError)
 
-    def test_leaves_no_cycle(self) -> None:
-        """Whoever is told, and knows what waited, is freed at once."""
+    def freed_when_over(self, work: Coroutine[Any, Any, Any]) -> ref[Any]:
+        """Begin what waits; return a reference to what knows it and will be told."""
 
         class Told:
             waiting: Waiting | None
@@ -138,14 +139,33 @@ class BeginTests(SynchronousTestCase):
             def told(self, outcome: object) -> None:
                 """Note nothing."""
 
+        told = Told()
+        told.waiting = begin(work, told.told)
+        return ref(told)
+
+    def test_leaves_no_cycle(self) -> None:
+        """Whoever is told, and knows what waited, is freed at once."""
         first: Deferred[int] = Deferred()
 
         async def work() -> None:
             await first
 
-        told = Told()
-        told.waiting = begin(work(), told.told)
-        freed = ref(told)
-        del told
+        told = self.freed_when_over(work())
+        self.assertIsNotNone(told())
         first.callback(1)
-        self.assertIsNone(freed())
+        self.assertIsNone(told())
+
+    def test_failure_leaves_no_cycle(self) -> None:
+        """So is whoever is told of an error, whose traceback knows who tells."""
+        first: Deferred[int] = Deferred()
+
+        async def work() -> None:
+            await first
+            raise ValueError
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        told = self.freed_when_over(work())
+        self.assertIsNotNone(told())
+        first.callback(1)
+        self.assertIsNone(told())
