@@ -113,18 +113,19 @@ class BufferedLog:
             self._size = 0
             # Another thread may append meanwhile, and then writes or waits for this.
             taken = [lines.popleft() for _ in range(len(lines))]
+            text = "".join(taken)
             try:
-                self._stream.write("".join(taken))
+                self._stream.write(text)
                 self._stream.flush()
             except (OSError, ValueError) as error:
                 # A full disk, a pipe that nobody reads, a stream that is closed: who
                 # logs something can do nothing about that.
-                self._note(error, len(taken))
+                self._note(error, text.count("\n"))
             else:
                 self._recover()
 
     def _note(self, error: OSError | ValueError, count: int) -> None:
-        """Say once that lines are lost; other logs may have it."""
+        """Say once that lines are lost, and count them; other logs may have it."""
         is_news, self._lost = not self._lost, self._lost + count
         if is_news:
             _log.error(

@@ -103,6 +103,24 @@ class BufferedLogTests(SynchronousTestCase):
         self.assertIn("I/O operation on closed file.", others[2])
         self.stream.problem = None
 
+    def test_lost_together(self) -> None:
+        """Lines of one event, as workers have sent them, are counted one by one."""
+        lost: list[int] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            if "lost" in event:
+                lost.append(event["lost"])
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        self.stream.problem = OSError(errno.ENOSPC, "No space left on device")
+        self.record("a\nb\nc\n")
+        self.stream.problem = None
+        self.record("d\n")
+        self.reactor.advance(GATHER_SECONDS)
+        self.assertEqual(lost, [3])
+
     def test_first_at_once(self) -> None:
         """The first line after a pause does not wait."""
         self.record("a\n")
