@@ -1,4 +1,8 @@
-"""``twistd regbroker``: options, and nothing that the service could do itself."""
+"""
+``twistd regbroker``: a process, and nothing that the service could do itself.
+
+twistd takes `Options` and `makeService` from here.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,14 @@ from twisted.application.service import MultiService
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, Logger
-from twisted.python import usage
 from twisted.python.components import Componentized
 
-from regbroker import __version__, audit
+from regbroker import audit
 from regbroker.assembly.loading import parse_text, read_text
 from regbroker.assembly.needed import load_at_leisure
 from regbroker.cli.banner import banner
 from regbroker.cli.log_output import LogOutput
+from regbroker.cli.twistd_options import Options
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.runtime.cores import usable_cores
 from regbroker.runtime.name_lookups import look_up_names
@@ -33,44 +37,13 @@ if TYPE_CHECKING:
     # Imported where it is built: alone, a process has no workers.
     from regbroker.workers.front import Front
 
+__all__ = ["Options", "makeService"]
+
 reactor: Any = _reactor
 
 _log = Logger()
 
 _NOT_READ_AGAIN = "SIGHUP: nothing is read again, since regbroker is stopping"
-
-
-class Options(usage.Options):
-    """Command line of ``twistd regbroker``."""
-
-    synopsis = "[options] --config FILE"
-    longdesc = (
-        "Serve container registries under names of your own: a reverse proxy and "
-        "token broker that rewrites repository names in both directions."
-    )
-    optParameters = [["config", "c", None, "The configuration, an ini file."]]
-    config: Config
-    #: What the file held.
-    text: str
-
-    def opt_version(self) -> None:
-        """Print the version of regbroker and exit."""
-        print(f"regbroker {__version__}")
-        sys.exit(0)
-
-    def postOptions(self) -> None:
-        """Read the configuration; exits with all its problems, if it has any."""
-        path: str | None = self["config"]
-        if path is None:
-            raise usage.UsageError("--config FILE is missing")
-        try:
-            self.text = read_text(path)
-            self.config = parse_text(self.text, path)
-        except ConfigurationError as error:
-            # Not UsageError: twistd prints all its options before that, and the
-            # problems would be lost below them.
-            problems = "\n".join(f"  {problem}" for problem in error.problems)
-            sys.exit(f"regbroker: {path} cannot be served:\n{problems}")
 
 
 class TwistdService(MultiService):
