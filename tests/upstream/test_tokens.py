@@ -20,6 +20,7 @@ from regbroker.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from regbroker.protocol.scopes import parse_scopes
 from regbroker.protocol.token_replies import MAX_REPLY_BYTES
 from regbroker.protocol.token_requests import parse_get
 from regbroker.upstream.tokens import TOKEN_SECONDS, UpstreamTokens
@@ -218,6 +219,20 @@ class CacheTests(BrokerTestCase):
         ]
         self.assertNotEqual(keys[0], keys[1])
         other.close()
+
+    async def test_long_scopes(self) -> None:
+        """What a client asks for is not remembered at any length."""
+        discovered = await self.registry.discover()
+        short = parse_scopes(["repository:team/app:pull"])
+        actions = ",".join(f"{number:03}" for number in range(200))
+        long = parse_scopes([f"repository:team/app:{actions}"])
+        request = parse_get(PULL, ALICE)
+        keys = {
+            self.tokens._cache_key(request, discovered, scopes)
+            for scopes in (short, long, short, long)
+        }
+        self.assertEqual(len(keys), 2)
+        self.assertEqual(self.tokens._remembered.cache_info().currsize, 1)
 
 
 def holds(thing: Any, text: str) -> bool:
