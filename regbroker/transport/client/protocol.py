@@ -31,6 +31,7 @@ from regbroker.transport.client.reply_parser import (
 )
 from regbroker.transport.client.request_writer import BodyWriter
 from regbroker.transport.client.slots import Slot
+from regbroker.transport.flow.last_reads import read_before_loss
 
 #: An early reply is an error document. It is read while the request's body is
 #: still on its way, without anybody to hold it back.
@@ -100,6 +101,10 @@ class UpstreamProtocol(TwistedProtocol):
         #: Seconds of the pool's clock: when it was ready first, and when it was last.
         self.opened = 0.0
         self.idle_since = 0.0
+
+    def connectionMade(self) -> None:
+        """Be connected: an early reply is heard, whatever becomes of its request."""
+        read_before_loss(self.transport)
 
     def handshakeCompleted(self) -> None:
         """Note that the peer's certificate has been verified."""
