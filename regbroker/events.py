@@ -185,7 +185,7 @@ class Event:
             "seconds": round(self.seconds * 1000) / 1000,
             "tls": self.tls or None,
             "request_id": self.request_id or None,
-            "cause": self.cause._value_,
+            "cause": self.cause.value,
             "outcome": self.outcome or None,
         }
 
