@@ -35,6 +35,9 @@ _LINE_END = b"\r\n"
 #: What needs more than a head: a body, or an interim reply.
 _NEEDS_MORE = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 
+#: The method of HTTP/2's preface (RFC 9113, 3.4), whose other half llhttp waits for.
+_PREFACE = b"PRI"
+
 #: What has llhttp end the connection, in one spelling or another.
 _MAY_END = frozenset({b"connection", b"proxy-connection"})
 
@@ -88,6 +91,8 @@ class WholeHeads:
             return None
         line = data[: data.index(_LINE_END)].split(b" ")
         if len(line) != 3 or line[2] != b"HTTP/1.1" or data[0] in _LINE_END:
+            return None
+        if line[0] == _PREFACE:
             return None
         self._headers: list[Header] = []
         try:

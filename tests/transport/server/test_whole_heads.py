@@ -142,7 +142,8 @@ class ReadTests(SynchronousTestCase):
             GET + name + b": close\r\nA: b\r\n\r\n"
             for name in (b"Connection", b"proxy-connection")
         ]
-        for raw in (*MALFORMED.values(), *WELL_FORMED.values(), *ending):
+        preface = b"PRI * HTTP/1.1\r\n\r\n"
+        for raw in (*MALFORMED.values(), *WELL_FORMED.values(), *ending, preface):
             self.heads.read(raw)
             head = self.heads.read(GET + b"A: b\r\n\r\n")
             self.assertEqual(
@@ -157,6 +158,7 @@ class ReadTests(SynchronousTestCase):
             *(b"", b"\r\n", GET, GET + b"\r\n" + GET + b"\r\n", GET + b"\r\nA"),
             GET + b"Content-Length: 0\r\n\r\n",
             GET + b"Expect: 100-continue\r\n\r\n",
+            b"PRI * HTTP/1.1\r\n\r\n",
             GET + b"Host: b\r\n\r\n",
             GET.replace(b"HTTP/1.1", b"HTTP/1.0") + b"\r\n",
             GET + b"A: b\r\n" * MAX_HEADERS + b"\r\n",
