@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from regbroker.accounts.principals import MAX_USER_LENGTH
 from regbroker.broker.mounts import Name, RequestedPulls
@@ -61,6 +62,11 @@ class WantedScopes:
     scopes: tuple[Scope, ...]
     names: dict[str, str]
 
+    @cached_property
+    def upstream_names(self) -> str:
+        """The names in all scopes, in the upstream's words, with commas between."""
+        return ",".join([scope.name for scope in self.scopes])
+
     def pulls(self, upstream: str) -> list[Name]:
         """Return the repositories of an upstream that are asked for to pull from."""
         return [
@@ -72,13 +78,19 @@ class WantedScopes:
 
 class TokenUsers:
     """
-    Whose tokens they are, for the log; of the tokens only a keyed hash is kept.
+    Whose tokens they are; of the tokens only a keyed hash is kept.
 
-    Each request looks its token up, and nobody is let in by what is found. So the hash
-    is Python's (SipHash, PEP 456), with a key of its own, since `PYTHONHASHSEED` may
-    say what Python's is. Of all tokens that somebody makes up, one in 2**50 has the
-    hash of one that is remembered; its user would be logged, and the upstream refuses
-    it all the same.
+    The user that is found goes into the log, the audit log and the pages of the admin
+    listener. A limit (429) that the request meets counts for that user's account, and
+    so does a mount that is challenged. Nobody is let in by it: the upstream looks at
+    the token itself.
+
+    Each request looks its token up, so the hash is Python's (SipHash, PEP 456), with a
+    secret key of its own, since `PYTHONHASHSEED` may say what Python's is. Without the
+    key (128 bits) there is no known way to make two tokens with one hash. Of all tokens
+    that somebody makes up, one in 2**50 has the hash of one that is remembered, and is
+    taken for that user's, whoever that is. Where Python is built for 32 bits, it is one
+    in 2**18.
     """
 
     def __init__(self) -> None:
@@ -222,7 +234,8 @@ class Broker:
         `UpstreamError`s.
         """
         shared: tuple[Scope, ...] = ()
-        if request.is_anonymous and self._account is not None:
+        is_anonymous = request.is_anonymous
+        if is_anonymous and self._account is not None:
             shared = self._policy.share(wanted.scopes)
         if self._account is not None and shared:
             grant = await self._account.grant(shared)
@@ -232,7 +245,7 @@ class Broker:
                 grant = replace(grant, refresh_token="")
         else:
             # Without credentials there are none that could be taken back.
-            max_age = None if request.is_anonymous else REUSE_SECONDS
+            max_age = None if is_anonymous else REUSE_SECONDS
             cached = self._tokens.cached(request, wanted.scopes, max_age)
             try:
                 grant = cached or await self._tokens.get(

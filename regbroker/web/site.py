@@ -43,6 +43,9 @@ from regbroker.web.serving import UnderWay, serve
 #: A fragment stays with the client; behind one a server may see another query.
 _NOT_IN_A_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
 
+#: The kinds of credentials, by the scheme of an Authorization.
+_CREDENTIALS = {b"": "", b"basic": "password", b"bearer": "token"}
+
 
 class VirtualHosts(WholeSite):
     """
@@ -250,4 +253,4 @@ def _credentials(authorization: bytes) -> str:
     if not authorization:
         return ""
     scheme = authorization.partition(b" ")[0].lower()
-    return {b"": "", b"basic": "password", b"bearer": "token"}.get(scheme, "other")
+    return _CREDENTIALS.get(scheme, "other")

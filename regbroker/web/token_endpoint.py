@@ -51,7 +51,7 @@ class UpstreamTokenIssuer:
         _refuse_robot_token(request, forwarded, event)
         wanted = self._broker.wanted(request, forwarded.host)
         event.upstream = self._broker.upstream
-        event.upstream_name = ",".join([scope.name for scope in wanted.scopes])
+        event.upstream_name = wanted.upstream_names
         started = event.clock()
         try:
             return await self._broker.grant(request, wanted, forwarded.host)
@@ -72,9 +72,7 @@ class CompositeTokenIssuer:
         _refuse_robot_token(request, forwarded, event)
         wanted = self._broker.wanted(request, forwarded.host)
         event.upstream = ",".join(wanted)
-        event.upstream_name = ",".join(
-            scope.name for one in wanted.values() for scope in one.scopes
-        )
+        event.upstream_name = ",".join([one.upstream_names for one in wanted.values()])
         with event.upstream_time():
             return await self._broker.grant(request, wanted, forwarded.host)
 

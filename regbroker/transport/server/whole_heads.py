@@ -38,8 +38,9 @@ _NEEDS_MORE = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 #: The method of HTTP/2's preface (RFC 9113, 3.4), whose other half llhttp waits for.
 _PREFACE = b"PRI"
 
-#: What has llhttp end the connection, in one spelling or another.
-_MAY_END = frozenset({b"connection", b"proxy-connection"})
+#: After these llhttp takes no other head: it waits for a body, or the connection ends,
+#: in one spelling or another.
+_MAY_BE_LAST = _NEEDS_MORE | {b"connection", b"proxy-connection"}
 
 #: The headers that a head which is remembered may have, in lower case: no credentials,
 #: and nothing that a proxy says of one client.
@@ -101,13 +102,11 @@ class WholeHeads:
             self._begin()
             return None
         headers = ReceivedHeaders(self._headers)
-        if not _NEEDS_MORE.isdisjoint(headers.by_name):
-            # The parser waits for a body.
+        if not _MAY_BE_LAST.isdisjoint(headers.by_name):
+            # The parser does not say so after the end of a head.
             self._begin()
-            return None
-        if not _MAY_END.isdisjoint(headers.by_name):
-            # It may take nothing more, and does not say so after the end of a head.
-            self._begin()
+            if not _NEEDS_MORE.isdisjoint(headers.by_name):
+                return None
         may_repeat = len(headers.by_name) < len(headers) or data.find(b"_") >= 0
         if may_repeat and repeated_singleton(headers) is not None:
             return None
