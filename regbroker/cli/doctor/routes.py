@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import implementer
 
 from regbroker.cli.doctor import wire
@@ -28,6 +27,7 @@ from regbroker.runtime.reactor import IMainReactor
 from regbroker.transport.client.tunnel import TunnelEndpoint
 from regbroker.transport.client.tunnel_failures import TunnelFailed
 from regbroker.transport.client.way_out import DIRECT, Proxy, WayOut
+from regbroker.transport.flow.wrapping import Wrapper, WrapperFactory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +202,7 @@ class Routes:
         return seconds
 
 
-class _BeginningProtocol(ProtocolWrapper):
+class _BeginningProtocol(Wrapper):
     """Sends something before all that the protocol above it sends, TLS included."""
 
     factory: _BeginningFactory
@@ -213,8 +213,7 @@ class _BeginningProtocol(ProtocolWrapper):
         super().makeConnection(transport)
 
 
-class _BeginningFactory(WrappingFactory):
-    noisy = False
+class _BeginningFactory(WrapperFactory):
     protocol = _BeginningProtocol
 
     def __init__(self, factory: IProtocolFactory, preamble: bytes) -> None:

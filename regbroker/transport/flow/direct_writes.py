@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
-from twisted.protocols.policies import ProtocolWrapper
 
+from regbroker.transport.flow.wrapping import Wrapper
 from regbroker.transport.twisted_private import holds_nothing
 
 #: What is given to a socket in one call. The system takes 1024 pieces (IOV_MAX).
@@ -29,8 +29,8 @@ def socket_below(transport: Any) -> FileDescriptor | None:
     It is None where something in between, another TLS for example, changes what is
     written, and where there is no socket.
     """
-    while isinstance(transport, ProtocolWrapper):
-        if type(transport).writeSequence is not ProtocolWrapper.writeSequence:
+    while isinstance(transport, Wrapper):
+        if type(transport).writeSequence is not Wrapper.writeSequence:
             return None
         transport = transport.transport
     return transport if isinstance(transport, FileDescriptor) else None

@@ -13,14 +13,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
-    IAddress,
     IProtocol,
     IProtocolFactory,
     IStreamClientEndpoint,
     ITransport,
 )
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -32,7 +30,7 @@ from regbroker.transport.flow.backpressure import (
 )
 from regbroker.transport.flow.direct_writes import send_now, socket_below
 from regbroker.transport.flow.wide_reads import WideReads
-from regbroker.transport.flow.wrapping import connect
+from regbroker.transport.flow.wrapping import WrapperFactory
 
 #: From so many bytes on, a write is not for gathering: it is a part of a body.
 DIRECT_BYTES = 16 * 1024
@@ -42,7 +40,6 @@ class PlainProtocol(WideReads):
     """One connection: its socket is written to at once, and read in large pieces."""
 
     factory: PlainFactory
-    transport: Any
 
     def __init__(self, factory: Any, wrapped: Any) -> None:
         super().__init__(factory, wrapped)
@@ -53,7 +50,7 @@ class PlainProtocol(WideReads):
         """Connect the wrapped protocol."""
         self.read_from(transport)
         self._socket = socket_below(transport)
-        connect(self, transport)
+        super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
         """Pass on what was read."""
@@ -92,20 +89,14 @@ class PlainProtocol(WideReads):
         super().connectionLost(reason)
 
 
-class PlainFactory(WrappingFactory[PlainProtocol]):
+class PlainFactory(WrapperFactory):
     """Puts a `PlainProtocol` in front of the protocols of another factory."""
 
-    noisy = False
     protocol = PlainProtocol
 
     def __init__(self, wrapped: IProtocolFactory, budget: Budget = SHARED) -> None:
         super().__init__(wrapped)
         self.budget = budget
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Return None, which closes the connection, where the other factory does."""
-        wrapped = self.wrappedFactory.buildProtocol(addr)
-        return None if wrapped is None else self.protocol(self, wrapped)
 
 
 @implementer(IStreamClientEndpoint)

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.protocols.policies import ProtocolWrapper
-
 from regbroker.transport.flow.backpressure import READ_BYTES
+from regbroker.transport.flow.wrapping import Wrapper, lowest
 
 #: What is read at once from a steady connection, in bytes. Twice as much would save
 #: little more: with its copies, it does not fit into a core's own cache. What malloc
@@ -24,7 +23,7 @@ WIDE_BYTES = 2 * READ_BYTES
 STEADY_BYTES = 8 * 1024 * 1024
 
 
-class WideReads(ProtocolWrapper):
+class WideReads(Wrapper):
     """A connection that says what each read has brought, and is read accordingly."""
 
     #: The TCP transport below.
@@ -35,11 +34,10 @@ class WideReads(ProtocolWrapper):
 
     def read_from(self, transport: Any) -> None:
         """Begin with `READ_BYTES`, which is also what makes the transport full."""
-        while isinstance(transport, ProtocolWrapper):
-            transport = transport.transport
-        if hasattr(transport, "bufferSize"):
-            self._read_from = transport
-            transport.bufferSize = READ_BYTES
+        below = lowest(transport)
+        if hasattr(below, "bufferSize"):
+            self._read_from = below
+            below.bufferSize = READ_BYTES
 
     def has_read(self, size: int) -> None:
         """Note how many bytes came at once."""
@@ -51,7 +49,7 @@ class WideReads(ProtocolWrapper):
     def pauseProducing(self) -> None:
         """Read nothing: what was read is not taken as fast as it came."""
         self._set(self._steady // 2)
-        self.transport.pauseProducing()  # type: ignore[union-attr]
+        super().pauseProducing()
 
     def _set(self, steady: int) -> None:
         self._steady = steady

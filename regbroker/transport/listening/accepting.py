@@ -9,7 +9,7 @@ If many connections are being refused, the next ones are closed at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
@@ -20,11 +20,10 @@ from twisted.internet.interfaces import (
     ITransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
-from regbroker.transport.flow.wrapping import connect
+from regbroker.transport.flow.wrapping import Wrapper, WrapperFactory
 from regbroker.transport.listening.connection_limits import Refusal
 from regbroker.transport.listening.entrance import MAX_ANSWERED_REFUSALS, Entrance
 from regbroker.transport.server.streaming_channel import StreamingChannel
@@ -60,7 +59,7 @@ class _Waiting(Protocol):
         transport.abortConnection()
 
 
-class _Accepted(ProtocolWrapper):
+class _Accepted(Wrapper):
     """One connection that counts."""
 
     factory: AcceptingFactory
@@ -79,7 +78,7 @@ class _Accepted(ProtocolWrapper):
             entrance.answered_refusals += 1
         else:
             entrance.occupancy.enter(self._place)
-        connect(self, transport)
+        super().makeConnection(transport)
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
             alsoProvides(self, IHalfCloseableProtocol)
 
@@ -87,7 +86,7 @@ class _Accepted(ProtocolWrapper):
     def channel(self) -> StreamingChannel | None:
         """What speaks HTTP here; None before a proxy has sent the client's address."""
         inner = self.wrappedProtocol
-        while isinstance(inner, ProtocolWrapper):
+        while isinstance(inner, Wrapper):
             inner = inner.wrappedProtocol
         return inner if isinstance(inner, StreamingChannel) else None
 
@@ -112,13 +111,13 @@ class _Accepted(ProtocolWrapper):
 
     def readConnectionLost(self) -> None:
         """Pass on that the client sends no more."""
-        self.wrappedProtocol.readConnectionLost()  # type: ignore[attr-defined]
+        self.wrappedProtocol.readConnectionLost()
 
     def writeConnectionLost(self) -> None:
         """Pass on that nothing more can be sent."""
-        self.wrappedProtocol.writeConnectionLost()  # type: ignore[attr-defined]
+        self.wrappedProtocol.writeConnectionLost()
 
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Count it no more."""
         entrance = self.factory.entrance
         if self._is_refusal:
@@ -162,18 +161,16 @@ class _AcceptedBehindProxy(_Accepted):
                 entrance.answered_refusals += 1
                 self._is_refusal = True
         self.wrappedProtocol = self.factory.protocol_for(why, self._is_refusal)
-        self.wrappedProtocol.makeConnection(cast(Any, self))
+        self.wrappedProtocol.makeConnection(self)
 
 
-class AcceptingFactory(WrappingFactory):
+class AcceptingFactory(WrapperFactory):
     """
     Counts the connections of one listener.
 
     `wrapped` serves clients, and `refusing` answers those that are beyond the limits.
     With `behind_proxy`, addresses are known when the first bytes come.
     """
-
-    noisy = False
 
     def __init__(
         self,

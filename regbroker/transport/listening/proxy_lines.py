@@ -20,10 +20,10 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamServerEndpoint,
 )
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import implementer
 
 from regbroker.protocol.proxy_header import Header, Malformed, Peer, parse_header
+from regbroker.transport.flow.wrapping import Wrapper, WrapperFactory
 from regbroker.transport.server.malformed import MalformedRequests
 
 
@@ -52,7 +52,7 @@ class ProxiedEndpoint:
         return self._endpoint.listen(proxied)
 
 
-class _Proxied(ProtocolWrapper):
+class _Proxied(Wrapper):
     """One connection of a trusted proxy: its peer is the client of the proxy."""
 
     factory: _ProxiedFactory
@@ -70,8 +70,7 @@ class _Proxied(ProtocolWrapper):
         try:
             self._header = parse_header(self._data)
         except Malformed as error:
-            transport: Any = self.transport
-            peer = getattr(transport.getPeer(), "host", "-")
+            peer = getattr(self.transport.getPeer(), "host", "-")
             self.factory.malformed.tell(peer, f"{error}, on a proxy: listener")
             self.loseConnection()
             return
@@ -80,15 +79,13 @@ class _Proxied(ProtocolWrapper):
 
     def getPeer(self) -> IAddress:
         """Return the client's address, that of the proxy where it says none."""
-        transport: Any = self.transport
         found = self._header and self._header.source
-        return _address(found) if found else transport.getPeer()
+        return _address(found) if found else super().getPeer()
 
     def getHost(self) -> IAddress:
         """Return what the client has connected to, as `getPeer`."""
-        transport: Any = self.transport
         found = self._header and self._header.destination
-        return _address(found) if found else transport.getHost()
+        return _address(found) if found else super().getHost()
 
 
 def _address(peer: Peer) -> IAddress:
@@ -96,10 +93,9 @@ def _address(peer: Peer) -> IAddress:
     return kind("TCP", peer.host, peer.port)
 
 
-class _ProxiedFactory(WrappingFactory):
+class _ProxiedFactory(WrapperFactory):
     """Hangs up on peers outside some networks, before they can say anything."""
 
-    noisy = False
     protocol = _Proxied
 
     def __init__(
@@ -116,9 +112,7 @@ class _ProxiedFactory(WrappingFactory):
         """Return what Twisted's log calls it."""
         return "regbroker"
 
-    def buildProtocol(  # type: ignore[override]
-        self, addr: IAddress | None
-    ) -> ProtocolWrapper | None:
+    def buildProtocol(self, addr: IAddress | None) -> Any:
         """Return None, which closes the connection, for a stranger."""
         host = getattr(addr, "host", None)
         if host is not None and not self._is_trusted(host):

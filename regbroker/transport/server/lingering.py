@@ -15,6 +15,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
+from regbroker.transport.flow.wrapping import lowest
 from regbroker.transport.tls.protocol import TLSProtocol
 
 #: What is read and thrown away after the end. A client that sends more does not read.
@@ -45,12 +46,13 @@ class LingeringClose:
             # Sends close_notify, and reads on until the peer's.
             transport.loseConnection()
             self._below = transport.transport
-        if hasattr(self._below, "loseWriteConnection"):
-            if not self._below.disconnecting:
+        socket = lowest(transport)
+        if hasattr(socket, "loseWriteConnection"):
+            if not socket.disconnecting:
                 # Now: the client's own end, if it is here already, is read next, and
                 # Twisted drops then what is not written.
-                self._below.doWrite()
-            self._below.loseWriteConnection()
+                socket.doWrite()
+            socket.loseWriteConnection()
         self._timer: IDelayedCall | None = call_later(LINGER_SECONDS, self._close)
 
     def received(self, size: int) -> None:
@@ -83,6 +85,7 @@ def break_off(transport: Any) -> None:
     """
     if isinstance(transport, TLSProtocol):
         transport.flush()
-    if hasattr(transport, "doWrite") and not transport.disconnecting:
-        transport.doWrite()
+    socket = lowest(transport)
+    if hasattr(socket, "doWrite") and not transport.disconnecting:
+        socket.doWrite()
     transport.abortConnection()

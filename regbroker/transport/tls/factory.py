@@ -11,7 +11,6 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
-    IAddress,
     IDelayedCall,
     IOpenSSLClientConnectionCreator,
     IOpenSSLServerConnectionCreator,
@@ -20,17 +19,17 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamClientEndpoint,
 )
-from twisted.protocols.policies import WrappingFactory
 from zope.interface import implementer
 
 from regbroker.transport.flow.backpressure import SHARED, Budget
 from regbroker.transport.flow.pending_writes import Deliveries
+from regbroker.transport.flow.wrapping import WrapperFactory
 from regbroker.transport.tls.protocol import TLSProtocol
 
 _DELIVERIES = Deliveries()
 
 
-class TLSFactory(WrappingFactory[TLSProtocol]):
+class TLSFactory(WrapperFactory):
     """
     Puts TLS in front of the protocols of another factory.
 
@@ -39,7 +38,6 @@ class TLSFactory(WrappingFactory[TLSProtocol]):
     gathered; without it, the reactor that runs.
     """
 
-    noisy = False
     protocol = TLSProtocol
 
     def __init__(
@@ -74,11 +72,6 @@ class TLSFactory(WrappingFactory[TLSProtocol]):
             connection.set_accept_state()
         connection.set_app_data(protocol)
         return connection
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Return None, which closes the connection, where the other factory does."""
-        wrapped = self.wrappedFactory.buildProtocol(addr)
-        return None if wrapped is None else self.protocol(self, wrapped)
 
 
 @implementer(IStreamClientEndpoint)

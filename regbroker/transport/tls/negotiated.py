@@ -7,12 +7,13 @@ from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import INegotiated, ISystemHandle
-from twisted.protocols.policies import ProtocolWrapper
 from zope.interface import implementer
+
+from regbroker.transport.flow.wrapping import Wrapper
 
 
 @implementer(ISystemHandle, INegotiated)
-class Negotiated(ProtocolWrapper):
+class Negotiated(Wrapper):
     """A connection over TLS, which shows what Twisted's own shows of it."""
 
     #: pyOpenSSL's connection, from `makeConnection` to `connectionLost`.

@@ -27,6 +27,7 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.interfaces import IHandshakeListener, ITransport
 from twisted.internet.main import CONNECTION_LOST
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -34,7 +35,6 @@ from regbroker.transport.flow.backpressure import READ_BYTES, Backpressure
 from regbroker.transport.flow.direct_writes import send_now, socket_below
 from regbroker.transport.flow.pending_writes import PendingWrites
 from regbroker.transport.flow.wide_reads import WideReads
-from regbroker.transport.flow.wrapping import connect
 from regbroker.transport.tls.incoming import Incoming
 from regbroker.transport.tls.negotiated import Negotiated
 from regbroker.transport.tls.records import (
@@ -56,10 +56,6 @@ class TLSProtocol(WideReads, Negotiated):
     `IHandshakeListener` is told when it is over.
     """
 
-    factory: Any
-    transport: Any
-    wrappedProtocol: Any
-
     def __init__(self, factory: Any, wrapped: Any) -> None:
         super().__init__(factory, wrapped)
         #: What writes to the socket, if nothing below changes what is written.
@@ -79,7 +75,7 @@ class TLSProtocol(WideReads, Negotiated):
         self._connection = self.factory.new_connection(self)
         self.read_from(transport)
         self._socket = socket_below(transport)
-        connect(self, transport)
+        super().makeConnection(transport)
         if not self._is_over:
             self._shake_hands()
 
@@ -281,7 +277,7 @@ class TLSProtocol(WideReads, Negotiated):
         self._send(drain(self._connection))
         self.transport.loseConnection()
 
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the wrapped protocol, and whether the peer has ended in order."""
         self.connected = False
         try:

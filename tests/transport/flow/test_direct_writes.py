@@ -10,11 +10,11 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Server
 from twisted.internet.testing import StringTransport
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.flow.direct_writes import MOST_PIECES, send_now, socket_below
+from regbroker.transport.flow.wrapping import Wrapper, WrapperFactory
 from regbroker.transport.tls.protocol import TLSProtocol
 from regbroker.transport.twisted_private import holds_nothing
 
@@ -84,8 +84,8 @@ class DirectWritesTests(SynchronousTestCase):
 
     def test_below(self) -> None:
         """Wrappers that pass bytes on are passed over; TLS sees all that is written."""
-        factory: Any = WrappingFactory(Factory())
-        wrapper: Any = ProtocolWrapper(factory, Protocol())
+        factory: Any = WrapperFactory(Factory())
+        wrapper: Any = Wrapper(factory, Protocol())
         wrapper.transport = self.transport
         self.assertIs(socket_below(self.transport), self.transport)
         self.assertIs(socket_below(wrapper), self.transport)

@@ -6,16 +6,16 @@ from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.flow.backpressure import READ_BYTES
 from regbroker.transport.flow.wide_reads import STEADY_BYTES, WIDE_BYTES, WideReads
+from regbroker.transport.flow.wrapping import Wrapper, WrapperFactory
 
 
 class WideReadsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        factory: Any = WrappingFactory(Factory())
+        factory: Any = WrapperFactory(Factory())
         below: Any = StringTransport()
         below.bufferSize = 1
         self.below = below
@@ -79,13 +79,13 @@ class WideReadsTests(SynchronousTestCase):
 
     def test_below_wrappers(self) -> None:
         """The transport is found below wrappers; one without buffer is left alone."""
-        wrapper: Any = ProtocolWrapper(WrappingFactory(Factory()), Protocol())
+        wrapper: Any = Wrapper(WrapperFactory(Factory()), Protocol())
         wrapper.transport = self.below
         self.below.bufferSize = 1
         self.connection.read_from(wrapper)
         self.assertEqual(self.below.bufferSize, READ_BYTES)
         plain: Any = StringTransport()
-        other: Any = WideReads(WrappingFactory(Factory()), Protocol())
+        other: Any = WideReads(WrapperFactory(Factory()), Protocol())
         other.transport = plain
         other.read_from(plain)
         other.has_read(STEADY_BYTES)

@@ -16,6 +16,7 @@ from regbroker.protocol.origins import Origin
 from regbroker.transport.certificates.served import PROTOCOLS, certificate_options
 from regbroker.transport.client.trust import Trust
 from regbroker.transport.flow.backpressure import READ_BYTES
+from regbroker.transport.flow.wrapping import lowest
 from regbroker.transport.server.lingering import break_off
 from regbroker.transport.tls.factory import TLSEndpoint, TLSFactory
 from regbroker.transport.tls.protocol import TLSProtocol
@@ -93,7 +94,7 @@ class SocketTests(SocketTestCase):
         client = await self.through(trust.endpoint(self.reactor, origin, 5))
         transport: Any = client.transport
         self.assertIsInstance(transport, TLSProtocol)
-        self.assertEqual(transport.bufferSize, READ_BYTES)
+        self.assertEqual(lowest(transport).bufferSize, READ_BYTES)
         await self.assert_echo(client)
 
     async def test_broken_off(self) -> None:
