@@ -42,7 +42,7 @@ def request_head(
     elif method in _WITH_BODY:
         lines.append(b"Content-Length: 0")
     # No line brings a line end, or another control character, along.
-    if not is_sound(b"".join(lines)) or b" " in target or not target:
+    if not is_sound(b"".join(lines)) or target.split() != [target]:
         raise ValueError("a control character, or a space in a request's target")
     lines += [b"", b""]
     return b"\r\n".join(lines)

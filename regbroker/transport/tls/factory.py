@@ -59,12 +59,12 @@ class TLSFactory(WrapperFactory):
         self.budget = budget
         self.deliveries = _DELIVERIES
         self._options: Any = options
-        self._is_client = is_client
+        self.is_client = is_client
 
     def new_connection(self, protocol: TLSProtocol) -> SSL.Connection:
         """Return OpenSSL's side of a new connection, with its part chosen."""
         connection: SSL.Connection
-        if self._is_client:
+        if self.is_client:
             connection = self._options.clientConnectionForTLS(protocol)
             connection.set_connect_state()
         else:

@@ -71,12 +71,12 @@ class TLSProtocol(WideReads, Negotiated):
         self._reason: Failure | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
-        """Connect the wrapped protocol, and begin the handshake."""
+        """Connect the wrapped protocol; a client begins the handshake."""
         self._connection = self.factory.new_connection(self)
         self.read_from(transport)
         self._socket = socket_below(transport)
         super().makeConnection(transport)
-        if not self._is_over:
+        if self.factory.is_client and not self._is_over:
             self._shake_hands()
 
     # From the peer to the wrapped protocol.
@@ -102,7 +102,8 @@ class TLSProtocol(WideReads, Negotiated):
                 end = incoming.decrypt(connection, len(piece), plain)
             if self._is_over or end is not None:
                 break
-        self._deliver(plain, end)
+        if self._is_ready:
+            self._deliver(plain, end)
 
     def before_handshake(self, data: bytes) -> bytes:
         """Return what OpenSSL gets of what comes before the handshake is over."""
@@ -115,8 +116,8 @@ class TLSProtocol(WideReads, Negotiated):
         except SSL.WantReadError:
             self._send(drain(self._connection))
             return False
-        except SSL.Error:
-            self._end(Failure())
+        except SSL.Error as error:
+            self._end(error)
             return False
         if self._is_over:
             # Who chooses the certificate has ended it.
@@ -146,7 +147,7 @@ class TLSProtocol(WideReads, Negotiated):
             self._shut_down()
             self._end(None)
         elif end is not None:
-            self._end(Failure(end))
+            self._end(end)
         elif self._pending.size and self._can_encrypt:
             self.flush()
         elif not (has_data and self.version == "TLSv1.3"):
@@ -189,7 +190,7 @@ class TLSProtocol(WideReads, Negotiated):
         if self._is_over or not self._can_encrypt:
             return
         if problem is not None:
-            self._end(Failure(problem))
+            self._end(problem)
             return
         if self._flow.is_paused:
             self._flow.resume()
@@ -265,13 +266,12 @@ class TLSProtocol(WideReads, Negotiated):
         if is_both and not self._is_over:
             self.transport.loseConnection()
 
-    def _end(self, reason: Failure | None) -> None:
+    def _end(self, error: SSL.Error | None) -> None:
         """Speak TLS no more, and close; None leaves the reason to the transport."""
         if self._is_over:
             return
-        if self._reason is None and reason is not None:
-            error: Any = reason.value
-            self._reason = Failure(CONNECTION_LOST) if is_end_of_file(error) else reason
+        if self._reason is None and error is not None:
+            self._reason = Failure(CONNECTION_LOST if is_end_of_file(error) else error)
         self._is_over = True
         # A failed handshake has an alert to tell.
         self._send(drain(self._connection))
