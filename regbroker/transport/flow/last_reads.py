@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.error import ConnectionLost
-from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
+
+from regbroker.transport.flow.wrapping import lowest
 
 #: How often is read at most: ten times `READ_BYTES` is more than an early reply may
 #: have (`regbroker.transport.client.protocol`).
@@ -25,8 +26,7 @@ def read_before_loss(transport: Any) -> None:
 
     `transport` has the socket, or wraps one that has; others stay as they are.
     """
-    while isinstance(transport, ProtocolWrapper):
-        transport = transport.transport
+    transport = lowest(transport)
     if not hasattr(transport, "doRead"):
         return
     lose = transport.connectionLost

@@ -9,13 +9,13 @@ from weakref import ref
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.client.protocol import MAX_EARLY_REPLY_BYTES
 from regbroker.transport.flow.backpressure import READ_BYTES
 from regbroker.transport.flow.last_reads import MOST_READS, read_before_loss
+from regbroker.transport.flow.wrapping import Wrapper, WrapperFactory
 
 
 class Broken:
@@ -89,8 +89,8 @@ class LastReadsTests(SynchronousTestCase):
     def test_wrapped(self) -> None:
         """What wraps a transport is looked through."""
         transport: Any = Broken()
-        factory = WrappingFactory(Factory.forProtocol(Protocol))
-        wrapper: Any = ProtocolWrapper(factory, Protocol())
+        factory = WrapperFactory(Factory.forProtocol(Protocol))
+        wrapper: Any = Wrapper(factory, Protocol())
         wrapper.transport = transport
         read_before_loss(wrapper)
         transport.connectionLost(Failure(ConnectionLost()))
