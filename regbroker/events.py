@@ -17,7 +17,10 @@ from twisted.logger import Logger, LogLevel
 
 from regbroker.causes import Cause
 
-_log = Logger()
+#: The namespace of the log events that are records of requests, and of no others.
+NAMESPACE = "regbroker.events"
+
+_log = Logger(NAMESPACE)
 
 #: What a line of the log shows of a text that the client has chosen.
 MAX_TEXT = 300
@@ -190,8 +193,27 @@ class Event:
         }
 
     def line(self) -> str:
-        """Return the event as one line of the log: its `fields` in a `LineFormat`."""
-        return _line(self, self.fields())
+        """
+        Return the event as one line of the log: its `fields` in a `LineFormat`.
+
+        If none of them is odd, the line is made without them, in one step.
+        """
+        upstream = self.upstream_seconds
+        line = (
+            f"client={self.client or '-'} user={self.user or '-'}"
+            f" registry={self.registry or '-'} method={self.method or '-'}"
+            f" path={self.path or '-'} name={self.public_name or '-'}"
+            f" upstream={self.upstream or '-'}"
+            f" upstream_name={self.upstream_name or '-'}"
+            f" upstream_method={self.upstream_method or '-'}"
+            f" status={self.status or '-'} bytes_in={self.bytes_in}"
+            f" bytes_out={self.bytes_out} upstream_seconds="
+            f"{'-' if upstream is None else f'{round(upstream * 1000) / 1000:.3f}'}"
+            f" seconds={round(self.seconds * 1000) / 1000:.3f} tls={self.tls or '-'}"
+            f" request_id={self.request_id or '-'} cause={self.cause.value}"
+            f" outcome={self.outcome or '-'}"
+        )
+        return line if _line_of.is_plain(line) else _line_of(self.fields())
 
 
 class LineFormat:
@@ -250,26 +272,6 @@ def _text(text: str, odd: re.Pattern[str]) -> str:
 _line_of = LineFormat(FIELDS)
 
 
-def _line(event: Event, fields: Fields) -> str:
-    """Return the line of an event with these fields: in one step if none is odd."""
-    upstream_seconds = fields["upstream_seconds"]
-    line = (
-        f"client={event.client or '-'} user={event.user or '-'}"
-        f" registry={event.registry or '-'} method={event.method or '-'}"
-        f" path={event.path or '-'} name={event.public_name or '-'}"
-        f" upstream={event.upstream or '-'}"
-        f" upstream_name={event.upstream_name or '-'}"
-        f" upstream_method={event.upstream_method or '-'}"
-        f" status={event.status or '-'} bytes_in={event.bytes_in}"
-        f" bytes_out={event.bytes_out} upstream_seconds="
-        f"{'-' if upstream_seconds is None else f'{upstream_seconds:.3f}'}"
-        f" seconds={fields['seconds']:.3f} tls={event.tls or '-'}"
-        f" request_id={event.request_id or '-'} cause={fields['cause']}"
-        f" outcome={event.outcome or '-'}"
-    )
-    return line if _line_of.is_plain(line) else _line_of(fields)
-
-
 def emit(event: Event) -> None:
     """
     Tell the operator about a request that is over.
@@ -278,9 +280,8 @@ def emit(event: Event) -> None:
     those that write the fields themselves.
     """
     fields = event.fields()
-    line = _line(event, fields)
     fields["event"] = event
-    publish(_log, line, f"{event.method} {event.path} {event.status}", fields)
+    publish(_log, event.line(), f"{event.method} {event.path} {event.status}", fields)
 
 
 def publish(log: Logger, line: str, summary: str, fields: Fields) -> None:

@@ -101,6 +101,8 @@ class TwistdService(MultiService):
                 super().privilegedStartService()
         except StateError as error:
             self._give_up(error)
+        if isinstance(self._service, RegbrokerService):
+            self._service.under_way.log = self._log_output.log_request
         self._spare_audit()
 
     def startService(self) -> None:

@@ -25,6 +25,7 @@ from twisted.logger import (
 
 from regbroker.audit import NAMESPACE
 from regbroker.errors import StateError
+from regbroker.events import Event, emit
 from regbroker.runtime.buffered_log import BufferedLog, IReactor, TextLines
 from regbroker.runtime.json_lines import json_line
 from regbroker.runtime.reopened_file import ReopenedFile
@@ -54,6 +55,7 @@ class LogOutput:
         self._format = log_format
         self._audit_log = audit_log
         self._reactor = reactor
+        self._text_lines = TextLines()
         self._log: _Written | None = None
         self._audit: _Written | None = None
 
@@ -71,6 +73,20 @@ class LogOutput:
     def record_format(self) -> str:
         """How records of requests are written; empty where twistd does it."""
         return self._format if self._log is not None else ""
+
+    @property
+    def log_request(self) -> Callable[[Event], None]:
+        """
+        What logs a request that is over.
+
+        Nobody but this process reads a log of lines, so such a line is written without
+        a log event.
+        """
+        return self._write if self.record_format == "line" else emit
+
+    def _write(self, event: Event) -> None:
+        assert self._log is not None
+        self._log.observer.gather(self._text_lines.record(event))
 
     def observer(self, options: Mapping[str, Any]) -> ILogObserver | None:
         """
@@ -143,7 +159,7 @@ class LogOutput:
 
     @cached_property
     def _line_of(self) -> Callable[[LogEvent], str | None]:
-        line_of = json_line if self._format == "json" else TextLines()
+        line_of = json_line if self._format == "json" else self._text_lines
 
         def line(event: LogEvent) -> str | None:
             if "lines" in event:

@@ -27,11 +27,16 @@ from twisted.logger import (
 )
 from zope.interface import implementer
 
+from regbroker.events import NAMESPACE, Event
+
 #: Nobody who reads a log on a screen sees that it is late.
 GATHER_SECONDS = 0.1
 
 #: A burst does not fill the memory: it is written when it is this long.
 MAX_GATHERED = 64 * 1024
+
+#: Where the records of requests come from, as Twisted writes it.
+_RECORD = f"{NAMESPACE}#info"
 
 _log = Logger()
 
@@ -57,10 +62,10 @@ class BufferedLog:
 
     An event of which `line_of` returns None is left out. The stream always ends with a
     whole line. Events may come from any thread; those with a `summary`, which are
-    records of requests, come from the reactor's. Nothing waits when the reactor has
-    stopped or the process ends. Lines that the stream does not take are lost, and the
-    log says so, with the `name` of this one: at once, where another log can be written,
-    and when this one can be again.
+    records of requests, and lines for `gather` come from the reactor's. Nothing waits
+    when the reactor has stopped or the process ends. Lines that the stream does not
+    take are lost, and the log says so, with the `name` of this one: at once, where
+    another log can be written, and when this one can be again.
     """
 
     def __init__(
@@ -90,12 +95,20 @@ class BufferedLog:
         line = self._line_of(event)
         if line is None:
             return
-        self._lines.append(line)
-        if "summary" not in event or not self._may_gather:
+        if "summary" in event:
+            self.gather(line)
+        else:
+            self._lines.append(line)
             self.flush()
-            return
+
+    def gather(self, line: str) -> None:
+        """Write the line of a record, now or soon."""
+        self._lines.append(line)
         self._size += len(line)
         if self._timer is not None and self._size < MAX_GATHERED:
+            return
+        if not self._may_gather:
+            self.flush()
             return
         now = self._reactor.seconds()
         if self._size >= MAX_GATHERED or now - self._written >= GATHER_SECONDS:
@@ -173,8 +186,18 @@ class TextLines:
         """Return an event with its time, where it comes from, and its text."""
         if event.get("log_format") != "{line}" or "log_system" in event:
             return formatEventAsClassicLogText(event)
-        second = int(event.get("log_time") or time.time())
+        return self._line(
+            event.get("log_time") or time.time(),
+            f"{event['log_namespace']}#{event['log_level'].name}",
+            event["line"],
+        )
+
+    def record(self, event: Event) -> str:
+        """Return the record of a request, as it is in the log event of `emit`."""
+        return self._line(time.time(), _RECORD, event.line())
+
+    def _line(self, seconds: float, system: str, text: str) -> str:
+        second = int(seconds)
         if second != self._second:
             self._second, self._time = second, formatTime(second)
-        namespace, level = event["log_namespace"], event["log_level"].name
-        return f"{self._time} [{namespace}#{level}] {event['line']}\n"
+        return f"{self._time} [{system}] {text}\n"

@@ -53,6 +53,8 @@ class UnderWay:
         self._within = within
         self._requests: set[_Serving] = set()
         self._waiting: list[Deferred[None]] = []
+        #: Logs the event of each request that is over.
+        self.log: Callable[[Event], None] = emit
         #: Whether requests are told to the audit log, too.
         self.is_audited = True
         #: Called with the event of each request that is over, after its log line.
@@ -79,7 +81,7 @@ class UnderWay:
         if self._within is not None:
             self._within.ended(event)
         else:
-            emit(event)
+            self.log(event)
             if self.is_audited:
                 audit.tell_request(event)
         for observer in self.observers:

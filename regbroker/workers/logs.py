@@ -28,6 +28,7 @@ from twisted.logger import (
 from zope.interface import implementer
 
 from regbroker import audit
+from regbroker.events import Event, emit
 from regbroker.runtime.buffered_log import TextLines
 from regbroker.runtime.json_lines import json_line
 
@@ -83,19 +84,29 @@ class Sender:
         self._line_of = _FORMATS[log_format]() if log_format else None
         self._worker = worker
 
+    @property
+    def log_request(self) -> Callable[[Event], None]:
+        """What logs a request that is over; for a line for people, no log event."""
+        line_of = self._line_of
+        if not isinstance(line_of, TextLines):
+            return emit
+        return lambda event: self._gather(_LINE, line_of.record(event))
+
     def __call__(self, event: LogEvent) -> None:
         """Send an event, now or soon."""
         if "summary" not in event:
             self._gathered.append(eventAsJSON(event))
             self.flush()
             return
-        row: object
         if self._line_of is None or event["log_namespace"] == audit.NAMESPACE:
             names, values_of = _shape(tuple(event))
-            row = values_of(event)
+            self._gather(names, values_of(event))
         else:
             event["worker"] = self._worker
-            names, row = _LINE, self._line_of(event) or ""
+            self._gather(_LINE, self._line_of(event) or "")
+
+    def _gather(self, names: tuple[str, ...], row: object) -> None:
+        """Send a record that has these names, soon."""
         if names is not self._names:
             self._names, self._rows = names, []
             self._gathered.append({"names": names, "rows": self._rows})

@@ -112,6 +112,7 @@ class Worker:
         service.privilegedStartService()
         service.startService()
         self._service = service
+        service.under_way.log = self.log.log_request
         self._spare_audit(service)
 
     def _spare_audit(self, service: RegbrokerService) -> None:

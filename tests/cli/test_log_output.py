@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import Any, cast
 
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import Logger, globalLogPublisher
+from twisted.logger import Logger, capturedLogs, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker import audit, events
@@ -328,11 +328,27 @@ class GatheredTests(SynchronousTestCase):
         self.assertRaises(StateError, self.change, missing)
         self.assertFalse(self.output.takes_audit)
 
+    def test_log_request(self) -> None:
+        """A line that only this process writes needs no log event."""
+        self.assertIs(self.output.log_request, events.emit)
+        path = self.directory / "lines"
+        output = LogOutput("line", "", self.reactor)
+        self.assertIs(output.log_request, events.emit)
+        observer: Any = output.observer({"logfile": str(path)})
+        self.addCleanup(observer.close)
+        event = events.Event(lambda: 0.0, path='/"a')
+        with capturedLogs() as logged:
+            output.log_request(event)
+        self.assertEqual(list(logged), [])
+        _, _, line = path.read_text().partition(" [regbroker.events#info] ")
+        self.assertEqual(line, event.line() + "\n")
+
     def test_another_log(self) -> None:
         """A log that is not written here may have an audit log anywhere."""
         output = LogOutput("line", "", self.reactor)
         self.assertIs(output.observer({"logger": "a.b", "nodaemon": True}), None)
         self.assertTrue(output.takes_audit)
+        self.assertIs(output.log_request, events.emit)
 
     def record(self, number: int) -> None:
         """Log the record of a request, and that of a login."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+import time
 from typing import Any, cast
 
 from twisted.internet.testing import MemoryReactorClock
@@ -20,6 +21,8 @@ from twisted.logger import (
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from regbroker import events
+from regbroker.events import Event
 from regbroker.runtime.buffered_log import (
     GATHER_SECONDS,
     MAX_GATHERED,
@@ -192,6 +195,21 @@ class TextLinesTests(SynchronousTestCase):
         self.events[1]["log_time"] += 3600
         for event in self.events:
             self.assertEqual(self.line_of(event), formatEventAsClassicLogText(event))
+
+    def test_record(self) -> None:
+        """The record of a request is the line of its log event, whatever is in it."""
+        self.patch(events._log, "observer", self.events.append)
+        self.patch(time, "time", lambda: 1.5e9 + 0.25)
+        for text in ("", "/v2/", "a b", 'é"\\', "a\nb=c", "\udce9", "a" * 999):
+            event = Event(lambda: 0.0, user=text, path=text, outcome=text)
+            event.upstream_seconds = 0.25
+            self.patch(events, "time", time.time)
+            events.emit(event)
+            told = self.events.pop()
+            self.assertEqual(self.line_of.record(event), self.line_of(told))
+            self.assertEqual(
+                self.line_of.record(event), formatEventAsClassicLogText(told)
+            )
 
     def test_nothing_to_say(self) -> None:
         """An event without a text is left out."""

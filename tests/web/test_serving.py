@@ -131,6 +131,23 @@ class ServingTests(SiteTestCase):
                 ["regbroker.events", *told],
             )
 
+    async def test_log(self) -> None:
+        """Requests of a part are logged as the whole does it, before observers know."""
+
+        async def handler(request: Any) -> None:
+            send_json(request, {}, 200)
+
+        whole, told = UnderWay(), list[tuple[str, Event]]()
+        whole.log = lambda event: told.append(("log", event))
+        whole.observers.append(lambda event: told.append(("observer", event)))
+        request = await self.received(GET)
+        event = Event(self.time.seconds)
+        with capturedLogs() as logged:
+            serve(request, event, handler(request), UnderWay(whole))
+        await self.client.reply()
+        self.assertEqual(told, [("log", event), ("observer", event)])
+        self.assertEqual(list(logged), [])
+
     async def test_upstreams_refusal(self) -> None:
         """The code of an upstream's refusal is that of its status."""
 

@@ -143,6 +143,21 @@ class LogsTests(SynchronousTestCase):
         self.assertTrue(lines[0].endswith("\n") and lines[2].endswith("\n"))
         self.assertEqual(lines[0], formatEvent(self.written[0]))
 
+    def test_requests(self) -> None:
+        """A line for people is sent without a log event, in its place."""
+        for log_format in ("", "json"):
+            self.sender.make_lines(log_format, 2)
+            self.assertIs(self.sender.log_request, emit)
+        self.sender.make_lines("line", 2)
+        self.sender.log_request(Event(lambda: 0.0, path='/"a'))
+        self.record('/"b')
+        self.turn()
+        ((sent,),) = self.sent
+        first, second = sent["rows"]
+        self.assertEqual(
+            first.partition(" [")[2].replace("/?a", "/?b"), second.partition(" [")[2]
+        )
+
     def test_json_lines(self) -> None:
         """The same as JSON, with the worker's number; a warning is no record."""
         self.sender.make_lines("json", 2)
