@@ -161,12 +161,15 @@ class Event:
         if self.cause is Cause.DONE:
             self.cause, self.outcome = cause, outcome
 
-    def fields(self) -> Fields:
+    def fields(self, seconds: float | None = None) -> Fields:
         """
         Return the event's `FIELDS`; None for what is not known.
 
         Times are in seconds, rounded to milliseconds. A text is as the client wrote it.
+        The request has taken `seconds`, or all the time until now.
         """
+        if seconds is None:
+            seconds = self.seconds
         upstream_seconds = self.upstream_seconds
         # `round` to three digits goes over the number's text, and a member's `value`
         # over a function.
@@ -185,19 +188,21 @@ class Event:
             "bytes_out": self.bytes_out,
             "upstream_seconds": upstream_seconds
             and round(upstream_seconds * 1000) / 1000,
-            "seconds": round(self.seconds * 1000) / 1000,
+            "seconds": round(seconds * 1000) / 1000,
             "tls": self.tls or None,
             "request_id": self.request_id or None,
             "cause": self.cause.value,
             "outcome": self.outcome or None,
         }
 
-    def line(self) -> str:
+    def line(self, seconds: float | None = None) -> str:
         """
         Return the event as one line of the log: its `fields` in a `LineFormat`.
 
         If none of them is odd, the line is made without them, in one step.
         """
+        if seconds is None:
+            seconds = self.seconds
         upstream = self.upstream_seconds
         line = (
             f"client={self.client or '-'} user={self.user or '-'}"
@@ -209,11 +214,11 @@ class Event:
             f" status={self.status or '-'} bytes_in={self.bytes_in}"
             f" bytes_out={self.bytes_out} upstream_seconds="
             f"{'-' if upstream is None else f'{round(upstream * 1000) / 1000:.3f}'}"
-            f" seconds={round(self.seconds * 1000) / 1000:.3f} tls={self.tls or '-'}"
+            f" seconds={round(seconds * 1000) / 1000:.3f} tls={self.tls or '-'}"
             f" request_id={self.request_id or '-'} cause={self.cause.value}"
             f" outcome={self.outcome or '-'}"
         )
-        return line if _line_of.is_plain(line) else _line_of(self.fields())
+        return line if _line_of.is_plain(line) else _line_of(self.fields(seconds))
 
 
 class LineFormat:
@@ -279,9 +284,11 @@ def emit(event: Event) -> None:
     Observers get the line, the event, and its fields as keywords; `summary` is for
     those that write the fields themselves.
     """
-    fields = event.fields()
+    seconds = event.seconds
+    fields = event.fields(seconds)
     fields["event"] = event
-    publish(_log, event.line(), f"{event.method} {event.path} {event.status}", fields)
+    summary = f"{event.method} {event.path} {event.status}"
+    publish(_log, event.line(seconds), summary, fields)
 
 
 def publish(log: Logger, line: str, summary: str, fields: Fields) -> None:

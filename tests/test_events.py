@@ -1,11 +1,13 @@
 """One line per request, which nothing that a client writes can break."""
 
 import re
+from itertools import count
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.logger import (
+    LogEvent,
     LogLevel,
     capturedLogs,
     formatEvent,
@@ -276,3 +278,13 @@ class EmitTests(SynchronousTestCase):
             text_line = formatEventAsClassicLogText(entry)
             assert text_line is not None
             self.assertEqual(text_line.count("\n"), 1)
+
+    def test_one_time(self) -> None:
+        """Line and fields say the same time, though the clock goes on between them."""
+        told: list[LogEvent] = []
+        self.patch(events._log, "observer", told.append)
+        ticks = count()
+        emit(Event(lambda: float(next(ticks))))
+        (event,) = told
+        self.assertEqual(event["seconds"], 1.0)
+        self.assertIn(" seconds=1.000 ", event["line"])
