@@ -58,7 +58,7 @@ class DirectoryTests(SteeredTestCase):
 
     def start_regbroker(self) -> None:
         self.slapd = Slapd(self.directory / "slapd", self.authority)
-        self.addCleanup(self.slapd.stop)
+        self.addCleanup(self.slapd.end)
         self.slapd.start()
         for name, (uid, password) in PEOPLE_ADDED.items():
             entry = ENTRY.format(name=name, people=PEOPLE, uid=uid, password=password)

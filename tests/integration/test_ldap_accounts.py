@@ -42,7 +42,7 @@ class DirectoryTestCase(BareRegistryTestCase):
 
     def start_regbroker(self) -> None:
         self.slapd = Slapd(self.directory / "slapd", self.authority)
-        self.addCleanup(self.slapd.stop)
+        self.addCleanup(self.slapd.end)
         self.slapd.start()
         for secret in (*IN_DIRECTORY.values(), READER_PASSWORD, ROOT_PASSWORD):
             self.add_secret(secret)

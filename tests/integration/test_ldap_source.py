@@ -75,7 +75,7 @@ class SlapdTestCase(TestCase):
     def start_slapd(self, **options: Any) -> Slapd:
         """A directory, running."""
         slapd = Slapd(self.directory / "slapd", self.authority, **options)
-        self.addCleanup(slapd.stop)
+        self.addCleanup(slapd.end)
         slapd.start()
         return slapd
 

@@ -86,7 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
         if "/deaf/" in self.path:
             self.registry.released.wait(GONE_SECONDS)
             return
-        left = int(self.headers["Content-Length"])
+        # In chunks there is no length: all that comes is read.
+        left = int(self.headers.get("Content-Length", SIZE))
         while left:
             data = self.rfile.read1(min(left, len(PIECE)))
             self.registry.first_bytes.set()

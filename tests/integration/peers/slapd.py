@@ -193,6 +193,7 @@ class Slapd:
         self.directory = directory
         self.port = 0
         self.tls_port = 0
+        self._held: list[socket.socket] = []
         self._daemon: Daemon | None = None
         self._environment = base_environment(directory / "home") | {
             "LDAPCONF": "/dev/null",
@@ -238,20 +239,13 @@ class Slapd:
 
     def start(self) -> None:
         """Start it, on the ports that it had before if it had any."""
-        if self.port:
+        if self._held:
             self._start()
             return
-        for _ in range(10):
-            self.port, self.tls_port = _free_ports()
-            try:
-                self._start()
-            except AssertionError as error:
-                if "errno=98" not in str(error):
-                    raise
-            else:
-                self.change(ENTRIES, "ldapadd")
-                return
-        raise AssertionError("no free ports for slapd")
+        self._held = [_held_port(), _held_port()]
+        self.port, self.tls_port = (held.getsockname()[1] for held in self._held)
+        self._start()
+        self.change(ENTRIES, "ldapadd")
 
     def _start(self) -> None:
         self._daemon = Daemon(
@@ -270,9 +264,15 @@ class Slapd:
         )
 
     def stop(self) -> None:
-        """End it; harmless when it is not running."""
+        """End it; harmless when it is not running. Its ports stay its own."""
         if self._daemon is not None:
             self._daemon.stop()
+
+    def end(self) -> None:
+        """End it for good, and give its ports back."""
+        self.stop()
+        for held in self._held:
+            held.close()
 
     def freeze(self) -> None:
         """Let it do nothing more."""
@@ -329,8 +329,13 @@ def _accepts(port: int) -> bool:
     return True
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+def _held_port() -> socket.socket:
+    """
+    Return a socket with a port that the kernel gives to nobody else while it is open.
+
+    slapd can listen there all the same, since both allow that their port is reused.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
