@@ -24,7 +24,7 @@ from regbroker.protocol.origins import Origin
 from regbroker.transport.certificates.served import certificate_options
 from regbroker.transport.client.trust import Trust
 from regbroker.transport.flow.plain_protocol import PlainFactory
-from regbroker.transport.tls.factory import TLSFactory
+from regbroker.transport.tls.server_names import ServerTLSFactory
 
 NAME, UPSTREAM_NAME = b" /v2/team/", b" /v2/acme_team/"
 
@@ -126,7 +126,7 @@ def main() -> None:
     sides: Any = ClientSides(Trust(arguments.root).endpoint(clock, origin, 10))
     if arguments.certificate:
         pair = arguments.certificate.read_bytes(), arguments.key.read_bytes()
-        sides = TLSFactory(certificate_options(*pair), False, sides, clock)
+        sides = ServerTLSFactory(certificate_options(*pair), sides)
     else:
         sides = PlainFactory(sides)
 

@@ -1,22 +1,31 @@
-"""A TLS connection of regbroker's in memory, and pyOpenSSL itself at its other end."""
+"""TLS connections of regbroker's, and pyOpenSSL itself at their other end."""
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from select import select
 from typing import Any
 
 from OpenSSL import SSL
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
+from twisted.internet.tcp import Connection
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regbroker.transport.certificates.served import certificate_options
-from regbroker.transport.flow.backpressure import Budget
+from regbroker.transport.flow.backpressure import READ_BYTES, Budget
 from regbroker.transport.tls.factory import TLSFactory
+from regbroker.transport.tls.server_names import ServerTLSFactory
 from tests.certificates import Looking, issued
+
+VERSIONS = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
 
 
 @implementer(IHandshakeListener)
@@ -106,10 +115,29 @@ class Link:
         except SSL.WantReadError:
             return sent
 
+    def feed(self, data: bytes) -> None:
+        """Give the protocol under test bytes from the wire."""
+        self.tls.dataReceived(data)
+
+    def sent(self) -> bytes:
+        """Return what was sent and waits for `to_peer`."""
+        sent: bytes = self.transport.value()
+        return sent
+
+    def take_sent(self) -> bytes:
+        """Take what was sent."""
+        sent = self.sent()
+        self.transport.clear()
+        return sent
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the transport below was told to close, or to break off."""
+        return bool(self.transport.disconnecting or self.transport.disconnected)
+
     def to_peer(self) -> int:
         """Let the peer read what was sent to it; return how many bytes that were."""
-        sent = self.transport.value()
-        self.transport.clear()
+        sent = self.take_sent()
         if sent:
             self.peer.bio_write(sent)
         try:
@@ -128,10 +156,195 @@ class Link:
             sent = self.to_peer()
             data = self.from_peer()
             if data:
-                self.tls.dataReceived(data)
+                self.feed(data)
             if not (sent or data):
                 return
 
     def hang_up(self) -> None:
         """Close the transport below, in order."""
-        self.tls.connectionLost(Failure(ConnectionDone()))
+        self.lose(ConnectionDone())
+
+    def lose(self, why: Exception) -> None:
+        """Have the transport below tell that it has gone."""
+        self.tls.connectionLost(Failure(why))
+
+
+class Endless:
+    """Writes chunks until it is paused; `pauses` counts how often it was."""
+
+    def __init__(self, tls: Any, most: int = 10_000_000) -> None:
+        self.pauses = self.resumes = self.stops = self.written = 0
+        self.is_paused = False
+        self._tls = tls
+        self._most = most
+
+    def run(self) -> None:
+        while not self.is_paused and self.written < self._most:
+            self.written += READ_BYTES
+            self._tls.write(bytes(READ_BYTES))
+
+    def pauseProducing(self) -> None:
+        self.pauses += 1
+        self.is_paused = True
+
+    def resumeProducing(self) -> None:
+        self.resumes += 1
+        self.is_paused = False
+
+    def stopProducing(self) -> None:
+        self.stops += 1
+
+
+class Descriptors(Clock):
+    """A reactor of sockets that does what can be done when it is told to `run`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: set[Any] = set()
+        self.writers: set[Any] = set()
+        self.addReader, self.removeReader = self.readers.add, self.readers.discard
+        self.addWriter, self.removeWriter = self.writers.add, self.writers.discard
+
+    def run(self, seconds: float = 0) -> bool:
+        """
+        Do what can be done, as a reactor does it; return whether that is any.
+
+        So many seconds are waited for it.
+        """
+        read, write, _ = select(self.readers, self.writers, (), seconds)
+        for each in read:
+            self._tell(each, each.doRead)
+        for each in write:
+            if each in self.writers:
+                self._tell(each, each.doWrite)
+        return bool(read or write)
+
+    def _tell(self, descriptor: Any, act: Any) -> None:
+        try:
+            why = act()
+        except Exception as error:
+            self._disconnect(descriptor, error)
+            raise
+        if why is not None:
+            self._disconnect(descriptor, why)
+
+    def _disconnect(self, descriptor: Any, why: Exception) -> None:
+        self.readers.discard(descriptor)
+        self.writers.discard(descriptor)
+        descriptor.connectionLost(Failure(why))
+
+
+class SocketLink(Link):
+    """
+    The same over a pair of sockets, with the protocol under test as the server.
+
+    `chain` is how many certificates it shows.
+    """
+
+    def __init__(
+        self,
+        version: int = SSL.TLS1_3_VERSION,
+        budget: Budget | None = None,
+        chain: int = 1,
+    ) -> None:
+        super().__init__(False, version, budget)
+        self.reactor = self.clock = Descriptors()
+        pair = issued("a.test")
+        options = certificate_options(pair.certificate * chain, pair.key)
+        factory: Any = Factory.forProtocol(lambda: self.inner)
+        self.factory = ServerTLSFactory(options, factory)
+        self.factory.call_later = self.clock.callLater
+        if budget is not None:
+            self.factory.budget = budget
+        self.tls = self.factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        ours, self.socket = socket.socketpair()
+        self.socket.setblocking(False)
+        reactor: Any = self.reactor
+        self.transport = Connection(ours, self.tls, reactor)
+
+    def connect(self) -> Link:
+        """Connect, without a byte from the peer."""
+        self.transport.connected = 1
+        self.transport.startReading()
+        return super().connect()
+
+    def feed(self, data: bytes) -> None:
+        """Send bytes over the wire, as far as they are read."""
+        while data and not self.is_closed:
+            with suppress(BlockingIOError):
+                data = data[self.socket.send(data) :]
+            if not self.reactor.run():
+                break
+
+    def sent(self) -> bytes:
+        """Return what was sent and waits for `to_peer`."""
+        with suppress(BlockingIOError):
+            return self.socket.recv(2**20, socket.MSG_PEEK)
+        return b""
+
+    def take_sent(self) -> bytes:
+        """Take what was sent."""
+        sent = b""
+        with suppress(BlockingIOError, ConnectionResetError):
+            while data := self.socket.recv(2**20):
+                sent += data
+                self.reactor.run()
+        return sent
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the transport below was told to close, or to break off."""
+        self.clock.advance(0)
+        return bool(self.transport.disconnected)
+
+    def settle(self) -> None:
+        """Carry bytes in both directions until both sides are silent."""
+        while True:
+            super().settle()
+            if not self.reactor.run():
+                return
+
+    def hang_up(self) -> None:
+        """Close the peer's socket."""
+        self.socket.close()
+        while self.reactor.run():
+            pass
+        self.clock.advance(0)
+
+    def lose(self, why: Exception) -> None:
+        """Nothing: the transport has told it already."""
+        assert self.is_closed
+
+    def close(self) -> None:
+        """Leave nothing open, whatever the state."""
+        self.socket.close()
+        self.transport.connectionLost(Failure(ConnectionDone()))
+
+
+def each_way(test: Callable[[Any, Link], None]) -> Callable[[Any], None]:
+    """Run a test as `in_memory` does, and as server over a socket."""
+    through_memory = in_memory(test)
+
+    def run(case: Any) -> None:
+        through_memory(case)
+        for version in VERSIONS:
+            link = SocketLink(version)
+            try:
+                test(case, link)
+            finally:
+                link.close()
+
+    run.__doc__ = test.__doc__
+    return run
+
+
+def in_memory(test: Callable[[Any, Link], None]) -> Callable[[Any], None]:
+    """Run a test as server and as client, with TLS 1.2 and 1.3."""
+
+    def run(case: Any) -> None:
+        for is_client in (False, True):
+            for version in VERSIONS:
+                test(case, Link(is_client, version))
+
+    run.__doc__ = test.__doc__
+    return run

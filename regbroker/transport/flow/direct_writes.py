@@ -15,7 +15,7 @@ from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 
-from regbroker.transport.flow.wrapping import Wrapper
+from regbroker.transport.flow.wrapping import Wrapper, lowest
 from regbroker.transport.twisted_private import holds_nothing
 
 #: What is given to a socket in one call. The system takes 1024 pieces (IOV_MAX).
@@ -47,6 +47,17 @@ def send_now(transport: Any, data: Sequence[bytes]) -> None:
         data = _unsent(data, sent)
     if data:
         transport.writeSequence(data)
+
+
+def half_close(transport: Any) -> None:
+    """Send what the socket takes now, and its end when all is sent; read on."""
+    below = lowest(transport)
+    if hasattr(below, "loseWriteConnection"):
+        if not below.disconnecting:
+            # Now: the other side's own end, if it is here already, is read next, and
+            # Twisted drops then what is not written.
+            below.doWrite()
+        below.loseWriteConnection()
 
 
 def _unsent(data: Sequence[bytes], sent: int) -> Sequence[bytes]:

@@ -109,6 +109,11 @@ class _Accepted(Wrapper):
         else:
             self.loseConnection()
 
+    def abort(self) -> None:
+        """Close it at once."""
+        above = self.wrappedProtocol
+        (above if isinstance(above, Wrapper) else self.transport).abortConnection()
+
     def readConnectionLost(self) -> None:
         """Pass on that the client sends no more."""
         self.wrappedProtocol.readConnectionLost()
@@ -278,4 +283,4 @@ class AcceptingFactory(WrapperFactory):
 
     def _abort(self) -> None:
         for connection in list(self.protocols):
-            connection.transport.abortConnection()
+            connection.abort()

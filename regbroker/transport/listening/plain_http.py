@@ -14,13 +14,15 @@ from twisted.python.failure import Failure
 
 from regbroker.errors import BadRequest
 from regbroker.transport.server.lingering import LingeringClose
-from regbroker.transport.tls.server_names import ServerTLSFactory, ServerTLSProtocol
+from regbroker.transport.tls.memory import MemoryTLSProtocol
+from regbroker.transport.tls.server_names import ServerNames, ServerTLSFactory
 from regbroker.transport.tls.server_options import ServerOptions
+from regbroker.transport.tls.sockets import SocketTLSProtocol
 
 _MESSAGE = "this is plain HTTP, and the port is for TLS; write https://"
 
 
-class _TLSOrPlain(ServerTLSProtocol):
+class _TLSOrPlain(ServerNames):
     """TLS on one connection, with a look at its first byte."""
 
     factory: TLSOrPlainFactory
@@ -46,6 +48,7 @@ class _TLSOrPlain(ServerTLSProtocol):
         super().connectionLost(reason)
 
     def _refuse(self, data: bytes) -> None:
+        self.leave_to_transport()
         transport: Any = self.transport
         site = self.factory.site
         peer = getattr(transport.getPeer(), "host", "-")
@@ -62,10 +65,19 @@ class _TLSOrPlain(ServerTLSProtocol):
         self._closing = LingeringClose(transport, site.reactor.callLater)
 
 
+class _InMemory(_TLSOrPlain, MemoryTLSProtocol):
+    pass
+
+
+class _OverSocket(_TLSOrPlain, SocketTLSProtocol):
+    pass
+
+
 class TLSOrPlainFactory(ServerTLSFactory):
     """Ends TLS in front of `site`, and tells it of plain HTTP."""
 
-    protocol = _TLSOrPlain
+    protocol = _InMemory
+    over_socket = _OverSocket
 
     def __init__(self, options: ServerOptions, site: Any) -> None:
         super().__init__(options, site)

@@ -120,4 +120,5 @@ class _ProxiedFactory(WrapperFactory):
                 host, "not in trusted-proxies, on a proxy: listener; hung up"
             )
             return None
-        return super().buildProtocol(addr)
+        # Whose connection it is, and what comes first in it, the line says.
+        return super().buildProtocol(None)

@@ -15,6 +15,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
+from regbroker.transport.flow.direct_writes import half_close
 from regbroker.transport.flow.wrapping import lowest
 from regbroker.transport.tls.protocol import TLSProtocol
 
@@ -39,20 +40,12 @@ class LingeringClose:
         self._transport = transport
         self._call_later = call_later
         self._received = 0
-        self._below = transport
         # What had been paused is read now: the client's own end is in it.
         transport.resumeProducing()
         if isinstance(transport, TLSProtocol):
-            # Sends close_notify, and reads on until the peer's.
-            transport.loseConnection()
-            self._below = transport.transport
-        socket = lowest(transport)
-        if hasattr(socket, "loseWriteConnection"):
-            if not socket.disconnecting:
-                # Now: the client's own end, if it is here already, is read next, and
-                # Twisted drops then what is not written.
-                socket.doWrite()
-            socket.loseWriteConnection()
+            transport.loseWriteConnection()
+        else:
+            half_close(transport)
         self._timer: IDelayedCall | None = call_later(LINGER_SECONDS, self._close)
 
     def received(self, size: int) -> None:
@@ -70,7 +63,10 @@ class LingeringClose:
     def _close(self) -> None:
         self._timer = self._call_later(CLOSE_SECONDS, self._abort)
         # What is written already is still sent.
-        self._below.loseConnection()
+        if isinstance(self._transport, TLSProtocol):
+            self._transport.hang_up()
+        else:
+            self._transport.loseConnection()
 
     def _abort(self) -> None:
         self._timer = None

@@ -1,10 +1,11 @@
 """
-Where `regbroker.transport.tls.protocol` stands: in front of a factory, and on the way
+Where TLS stands: in front of a factory, and on the way
 to a server.
 """
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ from zope.interface import implementer
 from regbroker.transport.flow.backpressure import SHARED, Budget
 from regbroker.transport.flow.pending_writes import Deliveries
 from regbroker.transport.flow.wrapping import WrapperFactory
+from regbroker.transport.tls.memory import MemoryTLSProtocol
 from regbroker.transport.tls.protocol import TLSProtocol
 
 _DELIVERIES = Deliveries()
@@ -38,7 +40,7 @@ class TLSFactory(WrapperFactory):
     gathered; without it, the reactor that runs.
     """
 
-    protocol = TLSProtocol
+    protocol: Any = MemoryTLSProtocol
 
     def __init__(
         self,
@@ -61,15 +63,27 @@ class TLSFactory(WrapperFactory):
         self._options: Any = options
         self.is_client = is_client
 
-    def new_connection(self, protocol: TLSProtocol) -> SSL.Connection:
-        """Return OpenSSL's side of a new connection, with its part chosen."""
+    def new_connection(
+        self, protocol: TLSProtocol, over: socket.socket | None = None
+    ) -> SSL.Connection:
+        """
+        Return OpenSSL's side of a new connection, with its part chosen.
+
+        It is `over` a socket, or through memory. For the first, `options` has a method
+        `connection`, as `regbroker.transport.tls.server_options` has.
+        """
         connection: SSL.Connection
-        if self.is_client:
+        if over is not None:
+            connection = self._options.connection(over)
+        elif self.is_client:
             connection = self._options.clientConnectionForTLS(protocol)
-            connection.set_connect_state()
         else:
             connection = self._options.serverConnectionForTLS(protocol)
+        if self.is_client:
+            connection.set_connect_state()
+        else:
             connection.set_accept_state()
+        # Who agrees on a protocol (ALPN) asks for it.
         connection.set_app_data(protocol)
         return connection
 

@@ -1,13 +1,17 @@
 """
-TLS over Twisted's TCP transport, for large bodies in few steps.
+TLS on one connection: what is the same however its records go to the socket.
 
-It does what Twisted's own TLS layer does, on the same memory BIOs of pyOpenSSL, and
-differs in how much is done at once:
+Two classes know that way: `regbroker.transport.tls.memory` puts records into the
+memory of Twisted's TCP transport, and `regbroker.transport.tls.sockets` has OpenSSL
+read from the socket and write to it.
+
+Both do what Twisted's own TLS layer does, and differ from it in how much is done at
+once:
 
 - The socket is read in large pieces; all records at hand are delivered joined.
-- What is written is encrypted as a whole, and given to the transport in one step.
-  Small writes of one turn of the reactor become one record. What is written while bytes
-  are delivered, by this connection or another one, is sent when they are.
+- What is written is encrypted as a whole, and sent in one step. Small writes of one
+  turn of the reactor become one record. What is written while bytes are delivered, by
+  this connection or another one, is sent when they are.
 - A producer is paused by `regbroker.transport.flow.backpressure`, not for each chunk.
 
 Facts that shape this module (RFC 8446, 6.1; RFC 5246, 7.2.1):
@@ -31,19 +35,11 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from regbroker.transport.flow.backpressure import READ_BYTES, Backpressure
-from regbroker.transport.flow.direct_writes import send_now, socket_below
+from regbroker.transport.flow.backpressure import Backpressure
 from regbroker.transport.flow.pending_writes import PendingWrites
 from regbroker.transport.flow.wide_reads import WideReads
-from regbroker.transport.tls.incoming import Incoming
 from regbroker.transport.tls.negotiated import Negotiated
-from regbroker.transport.tls.records import (
-    RECORD_BYTES,
-    drain,
-    encrypt,
-    is_end_of_file,
-    records_at_once,
-)
+from regbroker.transport.tls.records import RECORD_BYTES, is_end_of_file
 
 
 @implementer(ITransport)
@@ -58,63 +54,34 @@ class TLSProtocol(WideReads, Negotiated):
 
     def __init__(self, factory: Any, wrapped: Any) -> None:
         super().__init__(factory, wrapped)
-        #: What writes to the socket, if nothing below changes what is written.
-        self._socket: Any = None
         self._flow = Backpressure(factory.budget)
         self._pending = PendingWrites(
             factory.call_later, self.flush, factory.deliveries
         )
-        self._incoming = Incoming()
-        #: Bytes in both directions.
-        self._carried = 0
-        self._is_ready = self._can_encrypt = self._is_over = False
+        #: `_can_send` is whether what is written goes on at once.
+        self._is_ready = self._can_send = self._is_over = False
         self._reason: Failure | None = None
-
-    def makeConnection(self, transport: ITransport) -> None:
-        """Connect the wrapped protocol; a client begins the handshake."""
-        self._connection = self.factory.new_connection(self)
-        self.read_from(transport)
-        self._socket = socket_below(transport)
-        super().makeConnection(transport)
-        if self.factory.is_client and not self._is_over:
-            self._shake_hands()
 
     # From the peer to the wrapped protocol.
 
-    def dataReceived(self, data: bytes) -> None:
-        """Decrypt, and deliver what it makes in one piece."""
-        if self._is_over:
-            return
-        if not self._is_ready:
-            data = self.before_handshake(data)
-            if not data:
-                return
-        plain: list[bytes] = []
-        end: SSL.Error | None = None
-        size = len(data)
-        if size >= READ_BYTES or self._steady:
-            self.has_read(size)
-        self._carried += size
-        connection, incoming = self._connection, self._incoming
-        for piece in incoming.pieces(data, self._carried):
-            connection.bio_write(piece)
-            if self._is_ready or self._shake_hands():
-                end = incoming.decrypt(connection, len(piece), plain)
-            if self._is_over or end is not None:
-                break
-        if self._is_ready:
-            self._deliver(plain, end)
-
     def before_handshake(self, data: bytes) -> bytes:
-        """Return what OpenSSL gets of what comes before the handshake is over."""
+        """
+        Return what OpenSSL gets of what comes before the handshake is over.
+
+        Where this returns nothing, more has to come first, or this is no TLS, see
+        `leave_to_transport`.
+        """
         return data
+
+    def leave_to_transport(self) -> None:
+        """Give up TLS before it begins: the transport goes to who calls this."""
 
     def _shake_hands(self) -> bool:
         """Go on with the handshake; return whether it is over and good."""
         try:
             self._connection.do_handshake()
-        except SSL.WantReadError:
-            self._send(drain(self._connection))
+        except (SSL.WantReadError, SSL.WantWriteError) as error:
+            self._handshake_waits(error)
             return False
         except SSL.Error as error:
             self._end(error)
@@ -122,12 +89,19 @@ class TLSProtocol(WideReads, Negotiated):
         if self._is_over:
             # Who chooses the certificate has ended it.
             return False
-        self._is_ready = self._can_encrypt = True
-        self._incoming.secured(self._connection)
+        self._is_ready = self._can_send = True
+        self._secured()
         if IHandshakeListener.providedBy(self.wrappedProtocol):
             self.wrappedProtocol.handshakeCompleted()
         self.flush()
         return not self._is_over
+
+    def _handshake_waits(self, why: SSL.Error) -> None:
+        """Do what the handshake needs to go on."""
+        raise NotImplementedError
+
+    def _secured(self) -> None:
+        """Note that the handshake is over."""
 
     def _deliver(self, plain: list[bytes], end: SSL.Error | None) -> None:
         """Deliver plaintext, and do what the records asked of TLS itself."""
@@ -138,9 +112,9 @@ class TLSProtocol(WideReads, Negotiated):
             self.factory.deliveries.deliver(self.wrappedProtocol.dataReceived, whole)
         if self._is_over:
             return
-        if self._is_ready and not self._can_encrypt:
+        if self._is_ready and not self._can_send:
             # The new handshake may be over.
-            self._can_encrypt = True
+            self._can_send = True
             self.flush()
         if isinstance(end, SSL.ZeroReturnError):
             self.flush()
@@ -148,12 +122,15 @@ class TLSProtocol(WideReads, Negotiated):
             self._end(None)
         elif end is not None:
             self._end(end)
-        elif self._pending.size and self._can_encrypt:
+        elif self._pending.size and self._can_send:
             self.flush()
         elif not (has_data and self.version == "TLSv1.3"):
             # What TLS 1.3 has to say beside data goes before the next data of ours
             # (RFC 8446, 4.6.3). To look for it in vain raises an exception each time.
-            self._send(drain(self._connection))
+            self._send_own()
+
+    def _send_own(self) -> None:
+        """Send what TLS itself has to say."""
 
     # From the wrapped protocol to the peer.
 
@@ -165,47 +142,23 @@ class TLSProtocol(WideReads, Negotiated):
         """Send pieces one after the other, as `write` does."""
         if self._is_over or (self.disconnecting and self._flow.producer is None):
             return
+        before = self._pending.size
         self._pending.add(data)
-        if not self._can_encrypt:
-            if self._pending.size > READ_BYTES:
-                self._flow.pause()
-        elif self._pending.size >= RECORD_BYTES:
+        size = self._pending.size
+        if not self._can_send:
+            self._written_meanwhile(size - before)
+        elif size >= RECORD_BYTES:
             self.flush()
         else:
             self._pending.flush_soon()
 
+    def _written_meanwhile(self, size: int) -> None:
+        """Note that so many bytes wait on top, while nothing can be sent."""
+        raise NotImplementedError
+
     def flush(self) -> None:
         """Encrypt all that is pending, as far as TLS takes it, and send it."""
-        size = self._pending.size
-        if not size or not self._can_encrypt or self._is_over:
-            return
-        self._carried += size
-        at_once = records_at_once(self._carried, size)
-        pieces = self._pending.take()
-        records, sent, problem = encrypt(self._connection, pieces, at_once)
-        if isinstance(problem, SSL.WantReadError):
-            self._can_encrypt = False
-            self._pending.add((b"".join(pieces)[sent:],))
-        self._send(records)
-        if self._is_over or not self._can_encrypt:
-            return
-        if problem is not None:
-            self._end(problem)
-            return
-        if self._flow.is_paused:
-            self._flow.resume()
-        if self.disconnecting and not self._pending.size:
-            self._finish()
-
-    def _send(self, records: list[bytes]) -> None:
-        if not records:
-            return
-        if self._socket is not None:
-            send_now(self._socket, records)
-        else:
-            self.transport.writeSequence(records)
-        if self._flow.is_full:
-            self._flow.written(sum(map(len, records)))
+        raise NotImplementedError
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Pause and resume a producer, as much as fits into memory."""
@@ -238,6 +191,14 @@ class TLSProtocol(WideReads, Negotiated):
         self.disconnecting = True
         self._finish()
 
+    def loseWriteConnection(self) -> None:
+        """Send what is written, then close_notify and the end of TCP; read on."""
+        raise NotImplementedError
+
+    def hang_up(self) -> None:
+        """Close when all is sent, without waiting for the peer's close_notify."""
+        raise NotImplementedError
+
     def _finish(self) -> None:
         if self._pending.size:
             # This comes back here when all is encrypted.
@@ -258,13 +219,7 @@ class TLSProtocol(WideReads, Negotiated):
 
     def _shut_down(self) -> None:
         """Send close_notify; close when the peer's is here already."""
-        try:
-            is_both = self._connection.shutdown()
-        except SSL.Error:
-            is_both = False
-        self._send(drain(self._connection))
-        if is_both and not self._is_over:
-            self.transport.loseConnection()
+        raise NotImplementedError
 
     def _end(self, error: SSL.Error | None) -> None:
         """Speak TLS no more, and close; None leaves the reason to the transport."""
@@ -273,19 +228,18 @@ class TLSProtocol(WideReads, Negotiated):
         if self._reason is None and error is not None:
             self._reason = Failure(CONNECTION_LOST if is_end_of_file(error) else error)
         self._is_over = True
-        # A failed handshake has an alert to tell.
-        self._send(drain(self._connection))
-        self.transport.loseConnection()
+        self._close()
+
+    def _close(self) -> None:
+        """Close the transport, when what TLS has said before its end is sent."""
+        raise NotImplementedError
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the wrapped protocol, and whether the peer has ended in order."""
         self.connected = False
         try:
             if not self._is_over:
-                self._connection.bio_shutdown()
-                plain: list[bytes] = []
-                end = self._incoming.decrypt(self._connection, 0, plain)
-                self._deliver(plain, end)
+                self._cut_off()
         finally:
             self._is_over = True
             self._pending.close()
@@ -293,3 +247,7 @@ class TLSProtocol(WideReads, Negotiated):
             # They know this protocol: all would wait for the collector.
             self._connection = None
             super().connectionLost(self._reason or reason)
+
+    def _cut_off(self) -> None:
+        """Find out how a stream has ended whose transport has gone."""
+        raise NotImplementedError

@@ -146,9 +146,13 @@ def drain(connection: SSL.Connection, at_once: int = 1) -> list[bytes]:
 
 
 def is_end_of_file(error: SSL.Error) -> bool:
-    """Tell whether a stream has ended without close_notify, as OpenSSL says it."""
+    """
+    Tell whether a stream has ended without close_notify, as OpenSSL says it.
+
+    An error of the socket is such an end, too.
+    """
     if isinstance(error, SSL.SysCallError):
-        return str(error.args[-1]).casefold().startswith("unexpected eof")
+        return True
     queue = error.args[0] if error.args else None
     # An error without any reason is OpenSSL 4's way to say so.
     return not queue or str(queue[-1][-1]).casefold().startswith("unexpected eof")

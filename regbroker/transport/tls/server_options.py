@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,8 +43,16 @@ class ServerOptions:
         return self._default
 
     def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
-        """Return a connection with the default certificate; see `choose`."""
-        connection = SSL.Connection(self._tickets.context(), None)
+        """Return a connection through memory, with the default certificate."""
+        return self.connection(None)
+
+    def connection(self, over: socket.socket | None) -> SSL.Connection:
+        """
+        Return a connection with the default certificate; see `choose`.
+
+        OpenSSL reads from the socket and writes to it; without one, it has memory.
+        """
+        connection = SSL.Connection(self._tickets.context(), over)
         connection.set_context(self._default)
         # OpenSSL has copied this from the context with the keys.
         connection.set_verify(self._default.get_verify_mode())

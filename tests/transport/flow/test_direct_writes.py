@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.flow.direct_writes import MOST_PIECES, send_now, socket_below
 from regbroker.transport.flow.wrapping import Wrapper, WrapperFactory
-from regbroker.transport.tls.protocol import TLSProtocol
+from regbroker.transport.tls.memory import MemoryTLSProtocol
 from regbroker.transport.twisted_private import holds_nothing
 
 
@@ -89,7 +89,7 @@ class DirectWritesTests(SynchronousTestCase):
         wrapper.transport = self.transport
         self.assertIs(socket_below(self.transport), self.transport)
         self.assertIs(socket_below(wrapper), self.transport)
-        tls: Any = TLSProtocol.__new__(TLSProtocol)
+        tls: Any = MemoryTLSProtocol.__new__(MemoryTLSProtocol)
         tls.transport = wrapper
         self.assertIsNone(socket_below(tls))
         self.assertIsNone(socket_below(StringTransport()))

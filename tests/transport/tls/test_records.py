@@ -209,10 +209,10 @@ class RecordsTests(SynchronousTestCase):
         self.assertEqual(encrypt(client, [b""], 1), ([], 0, None))
 
     def test_end_of_file_of_openssl(self) -> None:
-        """An error without a reason is the end, as is OpenSSL's own word for it."""
+        """No reason is the end, as are OpenSSL's word for it and a socket's errors."""
         for error, is_end in (
             (SSL.SysCallError(-1, "Unexpected EOF"), True),
-            (SSL.SysCallError(104, "ECONNRESET"), False),
+            (SSL.SysCallError(104, "ECONNRESET"), True),
             (SSL.Error([]), True),
             (SSL.Error(), True),
             (SSL.Error([("SSL", "", "unexpected eof while reading")]), True),

@@ -1,0 +1,361 @@
+"""
+TLS over the socket itself, towards clients: OpenSSL reads from it and writes to it.
+
+Compared with `regbroker.transport.tls.memory`, each message saves four copies and a
+dozen calls, and a connection the memory of two BIOs. Twisted's transport stays beside:
+it knows the addresses, and closes the socket. The reactor asks this connection in its
+place when the socket can be read or written.
+
+Facts that shape this module:
+
+- After a write that fails, OpenSSL reads no more (SSL_get_error(3)). A client that has
+  reset its connection reads nothing, either. An upstream may have answered before, so
+  upstreams are not spoken to in this way.
+- OpenSSL reads the header of a record, then the rest: nothing stays with it that the
+  reactor does not know of.
+- A write that the socket did not take whole is to be repeated with the same bytes.
+- OpenSSL takes what it has read. So what is to be known before, the first byte and the
+  server name, is looked at with MSG_PEEK. With SO_RCVLOWAT, the system tells of a
+  socket when there is more than what was seen (socket(7)): on TCP, not on Unix sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from socket import MSG_PEEK, SHUT_WR, SO_RCVLOWAT, SOL_SOCKET
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import (
+    IReadDescriptor,
+    ITransport,
+    IWriteDescriptor,
+)
+from twisted.internet.main import CONNECTION_LOST
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from regbroker.protocol.client_hello import MAX_HELLO_BYTES
+from regbroker.transport.flow.backpressure import READ_BYTES
+from regbroker.transport.flow.wrapping import lowest
+from regbroker.transport.tls.protocol import TLSProtocol
+from regbroker.transport.tls.records import RECORD_BYTES, whole_records
+
+#: What is looked at before TLS begins, in bytes: one more than a ClientHello may have.
+PEEK_BYTES = MAX_HELLO_BYTES + 1
+
+
+@implementer(IReadDescriptor, IWriteDescriptor)
+class _Descriptor:
+    """What the reactor knows of a connection, in the place of Twisted's transport."""
+
+    __slots__ = (
+        "_is_writing",
+        "_reactor",
+        "_tcp",
+        "doRead",
+        "doWrite",
+        "fileno",
+        "is_reading",
+    )
+
+    def __init__(
+        self, tcp: Any, read: Callable[[], Any], write: Callable[[], Any]
+    ) -> None:
+        self._tcp = tcp
+        self._reactor = tcp.reactor
+        self.fileno: Callable[[], int] = tcp.fileno
+        self.doRead = read
+        self.doWrite = write
+        self.is_reading = self._is_writing = False
+        tcp.stopReading()
+        self.start_reading()
+
+    def start_reading(self) -> None:
+        """Be told when the socket can be read."""
+        self.is_reading = True
+        self._reactor.addReader(self)
+
+    def stop_reading(self) -> None:
+        """Be told no more."""
+        self.is_reading = False
+        self._reactor.removeReader(self)
+
+    def start_writing(self) -> None:
+        """Be told when the socket takes more."""
+        self._is_writing = True
+        self._reactor.addWriter(self)
+
+    def stop_writing(self) -> None:
+        """Be told no more."""
+        self._is_writing = False
+        self._reactor.removeWriter(self)
+
+    def stop(self) -> None:
+        """Be told nothing more."""
+        # A reactor looks long for what it does not know, and has no socket any more.
+        if self.is_reading:
+            self.stop_reading()
+        if self._is_writing:
+            self.stop_writing()
+
+    # What the reactor asks for.
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Close the socket; the transport tells its protocol."""
+        self.is_reading = self._is_writing = False
+        self._tcp.connectionLost(reason)
+
+    def logPrefix(self) -> str:
+        """Return what Twisted's log calls it."""
+        return "TLS"
+
+
+class SocketTLSProtocol(TLSProtocol):
+    """
+    One connection, over a TCP transport whose bytes nobody changes on the way.
+
+    Its factory serves clients.
+    """
+
+    def __init__(self, factory: Any, wrapped: Any) -> None:
+        super().__init__(factory, wrapped)
+        #: What the socket did not take; OpenSSL may have begun with the first block.
+        self._blocks: list[bytes | memoryview] = []
+        #: How many bytes were seen before TLS begins.
+        self._seen = 0
+        self._is_plain = False
+        #: Whether nothing was sent since something came: a body is on its way.
+        self._is_receiving = False
+        #: Whether OpenSSL has to write before it can read on.
+        self._read_waits = False
+        #: What is to be done at the end, and what was.
+        self._half_closes = self._hangs_up = self._has_said_end = False
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """Connect the wrapped protocol, and wait for the client."""
+        self._tcp: Any = lowest(transport)
+        self._connection = self.factory.new_connection(self, self._tcp.getHandle())
+        self.read_from(transport)
+        self._descriptor = _Descriptor(self._tcp, self._begin, self._write)
+        super().makeConnection(transport)
+
+    # From the peer to the wrapped protocol.
+
+    def _begin(self) -> Exception | None:
+        """Look at what comes first, without taking it."""
+        handle = self._tcp.getHandle()
+        try:
+            data = handle.recv(PEEK_BYTES, MSG_PEEK)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return CONNECTION_LOST
+        more = data[self._seen :]
+        if not more:
+            # Nothing will come any more.
+            return CONNECTION_LOST
+        self._seen = len(data)
+        if self.before_handshake(more):
+            if self._seen > len(more):
+                handle.setsockopt(SOL_SOCKET, SO_RCVLOWAT, 1)
+            self._descriptor.doRead = self._shake_hands_on
+            self._shake_hands()
+        elif not self._is_plain:
+            handle.setsockopt(SOL_SOCKET, SO_RCVLOWAT, self._seen + 1)
+        return None
+
+    def leave_to_transport(self) -> None:
+        """Have Twisted's transport read from now on: this is no TLS."""
+        self._is_plain = True
+        self._descriptor.stop()
+        self._tcp.startReading()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take what is no TLS."""
+        self.before_handshake(data)
+
+    def _shake_hands_on(self) -> None:
+        self._shake_hands()
+
+    def _handshake_waits(self, why: SSL.Error) -> None:
+        if isinstance(why, SSL.WantWriteError):
+            self._descriptor.start_writing()
+
+    def _secured(self) -> None:
+        self._descriptor.doRead = self._read
+
+    def _read(self) -> None:
+        """Read what is there, as much as is read at once, and deliver it."""
+        plain: list[bytes] = []
+        end: SSL.Error | None = None
+        receive, most = self._connection.recv, self._tcp.bufferSize
+        size = 0
+        try:
+            while size < most:
+                data = receive(RECORD_BYTES)
+                plain.append(data)
+                size += len(data)
+                if len(data) < RECORD_BYTES and not self._is_receiving:
+                    # To look for more in vain raises an exception each time.
+                    break
+        except SSL.WantReadError:
+            pass
+        except SSL.WantWriteError:
+            self._read_waits = True
+            self._descriptor.start_writing()
+        except SSL.Error as error:
+            # Its traceback knows who keeps it: both would wait for the collector.
+            end = error.with_traceback(None)
+        if size >= READ_BYTES or self._steady:
+            self.has_read(size)
+        self._is_receiving = True
+        self._deliver(plain, end)
+
+    def pauseProducing(self) -> None:
+        """Read nothing."""
+        self._set(self._steady // 2)
+        self._descriptor.stop_reading()
+
+    def resumeProducing(self) -> None:
+        """Read on."""
+        if self.connected and not self._is_over:
+            self._descriptor.start_reading()
+            if self._read_waits:
+                self._descriptor.start_writing()
+
+    def stopProducing(self) -> None:
+        """Read no more: close."""
+        self.hang_up()
+
+    # From the wrapped protocol to the peer.
+
+    def _write(self) -> None:
+        """Go on with what the socket did not take."""
+        self._descriptor.stop_writing()
+        if not self._is_ready:
+            self._shake_hands()
+            return
+        self._can_send = True
+        if self._blocks or self._pending.size:
+            self.flush()
+        elif self.disconnecting:
+            self._finish()
+        if self._read_waits and self._descriptor.is_reading:
+            self._read_waits = False
+            self._read()
+
+    def _written_meanwhile(self, size: int) -> None:
+        if self._blocks:
+            self._flow.written(size)
+        elif self._pending.size > READ_BYTES:
+            self._flow.pause()
+
+    def flush(self) -> None:
+        """Encrypt all that is pending, and send it, as far as the socket takes it."""
+        if not self._can_send or self._is_over:
+            return
+        blocks = self._blocks
+        if self._pending.size:
+            blocks += whole_records(self._pending.take())
+        if not blocks:
+            return
+        self._is_receiving = False
+        try:
+            while blocks:
+                sent = self._connection.send(blocks[0])
+                if sent == len(blocks[0]):
+                    del blocks[0]
+                else:
+                    # One record, where the context is not one of `write_whole`.
+                    blocks[0] = blocks[0][sent:]
+        except SSL.WantWriteError:
+            self._can_send = False
+            self._descriptor.start_writing()
+        except SSL.WantReadError:
+            self._can_send = False
+        except SSL.Error as error:
+            self._end(error.with_traceback(None))
+            return
+        if blocks:
+            if not self._flow.is_full:
+                self._flow.pauseProducing()
+                self._flow.written(sum(map(len, blocks)))
+            return
+        if self._flow.is_full or self._flow.is_paused:
+            self._flow.resumeProducing()
+        if self.disconnecting and not self._pending.size:
+            self._finish()
+
+    # The end.
+
+    def loseWriteConnection(self) -> None:
+        """Send what is written, then close_notify and the end of TCP; read on."""
+        self._half_closes = True
+        if self._has_said_end:
+            self._half_close()
+        else:
+            self.loseConnection()
+
+    def hang_up(self) -> None:
+        """Close when all is sent, without waiting for the peer's close_notify."""
+        self._hangs_up = True
+        if not (self._blocks or self._pending.size):
+            self._close()
+
+    def _finish(self) -> None:
+        if self._blocks:
+            # This comes back here when the socket has taken them.
+            return
+        if self._hangs_up and not self._pending.size:
+            self._close()
+            return
+        super()._finish()
+
+    def _shut_down(self) -> None:
+        try:
+            is_both = self._connection.shutdown()
+        except SSL.WantWriteError:
+            self._can_send = False
+            self._descriptor.start_writing()
+            return
+        except SSL.Error:
+            is_both = False
+        self._has_said_end = True
+        if is_both:
+            self._close()
+        elif self._half_closes:
+            self._half_close()
+
+    def _half_close(self) -> None:
+        # That the socket has gone, the reactor finds out.
+        with suppress(OSError):
+            self._tcp.getHandle().shutdown(SHUT_WR)
+
+    def abortConnection(self) -> None:
+        """Close at once, without close_notify: what was sent may be incomplete."""
+        self._descriptor.stop()
+        super().abortConnection()
+
+    def _close(self) -> None:
+        self._is_over = True
+        self._descriptor.stop()
+        # Not within what has led here, as Twisted does it.
+        self.factory.call_later(0, self._tcp.connectionLost, connectionDone)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell the wrapped protocol, and whether the peer has ended in order."""
+        self._descriptor.stop()
+        self._descriptor.doRead = self._descriptor.doWrite = _nothing
+        self._blocks.clear()
+        super().connectionLost(reason)
+
+    def _cut_off(self) -> None:
+        # The peer's close_notify was not read: nobody knows whether there is one.
+        self._reason = self._reason or Failure(CONNECTION_LOST)
+
+
+def _nothing() -> None:
+    """Stand for a method of a connection that has gone."""

@@ -1,0 +1,433 @@
+"""TLS over a socket itself: what the socket does not take, and how it begins."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import socket
+import ssl
+import weakref
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from OpenSSL import SSL
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.protocol import Factory
+from twisted.internet.tcp import Connection
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from regbroker.transport.certificates.served import certificate_options
+from regbroker.transport.flow.backpressure import MOST_WHEN_FULL, READ_BYTES, Budget
+from regbroker.transport.tls.memory import MemoryTLSProtocol
+from regbroker.transport.tls.records import RECORD_BYTES
+from regbroker.transport.tls.server_names import ServerTLSFactory
+from regbroker.transport.tls.sockets import SocketTLSProtocol
+from tests.certificates import issued
+from tests.tlspeer import Descriptors, Endless, Inner, SocketLink
+
+#: What is written to a peer that does not read: more than any socket takes.
+MUCH = bytes(range(256)) * 8 * 1024
+
+
+#: Seconds within which the system has brought what was sent.
+SOON = 10.0
+
+
+class Refusing(Factory):
+    """A factory that wants no connection."""
+
+    def buildProtocol(self, addr: object) -> None:
+        return None
+
+
+class SocketTestCase(SynchronousTestCase):
+    def link(
+        self, version: int = SSL.TLS1_3_VERSION, budget: Budget | None = None
+    ) -> SocketLink:
+        """A pair of sockets that is closed after the test."""
+        link = SocketLink(version, budget)
+        self.addCleanup(link.close)
+        return link
+
+    def blocked(self, budget: Budget | None = None) -> SocketLink:
+        """A connection whose peer has not read what was written."""
+        link = self.link(budget=budget)
+        link.shake_hands()
+        link.tls.write(MUCH)
+        self.assertEqual(len(link.reactor.writers), 1)
+        return link
+
+
+class KindTests(SynchronousTestCase):
+    def test_kinds(self) -> None:
+        """Clients over TCP have the socket; all others memory."""
+        pair = issued("a.test")
+        options = certificate_options(pair.certificate, pair.key)
+        factory: Any = Factory.forProtocol(Inner)
+        kinds = ServerTLSFactory(options, factory)
+        for address in IPv4Address("TCP", "::", 1), IPv6Address("TCP", "::", 1):
+            self.assertIsInstance(kinds.buildProtocol(address), SocketTLSProtocol)
+        for other in None, UNIXAddress(b"/socket"):
+            self.assertIsInstance(kinds.buildProtocol(other), MemoryTLSProtocol)
+        refusing: Any = Refusing()
+        self.assertIsNone(ServerTLSFactory(options, refusing).buildProtocol(None))
+
+
+class StreamTests(SocketTestCase):
+    @settings(max_examples=25, deadline=None)
+    @given(st.sampled_from((SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)), st.data())
+    def test_any_chunks(self, version: int, data: st.DataObject) -> None:
+        """However much the sockets take at a time, both streams stay what they are."""
+        link = SocketLink(version)
+        try:
+            for end in link.socket, link.transport.getHandle():
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            link.shake_hands()
+            given_, taken = b"", b""
+            for n in range(data.draw(st.integers(1, 4))):
+                up = bytes([n]) * data.draw(st.integers(0, 3 * READ_BYTES))
+                down = bytes([255 - n]) * data.draw(st.integers(0, 3 * READ_BYTES))
+                if up:
+                    link.peer.sendall(up)
+                link.tls.write(down)
+                taken, given_ = taken + up, given_ + down
+                if data.draw(st.booleans()):
+                    link.settle()
+            link.tls.loseConnection()
+            link.settle()
+            self.assertEqual(link.inner.text, taken)
+            self.assertEqual(link.text, given_)
+            self.assertIsInstance(link.end, SSL.ZeroReturnError)
+        finally:
+            link.close()
+
+    def test_body(self) -> None:
+        """What comes after a first piece, with no answer between, comes joined."""
+        link = self.link()
+        link.shake_hands()
+        for n in range(40):
+            link.peer.sendall(bytes([n]) * 1000)
+        link.settle()
+        self.assertEqual([len(each) for each in link.inner.received], [1000, 39000])
+        link.tls.write(b"answer")
+        link.settle()
+        link.peer.send(b"one")
+        link.peer.send(b"two")
+        link.settle()
+        self.assertEqual(link.inner.received[2:], [b"one", b"two"])
+
+    def test_full_reads(self) -> None:
+        """A large body comes in pieces of what is read at once."""
+        link = self.link()
+        link.shake_hands()
+        link.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
+        link.peer.sendall(bytes(14 * RECORD_BYTES))
+        link.socket.sendall(link.from_peer())
+        link.settle()
+        self.assertEqual([len(each) for each in link.inner.received], [READ_BYTES] * 2)
+
+    def test_paused(self) -> None:
+        """Nothing is read while it is paused, and nothing is lost."""
+        link = self.link()
+        link.shake_hands()
+        link.tls.pauseProducing()
+        link.peer.send(b"question")
+        link.settle()
+        self.assertEqual(link.inner.received, [])
+        link.tls.resumeProducing()
+        link.settle()
+        self.assertEqual(link.inner.received, [b"question"])
+
+    def test_long_chain(self) -> None:
+        """A handshake that the socket does not take at once goes on."""
+        link = SocketLink(chain=40)
+        self.addCleanup(link.close)
+        link.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        link.connect()
+        link.to_peer()
+        link.socket.sendall(link.from_peer())
+        link.reactor.run()
+        self.assertEqual(len(link.reactor.writers), 1)
+        link.settle()
+        self.assertEqual(link.inner.handshakes, 1)
+        link.tls.write(b"answer")
+        link.settle()
+        self.assertEqual(link.text, b"answer")
+
+    def test_read_that_has_to_write(self) -> None:
+        """Where OpenSSL has to write before it reads, it is asked again."""
+        link = self.link()
+        link.shake_hands()
+        recv = SSL.Connection.recv
+        asked: list[int] = []
+
+        def first_write(connection: SSL.Connection, size: int) -> bytes:
+            if connection is link.tls.getHandle() and not asked:
+                asked.append(size)
+                raise SSL.WantWriteError
+            return recv(connection, size)
+
+        self.patch(SSL.Connection, "recv", first_write)
+        link.peer.send(b"question")
+        link.socket.sendall(link.from_peer())
+        link.tls.pauseProducing()
+        link.tls.resumeProducing()
+        link.tls._read()
+        self.assertEqual((link.inner.received, asked), ([], [RECORD_BYTES]))
+        link.tls.pauseProducing()
+        link.settle()
+        self.assertEqual(link.inner.received, [])
+        link.tls.resumeProducing()
+        link.settle()
+        self.assertEqual(link.inner.received, [b"question"])
+
+
+class BlockedTests(SocketTestCase):
+    def test_order(self) -> None:
+        """What is written meanwhile comes behind; then the end, and nothing more."""
+        link = self.blocked()
+        link.tls.write(b"one")
+        link.tls.write(b"two" * RECORD_BYTES)
+        link.clock.advance(0)
+        link.tls.loseConnection()
+        link.tls.write(b"dropped")
+        self.assertFalse(link.is_closed)
+        link.settle()
+        self.assertEqual(link.text, MUCH + b"one" + b"two" * RECORD_BYTES)
+        self.assertIsInstance(link.end, SSL.ZeroReturnError)
+        self.assertFalse(link.is_closed)
+        link.peer.shutdown()
+        link.settle()
+        self.assertTrue(link.is_closed)
+        assert link.inner.lost is not None
+        link.inner.lost.trap(ConnectionDone)
+
+    def test_half_close(self) -> None:
+        """The end of TCP comes behind close_notify, and what comes is still read."""
+        link = self.blocked()
+        link.tls.loseWriteConnection()
+        link.peer.send(b"still on its way")
+        link.settle()
+        self.assertEqual(link.text, MUCH)
+        self.assertIsInstance(link.end, SSL.ZeroReturnError)
+        self.assertEqual(link.socket.recv(1), b"")
+        self.assertEqual(link.inner.text, b"still on its way")
+        self.assertFalse(link.is_closed)
+        link.peer.shutdown()
+        link.settle()
+        self.assertTrue(link.is_closed)
+
+    def test_half_close_after_the_end(self) -> None:
+        """The same where close_notify is out already."""
+        link = self.link()
+        link.shake_hands()
+        link.tls.loseConnection()
+        link.settle()
+        with self.assertRaises(BlockingIOError):
+            link.socket.recv(1)
+        link.tls.loseWriteConnection()
+        self.assertEqual(link.socket.recv(1), b"")
+
+    def test_hang_up(self) -> None:
+        """All that was written is sent; the peer's end is not waited for."""
+        link = self.blocked()
+        link.tls.loseConnection()
+        link.tls.hang_up()
+        self.assertFalse(link.is_closed)
+        link.settle()
+        self.assertEqual(link.text, MUCH)
+        self.assertTrue(link.is_closed)
+
+    def test_hang_up_with_nothing_to_send(self) -> None:
+        """It is closed at once, though not before who asks for it is through."""
+        link = self.link()
+        link.shake_hands()
+        link.tls.stopProducing()
+        self.assertFalse(link.transport.disconnected)
+        self.assertTrue(link.is_closed)
+
+    def test_end_that_waits(self) -> None:
+        """close_notify, too, waits for a socket that takes nothing."""
+        link = self.link()
+        link.shake_hands()
+        shutdown = SSL.Connection.shutdown
+        asked: list[SSL.Connection] = []
+
+        def full_at_first(connection: SSL.Connection) -> bool:
+            asked.append(connection)
+            if len(asked) == 1:
+                raise SSL.WantWriteError
+            return shutdown(connection)
+
+        self.patch(SSL.Connection, "shutdown", full_at_first)
+        link.tls.loseWriteConnection()
+        link.settle()
+        self.assertEqual(len(asked), 2)
+        self.assertIsInstance(link.end, SSL.ZeroReturnError)
+        self.assertEqual(link.socket.recv(1), b"")
+
+    def test_bound(self) -> None:
+        """A producer is paused after two chunks more, and resumed when all is sent."""
+        link = self.blocked()
+        producer = Endless(link.tls)
+        link.tls.registerProducer(producer, True)
+        producer.run()
+        self.assertEqual(producer.pauses, 1)
+        self.assertLessEqual(producer.written, MOST_WHEN_FULL)
+        link.settle()
+        self.assertEqual(producer.resumes, 1)
+        self.assertEqual(len(link.text), len(MUCH) + producer.written)
+
+    def test_shared(self) -> None:
+        """What all may hold is counted together, and given back."""
+        budget = Budget(READ_BYTES)
+        links = [self.blocked(budget) for _ in range(3)]
+        self.assertGreater(budget.used, READ_BYTES)
+        for link in links:
+            producer = Endless(link.tls)
+            link.tls.registerProducer(producer, True)
+            producer.run()
+            self.assertEqual((producer.pauses, producer.written), (1, READ_BYTES))
+        links[0].settle()
+        links[1].hang_up()
+        links[2].tls.abortConnection()
+        links[2].clock.advance(0)
+        self.assertEqual(budget.used, 0)
+
+    def test_gone(self) -> None:
+        """A peer that resets ends it; a producer hears of it."""
+        link = self.blocked()
+        producer = Endless(link.tls)
+        link.tls.registerProducer(producer, True)
+        link.hang_up()
+        assert link.inner.lost is not None
+        link.inner.lost.trap(ConnectionLost)
+        self.assertEqual(producer.stops, 1)
+        self.assertEqual((link.reactor.readers, link.reactor.writers), (set(), set()))
+
+    def test_write_to_one_that_is_gone(self) -> None:
+        """A write that fails ends it, too."""
+        link = self.link()
+        link.shake_hands()
+        link.socket.close()
+        link.tls.write(b"answer")
+        link.clock.advance(0)
+        self.assertTrue(link.is_closed)
+        assert link.inner.lost is not None
+        link.inner.lost.trap(ConnectionLost)
+
+    def test_abort_while_it_receives(self) -> None:
+        """A protocol may abort in the middle of a delivery."""
+        link = self.link()
+        link.shake_hands()
+        link.inner.on_data = lambda data: link.tls.abortConnection()
+        link.peer.send(b"one")
+        link.peer.send(b"two")
+        link.settle()
+        self.assertEqual(link.inner.received, [b"one"])
+        self.assertTrue(link.is_closed)
+
+    def test_nothing_is_left(self) -> None:
+        """A connection that is over needs no collector to go away."""
+        link = self.link()
+        link.shake_hands()
+        gone = weakref.ref(link.tls.getHandle())
+        gc.disable()
+        self.addCleanup(gc.enable)
+        link.hang_up()
+        self.assertIsNone(gone())
+
+
+class BeginningTests(SynchronousTestCase):
+    """Over TCP, where the system waits for more than what was seen."""
+
+    def setUp(self) -> None:
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.client = socket.create_connection(listening.getsockname())
+        self.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.addCleanup(self.client.close)
+        ours, _ = listening.accept()
+        listening.close()
+        self.reactor = Descriptors()
+        self.inner = Inner()
+        one, other = issued("a.test"), issued("b.test")
+        others = {"b.test": certificate_options(other.certificate, other.key)}
+        options = certificate_options(
+            one.certificate,
+            one.key,
+            {name: each.getContext() for name, each in others.items()},
+        )
+        factory: Any = Factory.forProtocol(lambda: self.inner)
+        self.factory = ServerTLSFactory(options, factory)
+        self.factory.call_later = self.reactor.callLater
+        reactor: Any = self.reactor
+        address = IPv4Address("TCP", "127.0.0.1", 1)
+        tls: Any = self.factory.buildProtocol(address)
+        self.transport: Any = Connection(ours, tls, reactor)
+        self.addCleanup(self.lose)
+        self.transport.connected = 1
+        self.transport.startReading()
+        tls.makeConnection(self.transport)
+
+    def lose(self) -> None:
+        """Close our end, if it is open."""
+        for each in list(self.reactor.readers):
+            each.connectionLost(Failure(ConnectionDone()))
+
+    def hello(self) -> tuple[ssl.SSLObject, ssl.MemoryBIO, bytes]:
+        """A client that asks for b.test, what it reads from, and its first bytes."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(received, sent, server_hostname="b.test")
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        return client, received, sent.read()
+
+    def test_byte_by_byte(self) -> None:
+        """The name is found however the hello comes, and nothing runs in vain."""
+        client, received, hello = self.hello()
+        self.assertFalse(self.reactor.run())
+        for n in range(len(hello)):
+            self.client.sendall(hello[n : n + 1])
+            self.assertTrue(self.reactor.run(SOON))
+            self.assertFalse(self.reactor.run())
+        received.write(self.client.recv(2**16))
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        der = client.getpeercert(True)
+        assert der is not None
+        expected = issued("b.test").certificate.decode()
+        self.assertEqual(der, ssl.PEM_cert_to_DER_cert(expected))
+
+    def test_end_before_the_name(self) -> None:
+        """Who ends before the hello is whole is gone."""
+        _, _, hello = self.hello()
+        self.client.sendall(hello[:-1])
+        self.assertTrue(self.reactor.run(SOON))
+        self.assertFalse(self.reactor.run())
+        self.client.close()
+        self.assertTrue(self.reactor.run(SOON))
+        assert self.inner.lost is not None
+        self.inner.lost.trap(ConnectionLost)
+        self.assertEqual(self.reactor.readers, set())
+
+    def test_reset(self) -> None:
+        """Who resets at once is gone, too."""
+        linger = (1).to_bytes(4, "little") + (0).to_bytes(4, "little")
+        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.client.close()
+        self.assertTrue(self.reactor.run(SOON))
+        assert self.inner.lost is not None
+        self.inner.lost.trap(ConnectionLost)
+
+    def test_no_hello(self) -> None:
+        """What is no TLS ends with OpenSSL's reason, and an alert."""
+        self.client.sendall(b"\x80" * 20)
+        self.assertTrue(self.reactor.run(SOON))
+        self.reactor.advance(0)
+        assert self.inner.lost is not None
+        self.inner.lost.trap(SSL.Error)
