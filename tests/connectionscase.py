@@ -74,7 +74,8 @@ class ConnectionsTestCase(AskingTestCase):
     ) -> Deferred[Reply]:
         """Send a request."""
         headers = [(b"A", b"1"), (b"a", b"2")]
-        return self.connections.request(method, target, headers, body, on_continue)
+        asking = self.connections.request(method, target, headers, body, on_continue)
+        return asking.deferred()
 
     async def asked(self, answer: bytes, method: bytes = b"GET") -> Reply:
         """Send a request without a body, and have it answered."""

@@ -5,6 +5,8 @@ Coroutines that mostly do not have to wait.
 before its first step. Most requests are answered within that step, and most others
 wait once. So the coroutine of a request is driven here. Elsewhere, a coroutine that
 others wait for is a Deferred.
+
+What such a coroutine waits for is a Deferred or a `regbroker.runtime.outcome.Outcome`.
 """
 
 from __future__ import annotations
@@ -15,17 +17,19 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from regbroker.runtime.outcome import Outcome
+
 
 class Waiting:
     """
-    A coroutine that waits, for one Deferred after the other.
+    A coroutine that waits, for one Deferred or `Outcome` after the other.
 
     `ended` is called once, with what the coroutine returns, or a Failure of what it
     raises.
     """
 
     #: What it waits for, or has waited for last.
-    _awaited: Deferred[Any]
+    _awaited: Deferred[Any] | Outcome[Any]
 
     def __init__(
         self, work: Coroutine[Any, Any, Any], ended: Callable[[Any], object]
@@ -37,7 +41,7 @@ class Waiting:
         """Cancel what the coroutine waits for; it goes on with what comes of that."""
         self._awaited.cancel()
 
-    def _wait(self, awaited: Deferred[Any]) -> None:
+    def _wait(self, awaited: Deferred[Any] | Outcome[Any]) -> None:
         self._awaited = awaited
         awaited.addBoth(self._go_on)
 

@@ -28,6 +28,7 @@ from regbroker.protocol.origins import Origin
 from regbroker.protocol.own_redirects import check_leads_on
 from regbroker.protocol.scopes import Scope
 from regbroker.runtime.bounded_memory import BoundedMemory
+from regbroker.runtime.outcome import Outcome
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.single_flight import Coalescer
 from regbroker.settings.config import UpstreamConfig
@@ -141,7 +142,7 @@ class Upstream:
 
     def request(
         self, method: str, target: str, headers: Iterable[Header]
-    ) -> Deferred[Reply]:
+    ) -> Outcome[Reply]:
         """Send a request of our own for a target such as ``/v2/``."""
         whole = self.config.base_path + target
         return self.connections.request(

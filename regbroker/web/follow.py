@@ -196,10 +196,10 @@ class RedirectFollower:
         self, method: str, url: Url, headers: Iterable[Header], own: OwnAddress
     ) -> Reply:
         if url.origin == own.origin:
-            asking = self._upstream.connections.request(
+            sent = self._upstream.connections.request(
                 method.encode(), url.target.encode("latin-1"), headers
             )
-            return await self._in_time(asking, UPSTREAM)
+            return await self._in_time(sent.deferred(), UPSTREAM)
         storages = self._upstream.storages
         asking = Deferred.fromCoroutine(storages.request(method, url, headers))
         try:

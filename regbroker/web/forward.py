@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 
 from regbroker.errors import Denied, OwnAccountRefused, UpstreamTimeout
@@ -19,6 +19,7 @@ from regbroker.protocol.headers import (
 from regbroker.protocol.names import Endpoint
 from regbroker.protocol.retry_after import retry_after
 from regbroker.protocol.scopes import Scope
+from regbroker.runtime.outcome import Outcome
 from regbroker.transport.bodies.stalls import Stall
 from regbroker.transport.bodies.upload import UploadBody
 from regbroker.transport.client.reply import Reply
@@ -131,7 +132,7 @@ class Forwarder:
             headers.append((b"Expect", b"100-continue"))
         target = self._target(request)
         sent = Sent(target, tuple(headers), is_ours)
-        sending: Deferred[Reply]
+        sending: Outcome[Reply]
         stalled = False
 
         def on_stall() -> None:

@@ -47,7 +47,7 @@ class OriginPoolsTests(SocketTestCase):
     def ask(self, server: ScriptedUpstream) -> Deferred[Reply]:
         """Send a request to a server."""
         pool = self.pools.pool(self.origin(server))
-        return pool.request(b"GET", b"/", [])
+        return pool.request(b"GET", b"/", []).deferred()
 
     async def asked(self, server: ScriptedUpstream) -> Wire:
         """Send a request to a server, and have it answered."""

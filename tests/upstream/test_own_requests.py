@@ -17,6 +17,7 @@ from regbroker.errors import (
 from regbroker.protocol.header_list import ReceivedHeaders
 from regbroker.protocol.headers import Header, came_from_here
 from regbroker.protocol.names import parse_path
+from regbroker.runtime.outcome import Outcome
 from regbroker.transport.client.arriving_body import ArrivingBody
 from regbroker.transport.client.reply import Reply
 from regbroker.upstream.own_requests import (
@@ -81,7 +82,7 @@ class OwnRequestsTests(SynchronousTestCase):
 class AskTests(ConnectionsTestCase):
     def send(
         self, method: str, target: str, headers: Iterable[Header]
-    ) -> Deferred[Reply]:
+    ) -> Outcome[Reply]:
         """Send a request to the upstream."""
         return self.connections.request(method.encode(), target.encode(), headers)
 

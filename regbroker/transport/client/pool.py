@@ -39,6 +39,7 @@ from twisted.web.iweb import IBodyProducer
 
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
+from regbroker.runtime.outcome import Outcome
 from regbroker.transport.client.connection_queue import ConnectionQueue
 from regbroker.transport.client.errors import UPSTREAM
 from regbroker.transport.client.protocol import UpstreamProtocol
@@ -107,9 +108,9 @@ class ConnectionPool:
         headers: Iterable[Header],
         body: IBodyProducer | None = None,
         on_continue: Callable[[], None] | None = None,
-    ) -> Deferred[Reply]:
+    ) -> Outcome[Reply]:
         """
-        Send a request; fires with the reply when its headers are in.
+        Send a request; return its reply, when its headers are in.
 
         `on_continue` is called when the upstream says ``100 Continue``. Fails with
         `UpstreamUnavailable`, `UpstreamTimeout` or `UpstreamMalformed`; with what
@@ -119,7 +120,7 @@ class ConnectionPool:
         head = request_head(method, target, self._host, headers, body)
         sent = SentRequest(self, method == b"HEAD", head, body, on_continue)
         sent.start(self._slots)
-        return sent.outcome
+        return sent
 
     def prepare(self, count: int) -> None:
         """

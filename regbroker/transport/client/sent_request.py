@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 
 from regbroker.protocol.origins import Origin
+from regbroker.runtime.outcome import Outcome
 from regbroker.transport.client.arriving_body import ArrivingBody
 from regbroker.transport.client.bytes_body import BytesBody
 from regbroker.transport.client.errors import converted_error
@@ -46,9 +47,9 @@ class Connections(Protocol):
         """Return a new connection."""
 
 
-class SentRequest:
+class SentRequest(Outcome[Reply]):
     """
-    One request, with `outcome`, which fires with its reply.
+    One request, whose outcome is its reply.
 
     It is sent once more on a new connection when a kept one was closed meanwhile, and
     its body is none, or in memory.
@@ -73,7 +74,6 @@ class SentRequest:
         self.head = head
         self.body = body
         self.on_continue = on_continue
-        self.outcome: Deferred[Reply] = Deferred(self._cancel)
         self._connections = connections
         self._is_repeatable = body is None or isinstance(body, BytesBody)
 
@@ -134,7 +134,7 @@ class SentRequest:
             parser.length,
             body,
         )
-        self.outcome.callback(reply)
+        self.end(reply)
 
     def failed(self, error: Exception, is_unanswered: bool) -> None:
         """Send it once more on a new connection, or fail."""
@@ -156,9 +156,10 @@ class SentRequest:
             slot.free()
         if not self._is_cancelled:
             origin, what = self._connections.origin, self._connections.what
-            self.outcome.errback(converted_error(error, origin, what))
+            self.end(Failure(converted_error(error, origin, what)))
 
-    def _cancel(self, _: Deferred[Reply]) -> None:
+    def give_up(self) -> None:
+        """Give up the place, or the connection: nobody waits for the reply any more."""
         self._is_cancelled = True
         if self._waiting is not None:
             self._waiting.cancel()

@@ -86,7 +86,7 @@ class SentRequestTests(SynchronousTestCase):
         parser.feed(b"HTTP/1.1 201 C\r\nA: b\r\nContent-Length: 3\r\n\r\n")
         body = ArrivingBody(None)
         request.replied(parser, body)
-        reply = self.successResultOf(request.outcome)
+        reply = self.successResultOf(request.deferred())
         self.assertEqual((reply.status, reply.length), (201, 3))
         self.assertEqual((reply.what, reply.header(b"a")), ("the oracle", b"b"))
         self.assertIs(reply.body, body)
@@ -113,7 +113,7 @@ class SentRequestTests(SynchronousTestCase):
         self.assertTrue(self.connections.are_new)
         self.assertIs(new.request, request)
         request.failed(ConnectionError(), True)
-        self.failureResultOf(request.outcome, UpstreamUnavailable)
+        self.failureResultOf(request.deferred(), UpstreamUnavailable)
 
     def test_not_stale(self) -> None:
         """Not when it was new, has answered, or has had a body that streams."""
@@ -126,7 +126,7 @@ class SentRequestTests(SynchronousTestCase):
             self.connections.kept = Connection(used)
             request = self.sent(body)
             request.failed(ConnectionError(), is_unanswered)
-            self.failureResultOf(request.outcome, UpstreamUnavailable)
+            self.failureResultOf(request.deferred(), UpstreamUnavailable)
             self.assertEqual(self.connections.connecting, [])
 
     def test_no_connection(self) -> None:
@@ -134,7 +134,7 @@ class SentRequestTests(SynchronousTestCase):
         request = self.sent()
         self.assertFalse(self.connections.are_new)
         self.connections.connecting[0].errback(ConnectionError())
-        self.failureResultOf(request.outcome, UpstreamUnavailable)
+        self.failureResultOf(request.deferred(), UpstreamUnavailable)
         self.assertIsNotNone(self.slots.take_now())
 
     def test_cancelled(self) -> None:
@@ -142,18 +142,18 @@ class SentRequestTests(SynchronousTestCase):
         self.connections.kept = kept = Connection()
         sent = self.sent()
         waiting = self.sent()
-        waiting.outcome.cancel()
-        self.failureResultOf(waiting.outcome, CancelledError)
-        sent.outcome.cancel()
-        self.failureResultOf(sent.outcome, CancelledError)
+        waiting.cancel()
+        self.failureResultOf(waiting.deferred(), CancelledError)
+        sent.cancel()
+        self.failureResultOf(sent.deferred(), CancelledError)
         self.assertTrue(kept.was_given_up)
         connecting = self.sent()
-        connecting.outcome.cancel()
-        self.failureResultOf(connecting.outcome, CancelledError)
+        connecting.cancel()
+        self.failureResultOf(connecting.deferred(), CancelledError)
         self.assertIsNotNone(self.slots.take_now())
 
     def test_full(self) -> None:
         """A queue that is full fails at once."""
         for _ in range(2):
             self.sent()
-        self.failureResultOf(self.sent().outcome, UpstreamUnavailable)
+        self.failureResultOf(self.sent().deferred(), UpstreamUnavailable)
