@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cache
@@ -143,20 +144,23 @@ class Looking:
         if protocols:
             self._context.set_alpn_protos(list(protocols))
         self._server_name = server_name
-        self.connection: Any = None
+        self.looking: Any = None
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        self.connection = SSL.Connection(self._context, None)
+        return self.connection(None)
+
+    def connection(self, over: socket.socket | None) -> SSL.Connection:
+        self.looking = SSL.Connection(self._context, over)
         if self._server_name:
-            self.connection.set_tlsext_host_name(self._server_name.encode())
-        self.connection.set_connect_state()
-        made: SSL.Connection = self.connection
+            self.looking.set_tlsext_host_name(self._server_name.encode())
+        self.looking.set_connect_state()
+        made: SSL.Connection = self.looking
         return made
 
     @property
     def names(self) -> set[str]:
         """The names in the certificate that the server has shown."""
-        shown = self.connection.get_peer_certificate().to_cryptography()
+        shown = self.looking.get_peer_certificate().to_cryptography()
         extension = shown.extensions.get_extension_for_class(
             x509.SubjectAlternativeName
         )

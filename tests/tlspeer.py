@@ -9,7 +9,6 @@ from select import select
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -22,7 +21,7 @@ from zope.interface import implementer
 from regbroker.transport.certificates.served import certificate_options
 from regbroker.transport.flow.backpressure import READ_BYTES, Budget
 from regbroker.transport.tls.factory import TLSFactory
-from regbroker.transport.tls.server_names import ServerTLSFactory
+from regbroker.transport.tls.sockets import SocketTLSProtocol
 from tests.certificates import Looking, issued
 
 VERSIONS = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
@@ -61,7 +60,7 @@ class Link:
     `tls` is the protocol under test, over `transport`; `peer` is pyOpenSSL's other end.
 
     What goes from one to the other waits until `turn`. `version` is the newest that
-    the peer speaks.
+    the peer speaks, and `chain` how many certificates the server shows.
     """
 
     def __init__(
@@ -69,9 +68,10 @@ class Link:
         is_client: bool = False,
         version: int = SSL.TLS1_3_VERSION,
         budget: Budget | None = None,
+        chain: int = 1,
     ) -> None:
         pair = issued("a.test")
-        server = certificate_options(pair.certificate, pair.key)
+        server = certificate_options(pair.certificate * chain, pair.key)
         looking = Looking("a.test", newest=version)
         self.clock = Clock()
         self.inner = Inner()
@@ -235,28 +235,20 @@ class Descriptors(Clock):
 
 
 class SocketLink(Link):
-    """
-    The same over a pair of sockets, with the protocol under test as the server.
-
-    `chain` is how many certificates it shows.
-    """
+    """The same over a pair of sockets."""
 
     def __init__(
         self,
+        is_client: bool = False,
         version: int = SSL.TLS1_3_VERSION,
         budget: Budget | None = None,
         chain: int = 1,
     ) -> None:
-        super().__init__(False, version, budget)
+        super().__init__(is_client, version, budget, chain)
         self.reactor = self.clock = Descriptors()
-        pair = issued("a.test")
-        options = certificate_options(pair.certificate * chain, pair.key)
-        factory: Any = Factory.forProtocol(lambda: self.inner)
-        self.factory = ServerTLSFactory(options, factory)
         self.factory.call_later = self.clock.callLater
-        if budget is not None:
-            self.factory.budget = budget
-        self.tls = self.factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        self.factory.protocol = SocketTLSProtocol
+        self.tls = self.factory.buildProtocol(None)
         ours, self.socket = socket.socketpair()
         self.socket.setblocking(False)
         reactor: Any = self.reactor
@@ -270,9 +262,9 @@ class SocketLink(Link):
 
     def feed(self, data: bytes) -> None:
         """Send bytes over the wire, as far as they are read."""
-        while data and not self.is_closed:
+        while not self.is_closed:
             with suppress(BlockingIOError):
-                data = data[self.socket.send(data) :]
+                data = data[self.socket.send(data) :] if data else b""
             if not self.reactor.run():
                 break
 
@@ -322,17 +314,18 @@ class SocketLink(Link):
 
 
 def each_way(test: Callable[[Any, Link], None]) -> Callable[[Any], None]:
-    """Run a test as `in_memory` does, and as server over a socket."""
+    """Run a test as `in_memory` does, and over a socket."""
     through_memory = in_memory(test)
 
     def run(case: Any) -> None:
         through_memory(case)
-        for version in VERSIONS:
-            link = SocketLink(version)
-            try:
-                test(case, link)
-            finally:
-                link.close()
+        for is_client in (False, True):
+            for version in VERSIONS:
+                link = SocketLink(is_client, version)
+                try:
+                    test(case, link)
+                finally:
+                    link.close()
 
     run.__doc__ = test.__doc__
     return run

@@ -33,6 +33,7 @@ from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.single_flight import Coalescer
 from regbroker.settings.config import UpstreamConfig
 from regbroker.transport.bodies.stalls import Stalls
+from regbroker.transport.client.connections import connections_to
 from regbroker.transport.client.pool import ConnectionPool
 from regbroker.transport.client.reply import Reply
 from regbroker.transport.client.trust import Trust
@@ -118,11 +119,8 @@ class Upstream:
         self._discovery = Discovery(
             origin, self.config.realm, self.config.service, self.config.token_hosts
         )
-        endpoint = self._trust.endpoint(
-            self._clock, origin, self.config.connect_timeout
-        )
-        self.connections = ConnectionPool(
-            self._clock, origin, endpoint, self.config.connect_timeout
+        self.connections = connections_to(
+            self._clock, origin, self._trust, self.config.connect_timeout
         )
         self._background.start()
 

@@ -298,7 +298,7 @@ class CertificateTests(RunningTestCase):
         looking = Looking("a.test")
         client = await self.connect(looking)
         await self.ask(client)
-        seen = looking.connection.get_peer_certificate().to_cryptography()
+        seen = looking.looking.get_peer_certificate().to_cryptography()
         self.assertEqual(seen, pair.loaded())
         return client
 

@@ -347,7 +347,7 @@ class TLSTests(ProxyTestCase):
         client = await self.connect(looking)
         await client.ask("GET", "/v2/")
         self.assertEqual(looking.names, {"localhost", "127.0.0.1", "::1"})
-        agreed = looking.connection.get_alpn_proto_negotiated()
+        agreed = looking.looking.get_alpn_proto_negotiated()
         self.assertEqual(agreed, b"http/1.1")
 
     async def test_large(self) -> None:

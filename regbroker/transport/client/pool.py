@@ -40,6 +40,7 @@ from twisted.web.iweb import IBodyProducer
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
 from regbroker.runtime.outcome import Outcome
+from regbroker.transport.client.bytes_body import BytesBody
 from regbroker.transport.client.connection_queue import ConnectionQueue
 from regbroker.transport.client.errors import UPSTREAM
 from regbroker.transport.client.protocol import UpstreamProtocol
@@ -74,6 +75,7 @@ class ConnectionPool:
     `clock` is an `IReactorTime`; `connect_timeout` bounds, in seconds, the TCP
     connection and, again, the TLS handshake. `what` names the server, for people.
     `slots` are the places that its requests take: its own, unless they are given.
+    `for_bodies` is another pool, for requests whose bodies stream.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class ConnectionPool:
         connect_timeout: float,
         what: str = UPSTREAM,
         slots: Slots | None = None,
+        for_bodies: ConnectionPool | None = None,
     ) -> None:
         self.origin = origin
         self.what = what
@@ -98,6 +101,7 @@ class ConnectionPool:
         self._queue = ConnectionQueue(
             self.connect, self._put, clock.seconds, connect_timeout
         )
+        self._for_bodies = for_bodies
         self._spills = False
         self._sweeping: IDelayedCall | None = None
 
@@ -117,6 +121,9 @@ class ConnectionPool:
         `body` fails with, when the body is what failed. A request that is cancelled
         ends its connection.
         """
+        is_streaming = body is not None and not isinstance(body, BytesBody)
+        if is_streaming and self._for_bodies is not None:
+            return self._for_bodies.request(method, target, headers, body, on_continue)
         head = request_head(method, target, self._host, headers, body)
         sent = SentRequest(self, method == b"HEAD", head, body, on_continue)
         sent.start(self._slots)
@@ -134,6 +141,8 @@ class ConnectionPool:
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
+        if self._for_bodies is not None:
+            self._for_bodies.close()
         for connection in self._idle:
             connection.abort()
         self._idle.clear()

@@ -32,6 +32,7 @@ from regbroker.transport.client.reply_parser import (
 from regbroker.transport.client.request_writer import BodyWriter
 from regbroker.transport.client.slots import Slot
 from regbroker.transport.flow.last_reads import read_before_loss
+from regbroker.transport.tls.sockets import SocketTLSProtocol
 
 #: An early reply is an error document. It is read while the request's body is
 #: still on its way, without anybody to hold it back.
@@ -104,7 +105,9 @@ class UpstreamProtocol(TwistedProtocol):
 
     def connectionMade(self) -> None:
         """Be connected: an early reply is heard, whatever becomes of its request."""
-        read_before_loss(self.transport)
+        if not isinstance(self.transport, SocketTLSProtocol):
+            # There, nothing is written behind a request's head.
+            read_before_loss(self.transport)
 
     def handshakeCompleted(self) -> None:
         """Note that the peer's certificate has been verified."""

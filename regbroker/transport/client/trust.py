@@ -7,6 +7,7 @@ off.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from functools import cached_property
 from ipaddress import ip_address
@@ -71,9 +72,12 @@ class _Strict:
     subjectAltName would be good for every host.
     """
 
-    def __init__(self, options: IOpenSSLClientConnectionCreator, host: str) -> None:
-        self._options = options
+    def __init__(
+        self, context: SSL.Context, host: str, protocols: list[bytes] | None
+    ) -> None:
+        self._context = context
         self._host = host
+        self._protocols = protocols
 
     @cached_property
     def _id(self) -> ServiceID:
@@ -82,8 +86,18 @@ class _Strict:
         return _service_id(self._host)
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        """Return a connection that believes in its peer's name, or ends."""
-        connection: SSL.Connection = self._options.clientConnectionForTLS(tlsProtocol)
+        """Return a connection through memory; see `connection`."""
+        return self.connection(None)
+
+    def connection(self, over: socket.socket | None) -> SSL.Connection:
+        """
+        Return a connection that believes in its peer's name, or ends.
+
+        OpenSSL reads from the socket and writes to it; without one, it has memory.
+        """
+        connection = SSL.Connection(self._context, over)
+        if self._protocols:
+            connection.set_alpn_protos(self._protocols)
         if isinstance(self._id, DNS_ID):
             # RFC 6066, 3: a server name is never an address.
             connection.set_tlsext_host_name(self._host.encode("idna"))
@@ -161,8 +175,9 @@ def client_options(
         raiseMinimumTo=TLSVersion.TLSv1_2,
         **(identity or {}),
     )
-    write_whole(options.getContext())
-    strict: IOpenSSLClientConnectionCreator = _Strict(options, host)
+    context = options.getContext()
+    write_whole(context)
+    strict: IOpenSSLClientConnectionCreator = _Strict(context, host, protocols)
     return strict
 
 
@@ -203,17 +218,32 @@ class Trust:
         self._way = way
         self._identity = client_identity(*identity) if identity else {}
         # Bounded: an origin is an upstream's own or its token service's.
-        self._endpoints: dict[Origin, IStreamClientEndpoint] = {}
+        self._endpoints: dict[tuple[Origin, bool], IStreamClientEndpoint] = {}
 
     def endpoint(
-        self, reactor: INetworkReactor, origin: Origin, connect_timeout: float
+        self,
+        reactor: INetworkReactor,
+        origin: Origin,
+        connect_timeout: float,
+        sends_bodies: bool = True,
     ) -> IStreamClientEndpoint:
-        """Return the endpoint that dials `origin`, kept; TLS when it is https."""
-        if origin not in self._endpoints:
-            self._endpoints[origin] = self._new_endpoint(
-                reactor, origin, connect_timeout, self._identity
+        """
+        Return the endpoint that dials `origin`, kept; TLS when it is https.
+
+        An upstream may answer and close while a body is sent to it. Without
+        `sends_bodies`, that need not be heard, and TLS takes fewer steps where it can
+        (`regbroker.transport.tls.sockets`).
+        """
+        key = origin, sends_bodies
+        if key not in self._endpoints:
+            self._endpoints[key] = self._new_endpoint(
+                reactor, origin, connect_timeout, self._identity, sends_bodies
             )
-        return self._endpoints[origin]
+        return self._endpoints[key]
+
+    def may_use_socket(self, origin: Origin) -> bool:
+        """Tell whether `sends_bodies` makes a difference for an origin."""
+        return origin.scheme == "https" and not self.has_proxy(origin)
 
     def new_endpoint(
         self, reactor: INetworkReactor, origin: Origin, connect_timeout: float
@@ -221,9 +251,9 @@ class Trust:
         """
         Return an endpoint that dials `origin`, for the caller to keep.
 
-        No client certificate is shown there.
+        No client certificate is shown there, and no body streams to it.
         """
-        return self._new_endpoint(reactor, origin, connect_timeout, {})
+        return self._new_endpoint(reactor, origin, connect_timeout, {}, False)
 
     def has_proxy(self, origin: Origin) -> bool:
         """Tell whether a proxy resolves the name of `origin`."""
@@ -235,6 +265,7 @@ class Trust:
         origin: Origin,
         connect_timeout: float,
         identity: Mapping[str, Any],
+        sends_bodies: bool,
     ) -> IStreamClientEndpoint:
         # Who only checks whether all is right here makes no connections.
         from regbroker.transport.flow.plain_protocol import PlainEndpoint
@@ -243,5 +274,6 @@ class Trust:
         endpoint = self._way.endpoint(reactor, origin, connect_timeout)
         if origin.scheme == "https":
             options = client_options(origin.host, self._root, PROTOCOLS, identity)
-            return TLSEndpoint(options, endpoint)
+            over_socket = not sends_bodies and self.may_use_socket(origin)
+            return TLSEndpoint(options, endpoint, over_socket)
         return PlainEndpoint(endpoint)

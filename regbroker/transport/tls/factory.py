@@ -27,6 +27,7 @@ from regbroker.transport.flow.pending_writes import Deliveries
 from regbroker.transport.flow.wrapping import WrapperFactory
 from regbroker.transport.tls.memory import MemoryTLSProtocol
 from regbroker.transport.tls.protocol import TLSProtocol
+from regbroker.transport.tls.sockets import SocketTLSProtocol
 
 _DELIVERIES = Deliveries()
 
@@ -70,7 +71,8 @@ class TLSFactory(WrapperFactory):
         Return OpenSSL's side of a new connection, with its part chosen.
 
         It is `over` a socket, or through memory. For the first, `options` has a method
-        `connection`, as `regbroker.transport.tls.server_options` has.
+        `connection`, as `regbroker.transport.tls.server_options` has, and
+        `regbroker.transport.client.trust`.
         """
         connection: SSL.Connection
         if over is not None:
@@ -90,18 +92,26 @@ class TLSFactory(WrapperFactory):
 
 @implementer(IStreamClientEndpoint)
 class TLSEndpoint:
-    """Dials as another endpoint does, and speaks TLS; for factories as above."""
+    """
+    Dials as another endpoint does, and speaks TLS; for factories as above.
+
+    With `over_socket`, the other endpoint connects over TCP, and nobody has read from
+    the socket then.
+    """
 
     def __init__(
         self,
         options: IOpenSSLClientConnectionCreator,
         endpoint: IStreamClientEndpoint,
+        over_socket: bool = False,
     ) -> None:
         self._options = options
         self._endpoint = endpoint
+        self._protocol = SocketTLSProtocol if over_socket else MemoryTLSProtocol
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         """Fire with the factory's protocol when TCP is connected."""
         secure: Any = TLSFactory(self._options, True, factory)
+        secure.protocol = self._protocol
         connecting: Deferred[Any] = self._endpoint.connect(secure)
         return connecting.addCallback(lambda protocol: protocol.wrappedProtocol)

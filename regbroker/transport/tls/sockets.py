@@ -1,5 +1,5 @@
 """
-TLS over the socket itself, towards clients: OpenSSL reads from it and writes to it.
+TLS over the socket itself: OpenSSL reads from it and writes to it.
 
 Compared with `regbroker.transport.tls.memory`, each message saves four copies and a
 dozen calls, and a connection the memory of two BIOs. Twisted's transport stays beside:
@@ -9,8 +9,8 @@ place when the socket can be read or written.
 Facts that shape this module:
 
 - After a write that fails, OpenSSL reads no more (SSL_get_error(3)). A client that has
-  reset its connection reads nothing, either. An upstream may have answered before, so
-  upstreams are not spoken to in this way.
+  reset its connection reads nothing, either. An upstream may have answered an upload
+  before it did, so uploads are not sent in this way.
 - OpenSSL reads the header of a record, then the rest: nothing stays with it that the
   reactor does not know of.
 - A write that the socket did not take whole is to be repeated with the same bytes.
@@ -21,25 +21,20 @@ Facts that shape this module:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from socket import MSG_PEEK, SHUT_WR, SO_RCVLOWAT, SOL_SOCKET
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import (
-    IReadDescriptor,
-    ITransport,
-    IWriteDescriptor,
-)
+from twisted.internet.interfaces import ITransport
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from regbroker.protocol.client_hello import MAX_HELLO_BYTES
 from regbroker.transport.flow.backpressure import READ_BYTES
 from regbroker.transport.flow.wrapping import lowest
+from regbroker.transport.tls.descriptor import Descriptor
 from regbroker.transport.tls.protocol import TLSProtocol
 from regbroker.transport.tls.records import RECORD_BYTES, whole_records
 
@@ -47,77 +42,11 @@ from regbroker.transport.tls.records import RECORD_BYTES, whole_records
 PEEK_BYTES = MAX_HELLO_BYTES + 1
 
 
-@implementer(IReadDescriptor, IWriteDescriptor)
-class _Descriptor:
-    """What the reactor knows of a connection, in the place of Twisted's transport."""
-
-    __slots__ = (
-        "_is_writing",
-        "_reactor",
-        "_tcp",
-        "doRead",
-        "doWrite",
-        "fileno",
-        "is_reading",
-    )
-
-    def __init__(
-        self, tcp: Any, read: Callable[[], Any], write: Callable[[], Any]
-    ) -> None:
-        self._tcp = tcp
-        self._reactor = tcp.reactor
-        self.fileno: Callable[[], int] = tcp.fileno
-        self.doRead = read
-        self.doWrite = write
-        self.is_reading = self._is_writing = False
-        tcp.stopReading()
-        self.start_reading()
-
-    def start_reading(self) -> None:
-        """Be told when the socket can be read."""
-        self.is_reading = True
-        self._reactor.addReader(self)
-
-    def stop_reading(self) -> None:
-        """Be told no more."""
-        self.is_reading = False
-        self._reactor.removeReader(self)
-
-    def start_writing(self) -> None:
-        """Be told when the socket takes more."""
-        self._is_writing = True
-        self._reactor.addWriter(self)
-
-    def stop_writing(self) -> None:
-        """Be told no more."""
-        self._is_writing = False
-        self._reactor.removeWriter(self)
-
-    def stop(self) -> None:
-        """Be told nothing more."""
-        # A reactor looks long for what it does not know, and has no socket any more.
-        if self.is_reading:
-            self.stop_reading()
-        if self._is_writing:
-            self.stop_writing()
-
-    # What the reactor asks for.
-
-    def connectionLost(self, reason: Failure) -> None:
-        """Close the socket; the transport tells its protocol."""
-        self.is_reading = self._is_writing = False
-        self._tcp.connectionLost(reason)
-
-    def logPrefix(self) -> str:
-        """Return what Twisted's log calls it."""
-        return "TLS"
-
-
 class SocketTLSProtocol(TLSProtocol):
     """
     One connection, over a TCP transport whose bytes nobody changes on the way.
 
-    Its factory serves clients.
+    A factory that is no client's looks at what comes first.
     """
 
     def __init__(self, factory: Any, wrapped: Any) -> None:
@@ -135,12 +64,17 @@ class SocketTLSProtocol(TLSProtocol):
         self._half_closes = self._hangs_up = self._has_said_end = False
 
     def makeConnection(self, transport: ITransport) -> None:
-        """Connect the wrapped protocol, and wait for the client."""
+        """Connect the wrapped protocol; a client begins the handshake."""
         self._tcp: Any = lowest(transport)
         self._connection = self.factory.new_connection(self, self._tcp.getHandle())
         self.read_from(transport)
-        self._descriptor = _Descriptor(self._tcp, self._begin, self._write)
+        is_client = self.factory.is_client
+        self._descriptor = Descriptor(
+            self._tcp, self._shake_hands_on if is_client else self._begin, self._write
+        )
         super().makeConnection(transport)
+        if is_client and not self._is_over:
+            self._shake_hands()
 
     # From the peer to the wrapped protocol.
 
@@ -211,7 +145,7 @@ class SocketTLSProtocol(TLSProtocol):
             end = error.with_traceback(None)
         if size >= READ_BYTES or self._steady:
             self.has_read(size)
-        self._is_receiving = True
+        self._is_receiving = bool(plain)
         self._deliver(plain, end)
 
     def pauseProducing(self) -> None:

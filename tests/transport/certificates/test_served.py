@@ -155,7 +155,7 @@ class ServerTests(SocketTestCase):
         """Connect, and see that the handshake is good."""
         client = await self.connect_to(self.listening.getHost().port, looking)
         self.assertEqual(await client.until(b"\n"), b"hello\n")
-        return looking.connection
+        return looking.looking
 
     async def assert_refused(self, looking: Looking) -> None:
         """There is no handshake with this client."""
@@ -225,4 +225,4 @@ class ServerTests(SocketTestCase):
             await client.until(b"\n")
         except Ended:
             return
-        self.assertEqual(looking.connection.get_alpn_proto_negotiated(), b"")
+        self.assertEqual(looking.looking.get_alpn_proto_negotiated(), b"")

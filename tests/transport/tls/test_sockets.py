@@ -26,7 +26,7 @@ from regbroker.transport.tls.records import RECORD_BYTES
 from regbroker.transport.tls.server_names import ServerTLSFactory
 from regbroker.transport.tls.sockets import SocketTLSProtocol
 from tests.certificates import issued
-from tests.tlspeer import Descriptors, Endless, Inner, SocketLink
+from tests.tlspeer import VERSIONS, Descriptors, Endless, Inner, SocketLink
 
 #: What is written to a peer that does not read: more than any socket takes.
 MUCH = bytes(range(256)) * 8 * 1024
@@ -44,11 +44,9 @@ class Refusing(Factory):
 
 
 class SocketTestCase(SynchronousTestCase):
-    def link(
-        self, version: int = SSL.TLS1_3_VERSION, budget: Budget | None = None
-    ) -> SocketLink:
+    def link(self, is_client: bool = False, budget: Budget | None = None) -> SocketLink:
         """A pair of sockets that is closed after the test."""
-        link = SocketLink(version, budget)
+        link = SocketLink(is_client, budget=budget)
         self.addCleanup(link.close)
         return link
 
@@ -78,10 +76,12 @@ class KindTests(SynchronousTestCase):
 
 class StreamTests(SocketTestCase):
     @settings(max_examples=25, deadline=None)
-    @given(st.sampled_from((SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)), st.data())
-    def test_any_chunks(self, version: int, data: st.DataObject) -> None:
+    @given(st.booleans(), st.sampled_from(VERSIONS), st.data())
+    def test_any_chunks(
+        self, is_client: bool, version: int, data: st.DataObject
+    ) -> None:
         """However much the sockets take at a time, both streams stay what they are."""
-        link = SocketLink(version)
+        link = SocketLink(is_client, version)
         try:
             for end in link.socket, link.transport.getHandle():
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
