@@ -44,7 +44,6 @@ from regbroker.transport.client.reply import Reply
 from regbroker.transport.server.replies import send_head, send_whole
 from regbroker.upstream.registry import Upstream
 from regbroker.web.carried_uploads import CarriedUploads
-from regbroker.web.client_request import ClientRequest
 from regbroker.web.exchange import Exchange, UpstreamRequest
 from regbroker.web.locations import Locations
 
@@ -78,18 +77,31 @@ class Responder:
         either side breaks off in the middle.
         """
         asked, reply = exchange.request.asked, exchange.reply
-        if reply.status >= 400:
+        status = reply.status
+        if status >= 400:
             raise await self.refusal(exchange)
         headers = self._headers(exchange)
-        client, is_rewritten = asked.client, asked.target.is_rewritten
-        if is_rewritten and reply.status == 200 and client.method == "GET":
-            body = await self._tags(exchange)
+        http, method = asked.client.http, asked.client.method
+        is_rewritten = asked.target.is_rewritten
+        if is_rewritten and status == 200 and method == "GET":
+            whole: bytes | None = await self._tags(exchange)
             headers = HeaderList(passing(headers, Direction.OUR_BODY))
             headers.append((b"Content-Type", b"application/json"))
-            headers.append((b"Content-Length", b"%d" % len(body)))
-            send_whole(client.http, reply.status, headers, body)
+            has_length = False
         else:
-            await self._relay(client, is_rewritten, reply, headers)
+            whole = reply.body.take()
+            has_length = reply.length is not None or method == "HEAD"
+            if status in (204, 304) or (is_rewritten and method == "HEAD"):
+                # A HEAD's length is that of the body with the upstream's name.
+                headers = headers.without(b"content-length")
+        if whole is None:
+            send_head(http, status, headers)
+            stalls, seconds = self._upstream.stalls, self._upstream.config.timeout
+            await relay_body(http, reply, stalls, seconds)
+            return
+        if not has_length:
+            headers.append((b"Content-Length", b"%d" % len(whole)))
+        send_whole(http, status, headers, whole)
 
     async def refusal(
         self, exchange: Exchange, body: bytes | None = None
@@ -230,31 +242,6 @@ class Responder:
         if not lines and reply.status == 401 and discovered is not None:
             lines = self.challenges(discovered.challenges, request)
         yield from challenge_headers(lines)
-
-    async def _relay(
-        self,
-        client: ClientRequest,
-        is_rewritten: bool,
-        reply: Reply,
-        headers: HeaderList,
-    ) -> None:
-        http = client.http
-        is_head = client.method == "HEAD"
-        if reply.status in (204, 304) or (
-            # A HEAD's length is that of the body with the upstream's name.
-            is_head and is_rewritten
-        ):
-            headers = headers.without(b"content-length")
-        whole = reply.body.take()
-        if whole is not None:
-            if reply.length is None and not is_head:
-                headers.append((b"Content-Length", b"%d" % len(whole)))
-            send_whole(http, reply.status, headers, whole)
-            return
-        send_head(http, reply.status, headers)
-        await relay_body(
-            http, reply, self._upstream.stalls, self._upstream.config.timeout
-        )
 
     async def gather_list(self, reply: Reply) -> bytes:
         """Read the body of a list whole, decoded; raises `UpstreamMalformed`."""
