@@ -8,6 +8,9 @@ tokens itself.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.bodies import MAX_ERROR_BYTES
 from regbroker.protocol.composite_token import token_for
@@ -27,8 +30,9 @@ class Authorizer:
     """
     Gives requests to one upstream their Authorization.
 
-    `ours` is our account there, `nobodys` one without credentials. With
-    `composite`, clients hold composite tokens, out of which this upstream's is taken.
+    `policy` says whose it is: the client's, or that of one of our accounts. `ours` is
+    our account there, `nobodys` one without credentials. With `composite`, clients hold
+    composite tokens, out of which this upstream's is taken.
     """
 
     def __init__(
@@ -47,21 +51,22 @@ class Authorizer:
         self._nobodys = nobodys
         self._composite = composite
 
-    async def authorize(
-        self, client_authorization: str | None, needed: tuple[Scope, ...]
-    ) -> Authorization:
-        """
-        Return what a request is to say.
+    def of_client(self, client_authorization: str | None) -> str | None:
+        """Return what a request says that carries its client's own credentials."""
+        if self._composite:
+            return self._own_part(client_authorization)
+        return client_authorization
 
-        `client_authorization` is what the client brought; `needed` is what the request
-        needs, in upstream names. Raises as `OwnAccount.authorize`.
+    def of_ours(
+        self, owner: CredentialOwner, needed: tuple[Scope, ...]
+    ) -> Coroutine[Any, Any, Authorization]:
         """
-        owner = self.policy.owner(client_authorization, needed)
-        if not owner.is_ours:
-            if self._composite:
-                client_authorization = self._own_part(client_authorization)
-            return Authorization(owner, client_authorization)
-        return await self._account(owner).authorize(needed)
+        Return what a request says that carries credentials of ours.
+
+        `needed` is what the request needs, in upstream names. Raises as
+        `OwnAccount.authorize`.
+        """
+        return self._account(owner).authorize(needed)
 
     async def reconsider(
         self, authorization: Authorization, needed: tuple[Scope, ...], reply: Reply

@@ -74,16 +74,18 @@ class Forwarder:
         request is sent again, if nothing of its body has been read. Raises
         `UpstreamError`, or what the client's body fails with.
         """
-        needed = request.scopes
-        authorization = await self._authorizer.authorize(
-            request.asked.client.authorization, needed
-        )
-        if authorization.owner.is_ours:
+        needed, shown = request.scopes, request.asked.client.authorization
+        owner = self._authorizer.policy.owner(shown, needed)
+        if owner.is_ours:
+            authorization = await self._authorizer.of_ours(owner, needed)
             return await self._forward_as_ours(request, authorization, needed)
-        exchange = await self._send_once(request, authorization)
-        if exchange.reply.status in REFUSALS:
+        value = self._authorizer.of_client(shown)
+        exchange = await self._send_once(request, value, False)
+        reply = exchange.reply
+        if reply.status in REFUSALS:
             # It is the client's affair, and says something of the upstream.
-            await self._authorizer.reconsider(authorization, needed, exchange.reply)
+            refused = Authorization(owner, value)
+            await self._authorizer.reconsider(refused, needed, reply)
         return exchange
 
     async def _forward_as_ours(
@@ -95,7 +97,7 @@ class Forwarder:
         """Send a request, and again while there are other credentials to try."""
         try:
             for _ in range(MAX_SENT):
-                exchange = await self._send_once(request, authorization)
+                exchange = await self._send_once(request, authorization.value, True)
                 reply, renewed = await self._authorizer.reconsider(
                     authorization, needed, exchange.reply
                 )
@@ -117,17 +119,16 @@ class Forwarder:
             authorization.release()
 
     async def _send_once(
-        self, request: UpstreamRequest, authorization: Authorization
+        self, request: UpstreamRequest, authorization: str | None, is_ours: bool
     ) -> Exchange:
         asked = request.asked
         client, event = asked.client, asked.event
         method, body = client.method, request_body(client.http)
         expects = body is not None and _expects_continue(client)
-        is_ours = authorization.owner.is_ours
         in_our_name = is_ours or not self._authorizer.policy.clients
         headers = self._headers(client, asked.target, in_our_name)
-        if authorization.value is not None:
-            headers.append((b"Authorization", authorization.value.encode("latin-1")))
+        if authorization is not None:
+            headers.append((b"Authorization", authorization.encode("latin-1")))
         if expects:
             headers.append((b"Expect", b"100-continue"))
         target = self._target(request)

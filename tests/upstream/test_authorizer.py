@@ -110,8 +110,11 @@ class AuthorizerTests(SynchronousTestCase):
     ) -> Authorization:
         """What a request is to say whose client says this."""
         authorizer = self.made(policy, composite)
+        owner = authorizer.policy.owner(value, PULL)
+        if not owner.is_ours:
+            return Authorization(owner, authorizer.of_client(value))
         return self.successResultOf(
-            Deferred.fromCoroutine(authorizer.authorize(value, PULL))
+            Deferred.fromCoroutine(authorizer.of_ours(owner, PULL))
         )
 
     def reconsider(
