@@ -123,7 +123,9 @@ def main() -> None:
     arguments = parser.parse_args()
     clock: Any = reactor
     origin = Origin("https", "localhost", arguments.upstream)
-    sides: Any = ClientSides(Trust(arguments.root).endpoint(clock, origin, 10))
+    # Over the socket, also for uploads: an early answer is not read here.
+    upstream = Trust(arguments.root).endpoint(clock, origin, 10, sends_bodies=False)
+    sides: Any = ClientSides(upstream)
     if arguments.certificate:
         pair = arguments.certificate.read_bytes(), arguments.key.read_bytes()
         sides = ServerTLSFactory(certificate_options(*pair), sides)
