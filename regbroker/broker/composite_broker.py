@@ -29,12 +29,16 @@ from regbroker.naming.mapping import NameMapping
 from regbroker.protocol.composite_token import CompositeTokens
 from regbroker.protocol.token_replies import MIN_LIFE_SECONDS, IssuedToken, format_reply
 from regbroker.protocol.token_requests import TokenRequest
+from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.upstream.circuit_breaker import FIRST_PAUSE_SECONDS
 from regbroker.upstream.failover import Answered, Failed, Failover, Fault, Server, Step
 from regbroker.upstream.registry import Upstream
 
 #: How long a client may come with a composite token that is empty.
 EMPTY_LIFE_SECONDS = 300.0
+
+#: One for all brokers: registries with the same upstreams share their circuits.
+_hash = KeyedHash()
 
 
 @dataclass(frozen=True)
@@ -266,5 +270,7 @@ def _account(request: TokenRequest) -> str:
     """Return a text for the account that a token is asked for."""
     if request.is_anonymous:
         return ""
-    # Nobody knows yet whether the password is right: it stands for itself alone.
-    return str(hash((request.username, request.password, request.refresh_token)))
+    # Nobody knows yet whether the password is right: it stands for itself alone. Two
+    # that Python hashes alike are two accounts still: a limit is not for both.
+    credentials = request.username, request.password, request.refresh_token
+    return _hash.digest(*credentials).hex()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -36,6 +37,15 @@ HOST = "registry.test"
 NOW = 1_000_000.0
 ONE, TWO = "scope=repository:one/a:pull", "scope=repository:two/b:pull"
 BOTH = "scope=repository:both/c:pull"
+
+
+class HashedAlike(str):
+    """A text that Python hashes as all others of its kind."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return 1
 
 
 class PlayedBroker(Broker):
@@ -77,7 +87,8 @@ class CompositeBrokerTests(SynchronousTestCase):
             for name in ("one", "two")
         }
         self.composite_tokens = CompositeTokens(b"key", lambda: NOW)
-        self.broker = CompositeBroker(
+        self.new_broker = partial(
+            CompositeBroker,
             [self.one, self.two],
             self.upstreams,
             mapping,
@@ -85,6 +96,7 @@ class CompositeBrokerTests(SynchronousTestCase):
             clock,
             lambda: NOW,
         )
+        self.broker = self.new_broker()
 
     def begin(self, request: TokenRequest) -> Deferred[bytes]:
         """Ask for a token."""
@@ -176,6 +188,26 @@ class CompositeBrokerTests(SynchronousTestCase):
         self.assertEqual(len(self.one.requests), 2)
         self.reply(BOTH)
         self.assertEqual(len(self.one.requests), 2)
+
+    def test_limit_of_others(self) -> None:
+        """A limit is for the whole of the credentials that have met it."""
+        limit = TooManyRequests("limit", headers=[(b"Retry-After", b"100")])
+        request = parse_get(BOTH, ALICE)
+        for field in ("username", "password", "refresh_token"):
+            for value in ("one", "two"):
+                changed: dict[str, Any] = {field: HashedAlike(f"{field} {value}")}
+                self.one.answer, self.one.requests = limit, []
+                for _ in range(2):
+                    self.successResultOf(self.begin(request._replace(**changed)))
+                self.assertEqual(len(self.one.requests), 1)
+
+    def test_limit_at_both(self) -> None:
+        """Registries in front of one upstream know of the same limits."""
+        self.one.answer = TooManyRequests("limit", headers=[(b"Retry-After", b"100")])
+        self.reply(BOTH)
+        self.broker = self.new_broker()
+        self.reply(BOTH)
+        self.assertEqual(len(self.one.requests), 1)
 
     def test_slow(self) -> None:
         """One that is slow is not waited for, where another has the names."""
