@@ -10,7 +10,8 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -63,6 +64,8 @@ class Moody:
         self._mood = Mood()
         self._seen: list[Seen] = []
         self._lock = threading.Lock()
+        self._replies = 0
+        self._between_replies = threading.Condition()
         self._pair = authority.issue("127.0.0.1", "localhost")
         # Bound and never listening, this socket keeps the port for us. Only one that
         # may be bound to a second time lets the server in beside it.
@@ -107,11 +110,28 @@ class Moody:
         self._change(Mood(SILENT))
 
     def refuse(self) -> None:
-        """Close every connection and the port."""
+        """Close every connection and the port, when no reply is half written.
+
+        A reply that is cut after its head is a failure that no front can hide.
+        """
         self._mood.over.set()
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
+        with self._between_replies:
+            self._between_replies.wait_for(lambda: not self._replies, WAIT_SECONDS)
+            if self._server is not None:
+                self._server.stop()
+                self._server = None
+
+    @contextmanager
+    def replying(self) -> Iterator[None]:
+        """Be kept whole while a reply is written."""
+        with self._between_replies:
+            self._replies += 1
+        try:
+            yield
+        finally:
+            with self._between_replies:
+                self._replies -= 1
+                self._between_replies.notify_all()
 
     def stop(self) -> None:
         """Refuse from now on, and give the port back."""
@@ -171,6 +191,10 @@ class _MoodyHandler(SmallHandler):
         self._reply(mood.status, {**kind, **mood.headers}, document)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+
+    def _reply(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        with self.moody.replying():
+            super()._reply(status, headers, body)
 
     def _list(self, catalog: Listing, query: str) -> None:
         status, names, following = catalog.page(query)
