@@ -87,6 +87,10 @@ class Cause(Enum):
     #: A mistake in regbroker; its log has a traceback.
     FAILED = "failed"
 
+    def __init__(self, word: str) -> None:
+        #: The same as `value`, which calls a function in Python 3.11.
+        self.word = word
+
 
 class Kind(Enum):
     """What a side that was asked has done; the end of a cause's name."""

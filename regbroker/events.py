@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from os import urandom
 from time import time
 
@@ -171,8 +172,7 @@ class Event:
         if seconds is None:
             seconds = self.seconds
         upstream_seconds = self.upstream_seconds
-        # `round` to three digits goes over the number's text, and a member's `value`
-        # over a function.
+        # `round` to three digits goes over the number's text.
         return {
             "client": self.client or None,
             "user": self.user or None,
@@ -191,7 +191,7 @@ class Event:
             "seconds": round(seconds * 1000) / 1000,
             "tls": self.tls or None,
             "request_id": self.request_id or None,
-            "cause": self.cause.value,
+            "cause": self.cause.word,
             "outcome": self.outcome or None,
         }
 
@@ -213,9 +213,9 @@ class Event:
             f" upstream_method={self.upstream_method or '-'}"
             f" status={self.status or '-'} bytes_in={self.bytes_in}"
             f" bytes_out={self.bytes_out} upstream_seconds="
-            f"{'-' if upstream is None else f'{round(upstream * 1000) / 1000:.3f}'}"
-            f" seconds={round(seconds * 1000) / 1000:.3f} tls={self.tls or '-'}"
-            f" request_id={self.request_id or '-'} cause={self.cause.value}"
+            f"{'-' if upstream is None else _in_seconds(round(upstream * 1000))}"
+            f" seconds={_in_seconds(round(seconds * 1000))} tls={self.tls or '-'}"
+            f" request_id={self.request_id or '-'} cause={self.cause.word}"
             f" outcome={self.outcome or '-'}"
         )
         return line if _line_of.is_plain(line) else _line_of(self.fields(seconds))
@@ -265,6 +265,12 @@ class LineFormat:
         last = values.pop()
         safe = [_text(str(value), _ODD_OR_SPACE) for value in values]
         return self._line % (*safe, _text(str(last), _ODD))
+
+
+@lru_cache(maxsize=1024)
+def _in_seconds(milliseconds: int) -> str:
+    """Return a time as a line has it; most requests take less than a second."""
+    return f"{milliseconds / 1000:.3f}"
 
 
 def _text(text: str, odd: re.Pattern[str]) -> str:

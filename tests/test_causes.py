@@ -19,6 +19,11 @@ class CauseTests(SynchronousTestCase):
         told = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
         self.assertEqual(sorted(told), sorted(cause.value for cause in Cause))
 
+    def test_word(self) -> None:
+        """A cause's word is its value, which the log has."""
+        for cause in Cause:
+            self.assertEqual(cause.word, cause.value)
+
     def test_sides(self) -> None:
         """Whoever is asked can end in each way, under a name of its own."""
         found = {cause_of(side.value, kind) for side in Side for kind in Kind}

@@ -111,6 +111,22 @@ class EventTests(SynchronousTestCase):
             "outcome=done",
         )
 
+    def test_times(self) -> None:
+        """In milliseconds, as in the fields, however long it took."""
+        event = Event(self.clock.seconds)
+        for seconds, written in (
+            (0, "0.000"),
+            (0.0004, "0.000"),
+            (0.0016, "0.002"),
+            (0.9996, "1.000"),
+            (3600.0254, "3600.025"),
+        ):
+            event.upstream_seconds = seconds
+            line, fields = event.line(seconds), event.fields(seconds)
+            self.assertIn(f" upstream_seconds={written} seconds={written} ", line)
+            for name in ("upstream_seconds", "seconds"):
+                self.assertEqual(fields[name], float(written))
+
     def test_upstream_method(self) -> None:
         """The methods in their order; what is sent again is told once."""
         event = Event(self.clock.seconds)

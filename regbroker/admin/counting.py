@@ -110,7 +110,7 @@ class Counting:
         self.bytes_out[registry, endpoint] += event.bytes_out
         if event.upstream_seconds is not None:
             upstream = upstream_of(event)
-            self._proxied[upstream, endpoint, event.cause.value] += 1
+            self._proxied[upstream, endpoint, event.cause.word] += 1
             self._upstream_seconds.observe((upstream, endpoint), event.upstream_seconds)
         if event.credentials == "password":
             outcome = login_outcome(event)
