@@ -49,7 +49,7 @@ class ClientRequest(NamedTuple):
     @property
     def is_for_api(self) -> bool:
         """Whether the path is one of the distribution API's."""
-        return self.path == "/v2" or self.path.startswith("/v2/")
+        return self.path[:4] == "/v2/" or self.path == "/v2"
 
 
 def parse_request(

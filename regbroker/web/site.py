@@ -41,7 +41,8 @@ from regbroker.web.registry import Registry
 from regbroker.web.serving import UnderWay, serve
 
 #: A fragment stays with the client; behind one a server may see another query.
-_NOT_IN_A_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
+_NOT_IN_A_TARGET = bytes([*range(0x21), ord("#"), *range(0x7F, 0x100)])
+_MARKED = bytes.maketrans(_NOT_IN_A_TARGET, b"?" * len(_NOT_IN_A_TARGET))
 
 #: The kinds of credentials, by the scheme of an Authorization.
 _CREDENTIALS = {b"": "", b"basic": "password", b"bearer": "token"}
@@ -147,7 +148,8 @@ class VirtualHosts(WholeSite):
         by_name = headers.by_name
         if b"via" in by_name and came_from_here(headers.all(b"via")):
             raise LoopDetected("an upstream or a redirect of it leads back to here")
-        if _NOT_IN_A_TARGET.search(http.uri):
+        # A regular expression takes three times as long for a target with a query.
+        if http.uri.translate(_MARKED) != http.uri:
             raise BadRequest("the target has a '#', or characters that no URL has")
         forwarded = self._arrivals.way(connection, headers)
         given_id = self._arrivals.request_id(connection, headers)

@@ -210,6 +210,18 @@ class TrustedNamedHostsTests(NamedHostsTests):
             self.assertEqual(status, expected)
 
 
+class TargetTests(ProxyTestCase):
+    async def test_bytes(self) -> None:
+        """A target has printable ASCII without '#'; one with anything else is 400."""
+        self.upstream.handler = lambda call: response(200)
+        for each in range(0x100):
+            client = await self.connect()
+            client.send(b"GET /v2/?x%cy HTTP/1.1\r\nHost: a\r\n\r\n" % each)
+            is_refused = (await client.reply()).status == 400
+            is_printable = 0x21 <= each <= 0x7E and each != ord("#")
+            self.assertEqual(is_refused, not is_printable, each)
+
+
 class LoopTests(ProxyTestCase):
     async def test_refused(self) -> None:
         """What was sent from here is not sent again, whatever it is for."""

@@ -22,6 +22,9 @@ from regbroker.protocol.by_name import ByName
 API_VERSION = (b"Docker-Distribution-Api-Version", b"registry/2.0")
 SERVER = (b"Server", b"regbroker")
 
+#: As numbers: to look for one of them takes a third of what `find` takes.
+_CR, _LF = b"\r\n"
+
 #: RFC 9110, 6.4.1: replies that end with their head, whatever they say.
 WITHOUT_BODY = frozenset({204, 304})
 
@@ -78,7 +81,7 @@ def reply_head(version: bytes, status: int, fields: Sequence[bytes]) -> bytes:
     Each of `fields` is ``NAME: VALUE``.
     """
     text = b"".join(fields)
-    if text.find(b"\n") >= 0 or text.find(b"\r") >= 0:
+    if _LF in text or _CR in text:
         fields = [_on_one_line(field) for field in fields]
     beginning = _beginning(version, status, int(time.time()))
     return b"\r\n".join((beginning, *fields, b"\r\n"))

@@ -271,7 +271,7 @@ class StreamingRequest(PageRequest):
 
     def start(self, method: bytes, uri: bytes, version: bytes) -> None:
         """Have the request answered: all of its headers are here."""
-        if not uri.startswith(b"/"):
+        if uri[:1] != b"/":
             uri = self._relative(uri)
         self.method, self.uri, self.clientproto = method, uri, version
         self.path = uri.split(b"?", 1)[0]
