@@ -175,11 +175,8 @@ class Broker:
         self._granted: BoundedMemory[int, IssuedToken] = BoundedMemory(
             MAX_GRANTED, now=now, max_age=REUSE_SECONDS
         )
-        #: The same with public scopes, by the ids of what it was made of, which is
-        #: kept with it: nothing else has these ids then.
-        self._public: BoundedMemory[
-            tuple[int, int], tuple[IssuedToken, IssuedToken, WantedScopes]
-        ] = BoundedMemory(MAX_GRANTED, now=now, max_age=REUSE_SECONDS)
+        #: Public scopes, by what the upstream says of them and what was asked for.
+        self._public: BoundedMemory[Hashable, str] = BoundedMemory(MAX_WANTED)
 
     def wanted(self, request: TokenRequest, public_host: str) -> WantedScopes:
         """
@@ -216,22 +213,22 @@ class Broker:
 
         Raises as `token`.
         """
-        grant = await self.token(request, wanted, public_host)
+        grant, scope = await self.token(request, wanted, public_host)
         # The same token again, to the same user for the same scopes: it is known.
         if self._granted.get(id(grant)) is not grant:
             self._granted.put(id(grant), grant)
             self._users.remember(grant.token, request.user)
             self._users.asked.remember(grant.token, wanted.pulls(self.upstream))
-        return format_reply(grant, grant.scope, request.method, self._now())
+        return format_reply(grant, scope, request.method, self._now())
 
     async def token(
         self, request: TokenRequest, wanted: WantedScopes, public_host: str
-    ) -> IssuedToken:
+    ) -> tuple[IssuedToken, str | None]:
         """
-        Return a token of this upstream's; its scope has public names.
+        Return a token of this upstream's, and its scope with public names.
 
-        Raises `UpstreamRefused` with what the token service says, and other
-        `UpstreamError`s.
+        The scope is None where the reply need not name it. Raises `UpstreamRefused`
+        with what the token service says, and other `UpstreamError`s.
         """
         shared: tuple[Scope, ...] = ()
         is_anonymous = request.is_anonymous
@@ -254,24 +251,28 @@ class Broker:
             except TokenRefused as refusal:
                 raise self._refusal(refusal.reply, wanted, public_host) from refusal
         if grant.scope is None and request.method != "POST":
-            return grant
-        key = id(grant), id(wanted)
-        known = self._public.get(key)
-        if known is not None:
-            return known[0]
-        scope = self._public_scope(grant, wanted)
-        public = grant if scope == grant.scope else replace(grant, scope=scope)
-        if _is_short(request, public_host):
-            self._public.put(key, (public, grant, wanted))
-        return public
+            return grant, None
+        key = grant.scope, request.scopes, public_host
+        scope = self._public.get(key)
+        if scope is None:
+            scope = self._public_scope(grant.scope, wanted)
+            size = len(grant.scope or "")
+            if _is_short(request, public_host) and size <= MAX_WANTED_SIZE:
+                self._public.put(key, scope)
+        return grant, scope
 
     async def token_if_issued(
         self, request: TokenRequest, wanted: WantedScopes, public_host: str
     ) -> IssuedToken | None:
-        """Return the same; None from an upstream that has no token service."""
+        """
+        Return a token of this upstream's whose scope has public names.
+
+        None is from an upstream that has no token service. Raises as `token`.
+        """
         if not await self._tokens.are_issued(wanted.scopes):
             return None
-        return await self.token(request, wanted, public_host)
+        grant, scope = await self.token(request, wanted, public_host)
+        return replace(grant, scope=scope)
 
     async def check(self) -> None:
         """Look whether the token service answers at all; raises `HTTPError` if not."""
@@ -295,11 +296,11 @@ class Broker:
         document = error_body(reply.status, reply.body, rewriter, side=Side.TOKENS)
         return UpstreamRefused(reply.status, document, headers)
 
-    def _public_scope(self, grant: IssuedToken, wanted: WantedScopes) -> str:
+    def _public_scope(self, scope: str | None, wanted: WantedScopes) -> str:
         # Required in replies to POST; without it, all was granted.
         granted = wanted.scopes
-        if grant.scope is not None:
-            granted = parse_scopes([grant.scope], bounded=False)
+        if scope is not None:
+            granted = parse_scopes([scope], bounded=False)
         return format_scopes(
             public_scopes(
                 granted,

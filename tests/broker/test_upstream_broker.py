@@ -470,10 +470,22 @@ class _Account:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Scope, ...]] = []
+        #: What its token service says of scopes.
+        self.scope: str | None = None
 
     async def grant(self, scopes: tuple[Scope, ...]) -> IssuedToken:
         self.asked.append(scopes)
-        return IssuedToken("lent", 2000.0, None, "our-identity")
+        return IssuedToken("lent", 2000.0, self.scope, "our-identity")
+
+
+class _CountedMapping(NameMapping):
+    """Counts how often a public name is looked for."""
+
+    looked = 0
+
+    def to_public(self, upstream_name: str, upstream: str = "") -> str | None:
+        self.looked += 1
+        return super().to_public(upstream_name, upstream)
 
 
 class _Own:
@@ -489,17 +501,19 @@ class _Own:
 class SharedAccountTests(SynchronousTestCase):
     """Our own account, shared with a client that brings nothing."""
 
-    def granted(self, scope: str, user: str = "") -> bytes:
-        """Return the reply to a request, by default an anonymous one."""
+    def setUp(self) -> None:
         self.account = _Account()
         account: Any = self.account
-        mapping = NameMapping([parse_rule("team = acme_team")], ["up"])
+        self.mapping = _CountedMapping([parse_rule("team = acme_team")], ["up"])
         own: Any = _Own()
         policy = Policy(clients=True, shared=frozenset({"pull"}))
-        broker = Broker("up", own, mapping, lambda: 1000.0, account, policy)
+        self.broker = Broker("up", own, self.mapping, lambda: 1000.0, account, policy)
+
+    def granted(self, scope: str, user: str = "") -> bytes:
+        """Return the reply to a request, by default an anonymous one."""
         request = TokenRequest("GET", scopes=parse_scopes([scope]), username=user)
-        wanted = broker.wanted(request, "localhost")
-        granting = broker.grant(request, wanted, "localhost")
+        wanted = self.broker.wanted(request, "localhost")
+        granting = self.broker.grant(request, wanted, "localhost")
         return self.successResultOf(Deferred.fromCoroutine(granting))
 
     def test_identity_stays_here(self) -> None:
@@ -509,6 +523,19 @@ class SharedAccountTests(SynchronousTestCase):
         self.assertNotIn(b"our-identity", reply)
         ((scope,),) = self.account.asked
         self.assertEqual(str(scope), "repository:acme_team/app:pull")
+
+    def test_scopes_of_new_tokens(self) -> None:
+        """What was granted is translated once, though each token is another one."""
+        asked = "repository:team/app:pull"
+        self.account.scope = "repository:acme_team/app:pull repository:other:pull"
+        for _ in range(3):
+            self.assertEqual(json.loads(self.granted(asked))["scope"], asked)
+        self.assertEqual(len(self.account.asked), 3)
+        self.assertEqual(self.mapping.looked, 1)
+        # Another answer to the same question.
+        self.account.scope = "repository:other:pull"
+        self.assertEqual(json.loads(self.granted(asked))["scope"], "")
+        self.assertEqual(self.mapping.looked, 2)
 
     def test_not_shared(self) -> None:
         """Who brings credentials, or wants what is not shared, is not given it."""
