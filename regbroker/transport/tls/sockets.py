@@ -66,7 +66,6 @@ class SocketTLSProtocol(TLSProtocol):
     def makeConnection(self, transport: ITransport) -> None:
         """Connect the wrapped protocol; a client begins the handshake."""
         self._tcp: Any = lowest(transport)
-        self._connection = self.factory.new_connection(self, self._tcp.getHandle())
         self.read_from(transport)
         is_client = self.factory.is_client
         self._descriptor = Descriptor(
@@ -74,7 +73,12 @@ class SocketTLSProtocol(TLSProtocol):
         )
         super().makeConnection(transport)
         if is_client and not self._is_over:
+            self._connect()
             self._shake_hands()
+
+    def _connect(self) -> None:
+        # It takes 17 KiB. Who connects and says nothing is not worth that.
+        self._connection = self.factory.new_connection(self, self._tcp.getHandle())
 
     # From the peer to the wrapped protocol.
 
@@ -92,6 +96,8 @@ class SocketTLSProtocol(TLSProtocol):
             # Nothing will come any more.
             return CONNECTION_LOST
         self._seen = len(data)
+        if self._connection is None:
+            self._connect()
         if self.before_handshake(more):
             if self._seen > len(more):
                 handle.setsockopt(SOL_SOCKET, SO_RCVLOWAT, 1)

@@ -365,12 +365,12 @@ class BeginningTests(SynchronousTestCase):
         self.factory.call_later = self.reactor.callLater
         reactor: Any = self.reactor
         address = IPv4Address("TCP", "127.0.0.1", 1)
-        tls: Any = self.factory.buildProtocol(address)
-        self.transport: Any = Connection(ours, tls, reactor)
+        self.tls: Any = self.factory.buildProtocol(address)
+        self.transport: Any = Connection(ours, self.tls, reactor)
         self.addCleanup(self.lose)
         self.transport.connected = 1
         self.transport.startReading()
-        tls.makeConnection(self.transport)
+        self.tls.makeConnection(self.transport)
 
     def lose(self) -> None:
         """Close our end, if it is open."""
@@ -391,6 +391,8 @@ class BeginningTests(SynchronousTestCase):
         """The name is found however the hello comes, and nothing runs in vain."""
         client, received, hello = self.hello()
         self.assertFalse(self.reactor.run())
+        # OpenSSL's memory is for those who say something.
+        self.assertIsNone(self.tls.getHandle())
         for n in range(len(hello)):
             self.client.sendall(hello[n : n + 1])
             self.assertTrue(self.reactor.run(SOON))
