@@ -145,7 +145,7 @@ class CountTests(ProxyTestCase):
     async def test_pull(self) -> None:
         """A manifest of 2 kB."""
         await self.assert_within(
-            Bounds(calls=158, allocations=401, system_calls=9, timers=0, peak=150),
+            Bounds(calls=158, allocations=384, system_calls=9, timers=0, peak=150),
             *(200, "GET", MANIFEST, "Authorization: Bearer t"),
         )
 
