@@ -73,10 +73,10 @@ class SocketTLSProtocol(TLSProtocol):
         )
         super().makeConnection(transport)
         if is_client and not self._is_over:
-            self._connect()
+            self._make_secure()
             self._shake_hands()
 
-    def _connect(self) -> None:
+    def _make_secure(self) -> None:
         # It takes 17 KiB. Who connects and says nothing is not worth that.
         self._connection = self.factory.new_connection(self, self._tcp.getHandle())
 
@@ -97,7 +97,7 @@ class SocketTLSProtocol(TLSProtocol):
             return CONNECTION_LOST
         self._seen = len(data)
         if self._connection is None:
-            self._connect()
+            self._make_secure()
         if self.before_handshake(more):
             if self._seen > len(more):
                 handle.setsockopt(SOL_SOCKET, SO_RCVLOWAT, 1)
