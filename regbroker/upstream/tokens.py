@@ -9,8 +9,7 @@ with a key that lives as long as the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Hashable
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
@@ -26,6 +25,7 @@ from regbroker.protocol.scopes import Scope
 from regbroker.protocol.token_replies import IssuedToken, parse_reply
 from regbroker.protocol.token_requests import TokenRequest
 from regbroker.protocol.urls import Url
+from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.single_flight import Coalescer
@@ -79,8 +79,8 @@ class UpstreamTokens:
         self.cache = TokenCache(now)
         self._exchanges: Coalescer[IssuedToken] = Coalescer(clock, TOKEN_SECONDS)
         self._hash = KeyedHash()
-        #: What was asked last, with nobody's credentials.
-        self._remembered = lru_cache(MAX_REMEMBERED)(self._asked)
+        #: The hashes of what was asked last, with nobody's credentials.
+        self._asked: BoundedMemory[Hashable, KeyedHash] = BoundedMemory(MAX_REMEMBERED)
 
     def close(self) -> None:
         """End the exchanges under way; close the connections that nobody uses."""
@@ -218,14 +218,13 @@ class UpstreamTokens:
     ) -> bytes:
         realm = discovered.realm
         assert realm is not None
-        is_short = sum(len(scope.text) for scope in scopes) <= MAX_REMEMBERED_SIZE
-        asked = (self._remembered if is_short else self._asked)(
-            request.method,
-            request.offline,
-            discovered.service or request.service,
-            realm,
-            scopes,
-        )
+        service = discovered.service or request.service
+        question = request.method, request.offline, service, realm, scopes
+        asked = self._asked.get(question)
+        if asked is None:
+            asked = self._hash_of(*question)
+            if sum(len(scope.text) for scope in scopes) <= MAX_REMEMBERED_SIZE:
+                self._asked.put(question, asked)
         if not request.refresh_token:
             return asked.digest(request.username, request.password)
         return asked.digest(
@@ -236,7 +235,7 @@ class UpstreamTokens:
             request.client_id,
         )
 
-    def _asked(
+    def _hash_of(
         self,
         method: str,
         offline: bool,

@@ -232,7 +232,7 @@ class CacheTests(BrokerTestCase):
             for scopes in (short, long, short, long)
         }
         self.assertEqual(len(keys), 2)
-        self.assertEqual(self.tokens._remembered.cache_info().currsize, 1)
+        self.assertEqual(len(self.tokens._asked), 1)
 
 
 def holds(thing: Any, text: str) -> bool:
