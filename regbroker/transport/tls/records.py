@@ -68,8 +68,10 @@ def whole_records(data: Sequence[bytes]) -> Iterable[bytes | memoryview]:
     So what is small goes into a record with its neighbours, and most of what is large
     is not copied.
     """
+    if len(data) == 1 and 0 < len(data[0]) <= RECORD_BYTES:
+        return data
     if 0 < sum(map(len, data)) <= RECORD_BYTES:
-        return data if len(data) == 1 else (b"".join(data),)
+        return (b"".join(data),)
     return _blocks(data)
 
 
