@@ -61,7 +61,8 @@ class ReceivedHeaders(HeaderList):
     __slots__ = ("by_name",)
 
     def __init__(self, headers: Iterable[Header] = ()) -> None:
-        super().__init__(headers)
+        # A list's own `__init__`, by way of `super`, takes three times as long.
+        self.extend(headers)
         # A comprehension would be a function of its own in Python 3.11.
         by_name: dict[bytes, bytes] = {}
         for name, value in self:

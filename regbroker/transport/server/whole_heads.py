@@ -32,6 +32,9 @@ from regbroker.runtime.bounded_memory import BoundedMemory
 _END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
 
+#: As numbers: to look for one of them takes a third of what `find` takes.
+_UNDERSCORE, _QUESTION_MARK = b"_?"
+
 #: What needs more than a head: a body, or an interim reply.
 _NEEDS_MORE = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 
@@ -90,7 +93,7 @@ class WholeHeads:
         end = data.find(_END)
         if end < 0 or end + len(_END) < len(data) or len(data) > self._max_bytes:
             return None
-        line = data[: data.index(_LINE_END)].split(b" ")
+        line = data.partition(_LINE_END)[0].split(b" ")
         if len(line) != 3 or line[2] != b"HTTP/1.1" or data[0] in _LINE_END:
             return None
         if line[0] == _PREFACE:
@@ -107,7 +110,7 @@ class WholeHeads:
             self._begin()
             if not _NEEDS_MORE.isdisjoint(headers.by_name):
                 return None
-        may_repeat = len(headers.by_name) < len(headers) or data.find(b"_") >= 0
+        may_repeat = len(headers.by_name) < len(headers) or _UNDERSCORE in data
         if may_repeat and repeated_singleton(headers) is not None:
             return None
         if len(headers) > self._max_headers:
@@ -127,7 +130,7 @@ class WholeHeads:
 def _is_for_all(head: Head) -> bool:
     """Tell whether a head may come from many clients, and has no secret."""
     return (
-        head.target.startswith(b"/")
-        and head.target.find(b"?") < 0
-        and _SAME_FOR_ALL.issuperset(head.headers.by_name)
+        _SAME_FOR_ALL.issuperset(head.headers.by_name)
+        and head.target[:1] == b"/"
+        and _QUESTION_MARK not in head.target
     )
