@@ -161,7 +161,7 @@ class SocketTLSProtocol(TLSProtocol):
 
     def resumeProducing(self) -> None:
         """Read on."""
-        if self.connected and not self._is_over:
+        if self.connected and not (self._is_over or self._hangs_up):
             self._descriptor.start_reading()
             if self._read_waits:
                 self._descriptor.start_writing()
@@ -241,20 +241,22 @@ class SocketTLSProtocol(TLSProtocol):
 
     def hang_up(self) -> None:
         """Close when all is sent, without waiting for the peer's close_notify."""
-        self._hangs_up = True
+        self._hangs_up = self.disconnecting = True
+        self._descriptor.stop_reading()
         if not (self._blocks or self._pending.size):
             self._close()
 
     def _finish(self) -> None:
-        if self._blocks:
-            # This comes back here when the socket has taken them.
-            return
+        # Where blocks wait, this comes back here when the socket has taken them.
         if self._hangs_up and not self._pending.size:
-            self._close()
-            return
-        super()._finish()
+            self._shut_down()
+        else:
+            super()._finish()
 
     def _shut_down(self) -> None:
+        if self._blocks:
+            # It is said when they are sent.
+            return
         try:
             is_both = self._connection.shutdown()
         except SSL.WantWriteError:
@@ -264,10 +266,17 @@ class SocketTLSProtocol(TLSProtocol):
         except SSL.Error:
             is_both = False
         self._has_said_end = True
-        if is_both:
+        if is_both or self._hangs_up:
             self._close()
         elif self._half_closes:
             self._half_close()
+
+    def _end(self, error: SSL.Error | None) -> None:
+        if error is None and self._blocks:
+            # The peer has ended in order, and may still read.
+            self.hang_up()
+        else:
+            super()._end(error)
 
     def _half_close(self) -> None:
         # That the socket has gone, the reactor finds out.

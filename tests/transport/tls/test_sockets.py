@@ -241,6 +241,35 @@ class BlockedTests(SocketTestCase):
         self.assertEqual(link.text, MUCH)
         self.assertTrue(link.is_closed)
 
+    def test_stop_with_something_to_send(self) -> None:
+        """What was written in the same turn is sent, too."""
+        link = self.link()
+        link.shake_hands()
+        link.tls.write(b"answer")
+        link.tls.stopProducing()
+        link.tls.resumeProducing()
+        link.settle()
+        self.assertEqual(link.text, b"answer")
+        self.assertTrue(link.is_closed)
+
+    def test_peer_ends_and_reads_on(self) -> None:
+        """Who ends in order gets all that was written, and our end."""
+        link = self.blocked()
+        producer = Endless(link.tls)
+        link.tls.registerProducer(producer, True)
+        link.tls.write(b"one")
+        link.peer.shutdown()
+        link.socket.sendall(link.from_peer())
+        self.assertTrue(link.reactor.run())
+        # It would be told of the peer's end without end.
+        self.assertFalse(link.reactor.run())
+        self.assertFalse(link.is_closed)
+        link.settle()
+        self.assertEqual(link.text, MUCH + b"one")
+        self.assertIsInstance(link.end, SSL.ZeroReturnError)
+        self.assertTrue(link.is_closed)
+        self.assertEqual(producer.stops, 1)
+
     def test_hang_up_with_nothing_to_send(self) -> None:
         """It is closed at once, though not before who asks for it is through."""
         link = self.link()
