@@ -14,10 +14,10 @@ from twisted.python.failure import Failure
 
 from regbroker.errors import BadRequest
 from regbroker.transport.server.lingering import LingeringClose
+from regbroker.transport.tls.first_bytes import FirstBytes
 from regbroker.transport.tls.memory import MemoryTLSProtocol
 from regbroker.transport.tls.server_names import ServerNames, ServerTLSFactory
 from regbroker.transport.tls.server_options import ServerOptions
-from regbroker.transport.tls.sockets import SocketTLSProtocol
 
 _MESSAGE = "this is plain HTTP, and the port is for TLS; write https://"
 
@@ -69,7 +69,7 @@ class _InMemory(_TLSOrPlain, MemoryTLSProtocol):
     pass
 
 
-class _OverSocket(_TLSOrPlain, SocketTLSProtocol):
+class _OverSocket(_TLSOrPlain, FirstBytes):
     pass
 
 

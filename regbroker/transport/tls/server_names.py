@@ -9,10 +9,10 @@ from twisted.internet.interfaces import IAddress
 
 from regbroker.protocol.client_hello import ClientHello
 from regbroker.transport.tls.factory import TLSFactory
+from regbroker.transport.tls.first_bytes import FirstBytes
 from regbroker.transport.tls.memory import MemoryTLSProtocol
 from regbroker.transport.tls.protocol import TLSProtocol
 from regbroker.transport.tls.server_options import ServerOptions
-from regbroker.transport.tls.sockets import SocketTLSProtocol
 
 
 class ServerNames(TLSProtocol):
@@ -43,7 +43,7 @@ class _InMemory(ServerNames, MemoryTLSProtocol):
     pass
 
 
-class _OverSocket(ServerNames, SocketTLSProtocol):
+class _OverSocket(ServerNames, FirstBytes):
     pass
 
 

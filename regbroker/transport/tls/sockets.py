@@ -14,15 +14,14 @@ Facts that shape this module:
 - OpenSSL reads the header of a record, then the rest: nothing stays with it that the
   reactor does not know of.
 - A write that the socket did not take whole is to be repeated with the same bytes.
-- OpenSSL takes what it has read. So what is to be known before, the first byte and the
-  server name, is looked at with MSG_PEEK. With SO_RCVLOWAT, the system tells of a
-  socket when there is more than what was seen (socket(7)): on TCP, not on Unix sockets.
+- While messages of TLS itself come, such as new keys, OpenSSL reads on: nobody else
+  would get a turn while a client sends them. They are counted (`MOST_STEPS`).
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from socket import MSG_PEEK, SHUT_WR, SO_RCVLOWAT, SOL_SOCKET
+from socket import SHUT_WR
 from typing import Any
 
 from OpenSSL import SSL
@@ -31,35 +30,37 @@ from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from regbroker.protocol.client_hello import MAX_HELLO_BYTES
 from regbroker.transport.flow.backpressure import READ_BYTES
 from regbroker.transport.flow.wrapping import lowest
 from regbroker.transport.tls.descriptor import Descriptor
 from regbroker.transport.tls.protocol import TLSProtocol
 from regbroker.transport.tls.records import RECORD_BYTES, whole_records
 
-#: What is looked at before TLS begins, in bytes: one more than a ClientHello may have.
-PEEK_BYTES = MAX_HELLO_BYTES + 1
+#: Records that are read at once at most. A full read has 80 of those that clients
+#: written in Go begin with; whoever sends a byte in each has others wait no longer.
+MOST_RECORDS = 128
+
+#: Steps of TLS itself, beside data, that one read may take. New keys are four, a new
+#: handshake twenty. OpenSSL reads on by itself while there are more.
+MOST_STEPS = 256
+
+#: As OpenSSL's errors are: a library, a function, and a reason.
+_TOO_MUCH = [("regbroker", "", "too many messages of TLS itself")]
 
 
 class SocketTLSProtocol(TLSProtocol):
-    """
-    One connection, over a TCP transport whose bytes nobody changes on the way.
-
-    A factory that is no client's looks at what comes first.
-    """
+    """One connection, over a TCP transport whose bytes nobody changes on the way."""
 
     def __init__(self, factory: Any, wrapped: Any) -> None:
         super().__init__(factory, wrapped)
         #: What the socket did not take; OpenSSL may have begun with the first block.
         self._blocks: list[bytes | memoryview] = []
-        #: How many bytes were seen before TLS begins.
-        self._seen = 0
-        self._is_plain = False
         #: Whether nothing was sent since something came: a body is on its way.
         self._is_receiving = False
         #: Whether OpenSSL has to write before it can read on.
         self._read_waits = False
+        #: Steps of TLS itself since the last read began.
+        self._steps = 0
         #: What is to be done at the end, and what was.
         self._half_closes = self._hangs_up = self._has_said_end = False
 
@@ -67,12 +68,9 @@ class SocketTLSProtocol(TLSProtocol):
         """Connect the wrapped protocol; a client begins the handshake."""
         self._tcp: Any = lowest(transport)
         self.read_from(transport)
-        is_client = self.factory.is_client
-        self._descriptor = Descriptor(
-            self._tcp, self._shake_hands_on if is_client else self._begin, self._write
-        )
+        self._descriptor = Descriptor(self._tcp, self._begin, self._write)
         super().makeConnection(transport)
-        if is_client and not self._is_over:
+        if self.factory.is_client and not self._is_over:
             self._make_secure()
             self._shake_hands()
 
@@ -83,42 +81,11 @@ class SocketTLSProtocol(TLSProtocol):
     # From the peer to the wrapped protocol.
 
     def _begin(self) -> Exception | None:
-        """Look at what comes first, without taking it."""
-        handle = self._tcp.getHandle()
-        try:
-            data = handle.recv(PEEK_BYTES, MSG_PEEK)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return CONNECTION_LOST
-        more = data[self._seen :]
-        if not more:
-            # Nothing will come any more.
-            return CONNECTION_LOST
-        self._seen = len(data)
+        """Begin the handshake: the first bytes are here."""
         if self._connection is None:
             self._make_secure()
-        if self.before_handshake(more):
-            if self._seen > len(more):
-                handle.setsockopt(SOL_SOCKET, SO_RCVLOWAT, 1)
-            self._descriptor.doRead = self._shake_hands_on
-            self._shake_hands()
-        elif not self._is_plain:
-            handle.setsockopt(SOL_SOCKET, SO_RCVLOWAT, self._seen + 1)
-        return None
-
-    def leave_to_transport(self) -> None:
-        """Have Twisted's transport read from now on: this is no TLS."""
-        self._is_plain = True
-        self._descriptor.stop()
-        self._tcp.startReading()
-
-    def dataReceived(self, data: bytes) -> None:
-        """Take what is no TLS."""
-        self.before_handshake(data)
-
-    def _shake_hands_on(self) -> None:
         self._shake_hands()
+        return None
 
     def _handshake_waits(self, why: SSL.Error) -> None:
         if isinstance(why, SSL.WantWriteError):
@@ -126,15 +93,22 @@ class SocketTLSProtocol(TLSProtocol):
 
     def _secured(self) -> None:
         self._descriptor.doRead = self._read
+        self._connection.set_info_callback(_count_step)
+
+    def count_step(self) -> None:
+        """Count a step of TLS itself; with too many, have OpenSSL read no more."""
+        self._steps += 1
+        if self._steps > MOST_STEPS:
+            self._connection.set_shutdown(SSL.RECEIVED_SHUTDOWN)
 
     def _read(self) -> None:
         """Read what is there, as much as is read at once, and deliver it."""
         plain: list[bytes] = []
         end: SSL.Error | None = None
         receive, most = self._connection.recv, self._tcp.bufferSize
-        size = 0
+        size = self._steps = 0
         try:
-            while size < most:
+            while size < most and len(plain) < MOST_RECORDS:
                 data = receive(RECORD_BYTES)
                 plain.append(data)
                 size += len(data)
@@ -149,6 +123,10 @@ class SocketTLSProtocol(TLSProtocol):
         except SSL.Error as error:
             # Its traceback knows who keeps it: both would wait for the collector.
             end = error.with_traceback(None)
+        if self._steps > MOST_STEPS:
+            self._reason = Failure(SSL.Error(_TOO_MUCH))
+            self.abortConnection()
+            return
         if size >= READ_BYTES or self._steady:
             self.has_read(size)
         self._is_receiving = bool(plain)
@@ -304,6 +282,11 @@ class SocketTLSProtocol(TLSProtocol):
     def _cut_off(self) -> None:
         # The peer's close_notify was not read: nobody knows whether there is one.
         self._reason = self._reason or Failure(CONNECTION_LOST)
+
+
+def _count_step(connection: SSL.Connection, where: int, code: int) -> None:
+    protocol: SocketTLSProtocol = connection.get_app_data()
+    protocol.count_step()
 
 
 def _nothing() -> None:
