@@ -52,7 +52,7 @@ class MemoryTLSProtocol(TLSProtocol):
                 return
         plain: list[bytes] = []
         end: SSL.Error | None = None
-        size = len(data)
+        size, self._steps = len(data), 0
         if size >= READ_BYTES or self._steady:
             self.has_read(size)
         self._carried += size
@@ -63,13 +63,14 @@ class MemoryTLSProtocol(TLSProtocol):
                 end = incoming.decrypt(connection, len(piece), plain)
             if self._is_over or end is not None:
                 break
-        if self._is_ready:
+        if self._is_ready and not self._has_too_many_steps():
             self._deliver(plain, end)
 
     def _handshake_waits(self, why: SSL.Error) -> None:
         self._send(drain(self._connection))
 
     def _secured(self) -> None:
+        super()._secured()
         self._incoming.secured(self._connection)
 
     def _send_own(self) -> None:

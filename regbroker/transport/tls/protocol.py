@@ -41,6 +41,13 @@ from regbroker.transport.flow.wide_reads import WideReads
 from regbroker.transport.tls.negotiated import Negotiated
 from regbroker.transport.tls.records import RECORD_BYTES, is_end_of_file
 
+#: Steps of TLS itself, beside data, that one read may take. New keys are four, a new
+#: handshake twenty. Whoever sends them without end has others wait.
+MOST_STEPS = 256
+
+#: As OpenSSL's errors are: a library, a function, and a reason.
+_TOO_MUCH = [("regbroker", "", "too many messages of TLS itself")]
+
 
 @implementer(ITransport)
 class TLSProtocol(WideReads, Negotiated):
@@ -61,6 +68,8 @@ class TLSProtocol(WideReads, Negotiated):
         #: `_can_send` is whether what is written goes on at once.
         self._is_ready = self._can_send = self._is_over = False
         self._reason: Failure | None = None
+        #: Steps of TLS itself since the last read began.
+        self._steps = 0
 
     # From the peer to the wrapped protocol.
 
@@ -102,6 +111,21 @@ class TLSProtocol(WideReads, Negotiated):
 
     def _secured(self) -> None:
         """Note that the handshake is over."""
+        self._connection.set_info_callback(_count_step)
+
+    def count_step(self) -> None:
+        """Count a step of TLS itself; with too many, have OpenSSL read no more."""
+        self._steps += 1
+        if self._steps > MOST_STEPS:
+            self._connection.set_shutdown(SSL.RECEIVED_SHUTDOWN)
+
+    def _has_too_many_steps(self) -> bool:
+        """Break off a connection whose last read took too many steps; tell whether."""
+        if self._steps <= MOST_STEPS:
+            return False
+        self._reason = Failure(SSL.Error(_TOO_MUCH))
+        self.abortConnection()
+        return True
 
     def _deliver(self, plain: list[bytes], end: SSL.Error | None) -> None:
         """Deliver plaintext, and do what the records asked of TLS itself."""
@@ -251,3 +275,8 @@ class TLSProtocol(WideReads, Negotiated):
     def _cut_off(self) -> None:
         """Find out how a stream has ended whose transport has gone."""
         raise NotImplementedError
+
+
+def _count_step(connection: SSL.Connection, where: int, code: int) -> None:
+    protocol: TLSProtocol = connection.get_app_data()
+    protocol.count_step()

@@ -15,7 +15,8 @@ Facts that shape this module:
   reactor does not know of.
 - A write that the socket did not take whole is to be repeated with the same bytes.
 - While messages of TLS itself come, such as new keys, OpenSSL reads on: nobody else
-  would get a turn while a client sends them. They are counted (`MOST_STEPS`).
+  would get a turn while a client sends them. They are counted
+  (`regbroker.transport.tls.protocol`).
 """
 
 from __future__ import annotations
@@ -40,13 +41,6 @@ from regbroker.transport.tls.records import RECORD_BYTES, whole_records
 #: written in Go begin with; whoever sends a byte in each has others wait no longer.
 MOST_RECORDS = 128
 
-#: Steps of TLS itself, beside data, that one read may take. New keys are four, a new
-#: handshake twenty. OpenSSL reads on by itself while there are more.
-MOST_STEPS = 256
-
-#: As OpenSSL's errors are: a library, a function, and a reason.
-_TOO_MUCH = [("regbroker", "", "too many messages of TLS itself")]
-
 
 class SocketTLSProtocol(TLSProtocol):
     """One connection, over a TCP transport whose bytes nobody changes on the way."""
@@ -59,8 +53,6 @@ class SocketTLSProtocol(TLSProtocol):
         self._is_receiving = False
         #: Whether OpenSSL has to write before it can read on.
         self._read_waits = False
-        #: Steps of TLS itself since the last read began.
-        self._steps = 0
         #: What is to be done at the end, and what was.
         self._half_closes = self._hangs_up = self._has_said_end = False
 
@@ -92,14 +84,8 @@ class SocketTLSProtocol(TLSProtocol):
             self._descriptor.start_writing()
 
     def _secured(self) -> None:
+        super()._secured()
         self._descriptor.doRead = self._read
-        self._connection.set_info_callback(_count_step)
-
-    def count_step(self) -> None:
-        """Count a step of TLS itself; with too many, have OpenSSL read no more."""
-        self._steps += 1
-        if self._steps > MOST_STEPS:
-            self._connection.set_shutdown(SSL.RECEIVED_SHUTDOWN)
 
     def _read(self) -> None:
         """Read what is there, as much as is read at once, and deliver it."""
@@ -123,9 +109,7 @@ class SocketTLSProtocol(TLSProtocol):
         except SSL.Error as error:
             # Its traceback knows who keeps it: both would wait for the collector.
             end = error.with_traceback(None)
-        if self._steps > MOST_STEPS:
-            self._reason = Failure(SSL.Error(_TOO_MUCH))
-            self.abortConnection()
+        if self._has_too_many_steps():
             return
         if size >= READ_BYTES or self._steady:
             self.has_read(size)
@@ -282,11 +266,6 @@ class SocketTLSProtocol(TLSProtocol):
     def _cut_off(self) -> None:
         # The peer's close_notify was not read: nobody knows whether there is one.
         self._reason = self._reason or Failure(CONNECTION_LOST)
-
-
-def _count_step(connection: SSL.Connection, where: int, code: int) -> None:
-    protocol: SocketTLSProtocol = connection.get_app_data()
-    protocol.count_step()
 
 
 def _nothing() -> None:
