@@ -13,6 +13,9 @@ from .peers.processes import poll
 TAGS = "/v2/team/app/tags/list"
 
 DEAR = ("-B", "-C", "12")
+
+#: How often a cost is measured at most, until it is what it should be.
+ROUNDS = 3
 """bcrypt that takes a fifth of a second: enough to be counted by it."""
 
 KINDS = {
@@ -225,34 +228,52 @@ class CostTests(PasswordTestCase):
             self.status(user, password)
         return self.hashing_seconds() - before
 
+    def assert_one(self, spend: Callable[[str], None]) -> None:
+        """
+        Assert that `spend`, with a password that is new, costs one hash.
+
+        A busy machine makes the same work take longer, so the fewest of some times
+        count.
+        """
+        costs = []
+        last = "dear's secret"
+        for number in range(ROUNDS):
+            # Every kind of hash that the file has.
+            one = self.cost(("bob", f"{WRONG} {number}"))
+            self.assertGreater(one, 0.05, "too fast to be counted")
+            password = f"another {number}"
+            self.set_password("dear", password, *DEAR)
+            self.until("dear", last, 401)
+            last = password
+            before = self.hashing_seconds()
+            spend(password)
+            costs.append((self.hashing_seconds() - before) / one)
+            if costs[-1] < 1.9:
+                break
+        self.assertLess(min(costs), 1.9)
+        self.assertGreater(min(costs), 0.5)
+
     def test_basic_a_hundred_times(self) -> None:
         """`curl -u` a hundred times costs one hash."""
-        self.set_password("dear", "now another", *DEAR)
-        self.until("dear", "now another", 200)
-        one = self.cost(("bob", WRONG))  # every kind of hash that the file has
-        self.assertGreater(one, 0.05, "too fast to be counted")
-        self.set_password("dear", "and another", *DEAR)
-        self.until("dear", "now another", 401)
-        header = self.as_user("dear", "and another")
-        before = self.hashing_seconds()
-        for _ in range(100):
-            self.assertEqual(self.get("/v2/", header).status, 200)
-        spent = self.hashing_seconds() - before
-        self.assertGreater(spent, one / 2)
-        self.assertLess(spent, one * 1.9)
+
+        def spend(password: str) -> None:
+            header = self.as_user("dear", password)
+            for _ in range(100):
+                self.assertEqual(self.get("/v2/", header).status, 200)
+
+        self.assert_one(spend)
 
     def test_at_the_same_moment(self) -> None:
         """The same password in many requests at once is one hash, too."""
-        self.set_password("dear", "now another", *DEAR)
-        self.until("dear", "dear's secret", 401)
-        one = self.cost(("bob", WRONG))
-        before = self.hashing_seconds()
-        with ThreadPoolExecutor(20) as pool:
-            futures = [
-                pool.submit(self.status, "dear", "now another") for _ in range(20)
-            ]
-            self.assertEqual({future.result() for future in futures}, {200})
-        self.assertLess(self.hashing_seconds() - before, one * 1.9)
+
+        def spend(password: str) -> None:
+            with ThreadPoolExecutor(20) as pool:
+                futures = [
+                    pool.submit(self.status, "dear", password) for _ in range(20)
+                ]
+                self.assertEqual({future.result() for future in futures}, {200})
+
+        self.assert_one(spend)
 
     def test_unknown_user_costs_the_same(self) -> None:
         """What is computed does not tell who exists, whatever kind their hash is."""
