@@ -73,7 +73,7 @@ class Link:
         pair = issued("a.test")
         server = certificate_options(pair.certificate * chain, pair.key)
         looking = Looking("a.test", newest=version)
-        self.clock = Clock()
+        self.clock = self.make_clock()
         self.inner = Inner()
         factory = Factory.forProtocol(lambda: self.inner)
         self.factory = TLSFactory(
@@ -88,11 +88,19 @@ class Link:
             self.peer.set_accept_state()
         else:
             self.peer = looking.clientConnectionForTLS(None)
-        self.transport: Any = StringTransport()
-        self.tls: Any = self.factory.buildProtocol(None)
         self.text = b""
         #: What ended the stream for the peer.
         self.end: SSL.Error | None = None
+        self.open()
+
+    def make_clock(self) -> Any:
+        """The time of the protocol under test."""
+        return Clock()
+
+    def open(self) -> None:
+        """Make the protocol under test, and its transport."""
+        self.tls: Any = self.factory.buildProtocol(None)
+        self.transport: Any = StringTransport()
 
     def connect(self) -> Link:
         """Connect, without a byte from the peer."""
@@ -237,22 +245,16 @@ class Descriptors(Clock):
 class SocketLink(Link):
     """The same over a pair of sockets."""
 
-    def __init__(
-        self,
-        is_client: bool = False,
-        version: int = SSL.TLS1_3_VERSION,
-        budget: Budget | None = None,
-        chain: int = 1,
-    ) -> None:
-        super().__init__(is_client, version, budget, chain)
-        self.reactor = self.clock = Descriptors()
-        self.factory.call_later = self.clock.callLater
+    def make_clock(self) -> Descriptors:
+        self.reactor = Descriptors()
+        return self.reactor
+
+    def open(self) -> None:
         self.factory.protocol = SocketTLSProtocol
         self.tls = self.factory.buildProtocol(None)
         ours, self.socket = socket.socketpair()
         self.socket.setblocking(False)
-        reactor: Any = self.reactor
-        self.transport = Connection(ours, self.tls, reactor)
+        self.transport = Connection(ours, self.tls, self.clock)
 
     def connect(self) -> Link:
         """Connect, without a byte from the peer."""
