@@ -139,6 +139,11 @@ def routed(
     return scopes
 
 
+def _question(request: TokenRequest, public_host: str) -> Hashable:
+    """Return what decides which scopes are wanted; see `_is_short`."""
+    return request.scopes, public_host, request.is_anonymous
+
+
 def _is_short(request: TokenRequest, public_host: str) -> bool:
     """Tell whether a question may be remembered."""
     texts = [scope.text for scope in request.scopes]
@@ -185,7 +190,7 @@ class Broker:
         What no rule maps is left out, as a token service leaves out what it
         does not grant; the registry then says why. Raises as `routed`.
         """
-        key = request.scopes, public_host, request.is_anonymous
+        key = _question(request, public_host)
         wanted = self._wanted.get(key)
         if wanted is None:
             wanted = self._find_wanted(request, public_host)
@@ -252,7 +257,7 @@ class Broker:
                 raise self._refusal(refusal.reply, wanted, public_host) from refusal
         if grant.scope is None and request.method != "POST":
             return grant, None
-        key = grant.scope, request.scopes, public_host
+        key = grant.scope, _question(request, public_host)
         scope = self._public.get(key)
         if scope is None:
             scope = self._public_scope(grant.scope, wanted)
