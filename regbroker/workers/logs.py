@@ -3,10 +3,10 @@ The log of the workers: the process in front writes it.
 
 So it is one log, with one format, however it is written and whenever its file is opened
 anew. Twisted's own form of an event costs more than many a request does. So the record
-of a request is sent as the line that it is in the log, and what comes in one turn of
-the reactor goes in one message. Where only the process in front knows what becomes of
-a record, it is sent as a list of values, whose names stand once in a message: for the
-audit log, and where twistd is told to have a log of its own.
+of a request is sent as the line that it is in the log, and what comes within
+`GATHER_SECONDS` goes in one message. Where only the process in front knows what becomes
+of a record, it is sent as a list of values, whose names stand once in a message: for
+the audit log, and where twistd is told to have a log of its own.
 """
 
 from __future__ import annotations
@@ -47,7 +47,11 @@ _NOT_FIELDS = frozenset({"line", "summary", "event"})
 #: What stands before the fields in a list of values.
 _ABOUT = ("log_namespace", "log_time", "line", "summary")
 
-#: Records that are sent at once, however many come in one turn.
+#: How long a record waits for others at most, in seconds. What waits is lost with a
+#: worker that is killed.
+GATHER_SECONDS = 0.02
+
+#: Records that are sent at once, however quickly they come.
 MOST_RECORDS = 256
 
 
@@ -57,8 +61,8 @@ class Sender:
     Sends events to who writes them: as texts, and records in documents of JSON.
 
     Such a document has `names` and `rows`: lists of values, or lines without any names.
-    A record waits until `later` calls what it is given, at the end of the reactor's
-    turn. Any other event is sent at once, after those that wait.
+    A record waits until `later` calls what it is given. Any other event is sent at
+    once, after those that wait.
     """
 
     def __init__(

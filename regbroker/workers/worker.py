@@ -54,7 +54,8 @@ class Worker:
         #: As `regbroker.workers.logs.Sender.make_lines` has it.
         self._log_format = ""
         self.channel = MessageChannel(reactor, self._hear, self._front_is_gone)
-        self.log = logs.Sender(self._send_log, partial(reactor.callLater, 0))
+        later = partial(reactor.callLater, logs.GATHER_SECONDS)
+        self.log = logs.Sender(self._send_log, later)
 
     def _send_log(self, events: list[Any]) -> None:
         self.channel.tell("log", {"events": events})

@@ -19,7 +19,7 @@ class LogsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.written: list[LogEvent] = []
         self.sent: list[list[Any]] = []
-        #: What is called when the reactor comes round.
+        #: What is called when they have waited long enough.
         self.later: list[Callable[[], object]] = []
         globalLogPublisher.addObserver(self.written.append)  # type: ignore[arg-type]
         self.addCleanup(
@@ -70,7 +70,7 @@ class LogsTests(SynchronousTestCase):
         self.assertEqual(formatEvent(sent), event.line())
 
     def turn(self) -> None:
-        """Let the reactor come round."""
+        """Let some time pass."""
         for call in self.later:
             call()
         self.later.clear()
@@ -81,7 +81,7 @@ class LogsTests(SynchronousTestCase):
         emit(Event(lambda: 0.0, path=path))
 
     def test_one_message(self) -> None:
-        """The records of one turn are one message, with each name once."""
+        """Records that come together are one message, with each name once."""
         for path in "/a", "/b", "/c":
             self.record(path)
         self.assertEqual((self.sent, len(self.later)), ([], 1))
@@ -108,7 +108,7 @@ class LogsTests(SynchronousTestCase):
         self.assertEqual({e["worker"] for e in self.written}, {2})
 
     def test_many(self) -> None:
-        """A turn with very many records sends before its end."""
+        """Very many records are sent before their time."""
         for n in range(logs.MOST_RECORDS + 1):
             self.record(f"/{n}")
         self.assertEqual(len(self.sent), 1)

@@ -124,8 +124,8 @@ class WorkerTests(WorkersTestCase):
         report = (await self.channel.ask("report", {}))["report"]
         self.assertEqual(report["requests"], 1)
         self.assertIn('status="404"} 1.0', report["metrics"])
+        await self.until(lambda: "/v3" in "".join(self.lines), "a line")
         self.channel.tell("drain", {})
-        self.assertTrue([line for line in self.lines if "/v3" in line])
 
     async def test_does_not_start(self) -> None:
         """What is wrong is its answer, and it can be told something else."""
