@@ -72,10 +72,15 @@ class ChunkedDecoder(http._ChunkedTransferDecoder):
         """Whether the next `length` bytes are data of a chunk."""
         return self.state == "BODY" and not self._buffer
 
-    def passed(self, size: int) -> None:
-        """Note that so many bytes of the chunk, `length` at most, were taken."""
-        self.length -= size
-        if not self.length:
+    @property
+    def is_after_chunk(self) -> bool:
+        """Whether the next bytes are those between two chunks, from the first on."""
+        return self.state == "CRLF" and not self._buffer
+
+    def set_left(self, size: int) -> None:
+        """Note how many bytes are left of a chunk; with none, its end comes next."""
+        self.length = size
+        if not size:
             self.state = "CRLF"
 
     def trailer_received(self, line: bytes) -> None:

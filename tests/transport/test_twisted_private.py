@@ -275,6 +275,31 @@ class ChunkedDecoderTests(SynchronousTestCase):
         with self.assertRaises(MalformedChunks):
             decoder.dataReceived(b"x\r\n")
 
+    def test_data_that_goes_past(self) -> None:
+        """The decoder goes on behind data that it was not given."""
+        decoder = ChunkedDecoder(
+            lambda _: self.fail("it was given data"), lambda _: None
+        )
+        decoder.dataReceived(b"5")
+        self.assertFalse(decoder.is_in_chunk)
+        decoder.dataReceived(b"\r\n")
+        self.assertTrue(decoder.is_in_chunk)
+        self.assertEqual(decoder.length, 5)
+        decoder.set_left(2)
+        self.assertTrue(decoder.is_in_chunk)
+        self.assertFalse(decoder.is_after_chunk)
+        self.assertEqual(decoder.length, 2)
+        decoder.set_left(0)
+        self.assertFalse(decoder.is_in_chunk)
+        self.assertTrue(decoder.is_after_chunk)
+        decoder.dataReceived(b"\r")
+        self.assertFalse(decoder.is_after_chunk)
+        decoder.dataReceived(b"\n")
+        self.assertFalse(decoder.is_after_chunk)
+        decoder.dataReceived(b"10\r\n")
+        self.assertTrue(decoder.is_in_chunk)
+        self.assertEqual(decoder.length, 16)
+
     def test_trailers(self) -> None:
         """Each trailer is given away once, and none is kept."""
         lines: list[bytes] = []

@@ -7,6 +7,10 @@ next hop may see its end elsewhere.
 
 Twisted's decoder reads what stands between chunks. The data of chunks is many times
 more, and goes past it: Twisted would copy it twice, and give each chunk by itself.
+
+Most clients send chunks of one size, so the same bytes stand between them each time.
+Where these are the ones that the decoder has read last between two chunks, they mean
+the same again, and it is not asked.
 """
 
 from __future__ import annotations
@@ -39,6 +43,10 @@ class StrictChunks(ChunkedDecoder):
         #: What was received, as long as it is looked at, and how much of it is read.
         self._received = b""
         self._position = 0
+        #: What the decoder has read last between two chunks, if it has, and the length
+        #: that it gives the second one.
+        self._between: tuple[bytes, ...] = ()
+        self._length = 0
 
     def dataReceived(self, data: bytes) -> None:
         """Take the next bytes. Raises `MalformedChunks`."""
@@ -46,19 +54,37 @@ class StrictChunks(ChunkedDecoder):
         view = memoryview(data)
         try:
             while self._position < len(data):
-                start = self._position
                 if self.is_in_chunk:
-                    self._position = min(start + self.length, len(data))
-                    is_all = self._position - start == len(data)
-                    self._take(data if is_all else view[start : self._position])
-                    self.passed(self._position - start)
+                    self._take_chunks(data, view)
                 else:
-                    # It may be given in any parts: these end where lines do.
-                    self._position = data.find(b"\n", start) + 1 or len(data)
-                    super().dataReceived(data[start : self._position])
+                    self._read_lines(data)
         finally:
             self._received = b""
             self._deliver()
+
+    def _take_chunks(self, data: bytes, view: memoryview) -> None:
+        """Take the rest of a chunk, and others while the same stands between them."""
+        start, end = self._position, self._position + self.length
+        while data.startswith(self._between, end):
+            self._take(view[start:end])
+            start = end + len(self._between[0])
+            end = start + self._length
+        self._position = min(end, len(data))
+        self.set_left(end - self._position)
+        is_all = self._position - start == len(data)
+        self._take(data if is_all else view[start : self._position])
+
+    def _read_lines(self, data: bytes) -> None:
+        """Have the decoder read on, up to the next chunk or the end of a line."""
+        start, is_after_chunk = self._position, self.is_after_chunk
+        # It may be given in any parts. After a chunk, these are the end of its line and
+        # the line of the next chunk's size.
+        line = start + 2 if is_after_chunk else start
+        self._position = data.find(b"\n", line) + 1 or len(data)
+        lines = data[start : self._position]
+        super().dataReceived(lines)
+        if is_after_chunk and self.is_in_chunk:
+            self._between, self._length = (lines,), self.length
 
     def trailer_received(self, line: bytes) -> None:
         """Check one trailer, and drop it."""

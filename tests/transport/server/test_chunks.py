@@ -8,7 +8,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import _ChunkedTransferDecoder, _MalformedChunkedDataError
 
 from regbroker.transport.server.chunks import StrictChunks
-from regbroker.transport.twisted_private import MalformedChunks
+from regbroker.transport.twisted_private import ChunkedDecoder, MalformedChunks
+
+#: Chunks that often repeat, and what is no chunk after some of them.
+_PARTS = [
+    *(b"2\r\nab\r\n", b"2\r\n\r\n\r\n", b"2\r\n\n2\r\n", b"02\r\nab\r\n"),
+    *(b"2;x\r\nab\r\n", b"12\r\n" + 18 * b"c" + b"\r\n"),
+    *(b"2\r\na\r\n", b"2\nab\r\n", b"\r\n", b"\n", b"0\r\n\r\n"),
+]
 
 
 class ChunksTests(SynchronousTestCase):
@@ -75,6 +82,39 @@ class ChunksTests(SynchronousTestCase):
         middle = bytes(0x10000)
         decoder.dataReceived(middle)
         self.assertIs(got[0], middle)
+
+    def test_what_repeats_is_read_once(self) -> None:
+        """Twisted reads what stands between chunks where that is not as before."""
+        read: list[bytes] = []
+        original = ChunkedDecoder.dataReceived
+
+        def noting(decoder: ChunkedDecoder, data: bytes) -> None:
+            read.append(data)
+            original(decoder, data)
+
+        self.patch(ChunkedDecoder, "dataReceived", noting)
+        got: list[bytes] = []
+        ends: list[bytes] = []
+        decoder = StrictChunks(got.append, ends.append)
+        decoder.dataReceived(b"2\r\nab\r\n2\r\ncd\r\n2\r\nef\r\n2\r\ng")
+        decoder.dataReceived(b"h\r\n2\r\nij\r\n3\r\nklm\r\n2\r\nno\r\n")
+        decoder.dataReceived(b"2\r\npq\r\n2\r\nrs\r\n0\r\n\r\nGET")
+        self.assertEqual(b"".join(got), b"abcdefghijklmnopqrs")
+        self.assertEqual(ends, [b"GET"])
+        between = [b"2\r\n", b"\r\n2\r\n", b"\r\n3\r\n", b"\r\n2\r\n"]
+        in_two_reads = [b"\r\n", b"2\r\n"]
+        end = [b"\r\n0\r\n", b"\r\n"]
+        self.assertEqual(read, between + in_two_reads + end)
+
+    @given(st.lists(st.sampled_from(_PARTS)), st.lists(st.integers(1, 40), min_size=1))
+    def test_repeated_as_twisted_reads_it(
+        self, parts: list[bytes], sizes: list[int]
+    ) -> None:
+        """What repeats means what it means to Twisted, and so does the rest."""
+        self.assertEqual(
+            _outcome(StrictChunks, b"".join(parts), sizes),
+            _outcome(_ChunkedTransferDecoder, b"".join(parts), [1000]),
+        )
 
     @given(st.binary(max_size=80), st.lists(st.integers(1, 40), min_size=1))
     @example(b"1\r\na\r\n-1\r\n", [4])
