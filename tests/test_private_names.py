@@ -1,4 +1,4 @@
-"""What is private in Twisted is used in one module only."""
+"""What is private in Twisted, or in pyOpenSSL, is used in one module only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from regbroker.transport.twisted_private import (
 )
 
 ROOT = Path(__file__).resolve().parents[1] / "regbroker"
-ALONE = "regbroker.transport.twisted_private"
+#: The module that uses it, for each.
+ALONE = {
+    "twisted": "regbroker.transport.twisted_private",
+    "OpenSSL": "regbroker.transport.pyopenssl_private",
+}
 #: Public in spite of its spelling: methods of named tuples.
 PUBLIC = {"_asdict", "_fields", "_make", "_replace"}
 BY_NAME = ("getattr", "setattr", "hasattr", "delattr")
@@ -83,19 +87,20 @@ def defined(nodes: Iterable[ast.AST]) -> set[str]:
 
 @cache
 def private_in(module: str) -> frozenset[str]:
-    """The private attributes and methods of the classes of one Twisted module."""
+    """The private attributes and methods of the classes of one module."""
     tree = ast.parse(inspect.getsource(importlib.import_module(module)))
     return frozenset(name for name, own, _ in private_names(ast.walk(tree)) if own)
 
 
 def private_in_bases(cls: type) -> set[str]:
-    """What is private in the Twisted classes that a class inherits from."""
+    """What is private in the classes of others that a class inherits from."""
     modules = {base.__module__ for base in getattr(cls, "__mro__", ())}
-    return {n for m in modules if m.startswith("twisted.") for n in private_in(m)}
+    theirs = {module for module in modules if module.partition(".")[0] in ALONE}
+    return {name for module in theirs for name in private_in(module)}
 
 
 def leanings(source: str, find_class: Callable[[str], type | None]) -> list[str]:
-    """Where a module's source uses what is private in Twisted."""
+    """Where a module's source uses what is private elsewhere."""
     # to go through the tree takes most of the time
     nodes = list(ast.walk(ast.parse(source)))
     found = list(private_imports(nodes))
@@ -114,11 +119,11 @@ def leanings(source: str, find_class: Callable[[str], type | None]) -> list[str]
 
 class OneModuleTests(SynchronousTestCase):
     def test_alone(self) -> None:
-        """No other module uses what is private in Twisted, or has the same names."""
+        """No other module uses what is private there, or has the same names."""
         for path in sorted(ROOT.rglob("*.py")):
             parts = path.relative_to(ROOT.parent).with_suffix("").parts
             name = ".".join(parts).removesuffix(".__init__")
-            if name in (ALONE, "regbroker.__main__"):
+            if name in (*ALONE.values(), "regbroker.__main__"):
                 continue
             module = importlib.import_module(name)
 
@@ -154,6 +159,7 @@ class OneModuleTests(SynchronousTestCase):
         self.assertEqual(leanings(own, lambda _: ChannelInternals), [])
 
     def test_bound(self) -> None:
-        """setup.cfg names the first release of Twisted that nobody has looked at."""
+        """setup.cfg names the first release of each that nobody has looked at."""
         text = (ROOT.parent / "setup.cfg").read_text()
-        self.assertRegex(text, r"\n    twisted\[tls\]>=[0-9.]+,<[0-9.]+\n")
+        for name in r"twisted\[tls\]", "pyopenssl":
+            self.assertRegex(text, rf"\n    {name}>=[0-9.]+,<[0-9.]+\n")

@@ -181,7 +181,7 @@ class TLSCountTests(SynchronousTestCase):
         self.assert_message(
             link,
             lambda data: partial(link.tls.dataReceived, data),
-            Message(calls=20, allocations=100),
+            Message(calls=25, allocations=82),
         )
 
     def test_socket(self) -> None:
@@ -195,7 +195,7 @@ class TLSCountTests(SynchronousTestCase):
             read: Callable[[], object] = reader.doRead
             return read
 
-        self.assert_message(link, arrived, Message(calls=13, allocations=51))
+        self.assert_message(link, arrived, Message(calls=17, allocations=51))
 
     def assert_message(
         self,

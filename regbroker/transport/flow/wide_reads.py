@@ -4,11 +4,18 @@ How much is read from a socket at once: more, where more is there all the time.
 To read, to deliver and to write on costs about as much for a small piece as for a large
 one. So large bodies go in larger pieces, as long as both sides keep up. Where the other
 side does not, what is read has to be held.
+
+Where OpenSSL reads from the socket, a steady connection also reads several pieces in
+one turn of the reactor, as far as no more than one or a few are steady: the turn itself
+costs as much as what is done with a piece.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 
 from regbroker.transport.flow.backpressure import READ_BYTES
 from regbroker.transport.flow.wrapping import Wrapper, lowest
@@ -18,9 +25,24 @@ from regbroker.transport.flow.wrapping import Wrapper, lowest
 #: keeps for it, `regbroker.runtime.kept_memory` says.
 WIDE_BYTES = 2 * READ_BYTES
 
-#: What has come in full reads when a connection is steady; each other one, and each
-#: pause, halves it. Linux takes 4 MiB for a peer that reads nothing yet (tcp_wmem).
+#: What has come in full reads when a connection is steady. Each pause halves it, for
+#: what was read has to be held then; each read that is not full takes an eighth. Linux
+#: takes 4 MiB for a peer that reads nothing yet (tcp_wmem).
 STEADY_BYTES = 8 * 1024 * 1024
+
+#: Wide reads in one turn of the reactor, of all steady connections together: some 2 ms
+#: of work. Where there are more connections, each has one.
+READS_OF_A_TURN = 8
+
+
+class SteadyConnections:
+    """Those of the process that are steady; `count` is how many."""
+
+    count = 0
+
+
+#: What all connections of the process share.
+STEADY = SteadyConnections()
 
 
 class WideReads(Wrapper):
@@ -31,6 +53,7 @@ class WideReads(Wrapper):
     #: What counts towards `STEADY_BYTES`. While it is 0, reads of less than
     #: `READ_BYTES` change nothing.
     _steady = 0
+    _is_steady = False
 
     def read_from(self, transport: Any) -> None:
         """Begin with `READ_BYTES`, which is also what makes the transport full."""
@@ -44,15 +67,29 @@ class WideReads(Wrapper):
         if size >= READ_BYTES:
             self._set(self._steady + size)
         elif self._steady:
-            self._set(self._steady // 2)
+            self._set(self._steady - self._steady // 8 - 1)
 
     def pauseProducing(self) -> None:
         """Read nothing: what was read is not taken as fast as it came."""
         self._set(self._steady // 2)
         super().pauseProducing()
 
+    @property
+    def reads_at_once(self) -> int:
+        """How many pieces are read in one turn of the reactor, at most."""
+        return max(1, READS_OF_A_TURN // STEADY.count) if self._is_steady else 1
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Leave the turn to others, and tell the wrapped protocol."""
+        self._set(0)
+        super().connectionLost(reason)
+
     def _set(self, steady: int) -> None:
         self._steady = steady
+        is_steady = steady >= STEADY_BYTES
+        if is_steady is self._is_steady:
+            return
+        self._is_steady = is_steady
+        STEADY.count += 1 if is_steady else -1
         if self._read_from is not None:
-            is_steady = steady >= STEADY_BYTES
             self._read_from.bufferSize = WIDE_BYTES if is_steady else READ_BYTES

@@ -15,9 +15,9 @@ from twisted.internet.interfaces import ITransport
 
 from regbroker.transport.flow.backpressure import READ_BYTES
 from regbroker.transport.flow.direct_writes import half_close, send_now, socket_below
-from regbroker.transport.tls.incoming import Incoming
+from regbroker.transport.pyopenssl_private import receive
 from regbroker.transport.tls.protocol import TLSProtocol
-from regbroker.transport.tls.records import drain, encrypt, records_at_once
+from regbroker.transport.tls.records import drain, encrypt, fit_for_bio, records_at_once
 
 
 class MemoryTLSProtocol(TLSProtocol):
@@ -27,7 +27,6 @@ class MemoryTLSProtocol(TLSProtocol):
         super().__init__(factory, wrapped)
         #: What writes to the socket, if nothing below changes what is written.
         self._socket: Any = None
-        self._incoming = Incoming()
         #: Bytes in both directions.
         self._carried = 0
 
@@ -56,25 +55,24 @@ class MemoryTLSProtocol(TLSProtocol):
         if size >= READ_BYTES or self._steady:
             self.has_read(size)
         self._carried += size
-        connection, incoming = self._connection, self._incoming
-        for piece in incoming.pieces(data, self._carried):
+        connection = self._connection
+        for piece in fit_for_bio(data, records_at_once(self._carried, size)):
             connection.bio_write(piece)
             if self._is_ready or self._shake_hands():
-                end = incoming.decrypt(connection, len(piece), plain)
+                some, end = receive(connection)
+                plain.append(some)
             if self._is_over or end is not None:
                 break
         if self._is_ready and not self._has_too_many_steps():
-            self._deliver(plain, end)
+            whole = plain[0] if len(plain) == 1 else b"".join(plain)
+            plain.clear()
+            self._deliver(whole, end)
 
     def _handshake_waits(self, why: SSL.Error) -> None:
-        self._send(drain(self._connection))
-
-    def _secured(self) -> None:
-        super()._secured()
-        self._incoming.secured(self._connection)
+        drain(self._connection, self._send)
 
     def _send_own(self) -> None:
-        self._send(drain(self._connection))
+        drain(self._connection, self._send)
 
     # From the wrapped protocol to the peer.
 
@@ -90,11 +88,10 @@ class MemoryTLSProtocol(TLSProtocol):
         self._carried += size
         at_once = records_at_once(self._carried, size)
         pieces = self._pending.take()
-        records, sent, problem = encrypt(self._connection, pieces, at_once)
+        sent, problem = encrypt(self._connection, pieces, at_once, self._send)
         if isinstance(problem, SSL.WantReadError):
             self._can_send = False
             self._pending.add((b"".join(pieces)[sent:],))
-        self._send(records)
         if self._is_over or not self._can_send:
             return
         if problem is not None:
@@ -105,15 +102,13 @@ class MemoryTLSProtocol(TLSProtocol):
         if self.disconnecting and not self._pending.size:
             self._finish()
 
-    def _send(self, records: list[bytes]) -> None:
-        if not records:
-            return
+    def _send(self, records: memoryview) -> None:
         if self._socket is not None:
-            send_now(self._socket, records)
+            send_now(self._socket, (records,))
         else:
-            self.transport.writeSequence(records)
+            self.transport.write(records.tobytes())
         if self._flow.is_full:
-            self._flow.written(sum(map(len, records)))
+            self._flow.written(len(records))
 
     # The end.
 
@@ -131,17 +126,15 @@ class MemoryTLSProtocol(TLSProtocol):
             is_both = self._connection.shutdown()
         except SSL.Error:
             is_both = False
-        self._send(drain(self._connection))
+        drain(self._connection, self._send)
         if is_both and not self._is_over:
             self.transport.loseConnection()
 
     def _close(self) -> None:
         # A failed handshake has an alert to tell.
-        self._send(drain(self._connection))
+        drain(self._connection, self._send)
         self.transport.loseConnection()
 
     def _cut_off(self) -> None:
         self._connection.bio_shutdown()
-        plain: list[bytes] = []
-        end = self._incoming.decrypt(self._connection, 0, plain)
-        self._deliver(plain, end)
+        self._deliver(*receive(self._connection))

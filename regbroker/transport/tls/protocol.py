@@ -127,13 +127,11 @@ class TLSProtocol(WideReads, Negotiated):
         self.abortConnection()
         return True
 
-    def _deliver(self, plain: list[bytes], end: SSL.Error | None) -> None:
+    def _deliver(self, plain: bytes, end: SSL.Error | None) -> None:
         """Deliver plaintext, and do what the records asked of TLS itself."""
         has_data = bool(plain)
         if has_data and not self._is_over:
-            whole = plain[0] if len(plain) == 1 else b"".join(plain)
-            plain.clear()
-            self.factory.deliveries.deliver(self.wrappedProtocol.dataReceived, whole)
+            self.factory.deliveries.deliver(self.wrappedProtocol.dataReceived, plain)
         if self._is_over:
             return
         if self._is_ready and not self._can_send:

@@ -9,11 +9,12 @@ processor still has these at hand when it needs them again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from OpenSSL import SSL
 
 from regbroker.transport.flow.backpressure import READ_BYTES
+from regbroker.transport.pyopenssl_private import send, take_bio
 
 #: The plaintext of one record.
 RECORD_BYTES = 16 * 1024
@@ -100,17 +101,20 @@ def _blocks(data: Iterable[bytes]) -> Iterator[bytes | memoryview]:
 
 
 def encrypt(
-    connection: SSL.Connection, data: Sequence[bytes], at_once: int
-) -> tuple[list[bytes], int, SSL.Error | None]:
+    connection: SSL.Connection,
+    data: Sequence[bytes],
+    at_once: int,
+    take: Callable[[memoryview], object],
+) -> tuple[int, SSL.Error | None]:
     """
-    Return pieces of `data` in records, after what TLS itself has to say.
+    Give `take` pieces of `data` in records, after what TLS itself has to say.
 
-    They are taken out of the BIO when there are `at_once` of them.
+    They are taken out of the BIO when there are `at_once` of them, and have to be
+    copied where they are kept.
 
-    Beside them stands how many bytes of `data` that were, and why not all:
-    `SSL.WantReadError` when a new handshake has to be finished first.
+    Returns how many bytes of `data` that were, and why not all: `SSL.WantReadError`
+    when a new handshake has to be finished first.
     """
-    records: list[bytes] = []
     sent = held = 0
     most = at_once * RECORD_BYTES
     problem: SSL.Error | None = None
@@ -119,32 +123,27 @@ def encrypt(
             while block:
                 room = most - held
                 # Or one record, where the context is not one of `write_whole`.
-                count = connection.send(block if len(block) <= room else block[:room])
+                count = send(connection, block if len(block) <= room else block[:room])
                 sent += count
                 held += count
                 if held == most:
-                    records += drain(connection, at_once)
+                    drain(connection, take, at_once)
                     held = 0
                 block = block[count:]
     except SSL.Error as error:
         problem = error.with_traceback(None)
     if held or problem is not None or not sent:
-        records += drain(connection, at_once)
-    return records, sent, problem
+        drain(connection, take, at_once)
+    return sent, problem
 
 
-def drain(connection: SSL.Connection, at_once: int = 1) -> list[bytes]:
-    """Return what is to be sent, taken out of the BIO so many records at once."""
+def drain(
+    connection: SSL.Connection, take: Callable[[memoryview], object], at_once: int = 1
+) -> None:
+    """Give `take` what is to be sent, so many records at once, to send or to copy."""
     size = at_once * SEALED_BYTES
-    records: list[bytes] = []
-    try:
-        while True:
-            records.append(connection.bio_read(size))
-            if len(records[-1]) < size:
-                break
-    except SSL.WantReadError:
+    while take_bio(connection, size, take) == size:
         pass
-    return records
 
 
 def is_end_of_file(error: SSL.Error) -> bool:

@@ -33,9 +33,10 @@ from twisted.python.failure import Failure
 
 from regbroker.transport.flow.backpressure import READ_BYTES
 from regbroker.transport.flow.wrapping import lowest
+from regbroker.transport.pyopenssl_private import receive, send
 from regbroker.transport.tls.descriptor import Descriptor
 from regbroker.transport.tls.protocol import TLSProtocol
-from regbroker.transport.tls.records import RECORD_BYTES, whole_records
+from regbroker.transport.tls.records import whole_records
 
 #: Records that are read at once at most. A full read has 80 of those that clients
 #: written in Go begin with; whoever sends a byte in each has others wait no longer.
@@ -88,33 +89,27 @@ class SocketTLSProtocol(TLSProtocol):
         self._descriptor.doRead = self._read
 
     def _read(self) -> None:
-        """Read what is there, as much as is read at once, and deliver it."""
-        plain: list[bytes] = []
-        end: SSL.Error | None = None
-        receive, most = self._connection.recv, self._tcp.bufferSize
-        size = self._steps = 0
-        try:
-            while size < most and len(plain) < MOST_RECORDS:
-                data = receive(RECORD_BYTES)
-                plain.append(data)
-                size += len(data)
-                if len(data) < RECORD_BYTES and not self._is_receiving:
-                    # To look for more in vain raises an exception each time.
-                    break
-        except SSL.WantReadError:
-            pass
-        except SSL.WantWriteError:
+        """Read what is there, and deliver it; in several pieces where it is much."""
+        pieces = 1
+        while self._read_piece() and pieces < self.reads_at_once:
+            pieces += 1
+
+    def _read_piece(self) -> bool:
+        """Read and deliver as much as is read at once; tell whether to read on."""
+        size, self._steps = self._tcp.bufferSize, 0
+        plain, end = receive(self._connection, size, MOST_RECORDS, self._is_receiving)
+        if isinstance(end, SSL.WantWriteError):
+            end = None
             self._read_waits = True
             self._descriptor.start_writing()
-        except SSL.Error as error:
-            # Its traceback knows who keeps it: both would wait for the collector.
-            end = error.with_traceback(None)
         if self._has_too_many_steps():
-            return
-        if size >= READ_BYTES or self._steady:
-            self.has_read(size)
-        self._is_receiving = bool(plain)
+            return False
+        received = len(plain)
+        if received >= READ_BYTES or self._steady:
+            self.has_read(received)
+        self._is_receiving = received > 0
         self._deliver(plain, end)
+        return received >= size and self._descriptor.is_reading
 
     def pauseProducing(self) -> None:
         """Read nothing."""
@@ -167,7 +162,7 @@ class SocketTLSProtocol(TLSProtocol):
         self._is_receiving = False
         try:
             while blocks:
-                sent = self._connection.send(blocks[0])
+                sent = send(self._connection, blocks[0])
                 if sent == len(blocks[0]):
                     del blocks[0]
                 else:

@@ -9,19 +9,34 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.flow.backpressure import READ_BYTES
-from regbroker.transport.flow.wide_reads import STEADY_BYTES, WIDE_BYTES, WideReads
+from regbroker.transport.flow.wide_reads import (
+    READS_OF_A_TURN,
+    STEADY_BYTES,
+    WIDE_BYTES,
+    WideReads,
+)
 from regbroker.transport.flow.wrapping import Wrapper, WrapperFactory
 
 
 class WideReadsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        factory: Any = WrapperFactory(Factory())
         below: Any = StringTransport()
         below.bufferSize = 1
         self.below = below
-        self.connection: Any = WideReads(factory, Protocol())
-        self.connection.transport = self.below
-        self.connection.read_from(self.below)
+        self.connection = self.made(below)
+
+    def made(self, below: Any) -> Any:
+        """A connection over a transport; what is steady counts until it is closed."""
+        connection: Any = WideReads(WrapperFactory(Factory()), Protocol())
+        connection.makeConnection(below)
+        connection.read_from(below)
+        self.addCleanup(self.close, connection)
+        return connection
+
+    def close(self, connection: Any) -> None:
+        """Close a connection, once."""
+        if connection in connection.factory.protocols:
+            connection.connectionLost()
 
     def read(self, reads: int) -> None:
         """Have so many full reads."""
@@ -58,17 +73,18 @@ class WideReadsTests(SynchronousTestCase):
         self.assertEqual(self.below.bufferSize, READ_BYTES)
 
     def test_little(self) -> None:
-        """A read that is not full counts against what came before it."""
-        self.read(STEADY_BYTES // READ_BYTES)
+        """A read that is not full takes an eighth of what came before it."""
+        self.read(STEADY_BYTES // READ_BYTES + 1)
         self.connection.has_read(READ_BYTES - 1)
-        self.read(STEADY_BYTES // 2 // READ_BYTES)
         self.assertEqual(self.below.bufferSize, READ_BYTES)
-        self.read(2)
+        self.read(STEADY_BYTES // 8 // READ_BYTES + 1)
         self.assertEqual(self.below.bufferSize, WIDE_BYTES)
-        self.read(4 * STEADY_BYTES // WIDE_BYTES)
-        for size in (WIDE_BYTES, WIDE_BYTES, READ_BYTES):
+        self.connection.has_read(STEADY_BYTES)
+        for _ in range(5):
             self.connection.has_read(1)
-            self.assertEqual(self.below.bufferSize, size)
+            self.assertEqual(self.below.bufferSize, WIDE_BYTES)
+        self.connection.has_read(1)
+        self.assertEqual(self.below.bufferSize, READ_BYTES)
 
     def test_small_messages(self) -> None:
         """A connection that carries little is never wide."""
@@ -76,6 +92,25 @@ class WideReadsTests(SynchronousTestCase):
             self.read(1)
             self.connection.has_read(300)
         self.assertEqual(self.below.bufferSize, READ_BYTES)
+
+    def test_turns(self) -> None:
+        """What is read in one turn of the reactor is shared by all that are steady."""
+        self.assertEqual(self.connection.reads_at_once, 1)
+        self.read(STEADY_BYTES // READ_BYTES + 1)
+        self.assertEqual(self.connection.reads_at_once, READS_OF_A_TURN)
+        others = []
+        for together in range(2, READS_OF_A_TURN + 3):
+            other = self.made(StringTransport())
+            others.append(other)
+            other.has_read(STEADY_BYTES)
+            expected = max(1, READS_OF_A_TURN // together)
+            self.assertEqual(other.reads_at_once, expected)
+            self.assertEqual(self.connection.reads_at_once, expected)
+        for other in others:
+            other.pauseProducing()
+        self.assertEqual(self.connection.reads_at_once, READS_OF_A_TURN)
+        self.close(self.connection)
+        self.assertEqual(self.connection.reads_at_once, 1)
 
     def test_below_wrappers(self) -> None:
         """The transport is found below wrappers; one without buffer is left alone."""
@@ -85,9 +120,7 @@ class WideReadsTests(SynchronousTestCase):
         self.connection.read_from(wrapper)
         self.assertEqual(self.below.bufferSize, READ_BYTES)
         plain: Any = StringTransport()
-        other: Any = WideReads(WrapperFactory(Factory()), Protocol())
-        other.transport = plain
-        other.read_from(plain)
+        other = self.made(plain)
         other.has_read(STEADY_BYTES)
         other.pauseProducing()
         self.assertFalse(hasattr(plain, "bufferSize"))
