@@ -14,9 +14,8 @@ Facts that shape this module (RFC 9110, RFC 9112):
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
-from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
@@ -60,34 +59,6 @@ class StreamingChannel(StrictChannel):
         self._is_winding_down = False
         #: What `regbroker.transport.server.client_connection` keeps here.
         self.client_connection: tuple[object, ...] | None = None
-
-    # What stays the same while the connection lasts: each request asks for it.
-
-    @cached_property
-    def peer(self) -> IAddress:
-        """The client's address."""
-        return self.transport.getPeer()
-
-    @cached_property
-    def here(self) -> IAddress:
-        """The address that the client has connected to."""
-        return self.transport.getHost()
-
-    @cached_property
-    def _is_secure(self) -> bool:
-        return bool(super().isSecure())
-
-    def getPeer(self) -> IAddress:
-        """Return the client's address."""
-        return self.peer
-
-    def getHost(self) -> IAddress:
-        """Return the address that the client has connected to."""
-        return self.here
-
-    def isSecure(self) -> bool:
-        """Tell whether the client speaks TLS here."""
-        return self._is_secure
 
     def wind_down(self) -> None:
         """Let the connection end with its next reply, or with the one under way."""

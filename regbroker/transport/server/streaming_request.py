@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
+from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.server import Request
@@ -41,6 +42,7 @@ class StreamingRequest(PageRequest):
     """A request that is processed as soon as its headers are in."""
 
     channel: Any
+    transport: Any
     body: StreamedBody
     #: What was received. Where it came whole, `requestHeaders` are made of it.
     headers: ReceivedHeaders
@@ -57,12 +59,22 @@ class StreamingRequest(PageRequest):
         # Twisted's makes two `Headers` and more, for which nobody asks here.
         self.channel = channel
         self.transport = channel.transport
-        self.client = channel.peer
-        self.host = channel.here
         self.notifications = []
         self._set: dict[bytes, Header] = {}
 
     # What is seldom asked for, made when it is.
+
+    @cached_property
+    def client(self) -> IAddress:
+        """The client's address."""
+        peer: IAddress = self.transport.getPeer()
+        return peer
+
+    @cached_property
+    def host(self) -> IAddress:
+        """The address that the client has connected to."""
+        here: IAddress = self.transport.getHost()
+        return here
 
     @cached_property
     def requestHeaders(self) -> Headers:  # type: ignore[override]
