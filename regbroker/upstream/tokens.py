@@ -10,6 +10,7 @@ with a key that lives as long as the process.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
@@ -135,12 +136,14 @@ class UpstreamTokens:
         request: TokenRequest,
         scopes: tuple[Scope, ...],
         max_age: float | None = None,
+        is_own: bool = False,
     ) -> IssuedToken:
         """
         Return a token for these scopes, in upstream names.
 
         The scopes of `request` itself are not looked at. A token received more than
-        `max_age` seconds ago is asked for anew. Raises `TokenRefused` or
+        `max_age` seconds ago is asked for anew. A token of regbroker's own account,
+        with `is_own`, is kept without its refresh token. Raises `TokenRefused` or
         `UpstreamError`.
         """
         discovered = await self._upstream.token_service(scopes)
@@ -160,7 +163,9 @@ class UpstreamTokens:
                 # Who asks for a token has a request for the registry.
                 self._upstream.connections.prepare(1)
             grant = await self._exchange(request, discovered, scopes)
-            self.cache.put(key, grant)
+            # Some token services send a refresh token unasked, or the one they were
+            # given. Our own account has no use for it.
+            self.cache.put(key, replace(grant, refresh_token="") if is_own else grant)
             return grant
 
         try:

@@ -115,6 +115,7 @@ class FakeTokens:
         request: TokenRequest,
         scopes: tuple[Scope, ...],
         max_age: float | None = None,
+        is_own: bool = False,
     ) -> IssuedToken:
         self.asked.append((request, scopes))
         number = len(self.asked)

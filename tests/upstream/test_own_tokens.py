@@ -49,7 +49,9 @@ class FakeTokens:
         request: TokenRequest,
         scopes: tuple[Scope, ...],
         max_age: float | None = None,
+        is_own: bool = False,
     ) -> IssuedToken:
+        assert is_own
         self.asked.append((request, scopes, max_age))
         if self.error is not None:
             raise self.error

@@ -20,13 +20,15 @@ from regbroker.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from regbroker.protocol.scopes import parse_scopes
+from regbroker.protocol.scopes import parse_scopes, repository_scope
 from regbroker.protocol.token_replies import MAX_REPLY_BYTES
-from regbroker.protocol.token_requests import parse_get
+from regbroker.protocol.token_requests import TokenRequest, parse_get
 from regbroker.upstream.tokens import TOKEN_SECONDS, UpstreamTokens
 from tests.brokercase import ALICE, BOB, PULL, BrokerTestCase, granted
 from tests.proxycase import TOKENS
 from tests.scripted import Call, response
+
+PULLED = (repository_scope("acme_team/app", "pull"),)
 
 
 class BoundTests(BrokerTestCase):
@@ -192,6 +194,19 @@ class CacheTests(BrokerTestCase):
         query = f"{PULL}&offline_token=true"
         self.assertEqual(await self.token(query), "t1")
         self.assertEqual(await self.token(query), "t2")
+
+    async def test_own_refresh_tokens(self) -> None:
+        """Our own account has no use for one that is sent unasked: a token is kept."""
+        self.upstream.handler = lambda call: granted(
+            f"t{len(self.upstream.calls)}", refresh_token="r"
+        )
+        request = TokenRequest("POST", refresh_token="identity")
+        first, second = [
+            await self.tokens.get(request, PULLED, is_own=True) for _ in range(2)
+        ]
+        self.assertEqual((first.token, second.token), ("t1", "t1"))
+        self.assertEqual(second.refresh_token, "")
+        self.assertEqual(self.tokens.cached(request, PULLED), second)
 
     async def test_no_secrets_in_memory(self) -> None:
         """Who has asked is known only by a keyed hash; no password is kept."""
