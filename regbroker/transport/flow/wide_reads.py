@@ -30,6 +30,10 @@ WIDE_BYTES = 2 * READ_BYTES
 #: takes 4 MiB for a peer that reads nothing yet (tcp_wmem).
 STEADY_BYTES = 8 * 1024 * 1024
 
+#: What is remembered of it at most: after a large body, a dozen small messages make a
+#: connection one that carries little.
+MOST_STEADY_BYTES = 4 * STEADY_BYTES
+
 #: Wide reads in one turn of the reactor, of all steady connections together: some 2 ms
 #: of work. Where there are more connections, each has one.
 READS_OF_A_TURN = 8
@@ -65,7 +69,7 @@ class WideReads(Wrapper):
     def has_read(self, size: int) -> None:
         """Note how many bytes came at once."""
         if size >= READ_BYTES:
-            self._set(self._steady + size)
+            self._set(min(self._steady + size, MOST_STEADY_BYTES))
         elif self._steady:
             self._set(self._steady - self._steady // 8 - 1)
 

@@ -67,7 +67,7 @@ class WideReadsTests(SynchronousTestCase):
             self.connection.pauseProducing()
         self.assertEqual(self.below.bufferSize, READ_BYTES)
         self.read(100 * STEADY_BYTES // READ_BYTES)
-        for _ in range(8):
+        for _ in range(3):
             self.assertEqual(self.below.bufferSize, WIDE_BYTES)
             self.connection.pauseProducing()
         self.assertEqual(self.below.bufferSize, READ_BYTES)
@@ -84,6 +84,10 @@ class WideReadsTests(SynchronousTestCase):
             self.connection.has_read(1)
             self.assertEqual(self.below.bufferSize, WIDE_BYTES)
         self.connection.has_read(1)
+        self.assertEqual(self.below.bufferSize, READ_BYTES)
+        self.read(100 * STEADY_BYTES // READ_BYTES)
+        for _ in range(12):
+            self.connection.has_read(300)
         self.assertEqual(self.below.bufferSize, READ_BYTES)
 
     def test_small_messages(self) -> None:
