@@ -47,7 +47,9 @@ class OwnTokens:
         it gives no token for another reason.
         """
         try:
-            return await self._tokens.get(token_request(login), scopes, max_age, True)
+            return await self._tokens.get(
+                token_request(login), scopes, max_age, is_own=True
+            )
         except TokenRefused as refusal:
             if _is_about_login(refusal.reply.status, login):
                 raise LoginRefused(refusal.reply.status) from refusal

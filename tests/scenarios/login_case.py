@@ -87,6 +87,7 @@ class JudgingUpstream:
         request: TokenRequest,
         scopes: tuple[Scope, ...],
         max_age: float | None = None,
+        is_own: bool = False,
     ) -> IssuedToken:
         status = await self.judge(request.password)
         if status != 200:
