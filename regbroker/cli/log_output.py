@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -157,22 +156,16 @@ class LogOutput:
         if not problems:
             _log.info("SIGUSR1: the files of the log are opened again")
 
-    @cached_property
-    def _line_of(self) -> Callable[[LogEvent], str | None]:
-        line_of = json_line if self._format == "json" else self._text_lines
-
-        def line(event: LogEvent) -> str | None:
-            if "lines" in event:
-                # A worker has made them.
-                lines: str = event["lines"]
-                return lines
-            if event.get("log_namespace") == NAMESPACE and self._audit_log != IN_LOG:
-                return None
-            if "log_text" in event and _PORTS.match(event["log_text"]):
-                return None
-            return line_of(event)
-
-        return line
+    def _line_of(self, event: LogEvent) -> str | None:
+        if "lines" in event:
+            # A worker has made them.
+            lines: str = event["lines"]
+            return lines
+        if event.get("log_namespace") == NAMESPACE and self._audit_log != IN_LOG:
+            return None
+        if "log_text" in event and _PORTS.match(event["log_text"]):
+            return None
+        return json_line(event) if self._format == "json" else self._text_lines(event)
 
 
 @dataclass(frozen=True)
