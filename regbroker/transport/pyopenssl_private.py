@@ -14,13 +14,12 @@ shows for each function that it does what pyOpenSSL's own method does.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from cryptography.hazmat.bindings.openssl.binding import Binding
 from OpenSSL import SSL
 
-__all__ = ["MOST_BYTES", "receive", "send", "take_bio"]
+__all__ = ["MOST_BYTES", "read_bio", "receive", "send"]
 
 #: The plaintext of a record, at most (RFC 8446, 5.1).
 _RECORD_BYTES = 16 * 1024
@@ -98,17 +97,9 @@ def send(connection: SSL.Connection, data: bytes | memoryview) -> int:
     return count
 
 
-def take_bio(
-    connection: SSL.Connection, size: int, take: Callable[[memoryview], object]
-) -> int:
-    """
-    Give `take` what OpenSSL has for the peer; return how many bytes, at most `size`.
-
-    They are in a buffer that is used again: `take` has to copy what it keeps.
-    """
+def read_bio(connection: SSL.Connection, size: int) -> bytes:
+    """Return what OpenSSL has for the peer, so many bytes at most; maybe none."""
     buffer = _scratch.buffer
-    count: int = _bio_read(connection._from_ssl, buffer, min(size, MOST_BYTES))
-    if count > 0:
-        with memoryview(_ffi.buffer(buffer, count)) as sealed:
-            take(sealed)
-    return max(count, 0)
+    count = _bio_read(connection._from_ssl, buffer, min(size, MOST_BYTES))
+    data: bytes = _unpack(buffer, max(count, 0))
+    return data

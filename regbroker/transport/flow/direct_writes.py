@@ -36,12 +36,8 @@ def socket_below(transport: Any) -> FileDescriptor | None:
     return transport if isinstance(transport, FileDescriptor) else None
 
 
-def send_now(transport: Any, data: Sequence[bytes | memoryview]) -> None:
-    """
-    Give pieces to a socket, as far as it takes them; the transport has the rest.
-
-    What of a memoryview is left for later is copied.
-    """
+def send_now(transport: Any, data: Sequence[bytes]) -> None:
+    """Give pieces to a socket, as far as it takes them; the transport has the rest."""
     if transport.connected and not transport.disconnecting and holds_nothing(transport):
         try:
             sent = transport.getHandle().sendmsg(data[:MOST_PIECES])
@@ -50,7 +46,7 @@ def send_now(transport: Any, data: Sequence[bytes | memoryview]) -> None:
             sent = 0
         data = _unsent(data, sent)
     if data:
-        transport.writeSequence([bytes(piece) for piece in data])
+        transport.writeSequence(data)
 
 
 def half_close(transport: Any) -> None:
@@ -64,9 +60,7 @@ def half_close(transport: Any) -> None:
         below.loseWriteConnection()
 
 
-def _unsent(
-    data: Sequence[bytes | memoryview], sent: int
-) -> Sequence[bytes | memoryview]:
+def _unsent(data: Sequence[bytes], sent: int) -> Sequence[bytes]:
     for index, piece in enumerate(data):
         if sent < len(piece):
             return [piece[sent:], *data[index + 1 :]]

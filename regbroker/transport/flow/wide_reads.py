@@ -6,16 +6,14 @@ one. So large bodies go in larger pieces, as long as both sides keep up. Where t
 side does not, what is read has to be held.
 
 Where OpenSSL reads from the socket, a steady connection also reads several pieces in
-one turn of the reactor, as far as no more than one or a few are steady: the turn itself
-costs as much as what is done with a piece.
+one turn of the reactor: the turn itself costs as much as what is done with a piece. Who
+else has to be answered in this turn waits for them. So all such connections share them.
 """
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
-
-from twisted.internet.protocol import connectionDone
-from twisted.python.failure import Failure
 
 from regbroker.transport.flow.backpressure import READ_BYTES
 from regbroker.transport.flow.wrapping import Wrapper, lowest
@@ -34,19 +32,35 @@ STEADY_BYTES = 8 * 1024 * 1024
 #: connection one that carries little.
 MOST_STEADY_BYTES = 4 * STEADY_BYTES
 
-#: Wide reads in one turn of the reactor, of all steady connections together: some 2 ms
-#: of work. Where there are more connections, each has one.
-READS_OF_A_TURN = 8
+#: Wide reads in one turn of the reactor, of all steady connections together: one takes
+#: a third of a millisecond. Eight would save no more, and have others wait for longer.
+READS_OF_A_TURN = 4
+
+#: Whose last full read was longer ago, in seconds, has no share of them. Nobody tells
+#: when a body is over, and its connection may stay open.
+LATELY_SECONDS = 0.1
 
 
-class SteadyConnections:
-    """Those of the process that are steady; `count` is how many."""
+class Turns:
+    """What the connections that carry much may read in one turn of the reactor."""
 
-    count = 0
+    def __init__(self) -> None:
+        self._began = 0.0
+        #: Who has asked since then, and how many had in the time before.
+        self._seen: set[int] = set()
+        self._before = 0
+
+    def share(self, who: object, now: float) -> int:
+        """Return how many reads `who` has at `now`, in seconds, and count it."""
+        if now - self._began >= LATELY_SECONDS:
+            self._began, self._before = now, len(self._seen)
+            self._seen.clear()
+        self._seen.add(id(who))
+        return max(1, READS_OF_A_TURN // max(self._before, len(self._seen)))
 
 
-#: What all connections of the process share.
-STEADY = SteadyConnections()
+#: Those of the process.
+TURNS = Turns()
 
 
 class WideReads(Wrapper):
@@ -57,7 +71,6 @@ class WideReads(Wrapper):
     #: What counts towards `STEADY_BYTES`. While it is 0, reads of less than
     #: `READ_BYTES` change nothing.
     _steady = 0
-    _is_steady = False
 
     def read_from(self, transport: Any) -> None:
         """Begin with `READ_BYTES`, which is also what makes the transport full."""
@@ -78,22 +91,12 @@ class WideReads(Wrapper):
         self._set(self._steady // 2)
         super().pauseProducing()
 
-    @property
     def reads_at_once(self) -> int:
-        """How many pieces are read in one turn of the reactor, at most."""
-        return max(1, READS_OF_A_TURN // STEADY.count) if self._is_steady else 1
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Leave the turn to others, and tell the wrapped protocol."""
-        self._set(0)
-        super().connectionLost(reason)
+        """Return how many pieces are read in this turn of the reactor, at most."""
+        return TURNS.share(self, monotonic()) if self._steady >= STEADY_BYTES else 1
 
     def _set(self, steady: int) -> None:
         self._steady = steady
-        is_steady = steady >= STEADY_BYTES
-        if is_steady is self._is_steady:
-            return
-        self._is_steady = is_steady
-        STEADY.count += 1 if is_steady else -1
         if self._read_from is not None:
+            is_steady = steady >= STEADY_BYTES
             self._read_from.bufferSize = WIDE_BYTES if is_steady else READ_BYTES

@@ -69,10 +69,10 @@ class MemoryTLSProtocol(TLSProtocol):
             self._deliver(whole, end)
 
     def _handshake_waits(self, why: SSL.Error) -> None:
-        drain(self._connection, self._send)
+        self._send(drain(self._connection))
 
     def _send_own(self) -> None:
-        drain(self._connection, self._send)
+        self._send(drain(self._connection))
 
     # From the wrapped protocol to the peer.
 
@@ -88,10 +88,11 @@ class MemoryTLSProtocol(TLSProtocol):
         self._carried += size
         at_once = records_at_once(self._carried, size)
         pieces = self._pending.take()
-        sent, problem = encrypt(self._connection, pieces, at_once, self._send)
+        records, sent, problem = encrypt(self._connection, pieces, at_once)
         if isinstance(problem, SSL.WantReadError):
             self._can_send = False
             self._pending.add((b"".join(pieces)[sent:],))
+        self._send(records)
         if self._is_over or not self._can_send:
             return
         if problem is not None:
@@ -102,13 +103,15 @@ class MemoryTLSProtocol(TLSProtocol):
         if self.disconnecting and not self._pending.size:
             self._finish()
 
-    def _send(self, records: memoryview) -> None:
+    def _send(self, records: list[bytes]) -> None:
+        if not records:
+            return
         if self._socket is not None:
-            send_now(self._socket, (records,))
+            send_now(self._socket, records)
         else:
-            self.transport.write(records.tobytes())
+            self.transport.writeSequence(records)
         if self._flow.is_full:
-            self._flow.written(len(records))
+            self._flow.written(sum(map(len, records)))
 
     # The end.
 
@@ -126,13 +129,13 @@ class MemoryTLSProtocol(TLSProtocol):
             is_both = self._connection.shutdown()
         except SSL.Error:
             is_both = False
-        drain(self._connection, self._send)
+        self._send(drain(self._connection))
         if is_both and not self._is_over:
             self.transport.loseConnection()
 
     def _close(self) -> None:
         # A failed handshake has an alert to tell.
-        drain(self._connection, self._send)
+        self._send(drain(self._connection))
         self.transport.loseConnection()
 
     def _cut_off(self) -> None:

@@ -9,12 +9,12 @@ processor still has these at hand when it needs them again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from OpenSSL import SSL
 
 from regbroker.transport.flow.backpressure import READ_BYTES
-from regbroker.transport.pyopenssl_private import send, take_bio
+from regbroker.transport.pyopenssl_private import read_bio, send
 
 #: The plaintext of one record.
 RECORD_BYTES = 16 * 1024
@@ -101,20 +101,17 @@ def _blocks(data: Iterable[bytes]) -> Iterator[bytes | memoryview]:
 
 
 def encrypt(
-    connection: SSL.Connection,
-    data: Sequence[bytes],
-    at_once: int,
-    take: Callable[[memoryview], object],
-) -> tuple[int, SSL.Error | None]:
+    connection: SSL.Connection, data: Sequence[bytes], at_once: int
+) -> tuple[list[bytes], int, SSL.Error | None]:
     """
-    Give `take` pieces of `data` in records, after what TLS itself has to say.
+    Return pieces of `data` in records, after what TLS itself has to say.
 
-    They are taken out of the BIO when there are `at_once` of them, and have to be
-    copied where they are kept.
+    They are taken out of the BIO when there are `at_once` of them.
 
-    Returns how many bytes of `data` that were, and why not all: `SSL.WantReadError`
-    when a new handshake has to be finished first.
+    Beside them stands how many bytes of `data` that were, and why not all:
+    `SSL.WantReadError` when a new handshake has to be finished first.
     """
+    records: list[bytes] = []
     sent = held = 0
     most = at_once * RECORD_BYTES
     problem: SSL.Error | None = None
@@ -127,23 +124,25 @@ def encrypt(
                 sent += count
                 held += count
                 if held == most:
-                    drain(connection, take, at_once)
+                    records += drain(connection, at_once)
                     held = 0
                 block = block[count:]
     except SSL.Error as error:
         problem = error.with_traceback(None)
     if held or problem is not None or not sent:
-        drain(connection, take, at_once)
-    return sent, problem
+        records += drain(connection, at_once)
+    return records, sent, problem
 
 
-def drain(
-    connection: SSL.Connection, take: Callable[[memoryview], object], at_once: int = 1
-) -> None:
-    """Give `take` what is to be sent, so many records at once, to send or to copy."""
+def drain(connection: SSL.Connection, at_once: int = 1) -> list[bytes]:
+    """Return what is to be sent, taken out of the BIO so many records at once."""
     size = at_once * SEALED_BYTES
-    while take_bio(connection, size, take) == size:
-        pass
+    records: list[bytes] = []
+    while data := read_bio(connection, size):
+        records.append(data)
+        if len(data) < size:
+            break
+    return records
 
 
 def is_end_of_file(error: SSL.Error) -> bool:

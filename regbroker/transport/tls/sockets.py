@@ -90,13 +90,13 @@ class SocketTLSProtocol(TLSProtocol):
 
     def _read(self) -> None:
         """Read what is there, and deliver it; in several pieces where it is much."""
-        pieces = 1
-        while self._read_piece() and pieces < self.reads_at_once:
+        self._steps, pieces = 0, 1
+        while self._read_piece() and pieces < self.reads_at_once():
             pieces += 1
 
     def _read_piece(self) -> bool:
         """Read and deliver as much as is read at once; tell whether to read on."""
-        size, self._steps = self._tcp.bufferSize, 0
+        size = self._tcp.bufferSize
         plain, end = receive(self._connection, size, MOST_RECORDS, self._is_receiving)
         if isinstance(end, SSL.WantWriteError):
             end = None

@@ -8,11 +8,14 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.transport.flow import wide_reads
 from regbroker.transport.flow.backpressure import READ_BYTES
 from regbroker.transport.flow.wide_reads import (
+    LATELY_SECONDS,
     READS_OF_A_TURN,
     STEADY_BYTES,
     WIDE_BYTES,
+    Turns,
     WideReads,
 )
 from regbroker.transport.flow.wrapping import Wrapper, WrapperFactory
@@ -26,17 +29,11 @@ class WideReadsTests(SynchronousTestCase):
         self.connection = self.made(below)
 
     def made(self, below: Any) -> Any:
-        """A connection over a transport; what is steady counts until it is closed."""
+        """A connection over a transport."""
         connection: Any = WideReads(WrapperFactory(Factory()), Protocol())
         connection.makeConnection(below)
         connection.read_from(below)
-        self.addCleanup(self.close, connection)
         return connection
-
-    def close(self, connection: Any) -> None:
-        """Close a connection, once."""
-        if connection in connection.factory.protocols:
-            connection.connectionLost()
 
     def read(self, reads: int) -> None:
         """Have so many full reads."""
@@ -97,24 +94,30 @@ class WideReadsTests(SynchronousTestCase):
             self.connection.has_read(300)
         self.assertEqual(self.below.bufferSize, READ_BYTES)
 
-    def test_turns(self) -> None:
-        """What is read in one turn of the reactor is shared by all that are steady."""
-        self.assertEqual(self.connection.reads_at_once, 1)
+    def test_reads_at_once(self) -> None:
+        """Who carries much reads more than once in a turn, and shares that."""
+        self.patch(wide_reads, "TURNS", Turns())
+        self.assertEqual(self.connection.reads_at_once(), 1)
         self.read(STEADY_BYTES // READ_BYTES + 1)
-        self.assertEqual(self.connection.reads_at_once, READS_OF_A_TURN)
-        others = []
+        self.assertEqual(self.connection.reads_at_once(), READS_OF_A_TURN)
+        other = self.made(StringTransport())
+        other.has_read(STEADY_BYTES)
+        for steady in other, self.connection:
+            self.assertEqual(steady.reads_at_once(), READS_OF_A_TURN // 2)
+
+    def test_turns(self) -> None:
+        """Whoever has asked lately has a share; each has one read at least."""
+        turns, now = Turns(), 1000.0
+        self.assertEqual(turns.share("a", now), READS_OF_A_TURN)
         for together in range(2, READS_OF_A_TURN + 3):
-            other = self.made(StringTransport())
-            others.append(other)
-            other.has_read(STEADY_BYTES)
+            now += LATELY_SECONDS / 100
             expected = max(1, READS_OF_A_TURN // together)
-            self.assertEqual(other.reads_at_once, expected)
-            self.assertEqual(self.connection.reads_at_once, expected)
-        for other in others:
-            other.pauseProducing()
-        self.assertEqual(self.connection.reads_at_once, READS_OF_A_TURN)
-        self.close(self.connection)
-        self.assertEqual(self.connection.reads_at_once, 1)
+            self.assertEqual(turns.share(str(together), now), expected)
+        # The first who comes does not take it for being alone.
+        now += LATELY_SECONDS
+        self.assertEqual(turns.share("a", now), 1)
+        now += LATELY_SECONDS
+        self.assertEqual(turns.share("a", now), READS_OF_A_TURN)
 
     def test_below_wrappers(self) -> None:
         """The transport is found below wrappers; one without buffer is left alone."""

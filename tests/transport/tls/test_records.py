@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -51,21 +50,10 @@ def shake_hands(client: SSL.Connection, server: SSL.Connection) -> None:
     for one, other in (ends, ends[::-1]) * 3:
         with contextlib.suppress(SSL.WantReadError):
             one.do_handshake()
-        drain(one, other.bio_write)
+        for record in drain(one):
+            other.bio_write(record)
     # What the server has to say after the handshake is read, too.
     assert receive(client) == (b"", None)
-
-
-def drained(connection: SSL.Connection) -> bytes:
-    """All that is to be sent."""
-    taken: list[bytes] = []
-    drain(connection, copied(taken))
-    return b"".join(taken)
-
-
-def copied(taken: list[bytes]) -> Callable[[memoryview], None]:
-    """Something that copies what it is given to a list."""
-    return lambda records: taken.append(bytes(records))
 
 
 class RecordsTests(SynchronousTestCase):
@@ -95,9 +83,8 @@ class RecordsTests(SynchronousTestCase):
         """A BIO never holds more than so many records."""
         for at_once in (1, MOST_RECORDS):
             client, _ = connected()
-            taken: list[bytes] = []
             data = [bytes(RECORD_BYTES - 5), bytes(9 * RECORD_BYTES), b"end"]
-            sent, problem = encrypt(client, data, at_once, copied(taken))
+            taken, sent, problem = encrypt(client, data, at_once)
             self.assertEqual((sent, problem), (10 * RECORD_BYTES - 2, None))
             self.assertLessEqual(max(map(len, taken)), at_once * SEALED_BYTES)
             self.assertEqual(len(taken), -(-10 // at_once))
@@ -108,10 +95,10 @@ class RecordsTests(SynchronousTestCase):
         for version, at_once in product(versions, (1, MOST_RECORDS)):
             client, server = connected(version)
             data = bytes(6 * RECORD_BYTES + 5)
-            self.assertEqual(
-                encrypt(client, [data], at_once, server.bio_write), (len(data), None)
-            )
-            plain = [receive(server, 1, 1)[0] for _ in range(7)]
+            records, sent, problem = encrypt(client, [data], at_once)
+            self.assertEqual((sent, problem), (len(data), None))
+            server.bio_write(b"".join(records))
+            plain = [receive(server, 1)[0] for _ in range(7)]
             self.assertEqual([len(p) for p in plain], [RECORD_BYTES] * 6 + [5])
 
     @given(st.lists(st.integers(0, 3 * RECORD_BYTES), max_size=6))
@@ -147,7 +134,7 @@ class RecordsTests(SynchronousTestCase):
         ]
         records: list[bytes] = []
         for each in written:
-            encrypt(client, [each], data.draw(at_once), copied(records))
+            records += encrypt(client, [each], data.draw(at_once))[0]
         wire, plain = b"".join(records), b""
         while wire:
             size = data.draw(st.integers(1, 2 * MOST_RECORDS * SEALED_BYTES))
@@ -178,13 +165,17 @@ class RecordsTests(SynchronousTestCase):
             self.assertEqual(end.send(bytes(3 * RECORD_BYTES)), 3 * RECORD_BYTES)
 
     def test_ends(self) -> None:
-        """A cut stream and a broken record are told apart."""
-        _, server = connected()
+        """close_notify, a cut stream, and a broken record are told apart."""
+        client, server = connected()
+        client.shutdown()
+        server.bio_write(b"".join(drain(client)))
+        self.assertIsInstance(receive(server)[1], SSL.ZeroReturnError)
+        client, server = connected()
         server.bio_shutdown()
         _, cut = receive(server)
         assert cut is not None
         self.assertTrue(is_end_of_file(cut))
-        _, server = connected()
+        client, server = connected()
         server.bio_write(b"\x17\x03\x03\x00\x20" + bytes(32))
         _, broken = receive(server)
         assert broken is not None
@@ -193,8 +184,8 @@ class RecordsTests(SynchronousTestCase):
     def test_nothing_to_send(self) -> None:
         """Nothing comes from a side that has nothing to say."""
         client, _ = connected()
-        self.assertEqual(drained(client), b"")
-        self.assertEqual(encrypt(client, [b""], 1, self.fail), (0, None))
+        self.assertEqual(drain(client), [])
+        self.assertEqual(encrypt(client, [b""], 1), ([], 0, None))
 
     def test_end_of_file_of_openssl(self) -> None:
         """No reason is the end, as are OpenSSL's word for it and a socket's errors."""

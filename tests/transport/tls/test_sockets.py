@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.certificates.served import certificate_options
+from regbroker.transport.flow import wide_reads
 from regbroker.transport.flow.backpressure import MOST_WHEN_FULL, READ_BYTES, Budget
 from regbroker.transport.flow.wide_reads import (
     READS_OF_A_TURN,
@@ -146,6 +147,7 @@ class StreamTests(SocketTestCase):
         link = self.link()
         link.shake_hands()
         received = link.inner.received
+        self.patch(wide_reads, "TURNS", wide_reads.Turns())
         self.patch(
             sockets, "receive", lambda connection, size, *others: (bytes(size), None)
         )
