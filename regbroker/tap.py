@@ -26,7 +26,6 @@ from regbroker.cli.log_output import LogOutput
 from regbroker.cli.twistd_options import Options
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.runtime.cores import usable_cores
-from regbroker.runtime.log_contexts import track_contexts
 from regbroker.runtime.name_lookups import look_up_names
 from regbroker.runtime.notify import Watchdog, take_notifier, take_watchdog_seconds
 from regbroker.runtime.signals import on_signal
@@ -112,7 +111,6 @@ class TwistdService(MultiService):
         self._notifier = take_notifier(os.environ)
         seconds = take_watchdog_seconds(os.environ)
         self._watchdog = Watchdog(self._notifier, seconds, reactor, self._is_well)
-        track_contexts()
         look_up_names(reactor)
         try:
             super().startService()

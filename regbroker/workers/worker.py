@@ -19,7 +19,6 @@ from regbroker.admin.transfers import TransferRates
 from regbroker.assembly.part import Part
 from regbroker.assembly.running import PreparedReload, RegbrokerService
 from regbroker.errors import ConfigurationError, StateError
-from regbroker.runtime.log_contexts import track_contexts
 from regbroker.runtime.messages import AskedInVain, MessageChannel, Values, connect
 from regbroker.runtime.name_lookups import look_up_names
 from regbroker.runtime.reactor import IMainReactor
@@ -171,7 +170,6 @@ def run(reactor: IMainReactor, descriptor: int, tickets: TicketKeys) -> None:
         signal.signal(number, signal.SIG_IGN)
     worker = Worker(reactor, tickets)
     globalLogBeginner.beginLoggingTo([worker.log], redirectStandardIO=False)
-    track_contexts()
     look_up_names(reactor)
     connect(reactor, descriptor, worker.channel)
     os.close(descriptor)
