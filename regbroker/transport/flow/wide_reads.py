@@ -66,11 +66,13 @@ TURNS = Turns()
 class WideReads(Wrapper):
     """A connection that says what each read has brought, and is read accordingly."""
 
-    #: The TCP transport below.
-    _read_from: Any = None
-    #: What counts towards `STEADY_BYTES`. While it is 0, reads of less than
-    #: `READ_BYTES` change nothing.
-    _steady = 0
+    def __init__(self, factory: Any, wrapped: Any) -> None:
+        super().__init__(factory, wrapped)
+        #: The TCP transport below.
+        self._read_from: Any = None
+        #: What counts towards `STEADY_BYTES`. While it is 0, reads of less than
+        #: `READ_BYTES` change nothing.
+        self._steady = 0
 
     def read_from(self, transport: Any) -> None:
         """Begin with `READ_BYTES`, which is also what makes the transport full."""

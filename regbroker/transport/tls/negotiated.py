@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from OpenSSL import SSL
@@ -16,8 +15,12 @@ from regbroker.transport.flow.wrapping import Wrapper
 class Negotiated(Wrapper):
     """A connection over TLS, which shows what Twisted's own shows of it."""
 
-    #: pyOpenSSL's connection, from `makeConnection` to `connectionLost`.
-    _connection: Any = None
+    def __init__(self, factory: Any, wrapped: Any) -> None:
+        super().__init__(factory, wrapped)
+        #: pyOpenSSL's connection, from `makeConnection` to `connectionLost`.
+        self._connection: Any = None
+        #: The version of TLS, once the handshake is over: ``TLSv1.3`` for example.
+        self.version = ""
 
     def getHandle(self) -> SSL.Connection:
         """Return pyOpenSSL's connection."""
@@ -27,11 +30,6 @@ class Negotiated(Wrapper):
     def getPeerCertificate(self) -> Any:
         """Return the peer's certificate as pyOpenSSL has it; None without one."""
         return self._connection.get_peer_certificate()
-
-    @cached_property
-    def version(self) -> str:
-        """The version of TLS, once the handshake is over: ``TLSv1.3`` for example."""
-        return str(self._connection.get_protocol_version_name())
 
     @property
     def negotiatedProtocol(self) -> bytes | None:

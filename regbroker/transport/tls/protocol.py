@@ -111,6 +111,7 @@ class TLSProtocol(WideReads, Negotiated):
 
     def _secured(self) -> None:
         """Note that the handshake is over."""
+        self.version = str(self._connection.get_protocol_version_name())
         self._connection.set_info_callback(_count_step)
 
     def count_step(self) -> None:
