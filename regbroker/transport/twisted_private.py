@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IPushProducer,
 )
+from twisted.internet.tcp import Port as TCPPort
 from twisted.internet.unix import Port as UnixPort
 from twisted.web import http
 from twisted.web.http import HTTPChannel
@@ -33,6 +34,7 @@ __all__ = [
     "ChunkedDecoder",
     "MalformedChunks",
     "RequestInternals",
+    "adopt_tcp_port",
     "adopt_unix_port",
     "holds_nothing",
     "is_disconnected",
@@ -268,6 +270,44 @@ def holds_nothing(transport: Any) -> bool:
     return not (transport.dataBuffer or transport._tempDataLen)
 
 
+class _OneByOne:
+    """
+    A port that accepts one connection each time that the reactor finds some.
+
+    Twisted's accept all that wait. Where several processes accept from one socket, the
+    first that looks would have all of them.
+    """
+
+    @property
+    def numberAccepts(self) -> int:
+        """How many connections are accepted at once."""
+        return 1
+
+    @numberAccepts.setter
+    def numberAccepts(self, number: int) -> None:
+        """Do nothing: Twisted would accept as many next time as came this time."""
+
+
+class _SharedTCPPort(_OneByOne, TCPPort):
+    """Accepts from a socket that other processes accept from."""
+
+
+class _SharedUnixPort(_OneByOne, UnixPort):
+    """The same on a Unix socket."""
+
+
+def adopt_tcp_port(
+    reactor: Any, opened: socket.socket, factory: IProtocolFactory
+) -> IListeningPort:
+    """Return a port on a listening socket that another process has opened."""
+    port: Any = _SharedTCPPort._fromListeningDescriptor(
+        reactor, opened.fileno(), opened.family, factory
+    )
+    port.startListening()
+    adopted: IListeningPort = port
+    return adopted
+
+
 def adopt_unix_port(
     reactor: Any, descriptor: int, factory: IProtocolFactory
 ) -> IListeningPort:
@@ -277,7 +317,7 @@ def adopt_unix_port(
     The port takes the descriptor. The socket's file is the other process's affair: its
     mode stays, and it is not removed with the port, as `adoptStreamPort` would do.
     """
-    port = UnixPort(b"\0adopted", factory, reactor=reactor)
+    port = _SharedUnixPort(b"\0adopted", factory, reactor=reactor)
     adopted = socket.socket(fileno=descriptor)
     adopted.setblocking(False)
     port._preexistingSocket = adopted

@@ -2,7 +2,8 @@
 Listening sockets that several processes accept from.
 
 One process opens them, and keeps them. The others are given their descriptors: the
-kernel hands each connection to one of those that wait for it.
+kernel hands each connection to one of those that wait for it. Each of them takes one,
+and looks at what else it has to do before it takes the next.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from regbroker.transport.twisted_private import adopt_unix_port, keep_for_others
+from regbroker.transport.twisted_private import (
+    adopt_tcp_port,
+    adopt_unix_port,
+    keep_for_others,
+)
 
 
 def leave_to_others(port: Any) -> None:
@@ -51,9 +56,6 @@ class AdoptedEndpoint:
             opened.setblocking(False)
             if opened.family == socket.AF_UNIX:
                 return adopt_unix_port(self._reactor, os.dup(opened.fileno()), factory)
-            port: IListeningPort = self._reactor.adoptStreamPort(
-                opened.fileno(), opened.family, factory
-            )
-            return port
+            return adopt_tcp_port(self._reactor, opened, factory)
         finally:
             opened.detach()

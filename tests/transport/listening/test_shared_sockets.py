@@ -92,6 +92,34 @@ class SharedSocketsTests(TestCase):
         with socket.socket() as client:
             self.assertNotEqual(client.connect_ex(address), 0)
 
+    async def test_shares(self) -> None:
+        """Of many clients that come at once, each process has as many."""
+        path = os.path.relpath(Path(self.mktemp()).absolute())
+        tcp = await self.opened("tcp:0:interface=127.0.0.1")
+        unix = await self.opened(f"unix:{path}")
+        for port, family, address in (
+            (tcp, socket.AF_INET, ("127.0.0.1", tcp.getHost().port)),
+            (unix, socket.AF_UNIX, path),
+        ):
+            clients = []
+            for _ in range(12):
+                client = socket.socket(family)
+                self.addCleanup(client.close)
+                client.settimeout(10)
+                client.connect(address)
+                clients.append(client)
+            for word in b"one", b"two":
+                adopted = AdoptedEndpoint(reactor, port.fileno())
+                self.addCleanup((await adopted.listen(self.says(word))).stopListening)
+            words = [await deferToThread(client.recv, 100) for client in clients]
+            self.assertEqual(sorted(words), [b"one"] * 6 + [b"two"] * 6)
+            for client in clients:
+                client.close()
+            for gone in self.gone:
+                await gone
+            self.gone.clear()
+            await port.stopListening()
+
     async def test_unix(self) -> None:
         """The file of a socket is its opener's: its mode stays, and it stays."""
         path = Path(self.mktemp()).absolute()
