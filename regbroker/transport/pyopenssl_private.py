@@ -19,10 +19,10 @@ from typing import Any
 from cryptography.hazmat.bindings.openssl.binding import Binding
 from OpenSSL import SSL
 
-__all__ = ["MOST_BYTES", "read_bio", "receive", "send"]
+__all__ = ["MOST_BYTES", "RECORD_BYTES", "read_bio", "receive", "send"]
 
 #: The plaintext of a record, at most (RFC 8446, 5.1).
-_RECORD_BYTES = 16 * 1024
+RECORD_BYTES = 16 * 1024
 
 #: What is received at once at most, in bytes.
 MOST_BYTES = 240 * 1024
@@ -64,14 +64,14 @@ def receive(
     buffer = at = _scratch.buffer
     received = 0
     # A record that is begun is read to its end.
-    most = min(size, MOST_BYTES - _RECORD_BYTES + 1)
+    most = min(size, MOST_BYTES - RECORD_BYTES + 1)
     while received < most and records:
-        count = _ssl_read(ssl, at, _RECORD_BYTES)
+        count = _ssl_read(ssl, at, RECORD_BYTES)
         if count <= 0:
             return _unpack(buffer, received), _problem(connection, ssl, count)
         received += count
         records -= 1
-        if count < _RECORD_BYTES and not many:
+        if count < RECORD_BYTES and not many:
             break
         at = buffer + received
     return _unpack(buffer, received), None

@@ -34,8 +34,7 @@ __all__ = [
     "ChunkedDecoder",
     "MalformedChunks",
     "RequestInternals",
-    "adopt_tcp_port",
-    "adopt_unix_port",
+    "adopt_port",
     "holds_nothing",
     "is_disconnected",
     "keep_for_others",
@@ -296,31 +295,25 @@ class _SharedUnixPort(_OneByOne, UnixPort):
     """The same on a Unix socket."""
 
 
-def adopt_tcp_port(
+def adopt_port(
     reactor: Any, opened: socket.socket, factory: IProtocolFactory
 ) -> IListeningPort:
-    """Return a port on a listening socket that another process has opened."""
-    port: Any = _SharedTCPPort._fromListeningDescriptor(
-        reactor, opened.fileno(), opened.family, factory
-    )
+    """
+    Return a port on a listening socket that another process has opened.
+
+    It has a descriptor of its own. The file of a Unix socket is the other process's
+    affair: its mode stays, and it is not removed with the port, as `adoptStreamPort`
+    would do.
+    """
+    port: Any
+    if opened.family == socket.AF_UNIX:
+        port = _SharedUnixPort(b"\0adopted", factory, reactor=reactor)
+        port._preexistingSocket = opened.dup()
+        port._shouldShutdown = False
+    else:
+        port = _SharedTCPPort._fromListeningDescriptor(
+            reactor, opened.fileno(), opened.family, factory
+        )
     port.startListening()
     adopted: IListeningPort = port
     return adopted
-
-
-def adopt_unix_port(
-    reactor: Any, descriptor: int, factory: IProtocolFactory
-) -> IListeningPort:
-    """
-    Return a port on a listening Unix socket that another process has opened.
-
-    The port takes the descriptor. The socket's file is the other process's affair: its
-    mode stays, and it is not removed with the port, as `adoptStreamPort` would do.
-    """
-    port = _SharedUnixPort(b"\0adopted", factory, reactor=reactor)
-    adopted = socket.socket(fileno=descriptor)
-    adopted.setblocking(False)
-    port._preexistingSocket = adopted
-    port._shouldShutdown = False
-    port.startListening()
-    return port

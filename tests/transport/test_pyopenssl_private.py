@@ -17,8 +17,14 @@ from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.certificates.served import certificate_options
-from regbroker.transport.pyopenssl_private import MOST_BYTES, read_bio, receive, send
-from regbroker.transport.tls.records import RECORD_BYTES, SEALED_BYTES, is_end_of_file
+from regbroker.transport.pyopenssl_private import (
+    MOST_BYTES,
+    RECORD_BYTES,
+    read_bio,
+    receive,
+    send,
+)
+from regbroker.transport.tls.records import SEALED_BYTES, is_end_of_file
 from tests.certificates import issued
 
 #: Content types, and messages of the handshake (RFC 8446, 5.1, 4).

@@ -8,7 +8,6 @@ and looks at what else it has to do before it takes the next.
 
 from __future__ import annotations
 
-import os
 import socket
 from typing import Any
 
@@ -20,11 +19,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from regbroker.transport.twisted_private import (
-    adopt_tcp_port,
-    adopt_unix_port,
-    keep_for_others,
-)
+from regbroker.transport.twisted_private import adopt_port, keep_for_others
 
 
 def leave_to_others(port: Any) -> None:
@@ -54,8 +49,6 @@ class AdoptedEndpoint:
         try:
             # One that waits in accept() would keep everybody waiting.
             opened.setblocking(False)
-            if opened.family == socket.AF_UNIX:
-                return adopt_unix_port(self._reactor, os.dup(opened.fileno()), factory)
-            return adopt_tcp_port(self._reactor, opened, factory)
+            return adopt_port(self._reactor, opened, factory)
         finally:
             opened.detach()

@@ -38,8 +38,9 @@ from zope.interface import implementer
 from regbroker.transport.flow.backpressure import Backpressure
 from regbroker.transport.flow.pending_writes import PendingWrites
 from regbroker.transport.flow.wide_reads import WideReads
+from regbroker.transport.pyopenssl_private import RECORD_BYTES
 from regbroker.transport.tls.negotiated import Negotiated
-from regbroker.transport.tls.records import RECORD_BYTES, is_end_of_file
+from regbroker.transport.tls.records import is_end_of_file
 
 #: Steps of TLS itself, beside data, that one read may take. New keys are four, a new
 #: handshake twenty. Whoever sends them without end has others wait.
@@ -149,7 +150,7 @@ class TLSProtocol(WideReads, Negotiated):
             self.flush()
         elif not (has_data and self.version == "TLSv1.3"):
             # What TLS 1.3 has to say beside data goes before the next data of ours
-            # (RFC 8446, 4.6.3). To look for it in vain raises an exception each time.
+            # (RFC 8446, 4.6.3). To look for it in vain is work for each message.
             self._send_own()
 
     def _send_own(self) -> None:

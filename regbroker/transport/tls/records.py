@@ -14,10 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from OpenSSL import SSL
 
 from regbroker.transport.flow.backpressure import READ_BYTES
-from regbroker.transport.pyopenssl_private import read_bio, send
-
-#: The plaintext of one record.
-RECORD_BYTES = 16 * 1024
+from regbroker.transport.pyopenssl_private import RECORD_BYTES, read_bio, send
 
 #: A record as it is sent, with its header and more.
 SEALED_BYTES = RECORD_BYTES + 256

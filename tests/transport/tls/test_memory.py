@@ -14,12 +14,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.transport import pyopenssl_private
 from regbroker.transport.flow.backpressure import MOST_WHEN_FULL, READ_BYTES, Budget
 from regbroker.transport.flow.wide_reads import STEADY_BYTES, WIDE_BYTES
+from regbroker.transport.pyopenssl_private import RECORD_BYTES
 from regbroker.transport.tls import memory as tls_memory
 from regbroker.transport.tls import records
 from regbroker.transport.tls.records import (
     MOST_RECORDS,
     MUCH_BYTES,
-    RECORD_BYTES,
     SOME_RECORDS,
     records_at_once,
 )

@@ -15,9 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from regbroker.transport.flow.backpressure import READ_BYTES
-from regbroker.transport.tls.records import (
-    RECORD_BYTES,
-)
+from regbroker.transport.pyopenssl_private import RECORD_BYTES
 from tests.tlspeer import VERSIONS, Link, each_way
 
 

@@ -16,11 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.transport.certificates.served import certificate_options
 from regbroker.transport.client.trust import client_options, trust_root
 from regbroker.transport.flow.backpressure import READ_BYTES
-from regbroker.transport.pyopenssl_private import receive
+from regbroker.transport.pyopenssl_private import RECORD_BYTES, receive
 from regbroker.transport.tls.records import (
     MOST_RECORDS,
     MUCH_BYTES,
-    RECORD_BYTES,
     SEALED_BYTES,
     SOME_RECORDS,
     drain,

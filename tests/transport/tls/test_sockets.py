@@ -23,10 +23,9 @@ from regbroker.transport.flow.wide_reads import (
     STEADY_BYTES,
     WIDE_BYTES,
 )
-from regbroker.transport.pyopenssl_private import receive
+from regbroker.transport.pyopenssl_private import RECORD_BYTES, receive
 from regbroker.transport.tls import sockets
 from regbroker.transport.tls.memory import MemoryTLSProtocol
-from regbroker.transport.tls.records import RECORD_BYTES
 from regbroker.transport.tls.server_names import ServerTLSFactory
 from regbroker.transport.tls.sockets import MOST_RECORDS, SocketTLSProtocol
 from tests.certificates import issued
