@@ -108,16 +108,16 @@ class WideReadsTests(SynchronousTestCase):
     def test_turns(self) -> None:
         """Whoever has asked lately has a share; each has one read at least."""
         turns, now = Turns(), 1000.0
-        self.assertEqual(turns.share("a", now), READS_OF_A_TURN)
-        for together in range(2, READS_OF_A_TURN + 3):
-            now += LATELY_SECONDS / 100
+        readers = [object() for _ in range(READS_OF_A_TURN + 2)]
+        for together, reader in enumerate(readers, 1):
             expected = max(1, READS_OF_A_TURN // together)
-            self.assertEqual(turns.share(str(together), now), expected)
+            self.assertEqual(turns.share(reader, now), expected)
+            now += LATELY_SECONDS / 100
         # The first who comes does not take it for being alone.
         now += LATELY_SECONDS
-        self.assertEqual(turns.share("a", now), 1)
+        self.assertEqual(turns.share(readers[0], now), 1)
         now += LATELY_SECONDS
-        self.assertEqual(turns.share("a", now), READS_OF_A_TURN)
+        self.assertEqual(turns.share(readers[0], now), READS_OF_A_TURN)
 
     def test_below_wrappers(self) -> None:
         """The transport is found below wrappers; one without buffer is left alone."""
