@@ -94,6 +94,7 @@ PURE = [
     "upstream.token_cache",
     "upstream.search_rules",
     "broker.mounts",
+    "broker.wanted_scopes",
     "web.carried_uploads",
     "admin.metric_table",
     "admin.counting",

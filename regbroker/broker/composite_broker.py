@@ -18,7 +18,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from regbroker.broker.mounts import Name
-from regbroker.broker.upstream_broker import Broker, TokenUsers, WantedScopes, routed
+from regbroker.broker.token_users import TokenUsers
+from regbroker.broker.upstream_broker import Broker
+from regbroker.broker.wanted_scopes import WantedScopes, routed
 from regbroker.errors import (
     FAILING_STATUSES,
     HTTPError,

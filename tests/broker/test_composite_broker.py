@@ -15,7 +15,8 @@ from regbroker.broker.composite_broker import (
     CompositeBroker,
     judged,
 )
-from regbroker.broker.upstream_broker import Broker, WantedScopes
+from regbroker.broker.upstream_broker import Broker
+from regbroker.broker.wanted_scopes import WantedScopes
 from regbroker.errors import (
     NameUnknown,
     TooManyRequests,

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from typing import Any
 from urllib.parse import parse_qsl
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.accounts.principals import MAX_USER_LENGTH
-from regbroker.broker.upstream_broker import (
-    MAX_REMEMBERED_USERS,
-    REUSE_SECONDS,
-    Broker,
-)
+from regbroker.broker.upstream_broker import REUSE_SECONDS, Broker
 from regbroker.errors import (
     NameUnknown,
     RedirectRefused,
@@ -441,28 +435,12 @@ class UserTests(BrokerTestCase):
         await self.get(PULL, None)
         self.assertEqual(self.broker.user_of("t1"), "")
 
-    async def test_long(self) -> None:
-        """Of a very long name the beginning is kept."""
-        self.count()
-        user = b64encode(b"a" * 5000 + b":w").decode()
-        token = await self.token(PULL, f"Basic {user}")
-        self.assertEqual(self.broker.user_of(token), "a" * MAX_USER_LENGTH)
-
     async def test_nobody(self) -> None:
         """Who anybody says to be is not whose token it is."""
         self.count()
         for account in ("alice", "bob"):
             token = await self.token(f"{PULL}&account={account}", None)
             self.assertEqual(self.broker.user_of(token), "")
-
-    async def test_forgotten(self) -> None:
-        """Of very many, the oldest are forgotten."""
-        self.count()
-        token = await self.token(PULL)
-        for number in range(MAX_REMEMBERED_USERS):
-            self.broker._users.remember(str(number), "bob")
-        self.assertIsNone(self.broker.user_of(token))
-        self.assertEqual(self.broker.user_of("0"), "bob")
 
 
 class _Account:
