@@ -15,7 +15,7 @@ from regbroker.cli.doctor.identity_steps import examine_identity
 from regbroker.cli.doctor.listener_steps import examine_listener
 from regbroker.cli.doctor.steps import Step, Trouble, lines
 from regbroker.cli.doctor.upstream_steps import examine_upstream
-from regbroker.cli.doctor.visit import Wanted
+from regbroker.cli.doctor.visit import NOTHING, Wanted
 from regbroker.cli.explanation import find_registry
 from regbroker.cli.printing import complain, say, say_json
 from regbroker.cli.questions import NotUnderstood, parse_question
@@ -73,7 +73,7 @@ async def examine(
                     login=request.login,
                 )
                 if pull
-                else None,
+                else Wanted(login=request.login),
                 file=request.file,
             )
     if request.only != "clients":
@@ -114,7 +114,7 @@ def _pull(config: Config, request: Request) -> _Pull | None:
 def _at_upstreams(config: Config, pull: _Pull | None) -> list[tuple[str, Wanted]]:
     """Return the upstreams to examine, each with what is asked for there."""
     if pull is None:
-        return [(name, Wanted()) for name in config.upstreams]
+        return [(name, NOTHING) for name in config.upstreams]
     return [
         (route.upstream, Wanted(name=route.upstream_name, reference=pull.reference))
         for route in pull.routes

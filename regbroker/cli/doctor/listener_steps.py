@@ -12,7 +12,7 @@ from regbroker.cli.doctor.login_steps import authorize
 from regbroker.cli.doctor.places import Place, UnknownPlace, place_of
 from regbroker.cli.doctor.routes import Ways
 from regbroker.cli.doctor.steps import Step, Trouble
-from regbroker.cli.doctor.visit import Side, Visit, Wanted
+from regbroker.cli.doctor.visit import NOTHING, Side, Visit, Wanted
 from regbroker.naming.public_hosts import host_to_try
 from regbroker.protocol.headers import is_trusted
 from regbroker.protocol.origins import Origin
@@ -29,14 +29,15 @@ async def examine_listener(
     timeout: float,
     *,
     registry: RegistryConfig | None = None,
-    wanted: Wanted | None = None,
+    wanted: Wanted = NOTHING,
     file: Path | None = None,
 ) -> list[Step]:
     """
     Return the steps with one line of ``listen``, up to the first that fails.
 
-    Each registry is pinged, and from `registry` what is `wanted` is pulled. `file` is
-    where the configuration is.
+    Each registry is pinged, and from `registry` what is `wanted` is pulled. Without
+    `registry`, the login that is `wanted` is shown to each. `file` is where the
+    configuration is.
     """
     side = f"listen {listener.text}"
     try:
@@ -63,7 +64,7 @@ async def examine_listener(
         visit = Visit(
             examiner,
             _side(entry, origin),
-            wanted if wanted is not None and entry is registry else Wanted(),
+            wanted if registry is None or entry is registry else NOTHING,
         )
         work = _redirected(visit) if listener.redirects else _steps(visit, entry)
         await until_stopped(work)
@@ -99,6 +100,8 @@ async def _steps(visit: Visit, registry: RegistryConfig) -> None:
         )
     elif visit.wanted.name:
         await pull(visit, await authorize(visit, answer))
+    elif visit.wanted.login is not None:
+        await authorize(visit, answer)
     elif answer.status == 401:
         shown = "; ".join(answer.all("www-authenticate"))
         visit.examiner.remark("challenge", shown)

@@ -54,6 +54,10 @@ class Wanted:
         return f"'{self.login.user}'" if self.login else "somebody without a login"
 
 
+#: Nothing is asked for: a side is only looked at.
+NOTHING = Wanted()
+
+
 @dataclass(frozen=True)
 class Visit:
     """The steps with one side: how its servers are reached and asked."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePath
 
 from regbroker.cli.doctor.listener_steps import examine_listener
 from regbroker.cli.doctor.steps import Step
+from regbroker.cli.doctor.visit import Wanted
+from regbroker.protocol.basic_credentials import format_basic
 from regbroker.settings.endpoints import listener
 from regbroker.settings.ini import parse_config
+from regbroker.upstream.credentials import Login
 from tests.doctorcase import DoctorCase, Reply, reactor
 
 TEXT = """
@@ -49,6 +53,32 @@ class ListenerStepsTests(DoctorCase):
             [headers["Host"] for _, headers in self.requests],
             [f"a.test:{port}", f"registry.b.test:{port}"],
         )
+
+    async def test_login_alone(self) -> None:
+        """Without a name to pull, a login is tried at each registry."""
+
+        def answer(target: str, headers: Mapping[str, str]) -> Reply:
+            right = format_basic("alice", "right").decode("ascii")
+            if headers.get("Authorization") == right:
+                return (200, {}, b"")
+            return (401, {"WWW-Authenticate": 'Basic realm="x"'}, b"")
+
+        config = parse_config(TEXT, PurePath("/"), lambda path: None)
+        for password, names, problem in (
+            ("right", ["TCP", "ping", "challenge", "login"] * 2, ""),
+            ("wrong", ["TCP", "ping", "challenge", "login"], "does not take 'alice'"),
+        ):
+            steps = await examine_listener(
+                reactor,
+                config,
+                listener(f"tcp:{self.listen(answer)}"),
+                5.0,
+                wanted=Wanted(login=Login("alice", password)),
+            )
+            self.assertEqual([step.name for step in steps], names)
+            trouble = steps[-1].trouble
+            self.assertEqual(trouble is not None, bool(problem))
+            self.assertIn(problem, trouble.problem if trouble else "")
 
     async def test_answers(self) -> None:
         """What another answer than a registry's means, and no further registry."""
