@@ -137,12 +137,12 @@ class Looking:
         newest: int = SSL.TLS1_3_VERSION,
         ciphers: str = "ALL:@SECLEVEL=0",
     ) -> None:
-        self._context = SSL.Context(SSL.TLS_METHOD)
-        self._context.set_min_proto_version(SSL.TLS1_VERSION)
-        self._context.set_max_proto_version(newest)
-        self._context.set_cipher_list(ciphers.encode())
+        self.context = SSL.Context(SSL.TLS_METHOD)
+        self.context.set_min_proto_version(SSL.TLS1_VERSION)
+        self.context.set_max_proto_version(newest)
+        self.context.set_cipher_list(ciphers.encode())
         if protocols:
-            self._context.set_alpn_protos(list(protocols))
+            self.context.set_alpn_protos(list(protocols))
         self._server_name = server_name
         self.looking: Any = None
 
@@ -150,7 +150,7 @@ class Looking:
         return self.connection(None)
 
     def connection(self, over: socket.socket | None) -> SSL.Connection:
-        self.looking = SSL.Connection(self._context, over)
+        self.looking = SSL.Connection(self.context, over)
         if self._server_name:
             self.looking.set_tlsext_host_name(self._server_name.encode())
         self.looking.set_connect_state()

@@ -3,7 +3,9 @@ What regbroker uses of pyOpenSSL though it is private there: OpenSSL's own calls
 
 pyOpenSSL's `recv`, `send` and `bio_read` allocate a buffer for each record, copy out of
 it, and raise an exception when nothing is there. Of a large body, that is a sixth of
-all CPU time. Here all records at hand go into one buffer, and are copied once.
+all CPU time. Here all records at hand go into one buffer, and are copied once. Why a
+peer's certificate was refused, pyOpenSSL tells a callback alone, which each connection
+would need; OpenSSL knows it afterwards.
 
 This is the only module that touches private names of pyOpenSSL. Any release may change
 them: setup.cfg has the upper bound, and `tests/transport/test_pyopenssl_private.py`
@@ -19,7 +21,14 @@ from typing import Any
 from cryptography.hazmat.bindings.openssl.binding import Binding
 from OpenSSL import SSL
 
-__all__ = ["MOST_BYTES", "RECORD_BYTES", "read_bio", "receive", "send"]
+__all__ = [
+    "MOST_BYTES",
+    "RECORD_BYTES",
+    "read_bio",
+    "receive",
+    "refused_certificate",
+    "send",
+]
 
 #: The plaintext of a record, at most (RFC 8446, 5.1).
 RECORD_BYTES = 16 * 1024
@@ -103,3 +112,12 @@ def read_bio(connection: SSL.Connection, size: int) -> bytes:
     count = _bio_read(connection._from_ssl, buffer, min(size, MOST_BYTES))
     data: bytes = _unpack(buffer, max(count, 0))
     return data
+
+
+def refused_certificate(connection: SSL.Connection) -> str:
+    """Return OpenSSL's words for why it has refused the peer's certificate, or none."""
+    code = _lib.SSL_get_verify_result(connection._ssl)
+    if code == _lib.X509_V_OK:
+        return ""
+    words: bytes = _ffi.string(_lib.X509_verify_cert_error_string(code))
+    return words.decode("ascii", "replace")

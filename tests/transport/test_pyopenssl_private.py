@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.certificates.served import certificate_options
@@ -22,10 +22,11 @@ from regbroker.transport.pyopenssl_private import (
     RECORD_BYTES,
     read_bio,
     receive,
+    refused_certificate,
     send,
 )
 from regbroker.transport.tls.records import SEALED_BYTES, is_end_of_file
-from tests.certificates import issued
+from tests.certificates import authority, issued
 
 #: Content types, and messages of the handshake (RFC 8446, 5.1, 4).
 ALERT, HANDSHAKE, DATA = 21, 22, 23
@@ -336,3 +337,35 @@ class ReadBioTests(SynchronousTestCase):
         self.assertEqual(read_bio(pair.client, 5), b"")
         pair.server.bio_write(first + b"".join(pieces))
         self.assertEqual(receive(pair.server), (b"question" * 2, None))
+
+
+class RefusedCertificateTests(SynchronousTestCase):
+    def refusal(self, shown: bytes, key: bytes, trusted: str) -> str:
+        """What a client says of this certificate that trusts this authority."""
+        server_context = certificate_options(shown, key).getContext()
+        context = SSL.Context(SSL.TLS_METHOD)
+        store = context.get_cert_store()
+        assert store is not None
+        store.add_cert(crypto.X509.from_cryptography(authority(trusted).loaded()))
+        context.set_verify(SSL.VERIFY_PEER)
+        client = SSL.Connection(context, None)
+        server = SSL.Connection(server_context, None)
+        client.set_connect_state()
+        server.set_accept_state()
+        for near, far in [(client, server), (server, client)] * 3:
+            with contextlib.suppress(SSL.Error):
+                near.do_handshake()
+            with contextlib.suppress(SSL.WantReadError):
+                far.bio_write(near.bio_read(MOST_BYTES))
+        return refused_certificate(client)
+
+    def test_words(self) -> None:
+        """They are OpenSSL's; there are none for a certificate that is good."""
+        good, over = issued("a.test"), issued("a.test", days=-1)
+        for pair, trusted, words in (
+            (good, "Test CA", ""),
+            (over, "Test CA", "certificate has expired"),
+            (good, "Other CA", "unable to get local issuer certificate"),
+        ):
+            found = self.refusal(pair.certificate, pair.key, trusted)
+            self.assertEqual(found, words)

@@ -122,7 +122,20 @@ class CertificateGateTests(ProxyTestCase):
 
     async def test_not_trusted(self) -> None:
         """A certificate of somebody else, or one that is over, ends the handshake."""
-        for pair in (issued("alice", by="Other CA"), issued("alice", days=-1)):
+        for pair, reason in (
+            (issued("alice", by="Other CA"), "unable to get local issuer certificate"),
+            (issued("alice", days=-1), "certificate has expired"),
+        ):
+            told = self.logged("regbroker.transport.server.failed_tls", "reason")
             client = await self.connected(pair)
             client.request("GET", MANIFEST)
             self.assertNotIn(b"HTTP/1.1", bytes(await client.end()))
+            event = await told
+            self.assertEqual(
+                (event["client"], event["listener"], event["reason"]),
+                (
+                    "127.0.0.1",
+                    self.listen,
+                    f"the client's certificate is refused: {reason}",
+                ),
+            )

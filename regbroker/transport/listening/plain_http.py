@@ -1,5 +1,7 @@
 """
-Plain HTTP that is sent to a TLS port: answered with a 400 that says so.
+The TLS of a port, and what the log says where it fails.
+
+Plain HTTP that is sent to such a port is answered with a 400 that says so.
 
 A TLS record begins with a byte from 20 to 23 (RFC 8446, 5.1), an HTTP request with a
 capital letter. So the first byte decides, and TLS clients lose nothing.
@@ -13,6 +15,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from regbroker.errors import BadRequest
+from regbroker.transport.pyopenssl_private import refused_certificate
 from regbroker.transport.server.lingering import LingeringClose
 from regbroker.transport.tls.first_bytes import FirstBytes
 from regbroker.transport.tls.memory import MemoryTLSProtocol
@@ -42,9 +45,17 @@ class _TLSOrPlain(ServerNames):
         return super().before_handshake(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Forget the timers, and pass the end on to the layer above."""
+        """Forget the timers, tell why TLS failed, and pass the end on."""
         if self._closing is not None:
             self._closing.stop()
+        error = self.failure()
+        if error is not None:
+            self.factory.site.failed_tls.tell(
+                getattr(self.getPeer(), "host", "-"),
+                self.factory.listener,
+                error,
+                refused_certificate(self._connection),
+            )
         super().connectionLost(reason)
 
     def _refuse(self, data: bytes) -> None:
@@ -74,11 +85,16 @@ class _OverSocket(_TLSOrPlain, FirstBytes):
 
 
 class TLSOrPlainFactory(ServerTLSFactory):
-    """Ends TLS in front of `site`, and tells it of plain HTTP."""
+    """
+    Ends TLS in front of `site`, and tells it of plain HTTP, and of TLS that failed.
+
+    `listener` is the line of the configuration.
+    """
 
     protocol = _InMemory
     over_socket = _OverSocket
 
-    def __init__(self, options: ServerOptions, site: Any) -> None:
+    def __init__(self, options: ServerOptions, site: Any, listener: str) -> None:
         super().__init__(options, site)
+        self.listener = listener
         self.site = site

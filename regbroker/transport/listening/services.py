@@ -279,4 +279,4 @@ def _with_tls(
     if not listener.tls:
         return PlainFactory(site)
     assert options is not None
-    return TLSOrPlainFactory(options, site)
+    return TLSOrPlainFactory(options, site, listener.text)

@@ -18,6 +18,7 @@ from twisted.web import http
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
+from regbroker.transport.server.failed_tls import FailedTLS
 from regbroker.transport.server.malformed import MalformedRequests
 from regbroker.transport.server.pace import Pace
 from regbroker.transport.server.streaming_channel import StreamingChannel
@@ -44,11 +45,13 @@ class StreamingSite(Site):
         super().__init__(resource, timeout=pace.silence, reactor=reactor)
         self.pace = pace
         self.malformed = MalformedRequests(self.reactor)
+        self.failed_tls = FailedTLS(self.reactor)
         self.heads = WholeHeads(MAX_HEADERS_BYTES, MAX_HEADERS)
 
     def stopFactory(self) -> None:
         """Log what the log does not have yet."""
         self.malformed.stop()
+        self.failed_tls.stop()
         super().stopFactory()
 
     def acceptableProtocols(self) -> list[bytes]:

@@ -46,8 +46,13 @@ from regbroker.transport.tls.records import is_end_of_file
 #: handshake twenty. Whoever sends them without end has others wait.
 MOST_STEPS = 256
 
-#: As OpenSSL's errors are: a library, a function, and a reason.
-_TOO_MUCH = [("regbroker", "", "too many messages of TLS itself")]
+
+class TooManySteps(SSL.Error):
+    """A peer sends messages of TLS itself without end."""
+
+    def __init__(self) -> None:
+        # As OpenSSL's errors are: a library, a function, and a reason.
+        super().__init__([("regbroker", "", "too many messages of TLS itself")])
 
 
 @implementer(ITransport)
@@ -125,7 +130,7 @@ class TLSProtocol(WideReads, Negotiated):
         """Break off a connection whose last read took too many steps; tell whether."""
         if self._steps <= MOST_STEPS:
             return False
-        self._reason = Failure(SSL.Error(_TOO_MUCH))
+        self._reason = Failure(TooManySteps())
         self.abortConnection()
         return True
 
@@ -253,6 +258,16 @@ class TLSProtocol(WideReads, Negotiated):
             self._reason = Failure(CONNECTION_LOST if is_end_of_file(error) else error)
         self._is_over = True
         self._close()
+
+    def failure(self) -> SSL.Error | None:
+        """
+        Return why TLS itself has ended this: a failed handshake, or too many steps.
+
+        None for any other end, such as that of the peer.
+        """
+        error = self._reason.value if self._reason is not None else None
+        is_failure = isinstance(error, TooManySteps) or not self.version
+        return error if isinstance(error, SSL.Error) and is_failure else None
 
     def _close(self) -> None:
         """Close the transport, when what TLS has said before its end is sent."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regbroker.transport.server import malformed
+from regbroker.runtime import bounded_lines
 from tests.protocol.test_proxy_header import BAD, INET, v2
 from tests.proxycase import MANIFEST, ProxyTestCase
 
@@ -18,7 +18,7 @@ class ProxyLinesTests(ProxyTestCase):
 
     async def test_none(self) -> None:
         """What is no PROXY line is in the log, once, with the proxy's address."""
-        self.patch(malformed, "MAX_LINES_OF_A_CLIENT", len(BAD))
+        self.patch(bounded_lines, "MAX_LINES_OF_A_CLIENT", len(BAD))
         for data, _ in BAD:
             told = self.event()
             client = await self.connect()

@@ -8,10 +8,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 
+from regbroker.runtime.bounded_lines import MAX_LINES_OF_A_CLIENT
 from regbroker.transport.server.lingering import (
     MAX_LINGER_BYTES,
 )
-from regbroker.transport.server.malformed import MAX_LINES_OF_A_CLIENT
 from regbroker.transport.server.strict_channel import (
     MAX_HEADERS,
     MAX_HEADERS_BYTES,

@@ -56,15 +56,20 @@ class StepsCase(SynchronousTestCase):
         factory: Any = Factory.forProtocol(lambda: self.inner)
         reactor: Any = Descriptors()
         self.reactor = reactor
-        secure: Any = TLSFactory(options, False, factory, reactor)
-        secure.protocol = self.protocol
-        tls = secure.buildProtocol(None)
+        tls = self.make_tls(options, factory)
         self.transport: Any = Connection(ours, tls, reactor)
         self.transport.connected = 1
         self.transport.startReading()
         tls.makeConnection(self.transport)
         while not self.inner.handshakes:
             self.assertTrue(self.reactor.run(SOON))
+
+    def make_tls(self, options: Any, factory: Any) -> Any:
+        """The protocol under test."""
+        secure: Any = TLSFactory(options, False, factory, self.reactor)
+        secure.protocol = self.protocol
+        self.tls = secure.buildProtocol(None)
+        return self.tls
 
     def end(self) -> None:
         """End the program, and close our socket."""
@@ -100,6 +105,7 @@ class SocketTests(StepsCase):
             self.assertTrue(self.reactor.run(SOON))
         self.reactor.advance(0)
         self.assertFalse(self.transport.disconnected)
+        self.assertIsNone(self.tls.failure())
         assert self.program.stdin is not None
         self.program.stdin.write(b"data\n")
         self.program.stdin.flush()
@@ -114,6 +120,7 @@ class SocketTests(StepsCase):
             self.reactor.advance(0)
         self.inner.lost.trap(SSL.Error)
         self.assertIn("too many messages", str(self.inner.lost.value))
+        self.assertIs(self.tls.failure(), self.inner.lost.value)
 
 
 class MemoryTests(SocketTests):
