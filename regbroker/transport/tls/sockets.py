@@ -131,6 +131,10 @@ class SocketTLSProtocol(TLSProtocol):
 
     def _write(self) -> None:
         """Go on with what the socket did not take."""
+        if self._connection is None:
+            # Meant for a connection that has ended in this turn of the reactor: this
+            # one was accepted in the same turn, and its socket has got that number.
+            return
         self._descriptor.stop_writing()
         if not self._is_ready:
             self._shake_hands()

@@ -231,6 +231,15 @@ class StreamTests(SocketTestCase):
 
 
 class BlockedTests(SocketTestCase):
+    def test_event_of_another(self) -> None:
+        """A new connection may hear that one can write whose number its socket has."""
+        link = self.link()
+        link.connect()
+        (descriptor,) = link.reactor.readers
+        self.assertIsNone(descriptor.doWrite())
+        link.settle()
+        self.assertEqual(link.inner.handshakes, 1)
+
     def test_order(self) -> None:
         """What is written meanwhile comes behind; then the end, and nothing more."""
         link = self.blocked()
