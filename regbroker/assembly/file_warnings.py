@@ -52,6 +52,9 @@ def _certificates(config: Config, now: datetime) -> Iterator[str]:
     if not chains or not any(listener.tls for listener in config.listen):
         return
     for registry in config.registries:
+        if registry.host in config.mirrors.values():
+            # Mirrors are asked by a host of their own, which no section needs to have.
+            continue
         for host in _hosts(registry):
             shown = _shown(chains, host)
             # Of a certificate in a section for the host itself it has been said.

@@ -89,8 +89,7 @@ def find_registry(
     `HostUnknown`.
     """
     registries = {entry.host: entry for entry in config.registries}
-    host = question.host
-    bare = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    host, bare = question.host, question.bare_host
     # What a mirror is asked for counts before the host that is asked.
     for source in filter(None, (question.source, host)):
         mirror = config.mirrors.get(source)

@@ -56,6 +56,12 @@ class Question:
     actions: tuple[str, ...] = ()
     source: str = ""
 
+    @property
+    def bare_host(self) -> str:
+        """The host without its port."""
+        host = self.host
+        return host if host.endswith("]") else host.rsplit(":", 1)[0]
+
 
 def parse_question(text: str) -> tuple[Question, ...]:
     """

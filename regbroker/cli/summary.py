@@ -52,8 +52,9 @@ def served(config: Config, registry: RegistryConfig) -> list[str]:
 def _certificates(config: Config) -> Iterator[str]:
     if not config.certificates:
         yield f"  self-signed, in {_plain(config.state_directory)}"
+    others = "for every other host" if config.certificates[1:] else "for every host"
     for entry in config.certificates:
-        yield f"  {entry.host or 'for every other host'}: {_plain(entry.certificate)}"
+        yield f"  {entry.host or others}: {_plain(entry.certificate)}"
 
 
 def _plain(path: PurePath) -> str:

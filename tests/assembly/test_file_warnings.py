@@ -68,6 +68,13 @@ class FileWarningsTests(SynchronousTestCase):
         more = "[tls *.test]\ncertificate = second.pem\nkey = second.key"
         self.assertEqual(self.warned(more=more), [])
 
+    def test_mirror(self) -> None:
+        """A registry that clients reach by ``ns`` may have a name of nobody's."""
+        issued("mirror.test").write(self.directory, "first")
+        mirror = "tls:0\nns = docker.io = a.test"
+        self.assertEqual(self.warned(listen=mirror), [])
+        self.assertEqual(len(self.warned()), 1)
+
     def test_ca_file(self) -> None:
         """CA certificates of which none is valid any more."""
         good, bad = authority().certificate, issued("x.test", days=-2).certificate

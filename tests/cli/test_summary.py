@@ -56,6 +56,14 @@ class SummaryTests(SynchronousTestCase):
         )
         self.assertEqual(summary(config)[-1], "      accounts: those of [upstream one]")
 
+    def test_one_certificate(self) -> None:
+        """Where there is one certificate, there is no other host."""
+        other = "[tls b.test]\ncertificate = b.pem\nkey = b.key\n"
+        alone = TEXT.replace(other, "")
+        self.assertNotEqual(alone, TEXT)
+        config = parse_config(alone, PurePath("/"), lambda path: None)
+        self.assertIn("  for every host: /a.pem", summary(config))
+
     def test_application(self) -> None:
         """Accounts that an application brings stand behind those of the section."""
         brought = "those of the application that embeds regbroker"

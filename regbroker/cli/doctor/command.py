@@ -74,6 +74,7 @@ async def examine(
                 )
                 if pull
                 else Wanted(login=request.login),
+                host=pull.host if pull else "",
                 file=request.file,
             )
     if request.only != "clients":
@@ -87,9 +88,14 @@ async def examine(
 
 @dataclass(frozen=True)
 class _Pull:
-    """What is to be pulled: from which registry, and where its name leads."""
+    """
+    What is to be pulled: from which registry, and where its name leads.
+
+    `host` is the one that clients ask for it, empty where that is not known.
+    """
 
     registry: RegistryConfig
+    host: str
     routes: tuple[Route, ...]
     reference: str
 
@@ -100,7 +106,7 @@ def _pull(config: Config, request: Request) -> _Pull | None:
         return None
     try:
         (question, *_) = parse_question(request.image)
-        registry, question, _ = find_registry(config, question)
+        registry, question, notes = find_registry(config, question)
         routes = registry.mapping.routes(question.name)
     except NotUnderstood as error:
         raise NoExamination(f"{request.image}: {error}") from None
@@ -108,7 +114,9 @@ def _pull(config: Config, request: Request) -> _Pull | None:
         raise NoExamination(
             f"{request.image}: {error.status} {error.code}: {error.message}"
         ) from None
-    return _Pull(registry, routes, question.reference or "latest")
+    # By the name of a mirror's source or of an upstream, clients ask another host.
+    host = "" if notes else question.bare_host
+    return _Pull(registry, host, routes, question.reference or "latest")
 
 
 def _at_upstreams(config: Config, pull: _Pull | None) -> list[tuple[str, Wanted]]:

@@ -226,7 +226,7 @@ def certificate_trouble(
     if not is_for(chain[0], host):
         names = ", ".join(hosts_of(chain[0])[:5]) or "no host"
         problems.append(f"the certificate is not for {host}, but for {names}")
-        advice.append(f"write one of these names in {where}" if where else "")
+        advice.append(_other_name(host, where))
     if ca_option and any(error in _UNKNOWN_ISSUER for _, error in errors):
         problem, does = _unknown(chain, ca_option)
         problems.append(problem)
@@ -235,6 +235,13 @@ def certificate_trouble(
     if not problems:
         return None
     return Trouble("; ".join(problems), "; ".join(dict.fromkeys(filter(None, advice))))
+
+
+def _other_name(host: str, where: str) -> str:
+    """Advise what to write where a certificate is for another host."""
+    if where == LISTEN:
+        return f"write a certificate that is for {host} into [tls {host}]"
+    return f"write one of these names in {where}" if where else ""
 
 
 def _unknown(chain: Sequence[x509.Certificate], ca_option: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 
 from regbroker.cli.doctor.answers import Answer
+from regbroker.cli.doctor.asked_host import host_to_ask
 from regbroker.cli.doctor.content_steps import pull
 from regbroker.cli.doctor.diagnosis import LISTEN, WHICH_PROGRAM
 from regbroker.cli.doctor.examiner import Examiner, until_stopped
@@ -13,7 +14,6 @@ from regbroker.cli.doctor.places import Place, UnknownPlace, place_of
 from regbroker.cli.doctor.routes import Ways
 from regbroker.cli.doctor.steps import Step, Trouble
 from regbroker.cli.doctor.visit import NOTHING, Side, Visit, Wanted
-from regbroker.naming.public_hosts import host_to_try
 from regbroker.protocol.headers import is_trusted
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.proxy_header import Peer, header_v1
@@ -30,14 +30,15 @@ async def examine_listener(
     *,
     registry: RegistryConfig | None = None,
     wanted: Wanted = NOTHING,
+    host: str = "",
     file: Path | None = None,
 ) -> list[Step]:
     """
     Return the steps with one line of ``listen``, up to the first that fails.
 
-    Each registry is pinged, and from `registry` what is `wanted` is pulled. Without
-    `registry`, the login that is `wanted` is shown to each. `file` is where the
-    configuration is.
+    Each registry is pinged, and from `registry` what is `wanted` is pulled, by `host`
+    if that is not empty. Without `registry`, the login that is `wanted` is shown to
+    each. `file` is where the configuration is.
     """
     side = f"listen {listener.text}"
     try:
@@ -53,13 +54,13 @@ async def examine_listener(
     port = place.port
     steps: list[Step] = []
     for entry in config.registries:
-        host = host_to_try(entry.host, entry.hosts)
-        bare = host.strip("[]")
+        asked = host_to_ask(config, entry, host if entry is registry else "")
+        bare = asked.strip("[]")
         ways = Ways(
             places={bare: place.address},
             preamble=_line(place) if listener.proxy_protocol else b"",
         )
-        examiner = Examiner(reactor, f"{side}, as {host}", timeout, ways)
+        examiner = Examiner(reactor, f"{side}, as {asked}", timeout, ways)
         origin = Origin("https" if listener.tls else "http", bare, port)
         visit = Visit(
             examiner,

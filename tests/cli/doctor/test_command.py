@@ -92,6 +92,29 @@ class ExamineTests(DoctorCase):
             ],
         )
 
+    async def test_host_of_the_name(self) -> None:
+        """Where every host is served, the listener is asked for that of the name."""
+        port = self.listen(Fake().answer)
+        path = self.configure(
+            f"[upstream one]\nurl = http://127.0.0.1:{port}\n"
+            f"[upstream two]\nurl = http://127.0.0.1:{port}\n"
+        )
+        text = path.read_text().replace("registry localhost", "registry *")
+        path.write_text(text.replace("= unix:s", f"= tcp:{port}"))
+        for image, host in (
+            ("a.test/team/app:1.0", "a.test"),
+            ("b.test:5000/team/app:1.0", "b.test"),
+            ("team/app:1.0", "localhost"),
+        ):
+            steps = await examine(
+                reactor,
+                load_config(path),
+                Request(timeout=5, only="clients", image=image),
+            )
+            self.assertEqual([step for step in steps if step.trouble], [])
+            sides = {step.side for step in steps}
+            self.assertEqual(sides, {f"listen tcp:{port}, as {host}"})
+
     async def test_own_account_without_password(self) -> None:
         """A helper that gives nothing is told, and the rest is examined."""
         port = self.listen(Fake().answer)

@@ -100,6 +100,16 @@ class CertificateTests(SynchronousTestCase):
             self.assertIn(words, said)
         self.assertIn("is not valid before", self.said("a.test", days=-3))
 
+    def test_own_listener(self) -> None:
+        """What regbroker itself shows is written in a section for the host."""
+        trouble = certificate_trouble(
+            "a.test", [issued("b.test").loaded()], [], NOW, where=LISTEN
+        )
+        assert trouble is not None
+        self.assertEqual(
+            trouble.advice, "write a certificate that is for a.test into [tls a.test]"
+        )
+
     def test_self_signed(self) -> None:
         """A certificate that has signed itself."""
         ca = authority().loaded()
