@@ -17,7 +17,7 @@ themselves. On another machine, or after a restart, the worst is one 401 more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from regbroker.runtime.bounded_memory import BoundedMemory
 from regbroker.runtime.keyed_hash import KeyedHash
@@ -61,12 +61,13 @@ class MountChallenges:
     """The mounts that were answered with 401 lately; `now` returns seconds."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        self._challenged: BoundedMemory[int, bool] = BoundedMemory(
+        self._hash = KeyedHash()
+        self._challenged: BoundedMemory[bytes, bool] = BoundedMemory(
             MAX_CHALLENGED, now=now, max_age=CHALLENGED_SECONDS
         )
 
     def attempt(
-        self, client: Hashable, mount: Hashable, can_widen: bool
+        self, client: str, mount: Sequence[str], can_widen: bool
     ) -> MountAttempt:
         """
         Return one client's mount of one blob from one repository to another.
@@ -74,18 +75,18 @@ class MountChallenges:
         `can_widen` says that it has a token which was not asked for with that right,
         as far as that is known.
         """
-        # Hashed with a secret of the process: what clients write takes no room.
-        return MountAttempt(self, hash((client, mount)), can_widen)
+        # Hashed: what clients write takes no room.
+        return MountAttempt(self, self._hash.digest(client, *mount), can_widen)
 
-    def note(self, key: int) -> None:
+    def note(self, key: bytes) -> None:
         """Note that a mount was answered with 401."""
         self._challenged.put(key, True)
 
-    def forget(self, key: int) -> None:
+    def forget(self, key: bytes) -> None:
         """Note that the 401 has helped."""
         self._challenged.pop(key)
 
-    def is_noted(self, key: int) -> bool:
+    def is_noted(self, key: bytes) -> bool:
         """Tell whether a mount was answered with 401 lately."""
         return self._challenged.get(key) is not None
 
@@ -93,7 +94,9 @@ class MountChallenges:
 class MountAttempt:
     """One mount, and whether to challenge its client for a wider token."""
 
-    def __init__(self, challenges: MountChallenges, key: int, can_widen: bool) -> None:
+    def __init__(
+        self, challenges: MountChallenges, key: bytes, can_widen: bool
+    ) -> None:
         self._challenges = challenges
         self._key = key
         self._can_widen = can_widen

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regbroker.protocol.composite_token import token_for
+from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.upstream.failover import Server
 from regbroker.upstream.policy import CLIENTS_OWN, Policy
 from regbroker.upstream.registry import Upstream
@@ -17,6 +18,9 @@ from regbroker.web.forward import Forwarder
 from regbroker.web.manifests import RememberedManifests
 from regbroker.web.mounting import forward_mount
 from regbroker.web.reply import Responder
+
+#: One for all backends: registries with the same upstream share its circuits.
+_hash = KeyedHash()
 
 
 @dataclass(frozen=True)
@@ -58,14 +62,15 @@ class Backend:
         # Nobody has looked at this, or not here: it stands for itself alone.
         token = asked.bearer_token
         own = token_for(token, self.upstream.name) or token
-        return f"hash {hash(own or asked.client.authorization)}"
+        return f"hash {_hash.digest(own or asked.client.authorization).hex()}"
 
     def _nobodys(self, asked: ApiRequest) -> str:
         """Return the account of a request whose Authorization names none."""
         if self.policy.shares:
             return "ours"
         shown = asked.client.other_credentials if self.policy.clients else ()
-        return f"hash {hash(shown)}" if shown else ""
+        texts = (text.decode("latin-1") for header in shown for text in header)
+        return f"hash {_hash.digest(*texts).hex()}" if shown else ""
 
     def forward(self, request: UpstreamRequest) -> Coroutine[Any, Any, Exchange]:
         """

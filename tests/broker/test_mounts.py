@@ -62,7 +62,7 @@ class ChallengesTests(SynchronousTestCase):
         self, client: str = "alice", mount: str = "m", can_widen: bool = True
     ) -> bool:
         """Whether a mount is answered with 401."""
-        return self.challenges.attempt(client, mount, can_widen).challenge()
+        return self.challenges.attempt(client, (mount,), can_widen).challenge()
 
     def test_once(self) -> None:
         """Each client is challenged once for each mount."""
@@ -70,6 +70,18 @@ class ChallengesTests(SynchronousTestCase):
         self.assertFalse(self.challenges_for())
         self.assertTrue(self.challenges_for(client="bob"))
         self.assertTrue(self.challenges_for(mount="n"))
+
+    def test_hashed(self) -> None:
+        """Mounts are kept apart by all their texts, of which only a hash is kept."""
+        for client, mount in (
+            ("a", ("bc", "d")),
+            ("ab", ("c", "d")),
+            ("a", ("b", "cd")),
+        ):
+            attempt = self.challenges.attempt(client, mount, True)
+            self.assertTrue(attempt.challenge())
+        keys = list(self.challenges._challenged)
+        self.assertEqual([len(key) for key in keys], [32] * 3)
 
     def test_cannot_widen(self) -> None:
         """A client with the best token that there is gets no challenge."""
@@ -79,7 +91,7 @@ class ChallengesTests(SynchronousTestCase):
     def test_helped(self) -> None:
         """After a mount that succeeded the next one is challenged, too."""
         self.assertTrue(self.challenges_for())
-        self.challenges.attempt("alice", "m", False).succeeded()
+        self.challenges.attempt("alice", ("m",), False).succeeded()
         self.assertTrue(self.challenges_for())
         self.assertFalse(self.challenges_for())
 

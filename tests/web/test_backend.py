@@ -8,6 +8,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.protocol.composite_token import CompositeTokens
+from regbroker.protocol.header_list import ReceivedHeaders
+from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.upstream.policy import CLIENTS_OWN, OURS, Policy
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.backend import Backend
@@ -42,6 +44,13 @@ def with_user(request: ApiRequest, user: str | None) -> ApiRequest:
     )
 
 
+def with_header(name: bytes, value: bytes) -> ApiRequest:
+    """A request with a header, and without Authorization."""
+    request = asked("GET", MANIFEST)
+    headers = ReceivedHeaders([(name, value)])
+    return request._replace(client=request.client._replace(headers=headers))
+
+
 class AccountTests(SynchronousTestCase):
     def test_nobody(self) -> None:
         """Who brings nothing is nobody, or has our account where it is shared."""
@@ -70,6 +79,27 @@ class AccountTests(SynchronousTestCase):
                 accounts.add(backend(CLIENTS_OWN).account(request))
             self.assertEqual(len(accounts), 3)
             self.assertNotIn("s3cret", " ".join(accounts))
+
+    def test_other_credentials(self) -> None:
+        """What a registry has a name of its own for is hashed with that name."""
+        accounts = {
+            backend(CLIENTS_OWN).account(with_header(name, value))
+            for name, value in (
+                (b"private-token", b"s3cret"),
+                (b"private-token", b"other"),
+                (b"x-jfrog-art-api", b"s3cret"),
+            )
+        }
+        self.assertEqual(len(accounts), 3)
+        self.assertNotIn("s3cret", " ".join(accounts))
+
+    def test_keyed(self) -> None:
+        """All registries know an account by one keyed hash of 32 bytes."""
+        request = asked("GET", MANIFEST, "Bearer s3cret")
+        account = backend(CLIENTS_OWN).account(request)
+        self.assertEqual(account, backend(CLIENTS_OWN).account(request))
+        self.assertRegex(account, "^hash [0-9a-f]{64}$")
+        self.assertNotIn(KeyedHash().digest("s3cret").hex(), account)
 
     def test_composite(self) -> None:
         """Of a composite token, the upstream's own token counts."""
