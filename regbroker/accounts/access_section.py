@@ -77,6 +77,8 @@ def parse_subject(text: str) -> Subject:
     name, bracket, rest = text.partition("[")
     if bracket and rest.endswith("]"):
         return _parse_identity(name.strip(), rest.removesuffix("]"))
+    if bracket:
+        raise ValueError("write ] behind the conditions, as in github[ref=main]")
     if not text or ":" in text:
         raise ValueError(
             "this is nobody: nobody can log in without a name, or with a colon in it"

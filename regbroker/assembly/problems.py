@@ -85,7 +85,8 @@ def _problems_with_audit_log(config: Config) -> Iterator[str]:
     if problem is not None:
         yield (
             f"[regbroker] audit-log: {config.audit_log} cannot be written: {problem}; "
-            "make its directory, writable for the user that regbroker runs as"
+            "name a file, and make its directory, writable for the user that "
+            "regbroker runs as"
         )
 
 

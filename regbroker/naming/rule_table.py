@@ -211,6 +211,8 @@ class RuleTable:
                 "upstream name that it makes of another one; name the upstream "
                 f"if you mean it: '{rule.public} = NAME:{rule.upstream}'"
             )
+        if str(blocker) == str(rule):
+            raise InvalidRule(f"'{rule}' stands twice; once is right")
         raise InvalidRule(f"'{rule}' can never apply: '{blocker}' {because}")
 
 

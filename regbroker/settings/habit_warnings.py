@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from regbroker.accounts.access import Kind
 from regbroker.naming.rules import Rule
 from regbroker.protocol.addresses import is_loopback
 from regbroker.protocol.origins import Origin
 from regbroker.settings.config import CERTIFICATE, Config, UpstreamConfig
+from regbroker.settings.habits import has_comment
+from regbroker.settings.suggestions import suggestion
 
 #: Names of Docker Hub that are not its registry.
 _NOT_DOCKER_HUB = frozenset(
@@ -49,6 +52,40 @@ def habit_warnings(config: Config) -> Iterator[str]:
                     f"[registry {entry.host}] namespaces: '{rule}' is read as a rule, "
                     "since a line with blanks at its beginning belongs to the option "
                     "above; if it is an option, take them away"
+                )
+
+    yield from _comments(config)
+    yield from _words(config)
+
+
+def _comments(config: Config) -> Iterator[str]:
+    """Yield a line for each file that is made and has a comment in its name."""
+    for option, path in (
+        ("state-directory", config.state_directory),
+        ("audit-log", config.audit_log),
+        ("robot-token-list", config.robot_token_list),
+    ):
+        if has_comment(str(path)):
+            yield (
+                f"[regbroker] {option}: '{path}' is taken as it is, with what stands "
+                "behind the #; a comment stands on a line of its own"
+            )
+
+
+def _words(config: Config) -> Iterator[str]:
+    """Yield a line for each user whose name is nearly a word that means many."""
+    words = [kind.value for kind in (Kind.ANONYMOUS, Kind.AUTHENTICATED)]
+    for name, rules in config.access.items():
+        users = {
+            grant.subject.name: suggestion(grant.subject.name, words)
+            for grant in rules.grants
+            if grant.subject.kind is Kind.USER
+        }
+        for user, meant in users.items():
+            if meant:
+                yield (
+                    f"[access {name}] {user}: this is the user of that name alone; "
+                    f"{meant.strip()}"
                 )
 
 

@@ -12,8 +12,11 @@ from collections.abc import Iterable
 
 from regbroker.protocol.origins import parse_origin
 
-#: A line such as ``admin-listen = tcp:9000``.
-_OPTION = re.compile(r"([A-Za-z][A-Za-z_-]*)\s*[=:]\s*\S")
+#: A line such as ``admin-listen = tcp:9000``, or the first one of a list.
+_OPTION = re.compile(r"([A-Za-z][A-Za-z_-]*)\s*[=:]\s*(\S?)")
+
+#: A comment as other files have it.
+_COMMENT = re.compile(r"(?:^|\s)#|\s//")
 
 
 def hint(text: str, options: Iterable[str] = ()) -> str:
@@ -27,21 +30,27 @@ def hint(text: str, options: Iterable[str] = ()) -> str:
         return "; take the quotation marks away"
     if re.search(r"(?:^|/)\$[A-Za-z_]|\$[{(]", text):
         return "; variables have no meaning here, write the value itself"
-    if re.search(r"\s(?:#|//)", text):
+    if has_comment(text):
         return "; a comment stands on a line of its own"
     if text.endswith(";"):
         return "; take the ; at its end away"
     if re.fullmatch(r"\[\s*[\"'].*\]", text, re.DOTALL):
         return "; a list has no brackets and quotation marks, write one value a line"
     known = set(options)
-    for line in text.splitlines():
+    for number, line in enumerate(text.splitlines()):
         match = _OPTION.match(line.strip())
-        if match and match[1].lower() in known:
+        # Such a line alone may be a value that is cut off: "upstream:".
+        if match and match[1].lower() in known and (number or match[2]):
             return (
                 f"; a line with blanks at its beginning belongs to the option above; "
                 f"if {match[1]} is an option here, take them away"
             )
     return ""
+
+
+def has_comment(text: str) -> bool:
+    """Tell whether a value seems to end with a comment."""
+    return _COMMENT.search(text) is not None
 
 
 def host_hint(text: str) -> str:

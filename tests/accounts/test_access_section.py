@@ -27,6 +27,8 @@ class ParsingTests(SynchronousTestCase):
                 "@": "a: pull",
                 "a:b": "a: pull",
                 "dave": ": pull\na:",
+                "github[": "a: pull",
+                "github[ref=main": "a: pull",
                 "good": "${user}/**: *",
             }
         )
@@ -38,6 +40,8 @@ class ParsingTests(SynchronousTestCase):
             ("a:b", "this is nobody"),
             ("dave", "is not 'patterns: actions'"),
             ("dave", "is not 'patterns: actions'"),
+            ("github[", "write ] behind the conditions"),
+            ("github[ref=main", "write ] behind the conditions"),
         ]
         self.assertEqual(len(problems), len(expected), problems)
         for problem, (subject, text) in zip(problems, expected, strict=True):

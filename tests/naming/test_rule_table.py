@@ -147,6 +147,10 @@ class RefusedTests(SynchronousTestCase):
             "a = y",
         )
 
+    def test_repeated(self) -> None:
+        """A line that stands twice is not told as a rule in its own way."""
+        self.assert_refused("'a = x' stands twice; once is right", "up", *["a = x"] * 2)
+
     def test_taken(self) -> None:
         """A rule for names that are taken as already mapped never applies."""
         self.assert_refused(

@@ -36,6 +36,38 @@ class HabitWarningsTests(SynchronousTestCase):
         for rule in ("writes = acme", "access = restricted", "docs = deny"):
             self.assertEqual(self.warned(rule), [])
 
+    def test_comments(self) -> None:
+        """A file that regbroker makes has no comment in its name."""
+        for option in ("state-directory", "audit-log", "robot-token-list"):
+            for value, count in (("/var/x", 0), ("/var/x#1", 0), ("/var/x # y", 1)):
+                text = f"[regbroker]\n{option} = {value}\n"
+                text += TEXT.format(rule="", host="up.test")
+                config = parse_config(text, PurePath("/"), lambda path: None)
+                said = list(habit_warnings(config))
+                self.assertEqual(len(said), count, said)
+                for warning in said:
+                    self.assertIn(f"[regbroker] {option}: '/var/x # y' is", warning)
+
+    def test_words(self) -> None:
+        """A user whose name is nearly a word for many is told."""
+        text = TEXT.format(rule="", host="up.test")
+        text = text.replace("= up\n", "= up\naccounts = staff\n", 1)
+        text += "[accounts staff]\nhtpasswd = users\n[access staff]\n"
+        for user, meant in (
+            ("anonymus", "did you mean 'anonymous'?"),
+            ("AUTHENTICATED", "did you mean 'authenticated'?"),
+            ("authenticated", ""),
+            ("anna", ""),
+        ):
+            config = parse_config(
+                f"{text}{user} = **: pull\n", PurePath("/"), lambda path: None
+            )
+            said = list(habit_warnings(config))
+            self.assertEqual(len(said), int(bool(meant)), said)
+            for warning in said:
+                self.assertTrue(warning.startswith(f"[access staff] {user}: "))
+                self.assertTrue(warning.endswith(meant), warning)
+
     def test_own_listener(self) -> None:
         """An upstream that is regbroker itself would ask itself for ever."""
         for host in ("localhost:8443", "127.0.0.1:8443"):

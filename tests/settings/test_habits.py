@@ -18,10 +18,12 @@ class HintTests(SynchronousTestCase):
             ("$(cat file)", "variables"),
             ("https://a.test  # the registry", "a line of its own"),
             ("https://a.test // the registry", "a line of its own"),
+            ("# the registry\nhttps://a.test", "a line of its own"),
             ("tcp:0;", "take the ; "),
             ('["tcp:0", "tcp:1"]', "no brackets"),
             ("tcp:0\nadmin-listen = tcp:1", "if admin-listen is an option"),
             ("tcp:0\nAdmin-Listen: tcp:1", "if Admin-Listen is an option"),
+            ("tcp:0\nadmin-listen =\ntcp:1", "if admin-listen is an option"),
         ):
             self.assertIn(words, hint(text, ["listen", "admin-listen"]), text)
         for text in ("", '"', "x", "tcp:x", "[::1]:443", "a = b", "pa$$word"):
