@@ -104,9 +104,13 @@ def find_registry(
             return by_upstream
     entry = registries.get(bare) or registries.get("*")
     if entry is None:
-        raise HostUnknown(f"{bare}: no [registry {bare}] section")
+        raise HostUnknown(
+            f"{bare}: no [registry {bare}] section; there are: {', '.join(registries)}"
+        )
     if not is_served(bare, entry.hosts):
-        raise HostUnknown(f"{bare}: not among the hosts of [registry *]")
+        raise HostUnknown(
+            f"{bare}: not among the hosts of [registry *]: {', '.join(entry.hosts)}"
+        )
     return entry, question, ()
 
 

@@ -135,8 +135,12 @@ class ExplanationTests(SynchronousTestCase):
 
     def test_not_served(self) -> None:
         """Hosts and names that are not served."""
-        with self.assertRaises(HostUnknown):
+        with self.assertRaises(HostUnknown) as caught:
             self.explained(OWN, "b.test/team/app")
+        self.assertEqual(
+            caught.exception.message,
+            "b.test: no [registry b.test] section; there are: a.test",
+        )
         with self.assertRaises(NameUnknown):
             self.explained(OWN, "a.test/other/app")
         with self.assertRaises(HostUnknown):

@@ -33,6 +33,9 @@ from regbroker.transport.client.tunnel_failures import TunnelFailed
 #: The server that is asked mostly, in the words of an error.
 UPSTREAM = Side.UPSTREAM.value
 
+#: What OpenSSL says of an answer that is no TLS.
+_NO_TLS = "wrong version number"
+
 _log = Logger()
 
 
@@ -59,7 +62,9 @@ def _in_words(reason: BaseException, host: str) -> str:
     if isinstance(reason, SSL.Error):
         stack = reason.args[0] if reason.args else ()
         problems = [str(entry[-1]) for entry in stack if isinstance(entry, tuple)]
-        return f"no trusted TLS connection: {', '.join(problems) or 'TLS ended early'}"
+        hint = "; does it speak plain http?" if _NO_TLS in problems else ""
+        problem = ", ".join(problems) or "TLS ended early"
+        return f"no trusted TLS connection: {problem}{hint}"
     return f"{type(reason).__name__}: {reason}"
 
 

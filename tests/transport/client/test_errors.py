@@ -145,6 +145,11 @@ class WordsTests(SynchronousTestCase):
                 "no trusted TLS connection: certificate verify failed",
             ),
             (
+                SSL.Error([("SSL routines", "", "wrong version number")]),
+                "no trusted TLS connection: wrong version number; does it speak plain "
+                "http?",
+            ),
+            (
                 SSL.Error(),
                 "no trusted TLS connection: TLS ended early",
             ),
