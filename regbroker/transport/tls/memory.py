@@ -130,8 +130,12 @@ class MemoryTLSProtocol(TLSProtocol):
         except SSL.Error:
             is_both = False
         self._send(drain(self._connection))
-        if is_both and not self._is_over:
+        if self._is_over:
+            return
+        if is_both:
             self.transport.loseConnection()
+        else:
+            self._await_end()
 
     def _close(self) -> None:
         # A failed handshake has an alert to tell.

@@ -231,6 +231,8 @@ class SocketTLSProtocol(TLSProtocol):
             self._close()
         elif self._half_closes:
             self._half_close()
+        else:
+            self._await_end()
 
     def _end(self, error: SSL.Error | None) -> None:
         if error is None and self._blocks:
