@@ -11,9 +11,9 @@ import re
 from urllib.parse import quote, urljoin
 
 from regbroker.errors import ClientError, RedirectRefused
-from regbroker.protocol.locations import OwnAddress
 from regbroker.protocol.names import parse_path
-from regbroker.protocol.origins import Origin, parse_origin
+from regbroker.protocol.origins import Origin
+from regbroker.protocol.own_address import OwnAddress, checked_server_of, without_dot
 from regbroker.protocol.queries import split_target
 from regbroker.protocol.urls import Url
 
@@ -67,10 +67,9 @@ def next_url(here: Url, location: str, own: OwnAddress) -> Url:
 
 
 def _origin(scheme: str, authority: str, own: OwnAddress) -> Origin:
-    origin = parse_origin(scheme, authority)
-    if origin is None:
-        raise RedirectRefused("its Location is no http or https URL")
-    return own.origin if authority.lower() == own.public_host.lower() else origin
+    there = checked_server_of(scheme, authority)
+    is_own = own.is_public(there) or without_dot(there) == without_dot(own.origin)
+    return own.origin if is_own else there
 
 
 def _resolved(here: str, reference: str) -> str:

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote, urljoin
 
 from regbroker.errors import ClientError, RedirectRefused, UpstreamMalformed
-from regbroker.protocol.addresses import is_public_host
 from regbroker.protocol.mirrors import with_ns
 from regbroker.protocol.names import Endpoint, Target, parse_path
-from regbroker.protocol.origins import Origin
+from regbroker.protocol.own_address import OwnAddress, checked_server_of, server_of
 from regbroker.protocol.queries import join_target, replaced, split_target, values
 
 ToPublic = Callable[[str], str | None]
@@ -47,45 +46,6 @@ _AMBIGUOUS = re.compile(r"[%\\\x00-\x20\x7f]")
 #: Stands before a path for `urljoin`, whatever the path.
 _ANY_HOST = "http://host"
 
-#: What an operator may say about the upstream's own address.
-SHOW_ADDRESS = ("if-public", "yes", "no")
-
-
-@dataclass(frozen=True)
-class OwnAddress:
-    """
-    The addresses at which an upstream may speak of itself.
-
-    Behind its own balancer, or because of our ``X-Forwarded-Host``, a registry
-    may name itself by another scheme or by the public host. `base_path` stands
-    before ``/v2`` in the upstream's URLs, and is missing in what it says of itself
-    where its own proxy takes it away. Where a client has named a `source`,
-    what becomes ours names it, too: not every client adds it again.
-    `show_address`, one of `SHOW_ADDRESS`, says whether clients may be told where
-    the upstream is.
-    """
-
-    origin: Origin
-    public_host: str
-    base_path: str = ""
-    source: str = ""
-    show_address: str = "if-public"
-
-    def owns(self, host: str) -> bool:
-        """Tell whether ``host[:port]`` of a URL is this registry."""
-        return host.lower() in (
-            self.origin.netloc,
-            f"{self.origin.host}:{self.origin.port}",
-            self.public_host.lower(),
-        )
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether clients may be told where the upstream is."""
-        if self.show_address == "if-public":
-            return is_public_host(self.origin.host)
-        return self.show_address == "yes"
-
 
 def upload_location(
     location: str,
@@ -102,14 +62,14 @@ def upload_location(
     Raises `UpstreamMalformed` when it cannot be ours: passing it on would send the
     client, with its credentials, past regbroker.
     """
-    host, target = split_url(resolved(location, own, here))
+    scheme, host, target = split_url(resolved(location, own, here))
     mapped = _public_target(target, own, to_public)
     if mapped is not None:
         return mapped
     if (
         carry is not None
         and target.startswith("/")
-        and (host is None or own.owns(host))
+        and (host is None or _is_own(scheme, host, own))
         and is_plainly_outside(target, own)
     ):
         inner = inner_target(target.partition("#")[0], own)
@@ -135,10 +95,14 @@ def redirect_location(
     where clients are not to be told where that is. Behind the public host
     it stays what it is: whoever wrote that does not say where the registry is.
     `may_follow` tells whether ``redirects = follow`` would help with this request.
+    Raises `RedirectRefused`, too, for what is no server of HTTP.
     """
-    host, target = split_url(resolved(location, own, here))
-    if host is not None and not own.owns(host):
-        return location
+    scheme, host, target = split_url(resolved(location, own, here))
+    there = None
+    if host is not None:
+        there = checked_server_of(scheme or own.origin.scheme, host)
+        if not own.owns(there):
+            return location
     mapped = _public_target(target, own, to_public)
     if mapped is not None:
         return mapped
@@ -148,7 +112,7 @@ def redirect_location(
         )
     if host is None and not target.startswith("/"):
         raise UpstreamMalformed("the upstream redirects to what is no URL and no path")
-    if host is not None and host.lower() == own.public_host.lower():
+    if there is not None and own.is_public(there):
         return location
     if not own.is_shown:
         begins = target.split("/")[1].partition("?")[0]
@@ -180,20 +144,34 @@ def link(
     written = ""
     for url, parameters in zip(links[::2], links[1::2], strict=True):
         url = resolved(url, own, here)
-        target = _public_target(split_url(url)[1], own, to_public)
+        target = _public_target(split_url(url).target, own, to_public)
         if target is None or not _PARAMETERS.fullmatch(parameters.strip()):
             return None
         written += f"<{target}>{parameters}"
     return written if written and not start.strip() else None
 
 
-def split_url(url: str) -> tuple[str | None, str]:
-    """Return a URL's ``host[:port]``, None without one, and what follows."""
+class SplitUrl(NamedTuple):
+    """The parts of a URL, not looked at: `scheme` empty, `host` None without one."""
+
+    scheme: str
+    host: str | None
+    target: str
+
+
+def split_url(url: str) -> SplitUrl:
+    """Return a URL's scheme, its ``host[:port]``, and what follows."""
     match = _URL.match(url)
     if match is None:
-        return None, url
+        return SplitUrl("", None, url)
     rest = url[match.end() :]
-    return match["host"], rest if rest.startswith("/") else f"/{rest}"
+    target = rest if rest.startswith("/") else f"/{rest}"
+    return SplitUrl(match["scheme"] or "", match["host"], target)
+
+
+def _is_own(scheme: str, host: str, own: OwnAddress) -> bool:
+    there = server_of(scheme or own.origin.scheme, host)
+    return there is not None and own.owns(there)
 
 
 def resolved(reference: str, own: OwnAddress, here: str) -> str:

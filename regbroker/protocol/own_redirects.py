@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 from regbroker.errors import RedirectRefused
 from regbroker.protocol.locations import (
-    OwnAddress,
     ToPublic,
     inner_target,
     is_plainly_outside,
@@ -20,7 +19,7 @@ from regbroker.protocol.locations import (
     split_url,
 )
 from regbroker.protocol.names import Endpoint
-from regbroker.protocol.origins import parse_origin
+from regbroker.protocol.own_address import OwnAddress, server_of, without_dot
 from regbroker.protocol.queries import parameters, split_target
 
 
@@ -35,24 +34,23 @@ def check_leads_on(location: str, own: OwnAddress, here: str) -> None:
     if not location:
         return
     location = resolved(location.partition("#")[0], own, here)
-    host, target = split_url(location)
-    scheme = "" if location.startswith("/") else location.partition(":")[0]
+    scheme, host, target = split_url(location)
     there = own.origin
     if host is not None:
-        parsed = parse_origin(scheme or own.origin.scheme, host)
-        if parsed is None:
+        named = server_of(scheme or own.origin.scheme, host)
+        if named is None:
+            # It leads nowhere.
             return
-        there = parsed
+        there = without_dot(named)
     is_upgrade = (own.origin.scheme, there.scheme) == ("http", "https")
-    if not (
-        host is None or own.owns(host) or (is_upgrade and there.host == own.origin.host)
-    ):
+    is_own_host = there.host == without_dot(own.origin).host
+    if not (own.owns(there) or (is_upgrade and is_own_host)):
         return
     if _meaning(inner_target(target, own)) != _meaning(here):
         return
     if is_upgrade:
         # By the public host it says nothing of its own port.
-        where = there if there.host == own.origin.host else None
+        where = there if is_own_host else None
         right = where or f"https://{own.origin.bare_netloc}"
         raise RedirectRefused(
             f"{own.origin} redirects to itself with https; write 'url = "

@@ -75,7 +75,7 @@ class UpstreamConfig:
     that docker would ask for.
 
     `redirect_paths` are beginnings of paths on the upstream's own host where redirects
-    are followed. `show_address`, one of `regbroker.protocol.locations.SHOW_ADDRESS`,
+    are followed. `show_address`, one of `regbroker.protocol.own_address.SHOW_ADDRESS`,
     tells whether clients may learn where the upstream is.
 
     `socket` is the unix socket behind which `origin` is. `proxy` is the proxy on the

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, MISSING, dataclass, fields
 from typing import Any
 
-from regbroker.protocol.locations import SHOW_ADDRESS
+from regbroker.protocol.own_address import SHOW_ADDRESS
 from regbroker.settings import addresses, endpoints, identities, values
 from regbroker.settings.config import (
     AccountsConfig,

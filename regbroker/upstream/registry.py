@@ -22,9 +22,9 @@ from regbroker.errors import (
 from regbroker.protocol.bodies import MAX_ERROR_BYTES
 from regbroker.protocol.challenges import Challenge
 from regbroker.protocol.headers import Header
-from regbroker.protocol.locations import OwnAddress
 from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.origins import Origin
+from regbroker.protocol.own_address import OwnAddress
 from regbroker.protocol.own_redirects import check_leads_on
 from regbroker.protocol.scopes import Scope
 from regbroker.runtime.bounded_memory import BoundedMemory

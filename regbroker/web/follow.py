@@ -32,12 +32,12 @@ from regbroker.protocol.followed_redirects import (
 from regbroker.protocol.header_table import Direction
 from regbroker.protocol.headers import Header, end_to_end, passing
 from regbroker.protocol.locations import (
-    OwnAddress,
     inner_target,
     is_api,
     is_plainly_outside,
 )
 from regbroker.protocol.names import Endpoint
+from regbroker.protocol.own_address import OwnAddress
 from regbroker.protocol.own_redirects import check_leads_on, is_followed
 from regbroker.protocol.queries import split_target
 from regbroker.protocol.urls import Url

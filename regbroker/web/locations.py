@@ -9,11 +9,11 @@ from twisted.logger import Logger
 from regbroker.errors import RedirectRefused, UpstreamMalformed
 from regbroker.protocol.locations import (
     Carry,
-    OwnAddress,
     redirect_location,
     upload_location,
 )
 from regbroker.protocol.names import Endpoint
+from regbroker.protocol.own_address import OwnAddress
 from regbroker.protocol.own_redirects import check_leads_on
 from regbroker.protocol.queries import split_target
 from regbroker.upstream.registry import Upstream

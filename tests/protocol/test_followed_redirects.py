@@ -6,8 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import RedirectRefused
 from regbroker.protocol.followed_redirects import REDIRECTS, next_url
-from regbroker.protocol.locations import OwnAddress
 from regbroker.protocol.origins import Origin
+from regbroker.protocol.own_address import OwnAddress
 from regbroker.protocol.urls import Url
 from tests.grammar import EXAMPLES, hostile
 
@@ -72,11 +72,29 @@ class NextPlaceTests(SynchronousTestCase):
         for location in (
             "https://public.example:8443/v2/x",
             "http://Public.example:8443/v2/x",
+            "https://public.example.:8443/v2/x",
         ):
             self.assertEqual(led(location), (UP, "/v2/x"), location)
         self.assertEqual(led("https://public.example/x")[0].host, "public.example")
+        own = OwnAddress(UP, "public.example")
+        self.assertEqual(led("https://public.example:443/x", own=own), (UP, "/x"))
         nameless = OwnAddress(UP, "")
         self.assertRaises(RedirectRefused, led, "mailto:x", HERE, nameless)
+
+    def test_own_host(self) -> None:
+        """The upstream's own host is one in any writing; a storage's is kept."""
+        for host in (
+            "REGISTRY.up.example",
+            "registry.up.example:443",
+            "registry.up.example:",
+            "registry.up.example.",
+            "registry.up.example.:443",
+        ):
+            self.assertEqual(led(f"https://{host}/v2/x"), (UP, "/v2/x"), host)
+        self.assertEqual(
+            led("https://store.example./x"),
+            (Origin("https", "store.example.", 443), "/x"),
+        )
 
     def test_https_stays(self) -> None:
         """From https there is no way back to http, by no detour."""

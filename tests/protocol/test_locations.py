@@ -11,13 +11,13 @@ from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.locations import (
     LINK,
-    OwnAddress,
     is_plainly_outside,
     link,
     redirect_location,
     upload_location,
 )
 from regbroker.protocol.origins import Origin, parse_origin
+from regbroker.protocol.own_address import OwnAddress
 from tests.grammar import EXAMPLES, hostile, names
 
 RULES = NameMapping(
@@ -52,6 +52,11 @@ HOSTS = (
     "http://registry.up.example",
     "HTTPS://Registry.UP.example",
     "//registry.up.example",
+    "https://registry.up.example.",
+    "https://registry.up.example.:443",
+    "https://registry.up.example:",
+    "http://registry.up.example:80",
+    "https://public.example.:8443",
     "https://public.example:8443",
     "http://public.example:8443",
 )
@@ -134,39 +139,6 @@ class OriginTests(SynchronousTestCase):
         if origin is not None:
             self.assertEqual(parse_origin(scheme, origin.netloc), origin)
             self.assertNotRegex(str(origin), r"[^!-~]|@|\\")
-
-
-class OwnAddressTests(SynchronousTestCase):
-    def test_own(self) -> None:
-        """The upstream is known by its host, with its port, or by the public host."""
-        for own, hosts in (
-            (
-                OWN,
-                (
-                    "registry.up.example",
-                    "REGISTRY.up.example:443",
-                    "Public.example:8443",
-                ),
-            ),
-            (OWN_PORT, ("10.0.0.5:5000", "public.example")),
-        ):
-            for host in hosts:
-                self.assertTrue(own.owns(host), host)
-
-    def test_other(self) -> None:
-        """Nothing that only contains it, and no other port."""
-        for host in (
-            "",
-            "up.example",
-            "cdn.registry.up.example",
-            "registry.up.example.evil",
-            "registry.up.example:5000",
-            "user@registry.up.example",
-            "registry.up.example@evil",
-            "public.example",
-        ):
-            self.assertFalse(OWN.owns(host), host)
-        self.assertFalse(OWN_PORT.owns("10.0.0.5"))
 
 
 class UploadLocationTests(SynchronousTestCase):
@@ -285,6 +257,7 @@ class UploadLocationTests(SynchronousTestCase):
             "//storage.example/upload/1",
             "https://registry.up.example:5000/upload/1",
             "https://user@registry.up.example/upload/1",
+            "https://registry.up.example:0/upload/1",
             "/v2/other/app/blobs/uploads/x",
             "/v2/acme_team/app/blobs/uploads/x/y",
             "/V2/other/app/blobs/uploads/x",
@@ -350,11 +323,27 @@ class RedirectLocationTests(SynchronousTestCase):
             "https://storage.example/acme_team/app?X-Amz-Signature=%2b+x&&",
             "https://cdn.registry.up.example/v2/acme_team/app/manifests/1",
             "https://registry.up.example:5000/v2/acme_team/app/manifests/1",
-            "https://registry.up.example@evil.example/v2/acme_team/app/manifests/1",
             "//storage.example/x",
             "http://storage.example",
+            "https://Storage.example.:443/x",
         ):
             self.assertEqual(self.location(location), location)
+
+    def test_no_place(self) -> None:
+        """User info is passed on to nobody, and what names no server neither."""
+        for host in (
+            "https://registry.up.example@evil.example",
+            "https://alice:s3cret@registry.up.example",
+            "//alice@registry.up.example",
+            "https://alice:s3cret@storage.example",
+            "https://registry.up.example:0",
+            "https://registry%2Eup.example",
+            "ftp://registry.up.example",
+            "https://",
+        ):
+            for path in ("/v2/acme_team/app/manifests/1", "/download/x"):
+                error = self.assertRaises(RedirectRefused, self.location, host + path)
+                self.assertNotIn("s3cret", error.why + error.message)
 
     def test_own_host(self) -> None:
         """A redirect to the registry's own host is mapped, and relative."""

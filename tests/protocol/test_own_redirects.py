@@ -5,9 +5,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.errors import RedirectRefused
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
-from regbroker.protocol.locations import OwnAddress
 from regbroker.protocol.names import Endpoint
 from regbroker.protocol.origins import Origin
+from regbroker.protocol.own_address import OwnAddress
 from regbroker.protocol.own_redirects import check_leads_on, is_followed, is_prefix
 
 RULES = NameMapping([parse_rule("team = acme_team")], ["up"])
@@ -58,6 +58,7 @@ class LeadsOnTests(SynchronousTestCase):
                 f"{own.origin}{HERE}",
                 f"https://public.example{HERE}",
                 f"http://public.example{HERE}#x",
+                f"http://public.example.:80{HERE}",
                 HERE.replace(":", "%3a"),
                 HERE.replace("a=b&c", "c&a=%62"),
                 "?a=b&c",
