@@ -22,7 +22,7 @@ from regbroker.transport.server.reply_heads import (
     SERVER,
     reason_phrase,
 )
-from regbroker.transport.server.streaming_request import StreamingRequest
+from regbroker.transport.server.replying_request import ReplyingRequest
 
 #: What tells a client which line of the log is about its request.
 REQUEST_ID = b"X-Request-ID"
@@ -43,7 +43,7 @@ def send_head(request: Request, status: int, headers: HeaderList) -> None:
     They are sent as they are, with the first byte of the body or at its end. Those in
     ``request.responseHeaders`` come before them.
     """
-    if isinstance(request, StreamingRequest):
+    if isinstance(request, ReplyingRequest):
         request.begin(status, headers)
         return
     # A site of another program.
@@ -55,7 +55,7 @@ def send_head(request: Request, status: int, headers: HeaderList) -> None:
 
 def reply_header(request: Request, name: bytes) -> bytes | None:
     """Return the first value of a header of a reply, as far as it is known."""
-    if isinstance(request, StreamingRequest):
+    if isinstance(request, ReplyingRequest):
         return request.reply_header(name)
     values = request.responseHeaders.getRawHeaders(name)
     return values[0] if values else None
@@ -63,7 +63,7 @@ def reply_header(request: Request, name: bytes) -> bytes | None:
 
 def send_whole(request: Request, status: int, headers: HeaderList, body: bytes) -> None:
     """Send a whole reply; `headers` say what `body` is, and how long."""
-    if isinstance(request, StreamingRequest):
+    if isinstance(request, ReplyingRequest):
         request.send(status, headers, body)
         return
     send_head(request, status, headers)
@@ -79,7 +79,7 @@ def send_bytes(
     headers: Sequence[Header] = (),
 ) -> None:
     """Send a whole reply with a body of this type; `headers` are sent with it."""
-    if isinstance(request, StreamingRequest):
+    if isinstance(request, ReplyingRequest):
         request.send(status, headers, body, content_type)
         return
     whole = HeaderList(field for field in headers if LOWER[field[0]] not in OF_A_BODY)

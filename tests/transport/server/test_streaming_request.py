@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from regbroker.protocol.header_list import HeaderList
 from regbroker.transport.server.body_reading import read_body
 from regbroker.transport.server.request_bodies import ClientGone
 from tests.channelcase import GET, POST, ChannelTestCase, answer
@@ -141,36 +140,3 @@ class TwistedFormTests(ChannelTestCase):
             self.assertEqual(request.headers.all(b"a"), [b"b", b"c"])
             answer(request)
             await self.client.reply()
-
-    async def test_reply(self) -> None:
-        """Headers and cookies of a reply that is written in Twisted's way."""
-        for raw in self.REQUESTS:
-            request = await self.received(raw)
-            request.addCookie("h", "i")
-            request.responseHeaders.addRawHeader("J", "k")
-            request.write(b"so be it")
-            request.finish()
-            reply = await self.client.reply()
-            self.assertEqual(reply.header(b"Set-Cookie"), b"h=i")
-            self.assertEqual(reply.header(b"J"), b"k")
-            self.assertEqual(reply.body, b"so be it")
-
-    async def test_set_before(self) -> None:
-        """A header that is set has the last value, whoever sets it, and however."""
-        for whole in (True, False):
-            request = await self.received(self.REQUESTS[0])
-            request.setHeader(b"X-A", b"1")
-            request.setHeader(b"x-a", b"2")
-            self.assertEqual(request.reply_header(b"X-A"), b"2")
-            self.assertIsNone(request.reply_header(b"X-B"))
-            request.setHeader("X-B", "3")
-            request.setHeader(b"X-B", b"4")
-            request.responseHeaders.addRawHeader(b"X-C", b"5")
-            self.assertEqual(request.reply_header(b"X-B"), b"4")
-            if whole:
-                answer(request)
-            else:
-                request.finish()
-            reply = HeaderList((await self.client.reply()).headers)
-            for name, value in (b"x-a", b"2"), (b"x-b", b"4"), (b"x-c", b"5"):
-                self.assertEqual(reply.all(name), [value], name)
