@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .proxies import PROXIES
-from .report import Row, as_json, picture, table
+from .report import Row, as_json, picture, rounded, table
 from .scenarios import SCENARIOS, Bench, Figures, Scenario, Setting
 
 
@@ -31,7 +31,9 @@ def run(
                 figures = scenario.measure(bench, proxy)
                 by_proxy = measured.setdefault(scenario.name, {})
                 by_proxy.setdefault(proxy, []).append(figures)
-                said = ", ".join(f"{each:.3g} {name}" for name, each in figures.items())
+                said = ", ".join(
+                    f"{rounded(each)} {name}" for name, each in figures.items()
+                )
                 print(
                     f"{turn + 1}/{rounds} {scenario.name}: {proxy}: {said}",
                     file=sys.stderr,

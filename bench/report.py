@@ -43,6 +43,11 @@ class Row:
         return self.compared(proxy)[1] / divisor if divisor else None
 
 
+def rounded(value: float) -> str:
+    """Return a figure for people, of three digits that count: ``1,650``, ``0.0451``."""
+    return f"{float(f'{value:.3g}'):,.12g}"
+
+
 def table(rows: Sequence[Row]) -> str:
     """Return a Markdown table of medians, with the ratio to the first proxy."""
     lines = [
@@ -57,9 +62,10 @@ def table(rows: Sequence[Row]) -> str:
             ratio = row.ratio(proxy)
             lines.append(
                 f"| {row.scenario.title} | {proxy} "
-                f"| {value:.3g} {name} ({min(spread):.3g} to {max(spread):.3g}) "
+                f"| {rounded(value)} {name} "
+                f"({rounded(min(spread))} to {rounded(max(spread))}) "
                 f"| {'' if ratio is None else f'{ratio:.2f}'} "
-                f"| {', '.join(f'{each:.3g} {key}' for key, each in others)} |"
+                f"| {', '.join(f'{rounded(each)} {key}' for key, each in others)} |"
             )
     return "\n".join(lines) + "\n"
 
@@ -135,7 +141,7 @@ def picture(rows: Sequence[Row], proxies: Sequence[str]) -> str:
                 f'<rect class="p{list(proxies).index(proxy)}" x="{LABEL_WIDTH}"'
                 f' y="{height}" width="{width:.1f}" height="{BAR_HEIGHT - 2}"/>'
                 f'<text class="v" x="{LABEL_WIDTH + width + 6:.1f}" y="{height + 10}">'
-                f"{ratio:.2f} ({value:.3g} {name})</text>"
+                f"{ratio:.2f} ({rounded(value)} {name})</text>"
             )
             height += BAR_HEIGHT
         middle = (top + height) / 2 + 4

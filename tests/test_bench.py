@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from bench.floor import PING_REPLY, ClientSides, Side
 from bench.processes import cpu_seconds, forget_peak, peak_bytes, resident_bytes, tree
 from bench.proxies import FLOOR
-from bench.report import BASE, Row, as_json, picture, table
+from bench.report import BASE, Row, as_json, picture, rounded, table
 from bench.scenarios import SCENARIOS, Scenario
 
 
@@ -45,6 +45,17 @@ class RowTests(SynchronousTestCase):
 
 
 class OutputTests(SynchronousTestCase):
+    def test_rounded(self) -> None:
+        """Figures have three digits that count, and no powers of ten."""
+        for value, text in (
+            (1649.7, "1,650"),
+            (0.04512, "0.0451"),
+            (12_345_678, "12,300,000"),
+            (99.96, "100"),
+            (0.0, "0"),
+        ):
+            self.assertEqual(rounded(value), text)
+
     def test_table(self) -> None:
         """Each proxy has a line: median, spread, ratio, and the other figures."""
         lines = table([ROW]).splitlines()[2:]

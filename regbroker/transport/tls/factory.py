@@ -1,7 +1,4 @@
-"""
-Where TLS stands: in front of a factory, and on the way
-to a server.
-"""
+"""Where TLS stands: in front of a factory, and on the way to a server."""
 
 from __future__ import annotations
 
