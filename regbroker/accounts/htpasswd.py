@@ -20,9 +20,9 @@ from regbroker.accounts.htpasswd_file import (
     Contents,
     StoredHash,
     get_ready,
-    lines,
     parse,
 )
+from regbroker.accounts.line_numbers import lines
 from regbroker.accounts.principals import Account
 from regbroker.errors import AccountsUnavailable
 from regbroker.runtime.reactor import INetworkReactor

@@ -16,15 +16,13 @@ from pathlib import Path
 
 from passlib.context import CryptContext  # type: ignore[import-untyped]
 
+from regbroker.accounts.line_numbers import lines
 from regbroker.runtime.utf16 import refuse_utf16
 from regbroker.runtime.watched_file import read_file
 
 #: Reading stops the reactor, about 15 us for each line: this is 0.7 s for
 #: 50,000 users with bcrypt.
 MAX_FILE_BYTES = 4 * 1024 * 1024
-
-#: Line numbers that one message names.
-MAX_NUMBERS = 10
 
 #: What `htpasswd` and nginx know, and what crypt(3) reads besides. Not `plaintext`,
 #: which is in libpass's own context for such files.
@@ -243,13 +241,6 @@ def kind_of(text: str) -> str:
         if match is not None:
             return kind % match["scheme"] if "%s" in kind else kind
     return _NO_HASH
-
-
-def lines(numbers: Sequence[int]) -> str:
-    """Return the numbers of lines as words, some ten of them."""
-    shown = ", ".join(map(str, numbers[:MAX_NUMBERS]))
-    shown += ", ..." if numbers[MAX_NUMBERS:] else ""
-    return f"line {shown}" if len(numbers) == 1 else f"lines {shown}"
 
 
 def read(path: Path) -> bytes:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -83,12 +83,27 @@ def parse_revoked(contents: bytes) -> frozenset[str]:
     itself in its place: all of these revoke it. Raises `ValueError` for UTF-16, in
     which no line would revoke anything.
     """
+    return frozenset(word for _, word in _numbered(contents))
+
+
+def odd_lines(contents: bytes) -> list[int]:
+    """Return the numbers of lines that revoke nothing; raises as `parse_revoked`."""
+    return [number for number, word in _numbered(contents) if not _is_id(word)]
+
+
+def _is_id(word: str) -> bool:
+    """Tell whether a word may be an id; what is left of a token without one is none."""
+    return ID.fullmatch(word) is not None and not word.startswith(PREFIX)
+
+
+def _numbered(contents: bytes) -> Iterator[tuple[int, str]]:
+    """Yield what stands as an id, with the number of its line."""
     refuse_utf16(contents)
-    words: set[str] = set()
-    for line in contents.decode("utf-8-sig", "replace").splitlines():
-        first = line.partition("#")[0].split()[:1]
-        words.update(word.strip("\0,;") for word in first)
-    return frozenset(id_of(w) or w if w.startswith(PREFIX) else w for w in words)
+    text = contents.decode("utf-8-sig", "replace")
+    for number, line in enumerate(text.splitlines(), 1):
+        for first in line.partition("#")[0].split()[:1]:
+            word = first.strip("\0,;")
+            yield number, id_of(word) or word if word.startswith(PREFIX) else word
 
 
 def id_of(text: str) -> str:
@@ -109,7 +124,7 @@ def id_of(text: str) -> str:
 
 def _tell_of_reading(path: Path, revoked: frozenset[str]) -> None:
     # Not what stands there: it may be a token.
-    odd = sum(ID.fullmatch(each) is None for each in revoked)
+    odd = sum(not _is_id(each) for each in revoked)
     if odd:
         _log.warn(
             "{path}: read; lines that revoke nothing: {odd}; each line begins with the "

@@ -1,5 +1,6 @@
 """
-Warnings about the files that a configuration names: certificates and passwords.
+Warnings about the files that a configuration names: certificates, passwords, and the
+list of revoked tokens.
 
 The files are opened as serving would open them. What keeps them from being served at
 all is a problem instead (`regbroker.assembly.problems`).
@@ -14,6 +15,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from regbroker.runtime.watched_file import parse_file
 from regbroker.settings.config import Config, HtpasswdConfig, RegistryConfig
 from regbroker.transport.certificates.pem_files import load_chain
 from regbroker.transport.certificates.rules import (
@@ -32,6 +34,7 @@ def file_warnings(config: Config) -> Iterator[str]:
     yield from _ca_files(config, now)
     yield from _client_certificates(config, now)
     yield from _htpasswd_files(config)
+    yield from _revoked_tokens(config)
 
 
 def _certificates(config: Config, now: datetime) -> Iterator[str]:
@@ -139,3 +142,24 @@ def _htpasswd_files(config: Config) -> Iterator[str]:
 
                 for text in htpasswd_warnings(Path(source.path)):
                     yield f"[accounts {name}] htpasswd: {text}"
+
+
+def _revoked_tokens(config: Config) -> Iterator[str]:
+    path = config.revoked_tokens
+    if path is None:
+        return
+    from regbroker.accounts.line_numbers import lines
+    from regbroker.accounts.robot_tokens import MAX_REVOKED_BYTES, odd_lines
+
+    try:
+        odd = parse_file(Path(path), odd_lines, max_bytes=MAX_REVOKED_BYTES)
+    except ValueError:
+        # That the file cannot be read has been said already.
+        return
+    if odd:
+        # Not what stands there: it may be a token.
+        yield (
+            f"[regbroker] revoked-tokens: {path}: {lines(odd)}: nothing is revoked by "
+            "what stands there; write the id of a token at the beginning of a line, "
+            "and a # before a comment"
+        )

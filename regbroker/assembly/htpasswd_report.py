@@ -12,10 +12,10 @@ from pathlib import Path
 from regbroker.accounts.htpasswd_file import (
     Contents,
     DamagedLines,
-    lines,
     parse,
     read,
 )
+from regbroker.accounts.line_numbers import lines
 
 
 def htpasswd_problems(path: Path) -> Iterator[str]:

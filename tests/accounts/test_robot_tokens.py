@@ -22,6 +22,7 @@ from regbroker.accounts.robot_tokens import (
     REMEMBER_SECONDS,
     RevokedTokens,
     RobotTokens,
+    odd_lines,
     parse_revoked,
 )
 from regbroker.accounts.signing import SigningKeys, TokenSigner
@@ -374,3 +375,15 @@ class ParseTests(SynchronousTestCase):
     def test_json_is_no_id(self) -> None:
         """Nothing in the file makes an id that is not written."""
         self.assertNotIn("id-1", parse_revoked(json.dumps(["id-1"]).encode()))
+
+    def test_odd_lines(self) -> None:
+        """Lines that revoke nothing, by their numbers; a token stands for its id."""
+        payload = base64.urlsafe_b64encode(b'{"jti": "id-9"}').decode().rstrip("=")
+        contents = (
+            f"id-1\n\n# - id\n- id-2\n'id-3' # stolen\n\tid_4,\n{PREFIX}x.{payload}.z\n"
+            f"{PREFIX}x.y.z\n,\n"
+        ).encode()
+        self.assertEqual(odd_lines(contents), [4, 5, 8, 9])
+        self.assertEqual(odd_lines(b""), [])
+        with self.assertRaisesRegex(ValueError, "UTF-16"):
+            odd_lines("id-1".encode("utf-16"))

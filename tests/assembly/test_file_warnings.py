@@ -117,6 +117,26 @@ class FileWarningsTests(SynchronousTestCase):
         self.assertTrue(line.startswith("[accounts own] htpasswd: "), line)
         self.assertIn("of 'b' it holds SHA-1", line)
 
+    def test_revoked_tokens(self) -> None:
+        """Lines that revoke nothing are named, and not what stands there."""
+        path = self.directory / "revoked"
+        local = {
+            "listen": "tls:0\nrevoked-tokens = revoked",
+            "registry": "accounts = own\nrobot-tokens = yes",
+            "more": "[accounts own]\nhtpasswd = users\n[access own]\na = **: pull",
+        }
+        (self.directory / "users").write_text(f"a:{BCRYPT}\n")
+        path.write_text("id-1  # stolen\n- id-2\nid-3\nrbrobot_s3cret\n")
+        (line,) = self.warned(**local)
+        self.assertEqual(
+            line,
+            f"[regbroker] revoked-tokens: {path}: lines 2, 4: nothing is revoked by "
+            "what stands there; write the id of a token at the beginning of a line, "
+            "and a # before a comment",
+        )
+        path.write_text("# none yet\n\nid-1\n")
+        self.assertEqual(self.warned(**local), [])
+
     def test_program(self) -> None:
         """A helper that lies in PATH and cannot be run."""
         helper = self.directory / "docker-credential-own"
