@@ -71,6 +71,9 @@ class ReplyTests(SynchronousTestCase):
             (None, 60),
             ([], 60),
             (1e30, 60),
+            # Times in the place of a life, in seconds and in milliseconds.
+            (NOW + 300, 60),
+            ((NOW + 300) * 1000, 60),
             (float("inf"), 60),
             (float("nan"), 60),
         ):

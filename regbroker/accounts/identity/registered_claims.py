@@ -15,6 +15,10 @@ from regbroker.accounts.principals import LoginRefused
 #: Of a claim's value, what the log shows.
 MAX_SHOWN = 200
 
+#: Seconds, ten years: what lives longer was written in other units, mostly in
+#: milliseconds, and would never end.
+_MAX_LIFE = 3660 * 86400
+
 #: After this time, in the year 285,428,751, no clock counts seconds any more.
 _MAX_TIME = 2**53
 
@@ -36,6 +40,11 @@ def check_registered(
     expires = _time(claims, "exp")
     if expires is None:
         raise LoginRefused("exp is missing")
+    if expires - now > _MAX_LIFE:
+        raise LoginRefused(
+            f"exp is {shown(claims['exp'])}, more than ten years ahead; it is written "
+            "in seconds (RFC 7519, 2)"
+        )
     if now >= expires + leeway:
         raise LoginRefused(f"exp: it has expired {now - expires:.0f} s ago")
     for name in ("nbf", "iat"):

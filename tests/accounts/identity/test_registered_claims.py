@@ -38,6 +38,19 @@ class ClaimsTests(SynchronousTestCase):
         with self.assertRaises(LoginRefused):
             check(leeway=0, exp=NOW)
 
+    def test_milliseconds(self) -> None:
+        """An end in milliseconds would be none: it is refused, and the log says why."""
+        ten_years = NOW + 3660 * 86400
+        self.assertEqual(check(exp=ten_years), ten_years)
+        for end in (ten_years + 1, (NOW + 300) * 1000, 253402300800, 2**53 - 1):
+            with self.assertRaises(LoginRefused) as caught:
+                check(exp=end)
+            self.assertEqual(
+                str(caught.exception),
+                f"exp is {end}, more than ten years ahead; it is written in seconds "
+                "(RFC 7519, 2)",
+            )
+
     def test_refused(self) -> None:
         """The claim that is wrong is named."""
         wrong: dict[str, tuple[Any, ...]] = {
