@@ -97,7 +97,12 @@ def find_registry(
             note = f"[regbroker] ns: {source} is served by [registry {mirror}]"
             return registries[mirror], question, (note,)
     if not host:
-        return registries.get("*") or config.registries[0], question, ()
+        name = question.name
+        hint = (
+            f"{name} is read as a repository; for one of that host, write {name}/NAME"
+        )
+        notes = (hint,) if name in registries else ()
+        return registries.get("*") or config.registries[0], question, notes
     if bare not in registries:
         by_upstream = _by_upstream(config, question)
         if by_upstream is not None:

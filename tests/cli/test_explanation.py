@@ -133,6 +133,17 @@ class ExplanationTests(SynchronousTestCase):
         found = self.explained(OWN, "up.test/base/acme_team/app")
         self.assertEqual(found.routes[0].public_name, "team/app")
 
+    def test_host_alone(self) -> None:
+        """A host without a name is a repository, and that is said."""
+        self.assertEqual(
+            self.explained(UPSTREAM, "a.test").notes,
+            (
+                "a.test is read as a repository; for one of that host, write "
+                "a.test/NAME",
+            ),
+        )
+        self.assertEqual(self.explained(UPSTREAM, "b.test").notes, ())
+
     def test_not_served(self) -> None:
         """Hosts and names that are not served."""
         with self.assertRaises(HostUnknown) as caught:
