@@ -17,6 +17,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import ConnectionLost
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from regbroker.assembly.needed import needed
 from regbroker.assembly.part import Part
@@ -136,10 +137,8 @@ class Front(MultiService):
             if is_prepared or failure.check(ConnectionLost):
                 # One that has ended comes again with what is in use then.
                 continue
-            if failure.check(AskedInVain):
-                problems.append(f"worker {worker.number}: {failure.value}")
-            else:
-                problems.append(f"worker {worker.number}: does not answer")
+            problems.append(f"worker {worker.number}: {_problem(failure)}")
+            if not failure.check(AskedInVain):
                 worker.kill()
         if problems:
             for worker in workers:
@@ -176,12 +175,15 @@ class Front(MultiService):
             # Another one may have come.
             self._catch_up(worker)
 
-        def fail(_: object) -> None:
+        def fail(failure: Failure) -> None:
             self._catching_up.discard(worker)
-            _log.error(
-                "worker {number}: does not take the configuration in use",
-                number=worker.number,
-            )
+            # Of one that has ended, the pool tells.
+            if not failure.check(ConnectionLost):
+                _log.error(
+                    "worker {number}: does not take the configuration in use: {why}",
+                    number=worker.number,
+                    why=_problem(failure),
+                )
             worker.kill()
 
         _prepare(worker, told).addCallbacks(commit, fail)
@@ -203,6 +205,11 @@ class Front(MultiService):
     def _told(self, prepared: PreparedReload, text: str) -> Told:
         served = Served(self._path, text, prepared.sandboxes)
         return served.document(), prepared.listening.descriptors
+
+
+def _problem(failure: Failure) -> str:
+    """Return why a worker does not take a configuration, for people."""
+    return str(failure.value) if failure.check(AskedInVain) else "does not answer"
 
 
 def _prepare(worker: WorkerProcess, told: Told) -> Deferred[Any]:

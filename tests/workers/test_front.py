@@ -7,6 +7,7 @@ import signal
 from typing import Any
 
 from twisted.internet.defer import ensureDeferred
+from twisted.logger import capturedLogs, formatEvent
 
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.workers import pool
@@ -60,6 +61,27 @@ class FrontTests(FrontTestCase):
         await self.reload(text)
         for _ in range(8):
             self.assertEqual(await self.status(f"{listener.url}/healthz"), 200)
+
+    async def test_not_taken_later(self) -> None:
+        """A worker that cannot take what is in use ends, and the log says why."""
+        worker = self.front.pool.serving[1]
+        asked = worker.channel.ask
+
+        def spoilt(kind: str, values: Any, *more: Any) -> Any:
+            return asked(kind, {**values, "text": "[registry *]"}, *more)
+
+        worker.channel.ask = spoilt  # type: ignore
+        worker.generation -= 1
+        with capturedLogs() as events:
+            self.front._catch_up(worker)
+            await worker.ended
+        (told,) = [each for each in events if each.get("why")]
+        self.assertIn(
+            f"worker {worker.number}: does not take the configuration in use: "
+            "[registry *]",
+            formatEvent(told),
+        )
+        await self.until(lambda: len(self.front.pool.serving) == 2, "two workers")
 
     async def test_wrong(self) -> None:
         """What is wrong is found before a worker hears of it."""
