@@ -1,8 +1,8 @@
 """
 How requests came: what their connection says, and what trusted proxies do.
 
-Most requests come directly, and many of them from one address for the same host. So
-that is worked out once for each peer and Host.
+Many requests come from one address for the same host. So that is worked out once for
+each peer and Host, and once more for each client that a trusted proxy tells of.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from regbroker.transport.server.client_connection import ClientConnection
 MAX_REMEMBERED = 1024
 MAX_REMEMBERED_HOST = 260
 
+#: What a proxy says of one client, with a host and a chain of some addresses.
+MAX_REMEMBERED_CLAIMS = 400
+
 #: What trusted proxies say of a request's way, and what they call the request.
 _CLAIMS = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host")
 _CLAIMED_ID = b"x-request-id"
@@ -40,6 +43,7 @@ class Arrivals:
             lambda peer: is_trusted(peer, trusted)
         )
         self._remembered = lru_cache(MAX_REMEMBERED)(_directly)
+        self._remembered_claims = lru_cache(MAX_REMEMBERED)(self._claimed)
 
     def way(self, connection: ClientConnection, headers: ReceivedHeaders) -> Forwarded:
         """Return how a request came; raises `BadRequest` without a Host."""
@@ -50,13 +54,20 @@ class Arrivals:
         directly = (_directly if is_long else self._remembered)(connection, host)
         if not self._is_trusted(connection.peer):
             return directly
-        claims = {
-            name.decode(): _claim(headers, name)
-            for name in _CLAIMS
-            if name in headers.by_name
+        claims = tuple([_claim(headers, name) for name in _CLAIMS])
+        is_long = is_long or sum(map(len, claims)) > MAX_REMEMBERED_CLAIMS
+        claimed = self._claimed if is_long else self._remembered_claims
+        return claimed(connection, directly.host, claims)
+
+    def _claimed(
+        self, connection: ClientConnection, host: str, claims: tuple[str, ...]
+    ) -> Forwarded:
+        """Return how a request came, with the claims of a trusted proxy."""
+        named = {
+            name.decode(): claim for name, claim in zip(_CLAIMS, claims, strict=True)
         }
         return parse_forwarded(
-            connection.peer, connection.is_secure, directly.host, claims, self._trusted
+            connection.peer, connection.is_secure, host, named, self._trusted
         )
 
     def request_id(
@@ -76,5 +87,7 @@ def _directly(connection: ClientConnection, host: bytes) -> Forwarded:
 
 
 def _claim(headers: ReceivedHeaders, name: bytes) -> str:
-    """Return what all headers of one name say together."""
+    """Return what all headers of one name say together; nothing without one."""
+    if name not in headers.by_name:
+        return ""
     return b", ".join(headers.all(name)).decode("latin-1")

@@ -74,6 +74,21 @@ class ArrivalsTests(SynchronousTestCase):
         given = self.arrivals.request_id(BALANCER, headers(*CLAIMS))
         self.assertEqual(given, "0f8fad5b-d9cb")
 
+    def test_other_claims(self) -> None:
+        """What is remembered of some claims is not said of others."""
+        others = (b"192.0.2.7", b"192.0.2.8", b"192.0.2.7, 10.0.0.3", b"x" * 500, b"")
+        expected = ("192.0.2.7", "192.0.2.8", "192.0.2.7", "10.0.0.1", "10.0.0.1")
+        for _ in range(2):
+            for chain, address in zip(others, expected, strict=True):
+                for scheme in (b"https", b"http"):
+                    claims = headers(
+                        (b"X-Forwarded-For", chain), (b"X-Forwarded-Proto", scheme)
+                    )
+                    way = self.arrivals.way(BALANCER, claims)
+                    self.assertEqual(way.address, address)
+                    self.assertEqual(way.scheme, scheme.decode())
+                    self.assertEqual(way.host, "a.test")
+
     def test_no_id(self) -> None:
         """An id that makes no sense is none, and two are none."""
         for more in (

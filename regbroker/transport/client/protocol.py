@@ -125,9 +125,10 @@ class UpstreamProtocol(TwistedProtocol):
         self._arriving = None
         body = request.body
         if body is None:
-            self.transport.write(request.head)
+            # All that is written for now, so it need not wait for more.
+            self.transport.writeSequence((request.head,))
         elif isinstance(body, BytesBody):
-            self.transport.write(request.head + body.data)
+            self.transport.writeSequence((request.head, body.data))
         else:
             self._send_body(request, body)
 

@@ -2,8 +2,10 @@
 HTTP without TLS, in few steps, as `regbroker.transport.tls.protocol` does it with TLS.
 
 Twisted's transport keeps what is written for another turn of the reactor, and says
-"full" for each chunk of a large body: six system calls more for each of them. Small
-writes stay with it, for there they gather.
+"full" for each chunk of a large body: six system calls more for each of them, and three
+more for each small message. What is written as a sequence is gathered already: a whole
+message, or a chunk of one. Other small writes stay with the transport, for there they
+gather.
 """
 
 from __future__ import annotations
@@ -61,16 +63,22 @@ class PlainProtocol(WideReads):
 
     def write(self, data: bytes) -> None:
         """Send bytes, in order."""
-        if len(data) >= DIRECT_BYTES and self._socket is not None:
-            send_now(self._socket, (data,))
-        else:
-            self.transport.write(data)
+        if len(data) >= DIRECT_BYTES:
+            self.writeSequence((data,))
+            return
+        self.transport.write(data)
         if self._flow.is_full:
             self._flow.written(len(data))
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        """Send pieces one after the other."""
-        self.write(b"".join(data))
+        """Send pieces one after the other, and all of them now."""
+        pieces = tuple(data)
+        if self._socket is not None:
+            send_now(self._socket, pieces)
+        else:
+            self.transport.writeSequence(pieces)
+        if self._flow.is_full:
+            self._flow.written(sum(map(len, pieces)))
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Pause and resume a producer, as much as fits into memory."""

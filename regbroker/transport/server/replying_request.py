@@ -145,7 +145,9 @@ class ReplyingRequest(RequestInternals):
             self.chunked = 1
             fields.append(b"Transfer-Encoding: chunked")
         head = reply_head(self.clientproto, self.code, fields)
-        if self._has_no_body or self.chunked:
+        if self._has_no_body:
+            self.channel.transport.writeSequence((head,))
+        elif self.chunked:
             self.channel.write(head)
             self.write(data)
         else:

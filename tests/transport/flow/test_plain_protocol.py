@@ -1,11 +1,13 @@
-"""HTTP without TLS: large writes go to the socket at once."""
+"""HTTP without TLS: whole messages and large writes go to the socket at once."""
 
 from __future__ import annotations
 
+from socket import socketpair
 from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.testing import StringTransport
+from twisted.internet.tcp import Connection
+from twisted.internet.testing import MemoryReactor, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -29,6 +31,26 @@ class PlainProtocolTests(SynchronousTestCase):
         self.writer.write(bytes(100_000))
         self.writer.writeSequence([b"e", b"nd"])
         self.assertEqual(self.transport.value(), b"head" + bytes(100_000) + b"end")
+
+    def test_now(self) -> None:
+        """A sequence is with the system at once, unless other bytes wait before it."""
+        here, there = socketpair()
+        self.addCleanup(here.close)
+        self.addCleanup(there.close)
+        there.setblocking(False)
+        connection: Any = Connection(here, None, MemoryReactor())
+        connection.connected = 1
+        factory: Any = PlainFactory(Factory.forProtocol(Protocol), self.budget)
+        protocol = factory.buildProtocol(None)
+        protocol.makeConnection(connection)
+        writer: Any = protocol.wrappedProtocol.transport
+        writer.writeSequence((b"head", b"body"))
+        self.assertEqual(there.recv(100), b"headbody")
+        writer.write(b"a")
+        writer.writeSequence((b"b", b"c"))
+        self.assertRaises(BlockingIOError, there.recv, 100)
+        connection.doWrite()
+        self.assertEqual(there.recv(100), b"abc")
 
     def test_full(self) -> None:
         """A producer stops at the watermark; the end gives back what was counted."""
