@@ -35,15 +35,16 @@ _LINE_END = b"\r\n"
 #: As numbers: to look for one of them takes a third of what `find` takes.
 _UNDERSCORE, _QUESTION_MARK = b"_?"
 
-#: What needs more than a head: a body, or an interim reply.
-_NEEDS_MORE = frozenset({b"content-length", b"transfer-encoding", b"expect"})
+#: What needs more than a head: a body, or an interim reply. A length may be none.
+_NEEDS_MORE = frozenset({b"transfer-encoding", b"expect"})
+_LENGTH, _NONE = b"content-length", b"0"
 
 #: The method of HTTP/2's preface (RFC 9113, 3.4), whose other half llhttp waits for.
 _PREFACE = b"PRI"
 
 #: After these llhttp takes no other head: it waits for a body, or the connection ends,
 #: in one spelling or another.
-_MAY_BE_LAST = _NEEDS_MORE | {b"connection", b"proxy-connection"}
+_MAY_BE_LAST = _NEEDS_MORE | {_LENGTH, b"connection", b"proxy-connection"}
 
 #: The headers that a head which is remembered may have, in lower case: no credentials,
 #: and nothing that a proxy says of one client.
@@ -108,7 +109,10 @@ class WholeHeads:
         if not _MAY_BE_LAST.isdisjoint(headers.by_name):
             # The parser does not say so after the end of a head.
             self._begin()
-            if not _NEEDS_MORE.isdisjoint(headers.by_name):
+            if (
+                not _NEEDS_MORE.isdisjoint(headers.by_name)
+                or headers.by_name.get(_LENGTH, _NONE) != _NONE
+            ):
                 return None
         may_repeat = len(headers.by_name) < len(headers) or _UNDERSCORE in data
         if may_repeat and repeated_singleton(headers) is not None:

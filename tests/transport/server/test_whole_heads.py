@@ -136,6 +136,15 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual((head.method, head.target), (b"HEAD", b"/a?b"))
         self.assertEqual(head.headers, [(b"hOsT", b"a:1"), (b"X-B", b"c d")])
 
+    def test_no_body(self) -> None:
+        """A length of nothing, as POST and PUT have it: no body follows."""
+        raw = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+        for _ in range(2):
+            head = self.heads.read(raw)
+            assert head is not None
+            self.assertEqual(head.method, b"POST")
+            self.assertEqual(head.headers.first(b"content-length"), b"0")
+
     def test_again(self) -> None:
         """One head says nothing about the next one, whatever it was."""
         ending = [
@@ -156,7 +165,10 @@ class ReadTests(SynchronousTestCase):
         """Parts, pairs, bodies, versions, and what exceeds a bound."""
         for raw in (
             *(b"", b"\r\n", GET, GET + b"\r\n" + GET + b"\r\n", GET + b"\r\nA"),
-            GET + b"Content-Length: 0\r\n\r\n",
+            *(GET + b"Content-Length: %b\r\n\r\n" % n for n in (b"1", b"00", b"")),
+            GET + b"Content-Length: 0\r\nExpect: 100-continue\r\n\r\n",
+            GET + b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
+            GET + b"Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
             GET + b"Expect: 100-continue\r\n\r\n",
             b"PRI * HTTP/1.1\r\n\r\n",
             GET + b"Host: b\r\n\r\n",
