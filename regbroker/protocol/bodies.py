@@ -11,6 +11,7 @@ import math
 import re
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from regbroker.causes import Cause, Side
@@ -115,7 +116,7 @@ class NameRewriter:
 
     def text(self, text: str) -> str:
         """Return a message with public names in the place of upstream ones."""
-        return _WORD.sub(lambda match: self._word(match[0]), text)
+        return _WORD.sub(self._word, text)
 
     def value(self, value: Any) -> Any:
         """Return any JSON value with the names in its strings mapped back."""
@@ -135,7 +136,8 @@ class NameRewriter:
     def _name(self, name: str) -> str:
         return self._known.get(name) or self._to_public(name) or self.text(name)
 
-    def _word(self, word: str) -> str:
+    def _word(self, found: re.Match[str]) -> str:
+        word = found[0]
         # Error pages say the same words again and again.
         if word not in self._words:
             if len(self._words) >= MAX_WORDS:
@@ -144,6 +146,8 @@ class NameRewriter:
         return self._words[word]
 
     def _replaced(self, word: str) -> str:
+        if "/" not in word:
+            return self._name_in(word, is_path=False)
         before = ""
         for _ in range(MAX_PREFIXES):
             if word in self._known:
@@ -159,9 +163,10 @@ class NameRewriter:
         """Return a word with the name in it mapped; in a path there is one surely."""
         if word in self._known:
             return self._known[word]
-        for known, public in self._known.items():
-            if word.startswith(known + "/"):
-                return public + word[len(known) :]
+        if "/" in word:
+            for known, public in self._known.items():
+                if word.startswith(known + "/"):
+                    return public + word[len(known) :]
         public_name = self._to_public(word)
         # A rule with nothing before the star leads back from every word there is:
         # from "and/or", from media types, from the pages that say more.
@@ -184,11 +189,11 @@ def error_body(
     that says the same as the status, at this endpoint of the API if there is one.
     `side` is the server that has answered.
     """
-    try:
-        document = parse_object(body)
-        document = rewriter.value(document)
-    except (UpstreamMalformed, RecursionError):
-        document = {}
+    document: dict[str, Any] = {}
+    # After HEAD there is none.
+    if body:
+        with suppress(UpstreamMalformed, RecursionError):
+            document = rewriter.value(parse_object(body))
     errors = document.get("errors")
     if isinstance(errors, list) and errors and all(isinstance(e, dict) for e in errors):
         return _dump(document)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from regbroker.errors import Unauthorized
@@ -25,6 +26,12 @@ _SCHEME = re.compile(rf"(?P<scheme>{_TOKEN})(?=[ \t,]|$)")
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))")
 _SEPARATORS = re.compile(r"[ \t,]*")
 _ESCAPED = re.compile(r"\\(.)")
+
+
+#: An upstream challenges each request for one repository alike, and each challenge is
+#: read twice. Longer ones are parsed each time.
+MAX_REMEMBERED = 256
+MAX_REMEMBERED_VALUE = 1024
 
 
 @dataclass(frozen=True)
@@ -53,11 +60,12 @@ def parse_challenges(values: Iterable[str]) -> tuple[Challenge, ...]:
     """
     challenges: list[Challenge] = []
     for value in values:
-        challenges.extend(_parse_value(value))
+        is_short = len(value) <= MAX_REMEMBERED_VALUE
+        challenges.extend((_remembered if is_short else _parse_value)(value))
     return tuple(challenges)
 
 
-def _parse_value(value: str) -> list[Challenge]:
+def _parse_value(value: str) -> tuple[Challenge, ...]:
     parsed: list[tuple[str, dict[str, str]]] = []
     position = _skip(value, 0)
     while position < len(value):
@@ -77,9 +85,12 @@ def _parse_value(value: str) -> list[Challenge]:
         token68 = _TOKEN68.match(value, position)
         if token68 is not None and value[scheme.end() : position].isspace():
             position = _skip(value, token68.end())
-    return [
-        Challenge(scheme, tuple(parameters.items())) for scheme, parameters in parsed
-    ]
+    return tuple(
+        [Challenge(scheme, tuple(parameters.items())) for scheme, parameters in parsed]
+    )
+
+
+_remembered = lru_cache(MAX_REMEMBERED)(_parse_value)
 
 
 def _skip(value: str, position: int) -> int:
@@ -135,5 +146,7 @@ def unauthorized(
 
 
 def _quote(value: str) -> str:
-    printable = "".join(c for c in value if " " <= c <= "~")
+    printable = value
+    if not (value.isascii() and value.isprintable()):
+        printable = "".join(c for c in value if " " <= c <= "~")
     return printable.replace("\\", "\\\\").replace('"', '\\"')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from twisted.logger import Logger
 
@@ -274,4 +275,6 @@ class Responder:
         own = self._upstream.own_address(public_host)
         hosts = {own.origin.netloc, own.origin.host, public_host}
         known = {**request.names, **dict.fromkeys(hosts, public_host)}
-        return NameRewriter(known, request.to_public)
+        # The names of the request itself are known.
+        to_public = request.asked.target.mapping.to_public
+        return NameRewriter(known, partial(to_public, upstream=request.target.upstream))

@@ -26,6 +26,9 @@ parameter_names = st.from_regex(r"[a-z][a-z_]{0,8}", fullmatch=True)
 values = st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126))
 
 
+LONG = f'Bearer realm="https://a/b",scope="{"repository:a/b:pull " * 100}"'
+
+
 def docker_reads(line: str) -> tuple[str, dict[str, str]]:
     """Read one challenge as docker does: it stops at the first empty value."""
     scheme, _, rest = line.partition(" ")
@@ -127,6 +130,13 @@ class ParseTests(SynchronousTestCase):
             ('Bearer realm="x";scope="y"', [("bearer", {"realm": "x"})]),
         ):
             self.check(value, *expected)
+
+    def test_again(self) -> None:
+        """What was read before, and what is too long to be remembered, is the same."""
+        for value in (GHCR, LONG):
+            first, again = parse_challenges([value]), parse_challenges([value])
+            self.assertEqual(first, again)
+            self.assertEqual(first[0] is again[0], value is GHCR)
 
     def test_several_headers(self) -> None:
         """Each header line is read by itself, in order."""

@@ -156,12 +156,7 @@ class _Gathering:
         if self._size <= self._limit:
             self._chunks.append(data)
         elif not self.finished.called:
-            self.finished.errback(
-                UpstreamMalformed(
-                    f"the upstream's reply is larger than {self._limit} bytes",
-                    cause=Cause.BOUND_REACHED,
-                )
-            )
+            self.finished.errback(_too_large(self._limit))
             self._reply.abort()
 
     def body_ended(self) -> None:
@@ -184,6 +179,19 @@ async def gather_plain(
     Fails as `gather_body`, and when nothing has come for `seconds`, or not all for
     `MAX_SILENCES` times that: a byte now and then does not keep a request for ever.
     """
+    # Mostly it has come with the head.
+    body = reply.body.take()
+    if body is None:
+        body = await _gather_in_time(reply, limit, stalls, seconds)
+    elif len(body) > limit:
+        raise _too_large(limit)
+    encoding = (reply.header(b"Content-Encoding") or b"").decode("latin-1")
+    return decode_content(body, encoding, limit)
+
+
+async def _gather_in_time(
+    reply: Reply, limit: int, stalls: Stalls, seconds: float
+) -> bytes:
     gathering: Deferred[bytes]
     too_late = ""
 
@@ -201,7 +209,7 @@ async def gather_plain(
     )
     gathering = gather_body(reply, limit, stall)
     try:
-        body = await gathering
+        return await gathering
     except CancelledError:
         if not too_late:
             raise
@@ -211,8 +219,12 @@ async def gather_plain(
         stall.stop()
         if deadline.active():
             deadline.cancel()
-    encoding = (reply.header(b"Content-Encoding") or b"").decode("latin-1")
-    return decode_content(body, encoding, limit)
+
+
+def _too_large(limit: int) -> UpstreamMalformed:
+    return UpstreamMalformed(
+        f"the upstream's reply is larger than {limit} bytes", cause=Cause.BOUND_REACHED
+    )
 
 
 def gather_body(

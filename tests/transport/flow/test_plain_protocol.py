@@ -38,7 +38,7 @@ class PlainProtocolTests(SynchronousTestCase):
         self.addCleanup(here.close)
         self.addCleanup(there.close)
         there.setblocking(False)
-        connection: Any = Connection(here, None, MemoryReactor())
+        connection: Any = Connection(here, Protocol(), MemoryReactor())
         connection.connected = 1
         factory: Any = PlainFactory(Factory.forProtocol(Protocol), self.budget)
         protocol = factory.buildProtocol(None)
