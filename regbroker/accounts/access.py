@@ -184,7 +184,7 @@ class AccessRules:
         is all of them.
         """
         if scope.is_repository:
-            may = {a for a in REPOSITORY_ACTIONS if self.allows(account, a, scope.name)}
+            may = self._allowed(account, scope.name)
             wanted = scope.actions
             if "*" in wanted:
                 wanted = (*REPOSITORY_ACTIONS, "*")
@@ -196,6 +196,26 @@ class AccessRules:
         if is_catalog and (scope.name, scope.actions) == (CATALOG, ("*",)):
             return scope if self.allows_catalog(account) else None
         return None
+
+    def _allowed(self, account: Account | None, name: str) -> set[str]:
+        """Return the actions on a repository that `allows` is true for."""
+        limits = None if account is None else account.limits
+        user = None if account is None else account.user
+        claims = {} if account is None else account.claims
+        wanted = {
+            action
+            for action in REPOSITORY_ACTIONS
+            if limits is None or limits.allows(action, name)
+        }
+        allowed: set[str] = set()
+        for grant in self._grants_of(account):
+            more = wanted & grant.actions - allowed
+            # To match a name takes longer than all else here.
+            if more and any(
+                pattern.matches(name, user, claims) for pattern in grant.patterns
+            ):
+                allowed |= more
+        return allowed
 
     def patterns_of(self, account: Account | None, action: str) -> list[NamePattern]:
         """Return the patterns of all lines that give an account an action."""

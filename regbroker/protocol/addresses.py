@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -65,6 +66,9 @@ _ISATAP = (0x00005EFE, 0x02005EFE)
 
 #: What is no address is remembered by its beginning only.
 MAX_PLACE_LENGTH = 256
+
+#: Clients that came last, each of which logs in several times.
+MAX_REMEMBERED = 1024
 
 #: Domains that end at the edge of a network: RFC 6761, 6762 and 8375, ICANN's
 #: "internal", and what people have used in their place.
@@ -172,6 +176,11 @@ def place_of(address: str) -> str:
     A home or a rented machine has a whole /64 of IPv6; IPv4 in IPv6 is IPv4.
     What is no address, a Unix socket's peer, is itself.
     """
+    is_long = len(address) > MAX_PLACE_LENGTH
+    return _place_of(address) if is_long else _remembered_place(address)
+
+
+def _place_of(address: str) -> str:
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -181,6 +190,9 @@ def place_of(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(IPv6Address(int(parsed) >> 64 << 64))
+
+
+_remembered_place = lru_cache(MAX_REMEMBERED)(_place_of)
 
 
 def as_ipv4(address: str) -> str:

@@ -41,6 +41,10 @@ MAX_KNOWN = 256
 MAX_KNOWN_BYTES = 256 * 1024
 
 
+def _size_of(challenge: Unauthorized) -> int:
+    return sum(len(value) for _, value in challenge.headers)
+
+
 class Gate(Protocol):
     """Decides which requests are let in."""
 
@@ -76,12 +80,10 @@ class UpstreamGate:
         self._has_asked = has_asked
         self._mount_challenges = MountChallenges(clock.seconds)
         self._trusted = trusted
-        self._known: BoundedMemory[tuple[str, ...], tuple[Discovered, Unauthorized]] = (
-            BoundedMemory(
-                MAX_KNOWN,
-                weigh=lambda known: sum(len(value) for _, value in known[1].headers),
-                max_weight=MAX_KNOWN_BYTES,
-            )
+        self._known = BoundedMemory[tuple[str, ...], tuple[Discovered, Unauthorized]](
+            MAX_KNOWN,
+            weigh=lambda known: _size_of(known[1]),
+            max_weight=MAX_KNOWN_BYTES,
         )
         self._clock = clock
         self._user_of = user_of
@@ -196,6 +198,9 @@ class LocalGate:
         self._mount_challenges = MountChallenges(now)
         self._token_path = token_path
         self._basic = basic
+        self._known = BoundedMemory[tuple[object, ...], Unauthorized](
+            MAX_KNOWN, weigh=_size_of, max_weight=MAX_KNOWN_BYTES
+        )
 
     async def admit(self, asked: ApiRequest) -> ApiRequest | Unauthorized:
         """Let a request in whose principal has the right to it."""
@@ -243,16 +248,20 @@ class LocalGate:
         return asked.without_mount()
 
     def _unauthorized(self, asked: ApiRequest, error: str | None) -> Unauthorized:
+        """Return the challenge of a request: the same to all who ask for the same."""
         forwarded = asked.client.forwarded
-        if self._basic:
-            return unauthorized([basic_challenge(forwarded.host)])
-        challenge = bearer_challenge(
-            forwarded.realm(self._token_path),
-            self._broker.service(forwarded.host),
-            format_scopes(asked.scopes),
-            error,
-        )
-        return unauthorized([challenge])
+        key = forwarded.scheme, forwarded.host, forwarded.source, asked.scopes, error
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        challenge = basic_challenge(forwarded.host)
+        if not self._basic:
+            realm = forwarded.realm(self._token_path)
+            service, scopes = self._broker.service(forwarded.host), asked.scopes
+            challenge = bearer_challenge(realm, service, format_scopes(scopes), error)
+        known = unauthorized([challenge])
+        self._known.put(key, known)
+        return known
 
 
 def robot_token_refused(host: str, event: Event) -> Unauthorized:

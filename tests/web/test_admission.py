@@ -148,6 +148,24 @@ class LocalGateTests(GateTestCase):
         catalog = self.refusal(principal(""), asked("GET", "/v2/_catalog"))
         self.assertIn('scope="registry:catalog:*"', catalog)
 
+    def test_again(self) -> None:
+        """One gate says the same again, and something else of something else."""
+        gate = self.gate(principal(""))
+        common = (
+            'Bearer realm="https://registry.test/auth",'
+            'service="service of registry.test"'
+        )
+        scope = 'scope="repository:team/app:pull'
+        for _ in range(2):
+            for answer, given, expected in (
+                (principal(""), asked("GET", "/v2/"), common),
+                (None, asked("GET", MANIFEST), f'{common},{scope}"'),
+                (WrongToken(), asked("GET", "/v2/"), f'{common},error="invalid_token"'),
+                (principal(""), asked("POST", UPLOADS), f'{common},{scope},push"'),
+            ):
+                self.broker.answer = answer
+                self.assertEqual(self.challenge_of(gate.admit(given)), expected)
+
     def test_basic(self) -> None:
         """For clients that know nothing else, there is nothing else."""
         basic = 'Basic realm="registry.test"'
