@@ -193,6 +193,29 @@ class ChannelInternals(HTTPChannel):
         self._handlingRequest = True
         self.line_mode = 0
 
+    def begin_with_body(
+        self,
+        request: Any,
+        line: tuple[bytes, bytes, bytes],
+        framing: tuple[bytes, bytes],
+    ) -> bool:
+        """
+        Have a request be the one that is read, whose headers are here.
+
+        `framing` is the header that says where its body ends. An empty line is to come
+        next. Tells whether the framing is accepted; if not, it has been refused.
+        """
+        self.requests.append(request)
+        self._command, self._path, self._version = line
+        self._HTTPChannel__first_line = 0
+        return self._maybeChooseTransferDecoder(*framing)
+
+    def allHeadersReceived(self) -> None:
+        """Begin a request; it looks at ``Expect`` itself, for which Twisted asks."""
+        request = self.requests[-1]
+        self.persistent = self.checkPersistence(request, self._version)
+        request.gotLength(self.length)
+
     def end_request(self, request: Any, timeout: float) -> None:
         """
         Go on after a reply: the next request may take so many seconds.

@@ -138,10 +138,16 @@ class StrictChannel(ChannelInternals):
             super().dataReceived(data)
 
     def receive_whole(self, head: Head) -> None:
-        """Begin a request whose headers make sense together, and which has no body."""
+        """Begin a request whose headers make sense together."""
         self.is_new = False
         request: Any = self.requestFactory(self)
-        request.headers, request.body = head.headers, NO_BODY
+        request.headers = head.headers
+        if head.framing is not None:
+            line = head.method, head.target, b"HTTP/1.1"
+            if self.begin_with_body(request, line, head.framing):
+                super().dataReceived(b"\r\n" + head.rest)
+            return
+        request.body = NO_BODY
         self.persistent = self.checkPersistence(request, b"HTTP/1.1")
         self.begin_whole(request)
         request.start(head.method, head.target, b"HTTP/1.1")
@@ -209,13 +215,14 @@ class StrictChannel(ChannelInternals):
 
     def allHeadersReceived(self) -> None:
         """Begin a request whose headers make sense together."""
-        # Each line was looked at as it came.
         request = self.requests[-1]
-        request.headers = ReceivedHeaders(raw_headers(request.requestHeaders))
-        name = repeated_singleton(request.headers)
-        if name is not None:
-            self.refuse(BadRequest(problem_with_repeated(name)))
-            return
+        if not hasattr(request, "headers"):
+            # Each line was looked at as it came.
+            request.headers = ReceivedHeaders(raw_headers(request.requestHeaders))
+            name = repeated_singleton(request.headers)
+            if name is not None:
+                self.refuse(BadRequest(problem_with_repeated(name)))
+                return
         super().allHeadersReceived()
 
     def allContentReceived(self) -> None:

@@ -1,8 +1,8 @@
 """
 The head of a request that has come whole, read by llhttp in one step.
 
-Nearly every request is like that: a line and some headers in one read, and no body.
-What is not taken here is read line by line by
+Nearly every request is like that: a line and some headers in one read, with nothing
+behind them but the beginning of a body. What is not taken here is read line by line by
 `regbroker.transport.server.strict_channel`. That one knows methods, framings and
 versions that llhttp or this module does not, and can say which line is wrong. So
 nothing is refused here, and what is taken is a part of what is taken there: the same
@@ -35,16 +35,16 @@ _LINE_END = b"\r\n"
 #: As numbers: to look for one of them takes a third of what `find` takes.
 _UNDERSCORE, _QUESTION_MARK = b"_?"
 
-#: What needs more than a head: a body, or an interim reply. A length may be none.
-_NEEDS_MORE = frozenset({b"transfer-encoding", b"expect"})
-_LENGTH, _NONE = b"content-length", b"0"
+_LENGTH, _CODING, _EXPECT = b"content-length", b"transfer-encoding", b"expect"
 
 #: The method of HTTP/2's preface (RFC 9113, 3.4), whose other half llhttp waits for.
 _PREFACE = b"PRI"
 
 #: After these llhttp takes no other head: it waits for a body, or the connection ends,
 #: in one spelling or another.
-_MAY_BE_LAST = _NEEDS_MORE | {_LENGTH, b"connection", b"proxy-connection"}
+_MAY_BE_LAST = frozenset(
+    {_LENGTH, _CODING, _EXPECT, b"connection", b"proxy-connection"}
+)
 
 #: The headers that a head which is remembered may have, in lower case: no credentials,
 #: and nothing that a proxy says of one client.
@@ -59,11 +59,18 @@ MAX_REMEMBERED_BYTES = 512
 
 
 class Head(NamedTuple):
-    """A request of HTTP/1.1 without a body; names and values as the client wrote."""
+    """
+    A request of HTTP/1.1; names and values as the client wrote.
+
+    `framing` is the header that says where its body ends, None for one without a body.
+    `rest` is what has come of the body.
+    """
 
     method: bytes
     target: bytes
     headers: ReceivedHeaders
+    framing: Header | None = None
+    rest: bytes = b""
 
 
 class WholeHeads:
@@ -80,7 +87,11 @@ class WholeHeads:
         self._begin()
 
     def read(self, data: bytes) -> Head | None:
-        """Return the request that these bytes are, no more and no less; else None."""
+        """
+        Return the request that these bytes are, no more and no less; else None.
+
+        Of a body, they may be any part from its beginning.
+        """
         is_short = len(data) <= MAX_REMEMBERED_BYTES
         known = self._remembered.get(data) if is_short else None
         if known is not None:
@@ -91,9 +102,12 @@ class WholeHeads:
         return head
 
     def _parse(self, data: bytes) -> Head | None:
-        end = data.find(_END)
-        if end < 0 or end + len(_END) < len(data) or len(data) > self._max_bytes:
+        end = data.find(_END) + len(_END)
+        if end < len(_END) or end > self._max_bytes:
             return None
+        rest = b""
+        if end < len(data):
+            data, rest = data[:end], data[end:]
         line = data.partition(_LINE_END)[0].split(b" ")
         if len(line) != 3 or line[2] != b"HTTP/1.1" or data[0] in _LINE_END:
             return None
@@ -109,17 +123,20 @@ class WholeHeads:
         if not _MAY_BE_LAST.isdisjoint(headers.by_name):
             # The parser does not say so after the end of a head.
             self._begin()
-            if (
-                not _NEEDS_MORE.isdisjoint(headers.by_name)
-                or headers.by_name.get(_LENGTH, _NONE) != _NONE
-            ):
-                return None
+        framing = _framing(headers)
+        if (
+            (rest and framing is None)
+            # It is for nobody else, and both together may be read in two ways.
+            or _EXPECT in headers.by_name
+            or (_CODING in headers.by_name and _LENGTH in headers.by_name)
+        ):
+            return None
         may_repeat = len(headers.by_name) < len(headers) or _UNDERSCORE in data
         if may_repeat and repeated_singleton(headers) is not None:
             return None
         if len(headers) > self._max_headers:
             return None
-        return Head(line[0], line[1], headers)
+        return Head(line[0], line[1], headers, framing, rest)
 
     def _begin(self) -> None:
         self._parser = HttpRequestParser(self)
@@ -129,6 +146,15 @@ class WholeHeads:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; llhttp leaves the white space behind it."""
         self._headers.append((name, value.strip(b" \t")))
+
+
+def _framing(headers: ReceivedHeaders) -> Header | None:
+    """Return what says where a body ends; None where there is none."""
+    coding = headers.by_name.get(_CODING)
+    if coding is not None:
+        return b"Transfer-Encoding", coding
+    length = headers.by_name.get(_LENGTH)
+    return None if length in (None, b"0") else (b"Content-Length", length)
 
 
 def _is_for_all(head: Head) -> bool:

@@ -40,6 +40,29 @@ PIECES = (
 )
 
 
+#: What may say where a body ends, and what may come then.
+FRAMINGS = (
+    *(
+        b"",
+        b"\r\nContent-Length: 0",
+        b"\r\nContent-Length: 3",
+        b"\r\ncontent-length: 03",
+    ),
+    *(
+        b"\r\nContent-Length: " + b"9" * 30,
+        b"\r\nContent-Length: 3\r\nExpect: 100-continue",
+    ),
+    *(b"\r\nTransfer-Encoding: chunked", b"\r\ntransfer-encoding: CHUNKED"),
+    *(b"\r\nTransfer-Encoding: identity", b"\r\nTransfer-Encoding: gzip, chunked"),
+    b"\r\nTransfer-Encoding: chunked\r\nContent-Length: 3",
+    b"\r\nContent-Length: 2000000",
+)
+BODIES = (
+    *(b"abc", b"3\r\nabc\r\n", b"0\r\n\r\n", b"0\r\nA: b\r\n\r\n", b"\r\n", b"x" * 70),
+    *(b"3;a=b\r\nabc\r\n", b"zz\r\n", b"\x00", GET + b"\r\n"),
+)
+
+
 class LineByLine(WholeHeads):
     """Takes nothing, so that all is read line by line."""
 
@@ -122,6 +145,20 @@ class SameTests(SynchronousTestCase):
         line = b"GET / HTTP/1.1\r\nHost: a"
         self.assert_same(line + b"".join(pieces) + b"\r\n\r\n", GET + b"\r\n")
 
+    @EXAMPLES
+    @given(
+        st.sampled_from(FRAMINGS),
+        st.lists(st.sampled_from(BODIES), max_size=6).map(b"".join),
+        st.integers(0, 40),
+    )
+    def test_bodies(self, framing: bytes, body: bytes, size: int) -> None:
+        """Whatever comes behind a head, in one read with it or in another."""
+        head = b"PUT / HTTP/1.1\r\nHost: a" + framing + b"\r\n\r\n"
+        self.assert_same(head + body)
+        self.assert_same(head + body[:size], body[size:])
+        self.assert_same(head, body, GET + b"\r\n")
+        self.assert_same(GET + b"\r\n", head + body + GET + b"\r\n")
+
 
 class ReadTests(SynchronousTestCase):
     """What is taken, so that it is worth it, and what is left."""
@@ -135,6 +172,20 @@ class ReadTests(SynchronousTestCase):
         assert head is not None
         self.assertEqual((head.method, head.target), (b"HEAD", b"/a?b"))
         self.assertEqual(head.headers, [(b"hOsT", b"a:1"), (b"X-B", b"c d")])
+
+    def test_body(self) -> None:
+        """What says where a body ends, and as much of it as is here."""
+        for name, value in (
+            (b"Content-Length", b"3"),
+            (b"Content-Length", b"00"),
+            (b"Transfer-Encoding", b"chunked"),
+        ):
+            raw = GET + b"%b: %b\r\n\r\n" % (name.lower(), value)
+            for rest in (b"", b"a", b"abc\r\n\r\nGET / HTTP/1.1\r\n\r\n"):
+                head = self.heads.read(raw + rest)
+                assert head is not None
+                self.assertEqual((head.framing, head.rest), ((name, value), rest))
+                self.assertEqual(head.headers[1], (name.lower(), value))
 
     def test_no_body(self) -> None:
         """A length of nothing, as POST and PUT have it: no body follows."""
@@ -157,7 +208,10 @@ class ReadTests(SynchronousTestCase):
             head = self.heads.read(GET + b"A: b\r\n\r\n")
             self.assertEqual(
                 head,
-                (b"GET", b"/v2/", [(b"Host", b"registry.test"), (b"A", b"b")]),
+                (
+                    *(b"GET", b"/v2/", [(b"Host", b"registry.test"), (b"A", b"b")]),
+                    *(None, b""),
+                ),
                 raw,
             )
 
@@ -165,7 +219,10 @@ class ReadTests(SynchronousTestCase):
         """Parts, pairs, bodies, versions, and what exceeds a bound."""
         for raw in (
             *(b"", b"\r\n", GET, GET + b"\r\n" + GET + b"\r\n", GET + b"\r\nA"),
-            *(GET + b"Content-Length: %b\r\n\r\n" % n for n in (b"1", b"00", b"")),
+            GET + b"Content-Length: \r\n\r\n",
+            GET + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\nabc",
+            GET + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+            GET + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n",
             GET + b"Content-Length: 0\r\nExpect: 100-continue\r\n\r\n",
             GET + b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
             GET + b"Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
