@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 
-from regbroker.assembly.readable import problem_with_file
+from regbroker.assembly.readable import open_at_once, problem_with_file
 from regbroker.errors import ConfigurationError
 from regbroker.runtime.utf16 import UTF16, is_utf16
 from regbroker.settings.config import Config
@@ -88,8 +89,11 @@ def read_text(path: str | Path) -> str:
     """Return a configuration file's text; raises `ConfigurationError`."""
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=open_at_once) as file:
+            # What is there is waited for: a shell may have made the pipe: <(command).
+            os.set_blocking(file.fileno(), True)
             data = file.read(MAX_BYTES + 1)
+            is_pipe = stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
     except OSError as error:
         raise ConfigurationError([f"{path}: {error.strerror}"]) from error
     except ValueError as error:
@@ -97,7 +101,11 @@ def read_text(path: str | Path) -> str:
         raise ConfigurationError(
             [f"{shown}: the path has a NUL character; no file has such a name"]
         ) from error
-    if len(data) > MAX_BYTES:
+    if is_pipe and not data:
+        problem = (
+            "a pipe, and nobody writes to it; write a file, which can be read again"
+        )
+    elif len(data) > MAX_BYTES:
         problem = f"more than {MAX_BYTES} bytes; is this a configuration?"
     elif is_utf16(data):
         problem = UTF16

@@ -9,7 +9,7 @@ from pathlib import PurePath
 def problem_with_file(path: PurePath) -> str | None:
     """Say why a file cannot be read; None when it can be."""
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
+        with open(path, "rb", opener=open_at_once) as file:
             file.read(1)
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"
@@ -18,6 +18,6 @@ def problem_with_file(path: PurePath) -> str | None:
     return None
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    # To open a pipe is to wait for its writer, otherwise.
+def open_at_once(path: str, flags: int) -> int:
+    """Open a file as `os.open` does, without waiting for who writes to a pipe."""
     return os.open(path, flags | os.O_NONBLOCK)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.assembly.loading import MAX_BYTES, load_config, warnings_about
+from regbroker.assembly.loading import MAX_BYTES, load_config, read_text, warnings_about
 from regbroker.errors import ConfigurationError
 
 TEXT = """\
@@ -60,6 +60,21 @@ class LoadingTests(SynchronousTestCase):
             self.problem("[a]".encode("utf-16")), "UTF-16 text; save it as UTF-8"
         )
         self.assertIn("is this a configuration?", self.problem(b";" * (MAX_BYTES + 1)))
+
+    def test_pipe(self) -> None:
+        """What a shell writes into a pipe is read; nobody is waited for."""
+        text = b"[regbroker]\nlisten = tcp:0\n"
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        os.write(writer, text)
+        os.close(writer)
+        self.assertEqual(read_text(f"/dev/fd/{reader}"), text.decode())
+        fifo = Path(self.mktemp())
+        os.mkfifo(fifo)
+        for path in (f"/dev/fd/{reader}", fifo):
+            error = self.assertRaises(ConfigurationError, read_text, path)
+            (problem,) = error.problems
+            self.assertTrue(problem.startswith(f"{path}: a pipe, and nobody"), problem)
 
     def test_no_file(self) -> None:
         """A file that cannot be opened."""
