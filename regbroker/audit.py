@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-from regbroker.events import Event, Fields, LineFormat, publish
+from regbroker.events import Event, publish
+from regbroker.runtime.logfmt import Fields, LineFormat
 
 NAMESPACE = "regbroker.audit"
 

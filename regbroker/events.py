@@ -1,38 +1,39 @@
 """
 The record of a request: the access log and everything that is counted come from it.
 
-Nothing else does: what is decided about a request is decided by other values.
+Nothing else does: what is decided about a request is decided by other values. How a
+line is written is in `regbroker.runtime.logfmt`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from os import urandom
 from time import time
 
 from twisted.logger import Logger, LogLevel
 
 from regbroker.causes import Cause
+from regbroker.runtime.logfmt import MAX_TEXT, Fields, LineFormat, in_seconds
+
+__all__ = [
+    "FIELDS",
+    "MAX_TEXT",
+    "NAMESPACE",
+    "Event",
+    "Fields",
+    "LineFormat",
+    "emit",
+    "new_request_id",
+    "publish",
+]
 
 #: The namespace of the log events that are records of requests, and of no others.
 NAMESPACE = "regbroker.events"
 
 _log = Logger(NAMESPACE)
-
-#: What a line of the log shows of a text that the client has chosen.
-MAX_TEXT = 300
-
-#: What goes into a line as it is: printable ASCII without spaces and quotes.
-_PLAIN = re.compile(r"[!#-~]+")
-_PLAIN_BYTES = bytes(range(0x21, 0x7F)).replace(b'"', b"")
-
-#: What does not: a quote would end the text, and a backslash might hide that.
-_ODD = re.compile(r"[^ !#-\[\]-~]")
-_ODD_OR_SPACE = re.compile(r"[^!#-\[\]-~]")
 
 #: 48 bits tell a day's requests apart, and can be read out on the telephone.
 _REQUEST_ID_BYTES = 6
@@ -60,11 +61,6 @@ FIELDS = {
     "cause": "why it ended, in one word of a closed list",
     "outcome": "the same in a sentence",
 }
-
-
-#: The fields of one line: texts and numbers. None is what is not known; no text is
-#: empty.
-Fields = dict[str, object]
 
 
 def new_request_id() -> str:
@@ -213,71 +209,12 @@ class Event:
             f" upstream_method={self.upstream_method or '-'}"
             f" status={self.status or '-'} bytes_in={self.bytes_in}"
             f" bytes_out={self.bytes_out} upstream_seconds="
-            f"{'-' if upstream is None else _in_seconds(round(upstream * 1000))}"
-            f" seconds={_in_seconds(round(seconds * 1000))} tls={self.tls or '-'}"
+            f"{'-' if upstream is None else in_seconds(round(upstream * 1000))}"
+            f" seconds={in_seconds(round(seconds * 1000))} tls={self.tls or '-'}"
             f" request_id={self.request_id or '-'} cause={self.cause.word}"
             f" outcome={self.outcome or '-'}"
         )
         return line if _line_of.is_plain(line) else _line_of(self.fields(seconds))
-
-
-class LineFormat:
-    """
-    Lines of a log with these fields: ``name=value``, with spaces between them.
-
-    Whatever a client has written, a line has all fields, once and in order. Only the
-    last one may have spaces in its value.
-    """
-
-    def __init__(self, names: Iterable[str]) -> None:
-        begins = [f"{name}=" for name in names]
-        self._line = " ".join(f"{begin}%s" for begin in begins)
-        self._spaces = b" " * (len(begins) - 1)
-        #: No value of a line that is not longer than this is longer than `MAX_TEXT`.
-        self._short = len(" ".join(begins)) + MAX_TEXT
-
-    def is_plain(self, line: str) -> bool:
-        """
-        Tell whether a line that was made of these names has nothing odd in its values.
-
-        A space and an equals sign in a text cannot make up a field: there is nothing
-        between the plain characters but the spaces between the fields.
-        """
-        return (
-            line.isascii()
-            and line.encode().translate(None, _PLAIN_BYTES) == self._spaces
-            and (len(line) <= self._short or max(map(len, line.split())) <= MAX_TEXT)
-        )
-
-    def __call__(self, fields: Fields) -> str:
-        """Return a line; times have milliseconds, and a dash is what is not known."""
-        values = [
-            "-"
-            if value is None
-            else f"{value:.3f}"
-            if value.__class__ is float
-            else value
-            for value in fields.values()
-        ]
-        line = self._line % tuple(values)
-        if self.is_plain(line):
-            return line
-        last = values.pop()
-        safe = [_text(str(value), _ODD_OR_SPACE) for value in values]
-        return self._line % (*safe, _text(str(last), _ODD))
-
-
-@lru_cache(maxsize=1024)
-def _in_seconds(milliseconds: int) -> str:
-    """Return a time as a line has it; most requests take less than a second."""
-    return f"{milliseconds / 1000:.3f}"
-
-
-def _text(text: str, odd: re.Pattern[str]) -> str:
-    """Make a text fit for one field of a line: quoted, without what is `odd`."""
-    if _PLAIN.fullmatch(text):
-        return text[:MAX_TEXT]
-    return f'"{odd.sub("?", text[:MAX_TEXT])}"'
 
 
 _line_of = LineFormat(FIELDS)

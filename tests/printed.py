@@ -12,7 +12,7 @@ from pathlib import Path
 from regbroker import audit
 from regbroker.accounts.access import ACTIONS
 from regbroker.admin.metric_table import METRICS
-from regbroker.events import FIELDS, MAX_TEXT
+from regbroker.events import FIELDS
 from regbroker.protocol.header_table import (
     HOP_BY_HOP,
     OPEN,
@@ -25,6 +25,7 @@ from regbroker.protocol.names import METHODS
 from regbroker.protocol.queries import MAX_PIECES
 from regbroker.protocol.query_table import TABLE
 from regbroker.runtime.json_lines import MAX_TEXT as MAX_TEXT_OF_JSON
+from regbroker.runtime.logfmt import MAX_TEXT
 from regbroker.settings.options import KINDS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

@@ -1,6 +1,5 @@
 """One line per request, which nothing that a client writes can break."""
 
-import re
 from itertools import count
 
 from hypothesis import given
@@ -17,52 +16,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker import events
 from regbroker.causes import Cause
-from regbroker.events import (
-    FIELDS,
-    MAX_TEXT,
-    Event,
-    Fields,
-    LineFormat,
-    emit,
-    new_request_id,
-)
+from regbroker.events import FIELDS, Event, emit, new_request_id
+from regbroker.runtime import logfmt
+from regbroker.runtime.logfmt import MAX_TEXT, Fields, LineFormat
 from tests.grammar import EXAMPLES, hostile
-
-_FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^" ]+)(?: |$)')
-
-#: What people write into forms.
-ATTACKS = (
-    "a b",
-    "alice status=200 outcome=done",
-    "alice\nclient=10.0.0.1 user=root",
-    "alice\r\n",
-    "alice\x1b[2K",
-    "\0",
-    '"',
-    'alice" status="200',
-    "\\",
-    'é\\" status=200 x="',
-    "CORP\\alice",
-    "é",
-    "\x85\u2028\u2029",
-    "\udce9",
-    "{line}",
-    "%s %(x)s",
-    "a=b",
-    "x" * 10_000,
-    "é " * 10_000,
-)
-
-
-def fields(line: str) -> list[tuple[str, str]]:
-    """Read a line as its readers do: words, quoted where they are odd."""
-    found, position = [], 0
-    while match := _FIELD.match(line, position):
-        found.append((match[1], match[2]))
-        position = match.end()
-    if position < len(line):
-        raise ValueError(f"not a field: {line[position:]!r}")
-    return found
+from tests.logfields import ATTACKS, fields
 
 
 class EventTests(SynchronousTestCase):
@@ -231,22 +189,13 @@ class InjectionTests(SynchronousTestCase):
         event.bytes_out, event.upstream_seconds = 2 * number, seconds
         self.assertEqual(event.line(), LineFormat(FIELDS)(event.fields()))
 
-    def test_users(self) -> None:
-        """A user's name that is changed is marked by quotes."""
-        for user, shown in (
-            ("alice", "alice"),
-            ("alice@example.com", "alice@example.com"),
-            ("robot$ci", "robot$ci"),
-            ("org+name", "org+name"),
-            ("CORP\\alice", "CORP\\alice"),
-            ("alice b", '"alice?b"'),
-            ("älice", '"?lice"'),
-            ("a\nb", '"a?b"'),
-            ('a"b', '"a?b"'),
-            ("é\\", '"??"'),
-        ):
-            line = Event(Clock().seconds, user=user).line()
-            self.assertEqual(dict(fields(line))["user"], shown)
+
+class PublicTests(SynchronousTestCase):
+    def test_names(self) -> None:
+        """What belongs to the lines is to be had from here, too."""
+        for name in ("MAX_TEXT", "Fields", "LineFormat"):
+            self.assertIn(name, events.__all__)
+            self.assertIs(getattr(events, name), getattr(logfmt, name))
 
 
 class FieldsTests(SynchronousTestCase):
