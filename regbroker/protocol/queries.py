@@ -14,8 +14,8 @@ from urllib.parse import quote, unquote_plus
 
 from regbroker.errors import BadRequest
 
-#: No client has more to say: a token request names 128 scopes. Each costs time before
-#: the client is known.
+#: No client has more to say: a token request names 128 scopes and some words beside
+#: them, a list two parameters. Each costs time before the client is known.
 MAX_PIECES = 256
 
 Piece = tuple[str, str]
@@ -97,8 +97,12 @@ def parse_query(text: str | Query) -> Query:
     """
     if isinstance(text, Query):
         return text
-    if text.count("&") >= MAX_PIECES:
-        raise BadRequest(f"a query has at most {MAX_PIECES} parameters")
+    pieces = text.count("&") + 1
+    if pieces > MAX_PIECES:
+        raise BadRequest(
+            f"a query, or a form, has at most {MAX_PIECES} parameters, and this one "
+            f"has {pieces}; ask for less at once, in several requests"
+        )
     return Query(text)
 
 

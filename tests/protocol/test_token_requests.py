@@ -81,6 +81,14 @@ class GetTests(SynchronousTestCase):
         request = parse_get("service=a&service=b&account=c&account=d", None)
         self.assertEqual((request.service, request.account), ("a", "c"))
 
+    def test_most(self) -> None:
+        """As many scopes as there may be, with all that docker writes beside them."""
+        beside = "account=a&client_id=docker&offline_token=true&service=s"
+        scopes = [f"repository:team/a{number}:pull" for number in range(MAX_SCOPES)]
+        query = "&".join([beside, *(f"scope={scope}" for scope in scopes)])
+        request = parse_get(query, None)
+        self.assertEqual([str(scope) for scope in request.scopes], scopes)
+
     def test_refused(self) -> None:
         """Other credentials, broken ones, and too much."""
         self.assertRaises(BadRequest, parse_get, "", "Bearer abc")
