@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from regbroker import __version__
 from regbroker.cli.printing import complain
 from regbroker.cli.quick_imports import quick_imports
+from regbroker.cli.token.arguments import add_arguments, settle
 
 if TYPE_CHECKING:
     # Imported below, where less is imported before.
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     With `arguments`, it runs as a part of another program, which has its own imports.
     """
-    options = _parser().parse_args(arguments)
+    options = _parse(arguments)
     quick = quick_imports() if arguments is None else nullcontext()
     # Each loads what it needs and no more: to load all takes longer than to answer.
     if options.command == "serve":
@@ -42,6 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The others end soon.
     with quick:
         return _answer(options)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    options, left = parser.parse_known_args(arguments)
+    if options.command == "token":
+        left = settle(options, left)
+    if left:
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    return options
 
 
 def _answer(options: argparse.Namespace) -> int:
@@ -78,7 +89,7 @@ def _answer(options: argparse.Namespace) -> int:
         try:
             login = login_of(options.user, options.password_file)
         except NoExamination as error:
-            complain(str(error))
+            complain(f"error: {error}")
             return 1
         request = Request(
             image=options.image,
@@ -199,9 +210,13 @@ def _parser() -> argparse.ArgumentParser:
     examining.add_argument(
         "--json", action="store_true", help="print JSON, for programs"
     )
-    _add_token(commands.add_parser("token", help="make, list and revoke robot tokens"))
+    add_arguments(
+        commands.add_parser("token", help="make, list and revoke robot tokens")
+    )
     for command in (serving, checking, explaining, examining):
-        command.add_argument("--config", "-c", required=True, metavar="FILE")
+        command.add_argument(
+            "--config", "-c", required=True, metavar="FILE", help="the configuration"
+        )
     explaining.add_argument(
         "image",
         metavar="WHAT",
@@ -221,43 +236,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the claims of a token, as JSON: about whom an issuer vouches for",
     )
-    explaining.add_argument("--action", default="", choices=["pull", "push", "delete"])
+    explaining.add_argument(
+        "--action",
+        default="",
+        choices=["pull", "push", "delete"],
+        help="what is to be allowed; else the exit status is 1",
+    )
     explaining.add_argument(
         "--json", action="store_true", help="print JSON, for programs"
     )
     return parser
-
-
-def _add_token(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="token_command", required=True)
-    creating = commands.add_parser("create", help="print a new token, once")
-    listing = commands.add_parser("list", help="print which tokens were made")
-    revoking = commands.add_parser("revoke", help="have a token refused from now on")
-    for command in (creating, listing, revoking):
-        command.add_argument("config", metavar="FILE", help="the configuration")
-    creating.add_argument("--user", required=True, help="who logs in with it")
-    creating.add_argument(
-        "--rights",
-        action="append",
-        required=True,
-        metavar="'PATTERNS: ACTIONS'",
-        help="as in an access section, such as 'team/**: pull'; may be repeated",
-    )
-    creating.add_argument(
-        "--expires", required=True, metavar="TIME", help="how long it is good: 90d, 12h"
-    )
-    creating.add_argument("--note", default="", help="what it is for, for the list")
-    creating.add_argument(
-        "--registry",
-        default="",
-        metavar="HOST",
-        help="the registry that it is for, if several take robot tokens",
-    )
-    creating.add_argument(
-        "--group",
-        action="append",
-        default=[],
-        help="a group of that user; may be repeated",
-    )
-    listing.add_argument("--json", action="store_true", help="print JSON, for programs")
-    revoking.add_argument("id", metavar="ID", help="its id, or the token itself")

@@ -54,7 +54,7 @@ class RobotTokenTests(BareRegistryTestCase):
         """What ``regbroker token`` prints."""
         path = str(self.regbroker.configuration)
         done = subprocess.run(
-            [sys.executable, "-m", "regbroker", "token", name, path, *arguments],
+            [sys.executable, "-m", "regbroker", "token", name, "-c", path, *arguments],
             capture_output=True,
             text=True,
             check=False,

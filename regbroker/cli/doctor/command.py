@@ -210,7 +210,7 @@ def doctor(config: Config, request: Request, *, as_json: bool = False) -> int:
     try:
         steps = _run(lambda reactor: examine(reactor, config, request))
     except NoExamination as error:
-        complain(str(error))
+        complain(f"error: {error}")
         return 1
     failed = [step for step in steps if step.trouble is not None]
     if as_json:

@@ -61,9 +61,11 @@ class TokenCase(CommandCase):
     def create(self, *more: str, user: str = "deploy") -> tuple[int, str, str]:
         """Make a token, by default a good one."""
         given = more or ("--rights", "team/**: pull", "--expires", "90d")
-        return self.run_command(
-            "token", "create", str(self.path), "--user", user, *given
-        )
+        return self.token("create", "--user", user, *given)
+
+    def token(self, command: str, *arguments: str) -> tuple[int, str, str]:
+        """Run one of the commands; what `run_command` returns."""
+        return self.run_command("token", command, "-c", str(self.path), *arguments)
 
     def made(self, *more: str) -> tuple[str, RobotToken]:
         """A new token, and what it says."""
@@ -76,7 +78,7 @@ class TokenCase(CommandCase):
 
     def listed(self) -> list[dict[str, Any]]:
         """What the list shows as JSON."""
-        status, out, _ = self.run_command("token", "list", str(self.path), "--json")
+        status, out, _ = self.token("list", "--json")
         self.assertEqual(status, 0)
         documents: list[dict[str, Any]] = json.loads(out)
         return documents

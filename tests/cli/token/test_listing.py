@@ -21,7 +21,7 @@ class ListingTests(TokenCase):
     def test_lines(self) -> None:
         """For people: lines that no terminal obeys."""
         _, token = self.made(*RIGHTS, "--note", "for the \x1b[2J cluster")
-        status, out, err = self.run_command("token", "list", str(self.path))
+        status, out, err = self.token("list")
         self.assertEqual((status, err), (0, ""))
         self.assertIn(f"{token.id} valid: deploy at registry.example.com\n", out)
         self.assertIn("  rights: team/**: pull\n", out)
@@ -31,7 +31,7 @@ class ListingTests(TokenCase):
         """What is no record is told of, and hides no other."""
         self.list.write_bytes(b"{}\n\xff\n")
         self.made(*RIGHTS)
-        status, out, err = self.run_command("token", "list", str(self.path))
+        status, out, err = self.token("list")
         self.assertEqual(status, 0)
         self.assertEqual(out.count(" valid: "), 1)
         for line in ("line 1: this is no token", "line 2: this is no token"):
@@ -40,7 +40,7 @@ class ListingTests(TokenCase):
     def test_unreadable(self) -> None:
         """A list that is none is said to be so."""
         self.list.mkdir()
-        status, out, err = self.run_command("token", "list", str(self.path))
+        status, out, err = self.token("list")
         self.assertEqual((status, out), (1, ""))
         self.assertIn("[regbroker] robot-token-list: ", err)
 
@@ -52,6 +52,6 @@ class WithoutListTests(TokenCase):
         """Without the option nothing is noted, and the command says what to write."""
         self.made(*RIGHTS)
         self.assertFalse(self.list.exists())
-        status, _, err = self.run_command("token", "list", str(self.path))
+        status, _, err = self.token("list")
         self.assertEqual(status, 1)
         self.assertIn("[regbroker] robot-token-list: missing", err)

@@ -6,7 +6,7 @@ from tests.cli.token.case import TokenCase
 
 class RevokeTests(TokenCase):
     def revoke(self, given: str) -> tuple[int, str, str]:
-        return self.run_command("token", "revoke", str(self.path), given)
+        return self.token("revoke", given)
 
     def test_revoked(self) -> None:
         """The id is in the file, with what it was for those who read it."""
@@ -67,7 +67,7 @@ class UnreadableTests(TokenCase):
         """A list in which no line counts is not written to."""
         self.revoked.write_text("id-1\n", encoding="utf-16")
         before = self.revoked.read_bytes()
-        status, _, err = self.run_command("token", "revoke", str(self.path), "id-2")
+        status, _, err = self.token("revoke", "id-2")
         self.assertEqual(status, 1)
         self.assertIn("[regbroker] revoked-tokens: ", err)
         self.assertIn("UTF-16 text; save it as UTF-8", err)
@@ -79,6 +79,6 @@ class WithoutFileTests(TokenCase):
         """Without the option there is nowhere to write it."""
         text = self.path.read_text().replace("robot-tokens = yes", "")
         self.path.write_text(text.replace("revoked-tokens = revoked", ""))
-        status, _, err = self.run_command("token", "revoke", str(self.path), "id")
+        status, _, err = self.token("revoke", "id")
         self.assertEqual(status, 1)
         self.assertIn("[regbroker] revoked-tokens: missing", err)
