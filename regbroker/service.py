@@ -41,8 +41,9 @@ def build_service(
     are asked after those of the section; the log names a section that does not exist.
     `regbroker.credchecker` makes one of any `twisted.cred` checker.
 
-    Nothing is opened before it is started, but the self-signed certificate is
-    made. Upstreams and accounts that no registry uses are left out. Raises
+    No port is opened before it is started. What is missing in the state directory and
+    wanted is made here: the self-signed certificate, and the key that signs tokens and
+    seals uploads. Upstreams and accounts that no registry uses are left out. Raises
     `ConfigurationError` or `StateError`.
     """
     sources = account_sources or {}

@@ -105,6 +105,19 @@ class BuildTests(SynchronousTestCase):
         self.assertEqual((memory.tcpServers, memory.tcpClients), ([], []))
         self.assertEqual(memory.getDelayedCalls(), [])
 
+    def test_makes_keys(self) -> None:
+        """What is missing in the state directory is made before it is started."""
+        file = written(self.mktemp())
+        file.write_text(file.read_text().replace("tcp:0", "tls:0"))
+        memory: Any = MemoryReactorClock()
+        config = load_config(file)
+        self.assertEqual(os.listdir(config.state_directory), [])
+        build_service(config, memory)
+        self.assertEqual(
+            sorted(os.listdir(config.state_directory)),
+            ["self-signed.key", "self-signed.pem", "token-key.pem"],
+        )
+
     def test_reactor(self) -> None:
         """Twisted's own reactor is taken with the type that it has there: see mypy."""
         service = build_service(load_config(written(self.mktemp())), reactor)

@@ -54,7 +54,8 @@ from regbroker.transport.client.slots import Slots
 MAX_BUSY_CONNECTIONS = 512
 MAX_WAITING_REQUESTS = 1024
 
-#: Idle connections kept; more would only be opened again under load.
+#: Idle connections kept, enough that a herd of clients opens few anew. More would take
+#: memory on both sides, and files.
 MAX_IDLE_CONNECTIONS = 64
 
 #: A connection in constant use would lead to the same address for ever. After this
@@ -114,7 +115,7 @@ class ConnectionPool:
         on_continue: Callable[[], None] | None = None,
     ) -> Outcome[Reply]:
         """
-        Send a request; return its reply, when its headers are in.
+        Send a request; the outcome is its reply, when its headers are in.
 
         `on_continue` is called when the upstream says ``100 Continue``. Fails with
         `UpstreamUnavailable`, `UpstreamTimeout` or `UpstreamMalformed`; with what
