@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.web.resource import IResource
 
@@ -24,8 +23,8 @@ from regbroker.assembly.certificates import (
     load_shown,
     needs_certificate,
 )
-from regbroker.assembly.current_root import CurrentRoot
-from regbroker.assembly.generation import AccountSources, Generation
+from regbroker.assembly.generation import AccountSources
+from regbroker.assembly.generations import Generations
 from regbroker.assembly.part import Part
 from regbroker.runtime.kept_memory import keep_freed_memory
 from regbroker.runtime.reactor import INetworkReactor
@@ -37,7 +36,6 @@ from regbroker.transport.listening.listener_group import (
 )
 from regbroker.transport.listening.services import ListeningService
 from regbroker.transport.server.site import StreamingSite
-from regbroker.web.health import Health
 from regbroker.web.https_redirect import HttpsRedirect
 from regbroker.web.serving import UnderWay
 
@@ -79,22 +77,24 @@ class RegbrokerService(MultiService):
         self._part = part or Part()
         config = self._part.config(config)
         self._reactor = reactor
-        self._account_sources = account_sources
         #: The requests that are being answered; those through another site, too.
         self.under_way = UnderWay()
         #: Whether regbroker is about to stop: balancers and probes are told to send
         #: new clients elsewhere.
         self.draining = False
-        self._generation = self._build(config, None)
-        #: Generations that answer what began with them, and nothing else.
-        self._leaving: list[Generation] = []
+        self._generations = Generations(
+            self,
+            config,
+            reactor,
+            account_sources,
+            self.under_way,
+            lambda: self.draining,
+            self._part,
+        )
         self._hurrying: Deferred[None] = Deferred()
-        self._root = CurrentRoot(lambda: bool(self.running))
-        self._root.current = self._generation.root
-        self.root: IResource = self._root
-        for each in self._generation.services:
-            each.setServiceParent(self)
-        self._site = StreamingSite(self._generation.root, config.pace, reactor)
+        root = self._generations.root
+        self.root: IResource = root
+        self._site = StreamingSite(self._generations.current.root, config.pace, reactor)
         self.entrance = build_entrance(
             reactor,
             config.trusted_proxies,
@@ -109,7 +109,7 @@ class RegbrokerService(MultiService):
         self._certificates.watch(config, shown)
         self._certificates.setServiceParent(self)
         self._redirecting = StreamingSite(
-            HttpsRedirect(self._root, lambda: self._listening.tls_port()),
+            HttpsRedirect(root, lambda: self._listening.tls_port()),
             config.pace,
             reactor,
         )
@@ -139,12 +139,12 @@ class RegbrokerService(MultiService):
     @property
     def config(self) -> Config:
         """The configuration in use."""
-        return self._generation.config
+        return self._generations.current.config
 
     @property
     def sandboxes(self) -> dict[str, str]:
         """The URLs of the upstreams that run here, by name."""
-        return self._generation.sandboxes
+        return self._generations.current.sandboxes
 
     @property
     def admin(self) -> AdminService | None:
@@ -217,18 +217,14 @@ class RegbrokerService(MultiService):
         """
         config = self._part.config(config)
         shown = self._load_shown(config, self._certificates.shown)
-        generation = self._build(config, self._generation)
-        undo: list[Callable[[], Any]] = []
+        generation = self._generations.prepare(config)
+        undo: list[Callable[[], Any]] = [generation.abort]
 
         def abort() -> None:
             for each in reversed(undo):
                 each()
 
         try:
-            for service in generation.services:
-                if service not in self._generation.services:
-                    undo.append(partial(_leave, service))
-                    service.setServiceParent(self)
             listening = self._listening.prepare(
                 config.listen, _options_of(shown), descriptors
             )
@@ -249,41 +245,14 @@ class RegbrokerService(MultiService):
             for site in (self._site, self._redirecting):
                 site.pace, site.timeOut = config.pace, config.pace.silence
             listening.commit(_options_of(shown), config.trusted_proxies)
-            self._retire(generation)
+            generation.commit()
+            self._site.resource = self._generations.current.root
             admin.commit()
             self._admin.tell()
 
         return PreparedReload(commit, abort, listening, generation.sandboxes)
 
-    def _retire(self, generation: Generation) -> None:
-        """Have all new requests answered by another generation."""
-        old, self._generation = self._generation, generation
-        self._root.current = self._site.resource = generation.root
-        self._leaving.append(old)
-        over = DeferredList([each.root.under_way.when_none() for each in self._leaving])
-        unused = [each for each in old.services if each not in generation.services]
-        over.addCallback(self._end, old, unused)
-
-    def _end(self, _: object, old: Generation, unused: list[Service]) -> None:
-        self._leaving.remove(old)
-        for service in unused:
-            _leave(service)
-
     # Parts.
-
-    def _build(self, config: Config, before: Generation | None) -> Generation:
-        health = None
-        if config.health_path:
-            health = Health(config.health_path, lambda: self.draining)
-        return Generation(
-            config,
-            self._reactor,
-            self._account_sources,
-            self.under_way,
-            health,
-            before,
-            self._part,
-        )
 
     def _load_shown(
         self, config: Config, before: ShownCertificates | None
@@ -301,7 +270,7 @@ class RegbrokerService(MultiService):
         """Return what serves now, for the admin listener."""
         from regbroker.assembly.admin import watched
 
-        generation = self._generation
+        generation = self._generations.current
         return watched(
             self.config,
             generation.upstreams,
@@ -314,12 +283,6 @@ class RegbrokerService(MultiService):
 
 def _options_of(shown: ShownCertificates | None) -> Any:
     return shown.options if shown is not None else None
-
-
-def _leave(service: Service) -> None:
-    # When everything is stopped, it has been left already.
-    if service.parent is not None:
-        service.disownServiceParent()
 
 
 def _cancel(timer: IDelayedCall) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,48 +14,11 @@ from regbroker.assembly import running
 from regbroker.assembly.certificates import LOOK_SECONDS
 from regbroker.causes import Cause
 from regbroker.errors import StateError
-from regbroker.service import RegbrokerService
-from regbroker.settings.config import Config
-from regbroker.settings.ini import parse_config
+from tests.assembly.runningcase import PORT, RunningTestCase
 from tests.certificates import Looking, Pair, issued
-from tests.proxycase import BLOB, MANIFEST, ProxyTestCase
-from tests.scripted import ScriptedUpstream, response
+from tests.proxycase import BLOB, MANIFEST
+from tests.scripted import response
 from tests.wire import RawClient
-
-PORT = "tcp:0:interface=127.0.0.1"
-
-
-class RunningTestCase(ProxyTestCase):
-    """One service, and configurations that follow one another."""
-
-    @property
-    def service(self) -> RegbrokerService:
-        """The service under test."""
-        return self.services[0]
-
-    def changed(self, *changes: str) -> Config:
-        """The configuration with texts replaced: old and new in turns."""
-        text = self.ini()
-        for old, new in zip(changes[::2], changes[1::2], strict=True):
-            self.assertIn(old, text)
-            text = text.replace(old, new)
-        return parse_config(text, PurePath(self.directory), lambda _: None)
-
-    def reload(self, *changes: str) -> None:
-        """Turn to a changed configuration."""
-        self.service.reload(self.changed(*changes))
-
-    async def ask(
-        self, client: RawClient, name: str = "acme_team", target: str = MANIFEST
-    ) -> Any:
-        """Ask for `target`, which the upstream is asked for by `name`."""
-        client.request("GET", target)
-        call = await self.upstream.call()
-        self.assertEqual(call.target.split("/")[2], name)
-        call.answer(response(200))
-        reply = await client.reply()
-        self.assertEqual(reply.status, 200)
-        return reply
 
 
 class StartTests(RunningTestCase):
@@ -68,66 +31,12 @@ class StartTests(RunningTestCase):
         self.assertEqual(asked, ["keep"])
 
 
-class ReloadTests(RunningTestCase):
-    """What changes, and what goes on."""
+class ListenerTests(RunningTestCase):
+    """Sockets."""
 
-    async def test_mapping(self) -> None:
-        """What is under way ends as it began; the next request has the new rules."""
-        call = await self.relayed("GET", MANIFEST)
-        self.reload("team = acme_team", "team = other_team")
-        other = await self.connect()
-        await self.ask(other, "other_team")
-        call.answer(
-            response(
-                404,
-                body=b'{"errors": [{"code": "NAME_UNKNOWN", '
-                b'"message": "acme_team/app"}]}',
-            )
-        )
-        reply = await self.client.reply()
-        # Names are mapped back by the rules that it began with.
-        self.assertIn("team/app", reply.message)
-        self.assertNotIn("acme_team", reply.message)
-        await self.ask(self.client, "other_team")
-
-    async def test_connections_kept(self) -> None:
-        """The connection to an upstream that has not changed is used again."""
-        # For a manifest, connections are opened ahead: some may come later.
-        await self.ask(self.client, target=BLOB)
-        count = len(self.upstream.wires)
-        for name in ("other_team", "third_team"):
-            self.reload("team = acme_team", f"team = {name}")
-            await self.ask(self.client, name, BLOB)
-        self.assertEqual(len(self.upstream.wires), count)
-
-    async def test_other_upstream(self) -> None:
-        """What asks the old upstream ends there; then its connections are closed."""
-        second = ScriptedUpstream()
-        second.start()
-        self.addCleanup(second.stop)
-        call = await self.relayed("GET", BLOB)
-        self.reload(self.upstream.url, second.url)
-        other = await self.connect()
-        other.request("GET", MANIFEST)
-        (await second.call()).answer(response(200))
-        self.assertEqual((await other.reply()).status, 200)
-        call.answer(response(200, body=b"from the first"))
-        self.assertEqual((await self.client.reply()).body, b"from the first")
-        self.assertEqual(len(self.service._leaving), 0)
-        await call.wire.end()
-
-    async def test_twenty(self) -> None:
-        """Twenty reloads leave one request as it is, and nothing behind."""
-        call = await self.relayed("GET", BLOB)
-        services = len(list(self.service))
-        for number in range(20):
-            self.reload("team = acme_team", f"team = team_{number}")
-        self.assertEqual(len(self.service._leaving), 20)
-        call.answer(response(200, body=b"whole"))
-        self.assertEqual((await self.client.reply()).body, b"whole")
-        self.assertEqual(len(self.service._leaving), 0)
-        self.assertEqual(len(list(self.service)), services)
-        await self.ask(self.client, "team_19")
+    def port(self, number: int) -> int:
+        """The port of a listener."""
+        return int(self.service.listeners[number].url.rpartition(":")[2])
 
     async def test_limits(self) -> None:
         """Limits of connections count for the next ones."""
@@ -135,35 +44,6 @@ class ReloadTests(RunningTestCase):
         await self.ask(self.client)
         reply = await (await self.connect()).ask("GET", MANIFEST)
         self.assertEqual(reply.status, 503)
-
-    async def test_cannot_be_built(self) -> None:
-        """A configuration that cannot be built changes nothing."""
-        (self.directory / "ca.pem").write_text("nothing")
-        wrong = f"{self.upstream.url}\nca-file = ca.pem"
-        error = self.assertRaises(StateError, self.reload, self.upstream.url, wrong)
-        self.assertIn("[upstream up] ca-file: ", str(error))
-        await self.ask(self.client)
-
-    async def test_stopped_while_leaving(self) -> None:
-        """Who is answered by an older generation is told of the end, too."""
-        second = ScriptedUpstream()
-        second.start()
-        self.addCleanup(second.stop)
-        await self.relayed("GET", BLOB)
-        self.reload(self.upstream.url, second.url)
-        told = self.event()
-        stopping = self.service.stopService()
-        self.assertEqual((await self.client.reply()).status, 503)
-        self.assertIs((await told)["event"].cause, Cause.STOPPED)
-        await stopping
-
-
-class ListenerTests(RunningTestCase):
-    """Sockets."""
-
-    def port(self, number: int) -> int:
-        """The port of a listener."""
-        return int(self.service.listeners[number].url.rpartition(":")[2])
 
     async def test_kept(self) -> None:
         """A listener that has not changed keeps its socket."""
