@@ -116,7 +116,8 @@ class Entrance:
             self._tell()
 
     def stop(self) -> None:
-        """Log the refusals that the log does not have yet."""
+        """Log what the log does not have yet, of refusals and of refused clients."""
+        self.refusing_site.stopFactory()
         if self._telling is not None:
             self._telling.cancel()
             self._telling = None

@@ -6,11 +6,13 @@ import resource
 from ipaddress import ip_network
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.runtime.bounded_lines import MAX_LINES_OF_A_CLIENT
 from regbroker.settings.config import Config
 from regbroker.transport.listening.connection_limits import (
     MIN_RESERVE,
@@ -59,6 +61,20 @@ class LimitsTests(SynchronousTestCase):
     def test_told(self) -> None:
         """Who is told that there are too many has a place in the reserve."""
         self.assertLess(MAX_ANSWERED_REFUSALS, MIN_RESERVE)
+
+    def test_stop(self) -> None:
+        """What refused clients have sent is told at the end, and no timer is left."""
+        clock: Any = Clock()
+        entrance = Entrance(connection_limits(None), (), clock)
+        entrance.refused(Refusal.TOTAL, None)
+        site = entrance.refusing_site
+        with capturedLogs() as logged:
+            for _ in range(MAX_LINES_OF_A_CLIENT + 1):
+                site.malformed.tell("203.0.113.7", "no good")
+                site.failed_tls.tell("203.0.113.7", "tls:443", SSL.Error(), "")
+            entrance.stop()
+        self.assertEqual([e["left_out"] for e in logged if "left_out" in e], [1, 1])
+        self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_changed(self) -> None:
         """Other limits count for the next connection, other proxies are believed."""
