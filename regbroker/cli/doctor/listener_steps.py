@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 
 from regbroker.cli.doctor.answers import Answer
-from regbroker.cli.doctor.asked_host import host_to_ask
+from regbroker.cli.doctor.asked_host import asked_host
 from regbroker.cli.doctor.content_steps import pull
 from regbroker.cli.doctor.diagnosis import LISTEN, WHICH_PROGRAM
 from regbroker.cli.doctor.examiner import Examiner, until_stopped
@@ -54,17 +54,19 @@ async def examine_listener(
     port = place.port
     steps: list[Step] = []
     for entry in config.registries:
-        asked = host_to_ask(config, entry, host if entry is registry else "")
+        meant = host if entry is registry else ""
+        asked, source = asked_host(config, entry, meant)
         bare = asked.strip("[]")
         ways = Ways(
             places={bare: place.address},
             preamble=_line(place) if listener.proxy_protocol else b"",
         )
-        examiner = Examiner(reactor, f"{side}, as {asked}", timeout, ways)
+        called = f"{side}, as {asked}" + (f" for {source}" if source else "")
+        examiner = Examiner(reactor, called, timeout, ways)
         origin = Origin("https" if listener.tls else "http", bare, port)
         visit = Visit(
             examiner,
-            _side(entry, origin),
+            _side(entry, origin, source),
             wanted if registry is None or entry is registry else NOTHING,
         )
         work = _redirected(visit) if listener.redirects else _steps(visit, entry)
@@ -75,12 +77,13 @@ async def examine_listener(
     return steps
 
 
-def _side(registry: RegistryConfig, origin: Origin) -> Side:
+def _side(registry: RegistryConfig, origin: Origin, source: str) -> Side:
     public = registry.public_url
     return Side(
         origin=origin,
         where=LISTEN,
         section=f"[registry {registry.host}]",
+        source=source,
         # What stands in front may have another name.
         token_hosts=(public.host,) if public else (),
         # The upstream's tokens have its own names.

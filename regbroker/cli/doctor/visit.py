@@ -8,6 +8,7 @@ from typing import Any
 
 from regbroker.cli.doctor.answers import Answer
 from regbroker.cli.doctor.examiner import Examiner
+from regbroker.protocol.mirrors import with_ns
 from regbroker.protocol.origins import Origin
 from regbroker.upstream.credentials import Login
 
@@ -21,15 +22,17 @@ class Side:
 
     `where` is the option that names it, and `ca_option` the one that names its CA,
     empty where nobody is expected to know that. `section` is where to write what is
-    missing. With `follows`, regbroker's rules for redirects count, and
-    `redirect_hosts` are the exceptions. `names_are_in_tokens` says whether tokens, if
-    they can be read, have the names that clients use.
+    missing, `source` the ``ns`` that a mirror is asked for. With `follows`,
+    regbroker's rules for redirects count, and `redirect_hosts` are the exceptions.
+    `names_are_in_tokens` says whether tokens, if they can be read, have the names that
+    clients use.
     """
 
     origin: Origin
     where: str
     section: str
     base_path: str = ""
+    source: str = ""
     realm: str | None = None
     service: str | None = None
     token_hosts: tuple[str, ...] = ()
@@ -86,7 +89,7 @@ class Visit:
         return await self.examiner.get(
             name,
             self.side.origin,
-            f"{self.side.base_path}{path}",
+            with_ns(f"{self.side.base_path}{path}", self.side.source),
             self.side.where,
             headers=headers,
             **others,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from regbroker.cli.doctor.listener_steps import examine_listener
 from regbroker.cli.doctor.steps import Step
@@ -12,7 +12,8 @@ from regbroker.protocol.basic_credentials import format_basic
 from regbroker.settings.endpoints import listener
 from regbroker.settings.ini import parse_config
 from regbroker.upstream.credentials import Login
-from tests.doctorcase import DoctorCase, Reply, reactor
+from tests.certificates import issued
+from tests.doctorcase import DoctorCase, Fake, Reply, reactor
 
 TEXT = """
 [registry a.test]
@@ -79,6 +80,38 @@ class ListenerStepsTests(DoctorCase):
             trouble = steps[-1].trouble
             self.assertEqual(trouble is not None, bool(problem))
             self.assertIn(problem, trouble.problem if trouble else "")
+
+    async def test_mirror(self) -> None:
+        """A mirror is asked for what its clients want, at each step."""
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        pair = issued("mirror.test")
+        certificate, key = pair.write(directory, "mirror")
+        port = self.listen(Fake().answer, pair)
+        text = (
+            "[regbroker]\nns = docker.io = a.test\n"
+            f"[tls]\ncertificate = {certificate}\nkey = {key}\n"
+            "[registry a.test]\nupstream = up\nnamespaces = * = *\n"
+            "[upstream up]\nurl = https://up.test\n"
+        )
+        config = parse_config(text, PurePath("/"), lambda path: None)
+        steps = await examine_listener(
+            reactor,
+            config,
+            listener(f"tls:{port}"),
+            5.0,
+            registry=config.registries[0],
+            wanted=Wanted(name="team/app", reference="1.0"),
+        )
+        self.assertEqual([step for step in steps if step.trouble], [])
+        side = f"listen tls:{port}, as mirror.test for docker.io"
+        self.assertEqual({step.side for step in steps}, {side})
+        targets = [target for target, _ in self.requests]
+        self.assertEqual(
+            targets[:2],
+            ["/v2/?ns=docker.io", "/v2/team/app/manifests/1.0?ns=docker.io"],
+        )
+        self.assertTrue(all(target.endswith("?ns=docker.io") for target in targets))
 
     async def test_answers(self) -> None:
         """What another answer than a registry's means, and no further registry."""
