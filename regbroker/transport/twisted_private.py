@@ -17,17 +17,14 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from twisted.internet.interfaces import (
-    IListeningPort,
-    IProtocolFactory,
-    IPushProducer,
-)
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.tcp import Port as TCPPort
 from twisted.internet.unix import Port as UnixPort
 from twisted.web import http
 from twisted.web.http import HTTPChannel
 from twisted.web.server import Request
-from zope.interface import implementer
+
+from regbroker.transport.reading import Reading
 
 __all__ = [
     "ChannelInternals",
@@ -92,38 +89,6 @@ class ChunkedDecoder(http._ChunkedTransferDecoder):
         while self._trailerHeaders:
             self.trailer_received(bytes(self._trailerHeaders.pop()))
         return more
-
-
-@implementer(IPushProducer)
-class Reading:
-    """
-    Pauses and resumes a transport; to resume one that is not paused costs nothing.
-
-    Twisted's channel resumes it after each request, and that asks the reactor.
-    """
-
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-        self.is_paused = False
-
-    def pauseProducing(self) -> None:
-        """Read nothing."""
-        self.is_paused = True
-        self._transport.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """Read again."""
-        if self.is_paused:
-            self.is_paused = False
-            self._transport.resumeProducing()
-
-    def stopProducing(self) -> None:
-        """Read nothing ever again."""
-        self._transport.stopProducing()
-
-    def unregisterProducer(self) -> None:
-        """Hear no more of whether the client reads."""
-        self._transport.unregisterProducer()
 
 
 class ChannelInternals(HTTPChannel):

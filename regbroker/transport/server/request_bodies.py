@@ -17,7 +17,7 @@ from regbroker.transport.server.body_watch import BodyWatch
 READ_AHEAD_BYTES = 64 * 1024
 
 
-class Reading(Protocol):
+class BodyChannel(Protocol):
     """What a body asks of its connection."""
 
     def pause_reading(self) -> None:
@@ -63,7 +63,7 @@ class StreamedBody:
     #: Whether it was read into the request's `content`.
     is_spooled = False
 
-    def __init__(self, channel: Reading, length: int | None) -> None:
+    def __init__(self, channel: BodyChannel, length: int | None) -> None:
         self.length: int | str = UNKNOWN_LENGTH if length is None else length
         self.complete = length == 0
         self.bytes_received = 0
