@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from regbroker.cli.asked_host import asked_host
 from regbroker.cli.summary import served
 from regbroker.naming.public_hosts import host_to_try
 from regbroker.settings.config import Config
@@ -28,7 +29,10 @@ def banner(config: Config, urls: list[str]) -> str:
         return "\n".join([*lines, ""])
     registry = config.registries[0]
     port = url.rsplit(":", 1)[1]
-    host = host_to_try(registry.host, registry.hosts)
+    host, source = asked_host(config, registry)
+    if source:
+        # It is asked so by programs that know mirrors; these lines are for people.
+        host = host_to_try(registry.host, registry.hosts)
     name = _name_to_try(config)
     user = next(iter(config.upstreams[registry.upstreams[0]].users.items()), None)
     user_name, password = user or ("USER", "PASSWORD")

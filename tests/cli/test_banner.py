@@ -2,7 +2,7 @@
 
 import shlex
 from dataclasses import replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -10,6 +10,7 @@ from regbroker.cli.banner import banner
 from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
 from regbroker.transport.listening.listeners import CertificateFiles
+from tests.certificates import issued
 
 SANDBOX = """
 [registry *]
@@ -74,6 +75,18 @@ class GreetingTests(SynchronousTestCase):
         self.assertNotIn("self-signed", text)
         self.assertNotIn("/etc/docker/certs.d", text)
         self.assertIn("https://registry.example.com:443/v2/", text)
+
+    def test_certificate_for_others(self) -> None:
+        """Where every host is served, it is one that the certificate is for."""
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        certificate, key = issued("registry.test").write(directory, "pair")
+        files = CertificateFiles("", certificate, key)
+        text = banner(
+            replace(config(), certificates=(files,)), ["https://0.0.0.0:8443"]
+        )
+        self.assertIn("https://registry.test:8443/v2/", text)
+        self.assertNotIn("localhost", text)
 
     def test_read_only(self) -> None:
         """Where nothing can be pushed, a pull is offered."""

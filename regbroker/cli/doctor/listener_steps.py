@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path, PurePath
 
+from regbroker.cli.asked_host import asked_host
 from regbroker.cli.doctor.answers import Answer
-from regbroker.cli.doctor.asked_host import asked_host
 from regbroker.cli.doctor.content_steps import pull
 from regbroker.cli.doctor.diagnosis import LISTEN, WHICH_PROGRAM
 from regbroker.cli.doctor.examiner import Examiner, until_stopped

@@ -4,7 +4,7 @@ from pathlib import Path, PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.cli.doctor.asked_host import Asked, asked_host
+from regbroker.cli.asked_host import Asked, asked_host
 from regbroker.settings.ini import parse_config
 from tests.certificates import issued
 
