@@ -25,7 +25,8 @@ from regbroker.transport.pyopenssl_private import (
     refused_certificate,
     send,
 )
-from regbroker.transport.tls.records import SEALED_BYTES, is_end_of_file
+from regbroker.transport.tls.memory_bios import SEALED_BYTES
+from regbroker.transport.tls.peer_end import is_end_of_file
 from tests.certificates import authority, issued
 
 #: Content types, and messages of the handshake (RFC 8446, 5.1, 4).

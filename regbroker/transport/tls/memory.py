@@ -16,8 +16,13 @@ from twisted.internet.interfaces import ITransport
 from regbroker.transport.flow.backpressure import READ_BYTES
 from regbroker.transport.flow.direct_writes import half_close, send_now, socket_below
 from regbroker.transport.pyopenssl_private import receive
+from regbroker.transport.tls.memory_bios import (
+    drain,
+    encrypt,
+    fit_for_bio,
+    records_at_once,
+)
 from regbroker.transport.tls.protocol import TLSProtocol
-from regbroker.transport.tls.records import drain, encrypt, fit_for_bio, records_at_once
 
 
 class MemoryTLSProtocol(TLSProtocol):

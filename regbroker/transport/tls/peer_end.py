@@ -1,5 +1,5 @@
 """
-How long the end of a peer is waited for.
+The end of a peer: how OpenSSL tells it, and how long it is waited for.
 
 Who has sent close_notify may wait for that of the peer (RFC 8446, 6.1). A peer may have
 none: its program hangs, or leaves it to others to close. Such a connection would stay
@@ -20,6 +20,19 @@ END_SECONDS = 30.0
 
 #: As OpenSSL says that a stream has ended without close_notify.
 _NO_END = SSL.SysCallError(-1, "Unexpected EOF")
+
+
+def is_end_of_file(error: SSL.Error) -> bool:
+    """
+    Tell whether a stream has ended without close_notify, as OpenSSL says it.
+
+    An error of the socket is such an end, too.
+    """
+    if isinstance(error, SSL.SysCallError):
+        return True
+    queue = error.args[0] if error.args else None
+    # An error without any reason is OpenSSL 4's way to say so.
+    return not queue or str(queue[-1][-1]).casefold().startswith("unexpected eof")
 
 
 class PeerEnd(Negotiated):

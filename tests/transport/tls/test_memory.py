@@ -16,8 +16,8 @@ from regbroker.transport.flow.backpressure import MOST_WHEN_FULL, READ_BYTES, Bu
 from regbroker.transport.flow.wide_reads import STEADY_BYTES, WIDE_BYTES
 from regbroker.transport.pyopenssl_private import RECORD_BYTES
 from regbroker.transport.tls import memory as tls_memory
-from regbroker.transport.tls import records
-from regbroker.transport.tls.records import (
+from regbroker.transport.tls import memory_bios
+from regbroker.transport.tls.memory_bios import (
     MOST_RECORDS,
     MUCH_BYTES,
     SOME_RECORDS,
@@ -50,7 +50,7 @@ class StepTests(SynchronousTestCase):
             asked.append(size)
             return pyopenssl_private.read_bio(connection, size)
 
-        self.patch(records, "read_bio", read_bio)
+        self.patch(memory_bios, "read_bio", read_bio)
         for _ in range(3):
             link.peer.send(b"question")
             link.feed(link.from_peer())
