@@ -20,9 +20,9 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from regbroker.transport.flow.backpressure import SHARED, Budget
-from regbroker.transport.flow.pending_writes import Deliveries
 from regbroker.transport.flow.wrapping import WrapperFactory
 from regbroker.transport.tls.memory import MemoryTLSProtocol
+from regbroker.transport.tls.pending_writes import Deliveries
 from regbroker.transport.tls.protocol import TLSProtocol
 from regbroker.transport.tls.sockets import SocketTLSProtocol
 

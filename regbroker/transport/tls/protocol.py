@@ -36,10 +36,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regbroker.transport.flow.backpressure import Backpressure
-from regbroker.transport.flow.pending_writes import PendingWrites
 from regbroker.transport.flow.wide_reads import WideReads
 from regbroker.transport.pyopenssl_private import RECORD_BYTES
 from regbroker.transport.tls.peer_end import PeerEnd, is_end_of_file
+from regbroker.transport.tls.pending_writes import PendingWrites
 
 #: Steps of TLS itself, beside data, that one read may take. New keys are four, a new
 #: handshake twenty. Whoever sends them without end has others wait.

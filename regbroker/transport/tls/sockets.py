@@ -40,7 +40,7 @@ from regbroker.transport.tls.records import whole_records
 
 #: Records that are read at once at most. A full read has 80 of those that clients
 #: written in Go begin with; whoever sends a byte in each has others wait no longer.
-MOST_RECORDS = 128
+RECORDS_OF_A_READ = 128
 
 
 class SocketTLSProtocol(TLSProtocol):
@@ -97,7 +97,9 @@ class SocketTLSProtocol(TLSProtocol):
     def _read_piece(self) -> bool:
         """Read and deliver as much as is read at once; tell whether to read on."""
         size = self._tcp.bufferSize
-        plain, end = receive(self._connection, size, MOST_RECORDS, self._is_receiving)
+        plain, end = receive(
+            self._connection, size, RECORDS_OF_A_READ, self._is_receiving
+        )
         if isinstance(end, SSL.WantWriteError):
             end = None
             self._read_waits = True

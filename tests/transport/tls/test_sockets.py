@@ -27,7 +27,7 @@ from regbroker.transport.pyopenssl_private import RECORD_BYTES, receive
 from regbroker.transport.tls import sockets
 from regbroker.transport.tls.memory import MemoryTLSProtocol
 from regbroker.transport.tls.server_names import ServerTLSFactory
-from regbroker.transport.tls.sockets import MOST_RECORDS, SocketTLSProtocol
+from regbroker.transport.tls.sockets import RECORDS_OF_A_READ, SocketTLSProtocol
 from tests.certificates import issued
 from tests.tlspeer import VERSIONS, Endless, Inner, SocketLink
 
@@ -123,13 +123,13 @@ class StreamTests(SocketTestCase):
         link = self.link()
         link.shake_hands()
         link.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
-        for _ in range(3 * MOST_RECORDS):
+        for _ in range(3 * RECORDS_OF_A_READ):
             link.peer.send(b"x")
         link.socket.sendall(link.from_peer())
         for _ in range(3):
             link.reactor.run()
         sizes = [len(each) for each in link.inner.received]
-        self.assertEqual(sizes, [1, MOST_RECORDS, MOST_RECORDS])
+        self.assertEqual(sizes, [1, RECORDS_OF_A_READ, RECORDS_OF_A_READ])
 
     def test_full_reads(self) -> None:
         """A large body comes in pieces of what is read at once."""

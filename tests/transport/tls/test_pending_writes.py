@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.transport.flow.pending_writes import Deliveries, PendingWrites
+from regbroker.transport.tls.pending_writes import Deliveries, PendingWrites
 
 
 class PendingTests(SynchronousTestCase):
