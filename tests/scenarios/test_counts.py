@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.transport.server import reply_heads
 from regbroker.web.forward import BLOBS_AT_ONCE
 from tests.counted import Counted, allocating, counting, weighing
-from tests.proxycase import MANIFEST, UPLOAD, ProxyTestCase
+from tests.proxycase import BLOB, MANIFEST, UPLOAD, UPLOADS, ProxyTestCase
 from tests.scripted import Call, response
 from tests.tlspeer import Link, SocketLink
 
@@ -37,8 +37,21 @@ ROUNDS = 3
 TOLD = 1.5 if sys.version_info >= (3, 12) else 1
 
 PING = "/v2/"
+UNKNOWN_MANIFEST = "/v2/team/app/manifests/unknown"
 TOKEN = json.dumps({"token": "t", "expires_in": 300}).encode()
 BODY = b"x" * 2000
+UNKNOWN = (
+    b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown",'
+    b'"detail":{"name":"acme_team/app","Tag":"unknown"}}]}'
+)
+DENIED = (
+    b'{"errors":[{"code":"UNAUTHORIZED","message":"authentication required",'
+    b'"detail":[{"Type":"repository","Name":"acme_team/app","Action":"pull"}]}]}'
+)
+CHALLENGE = (
+    'Bearer realm="https://auth.test/token",service="s",'
+    'scope="repository:acme_team/app:pull"'
+)
 CHUNK = b"x" * 256 * 1024
 
 
@@ -61,7 +74,9 @@ class Message:
     allocations: int
 
 
-class CountTests(ProxyTestCase):
+class CountTestCase(ProxyTestCase):
+    """Counts one request, and holds it to its bounds."""
+
     tokens = True
 
     async def set_up(self) -> None:
@@ -77,6 +92,15 @@ class CountTests(ProxyTestCase):
             return None
         if call.target.startswith("/token"):
             return response(200, body=TOKEN)
+        if call.method == "HEAD":
+            return response(404, "Content-Type: application/json", body=b"")
+        if call.method == "POST":
+            place = f"{self.upstream.url}/v2/acme_team/app/blobs/uploads/id?_state=s"
+            return response(202, f"Location: {place}")
+        if call.target.endswith("/unknown"):
+            return response(404, "Content-Type: application/json", body=UNKNOWN)
+        if call.method == "GET" and call.header(b"Authorization") is None:
+            return response(401, f"WWW-Authenticate: {CHALLENGE}", body=DENIED)
         return response(
             200,
             "Content-Type: application/vnd.oci.image.manifest.v1+json",
@@ -142,6 +166,10 @@ class CountTests(ProxyTestCase):
         ):
             self.assertGreater(count, bound // 2, f"lower it: {counted}")
 
+
+class CountTests(CountTestCase):
+    """The kinds of requests that clients send most, without TLS."""
+
     async def test_pull(self) -> None:
         """A manifest of 2 kB."""
         await self.assert_within(
@@ -152,7 +180,7 @@ class CountTests(ProxyTestCase):
     async def test_push(self) -> None:
         """A chunk of 256 KiB: the peak has it ten times, mostly on the test's sides."""
         await self.assert_within(
-            Bounds(calls=387, allocations=882, system_calls=24, timers=1, peak=3000),
+            Bounds(calls=381, allocations=882, system_calls=24, timers=1, peak=3000),
             *(202, "PATCH", UPLOAD, "Authorization: Bearer t"),
         )
 
@@ -169,6 +197,48 @@ class CountTests(ProxyTestCase):
             Bounds(calls=114, allocations=309, system_calls=2, timers=0, peak=130),
             *(200, "GET", "/auth?service=s&scope=repository:team/app:pull"),
             "Authorization: Basic YWxpY2U6cA==",
+        )
+
+    async def test_missing(self) -> None:
+        """A blob that is not there: what a push asks first of each."""
+        await self.assert_within(
+            Bounds(calls=208, allocations=495, system_calls=4, timers=0, peak=150),
+            *(404, "HEAD", BLOB, "Authorization: Bearer t"),
+        )
+
+    async def test_unknown(self) -> None:
+        """A manifest that is not there, with a sentence about it."""
+        await self.assert_within(
+            Bounds(calls=273, allocations=745, system_calls=4, timers=0, peak=150),
+            *(404, "GET", UNKNOWN_MANIFEST, "Authorization: Bearer t"),
+        )
+
+    async def test_challenge(self) -> None:
+        """The upstream's challenge, which containerd begins each pull with."""
+        await self.assert_within(
+            Bounds(calls=372, allocations=1084, system_calls=4, timers=0, peak=150),
+            *(401, "GET", MANIFEST),
+        )
+
+    async def test_upload_begins(self) -> None:
+        """An upload that begins: a length of nothing, and a Location."""
+        await self.assert_within(
+            Bounds(calls=202, allocations=508, system_calls=4, timers=0, peak=150),
+            *(202, "POST", UPLOADS, "Authorization: Bearer t", "Content-Length: 0"),
+        )
+
+
+class BalancerCountTests(CountTestCase):
+    """Behind a balancer that ends TLS, and says who the client is."""
+
+    main = "trusted-proxies = 127.0.0.1"
+
+    async def test_ping(self) -> None:
+        """The ping of one client, again."""
+        await self.assert_within(
+            Bounds(calls=93, allocations=188, system_calls=2, timers=0, peak=130),
+            *(401, "GET", PING),
+            *("X-Forwarded-For: 192.0.2.7", "X-Forwarded-Proto: https"),
         )
 
 
