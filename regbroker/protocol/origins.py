@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+#: An upstream redirects each blob to the same few storages. A name of DNS has 253
+#: characters at most.
+MAX_REMEMBERED = 256
+MAX_REMEMBERED_LENGTH = 270
+
+_AUTHORITY = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?"
+)
 
 
 class Origin(NamedTuple):
@@ -37,16 +47,21 @@ UNIX_ORIGIN = Origin("http", "localhost", 80)
 
 def parse_origin(scheme: str, authority: str) -> Origin | None:
     """Parse scheme and ``host[:port]``; None for what is no server of HTTP."""
+    is_long = len(scheme) + len(authority) > MAX_REMEMBERED_LENGTH
+    return (_parse if is_long else _remembered)(scheme, authority)
+
+
+def _parse(scheme: str, authority: str) -> Origin | None:
     scheme = scheme.lower()
     if scheme not in _DEFAULT_PORTS or "@" in authority:
         return None
-    match = re.fullmatch(
-        r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?",
-        authority,
-    )
+    match = _AUTHORITY.fullmatch(authority)
     if match is None:
         return None
     port = int(match["port"] or _DEFAULT_PORTS[scheme])
     if not 0 < port < 65536:
         return None
     return Origin(scheme, (match["v6"] or match["host"]).lower(), port)
+
+
+_remembered = lru_cache(MAX_REMEMBERED)(_parse)

@@ -49,6 +49,8 @@ def checked_server_of(scheme: str, authority: str) -> Origin:
 
 def without_dot(origin: Origin) -> Origin:
     """Return a server without the dot at the end of its host."""
+    if not origin.host.endswith("."):
+        return origin
     return origin._replace(host=origin.host.removesuffix("."))
 
 

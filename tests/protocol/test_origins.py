@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.protocol.origins import Origin, parse_origin
+from regbroker.protocol.origins import MAX_REMEMBERED_LENGTH, Origin, parse_origin
 
 
 class ParseTests(SynchronousTestCase):
@@ -42,6 +42,15 @@ class ParseTests(SynchronousTestCase):
             ("https", "ä.test"),
         ):
             self.assertIsNone(parse_origin(scheme, authority), (scheme, authority))
+
+    def test_again(self) -> None:
+        """What was parsed before is the same, and so is what is not remembered."""
+        for host in ("a.test", "a." * 200 + "test"):
+            first, again = (parse_origin("https", host) for _ in range(2))
+            self.assertEqual(first, Origin("https", host, 443))
+            self.assertEqual(first, again)
+            self.assertEqual(first is again, len(host) <= MAX_REMEMBERED_LENGTH)
+            self.assertEqual(parse_origin("http", host), Origin("http", host, 80))
 
 
 class WrittenTests(SynchronousTestCase):
