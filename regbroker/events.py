@@ -130,6 +130,11 @@ class Event:
         """How long the request has taken so far."""
         return self.clock() - self.started
 
+    @property
+    def summary(self) -> str:
+        """What was asked, and the status, for logs that write the fields themselves."""
+        return f"{self.method} {self.path} {self.status}"
+
     @contextmanager
     def upstream_time(self, more: bool = False) -> Iterator[None]:
         """
@@ -230,8 +235,7 @@ def emit(event: Event) -> None:
     seconds = event.seconds
     fields = event.fields(seconds)
     fields["event"] = event
-    summary = f"{event.method} {event.path} {event.status}"
-    publish(_log, event.line(seconds), summary, fields)
+    publish(_log, event.line(seconds), event.summary, fields)
 
 
 def publish(log: Logger, line: str, summary: str, fields: Fields) -> None:

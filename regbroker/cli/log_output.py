@@ -26,7 +26,7 @@ from regbroker.audit import NAMESPACE
 from regbroker.errors import StateError
 from regbroker.events import Event, emit
 from regbroker.runtime.buffered_log import BufferedLog, IReactor, TextLines
-from regbroker.runtime.json_lines import json_line
+from regbroker.runtime.json_lines import json_line, json_record
 from regbroker.runtime.reopened_file import ReopenedFile
 from regbroker.settings.config import Config
 
@@ -78,14 +78,15 @@ class LogOutput:
         """
         What logs a request that is over.
 
-        Nobody but this process reads a log of lines, so such a line is written without
-        a log event.
+        Nobody but this process reads a log that it writes itself, so its lines are
+        written without log events.
         """
-        return self._write if self.record_format == "line" else emit
-
-    def _write(self, event: Event) -> None:
-        assert self._log is not None
-        self._log.observer.gather(self._text_lines.record(event))
+        writers = {"line": self._text_lines.record, "json": json_record}
+        line_of = writers.get(self.record_format)
+        if line_of is None or self._log is None:
+            return emit
+        gather = self._log.observer.gather
+        return lambda event: gather(line_of(event))
 
     def observer(self, options: Mapping[str, Any]) -> ILogObserver | None:
         """

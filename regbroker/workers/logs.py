@@ -30,7 +30,7 @@ from zope.interface import implementer
 from regbroker import audit
 from regbroker.events import Event, emit
 from regbroker.runtime.buffered_log import TextLines
-from regbroker.runtime.json_lines import json_line
+from regbroker.runtime.json_lines import json_line, json_record
 
 #: What makes a line of a record, by the value of `log-format`.
 _FORMATS: Mapping[str, Callable[[], Callable[[LogEvent], str | None]]] = {
@@ -90,11 +90,13 @@ class Sender:
 
     @property
     def log_request(self) -> Callable[[Event], None]:
-        """What logs a request that is over; for a line for people, no log event."""
-        line_of = self._line_of
-        if not isinstance(line_of, TextLines):
-            return emit
-        return lambda event: self._gather(_LINE, line_of.record(event))
+        """What logs a request that is over; where that is a line, no log event."""
+        line_of, worker = self._line_of, self._worker
+        if isinstance(line_of, TextLines):
+            return lambda event: self._gather(_LINE, line_of.record(event))
+        if line_of is json_line:
+            return lambda event: self._gather(_LINE, json_record(event, worker=worker))
+        return emit
 
     def __call__(self, event: LogEvent) -> None:
         """Send an event, now or soon."""

@@ -330,18 +330,21 @@ class GatheredTests(SynchronousTestCase):
 
     def test_log_request(self) -> None:
         """A line that only this process writes needs no log event."""
-        self.assertIs(self.output.log_request, events.emit)
-        path = self.directory / "lines"
-        output = LogOutput("line", "", self.reactor)
-        self.assertIs(output.log_request, events.emit)
-        observer: Any = output.observer({"logfile": str(path)})
-        self.addCleanup(observer.close)
         event = events.Event(lambda: 0.0, path='/"a')
-        with capturedLogs() as logged:
-            output.log_request(event)
-        self.assertEqual(list(logged), [])
-        _, _, line = path.read_text().partition(" [regbroker.events#info] ")
+        for log_format in "line", "json":
+            path = self.directory / log_format
+            output = LogOutput(log_format, "", self.reactor)
+            self.assertIs(output.log_request, events.emit)
+            observer: Any = output.observer({"logfile": str(path)})
+            self.addCleanup(observer.close)
+            with capturedLogs() as logged:
+                output.log_request(event)
+            self.assertEqual(list(logged), [])
+        text = (self.directory / "line").read_text()
+        _, _, line = text.partition(" [regbroker.events#info] ")
         self.assertEqual(line, event.line() + "\n")
+        document = json.loads((self.directory / "json").read_text())
+        self.assertEqual(document["path"], '/"a')
 
     def test_another_log(self) -> None:
         """A log that is not written here may have an audit log anywhere."""

@@ -11,7 +11,8 @@ from twisted.logger import LogEvent, Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.runtime.json_lines import MAX_LINE, json_line
+from regbroker import events
+from regbroker.runtime.json_lines import MAX_LINE, json_line, json_record
 from tests.grammar import EXAMPLES
 
 
@@ -52,6 +53,17 @@ class JsonLineTests(SynchronousTestCase):
                 "no": None,
             },
         )
+
+    def test_record(self) -> None:
+        """The record of a request is the line of its log event, and what is added."""
+        self.patch(events._log, "observer", self.events.append)
+        for path in ("/v2/", "/v2/\xe9", "/\ud800", '/\x00\\u"', "/" + "a" * 5000):
+            event = events.Event(lambda: 1.0, path=path, status=404, bytes_out=12)
+            events.emit(event)
+            expected, record = self.line(), parsed(json_record(event, worker=3))
+            self.assertRegex(record.pop("time"), r"^20\d\d-.*Z$")
+            del expected["time"]
+            self.assertEqual(list(record.items()), [*expected.items(), ("worker", 3)])
 
     def test_order(self) -> None:
         """What every event has comes first, so that people can read it, too."""

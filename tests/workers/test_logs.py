@@ -144,10 +144,9 @@ class LogsTests(SynchronousTestCase):
         self.assertEqual(lines[0], formatEvent(self.written[0]))
 
     def test_requests(self) -> None:
-        """A line for people is sent without a log event, in its place."""
-        for log_format in ("", "json"):
-            self.sender.make_lines(log_format, 2)
-            self.assertIs(self.sender.log_request, emit)
+        """A line is sent without a log event, in its place."""
+        self.sender.make_lines("", 2)
+        self.assertIs(self.sender.log_request, emit)
         self.sender.make_lines("line", 2)
         self.sender.log_request(Event(lambda: 0.0, path='/"a'))
         self.record('/"b')
@@ -157,6 +156,19 @@ class LogsTests(SynchronousTestCase):
         self.assertEqual(
             first.partition(" [")[2].replace("/?a", "/?b"), second.partition(" [")[2]
         )
+
+    def test_json_requests(self) -> None:
+        """As JSON it is the same, with the worker's number."""
+        self.sender.make_lines("json", 2)
+        self.sender.log_request(Event(lambda: 0.0, path="/a"))
+        self.record("/a")
+        self.turn()
+        ((sent,),) = self.sent
+        first, second = (
+            json.loads(row, object_pairs_hook=list) for row in sent["rows"]
+        )
+        self.assertEqual(first[1:], second[1:])
+        self.assertEqual(first[-1], ("worker", 2))
 
     def test_json_lines(self) -> None:
         """The same as JSON, with the worker's number; a warning is no record."""
