@@ -20,7 +20,7 @@ from regbroker.upstream.credentials import (
     Credentials,
     EnvironmentPassword,
     PasswordFile,
-    credential_server,
+    docker_server,
 )
 from regbroker.upstream.own_account import OwnAccount
 from regbroker.upstream.registry import Upstream
@@ -130,7 +130,7 @@ def build_credentials(
         return EnvironmentPassword(entry.username, entry.password_env)
     if entry.credential_helper:
         server = entry.credential_server or (
-            credential_server(entry.origin.host, entry.origin.netloc)
+            docker_server(entry.origin.host, entry.origin.netloc)
             if entry.origin
             else entry.name
         )

@@ -162,7 +162,7 @@ def without_newline(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
-def credential_server(host: str, netloc: str) -> str:
+def docker_server(host: str, netloc: str) -> str:
     """
     Return what docker stores the credentials for a registry under.
 

@@ -34,8 +34,8 @@ from regbroker.upstream.login_turns import Turn
 from regbroker.upstream.own_login import (
     NO_RIGHT,
     OWN_ACCOUNT_REFUSED,
-    LoginRefused,
     OwnLogin,
+    OwnLoginRefused,
 )
 from regbroker.upstream.own_proof import LoginProof
 from regbroker.upstream.own_tokens import OwnTokens
@@ -111,7 +111,7 @@ class OwnAccount:
         if own is None:
             try:
                 return await self._own_tokens.get(None, scopes)
-            except LoginRefused:
+            except OwnLoginRefused:
                 raise Denied(NO_ACCOUNT) from None
         login = await own.current()
         cached = self._own_tokens.cached(login, scopes)

@@ -34,7 +34,7 @@ T = TypeVar("T")
 _log = Logger()
 
 
-class LoginRefused(Exception):
+class OwnLoginRefused(Exception):
     """The upstream does not take a login; `status` is what it has answered."""
 
     def __init__(self, status: int) -> None:
@@ -43,8 +43,8 @@ class LoginRefused(Exception):
 
 
 #: Logs in for nothing else, where some repositories are, by their names. Raises
-#: `LoginRefused`, or another error when the upstream does not say whether it takes the
-#: login.
+#: `OwnLoginRefused`, or another error when the upstream does not say whether it takes
+#: the login.
 Prove = Callable[[Login, frozenset[str]], Awaitable[None]]
 
 
@@ -83,20 +83,20 @@ class OwnLogin:
         Return what `show` returns, who shows the login when it is its turn.
 
         The turn ends with `show`, unless that has kept it. `about` are the names of
-        the repositories that it is for. `show` raises `LoginRefused`, and is called
+        the repositories that it is for. `show` raises `OwnLoginRefused`, and is called
         once more if there is another login by then. Raises `OwnAccountRefused`,
         `Denied`, and what `show` raises besides.
         """
         login = await self.current()
         try:
             return await self._in_turn(login, about, show)
-        except LoginRefused:
+        except OwnLoginRefused:
             again = await self.another(login)
         if again == login:
             raise OwnAccountRefused(OWN_ACCOUNT_REFUSED)
         try:
             return await self._in_turn(again, about, show)
-        except LoginRefused as refusal:
+        except OwnLoginRefused as refusal:
             raise OwnAccountRefused(OWN_ACCOUNT_REFUSED) from refusal
 
     async def prove(self, login: Login, about: frozenset[str], seconds: float) -> None:
@@ -171,7 +171,7 @@ class OwnLogin:
         started = self._clock.seconds()
         try:
             shown = await show(login, turn)
-        except LoginRefused as refusal:
+        except OwnLoginRefused as refusal:
             self.refused(login, refusal.status, about, started)
             if record.is_lacking(about):
                 raise Denied(NO_RIGHT) from refusal
@@ -191,13 +191,13 @@ class OwnLogin:
     async def _show_again(
         self, login: Login, about: frozenset[str], record: LoginRecord
     ) -> None:
-        """Log in with what was refused, if that may be; raises `LoginRefused`."""
+        """Log in with what was refused, if that may be; raises `OwnLoginRefused`."""
         if not record.may_show():
-            raise LoginRefused(401)
+            raise OwnLoginRefused(401)
         started = self._clock.seconds()
         try:
             await self._prove(login, about)
-        except LoginRefused as refusal:
+        except OwnLoginRefused as refusal:
             self.refused(login, refusal.status, (), started)
             raise
         except BaseException:

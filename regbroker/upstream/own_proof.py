@@ -17,7 +17,7 @@ from regbroker.protocol.bodies import MAX_LIST_BYTES
 from regbroker.protocol.names import PING_PATH
 from regbroker.upstream.authorization import Refusal
 from regbroker.upstream.credentials import Login
-from regbroker.upstream.own_login import TRIAL_SECONDS, LoginRefused
+from regbroker.upstream.own_login import TRIAL_SECONDS, OwnLoginRefused
 from regbroker.upstream.own_requests import ask_for_ourselves, proof_target
 from regbroker.upstream.own_tokens import OwnTokens
 from regbroker.upstream.registry import Upstream
@@ -44,7 +44,7 @@ class LoginProof:
             try:
                 await self._tokens.get(login, (), max_age=0.0)
             except OwnAccountRefused as error:
-                raise LoginRefused(403) from error
+                raise OwnLoginRefused(403) from error
         elif discovered.proof and not login.identity_token:
             # Where the ping passes, what is needed says more than what was once.
             is_ping = discovered.proof == PING_PATH or not about
@@ -65,4 +65,4 @@ class LoginProof:
         )
         refusal = Refusal(reply.status, (), text)
         if refusal.status == 401 or refusal.says_expired:
-            raise LoginRefused(refusal.status)
+            raise OwnLoginRefused(refusal.status)

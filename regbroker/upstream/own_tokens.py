@@ -16,7 +16,7 @@ from regbroker.protocol.scopes import Scope
 from regbroker.protocol.token_replies import IssuedToken
 from regbroker.protocol.token_requests import TokenRequest
 from regbroker.upstream.credentials import Login
-from regbroker.upstream.own_login import NO_RIGHT, OWN_ACCOUNT_REFUSED, LoginRefused
+from regbroker.upstream.own_login import NO_RIGHT, OWN_ACCOUNT_REFUSED, OwnLoginRefused
 from regbroker.upstream.token_service import TokenReply
 from regbroker.upstream.tokens import TokenRefused, UpstreamTokens
 
@@ -42,7 +42,7 @@ class OwnTokens:
         """
         Return a token for these scopes, in upstream names; see `UpstreamTokens.get`.
 
-        Raises `LoginRefused` when the token service does not take the login. Raises
+        Raises `OwnLoginRefused` when the token service does not take the login. Raises
         `Denied`, `OwnAccountRefused`, `TooManyRequests` or `TokensUnavailable` when
         it gives no token for another reason.
         """
@@ -52,7 +52,7 @@ class OwnTokens:
             )
         except TokenRefused as refusal:
             if _is_about_login(refusal.reply.status, login):
-                raise LoginRefused(refusal.reply.status) from refusal
+                raise OwnLoginRefused(refusal.reply.status) from refusal
             raise _no_token(refusal.reply, scopes) from refusal
         except (UpstreamUnavailable, UpstreamTimeout) as error:
             # The registry itself may be well.

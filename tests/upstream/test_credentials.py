@@ -18,7 +18,7 @@ from regbroker.upstream.credentials import (
     EnvironmentPassword,
     Login,
     PasswordFile,
-    credential_server,
+    docker_server,
     parse_password,
 )
 
@@ -189,9 +189,7 @@ class CredentialServerTests(SynchronousTestCase):
     def test_as_docker_has_it(self) -> None:
         """Docker Hub has one name for all of its own, others have theirs."""
         for host in ("registry-1.docker.io", "docker.io", "index.docker.io"):
-            self.assertEqual(
-                credential_server(host, host), "https://index.docker.io/v1/"
-            )
+            self.assertEqual(docker_server(host, host), "https://index.docker.io/v1/")
         for netloc in ("ghcr.io", "r.test:5000", "1.dkr.ecr.eu-west-1.amazonaws.com"):
             host = netloc.partition(":")[0]
-            self.assertEqual(credential_server(host, netloc), netloc)
+            self.assertEqual(docker_server(host, netloc), netloc)

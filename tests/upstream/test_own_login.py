@@ -13,7 +13,7 @@ from regbroker.errors import Denied, OwnAccountRefused, UpstreamUnavailable
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.login_record import FIRST_PAUSE_SECONDS
 from regbroker.upstream.login_turns import TURN_SECONDS, Turn
-from regbroker.upstream.own_login import LoginRefused, OwnLogin
+from regbroker.upstream.own_login import OwnLogin, OwnLoginRefused
 
 ABOUT = frozenset({"acme_team/app"})
 OLD, NEW = Login("robot", "old"), Login("robot", "new")
@@ -53,7 +53,7 @@ class OwnLoginTests(SynchronousTestCase):
         """Log in for nothing else."""
         self.proved.append(login)
         if login not in self.good:
-            raise LoginRefused(401)
+            raise OwnLoginRefused(401)
 
     async def show(self, login: Login, turn: Turn) -> Login:
         """Show the login; wait for the test if that wants it."""
@@ -63,7 +63,7 @@ class OwnLoginTests(SynchronousTestCase):
             self.waiting.append(waiter)
             await waiter
         if login not in self.good:
-            raise LoginRefused(401)
+            raise OwnLoginRefused(401)
         self.own.confirmed(login, self.clock.seconds())
         return login
 
@@ -188,7 +188,7 @@ class OwnLoginTests(SynchronousTestCase):
 
         async def refuse(login: Login, turn: Turn) -> None:
             self.shown.append(login)
-            raise LoginRefused(401)
+            raise OwnLoginRefused(401)
 
         self.failureResultOf(self.use(refuse), OwnAccountRefused)
         self.clock.advance(FIRST_PAUSE_SECONDS + 1)

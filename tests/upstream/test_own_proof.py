@@ -13,7 +13,7 @@ from regbroker.errors import (
     UpstreamUnavailable,
 )
 from regbroker.upstream.credentials import TOKEN_USER, Login
-from regbroker.upstream.own_login import TRIAL_SECONDS, LoginRefused
+from regbroker.upstream.own_login import TRIAL_SECONDS, OwnLoginRefused
 from regbroker.upstream.own_proof import LoginProof
 from regbroker.upstream.own_tokens import OwnTokens
 from tests.upstream.test_own_account import (
@@ -53,7 +53,7 @@ class LoginProofTests(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(self.prove(upstream)))
         self.assertEqual(upstream.shown, [ROBOT_BASIC])
         upstream.good.clear()
-        error: Any = self.failureResultOf(self.prove(upstream), LoginRefused).value
+        error: Any = self.failureResultOf(self.prove(upstream), OwnLoginRefused).value
         self.assertEqual(error.status, 401)
 
     def test_repository(self) -> None:
@@ -69,7 +69,7 @@ class LoginProofTests(SynchronousTestCase):
         upstream = FakeUpstream(BASIC)
         upstream.good.clear()
         upstream.refusal = (403, EXPIRED.encode())
-        error: Any = self.failureResultOf(self.prove(upstream), LoginRefused).value
+        error: Any = self.failureResultOf(self.prove(upstream), OwnLoginRefused).value
         self.assertEqual(error.status, 403)
         upstream.refusal = (403, b"{}")
         self.assertIsNone(self.successResultOf(self.prove(upstream)))
@@ -104,7 +104,7 @@ class LoginProofTests(SynchronousTestCase):
         for status in (401, 403):
             tokens = FakeTokens(self.clock, reply(status))
             proving = self.prove(FakeUpstream(BEARER), tokens)
-            error: Any = self.failureResultOf(proving, LoginRefused).value
+            error: Any = self.failureResultOf(proving, OwnLoginRefused).value
             self.assertEqual(error.status, status)
 
     def test_nothing_to_prove(self) -> None:

@@ -21,7 +21,7 @@ from regbroker.protocol.scopes import Scope, repository_scope
 from regbroker.protocol.token_replies import IssuedToken
 from regbroker.protocol.token_requests import TokenRequest
 from regbroker.upstream.credentials import TOKEN_USER, Login
-from regbroker.upstream.own_login import LoginRefused
+from regbroker.upstream.own_login import OwnLoginRefused
 from regbroker.upstream.own_tokens import OwnTokens, token_request
 from regbroker.upstream.token_service import TokenReply
 from regbroker.upstream.tokens import TokenRefused
@@ -101,7 +101,7 @@ class OwnTokensTests(SynchronousTestCase):
     def test_login_refused(self) -> None:
         """401 is about the login, and 400 about an identity token."""
         for login, status in ((ROBOT, 401), (None, 401), (IDENTITY, 400)):
-            error = self.error(LoginRefused, refused(status), login)
+            error = self.error(OwnLoginRefused, refused(status), login)
             self.assertEqual(error.status, status)
         self.error(Denied, refused(400), ROBOT)
 
