@@ -19,6 +19,9 @@ Facts that shape this module (RFC 8446, 6.1; RFC 5246, 7.2.1):
 - A stream has ended in order only when the peer's close_notify has come. Any other end
   is `ConnectionLost`, for somebody on the way may have caused it.
 - close_notify is the last record that is sent. So all that was written comes before it.
+- An error that is raised where somebody awaits it keeps the frames of that. So each
+  end has an error of its own: Twisted's CONNECTION_LOST is one object for all, and
+  would keep more with each connection.
 - TLS 1.2 may ask for a new handshake at any time: until it is over, nothing can be
   encrypted. What is written then waits.
 """
@@ -29,8 +32,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from OpenSSL import SSL
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHandshakeListener, ITransport
-from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -254,7 +257,7 @@ class TLSProtocol(WideReads, PeerEnd):
         if self._is_over:
             return
         if self._reason is None and error is not None:
-            self._reason = Failure(CONNECTION_LOST if is_end_of_file(error) else error)
+            self._reason = Failure(ConnectionLost() if is_end_of_file(error) else error)
         self._is_over = True
         self._close()
 

@@ -26,8 +26,8 @@ from socket import SHUT_WR
 from typing import Any
 
 from OpenSSL import SSL
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import ITransport
-from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
@@ -268,7 +268,7 @@ class SocketTLSProtocol(TLSProtocol):
 
     def _cut_off(self) -> None:
         # The peer's close_notify was not read: nobody knows whether there is one.
-        self._reason = self._reason or Failure(CONNECTION_LOST)
+        self._reason = self._reason or Failure(ConnectionLost())
 
 
 def _nothing() -> None:

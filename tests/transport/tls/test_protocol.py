@@ -11,6 +11,7 @@ from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import INegotiated, ISSLTransport
+from twisted.internet.main import CONNECTION_LOST
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
@@ -241,6 +242,15 @@ class EndTests(SynchronousTestCase):
         self.assertEqual(link.inner.handshakes, 0)
         assert link.inner.lost is not None
         link.inner.lost.trap(SSL.Error)
+
+    @each_way
+    def test_error_of_its_own(self, link: Link) -> None:
+        """What is raised somewhere keeps nothing alive of one end after the other."""
+        link.shake_hands()
+        link.hang_up()
+        assert link.inner.lost is not None
+        link.inner.lost.trap(ConnectionLost)
+        self.assertIsNot(link.inner.lost.value, CONNECTION_LOST)
 
     @each_way
     def test_close(self, link: Link) -> None:

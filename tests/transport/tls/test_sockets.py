@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.certificates.served import certificate_options
@@ -401,6 +403,15 @@ class BlockedTests(SocketTestCase):
         self.assertTrue(link.is_closed)
         assert link.inner.lost is not None
         link.inner.lost.trap(ConnectionLost)
+
+    def test_error_of_its_own(self) -> None:
+        """A socket that has gone keeps nothing alive of one end after the other."""
+        link = self.link()
+        link.shake_hands()
+        link.transport.connectionLost(Failure(ConnectionDone()))
+        assert link.inner.lost is not None
+        link.inner.lost.trap(ConnectionLost)
+        self.assertIsNot(link.inner.lost.value, CONNECTION_LOST)
 
     def test_abort_while_it_receives(self) -> None:
         """A protocol may abort in the middle of a delivery."""
