@@ -31,6 +31,7 @@ from twisted.internet.task import deferLater, react
 import regbroker
 from regbroker.service import build_service, listeners
 from regbroker.settings.ini import parse_config
+from regbroker.transport.flow.direct_writes import send_now
 from regbroker.web.forward import BLOBS_AT_ONCE
 from tests.scripted import Call, ScriptedUpstream, response
 from tests.wire import RawClient
@@ -54,7 +55,12 @@ namespaces = team = acme_team
 url = {url}
 """
 
-WRITES = {FileDescriptor.write.__code__, FileDescriptor.writeSequence.__code__}
+#: What writes to a socket: Twisted's transport, and what goes past it.
+WRITES = {
+    FileDescriptor.write.__code__,
+    FileDescriptor.writeSequence.__code__,
+    send_now.__code__,
+}
 
 
 def is_ours(frame: FrameType) -> bool:
@@ -97,13 +103,14 @@ class Profile:
             self.begun = True
         if is_ours(frame):
             self.calls[name_of(frame).strip()] += 1
-        elif frame.f_code in WRITES:
-            self._written(frame)
         elif not self.frames and frame.f_code.co_name == "doIteration":
             self.turns_to_wire += 1
+        if frame.f_code in WRITES:
+            self._written(frame)
 
     def _written(self, frame: FrameType) -> None:
-        transport: Any = frame.f_locals["self"]
+        given = frame.f_locals
+        transport: Any = given["self"] if "self" in given else given["transport"]
         if not self.frames and transport.getPeer().port == self.upstream:
             self.calls_to_wire = self.calls.total()
             stack: list[FrameType] = []

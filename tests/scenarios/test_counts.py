@@ -125,7 +125,8 @@ class CountTestCase(ProxyTestCase):
         for _ in range(WARM_UP):
             await ask()
         # A manifest has connections opened for its blobs.
-        while target == MANIFEST and self.upstream.connected < BLOBS_AT_ONCE:
+        opens_more = method == "GET" and target in (MANIFEST, UNKNOWN_MANIFEST)
+        while opens_more and self.upstream.connected < BLOBS_AT_ONCE:
             await self.turn()
         asked, connections = len(self.upstream.calls), len(self.upstream.wires)
         port = int(self.url.rpartition(":")[2])
