@@ -11,9 +11,10 @@ Whatever ends a request ends in `connectionLost`, except a reply that is complet
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Protocol
 
-from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.error import ConnectionAborted, ConnectionClosed, ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
@@ -319,6 +320,10 @@ class UpstreamProtocol(TwistedProtocol):
         request, parser, arriving = self._request, self._parser, self._arriving
         self._request = self._parser = self._arriving = None
         error = self._error or reason.value
+        if isinstance(error, ConnectionClosed):
+            # Twisted's is one object for all connections. Raised where somebody awaits
+            # a body, it would keep the frames of that, for each connection more.
+            error = copy(error)
         assert isinstance(error, Exception)
         if parser is None:
             return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.logger import capturedLogs
 from twisted.web.iweb import UNKNOWN_LENGTH
 
@@ -19,6 +21,38 @@ from regbroker.transport.client.reply_parser import (
 )
 from tests.connectionscase import ConnectionsTestCase
 from tests.scripted import response
+
+
+class Broken:
+    """Takes a body until that is broken; `error` fires then."""
+
+    def __init__(self) -> None:
+        self.error: Deferred[Exception] = Deferred()
+
+    def body_received(self, data: bytes) -> None:
+        pass
+
+    def body_ended(self) -> None:
+        raise AssertionError("it has not come whole")
+
+    def body_broken(self, error: Exception) -> None:
+        self.error.callback(error)
+
+
+class BrokenBodyTests(ConnectionsTestCase):
+    async def test_error_of_its_own(self) -> None:
+        """What is raised somewhere keeps nothing alive of one body after the other."""
+        errors = []
+        for _ in range(2):
+            asking = self.ask()
+            call = await self.upstream.call()
+            call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+            broken = Broken()
+            (await asking).deliver(broken)
+            call.wire.close()
+            errors.append(await broken.error)
+        self.assertIsInstance(errors[0], ConnectionDone)
+        self.assertIsNot(errors[0], errors[1])
 
 
 class HeaderBoundTests(ConnectionsTestCase):
