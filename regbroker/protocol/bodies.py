@@ -36,6 +36,27 @@ _NOTHING: Callable[[str], None] = dict.fromkeys(("NaN", "Infinity", "-Infinity")
 #: are no place of anything.
 MAX_PREFIXES = 4
 
+#: Keys of errors (OCI distribution specification, "Error Codes") and of what stands in
+#: their details, as Docker's registry writes it. They say what their values are.
+_KEYS = frozenset(
+    [
+        "errors",
+        "code",
+        "message",
+        "detail",
+        "name",
+        "tag",
+        "digest",
+        "manifest",
+        "reference",
+        "revision",
+        "type",
+        "class",
+        "action",
+        "reason",
+    ]
+)
+
 #: Words of a message that may be a repository name or a host before one.
 _WORD = re.compile(r"[A-Za-z0-9]+(?:(?:[._/-]+|:(?=\d{1,5}/))[A-Za-z0-9]+)*")
 
@@ -120,18 +141,26 @@ class NameRewriter:
 
     def value(self, value: Any) -> Any:
         """Return any JSON value with the names in its strings mapped back."""
+        # A rule may lead to an upstream name such as `code`.
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):
             return [self.value(item) for item in value]
         if isinstance(value, dict):
             return {
-                self.text(key): self._name(item)
-                if key in ("name", "Name") and isinstance(item, str)
-                else self.value(item)
+                key if key in _KEYS else self.text(key): self._item(key, item)
                 for key, item in value.items()
             }
         return value
+
+    def _item(self, key: str, item: Any) -> Any:
+        if isinstance(item, str):
+            if key == "code":
+                # Clients decide by it.
+                return item
+            if key in ("name", "Name"):
+                return self._name(item)
+        return self.value(item)
 
     def _name(self, name: str) -> str:
         return self._known.get(name) or self._to_public(name) or self.text(name)

@@ -135,6 +135,23 @@ class ListTests(SynchronousTestCase):
             )
         self.assertEqual(json.loads(tags_list(b"{}", "team/app")), {"name": "team/app"})
 
+    def test_names_like_keys(self) -> None:
+        """Names that are words of the documents themselves are no keys and codes."""
+        for word in ("errors", "code", "message", "detail", "tag", "denied"):
+            words = rewriter({word: "app"}, f"app = {word}")
+            document = {
+                "errors": [
+                    {"code": "denied", "message": f"no {word}", "detail": {"tag": "1"}}
+                ]
+            }
+            expected = {
+                "errors": [
+                    {"code": "denied", "message": "no app", "detail": {"tag": "1"}}
+                ]
+            }
+            body = error_body(403, json.dumps(document).encode(), words)
+            self.assertEqual(json.loads(body), expected, word)
+
     def test_no_numbers(self) -> None:
         """NaN and its kin, which only Python reads, are nothing."""
         body = tags_list(b'{"tags":["1"],"x":[NaN,Infinity,-Infinity]}', "team/app")
