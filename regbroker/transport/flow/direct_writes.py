@@ -36,17 +36,26 @@ def socket_below(transport: Any) -> FileDescriptor | None:
     return transport if isinstance(transport, FileDescriptor) else None
 
 
-def send_now(transport: Any, data: Sequence[bytes]) -> None:
-    """Give pieces to a socket, as far as it takes them; the transport has the rest."""
+def send_now(transport: Any, data: Sequence[bytes]) -> bool:
+    """
+    Give pieces to a socket, as far as it takes them; the transport has the rest.
+
+    Tells whether the socket is sound. The system tells an error once: after it, a peer
+    that has reset the connection looks to a read as one that has ended it.
+    """
+    is_sound = True
     if transport.connected and not transport.disconnecting and holds_nothing(transport):
         try:
             sent = transport.getHandle().sendmsg(data[:MOST_PIECES])
-        except OSError:
-            # An error comes again when the reactor writes, which knows what to do.
+        except BlockingIOError:
             sent = 0
+        except OSError:
+            # Writing fails again when the reactor does it, which knows what to do.
+            sent, is_sound = 0, False
         data = _unsent(data, sent)
     if data:
         transport.writeSequence(data)
+    return is_sound
 
 
 def half_close(transport: Any) -> None:

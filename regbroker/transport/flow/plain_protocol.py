@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IProtocol,
     IProtocolFactory,
@@ -46,6 +47,8 @@ class PlainProtocol(WideReads):
     def __init__(self, factory: Any, wrapped: Any) -> None:
         super().__init__(factory, wrapped)
         self._socket: Any = None
+        #: Whether a write has found the connection broken.
+        self._is_broken = False
         self._flow = Backpressure(factory.budget)
 
     def makeConnection(self, transport: ITransport) -> None:
@@ -74,7 +77,8 @@ class PlainProtocol(WideReads):
         """Send pieces one after the other, and all of them now."""
         pieces = tuple(data)
         if self._socket is not None:
-            send_now(self._socket, pieces)
+            if not send_now(self._socket, pieces):
+                self._is_broken = True
         else:
             self.transport.writeSequence(pieces)
         if self._flow.is_full:
@@ -94,6 +98,9 @@ class PlainProtocol(WideReads):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Give back what was counted, and tell the wrapped protocol."""
         self._flow.release()
+        if self._is_broken and reason.check(ConnectionDone):
+            # What has come until then would be taken for all of a reply without length.
+            reason = Failure(ConnectionLost())
         super().connectionLost(reason)
 
 

@@ -48,7 +48,7 @@ class DirectWritesTests(SynchronousTestCase):
     def test_full(self) -> None:
         """What the socket does not take is written later, in order, once."""
         data = bytes(range(256)) * 16384
-        send_now(self.transport, [data])
+        self.assertTrue(send_now(self.transport, [data]))
         self.assertFalse(holds_nothing(self.transport))
         send_now(self.transport, [b"end"])
         got = b""
@@ -56,6 +56,15 @@ class DirectWritesTests(SynchronousTestCase):
             got += self.theirs.recv(1 << 20)
             self.transport.doWrite()
         self.assertEqual(got, data + b"end")
+
+    def test_taking_nothing(self) -> None:
+        """A socket that takes nothing now is sound."""
+        handle = self.transport.getHandle()
+        with self.assertRaises(BlockingIOError):
+            while True:
+                handle.send(bytes(1 << 20))
+        self.assertTrue(send_now(self.transport, [b"end"]))
+        self.assertFalse(holds_nothing(self.transport))
 
     def test_pieces(self) -> None:
         """Pieces go out in order, once, however many the socket takes of them."""
@@ -77,7 +86,7 @@ class DirectWritesTests(SynchronousTestCase):
     def test_gone(self) -> None:
         """An error is left to the reactor."""
         self.theirs.close()
-        send_now(self.transport, [b"1"])
+        self.assertFalse(send_now(self.transport, [b"1"]))
         send_now(self.transport, [b"2"])
         self.assertFalse(holds_nothing(self.transport))
         self.assertIsInstance(self.transport.doWrite(), Exception)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from socket import socketpair
+from select import select
+from socket import SO_LINGER, SOL_SOCKET, create_connection, socket, socketpair
+from struct import pack
 from typing import Any
 
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Connection
 from twisted.internet.testing import MemoryReactor, StringTransport
@@ -51,6 +54,32 @@ class PlainProtocolTests(SynchronousTestCase):
         self.assertRaises(BlockingIOError, there.recv, 100)
         connection.doWrite()
         self.assertEqual(there.recv(100), b"abc")
+
+    def test_reset(self) -> None:
+        """A reset that a write hears of first is no end in order."""
+        listening = socket()
+        self.addCleanup(listening.close)
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        here = create_connection(listening.getsockname())
+        self.addCleanup(here.close)
+        there, _ = listening.accept()
+        connection: Any = Connection(here, Protocol(), MemoryReactor())
+        connection.connected = 1
+        factory: Any = PlainFactory(Factory.forProtocol(Protocol), self.budget)
+        protocol = connection.protocol = factory.buildProtocol(None)
+        protocol.makeConnection(connection)
+        ends: list[Failure] = []
+        protocol.wrappedProtocol.connectionLost = ends.append
+        # Without lingering, the end is a reset.
+        there.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+        there.close()
+        select([here], (), ())
+        protocol.writeSequence((b"more",))
+        end = connection.doRead()
+        self.assertIsInstance(end, ConnectionDone)
+        connection.connectionLost(Failure(end))
+        self.assertEqual([end.type for end in ends], [ConnectionLost])
 
     def test_full(self) -> None:
         """A producer stops at the watermark; the end gives back what was counted."""
