@@ -32,9 +32,9 @@ __all__ = [
     "MalformedChunks",
     "RequestInternals",
     "adopt_port",
-    "holds_nothing",
     "is_disconnected",
     "keep_for_others",
+    "may_write_now",
 ]
 
 #: What a decoder of chunked bodies raises.
@@ -252,9 +252,18 @@ def keep_for_others(port: Any) -> None:
     port._shouldShutdown = False
 
 
-def holds_nothing(transport: Any) -> bool:
-    """Tell whether all that a connection's transport was given is with the system."""
-    return not (transport.dataBuffer or transport._tempDataLen)
+def may_write_now(transport: Any) -> bool:
+    """
+    Tell whether its socket may be written to past a connection's transport.
+
+    Nothing waits there to be written before, and nobody has closed the connection.
+    """
+    return bool(transport.connected) and not (
+        transport.dataBuffer
+        or transport._tempDataLen
+        or transport.disconnecting
+        or transport._aborting
+    )
 
 
 class _OneByOne:

@@ -16,7 +16,7 @@ from typing import Any
 from twisted.internet.abstract import FileDescriptor
 
 from regbroker.transport.flow.wrapping import Wrapper, lowest
-from regbroker.transport.twisted_private import holds_nothing
+from regbroker.transport.twisted_private import may_write_now
 
 #: What is given to a socket in one call. The system takes 1024 pieces (IOV_MAX).
 MOST_PIECES = 1024
@@ -44,7 +44,7 @@ def send_now(transport: Any, data: Sequence[bytes]) -> bool:
     that has reset the connection looks to a read as one that has ended it.
     """
     is_sound = True
-    if transport.connected and not transport.disconnecting and holds_nothing(transport):
+    if may_write_now(transport):
         try:
             sent = transport.getHandle().sendmsg(data[:MOST_PIECES])
         except BlockingIOError:

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.transport.flow.direct_writes import MOST_PIECES, send_now, socket_below
 from regbroker.transport.flow.wrapping import Wrapper, WrapperFactory
 from regbroker.transport.tls.memory import MemoryTLSProtocol
-from regbroker.transport.twisted_private import holds_nothing
+from regbroker.transport.twisted_private import may_write_now
 
 
 class DirectWritesTests(SynchronousTestCase):
@@ -43,13 +43,13 @@ class DirectWritesTests(SynchronousTestCase):
         """They are with the peer before the reactor runs."""
         send_now(self.transport, [b"abc"])
         self.assertEqual(self.read(3), b"abc")
-        self.assertTrue(holds_nothing(self.transport))
+        self.assertTrue(may_write_now(self.transport))
 
     def test_full(self) -> None:
         """What the socket does not take is written later, in order, once."""
         data = bytes(range(256)) * 16384
         self.assertTrue(send_now(self.transport, [data]))
-        self.assertFalse(holds_nothing(self.transport))
+        self.assertFalse(may_write_now(self.transport))
         send_now(self.transport, [b"end"])
         got = b""
         while len(got) < len(data) + 3:
@@ -64,7 +64,7 @@ class DirectWritesTests(SynchronousTestCase):
             while True:
                 handle.send(bytes(1 << 20))
         self.assertTrue(send_now(self.transport, [b"end"]))
-        self.assertFalse(holds_nothing(self.transport))
+        self.assertFalse(may_write_now(self.transport))
 
     def test_pieces(self) -> None:
         """Pieces go out in order, once, however many the socket takes of them."""
@@ -83,12 +83,28 @@ class DirectWritesTests(SynchronousTestCase):
         self.transport.doWrite()
         self.assertEqual(self.read(2), b"12")
 
+    def test_aborted(self) -> None:
+        """After the connection is broken off, the peer gets nothing more."""
+        send_now(self.transport, [b"1"])
+        self.transport.abortConnection()
+        send_now(self.transport, [b"2"])
+        self.assertEqual(self.read(1), b"1")
+        self.theirs.setblocking(False)
+        self.assertRaises(BlockingIOError, self.theirs.recv, 1)
+
+    def test_closed(self) -> None:
+        """After the connection is closed, what is written waits with the transport."""
+        self.transport.loseConnection()
+        send_now(self.transport, [b"1"])
+        self.theirs.setblocking(False)
+        self.assertRaises(BlockingIOError, self.theirs.recv, 1)
+
     def test_gone(self) -> None:
         """An error is left to the reactor."""
         self.theirs.close()
         self.assertFalse(send_now(self.transport, [b"1"]))
         send_now(self.transport, [b"2"])
-        self.assertFalse(holds_nothing(self.transport))
+        self.assertFalse(may_write_now(self.transport))
         self.assertIsInstance(self.transport.doWrite(), Exception)
 
     def test_below(self) -> None:
