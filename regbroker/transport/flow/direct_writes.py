@@ -10,6 +10,7 @@ all of it once more.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ from regbroker.transport.twisted_private import may_write_now
 
 #: What is given to a socket in one call. The system takes 1024 pieces (IOV_MAX).
 MOST_PIECES = 1024
+
+#: A socket with one of these errors takes nothing now, and is sound.
+_FULL = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS)
 
 
 def socket_below(transport: Any) -> FileDescriptor | None:
@@ -47,11 +51,9 @@ def send_now(transport: Any, data: Sequence[bytes]) -> bool:
     if may_write_now(transport):
         try:
             sent = transport.getHandle().sendmsg(data[:MOST_PIECES])
-        except BlockingIOError:
-            sent = 0
-        except OSError:
+        except OSError as error:
             # Writing fails again when the reactor does it, which knows what to do.
-            sent, is_sound = 0, False
+            sent, is_sound = 0, error.errno in _FULL
         data = _unsent(data, sent)
     if data:
         transport.writeSequence(data)

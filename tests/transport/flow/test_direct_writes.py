@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Any
 
@@ -64,6 +65,18 @@ class DirectWritesTests(SynchronousTestCase):
             while True:
                 handle.send(bytes(1 << 20))
         self.assertTrue(send_now(self.transport, [b"end"]))
+        self.assertFalse(may_write_now(self.transport))
+
+    def test_no_memory(self) -> None:
+        """A socket for which the system has no memory now is sound, too."""
+
+        class Handle:
+            def sendmsg(self, data: object) -> int:
+                """Raise what Linux does for a Unix socket."""
+                raise OSError(errno.ENOBUFS, "No buffer space available")
+
+        self.patch(self.transport, "getHandle", Handle)
+        self.assertTrue(send_now(self.transport, [b"1"]))
         self.assertFalse(may_write_now(self.transport))
 
     def test_pieces(self) -> None:
