@@ -27,7 +27,7 @@ Facts that shape this module:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -156,17 +156,28 @@ class AccessRules:
         self, account: Account | None, action: str, name: str
     ) -> Grant | None:
         """Return the first line that allows it, as in `allows`; None for none."""
+        return next((grant for grant, _ in self._given(account, {action}, name)), None)
+
+    def _given(
+        self, account: Account | None, actions: Iterable[str], name: str
+    ) -> Iterator[tuple[Grant, Set[str]]]:
+        """Yield the lines that give some of these actions, each with what is new."""
         limits = None if account is None else account.limits
-        if limits is not None and not limits.allows(action, name):
-            return None
         user = None if account is None else account.user
         claims = {} if account is None else account.claims
+        wanted = {
+            action
+            for action in actions
+            if limits is None or limits.allows(action, name)
+        }
         for grant in self._grants_of(account):
-            if action in grant.actions and any(
+            more = wanted & grant.actions
+            # To match a name takes longer than all else here.
+            if more and any(
                 pattern.matches(name, user, claims) for pattern in grant.patterns
             ):
-                return grant
-        return None
+                yield grant, more
+                wanted -= more
 
     def allows_catalog(self, account: Account | None) -> bool:
         """Tell whether an account may list the catalog, or some of it."""
@@ -184,7 +195,8 @@ class AccessRules:
         is all of them.
         """
         if scope.is_repository:
-            may = self._allowed(account, scope.name)
+            given = self._given(account, REPOSITORY_ACTIONS, scope.name)
+            may = {action for _, actions in given for action in actions}
             wanted = scope.actions
             if "*" in wanted:
                 wanted = (*REPOSITORY_ACTIONS, "*")
@@ -196,26 +208,6 @@ class AccessRules:
         if is_catalog and (scope.name, scope.actions) == (CATALOG, ("*",)):
             return scope if self.allows_catalog(account) else None
         return None
-
-    def _allowed(self, account: Account | None, name: str) -> set[str]:
-        """Return the actions on a repository that `allows` is true for."""
-        limits = None if account is None else account.limits
-        user = None if account is None else account.user
-        claims = {} if account is None else account.claims
-        wanted = {
-            action
-            for action in REPOSITORY_ACTIONS
-            if limits is None or limits.allows(action, name)
-        }
-        allowed: set[str] = set()
-        for grant in self._grants_of(account):
-            more = wanted & grant.actions - allowed
-            # To match a name takes longer than all else here.
-            if more and any(
-                pattern.matches(name, user, claims) for pattern in grant.patterns
-            ):
-                allowed |= more
-        return allowed
 
     def patterns_of(self, account: Account | None, action: str) -> list[NamePattern]:
         """Return the patterns of all lines that give an account an action."""

@@ -37,7 +37,8 @@ _NOTHING: Callable[[str], None] = dict.fromkeys(("NaN", "Infinity", "-Infinity")
 MAX_PREFIXES = 4
 
 #: Keys of errors (OCI distribution specification, "Error Codes") and of what stands in
-#: their details, as Docker's registry writes it. They say what their values are.
+#: their details, as Docker's registry writes it. They stay as they are, even where a
+#: repository has the name of one.
 _KEYS = frozenset(
     [
         "errors",
@@ -141,7 +142,6 @@ class NameRewriter:
 
     def value(self, value: Any) -> Any:
         """Return any JSON value with the names in its strings mapped back."""
-        # A rule may lead to an upstream name such as `code`.
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):

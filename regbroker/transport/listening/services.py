@@ -27,13 +27,13 @@ from regbroker.transport.flow.plain_protocol import PlainFactory
 from regbroker.transport.listening.accepting import AcceptingFactory
 from regbroker.transport.listening.entrance import Entrance
 from regbroker.transport.listening.listeners import Listener
-from regbroker.transport.listening.plain_http import TLSOrPlainFactory
 from regbroker.transport.listening.proxy_lines import ProxiedEndpoint
 from regbroker.transport.listening.shared_sockets import (
     AdoptedEndpoint,
     leave_to_others,
 )
 from regbroker.transport.listening.socket_owner import give_to, owner_of
+from regbroker.transport.listening.tls_ports import TLSOrPlainFactory
 from regbroker.transport.server.site import StreamingSite
 from regbroker.transport.tls.server_options import ServerOptions
 

@@ -11,7 +11,7 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import globalLogPublisher
 from twisted.web.resource import Resource
 
-from regbroker.transport.listening.plain_http import TLSOrPlainFactory
+from regbroker.transport.listening.tls_ports import TLSOrPlainFactory
 from regbroker.transport.server.lingering import MAX_LINGER_BYTES
 from regbroker.transport.server.site import StreamingSite
 from regbroker.transport.tls.protocol import MOST_STEPS
