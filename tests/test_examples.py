@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.narrowing import parse_rights, wider
 from regbroker.accounts.principals import Account
-from regbroker.assembly.rights_report import rights_problems
+from regbroker.assembly.rights_report import unmet_expectations
 from regbroker.assembly.vouched import vouched
 from regbroker.errors import NameUnknown
 from regbroker.settings.config import (
@@ -171,7 +171,7 @@ class ExampleTests(SynchronousTestCase):
             config = load(example)
             (registry,) = config.registries
             tested = replace(registry, tests=PurePath(path))
-            problems = rights_problems(replace(config, registries=(tested,)))
+            problems = unmet_expectations(replace(config, registries=(tested,)))
             self.assertEqual(list(problems), [])
 
     def test_kubernetes_pods(self) -> None:

@@ -69,7 +69,7 @@ def rights_problems(config: Config) -> Iterator[str]:
         return
     from regbroker.assembly import rights_report
 
-    yield from rights_report.rights_problems(config)
+    yield from rights_report.unmet_expectations(config)
 
 
 def _parse(

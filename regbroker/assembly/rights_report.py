@@ -28,7 +28,7 @@ MAX_TESTS_BYTES = 1024 * 1024
 _EXAMPLE = "the claims instead, as NAME{repository=acme/app}"
 
 
-def rights_problems(config: Config) -> Iterator[str]:
+def unmet_expectations(config: Config) -> Iterator[str]:
     """Yield a line for each expectation that the rules do not meet, with its place."""
     for entry in config.registries:
         # Of tests where the upstream decides there is a warning.

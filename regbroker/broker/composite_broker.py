@@ -188,7 +188,7 @@ class CompositeBroker:
             return await broker.token_if_issued(request, wanted, public_host)
 
         def judge(step: Step, error: Exception) -> Failed | None:
-            return judged(step.name, error, account)
+            return failed_token_service(step.name, error, account)
 
         outcome = await self._failover.first_answer(
             [server], work, judge, is_replaceable=True
@@ -249,7 +249,7 @@ class CompositeBroker:
         )
 
 
-def judged(name: str, error: Exception, account: str) -> Failed | None:
+def failed_token_service(name: str, error: Exception, account: str) -> Failed | None:
     """
     Say whose failure it is that a token service has failed.
 

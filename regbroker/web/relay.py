@@ -131,7 +131,9 @@ class Relay:
             return work(backend, request, step.name != first)
 
         def judge(step: Step, error: Exception) -> Failed | None:
-            return judged(step.name, error, asked.target.endpoint, step.name != first)
+            return failed_attempt(
+                step.name, error, asked.target.endpoint, step.name != first
+            )
 
         outcome = await self._failover.first_answer(
             [self._backends[n].server(asked) for n in self._in_order(asked, upstreams)],
@@ -206,7 +208,7 @@ class Relay:
         )
 
 
-def judged(
+def failed_attempt(
     name: str, error: Exception, endpoint: Endpoint, is_substitute: bool
 ) -> Failed | None:
     """

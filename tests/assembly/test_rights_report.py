@@ -5,7 +5,7 @@ from pathlib import Path, PurePath
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.assembly.loading import warnings_about
-from regbroker.assembly.rights_report import rights_problems
+from regbroker.assembly.rights_report import unmet_expectations
 from regbroker.settings.config import Config
 from regbroker.settings.ini import parse_config
 
@@ -53,7 +53,7 @@ class RightsReportTests(SynchronousTestCase):
     def said(self, tests: str | None, registry: str = "") -> list[str]:
         """What is said, without the beginning that all lines have."""
         beginning = "[registry registry.example.com] tests: {}"
-        problems = list(rights_problems(self.config(tests, registry)))
+        problems = list(unmet_expectations(self.config(tests, registry)))
         beginning = beginning.format(self.tests)
         self.assertTrue(all(line.startswith(beginning) for line in problems), problems)
         return [line.removeprefix(beginning) for line in problems]
@@ -227,7 +227,7 @@ class RightsReportTests(SynchronousTestCase):
         self.assertEqual(self.said(None), [": No such file or directory"])
         config = self.config("")
         self.tests.write_bytes(b"\xff\xfe")
-        (problem,) = rights_problems(config)
+        (problem,) = unmet_expectations(config)
         self.assertIn("not UTF-8", problem)
 
     def test_byte_order_mark(self) -> None:
@@ -242,7 +242,7 @@ class RightsReportTests(SynchronousTestCase):
         config = self.config("anonymous pull lib/x: denied\n")
         self.assertEqual(
             [w for w in warnings_about(config) if "tests: " in w],
-            list(rights_problems(config)),
+            list(unmet_expectations(config)),
         )
         self.assertFalse(
             [w for w in warnings_about(config, rights=False) if "tests" in w]
@@ -254,7 +254,7 @@ class RightsReportTests(SynchronousTestCase):
         text = CONFIG.format(tests=self.tests, registry="")
         text = text.replace("accounts = staff, github", "accounts = upstream")
         config = parse_config(text, PurePath("/"), lambda path: None)
-        self.assertEqual(list(rights_problems(config)), [])
+        self.assertEqual(list(unmet_expectations(config)), [])
         self.assertTrue(
             any("tests: needs 'accounts = NAME'" in w for w in warnings_about(config))
         )

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.broker.composite_broker import (
     EMPTY_LIFE_SECONDS,
     CompositeBroker,
-    judged,
+    failed_token_service,
 )
 from regbroker.broker.upstream_broker import Broker
 from regbroker.broker.wanted_scopes import WantedScopes
@@ -249,7 +249,7 @@ class JudgedTests(SynchronousTestCase):
         """A login that is slowed down is the account's affair."""
         slow = TimedOut(CancelledError())
         for account, fault in (("alice", Fault.ACCOUNT), ("", Fault.UPSTREAM)):
-            failed = judged("up", slow, account)
+            failed = failed_token_service("up", slow, account)
             assert failed is not None
             self.assertEqual((failed.fault, failed.error.status), (fault, 504))
 
@@ -260,7 +260,7 @@ class JudgedTests(SynchronousTestCase):
             (UpstreamUnavailable("down"), Fault.UPSTREAM, False),
             (Unauthorized("wrong"), Fault.NOBODY, True),
         ):
-            failed = judged("up", error, "alice")
+            failed = failed_token_service("up", error, "alice")
             assert failed is not None
             self.assertEqual((failed.fault, failed.is_final), (fault, is_final))
-        self.assertIsNone(judged("up", CancelledError(), "alice"))
+        self.assertIsNone(failed_token_service("up", CancelledError(), "alice"))

@@ -23,7 +23,7 @@ from regbroker.settings.config import DEFAULT_ANSWER_TIMEOUT
 from regbroker.upstream.circuit_breaker import FIRST_PAUSE_SECONDS
 from regbroker.upstream.failover import Fault, TimedOut
 from regbroker.web.follow import CancelledAtStorage
-from regbroker.web.relay import judged
+from regbroker.web.relay import failed_attempt
 from tests.proxycase import BLOB, DIGEST
 from tests.scripted import Call, ScriptedUpstream, response
 from tests.severalcase import SeveralTestCase
@@ -525,7 +525,7 @@ class JudgedTests(SynchronousTestCase):
 
     def fault(self, error: Exception, endpoint: Endpoint = Endpoint.BLOB) -> Fault:
         """Whose failure an error of a substitute is."""
-        failed = judged("up", error, endpoint, is_substitute=True)
+        failed = failed_attempt("up", error, endpoint, is_substitute=True)
         assert failed is not None
         return failed.fault
 
@@ -552,7 +552,7 @@ class JudgedTests(SynchronousTestCase):
         self.assertIs(self.fault(TimedOut(CancelledAtStorage())), Fault.NAME)
         for endpoint in (Endpoint.CATALOG, Endpoint.TAGS, Endpoint.REFERRERS):
             self.assertIs(self.fault(slow, endpoint), Fault.NAME)
-        failed = judged("up", slow, Endpoint.BLOB, False)
+        failed = failed_attempt("up", slow, Endpoint.BLOB, False)
         assert failed is not None
         self.assertEqual(
             (failed.error.status, failed.error.cause), (504, Cause.UPSTREAM_IDLE)
@@ -561,7 +561,7 @@ class JudgedTests(SynchronousTestCase):
     def test_about_no_upstream(self) -> None:
         """What the client has done, or we, is no upstream's failure."""
         for error in (CancelledError(), NameUnknown("x"), ClientError("x"), KeyError()):
-            self.assertIsNone(judged("up", error, Endpoint.BLOB, True))
+            self.assertIsNone(failed_attempt("up", error, Endpoint.BLOB, True))
 
     def test_final(self) -> None:
         """Conditions and ranges are the same everywhere; a refusal is the first's."""
@@ -572,6 +572,6 @@ class JudgedTests(SynchronousTestCase):
             (Denied("no right"), True, False),
             (Denied("no right"), False, True),
         ):
-            failed = judged("up", error, Endpoint.BLOB, is_substitute)
+            failed = failed_attempt("up", error, Endpoint.BLOB, is_substitute)
             assert failed is not None
             self.assertEqual(failed.is_final, is_final, error)

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 SOON = timedelta(days=14)
 
 #: OpenSSL and browsers refuse less.
-MIN_RSA_BITS = 2048
-MIN_EC_BITS = 224
+MIN_CERTIFICATE_RSA_BITS = 2048
+MIN_CERTIFICATE_EC_BITS = 224
 
 #: How a day is written.
 _DAY = "%Y-%m-%d"
@@ -94,12 +94,15 @@ def weaknesses(certificate: x509.Certificate) -> Iterator[str]:
         # Of what is not known here nothing can be said.
         key = None
     if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey):
-        if key.key_size < MIN_RSA_BITS:
+        if key.key_size < MIN_CERTIFICATE_RSA_BITS:
             yield (
                 f"weak: its key has {key.key_size} bits, and clients want "
-                f"{MIN_RSA_BITS} at least; make a new one"
+                f"{MIN_CERTIFICATE_RSA_BITS} at least; make a new one"
             )
-    elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < MIN_EC_BITS:
+    elif (
+        isinstance(key, ec.EllipticCurvePublicKey)
+        and key.key_size < MIN_CERTIFICATE_EC_BITS
+    ):
         yield f"weak: its curve has {key.key_size} bits; make a P-256 key"
     used = certificate.signature_hash_algorithm
     # Nobody checks the signature of what has signed itself.
