@@ -16,9 +16,7 @@ from typing import Any
 
 from regbroker.causes import Cause, Side
 from regbroker.errors import UpstreamMalformed
-from regbroker.protocol.names import Endpoint, error_code
-
-ToPublic = Callable[[str], str | None]
+from regbroker.protocol.names import Endpoint, ToPublic, error_code
 
 #: A list of a hundred thousand tags is about 4 MB.
 MAX_LIST_BYTES = 8 * 1024 * 1024

@@ -8,13 +8,13 @@ origin is left (`regbroker.protocol.header_table`).
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from regbroker.errors import ClientError, RedirectRefused
 from regbroker.protocol.names import parse_path
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.own_address import OwnAddress, checked_server_of, without_dot
-from regbroker.protocol.queries import split_target
+from regbroker.protocol.queries import resolved_target
 from regbroker.protocol.urls import Url
 
 #: Statuses that say where else to ask. 300 leaves the choice to people.
@@ -31,9 +31,6 @@ _URL = re.compile(
 
 #: No URL has these, and what reads URLs does not agree on what they mean there.
 _IN_NO_URL = re.compile(r"[\x00-\x20\x7f]")
-
-#: Stands before a path for `urljoin`, whatever the path.
-_ANY_HOST = "http://host"
 
 #: What in a target stays as it is: every printable character of ASCII.
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
@@ -55,7 +52,7 @@ def next_url(here: Url, location: str, own: OwnAddress) -> Url:
     if authority is None:
         if scheme is not None:
             raise RedirectRefused("its Location is no http or https URL")
-        origin, target = here.origin, _resolved(here.target, rest)
+        origin, target = here.origin, resolved_target(here.target, rest)
     else:
         origin = _origin(scheme or here.origin.scheme, authority, own)
         target = rest if rest.startswith("/") else "/" + rest
@@ -70,19 +67,6 @@ def _origin(scheme: str, authority: str, own: OwnAddress) -> Origin:
     there = checked_server_of(scheme, authority)
     is_own = own.is_public(there) or without_dot(there) == without_dot(own.origin)
     return own.origin if is_own else there
-
-
-def _resolved(here: str, reference: str) -> str:
-    """Return the target for a Location without a host."""
-    if reference.startswith("/"):
-        return reference
-    path, _ = split_target(here)
-    if reference.startswith("?"):
-        return path + reference
-    if not reference:
-        return here
-    # A path that begins with "//" is no host: here it stands behind one.
-    return urljoin(_ANY_HOST + path, reference).removeprefix(_ANY_HOST)
 
 
 def check_wants_no_login(url: Url, status: int, challenge: bytes | None) -> None:

@@ -12,15 +12,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote
 
 from regbroker.errors import ClientError, RedirectRefused, UpstreamMalformed
 from regbroker.protocol.mirrors import with_ns
-from regbroker.protocol.names import Endpoint, Target, parse_path
+from regbroker.protocol.names import Endpoint, Target, ToPublic, parse_path
 from regbroker.protocol.own_address import OwnAddress, checked_server_of, server_of
-from regbroker.protocol.queries import join_target, replaced, split_target, values
-
-ToPublic = Callable[[str], str | None]
+from regbroker.protocol.queries import (
+    join_target,
+    replaced,
+    resolved_target,
+    split_target,
+    values,
+)
 
 #: Carries a target outside the API in one of ours; see `regbroker.web.carried_uploads`.
 Carry = Callable[[str], str]
@@ -42,9 +46,6 @@ _PARAMETERS = re.compile(
 
 #: What in a path may be read a second time, or as something else.
 _AMBIGUOUS = re.compile(r"[%\\\x00-\x20\x7f]")
-
-#: Stands before a path for `urljoin`, whatever the path.
-_ANY_HOST = "http://host"
 
 
 def upload_location(
@@ -183,10 +184,7 @@ def resolved(reference: str, own: OwnAddress, here: str) -> str:
     """
     if not here or reference.startswith("/") or re.match("[^/?]*:", reference):
         return reference
-    path, _ = split_target(own.base_path + here)
-    if reference.startswith("?"):
-        return path + reference
-    return urljoin(_ANY_HOST + path, reference).removeprefix(_ANY_HOST)
+    return resolved_target(own.base_path + here, reference)
 
 
 def is_api(target: str, own: OwnAddress) -> bool:

@@ -8,6 +8,7 @@ Grammar and paths: OCI distribution-spec 1.1, "Pulling manifests" and
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import unquote
@@ -21,6 +22,9 @@ from regbroker.errors import (
     TagInvalid,
     code_for_status,
 )
+
+#: Returns the public name of an upstream's repository; None where it has none.
+ToPublic = Callable[[str], str | None]
 
 #: The endpoint by which clients learn whether, and how, they have to log in.
 PING_PATH = "/v2/"

@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 from regbroker.errors import RedirectRefused
 from regbroker.protocol.locations import (
-    ToPublic,
     inner_target,
     is_plainly_outside,
     parsed_target,
@@ -18,7 +17,7 @@ from regbroker.protocol.locations import (
     resolved,
     split_url,
 )
-from regbroker.protocol.names import Endpoint
+from regbroker.protocol.names import Endpoint, ToPublic
 from regbroker.protocol.own_address import OwnAddress, server_of, without_dot
 from regbroker.protocol.queries import parameters, split_target
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote, unquote_plus, urljoin
 
 from regbroker.errors import BadRequest
 
 #: No client has more to say: a token request names 128 scopes and some words beside
 #: them, a list two parameters. Each costs time before the client is known.
 MAX_PIECES = 256
+
+#: What stands before a path so that `urljoin` takes none for a host.
+_ANY_HOST = "http://host"
 
 Piece = tuple[str, str]
 """A parameter's decoded name, and the raw text of the whole ``name=value``."""
@@ -116,6 +119,20 @@ def join_target(path: str, query: str | Query) -> str:
     """Put path and query together again."""
     text = str(query)
     return f"{path}?{text}" if text else path
+
+
+def resolved_target(here: str, reference: str) -> str:
+    """Return the target that a reference without a host leads to from another one."""
+    if reference.startswith("/"):
+        return reference
+    if not reference:
+        # RFC 3986, 5.2.2: where nothing is said, the query stays, too.
+        return here
+    path, _ = split_target(here)
+    if reference.startswith("?"):
+        return path + reference
+    # A path that begins with "//" is no host: here it stands behind one.
+    return urljoin(_ANY_HOST + path, reference).removeprefix(_ANY_HOST)
 
 
 def parameters(query: str | Query) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from regbroker.protocol.queries import (
     parameters,
     parse_query,
     replaced,
+    resolved_target,
     split_target,
     values,
     without,
@@ -55,6 +56,20 @@ class TargetTests(SynchronousTestCase):
         ):
             self.assertEqual(split_target(target), parts)
             self.assertEqual(join_target(*parts), target)
+
+    def test_resolved(self) -> None:
+        """What a reference without a host leads to (RFC 3986, 5.4)."""
+        for reference, target in (
+            ("/x?y", "/x?y"),
+            ("//x", "//x"),
+            ("", "/b/c/d;p?q"),
+            ("?y", "/b/c/d;p?y"),
+            ("g", "/b/c/g"),
+            ("./g?y", "/b/c/g?y"),
+            ("..", "/b/"),
+            ("../../../g", "/g"),
+        ):
+            self.assertEqual(resolved_target("/b/c/d;p?q", reference), target)
 
     @EXAMPLES
     @given(hostile)
