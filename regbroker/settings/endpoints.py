@@ -17,10 +17,7 @@ from regbroker.settings.values import (
     is_socket_path,
     lines,
 )
-from regbroker.transport.listening.listeners import Listener
-
-#: A colon in an endpoint that no backslash stands before.
-_COLON = re.compile(r"(?<!\\):")
+from regbroker.transport.listening.listeners import COLON, Listener
 
 #: An address with colons, in brackets or without, which may want backslashes.
 _IPV6 = re.compile(r":interface=(\[?(?:[0-9A-Fa-f.]|\\?:)+\]?)(?=$|:)")
@@ -165,7 +162,7 @@ def _without_owner(line: str, endpoint: str) -> tuple[str, dict[str, str]]:
         return endpoint, {}
     owner: dict[str, str] = {}
     kept = []
-    for part in _COLON.split(endpoint):
+    for part in COLON.split(endpoint):
         name, equals, value = part.partition("=")
         if equals and name in ("user", "group"):
             if not value or name in owner:

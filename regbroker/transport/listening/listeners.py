@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 #: A colon in an endpoint that no backslash stands before.
-_COLON = re.compile(r"(?<!\\):")
+COLON = re.compile(r"(?<!\\):")
 
 
 class Where(NamedTuple):
@@ -47,7 +47,7 @@ class Listener:
     @property
     def where(self) -> Where:
         """Where it listens."""
-        kind, *words = _COLON.split(self.endpoint)
+        kind, *words = COLON.split(self.endpoint)
         words = [re.sub(r"\\(.)", r"\1", word) for word in words]
         named = dict(word.split("=", 1) for word in words if "=" in word)
         first = next((word for word in words if "=" not in word), "")
