@@ -5,7 +5,7 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from pathlib import Path
 
-from regbroker.accounts.identity.jwts import parse_object
+from regbroker.accounts.identity.jwts import parse_jwt_object
 from regbroker.assembly.vouched import identity_here
 from regbroker.runtime.watched_file import read_file
 from regbroker.settings.config import Config, IdentityConfig, RegistryConfig
@@ -23,7 +23,7 @@ def read_claims(path: str) -> dict[str, object]:
     try:
         contents = read_file(Path(path), MAX_CLAIMS_BYTES)[0]
         # As a login does: what it refuses is no object. But a file may have a mark.
-        claims = parse_object(contents.removeprefix(BOM_UTF8))
+        claims = parse_jwt_object(contents.removeprefix(BOM_UTF8))
     except OSError as error:
         raise NoClaims(f"{path}: {error.strerror}") from None
     except ValueError:

@@ -65,7 +65,7 @@ def _parse(text: str) -> Unverified | None:
     return Unverified(header, claims)
 
 
-def parse_object(encoded: bytes) -> dict[str, Any] | None:
+def parse_jwt_object(encoded: bytes) -> dict[str, Any] | None:
     """
     Return a JSON object as JWTs have it; None for what is none.
 
@@ -88,7 +88,7 @@ def _object(encoded: str) -> dict[str, Any] | None:
         decoded = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
     except (binascii.Error, ValueError):
         return None
-    return parse_object(decoded)
+    return parse_jwt_object(decoded)
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Protocol
 import jwt
 
 from regbroker.accounts.claims import Condition, NamedConditions, no_conditions
-from regbroker.accounts.identity.jwts import MAX_LENGTH, Unverified, parse_object
+from regbroker.accounts.identity.jwts import MAX_LENGTH, Unverified, parse_jwt_object
 from regbroker.accounts.identity.keys import MAX_WITHOUT_KID, IssuerKey
 from regbroker.accounts.identity.registered_claims import check_registered
 from regbroker.accounts.identity.users import Template, UnfitClaim
@@ -126,7 +126,7 @@ class Verifier:
                 continue
         else:
             raise LoginRefused("the signature is wrong")
-        claims = parse_object(payload)
+        claims = parse_jwt_object(payload)
         if claims is None:
             raise LoginRefused("its claims are no object")
         return MappingProxyType(claims)

@@ -18,7 +18,7 @@ from regbroker.cli.doctor.diagnosis import (
     connection_trouble,
     not_http,
 )
-from regbroker.cli.doctor.routes import Route, Routes, Ways
+from regbroker.cli.doctor.routes import OpenWay, Routes, Ways
 from regbroker.cli.doctor.steps import Step, Stopped, Trouble
 from regbroker.protocol.origins import Origin
 from regbroker.runtime.reactor import IMainReactor
@@ -34,7 +34,7 @@ _PROTOCOLS = (b"http/1.1",)
 class _Place:
     """A server that was reached: how, and how each proves who it is."""
 
-    route: Route
+    route: OpenWay
     host: str
     where: str
     ca_file: Path | None

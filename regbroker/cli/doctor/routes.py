@@ -49,7 +49,7 @@ class Ways:
 
 
 @dataclass(frozen=True)
-class Route:
+class OpenWay:
     """A way that was found open; `called` is what sentences call its end."""
 
     endpoint: IStreamClientEndpoint
@@ -82,7 +82,7 @@ class Routes:
         where: str,
         prefix: str,
         allows: Callable[[str], Trouble | None],
-    ) -> Route:
+    ) -> OpenWay:
         """
         Try the way to a server, without TLS; raises `Stopped`.
 
@@ -99,7 +99,7 @@ class Routes:
             self._check([origin.host], prefix, allows)
             return await self._by_proxy(proxy, origin, prefix)
         endpoint = await self._straight(origin, where, prefix, allows)
-        return Route(
+        return OpenWay(
             _Begun(endpoint, self._ways.preamble) if place else endpoint,
             f"port {origin.port} of {origin.host}",
         )
@@ -117,7 +117,7 @@ class Routes:
 
     async def _by_socket(
         self, path: PurePath, origin: Origin, where: str, prefix: str
-    ) -> Route:
+    ) -> OpenWay:
         # Twisted counts whole seconds there.
         endpoint: Any = UNIXClientEndpoint(
             self._reactor, str(path), max(1, int(self._timeout))
@@ -130,9 +130,9 @@ class Routes:
         except wire.Failed as error:
             trouble = socket_trouble(path, error.kind, error.detail, where)
         self._note(f"{prefix}socket", self._now() - begun, str(path), trouble)
-        return Route(endpoint, f"the socket {path}")
+        return OpenWay(endpoint, f"the socket {path}")
 
-    async def _by_proxy(self, proxy: Proxy, origin: Origin, prefix: str) -> Route:
+    async def _by_proxy(self, proxy: Proxy, origin: Origin, prefix: str) -> OpenWay:
         if proxy.origin not in self._proxies:
             self._proxies[proxy.origin] = await self._straight(
                 proxy.origin, "the proxy", f"{prefix}proxy: ", lambda address: None
@@ -154,7 +154,7 @@ class Routes:
         seen = f"{origin.bare_netloc}:{origin.port} through {proxy.origin}"
         self._note(f"{prefix}CONNECT", self._now() - begun, seen, trouble)
         called = f"port {origin.port} of {origin.host}, behind the proxy,"
-        return Route(endpoint, called)
+        return OpenWay(endpoint, called)
 
     async def _straight(
         self,

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.accounts.identity.jwts import (
     MAX_DEPTH,
     is_ours,
-    parse_object,
+    parse_jwt_object,
     parse_unverified,
 )
 from tests.issuers import claims, encoded, raw_token, token
@@ -46,7 +46,7 @@ class FormTests(SynchronousTestCase):
 
     def test_objects(self) -> None:
         """An object that two parsers may read in two ways is none."""
-        self.assertEqual(parse_object(b' {"a": {"b": [1]}} '), {"a": {"b": [1]}})
+        self.assertEqual(parse_jwt_object(b' {"a": {"b": [1]}} '), {"a": {"b": [1]}})
         for text in (
             '{"repository": "acme/app", "repository": "evil/app"}',
             '{"a": {"b": 1, "c": 2, "b": 1}}',
@@ -57,20 +57,22 @@ class FormTests(SynchronousTestCase):
             '{"a": ' + "9" * 5000 + "}",
             '{"a": ' + "[" * 10_000 + "]" * 10_000 + "}",
         ):
-            self.assertIsNone(parse_object(text.encode()), text[:80])
+            self.assertIsNone(parse_jwt_object(text.encode()), text[:80])
         for encoding in ("utf-16", "utf-32", "utf-8-sig", "utf-16-le"):
-            self.assertIsNone(parse_object('{"a": "b"}'.encode(encoding)), encoding)
-        self.assertIsNone(parse_object(b'{"a": "\xff"}'))
+            self.assertIsNone(parse_jwt_object('{"a": "b"}'.encode(encoding)), encoding)
+        self.assertIsNone(parse_jwt_object(b'{"a": "\xff"}'))
 
     def test_depth(self) -> None:
         """Values lie in each other so deep that everybody can go through them."""
         for opening, closing in (("[", "]"), ('{"x":', "}")):
             for depth, is_taken in ((MAX_DEPTH - 1, True), (MAX_DEPTH, False)):
                 inner = opening * depth + "7" + closing * depth
-                document = parse_object(f'{{"a": {inner}}}'.encode())
+                document = parse_jwt_object(f'{{"a": {inner}}}'.encode())
                 self.assertEqual(document is not None, is_taken, (opening, depth))
         # Many beside each other are not deep.
-        wide = parse_object(json.dumps({"a": [{"b": [n]} for n in range(99)]}).encode())
+        wide = parse_jwt_object(
+            json.dumps({"a": [{"b": [n]} for n in range(99)]}).encode()
+        )
         self.assertIsNotNone(wide)
 
     def test_ours(self) -> None:
