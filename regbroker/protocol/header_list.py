@@ -8,6 +8,7 @@ copied or written differently on the way; names are compared in lower case.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
 
 from regbroker.protocol.by_name import ByName
 from regbroker.protocol.headers import Header
@@ -55,14 +56,16 @@ class ReceivedHeaders(HeaderList):
     """
     Headers that stay as they are, and are asked for many names.
 
-    `by_name` has the values by name, in lower case; the last one of several.
+    `by_name` has the values by name, in lower case; the last one of several. Requests
+    with the same head share one such list, so whatever would change it raises
+    `TypeError`: a `HeaderList` of it may be changed.
     """
 
     __slots__ = ("by_name",)
 
     def __init__(self, headers: Iterable[Header] = ()) -> None:
         # A list's own `__init__`, by way of `super`, takes three times as long.
-        self.extend(headers)
+        list.extend(self, headers)
         # A comprehension would be a function of its own in Python 3.11.
         by_name: dict[bytes, bytes] = {}
         for name, value in self:
@@ -76,6 +79,12 @@ class ReceivedHeaders(HeaderList):
         if len(self.by_name) == len(self):
             return [self.by_name[name]]
         return super().all(name)
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("received headers are not changed; make a HeaderList of them")
+
+    append = extend = insert = pop = remove = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
 
 
 #: Those of a message that has none.

@@ -53,3 +53,28 @@ class ReceivedHeadersTests(SynchronousTestCase):
             self.assertEqual(received.all(b"link"), links)
             self.assertEqual(received.all(b"etag"), [b"1"])
             self.assertEqual(received.all(b"date"), [])
+
+    def test_stay(self) -> None:
+        """Nothing changes them: requests with the same head share one list."""
+        header = (b"Via", b"x")
+        for change in (
+            lambda headers: headers.append(header),
+            lambda headers: headers.extend([header]),
+            lambda headers: headers.insert(0, header),
+            lambda headers: headers.__setitem__(0, header),
+            lambda headers: headers.__delitem__(0),
+            lambda headers: headers.__iadd__([header]),
+            lambda headers: headers.__imul__(2),
+            lambda headers: headers.pop(),
+            lambda headers: headers.remove(headers[0]),
+            lambda headers: headers.clear(),
+            lambda headers: headers.sort(key=bytes),
+            lambda headers: headers.reverse(),
+        ):
+            received = ReceivedHeaders(HeaderListTests.HEADERS)
+            self.assertRaises(TypeError, change, received)
+            self.assertEqual(received, HeaderListTests.HEADERS)
+        mine = HeaderList(received)
+        mine.append(header)
+        self.assertEqual(mine[-1], header)
+        self.assertEqual(received, HeaderListTests.HEADERS)
