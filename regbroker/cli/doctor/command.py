@@ -58,6 +58,8 @@ async def examine(
     """
     config = config.in_use()
     pull = _pull(config, request)
+    at_upstreams = [] if request.only == "clients" else _at_upstreams(config, pull)
+    examined = [name for name, _ in at_upstreams if config.upstreams[name].origin]
     steps: list[Step] = []
     if request.only != "upstream":
         for listener in config.listen:
@@ -76,10 +78,11 @@ async def examine(
                 else Wanted(login=request.login),
                 host=pull.host if pull else "",
                 file=request.file,
+                examined=examined,
             )
+    for name, wanted in at_upstreams:
+        steps += await _examine_upstream(reactor, config, name, wanted, request)
     if request.only != "clients":
-        for name, wanted in _at_upstreams(config, pull):
-            steps += await _examine_upstream(reactor, config, name, wanted, request)
         for name in pull.registry.identities if pull else config.identities:
             entry = config.identities[name]
             steps += await examine_identity(reactor, entry, request.timeout)

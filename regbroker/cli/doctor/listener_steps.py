@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePath
 
 from regbroker.cli.asked_host import asked_host
@@ -32,13 +33,15 @@ async def examine_listener(
     wanted: Wanted = NOTHING,
     host: str = "",
     file: Path | None = None,
+    examined: Collection[str] = (),
 ) -> list[Step]:
     """
     Return the steps with one line of ``listen``, up to the first that fails.
 
     Each registry is pinged, and from `registry` what is `wanted` is pulled, by `host`
     if that is not empty. Without `registry`, the login that is `wanted` is shown to
-    each. `file` is where the configuration is.
+    each. `file` is where the configuration is, and `examined` are the upstreams that
+    have steps of their own.
     """
     side = f"listen {listener.text}"
     try:
@@ -69,7 +72,11 @@ async def examine_listener(
             _side(entry, origin, source),
             wanted if registry is None or entry is registry else NOTHING,
         )
-        work = _redirected(visit) if listener.redirects else _steps(visit, entry)
+        work = (
+            _redirected(visit)
+            if listener.redirects
+            else _steps(visit, entry, [n for n in entry.upstreams if n in examined])
+        )
         await until_stopped(work)
         steps += examiner.steps
         if examiner.failed:
@@ -91,11 +98,13 @@ def _side(registry: RegistryConfig, origin: Origin, source: str) -> Side:
     )
 
 
-async def _steps(visit: Visit, registry: RegistryConfig) -> None:
+async def _steps(
+    visit: Visit, registry: RegistryConfig, examined: Sequence[str]
+) -> None:
     # Where public-url leads is this registry, too, by another way.
     await visit.reach(visit.side.origin, LISTEN, also=registry.public_url)
     answer, seconds = await visit.ask("ping", "/v2/")
-    trouble = _ping_trouble(answer, registry, visit.side.origin.host)
+    trouble = _ping_trouble(answer, registry, visit.side.origin.host, examined)
     visit.examiner.note("ping", seconds, f"GET /v2/: {answer.status}", trouble)
     if _wants_certificate(answer, registry):
         visit.examiner.leave_out(
@@ -146,7 +155,7 @@ def _wants_certificate(answer: Answer, registry: RegistryConfig) -> bool:
 
 
 def _ping_trouble(
-    answer: Answer, registry: RegistryConfig, host: str
+    answer: Answer, registry: RegistryConfig, host: str, examined: Sequence[str]
 ) -> Trouble | None:
     if answer.status in (200, 401) or _wants_certificate(answer, registry):
         return None
@@ -158,7 +167,9 @@ def _ping_trouble(
     if answer.status in (502, 503, 504):
         return Trouble(
             f"regbroker runs, and its upstream does not answer: {answer.status}",
-            f"see the steps of {', '.join(registry.upstreams)} here, and the log",
+            f"see the steps of {', '.join(examined)} here, and regbroker's log"
+            if examined
+            else "see regbroker's log: its lines name the upstream, and why",
         )
     if answer.status == 429:
         return Trouble(

@@ -92,6 +92,26 @@ class ExamineTests(DoctorCase):
             ],
         )
 
+    async def test_advice(self) -> None:
+        """Of an upstream that is away: see the steps that are here, or else the log."""
+        away = self.listen(lambda target, headers: (503, {}, b""))
+        url = f"http://127.0.0.1:{self.closed_port()}"
+        for one, two, only, advice in (
+            (url, url, "", "see the steps of one, two here"),
+            (url, "sandbox:", "", "see the steps of one here"),
+            ("sandbox:", "sandbox:", "", "see regbroker's log"),
+            (url, url, "clients", "see regbroker's log"),
+        ):
+            path = self.configure(
+                f"[upstream one]\nurl = {one}\n[upstream two]\nurl = {two}\n"
+            )
+            path.write_text(path.read_text().replace("= unix:s", f"= tcp:{away}"))
+            request = Request(timeout=5, only=only)
+            steps = await examine(reactor, load_config(path), request)
+            (trouble,) = [s.trouble for s in steps if s.name == "ping" and s.trouble]
+            assert trouble is not None
+            self.assertTrue(trouble.advice.startswith(advice), trouble.advice)
+
     async def test_host_of_the_name(self) -> None:
         """Where every host is served, the listener is asked for that of the name."""
         port = self.listen(Fake().answer)
