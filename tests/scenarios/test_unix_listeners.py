@@ -82,6 +82,15 @@ class UnixListenerTests(ProxyTestCase):
         self.assertEqual(call.header(b"X-Forwarded-For"), b"unix")
         self.assertEqual(call.header(b"X-Forwarded-Proto"), b"http")
 
+    async def test_malformed(self) -> None:
+        """What is no request comes from there, too."""
+        await self.start()
+        self.client = await self.connect()
+        told = self.event()
+        self.client.send(b"nonsense\r\n\r\n")
+        event = (await told)["event"]
+        self.assertEqual((event.client, event.status), ("unix", 400))
+
     async def test_owner(self) -> None:
         """The file has the mode, the user and the group that the line names."""
         await self.start(f":mode=640:user={USER}:group={GROUP}")

@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from regbroker.protocol.headers import peer_name
 from regbroker.protocol.proxy_header import Header, Malformed, Peer, parse_header
 from regbroker.transport.flow.wrapping import Wrapper, WrapperFactory
 from regbroker.transport.server.malformed import MalformedRequests
@@ -70,7 +71,7 @@ class _Proxied(Wrapper):
         try:
             self._header = parse_header(self._data)
         except Malformed as error:
-            peer = getattr(self.transport.getPeer(), "host", "-")
+            peer = peer_name(self.transport.getPeer())
             self.factory.malformed.tell(peer, f"{error}, on a proxy: listener")
             self.loseConnection()
             return

@@ -15,6 +15,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from regbroker.errors import BadRequest
+from regbroker.protocol.headers import peer_name
 from regbroker.transport.pyopenssl_private import refused_certificate
 from regbroker.transport.server.lingering import LingeringClose
 from regbroker.transport.tls.first_bytes import FirstBytes
@@ -51,7 +52,7 @@ class _TLSOrPlain(ServerNames):
         error = self.failure()
         if error is not None:
             self.factory.site.failed_tls.tell(
-                getattr(self.getPeer(), "host", "-"),
+                peer_name(self.getPeer()),
                 self.factory.listener,
                 error,
                 refused_certificate(self._connection),
@@ -62,7 +63,7 @@ class _TLSOrPlain(ServerNames):
         self.leave_to_transport()
         transport: Any = self.transport
         site = self.factory.site
-        peer = getattr(transport.getPeer(), "host", "-")
+        peer = peer_name(transport.getPeer())
         error = BadRequest(_MESSAGE)
         site.malformed.tell(peer, "plain HTTP, on a port for TLS", error.status)
         body = b"" if data.startswith(b"HEAD ") else error.body()

@@ -8,7 +8,7 @@ from twisted.web.server import Request
 
 from regbroker.protocol.headers import peer_name
 from regbroker.transport.server.streaming_request import StreamingRequest
-from regbroker.transport.tls.protocol import TLSProtocol
+from regbroker.transport.tls.negotiated import tls_version
 
 
 class ClientConnection(NamedTuple):
@@ -40,5 +40,5 @@ def _look_at(request: Request) -> ClientConnection:
     return ClientConnection(
         peer_name(request.getClientAddress()),
         request.isSecure(),
-        transport.version if isinstance(transport, TLSProtocol) else "",
+        tls_version(transport),
     )

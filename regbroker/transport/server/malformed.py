@@ -46,20 +46,21 @@ class MalformedRequests:
         status: int = 0,
         method: str = "",
         path: str = "",
+        tls: str = "",
     ) -> None:
         """
         Tell of one request, or of the bytes that took its place.
 
         `client` is the connection's peer; `reason` is our own sentence. `status` is
-        what was answered, 0 for nothing; `method` and `path` are given as far as
-        they are known.
+        what was answered, 0 for nothing; `method`, `path` and the version of
+        TLS are given as far as they are known.
         """
         self.count += 1
         client = as_ipv4(client)
         if not self._lines.has_room(client):
             return
         event = Event(self._clock.seconds, client=client, method=method, path=path)
-        event.status = status
+        event.status, event.tls = status, tls
         event.ended(Cause.CLIENT_MALFORMED, OUTCOME + reason)
         emit(event)
 

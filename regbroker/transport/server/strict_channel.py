@@ -30,7 +30,7 @@ from regbroker.protocol.fields import (
     shown,
 )
 from regbroker.protocol.header_list import ReceivedHeaders
-from regbroker.protocol.headers import raw_headers
+from regbroker.protocol.headers import peer_name, raw_headers
 from regbroker.transport.server.chunks import StrictChunks
 from regbroker.transport.server.idle_timer import IdleTimer
 from regbroker.transport.server.lingering import LingeringClose
@@ -39,6 +39,7 @@ from regbroker.transport.server.pace import Pace
 from regbroker.transport.server.reply_heads import reason_phrase
 from regbroker.transport.server.request_bodies import NO_BODY
 from regbroker.transport.server.whole_heads import Head, WholeHeads
+from regbroker.transport.tls.negotiated import tls_version
 from regbroker.transport.twisted_private import ChannelInternals
 
 #: Request line and headers together. Cloud registries issue bearer tokens of
@@ -277,12 +278,13 @@ class StrictChannel(ChannelInternals):
 
     def _tell(self, reason: str, status: int = 0) -> None:
         """Tell the operator of what never becomes a request."""
-        peer = getattr(self.transport.getPeer(), "host", "-")
+        peer = peer_name(self.transport.getPeer())
         line = self.request_line or (b"", b"", b"")
         method, target = (part.decode("latin-1") for part in line[:2])
         # A whole URL may have a password in it.
         path = target.partition("?")[0] if target.startswith("/") else ""
-        self.factory.malformed.tell(peer, reason, status, method, path)
+        tls = tls_version(self.transport)
+        self.factory.malformed.tell(peer, reason, status, method, path, tls)
 
 
 def _too_large_message() -> str:

@@ -37,3 +37,8 @@ class Negotiated(Wrapper):
         if self._connection is None:
             return None
         return self._connection.get_alpn_proto_negotiated() or None
+
+
+def tls_version(transport: object) -> str:
+    """Return the version of TLS as the log has it; empty without TLS."""
+    return transport.version if isinstance(transport, Negotiated) else ""

@@ -66,6 +66,20 @@ class PlainHTTPTests(ProxyTestCase):
         (await self.upstream.call()).reply(404)
         self.assertEqual((await client.reply()).status, 404)
 
+    async def test_malformed(self) -> None:
+        """What is no request has the version of TLS in its line, as others have."""
+        for raw in (
+            b"nonsense\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        ):
+            told = self.event()
+            client = await self.connect(Looking())
+            client.send(raw)
+            self.assertIn(b" 400 ", await client.end())
+            event = (await told)["event"]
+            self.assertIn("malformed: ", event.outcome)
+            self.assertRegex(event.tls, r"^TLSv1\.[23]$")
+
     async def test_garbage(self) -> None:
         """What is neither is no business of ours: OpenSSL ends it."""
         told = self.logged(FAILED, "reason")
