@@ -138,11 +138,12 @@ class HtpasswdAccounts:
         self._timer = self._reactor.callLater(LOOK_INTERVAL, self._look)
         self._file.look()
 
-    def _tell(self, contents: Contents) -> None:
+    def _tell(self, contents: Contents, is_first: bool) -> None:
+        is_odd = bool(contents.refused) and not is_first
         but = lines(contents.refused_lines) + ": no hash, never matches"
-        (_log.warn if contents.refused else _log.info)(
+        (_log.warn if is_odd else _log.info)(
             "{name}: read; accounts: {count}{but}",
             name=self.name,
             count=len(contents.hashes),
-            but=f"; {but}" if contents.refused else "",
+            but=f"; {but}" if is_odd else "",
         )

@@ -51,18 +51,21 @@ class RevokedTokens:
     The ids in a file, as of a second ago: one a line, with a comment after it or not.
 
     A line that is no id does no harm: others count, and the log says that there is one.
+    The file is read at once, so that what changes in it later is told.
     """
 
     def __init__(self, path: Path, now: Callable[[], float]) -> None:
+        self._path = path
         self._file = WatchedFile(
             path,
             parse_revoked,
             now,
             max_bytes=MAX_REVOKED_BYTES,
             without="no robot token is taken",
-            tell=lambda revoked: _tell_of_reading(path, revoked),
+            tell=self._tell,
             is_secret=False,
         )
+        self._file.look(at_once=True)
 
     @property
     def is_known(self) -> bool:
@@ -73,6 +76,19 @@ class RevokedTokens:
         """Tell whether a token is revoked; all are while the file cannot be read."""
         revoked = self._file.latest()
         return revoked is None or token_id in revoked
+
+    def _tell(self, revoked: frozenset[str], is_first: bool) -> None:
+        # Not what stands there: it may be a token.
+        odd = sum(not _is_id(each) for each in revoked)
+        if odd and not is_first:
+            _log.warn(
+                "{path}: read; lines that revoke nothing: {odd}; each line begins with "
+                "the id of a token, and a # begins a comment",
+                path=str(self._path),
+                odd=odd,
+            )
+        else:
+            _log.info("{path}: read", path=str(self._path))
 
 
 def parse_revoked(contents: bytes) -> frozenset[str]:
@@ -120,20 +136,6 @@ def id_of(text: str) -> str:
         return str(claims["jti"])
     except (ValueError, LookupError, TypeError, RecursionError):
         return ""
-
-
-def _tell_of_reading(path: Path, revoked: frozenset[str]) -> None:
-    # Not what stands there: it may be a token.
-    odd = sum(not _is_id(each) for each in revoked)
-    if odd:
-        _log.warn(
-            "{path}: read; lines that revoke nothing: {odd}; each line begins with the "
-            "id of a token, and a # begins a comment",
-            path=str(path),
-            odd=odd,
-        )
-    else:
-        _log.info("{path}: read", path=str(path))
 
 
 class RobotTokens:

@@ -40,9 +40,11 @@ class WatchedFile(Generic[T]):
     `parse` raises `ValueError` that says what is wrong with the contents, without
     telling any of them. `now` returns seconds. The log calls the file `name`, its path
     by default, and says `without` when there are no contents that count. `tell` logs
-    that the file was read. The log says when everybody on the machine can change it,
-    and with `is_secret`, when everybody can read it. When the file cannot be used any
-    more, what it held before counts, so that a slip of an editor locks nobody out.
+    that the file was read; it is told whether this is the first time, for what is odd
+    in a file is a warning of the start already. The log says when everybody on the
+    machine can change it, and with `is_secret`, when everybody can read it. When the
+    file cannot be used any more, what it held before counts, so that a slip of an
+    editor locks nobody out.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class WatchedFile(Generic[T]):
         max_bytes: int = MAX_BYTES,
         name: str = "",
         without: str = "",
-        tell: Callable[[T], object] | None = None,
+        tell: Callable[[T, bool], object] | None = None,
         is_secret: bool = True,
     ) -> None:
         self.path = path
@@ -114,6 +116,7 @@ class WatchedFile(Generic[T]):
             self._take()
 
     def _take(self) -> None:
+        is_first = self.good is None
         try:
             contents = self._read()
         except OSError as error:
@@ -124,7 +127,7 @@ class WatchedFile(Generic[T]):
             self._note(str(error))
         else:
             self._problem = None
-            self._tell(contents)
+            self._tell(contents, is_first)
 
     def _read(self) -> T:
         self._taken = None
@@ -148,7 +151,7 @@ class WatchedFile(Generic[T]):
             what=f"; {what}" if what else "",
         )
 
-    def _tell_of_reading(self, _: T) -> None:
+    def _tell_of_reading(self, _: T, __: bool) -> None:
         _log.info("{name}: read", name=self._name)
 
     def _warn(self, mode: int) -> None:

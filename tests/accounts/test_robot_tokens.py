@@ -189,6 +189,7 @@ class RobotTokensTests(SynchronousTestCase):
             ("id-1 # a\n", f"{self.revoked_file}: read"),
             ('- id-1\n"id-2"\nid-3\n# id\n', "lines that revoke nothing: 2;"),
             ("s3cret!\n'id'\n", "lines that revoke nothing: 2;"),
+            ("", f"{self.revoked_file}: read"),
         ):
             said.clear()
             self.write(contents)
@@ -197,6 +198,11 @@ class RobotTokensTests(SynchronousTestCase):
             (line,) = said
             self.assertIn(told, line)
             self.assertNotIn("s3cret", line)
+        # Of the file as it is at first, the warnings of the start tell.
+        said.clear()
+        self.write("s3cret!\n")
+        self.made(self.revoked_file)
+        self.assertEqual(said, [f"{self.revoked_file}: read"])
 
     def test_revoked_in_utf16(self) -> None:
         """A file in which no line would revoke anything opens nothing."""
