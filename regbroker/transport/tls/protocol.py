@@ -9,9 +9,11 @@ Both do what Twisted's own TLS layer does, and differ from it in how much is don
 once:
 
 - The socket is read in large pieces; all records at hand are delivered joined.
-- What is written is encrypted as a whole, and sent in one step. Small writes of one
-  turn of the reactor become one record. What is written while bytes are delivered, by
-  this connection or another one, is sent when they are.
+- What is written is encrypted as a whole, and sent in one step. What is written as a
+  sequence is gathered already, and sent at once, as
+  `regbroker.transport.flow.plain_protocol` does it. Other small writes of one turn of
+  the reactor become one record. Those that are made while bytes are delivered, by this
+  connection or another one, are sent when they are.
 - A producer is paused by `regbroker.transport.flow.backpressure`, not for each chunk.
 
 Facts that shape this module (RFC 8446, 6.1; RFC 5246, 7.2.1):
@@ -138,8 +140,7 @@ class TLSProtocol(WideReads, PeerEnd):
 
     def _deliver(self, plain: bytes, end: SSL.Error | None) -> None:
         """Deliver plaintext, and do what the records asked of TLS itself."""
-        has_data = bool(plain)
-        if has_data and not self._is_over:
+        if plain and not self._is_over:
             self.factory.deliveries.deliver(self.wrappedProtocol.dataReceived, plain)
         if self._is_over:
             return
@@ -155,7 +156,7 @@ class TLSProtocol(WideReads, PeerEnd):
             self._end(end)
         elif self._pending.size and self._can_send:
             self.flush()
-        elif not (has_data and self.version == "TLSv1.3"):
+        elif not (plain and self.version == "TLSv1.3"):
             # What TLS 1.3 has to say beside data goes before the next data of ours
             # (RFC 8446, 4.6.3). To look for it in vain is work for each message.
             self._send_own()
@@ -166,22 +167,32 @@ class TLSProtocol(WideReads, PeerEnd):
     # From the wrapped protocol to the peer.
 
     def write(self, data: bytes) -> None:
-        """Send bytes encrypted; after `loseConnection`, only what is produced."""
-        self.writeSequence((data,))
+        """
+        Send bytes encrypted, with what else is written in this turn of the reactor.
 
-    def writeSequence(self, data: Iterable[bytes]) -> None:
-        """Send pieces one after the other, as `write` does."""
-        if self._is_over or (self.disconnecting and self._flow.producer is None):
+        After `loseConnection`, only what is produced is sent.
+        """
+        if not self._takes((data,)):
             return
-        before = self._pending.size
-        self._pending.add(data)
-        size = self._pending.size
-        if not self._can_send:
-            self._written_meanwhile(size - before)
-        elif size >= RECORD_BYTES:
+        if self._pending.size >= RECORD_BYTES:
             self.flush()
         else:
             self._pending.flush_soon()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Send pieces one after the other, as `write` does, and all of them now."""
+        if self._takes(data):
+            self.flush()
+
+    def _takes(self, data: Iterable[bytes]) -> bool:
+        """Add to what is pending; return whether that can be sent."""
+        if self._is_over or (self.disconnecting and self._flow.producer is None):
+            return False
+        before = self._pending.size
+        self._pending.add(data)
+        if not self._can_send:
+            self._written_meanwhile(self._pending.size - before)
+        return self._can_send
 
     def _written_meanwhile(self, size: int) -> None:
         """Note that so many bytes wait on top, while nothing can be sent."""

@@ -21,6 +21,7 @@ Facts that shape this module:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from socket import SHUT_WR
 from typing import Any
@@ -100,11 +101,11 @@ class SocketTLSProtocol(TLSProtocol):
         plain, end = receive(
             self._connection, size, RECORDS_OF_A_READ, self._is_receiving
         )
-        if isinstance(end, SSL.WantWriteError):
+        if end is not None and isinstance(end, SSL.WantWriteError):
             end = None
             self._read_waits = True
             self._descriptor.start_writing()
-        if self._has_too_many_steps():
+        if self._steps and self._has_too_many_steps():
             return False
         received = len(plain)
         if received >= READ_BYTES or self._steady:
@@ -156,15 +157,29 @@ class SocketTLSProtocol(TLSProtocol):
         elif self._pending.size > READ_BYTES:
             self._flow.pause()
 
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Send pieces one after the other, and all of them now."""
+        if self._can_send and not (
+            self._pending.size or self.disconnecting or self._is_over
+        ):
+            # Nothing is before them, and nobody waits for the end.
+            self._blocks += whole_records(tuple(data))
+            self._send()
+        else:
+            super().writeSequence(data)
+
     def flush(self) -> None:
         """Encrypt all that is pending, and send it, as far as the socket takes it."""
         if not self._can_send or self._is_over:
             return
-        blocks = self._blocks
         if self._pending.size:
-            blocks += whole_records(self._pending.take())
-        if not blocks:
-            return
+            self._blocks += whole_records(self._pending.take())
+        if self._blocks:
+            self._send()
+
+    def _send(self) -> None:
+        """Send the blocks, as far as the socket takes them."""
+        blocks = self._blocks
         self._is_receiving = False
         try:
             while blocks:

@@ -102,6 +102,38 @@ class StreamTests(SynchronousTestCase):
         self.assertGreater(len(link.sent()), RECORD_BYTES)
         self.assertEqual(link.clock.getDelayedCalls(), [])
 
+    @each_way
+    def test_sequence(self, link: Link) -> None:
+        """A sequence is one record at once, with what was written before it."""
+        link.shake_hands()
+        link.tls.writeSequence((b"HTTP/1.1 200 OK\r\n\r\n", b"body"))
+        length = len(b"HTTP/1.1 200 OK\r\n\r\nbody")
+        self.assertLess(len(link.sent()), length + 40)
+        link.to_peer()
+        self.assertEqual(link.text, b"HTTP/1.1 200 OK\r\n\r\nbody")
+        link.tls.write(b"before, ")
+        link.tls.writeSequence(iter([b"in", b"", b" order"]))
+        link.to_peer()
+        self.assertTrue(link.text.endswith(b"bodybefore, in order"))
+        link.tls.writeSequence((b"", b""))
+        self.assertEqual(link.sent(), b"")
+        link.settle()
+        self.assertEqual(link.clock.getDelayedCalls(), [])
+
+    @each_way
+    def test_sequence_after_the_end(self, link: Link) -> None:
+        """After the end nothing more is sent, in whatever way it is written."""
+        link.shake_hands()
+        link.tls.loseConnection()
+        link.tls.writeSequence((b"dropped",))
+        link.settle()
+        self.assertEqual(link.text, b"")
+        self.assertIsInstance(link.end, SSL.ZeroReturnError)
+        link.peer.shutdown()
+        link.settle()
+        link.tls.writeSequence((b"dropped",))
+        self.assertEqual(link.sent(), b"")
+
     @settings(max_examples=25, deadline=None)
     @given(st.booleans(), st.sampled_from(VERSIONS), st.data())
     def test_any_chunks(

@@ -261,6 +261,17 @@ class BlockedTests(SocketTestCase):
         assert link.inner.lost is not None
         link.inner.lost.trap(ConnectionDone)
 
+    def test_order_of_sequences(self) -> None:
+        """A sequence waits for what the socket has not taken, and stays in order."""
+        link = self.blocked()
+        link.tls.writeSequence((b"one", b"two" * RECORD_BYTES))
+        link.tls.write(b"three")
+        link.tls.writeSequence((b"four",))
+        link.settle()
+        self.assertEqual(
+            link.text, MUCH + b"one" + b"two" * RECORD_BYTES + b"threefour"
+        )
+
     def test_half_close(self) -> None:
         """The end of TCP comes behind close_notify, and what comes is still read."""
         link = self.blocked()
