@@ -83,7 +83,7 @@ class TokenSigner:
     """
     Makes tokens, and says what tokens are good.
 
-    `access_life` and `identity_life` are in seconds. What has been verified is
+    `access_life` is that of access tokens, in seconds. What has been verified is
     remembered, since a push shows one token hundreds of times.
     """
 
@@ -94,13 +94,11 @@ class TokenSigner:
         now: Callable[[], float],
         *,
         access_life: float = ACCESS_LIFE,
-        identity_life: float = IDENTITY_LIFE,
     ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._now = now
         self.access_life = access_life
-        self.identity_life = identity_life
         # The key's id, the token, and the length of its text.
         self._verified: BoundedMemory[bytes, tuple[str, Token, int]] = BoundedMemory(
             MAX_REMEMBERED,
@@ -139,7 +137,7 @@ class TokenSigner:
         self, user: str, audience: str, password_version: str, client_id: str = ""
     ) -> str:
         """Return a new token; raises `BadRequest` when it would be too long."""
-        common = self._common(user, audience, self.identity_life)
+        common = self._common(user, audience, IDENTITY_LIFE)
         return self._sign(
             IdentityToken(
                 **common, password_version=password_version, client_id=client_id

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from regbroker.errors import Unauthorized
 from regbroker.protocol.headers import Header
@@ -136,13 +135,10 @@ def challenge_headers(challenges: Iterable[bytes]) -> list[Header]:
 
 
 def unauthorized(
-    challenges: Iterable[bytes],
-    message: str = "authentication is required",
-    detail: Any = None,
+    challenges: Iterable[bytes], message: str = "authentication is required"
 ) -> Unauthorized:
     """Return the error that asks a client for credentials, in one of these ways."""
-    headers = challenge_headers(challenges)
-    return Unauthorized(message, detail=detail, headers=headers)
+    return Unauthorized(message, headers=challenge_headers(challenges))
 
 
 def _quote(value: str) -> str:
