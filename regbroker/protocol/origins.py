@@ -53,7 +53,7 @@ def parse_origin(scheme: str, authority: str) -> Origin | None:
 
 def _parse(scheme: str, authority: str) -> Origin | None:
     scheme = scheme.lower()
-    if scheme not in _DEFAULT_PORTS or "@" in authority:
+    if scheme not in _DEFAULT_PORTS:
         return None
     match = _AUTHORITY.fullmatch(authority)
     if match is None:
