@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.accounts.access import AccessRules
+from regbroker.accounts.access import (
+    ANONYMOUS,
+    AUTHENTICATED,
+    AccessRules,
+    Kind,
+    Subject,
+)
 from regbroker.accounts.access_section import parse_access
 from regbroker.accounts.principals import Account
 from regbroker.naming.mapping import NameMapping
@@ -97,6 +103,17 @@ class AllowsTests(SynchronousTestCase):
             given.claims_of("github"), frozenset({"repository_owner", "ref"})
         )
         self.assertEqual(given.identities, frozenset({"github", "gitlab"}))
+
+    def test_subjects_as_text(self) -> None:
+        """They are written as in the section."""
+        for subject, text in (
+            (ANONYMOUS, "anonymous"),
+            (AUTHENTICATED, "authenticated"),
+            (Subject(Kind.USER, "alice"), "alice"),
+            (Subject(Kind.GROUP, "ops"), "@ops"),
+            (Subject(Kind.IDENTITY, "github"), "github[]"),
+        ):
+            self.assertEqual(str(subject), text)
 
     def test_groups(self) -> None:
         """A group's rights are those of its members, their own names included."""

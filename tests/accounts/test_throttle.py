@@ -217,6 +217,25 @@ class UserTests(ThrottleCase):
         most = (60 + throttle.MAX_DELAY) / throttle.USER_SPACING + 1
         self.assertLessEqual(checked, most)
 
+    def test_begin_of_a_flood(self) -> None:
+        """From `USER_FREE` failures on, an address that has failed once is refused."""
+        for number in range(throttle.USER_FREE):
+            self.assertIsNone(self.throttle.refusal("10.0.0.0", "alice"), number)
+            self.fail_at(f"10.0.0.{number}", "alice")
+        self.assertIsNotNone(self.throttle.refusal("10.0.0.0", "alice"))
+
+    def test_last_slot(self) -> None:
+        """Who would wait for `MAX_DELAY` waits; who would wait longer is refused."""
+        for number in range(throttle.USER_FREE):
+            self.fail_at(f"10.0.0.{number}", "alice")
+        slots = int(throttle.MAX_DELAY / throttle.USER_SPACING)
+        verdicts = [
+            self.throttle.before(f"10.0.1.{number}", "alice")
+            for number in range(slots + 2)
+        ]
+        self.assertEqual(verdicts[slots], Verdict(throttle.MAX_DELAY))
+        self.assertIsNotNone(verdicts[slots + 1].retry_after)
+
     def test_other_users(self) -> None:
         """A flood for one user touches no other."""
         self.flood("alice")

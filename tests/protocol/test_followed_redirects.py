@@ -5,7 +5,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.errors import RedirectRefused
-from regbroker.protocol.followed_redirects import REDIRECTS, next_url
+from regbroker.protocol.followed_redirects import (
+    REDIRECTS,
+    check_wants_no_login,
+    next_url,
+)
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.own_address import OwnAddress
 from regbroker.protocol.urls import Url
@@ -205,3 +209,39 @@ class NextPlaceTests(SynchronousTestCase):
     def test_statuses(self) -> None:
         """304 is no redirect, and 300 leads nowhere of its own."""
         self.assertEqual(sorted(REDIRECTS), [301, 302, 303, 307, 308])
+
+
+class LoginTests(SynchronousTestCase):
+    """Whether what a redirect leads to is a registry with logins of its own."""
+
+    def refusal(self, target: str, status: int, challenge: bytes | None) -> str:
+        """Why it is; empty where it is not."""
+        try:
+            check_wants_no_login(Url(STORE, target), status, challenge)
+        except RedirectRefused as error:
+            return str(error.why)
+        return ""
+
+    def test_registries(self) -> None:
+        """401 says so, and so does 403 with a challenge; what to write is told."""
+        blob = "/v2/team/app/blobs/sha256:" + "0" * 64
+        for target, status, challenge in (
+            (blob, 401, None),
+            (blob, 401, b"Bearer"),
+            (blob, 403, b"Bearer"),
+        ):
+            why = self.refusal(target, status, challenge)
+            self.assertIn("for team/app; write an [upstream]", why)
+            self.assertIn("'url = https://store.example'", why)
+        self.assertIn("login of its own; write", self.refusal("/v2/x", 401, None))
+
+    def test_storages(self) -> None:
+        """Other statuses do not, nor does any status of what is no registry."""
+        for target, status, challenge in (
+            ("/v2/a/blobs/x", 403, None),
+            ("/v2/a/blobs/x", 404, b"Bearer"),
+            ("/v2/a/blobs/x", 200, b"Bearer"),
+            ("/bucket/x", 401, b"Bearer"),
+            ("/bucket/v2/x", 403, b"Bearer"),
+        ):
+            self.assertEqual(self.refusal(target, status, challenge), "", target)

@@ -42,6 +42,9 @@ class RetryAfterTests(SynchronousTestCase):
         date = "Thu, 01 Jan 1970 00:10:00 GMT"
         self.assertEqual(parse_retry_after(date, 500.0), 100.0)
         self.assertEqual(parse_retry_after(date, 700.0), 0.0)
+        for zone, seconds in (("+0001", 40.0), ("-0001", 160.0), ("-0000", 100.0)):
+            date = f"Thu, 01 Jan 1970 00:10:00 {zone}"
+            self.assertEqual(parse_retry_after(date, 500.0), seconds)
 
     def test_nonsense(self) -> None:
         """Anything else says nothing."""

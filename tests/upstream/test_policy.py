@@ -1,4 +1,4 @@
-"""Who speaks at an upstream."""
+"""Whose credentials go up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ SHARED = Policy(clients=True, shared=frozenset({"pull"}))
 STRANGERS = Policy(clients=False, shared=frozenset({"pull"}))
 
 
-class SpeakerTests(SynchronousTestCase):
+class OwnerTests(SynchronousTestCase):
+    def test_whose_refusal(self) -> None:
+        """A refusal is the client's affair where it is asked for the client alone."""
+        ours = [owner for owner in CredentialOwner if owner.is_ours]
+        self.assertEqual(ours, [CredentialOwner.OURS, CredentialOwner.NOBODY])
+
     def test_clients_own(self) -> None:
         """Where nothing is shared, clients without credentials are refused."""
         for given in ("Bearer abc", None):

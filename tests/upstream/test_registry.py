@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from regbroker.errors import TooManyRequests, UpstreamUnavailable
 from regbroker.protocol.headers import came_from_here
@@ -103,11 +103,23 @@ class KnowledgeTests(UpstreamTestCase):
 
     async def test_refused(self) -> None:
         """A realm that nobody allows is a problem, with its remedy."""
-        discovered = await self.discovered(
-            'Bearer realm="https://auth.evil.test/t",service="s"'
-        )
+        with capturedLogs() as events:
+            discovered = await self.discovered(
+                'Bearer realm="https://auth.evil.test/t",service="s"'
+            )
+        (level,) = [e["log_level"] for e in events if "evil" in formatEvent(e)]
+        self.assertIs(level, LogLevel.error)
         self.assertIsNone(discovered.realm)
         self.assertIn("token-hosts = auth.evil.test", discovered.problem)
+
+    async def test_redirected(self) -> None:
+        """A ping that is led back to itself is a problem that may be mended there."""
+        self.served.ping = response(302, "Location: /v2/")
+        with capturedLogs() as events:
+            discovered = await self.make().discover()
+        self.assertIn("itself", discovered.problem)
+        (level,) = [e["log_level"] for e in events if "itself" in formatEvent(e)]
+        self.assertIs(level, LogLevel.warn)
 
     async def test_allowed(self) -> None:
         """Unless the configuration allows it."""

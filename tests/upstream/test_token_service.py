@@ -72,6 +72,13 @@ class TokenServiceTests(AskingTestCase):
             self.assertEqual(reply.headers.getRawHeaders(b"Retry-After"), [b"3"])
         self.assertEqual(len(self.upstream.calls), 5)
 
+    async def test_redirect_to_nowhere(self) -> None:
+        """One that says no place is an answer, and is not asked for again."""
+        asking = self.ask()
+        (await self.upstream.call()).reply(302)
+        self.assertEqual((await asking).status, 302)
+        self.assertEqual(len(self.upstream.calls), 1)
+
     async def test_one_connection(self) -> None:
         """Kept for who asks next."""
         for how in ("get", "post", "get"):

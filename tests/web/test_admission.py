@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.broker.principal import Principal, WrongToken
 from regbroker.errors import Denied, Unauthorized, UpstreamUnavailable
 from regbroker.protocol.challenges import Challenge, parse_challenges
-from regbroker.protocol.names import Action
+from regbroker.protocol.names import Action, parse_path
 from regbroker.protocol.queries import Query
 from regbroker.protocol.realms import parse_realm
 from regbroker.settings.config import UpstreamConfig
@@ -22,6 +23,7 @@ from regbroker.web.admission import LocalGate, UpstreamGate
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.backend import Backend
 from regbroker.web.exchange import UpstreamRequest
+from regbroker.web.mapped_target import mapped_target
 from tests.web.requests import MAPPING, asked
 
 HOST = "registry.test"
@@ -183,6 +185,24 @@ class LocalGateTests(GateTestCase):
         catalog = asked("GET", "/v2/_catalog")
         error = self.error(self.gate(bob).admit(catalog), Denied)
         self.assertEqual(error.message, "bob may not list the repositories")
+
+    def test_about_everything(self) -> None:
+        """Who may list may read what is about everything; nobody may change it."""
+        alice = principal("alice", Action.PULL, Action.PUSH)
+        lister = replace(alice, may_list=True)
+        for method, somebody, is_let_in in (
+            ("GET", lister, True),
+            ("GET", alice, False),
+            ("POST", lister, False),
+        ):
+            target = parse_path("/v2/_ext/search", extensions=True)
+            target_here = mapped_target(target, method, MAPPING)
+            given = asked(method, "/v2/")._replace(target=target_here)
+            admitting = self.gate(somebody).admit(given)
+            if is_let_in:
+                self.assertIs(self.result(admitting).principal, somebody)
+            else:
+                self.error(admitting, Denied)
 
     def test_mount(self) -> None:
         """Without the right to pull there, it is an upload."""

@@ -98,11 +98,14 @@ class UnchangedTests(ProxyTestCase):
             self.assertEqual(reply.header(b"Content-Length"), b"123456789")
             self.assertEqual(reply.header(b"ETag"), DIGEST.encode())
         self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
+        # The list of tags has the public name: the upstream's length is another one.
+        reply = await self.exchange("HEAD", TAGS, response(200, "Content-Length: 33"))
+        self.assertEqual((reply.status, reply.header(b"Content-Length")), (200, None))
 
     async def test_head_without_length(self) -> None:
         """A HEAD without a length gets none made up."""
         reply = await self.exchange("HEAD", BLOB, b"HTTP/1.1 200 OK\r\n\r\n")
-        self.assertNotEqual(reply.header(b"Content-Length"), b"0")
+        self.assertIsNone(reply.header(b"Content-Length"))
         self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
 
     async def test_head_refused(self) -> None:
@@ -121,8 +124,7 @@ class UnchangedTests(ProxyTestCase):
             reply = await self.exchange("GET", UPLOAD, answer)
             self.assertEqual(reply.header(b"Range"), b"0-5")
             self.assertIsNone(reply.header(b"Transfer-Encoding"))
-            if reply.status == 204:
-                self.assertNotEqual(reply.header(b"Content-Length"), b"99")
+            self.assertIsNone(reply.header(b"Content-Length"))
 
     async def test_empty(self) -> None:
         """An empty blob has a length of nothing."""

@@ -192,6 +192,16 @@ class NamedHostsTests(ProxyTestCase):
             status = await self.status(f"{MANIFEST}?ns={source}", f"Host: {host}")
             self.assertEqual(status, expected, (source, host))
 
+    async def test_source_beside_the_api(self) -> None:
+        """Elsewhere a parameter of that name is nobody's, and leads nowhere."""
+        client = await self.connect()
+        for path, source in ((MANIFEST, b"quay.io"), ("/x", None)):
+            client.request("GET", f"{path}?ns=quay.io", "Host: a.test")
+            if source:
+                (await self.upstream.call()).reply(200)
+            reply = await client.reply()
+            self.assertEqual(reply.header(b"OCI-Namespace"), source)
+
 
 class TrustedNamedHostsTests(NamedHostsTests):
     """What a trusted proxy says that the client has asked for, is what counts."""

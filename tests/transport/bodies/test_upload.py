@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.causes import Cause
 from regbroker.transport.bodies.stalls import Stall, Stalls
 from regbroker.transport.bodies.upload import CONTINUE_SECONDS, UploadBody
 
@@ -84,6 +85,26 @@ class UploadBodyTests(SynchronousTestCase):
         upload.pauseProducing()
         upload.resumeProducing()
         self.assertEqual(self.body.told, ["start", "pause", "resume"])
+
+    def test_why_stalled(self) -> None:
+        """The side that moved nothing: who does not read, who sends nothing."""
+        upload = self.upload(wait=True)
+
+        def cause() -> Cause | None:
+            return upload.why_stalled(9).cause
+
+        self.assertIs(cause(), Cause.UPSTREAM_IDLE)
+        upload.startProducing(self.consumer)
+        # It has not said that it wants the body.
+        self.assertIs(cause(), Cause.UPSTREAM_IDLE)
+        upload.upstream_continues()
+        self.assertIs(cause(), Cause.CLIENT_IDLE)
+        upload.pauseProducing()
+        self.assertIs(cause(), Cause.UPSTREAM_NOT_READING)
+        upload.resumeProducing()
+        self.assertIs(cause(), Cause.CLIENT_IDLE)
+        self.body.done.callback(None)
+        self.assertIs(cause(), Cause.UPSTREAM_IDLE)
 
     def test_stopped(self) -> None:
         """Nothing is written, and nobody told, after the upstream lost interest."""
