@@ -13,22 +13,6 @@ from .peers.processes import Daemon, run
 
 EXAMPLES = REPOSITORY / "etc" / "examples" / "embedding"
 
-CONFIGURATION = """\
-[regbroker]
-listen = tls:0:interface=127.0.0.1
-state-directory = {directory}/state
-
-[registry *]
-upstream = sandbox
-namespaces =
-    team = acme_team
-
-[upstream sandbox]
-url = sandbox:
-users =
-    alice:wonderland
-"""
-
 
 class EmbeddingTests(PeersTestCase):
     def start(self, name: str, configuration: str, **environment: str) -> Daemon:
@@ -59,7 +43,7 @@ class EmbeddingTests(PeersTestCase):
         """The application's page, the registry and its tokens are one site."""
         daemon = self.start(
             "into_a_site.py",
-            CONFIGURATION.format(directory=self.directory),
+            (EXAMPLES / "into_a_site.ini").read_text(),
             ENDPOINT="tcp:0:interface=127.0.0.1",
         )
         port = int(daemon.wait_for(r"StreamingSite starting on (\d+)")[1])

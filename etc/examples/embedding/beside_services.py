@@ -4,7 +4,7 @@ regbroker beside services of an application's own, with the application's accoun
 Users log in with what the application knows of them: any `twisted.cred` checker. The
 application sees each request that has ended, as an event of the log. Run it with::
 
-    REGBROKER_CONFIG=regbroker.ini twistd -ny beside_services.py
+    REGBROKER_CONFIG=beside_services.ini twistd -ny beside_services.py
 
 The configuration has a section ``[accounts staff]`` with ``application = yes``.
 """

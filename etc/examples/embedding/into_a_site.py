@@ -3,7 +3,7 @@ A web application that has pages of its own, and a registry below /v2.
 
 Run it with::
 
-    REGBROKER_CONFIG=regbroker.ini twistd -ny into_a_site.py
+    REGBROKER_CONFIG=into_a_site.ini twistd -ny into_a_site.py
 """
 
 import dataclasses

@@ -1,6 +1,7 @@
 """
 A test of an application that pulls from a registry. Run it with::
 
+    pip install treq
     trial ./test_with_sandbox.py
 """
 
