@@ -35,7 +35,7 @@ ROOMS = (
     "workers",
     "edges",
 )
-# What lies flat is public, or an edge.
+# What lies flat: the public API, what the log says of requests, and edges.
 FLAT = {
     "__init__": "ground",
     "errors": "ground",

@@ -135,8 +135,10 @@ class AccountSource(Protocol):
         """
         Return the account when the password is right.
 
-        None for an unknown user as for a wrong password, after the same time.
-        Raises `regbroker.errors.AccountsUnavailable` when the source is down.
+        Both are texts of 1 to 4096 characters that UTF-8 can encode, without NUL. None
+        for an unknown user as for a wrong password, after the same time. Raises
+        `regbroker.errors.AccountsUnavailable` when the source is down; after 15 s
+        regbroker cancels it, and answers in its place that it is.
         """
 
     async def look_up(self, user: str) -> Account | None:
