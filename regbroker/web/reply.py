@@ -91,7 +91,10 @@ class Responder:
             has_length = False
         else:
             whole = reply.body.take()
-            has_length = reply.length is not None or method == "HEAD"
+            has_length = method == "HEAD" or (
+                b"content-length" in reply.headers.by_name
+                and b"content-length" not in reply.connection_options
+            )
             if status in (204, 304) or (is_rewritten and method == "HEAD"):
                 # A HEAD's length is that of the body with the upstream's name.
                 headers = headers.without(b"content-length")

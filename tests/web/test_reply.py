@@ -184,6 +184,18 @@ class UnchangedTests(ProxyTestCase):
             reply.header(b"Docker-Distribution-Api-Version"), b"registry/2.0"
         )
 
+    async def test_length_that_ends_here(self) -> None:
+        """A length that an upstream calls its connection's affair is said anew."""
+        for method, length in ("GET", b"4"), ("HEAD", None):
+            reply = await self.exchange(
+                method,
+                BLOB,
+                response(200, "Connection: Content-Length", body=b"blob"),
+            )
+            self.assertEqual(reply.all(b"Content-Length"), [length] if length else [])
+            self.assertEqual(reply.body, b"blob" if length else b"")
+            self.assertIsNone(reply.header(b"Transfer-Encoding"))
+
     async def test_not_about_this_host(self) -> None:
         """What a browser would keep for the upstream's host is not passed on."""
         reply = await self.exchange(

@@ -82,9 +82,10 @@ class ReplyingRequest(RequestInternals):
         """
         Begin a reply: its head has what was set before, and then these headers.
 
-        What every reply carries comes first, and is left out of these. The head is
-        sent with the first byte of the body, or at its end. Without a Content-Length
-        the body goes in chunks.
+        They have crossed (`regbroker.protocol.headers.crossing`): nothing is about the
+        connection, and nothing is what every reply carries. The head is sent with the
+        first byte of the body, or at its end. Without a Content-Length the body goes in
+        chunks.
         """
         self.code = status
         self._head, self._is_begun = headers, True
@@ -99,14 +100,20 @@ class ReplyingRequest(RequestInternals):
         """
         Send a whole reply.
 
-        Its headers are as in `begin`. With a `content_type`, they say nothing of the
-        body; else they say everything.
+        Its headers are as in `begin`, and say everything of the body, its length too.
+        With a `content_type` they are regbroker's own, and say nothing of the body.
         """
         self.code = status
         self._head, self._is_begun = headers, True
-        if not self.is_gone:
-            self._write_head(body, content_type)
-        self.finish()
+        if self.is_gone:
+            self.finish()
+            return
+        about_body = []
+        if content_type is not None:
+            about_body.append(b"Content-Type: " + content_type)
+            about_body.append(b"Content-Length: %d" % len(body))
+        self._write_head(body, about_body, is_whole=True)
+        self._end()
 
     def write(self, data: bytes) -> None:
         """Write a part of the body; a reply to HEAD has none."""
@@ -120,28 +127,41 @@ class ReplyingRequest(RequestInternals):
         elif not self.is_gone:
             self._write_head(data)
 
-    def _write_head(self, data: bytes, content_type: bytes | None = None) -> None:
+    def _write_head(
+        self, data: bytes, about_body: Sequence[bytes] = (), is_whole: bool = False
+    ) -> None:
+        """
+        Write the head, and what is here of the body: all of it if it `is_whole`.
+
+        `about_body` are lines that say what a body of our own is.
+        """
         self.startedWriting = 1
         self._has_no_body = self.method == b"HEAD" or self.code in WITHOUT_BODY
-        has_length = content_type is not None
-        fields, options = [], []
-        for field in (*self._headers_before(), *self._head):
+        fields, options, has_length = [], [], is_whole
+        before, crossed = self._headers_before(), self._head
+        if about_body:
+            before, crossed = (*before, *crossed), ()
+        for field in before:
             special = SPECIAL[field[0]]
             if special is None:
                 fields.append(b": ".join(field))
             elif special == b"connection":
                 options.append(field[1])
-            elif special in OF_A_BODY and content_type is None:
+            elif special in OF_A_BODY and not about_body:
                 has_length = has_length or special == b"content-length"
                 fields.append(b": ".join(field))
-        if content_type is not None:
-            fields.append(b"Content-Type: " + content_type)
-            fields.append(b"Content-Length: %d" % len(data))
+        fields += map(b": ".join, crossed)
+        fields += about_body
         if self.channel.ends_with_reply(options):
             options = [b"close"]
         if options:
             fields += [b"Connection: " + option for option in options]
-        if not (has_length or self._has_no_body or self.clientproto != b"HTTP/1.1"):
+        if not (
+            has_length
+            or self._has_no_body
+            or self.clientproto != b"HTTP/1.1"
+            or HeaderList(crossed).first(b"content-length") is not None
+        ):
             self.chunked = 1
             fields.append(b"Transfer-Encoding: chunked")
         head = reply_head(self.clientproto, self.code, fields)
@@ -164,6 +184,10 @@ class ReplyingRequest(RequestInternals):
             self.write(b"")
         if self.chunked:
             self.channel.write(b"0\r\n\r\n")
+        self._end()
+
+    def _end(self) -> None:
+        """Have the channel go on, and tell who waits for the end."""
         self.finished = 1
         self.channel.requestDone(self)
         del self.channel

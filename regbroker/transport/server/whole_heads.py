@@ -37,6 +37,8 @@ _UNDERSCORE, _QUESTION_MARK = b"_?"
 
 _LENGTH, _CODING, _EXPECT = b"content-length", b"transfer-encoding", b"expect"
 
+_BOTH = frozenset({_LENGTH, _CODING})
+
 #: The method of HTTP/2's preface (RFC 9113, 3.4), whose other half llhttp waits for.
 _PREFACE = b"PRI"
 
@@ -120,16 +122,16 @@ class WholeHeads:
             self._begin()
             return None
         headers = ReceivedHeaders(self._headers)
+        framing = None
         if not _MAY_BE_LAST.isdisjoint(headers.by_name):
             # The parser does not say so after the end of a head.
             self._begin()
-        framing = _framing(headers)
-        if (
-            (rest and framing is None)
-            # It is for nobody else, and both together may be read in two ways.
-            or _EXPECT in headers.by_name
-            or (_CODING in headers.by_name and _LENGTH in headers.by_name)
-        ):
+            framing = _framing(headers)
+            # The first is for nobody else, and the others together may be read in two
+            # ways.
+            if _EXPECT in headers.by_name or headers.by_name.keys() >= _BOTH:
+                return None
+        if rest and framing is None:
             return None
         may_repeat = len(headers.by_name) < len(headers) or _UNDERSCORE in data
         if may_repeat and repeated_singleton(headers) is not None:

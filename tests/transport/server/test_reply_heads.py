@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.transport.server.reply_heads import date, reason_phrase, reply_head
+from regbroker.protocol.header_table import HOP_BY_HOP, Direction, passes
+from regbroker.transport.server.reply_heads import (
+    OURS,
+    date,
+    reason_phrase,
+    reply_head,
+)
+
+#: Ways on which headers of others get into the head of a reply.
+TO_CLIENTS = (
+    Direction.REPLY,
+    Direction.FOLLOWED,
+    Direction.FROM_STORAGE,
+    Direction.BUSY,
+    Direction.NO_RANGE,
+    Direction.LIMITS,
+)
 
 
 def undated(head: bytes) -> bytes:
@@ -28,6 +44,12 @@ class ReplyHeadTests(SynchronousTestCase):
             undated(reply_head(b"HTTP/1.0", 799, [])),
             b"HTTP/1.0 799 \r\n" + every + b"\r\n",
         )
+
+    def test_nobody_else_says_it(self) -> None:
+        """What the writer says itself, or of the connection, crosses on no way."""
+        for direction in TO_CLIENTS:
+            for name in (*OURS, *(row.name.encode() for row in HOP_BY_HOP)):
+                self.assertFalse(passes(name, direction), (name, direction))
 
     def test_line_ends(self) -> None:
         """No value and no name brings a line end into the head."""
