@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from regbroker.errors import StateError
+from regbroker.runtime.state_directory import no_place
 
 KEY_NAME = "token-key.pem"
 
@@ -44,19 +45,15 @@ def make_key(directory: Path) -> Path:
         if not path.exists():
             _write_new(path, _private_pem(ec.generate_private_key(ec.SECP256R1())))
     except OSError as error:
-        raise StateError(
-            f"[regbroker] state-directory: {directory}: {error.strerror}; "
-            "the key that signs tokens is kept there"
-        ) from error
+        kept = "the key that signs tokens is kept"
+        raise StateError(no_place(directory, error.strerror, kept)) from error
     return path
 
 
 def has_key(directory: Path) -> bool:
-    """Tell whether `make_key` would find a key, and make none."""
-    try:
-        return (directory / KEY_NAME).exists()
-    except OSError:
-        return False
+    """Tell whether `make_key` would find a key, good or not, and make none."""
+    # A link that leads nowhere is in the way of a key, too.
+    return os.path.lexists(directory / KEY_NAME)
 
 
 def _private_pem(key: PrivateKey) -> bytes:

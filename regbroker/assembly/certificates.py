@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from regbroker.assembly.problems import certificate_hosts
+from regbroker.assembly.state_problems import certificate_hosts
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.settings.config import Config
 from regbroker.transport.certificates.self_signed import self_signed

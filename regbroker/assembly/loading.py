@@ -11,14 +11,14 @@ import os
 import shutil
 import stat
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from regbroker.assembly.readable import open_at_once, problem_with_file
 from regbroker.errors import ConfigurationError
 from regbroker.runtime.utf16 import UTF16, is_utf16
 from regbroker.settings.config import Config
-from regbroker.settings.ini import parse_config
+from regbroker.settings.ini import ConfigCheck, parse_config
 from regbroker.settings.warnings import warnings
 
 #: A thousand registries have less; what is larger is some other file.
@@ -46,7 +46,7 @@ def parse_text(text: str, path: str | Path) -> Config:
 
 def read_config(path: str | Path) -> Config:
     """Read a configuration file; what it names is there, but it is not opened."""
-    return _parse(read_text(path), path, lambda config: ())
+    return _parse(read_text(path), path, lambda config, wrong: ())
 
 
 def warnings_about(config: Config, *, rights: bool = True) -> Iterator[str]:
@@ -75,7 +75,7 @@ def rights_problems(config: Config) -> Iterator[str]:
 def _parse(
     text: str,
     path: str | Path,
-    problems_with_parts: Callable[[Config], Iterable[str]],
+    problems_with_parts: ConfigCheck,
 ) -> Config:
     directory = PurePath(Path(path).absolute().parent)
     return parse_config(text, directory, problem_with_file, problems_with_parts)

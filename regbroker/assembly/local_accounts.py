@@ -14,7 +14,6 @@ from twisted.internet.interfaces import IReactorTime
 from regbroker.accounts.access import AccessRules
 from regbroker.accounts.identity.logins import IdentityLogins
 from regbroker.accounts.identity.verifier import Verifier
-from regbroker.accounts.key_file import make_key
 from regbroker.accounts.password_checks import PasswordChecks
 from regbroker.accounts.principals import AccountSource
 from regbroker.accounts.robot_tokens import RevokedTokens, RobotTokens
@@ -22,6 +21,7 @@ from regbroker.accounts.signing import SigningKeys, TokenSigner
 from regbroker.accounts.throttling import Throttling
 from regbroker.accounts.tokens import ACCESS_LIFE, LEEWAY, OWN_ISSUER
 from regbroker.assembly.account_sources import build_source
+from regbroker.assembly.own_keys import open_keys
 from regbroker.broker.local_broker import LocalBroker
 from regbroker.errors import ConfigurationError
 from regbroker.runtime.reactor import INetworkReactor
@@ -73,12 +73,10 @@ class ChecksService(Service):
 
 def build_keys(config: Config, clock: IReactorTime) -> SigningKeys:
     """Return the keys of our own tokens, made where there is none; or `StateError`."""
-    key = config.signing_key
-    path = Path(key) if key else make_key(Path(config.state_directory))
     lives = [entry.token_life for entry in config.registries]
     # A key that leaves the file verifies as long as its last token lives.
     grace = max([ACCESS_LIFE, *lives]) + LEEWAY
-    return SigningKeys(path, clock.seconds, grace=grace)
+    return open_keys(config, lambda path: SigningKeys(path, clock.seconds, grace=grace))
 
 
 def signer_of(entry: RegistryConfig, keys: SigningKeys) -> TokenSigner:

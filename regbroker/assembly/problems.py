@@ -6,32 +6,35 @@ Nothing is started, and nothing that is made stays.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from twisted.internet.endpoints import serverFromString
 
-from regbroker.accounts.key_file import has_key
 from regbroker.assembly.credential_problems import problems_with_credentials
 from regbroker.assembly.readable import problem_with_file
+from regbroker.assembly.state_problems import problems_with_state
 from regbroker.errors import ConfigurationError
 from regbroker.runtime.reopened_file import problem_with_log
-from regbroker.settings.addresses import is_host
 from regbroker.settings.config import Config
+from regbroker.settings.section import WrongOptions
 from regbroker.transport.certificates.pem_files import load_chain
-from regbroker.transport.certificates.self_signed import has_self_signed
 from regbroker.transport.certificates.served import load_certificates, read_pem
 from regbroker.transport.client.trust import Trust
 from regbroker.transport.listening.socket_owner import owner_of
 from regbroker.upstream.dialling import problems_with_way
 
 
-def problems_with_parts(config: Config) -> Iterator[str]:
-    """Try what serving will need, as far as that can be done without starting."""
+def problems_with_parts(
+    config: Config, wrong: WrongOptions = frozenset()
+) -> Iterator[str]:
+    """
+    Try what serving will need, as far as that can be done without starting.
+
+    `wrong` are the options that have a problem already.
+    """
     yield from _problems_with_endpoints(config)
-    yield from _problems_with_state(config)
+    yield from problems_with_state(config, wrong)
     yield from _problems_with_audit_log(config)
     yield from _problems_with_ca_files(config)
     yield from _problems_with_ways(config)
@@ -90,54 +93,6 @@ def _problems_with_audit_log(config: Config) -> Iterator[str]:
         )
 
 
-def _problems_with_state(config: Config) -> Iterator[str]:
-    """Try whether what is made at the start can be kept."""
-    directory = Path(config.state_directory)
-    for kept, place in _made_at_start(config, directory):
-        problem = state_problem(place)
-        if problem is not None:
-            yield f"[regbroker] state-directory: {directory}: {problem}; {kept} there"
-            # What else is kept there fails in the same way.
-            return
-
-
-def _made_at_start(config: Config, directory: Path) -> Iterator[tuple[str, Path]]:
-    """Yield what serving makes or writes, and the directory that it is in."""
-    used = config.in_use()
-    if _makes_certificate(config) and not has_self_signed(
-        directory, certificate_hosts(config)
-    ):
-        yield "the self-signed certificate is kept", directory
-    if used.signs_tokens and not config.signing_key and not has_key(directory):
-        yield "the key that signs tokens is kept", directory
-    for name, entry in used.upstreams.items():
-        if entry.origin is None:
-            kept = f"what is pushed to [upstream {name}], a sandbox, is kept"
-            yield kept, sandbox_directory(config.state_directory, name)
-
-
-def state_problem(directory: Path) -> str | None:
-    """
-    Say why nothing could be kept in a directory, which may be missing; None if it can.
-
-    Nothing of the trial stays.
-    """
-    try:
-        # Where twistd would begin to make directories.
-        there = directory
-        while not os.path.lexists(there):
-            there = there.parent
-        os.rmdir(tempfile.mkdtemp(prefix=".regbroker-", dir=there))
-    except OSError as error:
-        return error.strerror
-    return None
-
-
-def sandbox_directory(state: PurePath, name: str) -> Path:
-    """Return where ``[upstream NAME]`` keeps what is pushed, if it is a sandbox."""
-    return Path(state).absolute() / "sandbox" / name
-
-
 def _problems_with_ways(config: Config) -> Iterator[str]:
     for name, entry in config.upstreams.items():
         files = entry.client_certificate, entry.client_key, entry.proxy_credentials_file
@@ -160,15 +115,3 @@ def _problems_with_ca_files(config: Config) -> Iterator[str]:
                 f"[upstream {entry.name}] ca-file: {entry.ca_file} holds no "
                 f"certificate in PEM form: {error}"
             )
-
-
-def certificate_hosts(config: Config) -> list[str]:
-    """Return the hosts that a self-signed certificate is for."""
-    # Others than hosts are told of, and come here in a configuration that is checked.
-    hosts = [entry.host for entry in config.registries if is_host(entry.host)]
-    return hosts + [host for entry in config.registries for host in entry.hosts]
-
-
-def _makes_certificate(config: Config) -> bool:
-    is_tls = any(listener.tls for listener in config.listen)
-    return is_tls and not config.certificates

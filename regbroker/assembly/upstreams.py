@@ -87,7 +87,7 @@ def build_upstream(
     """Return the service of one ``[upstream NAME]``; raises `StateError`."""
     sandbox = None
     if entry.origin is None:
-        from regbroker.assembly.problems import sandbox_directory
+        from regbroker.assembly.state_problems import sandbox_directory
         from regbroker.sandbox import SandboxService
 
         directory = sandbox_directory(config.state_directory, entry.name)

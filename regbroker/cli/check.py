@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from regbroker.assembly.file_rights import file_rights
 from regbroker.assembly.loading import (
     load_config,
     rights_problems,
     warnings_about,
 )
 from regbroker.cli.findings import Finding
-from regbroker.cli.open_listeners import problems_with_listeners
 from regbroker.cli.printing import complain, say, say_json
 from regbroker.cli.summary import summary
+from regbroker.cli.tried_here import problems_here
 from regbroker.errors import ConfigurationError
 from regbroker.settings.config import Config
 
@@ -31,8 +32,9 @@ def check(
     Print what is wrong with the file at `path`; returns the exit status.
 
     That is 1 when there are errors, and for warnings, too, when it is `strict`; those
-    about listeners that could not be opened at this moment do not count. When it is
-    `quiet`, these are not tried, and what would be served is not printed.
+    about what this user could not do at this moment, such as to open a listener, do
+    not count. When it is `quiet`, that is not tried, and what would be served is not
+    printed.
     """
     config: Config | None = None
     errors: Sequence[str] = ()
@@ -42,12 +44,12 @@ def check(
     except ConfigurationError as error:
         errors = error.problems
     else:
-        warnings = tuple(warnings_about(config, rights=False))
+        warnings = (*warnings_about(config, rights=False), *file_rights(config))
         errors = tuple(rights_problems(config))
     failed = bool(errors or (strict and warnings))
     if config is not None and not quiet:
         # About this moment, not about the file: a service that runs has its ports.
-        warnings = (*warnings, *problems_with_listeners(config))
+        warnings = (*warnings, *problems_here(config))
     if as_json:
         say_json(_document(path, config, errors, warnings, failed))
         return int(failed)

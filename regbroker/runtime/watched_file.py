@@ -155,18 +155,22 @@ class WatchedFile(Generic[T]):
         _log.info("{name}: read", name=self._name)
 
     def _warn(self, mode: int) -> None:
-        # Groups are how users of one machine share a secret on purpose.
-        wrong = stat.S_IRWXO if self._is_secret else stat.S_IWOTH
-        if mode & wrong and not self._warned:
+        problem = too_many_rights(mode, self._is_secret)
+        if problem and not self._warned:
             self._warned = True
-            what, rights = ("use", "o=") if self._is_secret else ("change", "o-w")
-            _log.warn(
-                "{path}: every user of this machine can {what} it; take that right "
-                "away (chmod {rights})",
-                path=str(self.path),
-                what=what,
-                rights=rights,
-            )
+            _log.warn("{path}: {problem}", path=str(self.path), problem=problem)
+
+
+def too_many_rights(mode: int, is_secret: bool) -> str:
+    """Say what is wrong with the rights of a file; empty for nothing."""
+    # Groups are how users of one machine share a secret on purpose.
+    if not mode & (stat.S_IRWXO if is_secret else stat.S_IWOTH):
+        return ""
+    what, rights = ("use", "o=") if is_secret else ("change", "o-w")
+    return (
+        f"every user of this machine can {what} it; take that right away "
+        f"(chmod {rights})"
+    )
 
 
 def parse_file(

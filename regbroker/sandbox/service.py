@@ -22,6 +22,7 @@ from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.headers import Forwarded
 from regbroker.runtime.reactor import INetworkReactor, as_network_reactor
+from regbroker.runtime.state_directory import no_place
 from regbroker.sandbox.blobs import Blobs
 from regbroker.sandbox.repositories import Repositories
 from regbroker.sandbox.storage import Storage
@@ -87,7 +88,8 @@ class SandboxService(ListeningService):
         try:
             storage = Storage(self._directory)
         except OSError as error:
-            raise StateError(f"the sandbox cannot store: {error}") from error
+            kept = "what is pushed to a sandbox is kept"
+            raise StateError(no_place(self._directory, error.strerror, kept)) from error
         self._root.registry = self._registry(storage)
         super().startService()
         log.info(

@@ -28,7 +28,12 @@ from regbroker.settings.account_sections import (
 )
 from regbroker.settings.config import Config, RegistryConfig
 from regbroker.settings.identity_clashes import clashing_identities
-from regbroker.settings.section import FileCheck, FileReport, Section
+from regbroker.settings.section import (
+    FileCheck,
+    FileReport,
+    Section,
+    WrongOptions,
+)
 from regbroker.settings.sections import (
     NamedSections,
     read_main,
@@ -55,15 +60,16 @@ MAX_CHARACTERS = 1000
 _TITLE = re.compile(r"(?P<kind>\S+)(?:\s+(?P<name>.*\S))?\s*")
 
 
-#: Says what else is wrong with a configuration, of which some may be missing.
-ConfigCheck = Callable[[Config], Iterable[str]]
+#: Says what else is wrong with a configuration, of which some may be missing: the
+#: options that are wrong.
+ConfigCheck = Callable[[Config, WrongOptions], Iterable[str]]
 
 
 def parse_config(
     text: str,
     directory: PurePath,
     check_file: FileCheck,
-    check_config: ConfigCheck = lambda config: (),
+    check_config: ConfigCheck = lambda config, wrong: (),
 ) -> Config:
     """
     Parse the text of an ini file.
@@ -74,7 +80,7 @@ def parse_config(
     """
     report = FileReport(directory, check_file)
     config = _read(parse_ini(text, report.problems), report)
-    report.problems += check_config(config)
+    report.problems += check_config(config, report.wrong)
     if report.problems:
         raise ConfigurationError([_shortened(each) for each in report.problems])
     return config
@@ -142,7 +148,7 @@ def _read(parser: RawConfigParser, report: FileReport) -> Config:
     issuing = {name: each for name, each in identities.items() if each is not None}
     report.problems += clashing_identities(registries, issuing)
     report.problems += _problems_with_mirrors(mirrors, titles)
-    if not main.get("client_ca"):
+    if "client-ca" not in section("regbroker"):
         report.problems += references.without_client_ca(registries)
     if "revoked-tokens" not in section("regbroker"):
         report.problems += references.without_revoked_tokens(registries)

@@ -7,7 +7,7 @@ out, as if it were not there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, TypeVar
@@ -22,6 +22,9 @@ T = TypeVar("T")
 #: Says what is wrong with a file that must be readable; None when it is fine.
 FileCheck = Callable[[PurePath], str | None]
 
+#: The title of a section, and an option in it that has a problem.
+WrongOptions = Set[tuple[str, str]]
+
 
 @dataclass
 class FileReport:
@@ -31,6 +34,7 @@ class FileReport:
     check_file: FileCheck
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    wrong: set[tuple[str, str]] = field(default_factory=set)
 
 
 class Section:
@@ -46,7 +50,6 @@ class Section:
         self.title = title
         self.texts = dict(texts)
         self._report = report
-        self._wrong: set[str] = set()
 
     def __contains__(self, option: str) -> bool:
         """Tell whether an option stands in the section, right or wrong."""
@@ -54,7 +57,7 @@ class Section:
 
     def is_wrong(self, option: str) -> bool:
         """Tell whether an option has a problem."""
-        return option in self._wrong
+        return (self.title, option) in self._report.wrong
 
     def wrong(self, text: str) -> None:
         """Add a problem with the section as a whole."""
@@ -62,7 +65,7 @@ class Section:
 
     def problem(self, option: str, text: str) -> None:
         """Add a problem with one option."""
-        self._wrong.add(option)
+        self._report.wrong.add((self.title, option))
         self._report.problems.append(f"[{self.title}] {option}: {_one_line(text)}")
 
     def warn(self, option: str, text: str) -> None:

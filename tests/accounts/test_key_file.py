@@ -164,8 +164,9 @@ class MakeKeyTests(SynchronousTestCase):
         error = self.assertRaises(StateError, make_key, self.directory)
         self.assertEqual(
             str(error),
-            f"[regbroker] state-directory: {self.directory}: File exists; "
-            "the key that signs tokens is kept there",
+            f"[regbroker] state-directory: {self.directory}: File exists; name "
+            "a directory that the user that regbroker runs as may write to; the key "
+            "that signs tokens is kept there",
         )
 
     def test_disk_full(self) -> None:

@@ -58,7 +58,7 @@ class FileTests(SynchronousTestCase):
                     f"[upstream up]\nurl = sandbox:\n[identity ci]\n{option}\n",
                     PurePath(self.directory),
                     lambda path: None,
-                    problems_with_identities,
+                    lambda config, wrong: problems_with_identities(config),
                 )
             self.assertIn("[identity ci]", str(caught.exception), option)
 

@@ -240,7 +240,7 @@ OPTIONS = {
         "loop cannot be written: Too many levels", main="audit-log = loop"
     ),
     "a file for the sandbox": _with(
-        ("state-directory: ", "Not a directory; what is pushed to [upstream up]"),
+        ("state-directory: ", "Not a directory; ", "what is pushed to [upstream up]"),
         main="state-directory = users",
         url="sandbox:",
     ),

@@ -5,7 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from regbroker.cli import check
+from regbroker.accounts.key_file import make_key
+from regbroker.cli import tried_here
 from regbroker.transport.certificates.self_signed import self_signed
 from tests.accounts.hashes import BCRYPT
 from tests.cli.case import CONFIG, CommandCase
@@ -19,11 +20,13 @@ class CheckTests(CommandCase):
     def setUp(self) -> None:
         super().setUp()
         # Somebody may have the default port just now.
-        self.patch(check, "problems_with_listeners", lambda config: [])
+        self.patch(tried_here, "problems_with_listeners", lambda config: [])
 
     def test_listeners(self) -> None:
         """A listener that cannot be opened now is a warning, and never more."""
-        self.patch(check, "problems_with_listeners", lambda config: ["it is taken"])
+        self.patch(
+            tried_here, "problems_with_listeners", lambda config: ["it is taken"]
+        )
         for arguments in ((), ("--strict",)):
             said = self.run_command("check", *arguments, "-c", str(SHIPPED))
             self.assertEqual((said[0], said[2]), (0, "warning: it is taken\n"))
@@ -63,6 +66,7 @@ class CheckTests(CommandCase):
         self.assertIn("no regular file", err)
         password.unlink()
         password.write_bytes(b'{\n  "type": "service_account"\n}\n')
+        password.chmod(0o600)
         status, _, err = self.run_command(
             "check",
             "-c",
@@ -99,7 +103,9 @@ class CheckTests(CommandCase):
 
     def test_quiet(self) -> None:
         """What is wrong with the file, and nothing of this moment."""
-        self.patch(check, "problems_with_listeners", lambda config: ["it is taken"])
+        self.patch(
+            tried_here, "problems_with_listeners", lambda config: ["it is taken"]
+        )
         said = self.run_command("check", "--quiet", "-c", str(SHIPPED))
         self.assertEqual(said, (0, "", ""))
         path = self.with_account("[upstream spare]\nurl = sandbox:")
@@ -285,6 +291,7 @@ class CheckTests(CommandCase):
         self.assertEqual((status, len(made)), (1, 1))
         self.assertIn(f"state-directory: {directory}: Permission denied; ", err)
         self_signed(directory, ["a.test"])
+        make_key(directory)
         status, _, err = self.run_command("check", "-c", str(path))
         self.assertEqual((status, err, len(made)), (0, "", 1))
 

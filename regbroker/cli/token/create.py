@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from regbroker.accounts.access import AccessRules
-from regbroker.accounts.key_file import KEY_NAME, has_key
+from regbroker.accounts.key_file import has_key
 from regbroker.accounts.narrowing import parse_rights, wider
 from regbroker.accounts.principals import Account
 from regbroker.accounts.robot_tokens import MAX_LENGTH, PREFIX
 from regbroker.accounts.signing import SigningKeys
 from regbroker.accounts.tokens import RobotToken
 from regbroker.assembly.local_accounts import signer_of
+from regbroker.assembly.own_keys import open_keys
 from regbroker.assembly.vouched import why_only_claims
 from regbroker.cli.known_users import why_unknown
 from regbroker.cli.printing import complain, say
@@ -141,7 +142,7 @@ def _keys(config: Config) -> SigningKeys:
             f"there is no signing key in {directory} yet; start regbroker once, or "
             "write signing-key = FILE in [regbroker]"
         )
-    return SigningKeys(Path(config.signing_key or directory / KEY_NAME), time.time)
+    return open_keys(config, lambda path: SigningKeys(path, time.time))
 
 
 def _note(note: str) -> str:

@@ -14,10 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from regbroker.errors import StateError
+from regbroker.runtime.state_directory import no_place
 from regbroker.transport.certificates.served import certificate_options
 
 _SELF_SIGNED_DAYS = 397
 _RENEW_BEFORE = timedelta(days=30)
+
+#: What is kept in the state directory.
+KEPT = "the self-signed certificate is kept"
 
 
 def self_signed(directory: Path, hosts: Iterable[str]) -> tuple[Path, Path]:
@@ -35,10 +39,7 @@ def self_signed(directory: Path, hosts: Iterable[str]) -> tuple[Path, Path]:
             directory.mkdir(parents=True, exist_ok=True)
             _make_self_signed(certificate, key, wanted)
         except OSError as error:
-            raise StateError(
-                f"[regbroker] state-directory: {directory}: {error.strerror}; "
-                "the self-signed certificate is kept there"
-            ) from error
+            raise StateError(no_place(directory, error.strerror, KEPT)) from error
     return certificate, key
 
 
