@@ -9,12 +9,21 @@ from twisted.internet.interfaces import IConsumer
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
+from regbroker.protocol.header_list import NO_HEADERS, ReceivedHeaders
+from regbroker.protocol.headers import NO_OPTIONS
 from regbroker.protocol.origins import Origin
 from regbroker.transport.client.pool import ConnectionPool
 from regbroker.transport.client.reply import Reply
 from regbroker.transport.client.slots import Slots
 from regbroker.transport.client.trust import Trust
 from tests.askingcase import AskingTestCase
+
+
+def replied(
+    status: int, headers: ReceivedHeaders = NO_HEADERS, body: bytes = b""
+) -> Reply:
+    """A server's reply that has come whole."""
+    return Reply("the upstream registry", status, headers, NO_OPTIONS, len(body), body)
 
 
 @implementer(IBodyProducer)

@@ -130,10 +130,10 @@ class _Delivery:
     # What the protocol does with its transport.
 
     def pauseProducing(self) -> None:
-        self._reply.body.pauseProducing()
+        self._reply.pauseProducing()
 
     def resumeProducing(self) -> None:
-        self._reply.body.resumeProducing()
+        self._reply.resumeProducing()
 
     def stopProducing(self) -> None:
         self._reply.abort()

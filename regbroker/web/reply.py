@@ -90,7 +90,7 @@ class Responder:
             headers.append((b"Content-Type", b"application/json"))
             has_length = False
         else:
-            whole = reply.body.take()
+            whole = reply.take()
             has_length = method == "HEAD" or (
                 b"content-length" in reply.headers.by_name
                 and b"content-length" not in reply.connection_options

@@ -13,13 +13,13 @@ from regbroker.protocol.origins import Origin
 from regbroker.protocol.scopes import Scope, repository_scope
 from regbroker.protocol.token_replies import IssuedToken
 from regbroker.protocol.token_requests import TokenRequest
-from regbroker.transport.client.arriving_body import ArrivingBody
 from regbroker.upstream.authorization import Refusal
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.discovery import Discovered, Discovery
 from regbroker.upstream.own_account import OwnAccount
 from regbroker.upstream.token_service import TokenReply
 from regbroker.upstream.tokens import TokenRefused
+from tests.connectionscase import replied
 
 BASIC = parse_challenges(['Basic realm="up"'])
 BEARER = parse_challenges(['Bearer realm="https://up.test/token"'])
@@ -30,7 +30,7 @@ class Reply:
 
     def __init__(self, status: int) -> None:
         self.status = status
-        self.deliver = ArrivingBody(None, b"").deliver
+        self.deliver = replied(status).deliver
 
     def header(self, name: bytes) -> None:
         return None

@@ -12,12 +12,12 @@ from regbroker.protocol.challenges import Challenge, parse_challenges
 from regbroker.protocol.composite_token import CompositeTokens
 from regbroker.protocol.names import PING_PATH
 from regbroker.protocol.scopes import Scope, repository_scope
-from regbroker.transport.client.arriving_body import ArrivingBody
 from regbroker.upstream.authorization import Authorization, Refusal
 from regbroker.upstream.authorizer import Authorizer
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.own_requests import proof_target
 from regbroker.upstream.policy import CLIENTS_OWN, OURS, CredentialOwner, Policy
+from tests.connectionscase import replied
 
 PULL = (repository_scope("acme_team/app", "pull"),)
 ROBOT = Login("robot", "s3cret")
@@ -35,7 +35,7 @@ class FakeReply:
         self.challenges = challenges
         self.is_aborted = False
         self.body = body
-        self.deliver = ArrivingBody(None, body).deliver
+        self.deliver = replied(status, body=body).deliver
 
     def with_body(self, body: bytes) -> FakeReply:
         return FakeReply(self.status, self.challenges, body)

@@ -22,7 +22,6 @@ from regbroker.protocol.origins import Origin
 from regbroker.protocol.scopes import Scope, repository_scope
 from regbroker.protocol.token_replies import IssuedToken
 from regbroker.protocol.token_requests import TokenRequest
-from regbroker.transport.client.arriving_body import ArrivingBody
 from regbroker.upstream.authorization import Authorization, Refusal
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.discovery import Discovered, Discovery
@@ -31,6 +30,7 @@ from regbroker.upstream.login_turns import TURN_SECONDS
 from regbroker.upstream.own_account import PROVED_SECONDS, OwnAccount
 from regbroker.upstream.token_service import TokenReply
 from regbroker.upstream.tokens import TokenRefused
+from tests.connectionscase import replied
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class FakeReply:
 
     def __init__(self, status: int, body: bytes = b"") -> None:
         self.status = status
-        self.deliver = ArrivingBody(None, body).deliver
+        self.deliver = replied(status, body=body).deliver
 
     def header(self, name: bytes) -> None:
         return None

@@ -18,7 +18,6 @@ from regbroker.protocol.header_list import ReceivedHeaders
 from regbroker.protocol.headers import Header, came_from_here
 from regbroker.protocol.names import parse_path
 from regbroker.runtime.outcome import Outcome
-from regbroker.transport.client.arriving_body import ArrivingBody
 from regbroker.transport.client.reply import Reply
 from regbroker.upstream.own_requests import (
     OWN_HEADERS,
@@ -28,7 +27,7 @@ from regbroker.upstream.own_requests import (
     missing_upload,
     proof_target,
 )
-from tests.connectionscase import ConnectionsTestCase
+from tests.connectionscase import ConnectionsTestCase, replied
 
 
 def reply(status: int, retry_after: bytes | None = None) -> Reply:
@@ -36,8 +35,7 @@ def reply(status: int, retry_after: bytes | None = None) -> Reply:
     headers = ReceivedHeaders()
     if retry_after is not None:
         headers.append((b"Retry-After", retry_after))
-    body = ArrivingBody(None)
-    return Reply("the upstream registry", status, headers, frozenset(), 0, body)
+    return replied(status, headers)
 
 
 class OwnRequestsTests(SynchronousTestCase):

@@ -51,7 +51,7 @@ class _ReplyBody:
 
     def start(self) -> Deferred[None]:
         if not self._over:
-            self._request.registerProducer(_Watched(self._reply.body, self), True)
+            self._request.registerProducer(_Watched(self._reply, self), True)
         self._reply.deliver(self)
         return self.finished
 

@@ -180,7 +180,7 @@ async def gather_plain(
     `MAX_SILENCES` times that: a byte now and then does not keep a request for ever.
     """
     # Mostly it has come with the head.
-    body = reply.body.take()
+    body = reply.take()
     if body is None:
         body = await _gather_in_time(reply, limit, stalls, seconds)
     elif len(body) > limit:

@@ -1,15 +1,10 @@
 """
 A reply's body as it arrives: held until somebody takes it, then passed on.
-
-It is a push producer for whoever passes it on.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
-
-from twisted.internet.interfaces import IPushProducer
-from zope.interface import implementer
 
 
 class BodyReceiver(Protocol):
@@ -38,13 +33,12 @@ class Source(Protocol):
         """Close the connection at once."""
 
 
-@implementer(IPushProducer)
 class ArrivingBody:
     """
     The body of one reply.
 
     `source` is let go of with the last byte: the connection may be another request's
-    by then. Without a source, the body is `whole` and has come already.
+    by then.
     """
 
     _receiver: BodyReceiver | None = None
@@ -52,10 +46,10 @@ class ArrivingBody:
     _is_held = False
     _is_paused = False
 
-    def __init__(self, source: Source | None, whole: bytes = b"") -> None:
-        self._source = source
-        self._pieces = [whole] if whole else []
-        self.is_complete = source is None
+    def __init__(self, source: Source) -> None:
+        self._source: Source | None = source
+        self._pieces: list[bytes] = []
+        self.is_complete = False
 
     # From the connection.
 
@@ -93,14 +87,14 @@ class ArrivingBody:
         if not self.is_complete or self._receiver is not None:
             return None
         pieces, self._pieces = self._pieces, []
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return b"".join(pieces)
 
     def deliver(self, receiver: BodyReceiver) -> None:
         """Give what has come to a receiver, and then what comes."""
         self._receiver = receiver
         pieces, self._pieces = self._pieces, []
         if pieces:
-            receiver.body_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            receiver.body_received(b"".join(pieces))
         if self.is_complete:
             receiver.body_ended()
         elif self._error is not None:
@@ -115,18 +109,14 @@ class ArrivingBody:
         if self._source is not None:
             self._source.abort()
 
-    def pauseProducing(self) -> None:
+    def pause(self) -> None:
         """Let the receiver have no more for now."""
         self._is_paused = True
         if self._source is not None and not self._is_held:
             self._source.pause()
 
-    def resumeProducing(self) -> None:
+    def resume(self) -> None:
         """Let the receiver have more."""
         self._is_paused = False
         if self._source is not None and not self._is_held:
             self._source.resume()
-
-    def stopProducing(self) -> None:
-        """Close the connection: nobody wants the rest."""
-        self.abort()

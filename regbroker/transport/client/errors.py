@@ -27,7 +27,7 @@ from regbroker.errors import (
 )
 from regbroker.protocol.origins import Origin
 from regbroker.transport.client.protocol import BodyFailed
-from regbroker.transport.client.reply_parser import MalformedReply, ReplyTooLarge
+from regbroker.transport.client.reply import MalformedReply, ReplyTooLarge
 from regbroker.transport.client.tunnel_failures import TunnelFailed
 
 #: The server that is asked mostly, in the words of an error.

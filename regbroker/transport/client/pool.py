@@ -126,8 +126,9 @@ class ConnectionPool:
         if is_streaming and self._for_bodies is not None:
             return self._for_bodies.request(method, target, headers, body, on_continue)
         head = request_head(method, target, self._host, headers, body)
-        sent = SentRequest(self, method == b"HEAD", head, body, on_continue)
-        sent.start(self._slots)
+        is_head = method == b"HEAD"
+        sent = SentRequest(self, self._slots, is_head, head, body, on_continue)
+        sent.start()
         return sent
 
     def prepare(self, count: int) -> None:
@@ -179,7 +180,9 @@ class ConnectionPool:
 
         connection: Any = await self._endpoint.connect(
             _UpstreamFactory.forProtocol(
-                lambda: UpstreamProtocol(self._put, self._note_spilling, on_secured)
+                lambda: UpstreamProtocol(
+                    self.what, self._put, self._note_spilling, on_secured
+                )
             )
         )
         checked: UpstreamProtocol = connection

@@ -24,14 +24,15 @@ from zope.interface import implementer
 
 from regbroker.transport.client.arriving_body import ArrivingBody
 from regbroker.transport.client.bytes_body import BytesBody
-from regbroker.transport.client.reply_parser import (
+from regbroker.transport.client.reply import (
     MalformedReply,
     NoReply,
-    ReplyParser,
+    Reply,
     ReplyTooLarge,
 )
+from regbroker.transport.client.reply_parser import ReplyParser
 from regbroker.transport.client.request_writer import BodyWriter
-from regbroker.transport.client.slots import Slot
+from regbroker.transport.client.slots import Slots
 from regbroker.transport.flow.last_reads import read_before_loss
 from regbroker.transport.tls.sockets import SocketTLSProtocol
 
@@ -56,8 +57,8 @@ class Outgoing(Protocol):
     body: IBodyProducer | None
     on_continue: Callable[[], None] | None
 
-    def replied(self, parser: ReplyParser, body: ArrivingBody) -> None:
-        """Take the reply's head, and its body as it arrives."""
+    def replied(self, reply: Reply) -> None:
+        """Take the reply; its body may still arrive."""
 
     def failed(self, error: Exception, is_unanswered: bool) -> None:
         """Note that there is no reply; `is_unanswered` when no byte of one came."""
@@ -66,7 +67,7 @@ class Outgoing(Protocol):
 @implementer(IHandshakeListener)
 class UpstreamProtocol(TwistedProtocol):
     """
-    One connection to an upstream.
+    One connection to `what`, the server's name for people.
 
     `on_secured` is called when its peer's certificate is verified, or with why it is
     not; `on_idle` when it can be used again, and `on_spilling` when bytes come after a
@@ -77,10 +78,12 @@ class UpstreamProtocol(TwistedProtocol):
 
     def __init__(
         self,
+        what: str,
         on_idle: Callable[[UpstreamProtocol], None],
         on_spilling: Callable[[], None],
         on_secured: Callable[[Failure | None], None],
     ) -> None:
+        self._what = what
         self._on_idle = on_idle
         self._on_spilling = on_spilling
         self._on_secured: Callable[[Failure | None], None] | None = on_secured
@@ -89,7 +92,8 @@ class UpstreamProtocol(TwistedProtocol):
         self._parser: ReplyParser | None = None
         self._arriving: ArrivingBody | None = None
         self._writer: BodyWriter | None = None
-        self._slot: Slot | None = None
+        #: Those of which the request has one.
+        self._slots: Slots | None = None
         self._early_bytes = 0
         self._is_paused = False
         self._has_spilled = False
@@ -118,12 +122,11 @@ class UpstreamProtocol(TwistedProtocol):
 
     # The request.
 
-    def send(self, request: Outgoing, slot: Slot) -> None:
-        """Send a request. Its `slot` is freed with the reply's last byte."""
+    def send(self, request: Outgoing, slots: Slots) -> None:
+        """Send a request. Its place in `slots` is freed with the reply's last byte."""
         self.may_be_stale = True
-        self._request, self._slot = request, slot
-        self._parser = ReplyParser(request.is_head)
-        self._arriving = None
+        self._request, self._slots = request, slots
+        self._parser = ReplyParser(self._what, request.is_head)
         body = request.body
         if body is None:
             # All that is written for now, so it need not wait for more.
@@ -188,10 +191,14 @@ class UpstreamProtocol(TwistedProtocol):
             return
         if parser.continues:
             self._tell_continue(parser)
-        if parser.is_complete and self._arriving is None:
-            self._complete(parser, ArrivingBody(None, body))
-        elif parser.has_head:
-            self._take(parser, body)
+        reply = parser.reply
+        if reply is None:
+            return
+        if self._arriving is None and parser.is_complete:
+            reply.body = body
+            self._complete(parser, reply)
+        else:
+            self._take(parser, reply, body)
 
     def _tell_continue(self, parser: ReplyParser) -> None:
         parser.continues = False
@@ -200,15 +207,14 @@ class UpstreamProtocol(TwistedProtocol):
             on_continue, request.on_continue = request.on_continue, None
             on_continue()
 
-    def _take(self, parser: ReplyParser, body: bytes) -> None:
+    def _take(self, parser: ReplyParser, reply: Reply, body: bytes) -> None:
         """Take what has come of a reply whose head is here."""
         if self._arriving is None:
-            self._arriving = ArrivingBody(self)
-        arriving = self._arriving
+            self._arriving = reply.body = ArrivingBody(self)
         if body:
-            arriving.received(body)
+            self._arriving.received(body)
         if parser.is_complete:
-            self._complete(parser, arriving)
+            self._complete(parser, reply)
         elif self._writer is None:
             self._tell_reply()
         else:
@@ -223,22 +229,21 @@ class UpstreamProtocol(TwistedProtocol):
 
     def _tell_reply(self) -> None:
         """Tell of the reply, if it has begun and nobody knows of it."""
-        request, arriving = self._request, self._arriving
+        request, arriving, parser = self._request, self._arriving, self._parser
         if request is None or arriving is None:
             return
         self._request = None
-        assert self._parser is not None
-        request.replied(self._parser, arriving)
+        assert parser is not None and parser.reply is not None
+        request.replied(parser.reply)
         arriving.hold()
 
-    def _complete(self, parser: ReplyParser, arriving: ArrivingBody) -> None:
+    def _complete(self, parser: ReplyParser, reply: Reply) -> None:
         """Let go of a reply that is complete; the connection may serve the next one."""
-        request = self._request
+        request, arriving, slots = self._request, self._arriving, self._slots
         is_early = self._writer is not None
         if is_early:
             self._stop_body()
-        slot, self._slot = self._slot, None
-        self._request = self._parser = self._arriving = None
+        self._request = self._parser = self._arriving = self._slots = None
         self.was_bodiless = parser.is_bodiless
         if self._is_paused:
             self.resume()
@@ -247,17 +252,16 @@ class UpstreamProtocol(TwistedProtocol):
         elif is_early:
             self._end(ConnectionAborted())
         elif not parser.is_persistent:
-            self.is_open = False
-            self.transport.loseConnection()
+            self.close()
         if self.is_open:
             # It may carry another request from here on.
             self._on_idle(self)
-        if slot is not None:
-            slot.free()
-        if not arriving.is_complete:
+        if slots is not None:
+            slots.free()
+        if arriving is not None:
             arriving.completed()
         if request is not None:
-            request.replied(parser, arriving)
+            request.replied(reply)
 
     # The end.
 
@@ -301,17 +305,14 @@ class UpstreamProtocol(TwistedProtocol):
             self.is_open = False
             self.transport.abortConnection()
 
-    def _free(self) -> None:
-        slot, self._slot = self._slot, None
-        if slot is not None:
-            slot.free()
-
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """End what the connection has carried."""
         self.is_open = False
         if self.on_lost is not None:
             self.on_lost()
-        self._free()
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.free()
         if self._on_secured is not None:
             on_secured, self._on_secured = self._on_secured, None
             on_secured(reason)
@@ -334,7 +335,8 @@ class UpstreamProtocol(TwistedProtocol):
         if request is not None and was_sending:
             # The reply has begun, and that the upstream has said it counts for
             # more than that it did not wait for the rest of the request.
-            request.replied(parser, arriving)
+            assert parser.reply is not None
+            request.replied(parser.reply)
         if parser.ends_with_connection and reason.check(ConnectionDone):
             arriving.completed()
         else:

@@ -1,25 +1,45 @@
-"""A reply that a server has sent to us: its head is here, its body is still to come."""
+"""
+A reply that a server has sent to us: its head is here, its body too, or still to come.
+
+And what is no reply.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
 
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
 from regbroker.causes import Cause, Kind, cause_of
 from regbroker.protocol.challenges import Challenge, parse_challenges
 from regbroker.protocol.header_list import ReceivedHeaders
 from regbroker.protocol.headers import Header
 from regbroker.transport.client.arriving_body import ArrivingBody, BodyReceiver
-from regbroker.transport.client.reply_parser import MalformedReply, ReplyTooLarge
 
 
+class MalformedReply(Exception):
+    """What came is not HTTP."""
+
+
+class NoReply(MalformedReply):
+    """What came does not even begin as a reply does."""
+
+
+class ReplyTooLarge(Exception):
+    """A part of a reply exceeds its bound; says which one."""
+
+
+@implementer(IPushProducer)
 class Reply:
     """
-    An upstream's reply whose headers are in; the body is still to come.
+    A server's reply whose headers are in; a push producer of its body.
 
     `what` is the server that sends it, for people. `headers` are as they came,
     `connection_options` what their ``Connection`` names, in lower case. `length` is the
-    body's in bytes, None where only its end tells.
+    body's in bytes, None where only its end tells. `body` are its bytes, where all of
+    them came with the head or have been read; else they are still to come.
     """
 
     def __init__(
@@ -29,7 +49,7 @@ class Reply:
         headers: ReceivedHeaders,
         connection_options: frozenset[bytes],
         length: int | None,
-        body: ArrivingBody,
+        body: bytes | ArrivingBody = b"",
     ) -> None:
         self.what = what
         self.status = status
@@ -48,12 +68,23 @@ class Reply:
     def with_body(self, body: bytes) -> Reply:
         """Return the same reply, whose body has been read, to be read again."""
         changed = copy(self)
-        changed.body = ArrivingBody(None, body)
+        changed.body = body
         return changed
+
+    def take(self) -> bytes | None:
+        """Return the whole body if it has come, and nobody takes it yet; else None."""
+        body = self.body
+        return body if isinstance(body, bytes) else body.take()
 
     def deliver(self, receiver: BodyReceiver) -> None:
         """Give the body to a receiver, from its beginning."""
-        self.body.deliver(receiver)
+        body = self.body
+        if not isinstance(body, bytes):
+            body.deliver(receiver)
+            return
+        if body:
+            receiver.body_received(body)
+        receiver.body_ended()
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of a header, or None."""
@@ -75,4 +106,19 @@ class Reply:
 
     def abort(self) -> None:
         """Close the connection at once; the rest of the body is not wanted."""
-        self.body.abort()
+        if isinstance(self.body, ArrivingBody):
+            self.body.abort()
+
+    def pauseProducing(self) -> None:
+        """Let the receiver have no more for now."""
+        if isinstance(self.body, ArrivingBody):
+            self.body.pause()
+
+    def resumeProducing(self) -> None:
+        """Let the receiver have more."""
+        if isinstance(self.body, ArrivingBody):
+            self.body.resume()
+
+    def stopProducing(self) -> None:
+        """Close the connection: nobody wants the rest."""
+        self.abort()

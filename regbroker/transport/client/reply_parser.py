@@ -21,8 +21,14 @@ from __future__ import annotations
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from regbroker.protocol.fields import shown
-from regbroker.protocol.header_list import NO_HEADERS, ReceivedHeaders
+from regbroker.protocol.header_list import ReceivedHeaders
 from regbroker.protocol.headers import NO_OPTIONS, Header, connection_options
+from regbroker.transport.client.reply import (
+    MalformedReply,
+    NoReply,
+    Reply,
+    ReplyTooLarge,
+)
 from regbroker.transport.server.strict_channel import MAX_HEADERS_BYTES
 
 #: A reply's status line and headers, interim replies included; and what stands between
@@ -40,27 +46,25 @@ _START = b"HTTP/1."
 _BODILESS = (204, 304)
 
 
-class MalformedReply(Exception):
-    """What came is not HTTP."""
-
-
-class NoReply(MalformedReply):
-    """What came does not even begin as a reply does."""
-
-
-class ReplyTooLarge(Exception):
-    """A part of a reply exceeds its bound; says which one."""
-
-
 class ReplyParser:
     """
     Takes the bytes of a connection from a request on, and gives the reply's body.
 
-    `is_head` says that the request was HEAD. Head and framing are there when `has_head`
-    is true. `length` is that of the body in bytes, None where only its end tells.
+    `what` is the server that sends them, for people; `is_head` says that the request
+    was HEAD. `reply` is there when its head is.
     """
 
-    def __init__(self, is_head: bool) -> None:
+    #: Known with the head: whether the reply never has a body,
+    is_bodiless: bool
+    #: whether the end of the connection is the end of the body,
+    ends_with_connection: bool
+    #: and whether the connection may be used again after the reply.
+    is_persistent: bool
+    #: Bytes of a body of known length that are still to come, where they are counted.
+    _left: int
+
+    def __init__(self, what: str, is_head: bool) -> None:
+        self._what = what
         self._is_head = is_head
         self._http: HttpResponseParser | None = HttpResponseParser(self)
         self._pieces: list[bytes] = []
@@ -69,24 +73,10 @@ class ReplyParser:
         self._problem = ""
         #: Bytes of heads, later those since the last piece of the body.
         self._unbounded = 0
-        #: Bytes of a body of known length that are still to come.
-        self._left = 0
-        self.status = 0
-        #: What the reply's ``Connection`` names, in lower case.
-        self.options: frozenset[bytes] = NO_OPTIONS
-        #: The reply's, when `has_head` is true.
-        self.headers = NO_HEADERS
-        self.length: int | None = None
-        self.has_head = False
+        self.reply: Reply | None = None
         #: Whether ``100 Continue`` has come; who has seen it may take it back.
         self.continues = False
-        #: Whether the reply never has a body.
-        self.is_bodiless = False
         self.is_complete = False
-        #: Whether the end of the connection is the end of the body.
-        self.ends_with_connection = False
-        #: Whether the connection may be used again after the reply.
-        self.is_persistent = False
         #: Whether bytes came that are no part of the reply.
         self.spills = False
 
@@ -101,20 +91,15 @@ class ReplyParser:
 
         Raises `MalformedReply` or `ReplyTooLarge`.
         """
-        if self._left:
-            return self._counted(data)
-        if self.is_complete:
-            self.spills = True
-            return b""
-        if self.ends_with_connection:
-            return data
+        http = self._http
+        if http is None:
+            return self._unparsed(data)
         if not self._start and data.startswith(_START):
             self._start = _START
         elif len(self._start) < len(_START):
             self._check_start(data)
-        assert self._http is not None
         try:
-            self._http.feed_data(data)
+            http.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             if not self.is_complete:
                 raise MalformedReply(self._problem or self._where(error)) from error
@@ -122,28 +107,30 @@ class ReplyParser:
             self.spills = True
         if self._problem:
             raise MalformedReply(self._problem)
-        body = b"".join(self._pieces) if len(self._pieces) != 1 else self._pieces[0]
-        self._pieces.clear()
+        body = b"".join(self._pieces)
         self._unbounded += len(data)
         if self._unbounded > MAX_HEADER_LINE_BYTES:
             self._check_size(bool(body) or self.is_complete)
-        if body:
-            self._unbounded = 0
         if self.is_complete:
             # It knows this parser: both would wait for the collector.
             self._http = None
-        elif self.has_head:
-            self._choose(len(body))
+        elif self.reply is not None:
+            self._go_on(self.reply, len(body))
         return body
 
-    def _counted(self, data: bytes) -> bytes:
+    def _unparsed(self, data: bytes) -> bytes:
+        """Take bytes behind the head that need no parser."""
+        if self.is_complete:
+            self.spills = True
+            return b""
+        if self.ends_with_connection:
+            return data
         left = self._left - len(data)
         if left > 0:
             self._left = left
             return data
         self.is_complete, self.spills = True, left < 0
-        data, self._left = data[: self._left], 0
-        return data
+        return data[: self._left]
 
     def _check_start(self, data: bytes) -> None:
         self._start += data[: len(_START) - len(self._start)]
@@ -166,54 +153,57 @@ class ReplyParser:
         if self._unbounded > MAX_HEADER_BYTES and not has_ended:
             raise ReplyTooLarge(f"headers of more than {MAX_HEADER_BYTES} bytes")
 
-    def _choose(self, received: int) -> None:
+    def _go_on(self, reply: Reply, received: int) -> None:
         """Count the rest of a body, where that is enough, and parse no more."""
         if self.ends_with_connection:
             self._http = None
-        elif self.length is not None:
-            self._left = self.length - received
+        elif reply.length is not None:
+            self._left = reply.length - received
             self._http = None
+        elif received:
+            self._pieces.clear()
+            self._unbounded = 0
 
     # What llhttp finds.
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; trailers are only checked."""
-        if not self.has_head:
+        if self.reply is None:
             self._headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Take a head: the reply's, or that of an interim reply."""
-        if self.is_complete:
+        http = self._http
+        if self.is_complete or http is None:
             return
-        assert self._http is not None
-        version, status = self._http.get_http_version(), self._http.get_status_code()
+        version, status = http.get_http_version(), http.get_status_code()
         headers = ReceivedHeaders(self._headers)
-        length = headers.by_name.get(b"content-length")
+        names = headers.by_name
         codings: list[bytes] = []
-        if b"transfer-encoding" in headers.by_name:
+        if b"transfer-encoding" in names:
             codings = headers.all(b"transfer-encoding")
         if version not in ("1.1", "1.0"):
             self._problem = f"a reply of HTTP/{version}"
         elif status < 200:
-            self._take_interim(status, length is not None or bool(codings))
+            self._take_interim(status, b"content-length" in names or bool(codings))
         elif codings and (
             len(codings) > 1 or codings[0].lower() != b"chunked" or version != "1.1"
         ):
             self._problem = "a Transfer-Encoding that is not chunked"
         else:
-            self.headers = headers
-            if b"connection" in headers.by_name:
-                self.options = connection_options(headers.all(b"connection"))
-            self.is_persistent = version == "1.1" and b"close" not in self.options
-            self.status, self.has_head = status, True
+            options = NO_OPTIONS
+            length: int | None = None
+            if b"connection" in names:
+                options = connection_options(headers.all(b"connection"))
             self.is_bodiless = self._is_head or status in _BODILESS
             if self.is_bodiless:
-                self.length, self.is_complete = 0, True
-            elif length is not None:
-                self.length = int(length)
-                self.is_complete = self.length == 0
-            else:
-                self.ends_with_connection = not codings
+                length = 0
+            elif b"content-length" in names:
+                length = int(names[b"content-length"])
+            self.is_complete = length == 0
+            self.ends_with_connection = length is None and not codings
+            self.is_persistent = version == "1.1" and b"close" not in options
+            self.reply = Reply(self._what, status, headers, options, length)
 
     def _take_interim(self, status: int, has_body: bool) -> None:
         if status < 100 or status == 101 or has_body:
@@ -234,4 +224,4 @@ class ReplyParser:
 
     def on_message_complete(self) -> None:
         """Note the end of the reply."""
-        self.is_complete = self.has_head
+        self.is_complete = self.reply is not None

@@ -14,15 +14,14 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 
+from regbroker.errors import UpstreamUnavailable
 from regbroker.protocol.origins import Origin
 from regbroker.runtime.outcome import Outcome
-from regbroker.transport.client.arriving_body import ArrivingBody
 from regbroker.transport.client.bytes_body import BytesBody
 from regbroker.transport.client.errors import converted_error
 from regbroker.transport.client.protocol import UpstreamProtocol
 from regbroker.transport.client.reply import Reply
-from regbroker.transport.client.reply_parser import ReplyParser
-from regbroker.transport.client.slots import Slot, Slots
+from regbroker.transport.client.slots import Slots
 
 #: Below the idle timeouts of common balancers (60 s), so that we close first.
 IDLE_SECONDS = 50.0
@@ -55,8 +54,6 @@ class SentRequest(Outcome[Reply]):
     its body is none, or in memory.
     """
 
-    _slots: Slots
-    _slot: Slot | None = None
     _waiting: Deferred[Any] | None = None
     _connection: UpstreamProtocol | None = None
     _was_kept = False
@@ -65,6 +62,7 @@ class SentRequest(Outcome[Reply]):
     def __init__(
         self,
         connections: Connections,
+        slots: Slots,
         is_head: bool,
         head: bytes,
         body: IBodyProducer | None,
@@ -75,24 +73,19 @@ class SentRequest(Outcome[Reply]):
         self.body = body
         self.on_continue = on_continue
         self._connections = connections
+        self._slots = slots
         self._is_repeatable = body is None or isinstance(body, BytesBody)
 
-    def start(self, slots: Slots) -> None:
-        """Begin; `slots` has the places for requests."""
-        self._slots = slots
-        try:
-            slot = slots.take_now()
-            if slot is None:
-                self._wait_for(slots.take(), self._placed)
-                return
-        except Exception as error:
-            self._fail(error)
+    def start(self, has_place: bool = False) -> None:
+        """Begin, or go on with a place that was waited for."""
+        if not has_place and not self._slots.take():
+            try:
+                waiting = self._slots.wait()
+            except UpstreamUnavailable as error:
+                self._fail(error)
+            else:
+                self._wait_for(waiting, lambda _: self.start(True), has_place=False)
             return
-        self._placed(slot)
-
-    def _placed(self, slot: Slot) -> None:
-        """Go on with a place."""
-        self._slot = slot
         max_idle = IDLE_SECONDS if self._is_repeatable else IDLE_SECONDS_FOR_BODIES
         connection = self._connections.take(max_idle)
         if connection is None:
@@ -100,13 +93,22 @@ class SentRequest(Outcome[Reply]):
         else:
             self._send(connection)
 
-    def _wait_for(self, result: Deferred[Any], then: Callable[[Any], None]) -> None:
+    def _wait_for(
+        self,
+        result: Deferred[Any],
+        then: Callable[[Any], None],
+        has_place: bool = True,
+    ) -> None:
+        """Go on with a result; a place that the request has meanwhile is given back."""
+
         def go_on(value: Any) -> None:
             self._waiting = None
             then(value)
 
         def fail(failure: Failure) -> None:
             self._waiting = None
+            if has_place:
+                self._slots.free()
             error = failure.value
             assert isinstance(error, Exception)
             self._fail(error)
@@ -115,25 +117,16 @@ class SentRequest(Outcome[Reply]):
         result.addCallbacks(go_on, fail)
 
     def _send(self, connection: UpstreamProtocol) -> None:
-        slot, self._slot = self._slot, None
-        assert slot is not None
+        """Send it; the place goes with the connection."""
         self._was_kept = connection.may_be_stale
         self._connection = connection
-        connection.send(self, slot)
+        connection.send(self, self._slots)
 
     # What becomes of it.
 
-    def replied(self, parser: ReplyParser, body: ArrivingBody) -> None:
-        """Take the reply's head, and its body as it arrives."""
+    def replied(self, reply: Reply) -> None:
+        """Take the reply; its body may still arrive."""
         self._connection = None
-        reply = Reply(
-            self._connections.what,
-            parser.status,
-            parser.headers,
-            parser.options,
-            parser.length,
-            body,
-        )
         self.end(reply)
 
     def failed(self, error: Exception, is_unanswered: bool) -> None:
@@ -143,7 +136,7 @@ class SentRequest(Outcome[Reply]):
         was_stale = self._was_kept and is_unanswered
         if was_stale and self._is_repeatable and not self._is_cancelled:
             # The place went with the connection.
-            self._slot = self._slots.again()
+            self._slots.take_again()
             # Another kept one may be closed, too.
             connecting = Deferred.fromCoroutine(self._connections.connect())
             self._wait_for(connecting, self._send)
@@ -151,9 +144,6 @@ class SentRequest(Outcome[Reply]):
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        slot, self._slot = self._slot, None
-        if slot is not None:
-            slot.free()
         if not self._is_cancelled:
             origin, what = self._connections.origin, self._connections.what
             self.end(Failure(converted_error(error, origin, what)))

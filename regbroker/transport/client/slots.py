@@ -9,73 +9,56 @@ from __future__ import annotations
 
 from collections import deque
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from regbroker.causes import Cause
 from regbroker.errors import UpstreamUnavailable
 from regbroker.protocol.retry_after import retry_after
 
 
-class Slot:
-    """A place that is taken until `free` is called; a second call has no effect."""
-
-    def __init__(self, slots: Slots) -> None:
-        self._slots: Slots | None = slots
-
-    def free(self) -> None:
-        """Let the next one in."""
-        slots, self._slots = self._slots, None
-        if slots is not None:
-            slots._free += 1
-            if slots._waiting:
-                slots._let_in()
-
-
 class Slots:
     """
     `limit` places, and a queue of `max_waiting` before them.
 
-    `what` names the server, in errors for people.
+    Whoever has a place frees it once. `what` names the server, in errors for people.
     """
 
     def __init__(self, limit: int, max_waiting: int, what: str) -> None:
         self._what = what
         self._free = limit
         self._max_waiting = max_waiting
-        self._waiting: deque[Deferred[Slot]] = deque()
+        self._waiting: deque[Deferred[None]] = deque()
 
-    def take(self) -> Deferred[Slot]:
+    def take(self) -> bool:
+        """Take a place if there is one; tell whether there was."""
+        if self._free <= 0:
+            return False
+        self._free -= 1
+        return True
+
+    def wait(self) -> Deferred[None]:
         """
-        Return a place when there is one; a caller that is cancelled leaves the queue.
+        Wait for a place, and take it; a caller that is cancelled leaves the queue.
 
         Raises `UpstreamUnavailable` when the queue is full.
         """
-        slot = self.take_now()
-        if slot is not None:
-            return succeed(slot)
         if len(self._waiting) >= self._max_waiting:
             raise UpstreamUnavailable(
                 f"{self._what} is asked for more than it answers; come again later",
                 headers=[retry_after(1)],
                 cause=Cause.BOUND_REACHED,
             )
-        waiting: Deferred[Slot] = Deferred(self._waiting.remove)
+        waiting: Deferred[None] = Deferred(self._waiting.remove)
         self._waiting.append(waiting)
         return waiting
 
-    def take_now(self) -> Slot | None:
-        """Return a place if there is one."""
-        if self._free <= 0:
-            return None
+    def take_again(self) -> None:
+        """Take a place at once, whatever the limit: the caller has lost its own."""
         self._free -= 1
-        return Slot(self)
 
-    def again(self) -> Slot:
-        """Return a place at once, whatever the limit, to a caller that lost its own."""
-        self._free -= 1
-        return Slot(self)
-
-    def _let_in(self) -> None:
-        if self._free > 0:
+    def free(self) -> None:
+        """Give a place back, and let in who waits longest."""
+        self._free += 1
+        if self._waiting and self._free > 0:
             self._free -= 1
-            self._waiting.popleft().callback(Slot(self))
+            self._waiting.popleft().callback(None)

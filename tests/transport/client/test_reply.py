@@ -4,12 +4,61 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.interfaces import IPushProducer
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
 from regbroker.errors import (
     UpstreamMalformed,
 )
 from regbroker.transport.bodies.upload import gather_body
-from tests.connectionscase import ConnectionsTestCase
+from regbroker.transport.client.arriving_body import ArrivingBody
+from tests.connectionscase import ConnectionsTestCase, replied
 from tests.scripted import response
+
+
+class Connection:
+    """Notes what is done to it."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def pause(self) -> None:
+        self.done.append("pause")
+
+    def resume(self) -> None:
+        self.done.append("resume")
+
+    def abort(self) -> None:
+        self.done.append("abort")
+
+
+class BodyTests(SynchronousTestCase):
+    def test_whole(self) -> None:
+        """A body that has come whole is taken, delivered, and has no connection."""
+        for body in (b"", b"abc"):
+            reply = replied(200, body=body)
+            verifyObject(IPushProducer, reply)
+            reply.pauseProducing()
+            reply.resumeProducing()
+            reply.abort()
+            self.assertEqual(reply.take(), body)
+            self.assertEqual(self.successResultOf(gather_body(reply, 3)), body)
+
+    def test_arriving(self) -> None:
+        """One that still comes pauses and resumes its connection, or ends it."""
+        reply, connection = replied(200), Connection()
+        reply.body = body = ArrivingBody(connection)
+        self.assertIsNone(reply.take())
+        reply.pauseProducing()
+        reply.resumeProducing()
+        reply.stopProducing()
+        self.assertEqual(connection.done, ["pause", "resume", "abort"])
+        gathering = gather_body(reply, 3)
+        body.received(b"abc")
+        self.assertNoResult(gathering)
+        body.completed()
+        self.assertEqual(self.successResultOf(gathering), b"abc")
 
 
 class EndTests(ConnectionsTestCase):

@@ -9,13 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.transport.client.reply import (
+    MalformedReply,
+    NoReply,
+    Reply,
+    ReplyTooLarge,
+)
 from regbroker.transport.client.reply_parser import (
     MAX_HEADER_BYTES,
     MAX_HEADER_LINE_BYTES,
-    MalformedReply,
-    NoReply,
     ReplyParser,
-    ReplyTooLarge,
 )
 from tests.malformed_replies import CHUNKED, LINE, MALFORMED, WELL_FORMED
 
@@ -27,9 +30,15 @@ def split(data: bytes, size: int) -> Iterable[bytes]:
     return (data[at : at + size] for at in range(0, len(data), size))
 
 
+def replied(parser: ReplyParser) -> Reply:
+    """The reply whose head a parser has."""
+    assert parser.reply is not None
+    return parser.reply
+
+
 def parsed(data: bytes, size: int = 0, is_head: bool = False) -> ReplyParser:
     """A parser that was fed all of it."""
-    parser = ReplyParser(is_head)
+    parser = ReplyParser("the oracle", is_head)
     for piece in split(data, size or len(data)):
         parser.feed(piece)
     return parser
@@ -65,11 +74,11 @@ class MalformedTests(SynchronousTestCase):
 class BodyTests(SynchronousTestCase):
     def body_of(self, data: bytes, size: int) -> bytes:
         """The body of a reply that comes in pieces of so many bytes."""
-        parser = ReplyParser(False)
+        parser = ReplyParser("the oracle", False)
         body = b"".join(parser.feed(piece) for piece in split(data, size))
         self.assertTrue(parser.is_complete)
         self.assertFalse(parser.spills)
-        self.assertEqual(parser.status, 200)
+        self.assertEqual(replied(parser).status, 200)
         return body
 
     def test_each(self) -> None:
@@ -80,9 +89,9 @@ class BodyTests(SynchronousTestCase):
 
     def test_length(self) -> None:
         """A body of known length is passed on as the pieces in which it comes."""
-        parser = ReplyParser(False)
+        parser = ReplyParser("the oracle", False)
         self.assertEqual(parser.feed(ONE[:-2]), b"a")
-        self.assertEqual((parser.length, parser.is_complete), (3, False))
+        self.assertEqual((replied(parser).length, parser.is_complete), (3, False))
         piece = b"b"
         self.assertIs(parser.feed(piece), piece)
         self.assertEqual(parser.feed(b"c"), b"c")
@@ -92,7 +101,7 @@ class BodyTests(SynchronousTestCase):
         """Without length and chunks it ends with its connection."""
         parser = parsed(LINE + b"\r\nabc")
         self.assertTrue(parser.ends_with_connection)
-        self.assertIsNone(parser.length)
+        self.assertIsNone(replied(parser).length)
         self.assertEqual(parser.feed(b"d"), b"d")
         self.assertFalse(parser.is_complete)
         self.assertFalse(parsed(CHUNKED).ends_with_connection)
@@ -104,7 +113,7 @@ class BodyTests(SynchronousTestCase):
             for framing in (b"Content-Length: 3", b"Transfer-Encoding: chunked", b"A:"):
                 parser = parsed(line + framing + b"\r\n\r\n", is_head=is_head)
                 self.assertTrue(parser.is_complete and parser.is_bodiless)
-                self.assertEqual(parser.length, 0)
+                self.assertEqual(replied(parser).length, 0)
                 self.assertFalse(parser.spills)
 
     def test_spills(self) -> None:
@@ -125,7 +134,9 @@ class HeadTests(SynchronousTestCase):
         """They stay as they came, in order, without the space around values."""
         parser = parsed(LINE + b"a: 1\r\nA:  2 \t \r\nB:\r\nC: \xe9\tx\r\n\r\n")
         headers = [(b"a", b"1"), (b"A", b"2"), (b"B", b""), (b"C", b"\xe9\tx")]
-        self.assertEqual(parser.headers, headers)
+        reply = replied(parser)
+        self.assertEqual((reply.what, reply.status), ("the oracle", 200))
+        self.assertEqual(reply.headers, headers)
 
     def test_interim(self) -> None:
         """Headers of interim replies are none of the reply's; 100 is told."""
@@ -133,14 +144,14 @@ class HeadTests(SynchronousTestCase):
         self.assertFalse(parser.continues)
         parser.feed(b"HTTP/1.1 100 Continue\r\nB: c\r\n\r\n")
         self.assertTrue(parser.continues)
-        self.assertFalse(parser.has_head)
+        self.assertIsNone(parser.reply)
         parser.feed(ONE)
-        self.assertEqual(parser.headers, [(b"Content-Length", b"3")])
+        self.assertEqual(replied(parser).headers, [(b"Content-Length", b"3")])
 
     def test_trailers(self) -> None:
         """Trailers are no headers."""
         parser = parsed(CHUNKED + b"0\r\nA: b\r\n\r\n")
-        self.assertEqual(parser.headers, [(b"Transfer-Encoding", b"chunked")])
+        self.assertEqual(replied(parser).headers, [(b"Transfer-Encoding", b"chunked")])
 
     def test_persistent(self) -> None:
         """Only HTTP/1.1 keeps a connection, and only when nobody says close."""
@@ -155,11 +166,13 @@ class HeadTests(SynchronousTestCase):
     def test_options(self) -> None:
         """What ``Connection`` names, in lower case, out of all its lines."""
         data = LINE + b"Connection: X-A, close\r\nConnection: B\r\n\r\n"
-        self.assertEqual(parsed(data).options, {b"x-a", b"close", b"b"})
+        self.assertEqual(
+            replied(parsed(data)).connection_options, {b"x-a", b"close", b"b"}
+        )
 
     def test_untouched(self) -> None:
         """Until the first byte."""
-        parser = ReplyParser(False)
+        parser = ReplyParser("the oracle", False)
         self.assertTrue(parser.is_untouched)
         parser.feed(b"H")
         self.assertFalse(parser.is_untouched)
@@ -265,12 +278,13 @@ class TwoParsersTests(SynchronousTestCase):
         data = b"\r\n".join((line, *fields, b"", body))
         outcomes: list[Outcome] = []
         for length in (size, len(data)):
-            parser = ReplyParser(is_head)
+            parser = ReplyParser("the oracle", is_head)
             try:
                 got = b"".join(parser.feed(piece) for piece in split(data, length))
             except MalformedReply:
                 continue
-            outcomes.append((parser.status, got, parser.is_complete))
+            status = parser.reply.status if parser.reply else 0
+            outcomes.append((status, got, parser.is_complete))
         self.assertNotEqual(len(outcomes), 1)
         for outcome in outcomes:
             self.assertEqual(outcome, by_h11(data, is_head))

@@ -13,28 +13,36 @@ class SlotsTests(SynchronousTestCase):
     def test_in_turn(self) -> None:
         """Who comes first is let in first, as soon as there is a place."""
         slots = Slots(2, 2, "the oracle")
-        taken = [self.successResultOf(slots.take()) for _ in range(2)]
-        first, second = slots.take(), slots.take()
-        self.assertRaises(UpstreamUnavailable, slots.take)
+        self.assertEqual([slots.take() for _ in range(3)], [True, True, False])
+        first, second = slots.wait(), slots.wait()
+        self.assertRaises(UpstreamUnavailable, slots.wait)
         self.assertNoResult(first)
-        taken[0].free()
-        taken[0].free()
-        third = self.successResultOf(first)
+        slots.free()
+        self.successResultOf(first)
         self.assertNoResult(second)
-        taken[1].free()
-        self.successResultOf(second).free()
-        third.free()
-        for _ in range(2):
-            self.successResultOf(slots.take())
-        self.assertNoResult(slots.take())
+        for _ in range(3):
+            slots.free()
+        self.successResultOf(second)
+        self.assertEqual([slots.take() for _ in range(3)], [True, True, False])
 
     def test_who_leaves(self) -> None:
         """Who waits no more keeps no place."""
         slots = Slots(1, 1, "the oracle")
-        taken = self.successResultOf(slots.take())
-        waiting = slots.take()
+        self.assertTrue(slots.take())
+        waiting = slots.wait()
         waiting.cancel()
         self.failureResultOf(waiting, CancelledError)
-        waiting = slots.take()
-        taken.free()
+        waiting = slots.wait()
+        slots.free()
+        self.successResultOf(waiting)
+
+    def test_again(self) -> None:
+        """Who has lost a place takes another one beyond the limit; both end."""
+        slots = Slots(1, 1, "the oracle")
+        self.assertTrue(slots.take())
+        slots.take_again()
+        waiting = slots.wait()
+        slots.free()
+        self.assertNoResult(waiting)
+        slots.free()
         self.successResultOf(waiting)
