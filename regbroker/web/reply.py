@@ -97,7 +97,7 @@ class Responder:
             )
             if status in (204, 304) or (is_rewritten and method == "HEAD"):
                 # A HEAD's length is that of the body with the upstream's name.
-                headers = headers.without(b"content-length")
+                headers, has_length = headers.without(b"content-length"), True
         if whole is None:
             send_head(http, status, headers)
             stalls, seconds = self._upstream.stalls, self._upstream.config.timeout
