@@ -170,15 +170,15 @@ class RegbrokerService(MultiService):
 
     def drain(self) -> Deferred[None]:
         """
-        Listen no more, and let what is under way end.
+        Listen no more, answer clients once more, and let what is under way end.
 
         Fires when it has ended, when the configuration's `drain_timeout` has passed, or
         when `hurry` is called. `stopService` is to follow.
         """
         self.draining = True
-        over = self._listening.wind_down()
+        over = self._listening.stop_listening()
+        # Those through another site, too.
         over.addCallback(lambda _: self.under_way.when_none())
-        over.addCallback(lambda _: self._listening.when_told())
         timer = self._reactor.callLater(self.config.drain_timeout, self.hurry)
         drained: Deferred[None] = Deferred()
 

@@ -106,7 +106,10 @@ class Front(MultiService):
         # The pool kills those that do not end.
         self._pulse.stop()
         seconds = self.config.drain_timeout
-        return DeferredList([self.pool.drain(seconds), self._service.drain()])
+        # First our own sockets: so the last who closes one is a worker, which accepts
+        # before who waits there.
+        drained = self._service.drain()
+        return DeferredList([self.pool.drain(seconds), drained])
 
     def hurry(self) -> None:
         """Wait no longer for what is under way."""
@@ -149,8 +152,9 @@ class Front(MultiService):
         self._text = text
         for worker in workers:
             worker.generation = self._generation
-        committed = [worker.channel.ask("commit", {}) for worker in workers]
+        # First our own: the last who closes a socket is a worker, as in `drain`.
         prepared.commit()
+        committed = [worker.channel.ask("commit", {}) for worker in workers]
         self._wrong_passwords.keep(config.accounts)
         for worker in self.pool.serving:
             self._catch_up(worker)

@@ -14,6 +14,7 @@ from regbroker.assembly import running
 from regbroker.assembly.certificates import LOOK_SECONDS
 from regbroker.causes import Cause
 from regbroker.errors import StateError
+from regbroker.transport.server.streaming_channel import NEXT_REQUEST_SECONDS
 from tests.assembly.runningcase import PORT, RunningTestCase
 from tests.certificates import Looking, Pair, issued
 from tests.proxycase import BLOB, MANIFEST
@@ -192,9 +193,36 @@ class DrainTests(RunningTestCase):
         self.assertTrue(self.service.draining)
         return drained
 
+    async def test_nobody(self) -> None:
+        """With nobody connected it is over at once."""
+        self.client.close()
+        await self.client.end()
+        while self.service.entrance.occupancy.total:
+            await self.turn()
+        self.assertTrue(self.drain().called)
+
     async def test_nothing(self) -> None:
-        """With nothing under way it is over at once."""
-        await self.drain()
+        """A client that asks for nothing is waited for a moment."""
+        await self.ask(self.client)
+        drained = self.drain()
+        self.time.clock.advance(NEXT_REQUEST_SECONDS)
+        self.assertEqual(await self.client.end(), b"")
+        await drained
+
+    async def test_asks_meanwhile(self) -> None:
+        """A client that asks while another one gets its last reply is answered."""
+        await self.ask(self.client)
+        other = await self.connect()
+        await self.ask(other)
+        drained = self.drain()
+        await self.ask(self.client)
+        self.client.close()
+        await self.client.end()
+        self.assertFalse(drained.called)
+        reply = await self.ask(other)
+        self.assertEqual(reply.header(b"Connection"), b"close")
+        other.close()
+        await drained
 
     async def test_waits(self) -> None:
         """What is under way ends, and its connection with it."""

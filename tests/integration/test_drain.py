@@ -7,7 +7,10 @@ import signal
 import socket
 
 from .peers.processes import poll
-from .transfers_case import TransfersTestCase
+from .transfers_case import SECONDS, TransfersTestCase
+
+CLIENTS = 10
+"""More than are accepted in one step of a quiet process."""
 
 
 class DrainTestCase(TransfersTestCase):
@@ -71,12 +74,38 @@ class EnoughTimeTests(DrainTestCase):
         self.assert_ended()
 
     def test_nothing_under_way(self) -> None:
-        """A client that is connected and asks for nothing keeps nobody waiting."""
+        """A client that is connected and asks for nothing is not waited for long."""
         connected = self.connection()
         connected.request("GET", "/v2/")
         connected.getresponse().read()
         self.regbroker.signal(signal.SIGTERM)
         self.assert_ended()
+
+    def test_connected_a_moment_before(self) -> None:
+        """Clients that nobody has accepted yet are served, and not reset."""
+        address = ("127.0.0.1", self.regbroker.port)
+        self.regbroker.signal(signal.SIGSTOP)
+        try:
+            waiting = [
+                socket.create_connection(address, SECONDS) for _ in range(CLIENTS)
+            ]
+            self.regbroker.signal(signal.SIGTERM)
+        finally:
+            self.regbroker.signal(signal.SIGCONT)
+        for each in waiting:
+            connection = self.connection()
+            connection.sock = self.https.context.wrap_socket(
+                each, server_hostname="localhost"
+            )
+            connection.request("GET", "/v2/")
+            reply = connection.getresponse()
+            reply.read()
+            self.assertEqual(
+                (reply.status, reply.getheader("Connection")), (200, "close")
+            )
+        self.assert_ended()
+        # The first one is that of `setUp`.
+        self.assertEqual(self.regbroker.log().count(" path=/v2/ "), CLIENTS + 1)
 
     def test_second_signal(self) -> None:
         """A second signal ends at once what is under way."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import os
+import re
 import signal
 import socket
 from pathlib import Path
@@ -11,7 +13,10 @@ from .case import PeersTestCase
 from .peers.nursery import environment
 from .peers.processes import Daemon, poll
 from .peers.systemd import NotifySocket, serve_command
-from .transfers_case import TransfersTestCase
+from .transfers_case import SECONDS, TransfersTestCase
+
+CLIENTS = 10
+"""More than are accepted in one step of a quiet process."""
 
 
 class LargeTestCase(TransfersTestCase):
@@ -143,6 +148,46 @@ class CertificateTests(TransfersTestCase):
         self.replace("key", self.pair.key_pem())
         self.assertIn("read again, and in use", self.regbroker.reload())
         self.assertEqual(self.connect(), self.pair.certificate.serial_number)
+
+
+class ListenerTests(TransfersTestCase):
+    """A listener that is gone, while clients connect to it."""
+
+    size = 1 << 20
+
+    def ask(self, address: tuple[str, int]) -> http.client.HTTPConnection:
+        """A client that is connected, and has sent its request."""
+        client = http.client.HTTPConnection(*address, SECONDS)
+        self.addCleanup(client.close)
+        client.request("GET", "/v2/", headers={"Host": "localhost"})
+        return client
+
+    def test_connected_a_moment_before(self) -> None:
+        """Clients that nobody has accepted yet are answered, and not reset."""
+        path = self.regbroker.configuration
+        without = path.read_text()
+        line = "    tcp:0:interface=127.0.0.2"
+        path.write_text(without.replace("listen =\n", f"listen =\n{line}\n"))
+        said = self.regbroker.reload()
+        match = re.search(r"listening on http://127\.0\.0\.2:(\d+)", said)
+        assert match is not None
+        address = ("127.0.0.2", int(match[1]))
+        path.write_text(without)
+        # After a step with one client, the next one accepts no more than one.
+        self.assertEqual(self.ask(address).getresponse().status, 200)
+        os.kill(self.regbroker.pid, signal.SIGSTOP)
+        try:
+            clients = [self.ask(address) for _ in range(CLIENTS)]
+            os.kill(self.regbroker.pid, signal.SIGHUP)
+        finally:
+            os.kill(self.regbroker.pid, signal.SIGCONT)
+        for client in clients:
+            reply = client.getresponse()
+            self.assertEqual(reply.status, 200)
+            self.assertEqual(reply.getheader("Connection"), "close")
+        self.regbroker.wait_for("no longer listening on http://127")
+        with socket.socket() as probe:
+            self.assertNotEqual(probe.connect_ex(address), 0)
 
 
 CONFIGURATION = """\

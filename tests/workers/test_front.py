@@ -11,6 +11,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from regbroker.errors import ConfigurationError, StateError
 from regbroker.workers import pool
+from regbroker.workers.process import WorkerProcess
 from tests.workers.case import FrontTestCase
 
 
@@ -102,6 +103,32 @@ class FrontTests(FrontTestCase):
         with self.stopped(first):
             (listener,) = self.front.listeners
             self.assertEqual(await self.status(f"{listener.url}/healthz"), 200)
+
+    async def test_closes_first(self) -> None:
+        """A worker closes a socket last: it accepts before who waits there."""
+        other = "127.0.0.1\n    tcp:0:interface=127.0.0.2\n"
+        await self.reload(self.text().replace("127.0.0.1\n", other, 1))
+        _, gone = self.front.listeners
+        told: list[tuple[str, bool]] = []
+
+        def listen_to(worker: WorkerProcess) -> None:
+            for name in "ask", "tell":
+                real = getattr(worker.channel, name)
+
+                def note(kind: str, *more: Any, real: Any = real) -> Any:
+                    if kind in ("commit", "drain"):
+                        (first, *_) = self.front.listeners
+                        port = gone.port if kind == "commit" else first.port
+                        told.append((kind, port is None))
+                    return real(kind, *more)
+
+                setattr(worker.channel, name, note)
+
+        for worker in self.front.pool.serving:
+            listen_to(worker)
+        await self.reload(self.text())
+        await self.front.drain()
+        self.assertEqual(told, [("commit", True)] * 2 + [("drain", True)] * 2)
 
     async def test_stopped_meanwhile(self) -> None:
         """What workers have not answered when all is to end is not taken."""

@@ -8,7 +8,6 @@ If many connections are being refused, the next ones are closed at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -26,7 +25,10 @@ from zope.interface import alsoProvides
 from regbroker.transport.flow.wrapping import Wrapper, WrapperFactory
 from regbroker.transport.listening.connection_limits import Refusal
 from regbroker.transport.listening.entrance import MAX_ANSWERED_REFUSALS, Entrance
-from regbroker.transport.server.streaming_channel import StreamingChannel
+from regbroker.transport.server.streaming_channel import (
+    FIRST_REQUEST_SECONDS,
+    StreamingChannel,
+)
 
 #: Seconds that clients have to read their last reply when regbroker is stopped.
 STOP_SECONDS = 2.0
@@ -44,7 +46,13 @@ class _Waiting(Protocol):
     """The place of a client's protocol until a proxy has sent the client's address."""
 
     def __init__(self, reactor: IReactorTime, seconds: float) -> None:
+        self._seconds = seconds
         self._timer = reactor.callLater(seconds, self._too_late)
+
+    def wait_less(self) -> None:
+        """Wait only as long as a client is waited for when regbroker stops."""
+        if self._timer.active():
+            self._timer.reset(min(self._seconds, FIRST_REQUEST_SECONDS))
 
     def stop(self) -> None:
         """Wait no longer."""
@@ -81,6 +89,7 @@ class _Accepted(Wrapper):
         super().makeConnection(transport)
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
             alsoProvides(self, IHalfCloseableProtocol)
+        self.factory.admitted(self)
 
     @property
     def channel(self) -> StreamingChannel | None:
@@ -90,17 +99,10 @@ class _Accepted(Wrapper):
             inner = inner.wrappedProtocol
         return inner if isinstance(inner, StreamingChannel) else None
 
-    @property
-    def is_ending(self) -> bool:
-        """Whether the last reply is on its way to the client."""
-        return self.channel is not None and self.channel.is_ending
-
-    def wind_down(self) -> None:
-        """End it with its next reply; at once, if the client's address is not known."""
+    def wind_down(self, is_stopping: bool) -> None:
+        """End it with its next reply."""
         if self.channel is not None:
-            self.channel.wind_down()
-        else:
-            self.loseConnection()
+            self.channel.wind_down(is_stopping)
 
     def close(self) -> None:
         """Close it in order: what was written is sent, with TLS's own end."""
@@ -144,6 +146,12 @@ class _AcceptedBehindProxy(_Accepted):
             self._waiting = self.wrappedProtocol
         super().makeConnection(transport)
 
+    def wind_down(self, is_stopping: bool) -> None:
+        """End it with its next reply; its client may not be known yet."""
+        if self._waiting is not None and is_stopping:
+            self._waiting.wait_less()
+        super().wind_down(is_stopping)
+
     def dataReceived(self, data: bytes) -> None:
         """Look at the address before anything else."""
         if self._waiting is not None:
@@ -167,6 +175,7 @@ class _AcceptedBehindProxy(_Accepted):
                 self._is_refusal = True
         self.wrappedProtocol = self.factory.protocol_for(why, self._is_refusal)
         self.wrappedProtocol.makeConnection(self)
+        self.factory.admitted(self)
 
 
 class AcceptingFactory(WrapperFactory):
@@ -188,8 +197,8 @@ class AcceptingFactory(WrapperFactory):
         self.entrance = entrance
         self._refusing = refusing
         self._behind_proxy = behind_proxy
-        self._all_gone: Deferred[None] | None = None
-        self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
+        self._all_gone: list[Deferred[None]] = []
+        self._is_winding_down = self._is_stopping = False
 
     def logPrefix(self) -> str:
         """Return what Twisted's log calls it."""
@@ -203,33 +212,29 @@ class AcceptingFactory(WrapperFactory):
             before.doStop()
         self.wrappedFactory, self._refusing = wrapped, refusing
 
-    def wind_down(self) -> None:
-        """Let each connection end with its next reply."""
-        for connection in list(self.protocols):
-            connection.wind_down()
+    def wind_down(self, is_stopping: bool = False) -> None:
+        """
+        Let each connection end with its next reply: those to come, too.
 
-    def when_told(self) -> Deferred[None]:
-        """Return what fires when no client is being sent its last reply."""
-        return self._when(
-            lambda: not any(each.is_ending for each in list(self.protocols))
-        )
+        If regbroker `is_stopping`, clients have less time to ask for something.
+        """
+        self._is_winding_down = True
+        self._is_stopping = self._is_stopping or is_stopping
+        for connection in list(self.protocols):
+            connection.wind_down(self._is_stopping)
+
+    def admitted(self, connection: _Accepted) -> None:
+        """Note that a connection has its protocol."""
+        if self._is_winding_down:
+            connection.wind_down(self._is_stopping)
 
     def when_empty(self) -> Deferred[None]:
         """Return what fires when there is no connection."""
-        return self._when(lambda: not self.protocols)
-
-    def _when(self, is_so: Callable[[], bool]) -> Deferred[None]:
-        waiting: Deferred[None] = Deferred()
-        self._waiting.append((is_so, waiting))
-        self._look()
-        return waiting
-
-    def _look(self) -> None:
-        for each in list(self._waiting):
-            is_so, waiting = each
-            if is_so():
-                self._waiting.remove(each)
-                waiting.callback(None)
+        if not self.protocols:
+            return succeed(None)
+        empty: Deferred[None] = Deferred()
+        self._all_gone.append(empty)
+        return empty
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Return None, which closes the connection, when too many are being refused."""
@@ -257,10 +262,10 @@ class AcceptingFactory(WrapperFactory):
 
     def gone(self) -> None:
         """Note that a connection has ended."""
-        self._look()
-        if self._all_gone is not None and not self.protocols:
-            all_gone, self._all_gone = self._all_gone, None
-            all_gone.callback(None)
+        if not self.protocols:
+            all_gone, self._all_gone = self._all_gone, []
+            for each in all_gone:
+                each.callback(None)
 
     def close(self) -> Deferred[None]:
         """
@@ -272,14 +277,13 @@ class AcceptingFactory(WrapperFactory):
             connection.close()
         if not self.protocols:
             return succeed(None)
-        self._all_gone = Deferred()
         timer = self.entrance.reactor.callLater(STOP_SECONDS, self._abort)
 
         def over(_: None) -> None:
             if timer.active():
                 timer.cancel()
 
-        return self._all_gone.addCallback(over)
+        return self.when_empty().addCallback(over)
 
     def _abort(self) -> None:
         for connection in list(self.protocols):

@@ -107,16 +107,17 @@ class ListenerGroup(MultiService):
                     return port
         return 443
 
-    def wind_down(self) -> Deferred[Any]:
-        """Listen no more, and let each connection end with its next reply."""
-        return DeferredList([each.wind_down() for each in self.listeners])
+    def stop_listening(self) -> Deferred[Any]:
+        """
+        Listen no more, since regbroker stops; fires when no client is connected.
 
-    def when_told(self) -> Deferred[Any]:
-        """Return what fires when no client is being sent its last reply."""
-        waiting = [
-            each.when_told() for each in self if isinstance(each, ListeningService)
-        ]
-        return DeferredList(waiting)
+        Each is answered once more, unless it asks for nothing. Those of listeners that
+        are in use no more are, too.
+        """
+        all_of_them = [each for each in self if isinstance(each, ListeningService)]
+        for each in all_of_them:
+            each.wind_down(is_stopping=True)
+        return DeferredList([each.when_empty() for each in all_of_them])
 
 
 class PreparedListeners:

@@ -26,6 +26,7 @@ from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.flow.plain_protocol import PlainFactory
 from regbroker.transport.listening.accepting import AcceptingFactory
 from regbroker.transport.listening.entrance import Entrance
+from regbroker.transport.listening.last_connections import close_port
 from regbroker.transport.listening.listeners import Listener
 from regbroker.transport.listening.proxy_lines import ProxiedEndpoint
 from regbroker.transport.listening.shared_sockets import (
@@ -144,22 +145,18 @@ class ListeningService(Service):
             _with_tls(listener, options, entrance.refusing_site),
         )
 
-    def wind_down(self) -> Deferred[Any]:
+    def wind_down(self, is_stopping: bool = False) -> None:
         """
-        Stop listening; each connection ends with its next reply.
+        Accept who has connected, and listen no more.
 
-        Fires when the port is closed. The connections are closed by `stopService`.
+        Each connection ends with its next reply. The connections are closed by
+        `stopService`. If regbroker `is_stopping`, they are not waited for as long.
         """
         port, self.port = self.port, None
         if isinstance(self._factory, AcceptingFactory):
-            self._factory.wind_down()
-        return maybeDeferred(port.stopListening) if port is not None else succeed(None)
-
-    def when_told(self) -> Deferred[None]:
-        """Return what fires when no client is being sent its last reply."""
-        if isinstance(self._factory, AcceptingFactory):
-            return self._factory.when_told()
-        return succeed(None)
+            self._factory.wind_down(is_stopping)
+        if port is not None:
+            close_port(port, self._accepts)
 
     def when_empty(self) -> Deferred[None]:
         """Return what fires when no connection is left."""

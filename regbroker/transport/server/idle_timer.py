@@ -35,6 +35,8 @@ class IdleTimer:
         self._since = 0.0
         self._period: float | None = None
         self._timer: IDelayedCall | None = None
+        #: What was noted last when the time was over for the first time.
+        self._last_look: float | None = None
         #: When the timer looks; asked for with each reply.
         self._due = 0.0
 
@@ -72,5 +74,10 @@ class IdleTimer:
         left = self._since + self._period - self._now()
         if left > _ROUNDING:
             self._look_in(left)
+        elif self._last_look != self._since:
+            # Timers come before reads in a turn of the reactor, and the turn before
+            # may have been a long one: what is here already is read first.
+            self._last_look = self._since
+            self._look_in(0.0)
         else:
             self._on_timeout()

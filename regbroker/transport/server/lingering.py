@@ -33,10 +33,16 @@ class LingeringClose:
     """
     The end of one connection, which begins as soon as this is made.
 
-    `transport` is the connection's; `call_later` is the reactor's.
+    `transport` is the connection's; `call_later` is the reactor's. The client has so
+    many seconds to close its own side.
     """
 
-    def __init__(self, transport: Any, call_later: Callable[..., IDelayedCall]) -> None:
+    def __init__(
+        self,
+        transport: Any,
+        call_later: Callable[..., IDelayedCall],
+        seconds: float = LINGER_SECONDS,
+    ) -> None:
         self._transport = transport
         self._call_later = call_later
         self._received = 0
@@ -46,7 +52,7 @@ class LingeringClose:
             transport.loseWriteConnection()
         else:
             half_close(transport)
-        self._timer: IDelayedCall | None = call_later(LINGER_SECONDS, self._close)
+        self._timer: IDelayedCall | None = call_later(seconds, self._close)
 
     def received(self, size: int) -> None:
         """Note that so many bytes came after the end."""

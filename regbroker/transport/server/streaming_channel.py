@@ -38,6 +38,15 @@ READING_SILENCES = 15
 #: A client that sends a byte now and then is not waited for longer than this.
 HEADER_SECONDS = 60.0
 
+#: When regbroker stops, a client has so many seconds to ask for the first time: behind
+#: it may be a handshake and a few round trips. One that has asked before, and been told
+#: nothing of the end, may be about to ask again.
+FIRST_REQUEST_SECONDS = 5.0
+NEXT_REQUEST_SECONDS = 1.0
+
+#: A client that did not, and is told of the end, has so many seconds to notice it.
+IDLE_LINGER_SECONDS = 1.0
+
 _TLS_HANDSHAKE = b"\x16\x03"
 _TLS_MESSAGE = "this is TLS, and the port is for plain HTTP; write http://"
 
@@ -56,16 +65,38 @@ class StreamingChannel(StrictChannel):
         self._headers_since: float | None = None
         self._unfinished: StreamingRequest | None = None
         self._draining: IDelayedCall | None = None
-        self._is_winding_down = False
+        self._is_winding_down = self._is_stopping = False
         #: What `regbroker.transport.server.client_connection` keeps here.
         self.client_connection: tuple[object, ...] | None = None
 
-    def wind_down(self) -> None:
-        """Let the connection end with its next reply, or with the one under way."""
+    def wind_down(self, is_stopping: bool = False) -> None:
+        """
+        Let the connection end with the next reply that can say so.
+
+        The client of one whose head is sent may ask at once for something else. If
+        regbroker `is_stopping`, a client that asks for nothing is not waited for long.
+        """
         self._is_winding_down = True
-        if self.requests:
-            # Twisted does not read the next request of a channel that is to end.
-            self.persistent = 0
+        if is_stopping and not self._is_stopping:
+            self._is_stopping = True
+            if self.timeOut is not None and not self.waits_for_client:
+                self.setTimeout(min(self.timeOut, self._silence))
+
+    @property
+    def _silence(self) -> float:
+        """Seconds that the client has to begin its next request."""
+        silence: float = self.factory.pace.silence
+        if not self._is_stopping:
+            return silence
+        return min(
+            silence, FIRST_REQUEST_SECONDS if self.is_new else NEXT_REQUEST_SECONDS
+        )
+
+    def timeoutConnection(self) -> None:
+        """End a connection whose client has asked for nothing in time."""
+        if self._is_stopping:
+            self.linger_seconds = IDLE_LINGER_SECONDS
+        super().timeoutConnection()
 
     def hangs_up_on(self, data: bytes) -> bool:
         """End it for TLS where there is none, and for headers that take too long."""
@@ -112,7 +143,7 @@ class StreamingChannel(StrictChannel):
         """Go on writing: the client has read, and may ask for something else."""
         super().resumeProducing()
         if self.timeOut is not None and not self.is_handling_request:
-            self.setTimeout(self.factory.pace.silence)
+            self.setTimeout(self._silence)
 
     # What bodies ask for.
 
@@ -185,7 +216,7 @@ class StreamingChannel(StrictChannel):
         # again, for the next request must come in time.
         silence: float = self.factory.pace.silence
         if not self.waits_for_client:
-            self.end_request(request, silence)
+            self.end_request(request, self._silence if self._is_stopping else silence)
             return
         self.end_request(request, silence * READING_SILENCES)
         if self.waits_for_client and not self.is_handling_request:

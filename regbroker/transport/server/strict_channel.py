@@ -33,7 +33,7 @@ from regbroker.protocol.header_list import ReceivedHeaders
 from regbroker.protocol.headers import peer_name, raw_headers
 from regbroker.transport.server.chunks import StrictChunks
 from regbroker.transport.server.idle_timer import IdleTimer
-from regbroker.transport.server.lingering import LingeringClose
+from regbroker.transport.server.lingering import LINGER_SECONDS, LingeringClose
 from regbroker.transport.server.malformed import MalformedRequests
 from regbroker.transport.server.pace import Pace
 from regbroker.transport.server.reply_heads import reason_phrase
@@ -77,6 +77,7 @@ class StrictChannel(ChannelInternals):
     requests: list[Any]
     factory: Site
     transport: ITCPTransport
+    linger_seconds = LINGER_SECONDS
     callLater: Callable[..., IDelayedCall]
     timeOut: float | None  # type: ignore[assignment]
 
@@ -108,17 +109,14 @@ class StrictChannel(ChannelInternals):
 
     # The end.
 
-    @property
-    def is_ending(self) -> bool:
-        """Whether the end of the stream has been sent: nothing is parsed any more."""
-        return self._closing is not None
-
     def loseConnection(self) -> None:
         """Send the end of the stream after what is written; close a little later."""
         if self._closing is None and self.transport is not None:
             self.setTimeout(None)
             self.unregister_from_transport()
-            self._closing = LingeringClose(self.transport, self.callLater)
+            self._closing = LingeringClose(
+                self.transport, self.callLater, self.linger_seconds
+            )
 
     def hang_up(self, reason: str) -> None:
         """Break the connection without an answer, and tell the operator why."""

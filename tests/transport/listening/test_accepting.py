@@ -22,6 +22,7 @@ from regbroker.transport.listening.entrance import (
     TELL_SECONDS,
     Entrance,
 )
+from regbroker.transport.server.streaming_channel import FIRST_REQUEST_SECONDS
 from tests.certificates import Looking
 from tests.proxycase import BLOB, ProxyTestCase
 from tests.scripted import response
@@ -56,11 +57,12 @@ class LimitedTestCase(ProxyTestCase):
         assert entrance is not None
         return entrance
 
-    async def served(self, client: RawClient) -> None:
-        """A client is served, and its connection kept."""
+    async def served(self, client: RawClient, connection: bytes | None = None) -> None:
+        """A client is served, and told this of its connection: to keep it."""
         client.request("GET", BLOB)
         (await self.upstream.call()).answer(response(200))
-        self.assertEqual((await client.reply()).status, 200)
+        reply = await client.reply()
+        self.assertEqual((reply.status, reply.header(b"Connection")), (200, connection))
 
     async def assert_refused(self, client: RawClient) -> None:
         """A client hears why it is not served, and its connection ends."""
@@ -307,6 +309,42 @@ class BehindProxyTests(LimitedTestCase):
         self.assertEqual(await self.client.end(), b"")
         await self.occupied(0)
 
+    async def assert_last(self, client: RawClient) -> None:
+        """The client is answered, and told that this is the end."""
+        client.send(FROM % b"203.0.113.7")
+        await self.served(client, b"close")
+        self.assertEqual(await client.end(), b"")
+
+    async def test_winds_down_before_the_line(self) -> None:
+        """A proxy that has not said yet for whom it comes is waited for."""
+        await self.occupied(1)
+        self.winding_down(is_stopping=False)
+        self.time.clock.advance(FIRST_REQUEST_SECONDS)
+        await self.turn()
+        await self.assert_last(self.client)
+
+    async def test_stops_before_the_line(self) -> None:
+        """It has less time when regbroker stops."""
+        await self.occupied(1)
+        self.winding_down(is_stopping=True)
+        self.time.clock.advance(FIRST_REQUEST_SECONDS - 1)
+        await self.turn()
+        await self.occupied(1)
+        self.time.clock.advance(1)
+        self.assertEqual(await self.client.end(), b"")
+        await self.occupied(0)
+
+    async def test_comes_while_it_stops(self) -> None:
+        """Whoever is connected after that is answered once, too."""
+        self.winding_down(is_stopping=True)
+        await self.assert_last(await self.connect())
+
+    def winding_down(self, is_stopping: bool) -> None:
+        """Tell what has the connections of the one listener."""
+        (listener,) = self.services[0].listeners
+        factory: Any = listener._factory
+        factory.wind_down(is_stopping)
+
     async def test_nothing_behind_the_line(self) -> None:
         """Nor is a client that says nothing after it."""
         client = await self.came_from(FROM % b"203.0.113.7")
@@ -409,20 +447,9 @@ class FactoryTests(SynchronousTestCase):
         connection: Any = factory.buildProtocol(None)
         connection.makeConnection(StringTransport())
         empty = factory.when_empty()
-        # Nobody is being sent a last reply.
-        self.successResultOf(factory.when_told())
         self.assertNoResult(empty)
         connection.connectionLost(Refused())
         self.successResultOf(empty)
-
-    def test_winds_down_before_http(self) -> None:
-        """A connection that has not come to HTTP is closed at once."""
-        factory = self.factory(Protocol)
-        connection: Any = factory.buildProtocol(None)
-        transport = StringTransport()
-        connection.makeConnection(transport)
-        factory.wind_down()
-        self.assertTrue(transport.disconnecting)
 
     def test_unix_sockets(self) -> None:
         """A peer without a host counts in the total alone."""

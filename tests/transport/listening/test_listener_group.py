@@ -87,6 +87,5 @@ class ListenerGroupTests(TestCase):
 
     async def test_winds_down(self) -> None:
         """Without clients, listening ends and nobody is waited for."""
-        await self.group.wind_down()
-        await self.group.when_told()
+        await self.group.stop_listening()
         self.assertEqual([each.port for each in self.group.listeners], [None])

@@ -37,6 +37,16 @@ class IdleTimerTests(SynchronousTestCase):
         self.clock.pump([0.5] * 60)
         self.assertEqual(self.ended, [19])
 
+    def test_comes_with_the_end(self) -> None:
+        """What is here when the time is over, and is read a turn later, counts."""
+        self.timer.wait(10)
+        for moment in (10, 20):
+            self.clock.callLater(moment, self.timer.touch)
+        self.clock.pump([1] * 25)
+        self.assertEqual(self.ended, [])
+        self.clock.pump([1] * 25)
+        self.assertEqual(self.ended, [30])
+
     def test_as_long_as_it_takes(self) -> None:
         """Without a time it waits for ever, and with one again from then on."""
         self.timer.wait(10)

@@ -16,8 +16,11 @@ from regbroker.transport.server.request_bodies import ClientGone
 from regbroker.transport.server.site import StreamingSite
 from regbroker.transport.server.streaming_channel import (
     DRAIN_SECONDS,
+    FIRST_REQUEST_SECONDS,
     HEADER_SECONDS,
+    IDLE_LINGER_SECONDS,
     MAX_DRAIN_BYTES,
+    NEXT_REQUEST_SECONDS,
 )
 from tests.channelcase import GET, POST, ChannelTestCase, answer
 from tests.proxycase import SiteTestCase
@@ -255,11 +258,11 @@ class ConnectionTests(ChannelTestCase):
 class WindingDownTests(ChannelTestCase):
     """A connection that is to end with its next reply."""
 
-    def wind_down(self) -> None:
+    def wind_down(self, is_stopping: bool = False) -> None:
         """Tell the channel of the client's connection."""
         (transport,) = [r for r in self.reactor.getReaders() if isinstance(r, Server)]
         channel: Any = transport.protocol
-        channel.wind_down()
+        channel.wind_down(is_stopping)
 
     async def assert_last(self) -> None:
         """The next reply says that it is the last one, and it is."""
@@ -293,17 +296,65 @@ class WindingDownTests(ChannelTestCase):
         answer(await self.received(b"\r\n"))
         await self.assert_last()
 
-    async def test_in_the_reply(self) -> None:
-        """A reply that has begun ends whole, and the connection with it."""
+    async def finish_begun(self, is_stopping: bool) -> None:
+        """A reply that began before ends whole, and said nothing of the end."""
         request = await self.received(GET, b"\r\n")
         request.setHeader("Content-Length", "10")
         request.write(b"begun")
-        self.wind_down()
+        self.wind_down(is_stopping)
         request.write(b"ended")
         request.finish()
-        self.assertEqual((await self.client.reply()).body, b"begunended")
-        await self.client.end()
+        reply = await self.client.reply()
+        self.assertEqual(reply.body, b"begunended")
+        self.assertIsNone(reply.header(b"Connection"))
+
+    async def test_in_the_reply(self) -> None:
+        """After a reply that could not say it, the client is answered once more."""
+        for is_stopping in (False, True):
+            await self.finish_begun(is_stopping)
+            answer(await self.received(GET, b"\r\n"))
+            await self.assert_last()
+            self.client = await self.connect()
+
+    async def assert_ended_after(self, seconds: float) -> None:
+        """The client has so many seconds to ask for something."""
+        self.time.clock.advance(seconds - 0.1)
+        await self.turn()
+        self.assertIsNone(self.client.lost)
+        self.time.clock.advance(0.1)
+        self.assertEqual(await self.client.end(), b"")
         self.assertTrue(self.client.closed_in_order)
+
+    async def test_stops_after_the_reply(self) -> None:
+        """A client that was told nothing of the end has a moment to ask again."""
+        await self.finish_begun(is_stopping=True)
+        await self.assert_ended_after(NEXT_REQUEST_SECONDS)
+
+    async def test_stops_when_idle(self) -> None:
+        """So has one that asks for nothing just then."""
+        answer(await self.received(GET, b"\r\n"))
+        await self.client.reply()
+        self.wind_down(is_stopping=True)
+        await self.assert_ended_after(NEXT_REQUEST_SECONDS)
+
+    async def test_stops_before_a_request(self) -> None:
+        """A client that is just connected has more time: it has more to do before."""
+        while self.served == 0:
+            await self.turn()
+        self.wind_down(is_stopping=True)
+        await self.assert_ended_after(FIRST_REQUEST_SECONDS)
+
+    async def test_stops_and_is_not_waited_for(self) -> None:
+        """A client that does not notice the end keeps nobody waiting."""
+        answer(await self.received(GET, b"\r\n"))
+        await self.client.reply()
+        self.client.pause()
+        self.wind_down(is_stopping=True)
+        self.time.clock.advance(NEXT_REQUEST_SECONDS)
+        await self.turn()
+        self.assertEqual(self.served, 1)
+        self.time.clock.advance(IDLE_LINGER_SECONDS)
+        await self.all_closed()
 
 
 class AtOnce(Resource):
