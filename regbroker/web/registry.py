@@ -18,7 +18,7 @@ from regbroker.web.search import Search
 from regbroker.web.token_endpoint import TokenEndpoint
 
 
-class Answerer(Protocol):
+class PathServer(Protocol):
     """What answers the requests for some paths of a registry."""
 
     async def serve(self, request: ClientRequest, event: Event) -> None:
@@ -52,7 +52,9 @@ class Registry:
         """Tell whether a host is one of those that this registry stands for."""
         return is_served(host, self._hosts)
 
-    def receive(self, request: ClientRequest) -> tuple[Answerer, ClientRequest] | None:
+    def receive(
+        self, request: ClientRequest
+    ) -> tuple[PathServer, ClientRequest] | None:
         """
         Return what answers a request, and the request as clients see it.
 
@@ -69,7 +71,7 @@ class Registry:
             return None
         return self.endpoint(request), request
 
-    def endpoint(self, request: ClientRequest) -> Answerer:
+    def endpoint(self, request: ClientRequest) -> PathServer:
         """Return what answers a request; raises `EndpointUnknown`."""
         if request.is_for_api:
             return self._proxy
