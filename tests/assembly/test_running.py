@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError as Refused
@@ -258,7 +257,3 @@ class DrainTests(RunningTestCase):
         drained = self.drain()
         self.service.hurry()
         await drained
-
-    def assertNoResult(self, deferred: Deferred[Any]) -> None:
-        """It has not fired."""
-        self.assertFalse(deferred.called)

@@ -245,13 +245,13 @@ class CredentialHelperTests(TestCase):
 
     async def test_tells_no_secret(self) -> None:
         """Standard output is never logged, whatever else is wrong."""
-        for script in (
-            "echo s3cret; exit 1",
-            "echo s3cret",
-            'echo \'{"S": "s3cret"}\'',
+        for script, told in (
+            ("echo s3cret; exit 1", "status 1"),
+            ("echo s3cret", "JSON"),
+            ('echo \'{"S": "s3cret"}\'', "Username"),
         ):
             self.program(script)
-            self.assertNotEqual(await self.unavailable(), "")
+            self.assertIn(told, await self.unavailable())
             self.clock.advance(RUN_INTERVAL)
         self.says("AWS", "s3cret", "exit 1")
         self.assertIn("status 1", await self.unavailable())
