@@ -150,7 +150,7 @@ class Counting:
 
 
 #: What is the client's doing, and no answer to what it has asked.
-_REFUSING = frozenset({400, 401, 403, 405, 408, 413, 421, 429, 431})
+_REFUSING = frozenset({400, 403, 405, 408, 413, 421, 429, 431})
 
 
 def is_refusal(event: Event) -> bool:

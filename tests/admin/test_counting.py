@@ -168,7 +168,13 @@ class CountingTests(SynchronousTestCase):
             ({"status": 403, "code": "DENIED"}, True),
             ({"status": 404, "code": "NAME_UNKNOWN"}, True),
             ({"status": 404, "code": "X", "upstream_seconds": 0.1}, False),
+            ({"status": 400, "code": "UNSUPPORTED"}, True),
+            ({"status": 405, "code": "UNSUPPORTED"}, True),
+            ({"status": 408, "code": "UNKNOWN"}, True),
+            ({"status": 413, "code": "SIZE_INVALID"}, True),
             ({"status": 416, "code": "UNSUPPORTED"}, False),
+            ({"status": 421, "code": "NAME_UNKNOWN"}, True),
+            ({"status": 431, "code": "UNSUPPORTED"}, True),
             ({"status": 429, "code": "TOOMANYREQUESTS"}, True),
             ({"status": 502, "code": "UNAVAILABLE"}, False),
         ):

@@ -13,6 +13,7 @@ from regbroker.protocol.locations import (
     LINK,
     is_plainly_outside,
     link,
+    plain_path,
     redirect_location,
     upload_location,
 )
@@ -60,6 +61,27 @@ HOSTS = (
     "https://public.example:8443",
     "http://public.example:8443",
 )
+
+
+class PlainPathTests(SynchronousTestCase):
+    def test_plain(self) -> None:
+        """A path that all servers read alike is decoded; query and fragment go."""
+        for target, path in (
+            ("/", "/"),
+            ("/a/b?c=/../", "/a/b"),
+            ("/a;p/b#/../", "/a;p/b"),
+            ("/a%3Ab/", "/a:b/"),
+            ("/...", "/..."),
+        ):
+            self.assertEqual(plain_path(target), path)
+
+    def test_ambiguous(self) -> None:
+        """One that servers may read in several ways is none."""
+        for target in (
+            *("", "a/b", "?a", "//a", "/a//b", "/./a", "/a/..", "/..;p/a"),
+            *("/%2e%2e/a", "/a%2Fb", "/a%5Cb", "/a\\b", "/a%25b", "/a%00", "/a b"),
+        ):
+            self.assertIsNone(plain_path(target), target)
 
 
 class OriginTests(SynchronousTestCase):

@@ -102,6 +102,8 @@ class PullTests(ManifestsCase):
         self.client = await self.connect()
         for _ in range(3):
             await self.pull()
+        # A client's own HEAD is asked as it is.
+        await self.client.ask("HEAD", MANIFEST, ALICE)
         self.assertEqual([(one.hits, one.misses) for one in memories], [(2, 1)])
 
     async def test_rights(self) -> None:

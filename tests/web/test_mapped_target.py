@@ -49,6 +49,19 @@ class UpstreamsTests(SynchronousTestCase):
         self.assertEqual((one.route, two.route), target.routes)
         self.assertEqual((target.path, target.reference), (MANIFEST, "1.0"))
 
+    def test_actions_upstream(self) -> None:
+        """What a registry wants a token for; for the end of an upload one more."""
+        upload = "/v2/app/blobs/uploads/id"
+        for method, path, scope in (
+            ("GET", MANIFEST, "pull"),
+            ("PUT", MANIFEST, "pull,push"),
+            ("DELETE", MANIFEST, "delete"),
+            ("PATCH", upload, "pull,push"),
+            ("DELETE", upload, "pull,push,delete"),
+        ):
+            (found,) = mapped(method, path).at["one"].scopes
+            self.assertEqual(str(found), f"repository:acme_app:{scope}", method)
+
     def test_ping(self) -> None:
         """The path by which clients learn how to log in is one, by any method."""
         for method, path, is_ping in (

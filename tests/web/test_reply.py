@@ -114,6 +114,22 @@ class UnchangedTests(ProxyTestCase):
         self.assertEqual(reply.status, 404)
         self.assertEqual((await self.exchange("GET", BLOB, response(200))).status, 200)
 
+    async def test_digest(self) -> None:
+        """What was asked for by its digest has that, if the upstream names none."""
+        by_digest = f"/v2/team/app/manifests/{DIGEST}"
+        for method, path, status, digest in (
+            ("GET", BLOB, 200, DIGEST.encode()),
+            ("HEAD", BLOB, 200, DIGEST.encode()),
+            ("GET", BLOB, 206, DIGEST.encode()),
+            ("GET", by_digest, 200, DIGEST.encode()),
+            ("GET", MANIFEST, 200, None),
+            ("GET", BLOB, 304, None),
+            ("DELETE", BLOB, 202, None),
+        ):
+            reply = await self.exchange(method, path, response(status))
+            found = reply.header(b"Docker-Content-Digest")
+            self.assertEqual((reply.status, found), (status, digest), (method, path))
+
     async def test_no_content(self) -> None:
         """204 and 304 have no body, and the connection goes on."""
         for answer in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from pathlib import PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -11,6 +12,7 @@ from regbroker.cli.doctor.diagnosis import (
     certificate_trouble,
     connection_trouble,
     not_http,
+    socket_trouble,
 )
 from regbroker.protocol.origins import Origin
 from tests.certificates import authority, issued
@@ -40,6 +42,19 @@ class ConnectionTests(SynchronousTestCase):
             ("tls-timeout", "", HTTPS, "does not answer to TLS"),
         ):
             trouble = connection_trouble(kind, detail, origin, "WHERE")
+            self.assertIn(words, trouble.problem, kind)
+            self.assertTrue(trouble.advice, kind)
+
+    def test_socket(self) -> None:
+        """So has each way in which nobody is reached on a unix socket."""
+        for kind, detail, words in (
+            ("missing", "", "there is no socket /run/x"),
+            ("denied", "Permission denied", "may not connect to /run/x: Permission"),
+            ("refused", "", "nobody listens on the socket /run/x"),
+            ("other", "Is a directory", "/run/x cannot be reached: Is a directory"),
+            ("timeout", "", "/run/x cannot be reached: timeout"),
+        ):
+            trouble = socket_trouble(PurePath("/run/x"), kind, detail, "WHERE")
             self.assertIn(words, trouble.problem, kind)
             self.assertTrue(trouble.advice, kind)
 

@@ -83,6 +83,7 @@ class RegistryRulesTests(SynchronousTestCase):
             (answer(401), "does not take bob"),
             (answer(403), "does not take bob"),
             (answer(404), "no token service at this realm"),
+            (answer(200, b"<html>Log in</html>"), "no token service at this realm"),
             (answer(200, {}), "without a token"),
             (answer(200, {"token": 1}), "without a token"),
             (answer(503), "the token service is broken"),
