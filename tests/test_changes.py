@@ -11,6 +11,8 @@ from tests.toml_file import load_toml
 
 ROOT = Path(__file__).resolve().parents[1]
 CHANGES = ROOT / "changes"
+#: towncrier takes the lines as they are.
+MAX_LINE = 100
 NAME = re.compile(r"\+[a-z0-9]+(?:-[a-z0-9]+)*\.([a-z]+)\.md")
 
 
@@ -41,6 +43,9 @@ def problem(path: Path) -> str | None:
         return f"{path.name}: it is empty"
     if text.startswith(("-", "*", "#")):
         return f"{path.name}: it begins with a bullet or a heading; towncrier adds both"
+    longest = max(map(len, text.splitlines()))
+    if longest > MAX_LINE:
+        return f"{path.name}: a line of {longest} characters; {MAX_LINE} at most"
     return None
 
 
@@ -61,6 +66,7 @@ class FragmentTests(SynchronousTestCase):
             ("+a.news.md", "Words.\n", "news is no type"),
             ("+a.bugfix.md", "\n", "is empty"),
             ("+a.change.md", "- Words.\n", "bullet"),
+            ("+a.change.md", "x" * 101, "a line of 101 characters; 100 at most"),
         ):
             path = directory / name
             path.write_text(text)
