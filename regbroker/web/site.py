@@ -27,7 +27,7 @@ from regbroker.transport.server.client_connection import (
     ClientConnection,
     client_connection,
 )
-from regbroker.transport.server.replies import REQUEST_ID, set_status
+from regbroker.transport.server.replies import set_request_id, set_status
 from regbroker.transport.server.streaming_request import (
     StreamingRequest,
     received_headers,
@@ -122,7 +122,7 @@ class VirtualHosts(WholeSite):
         event.path = request.path.decode("latin-1")
         event.tls = connection.tls
         event.request_id = new_request_id()
-        request.setHeader(REQUEST_ID, event.request_id.encode())
+        set_request_id(request, event.request_id)
         answering = answer(request, connection, event)
         serve(request, event, answering, self.under_way)
         return NOT_DONE_YET
@@ -155,7 +155,7 @@ class VirtualHosts(WholeSite):
         given_id = self._arrivals.request_id(connection, headers)
         if given_id is not None:
             event.request_id = given_id
-            http.setHeader(REQUEST_ID, given_id.encode())
+            set_request_id(http, given_id)
         event.client = forwarded.address
         if b"authorization" in by_name:
             event.credentials = _credentials(by_name[b"authorization"])

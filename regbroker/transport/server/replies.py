@@ -19,13 +19,19 @@ from regbroker.transport.server.reply_heads import (
     API_VERSION,
     OF_A_BODY,
     OURS,
+    REQUEST_ID,
     SERVER,
     reason_phrase,
 )
 from regbroker.transport.server.replying_request import ReplyingRequest
 
-#: What tells a client which line of the log is about its request.
-REQUEST_ID = b"X-Request-ID"
+
+def set_request_id(request: Request, request_id: str) -> None:
+    """Have the reply tell the client which line of the log is about its request."""
+    if isinstance(request, ReplyingRequest):
+        request.set_request_id(request_id.encode())
+    else:
+        request.setHeader(REQUEST_ID, request_id.encode())
 
 
 def set_status(request: Request, status: int) -> None:

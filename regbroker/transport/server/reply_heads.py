@@ -22,6 +22,9 @@ from regbroker.protocol.by_name import ByName
 API_VERSION = (b"Docker-Distribution-Api-Version", b"registry/2.0")
 SERVER = (b"Server", b"regbroker")
 
+#: What tells a client which line of the log is about its request.
+REQUEST_ID = b"X-Request-ID"
+
 #: As numbers: to look for one of them takes a third of what `find` takes.
 _CR, _LF = b"\r\n"
 

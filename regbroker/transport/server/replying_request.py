@@ -17,6 +17,7 @@ from regbroker.protocol.header_list import LOWER, HeaderList
 from regbroker.protocol.headers import Header, raw_headers
 from regbroker.transport.server.reply_heads import (
     OF_A_BODY,
+    REQUEST_ID,
     SPECIAL,
     WITHOUT_BODY,
     date,
@@ -44,6 +45,7 @@ class ReplyingRequest(RequestInternals):
         self.channel = channel
         self.transport = channel.transport
         self.notifications = []
+        self._request_id = b""
         self._set: dict[bytes, Header] = {}
 
     @cached_property
@@ -51,6 +53,8 @@ class ReplyingRequest(RequestInternals):
         """Headers of the reply that are set before it begins."""
         self._has_twisted_headers = True
         made = Headers()
+        if self._request_id:
+            made.setRawHeaders(REQUEST_ID, [self._request_id])
         for name, value in self._set.values():
             made.setRawHeaders(name, [value])
         return made
@@ -67,6 +71,12 @@ class ReplyingRequest(RequestInternals):
             self._set[LOWER[name]] = name, value
         else:
             super().setHeader(name, value)
+
+    def set_request_id(self, request_id: bytes) -> None:
+        """Have the reply say this as its `REQUEST_ID`."""
+        self._request_id = request_id
+        if self._has_twisted_headers:
+            self.responseHeaders.setRawHeaders(REQUEST_ID, [request_id])
 
     def _headers_before(self) -> Iterable[Header]:
         """Return the headers that were set before a reply."""
@@ -150,6 +160,8 @@ class ReplyingRequest(RequestInternals):
             elif special in OF_A_BODY and not about_body:
                 has_length = has_length or special == b"content-length"
                 fields.append(b": ".join(field))
+        if self._request_id and not self._has_twisted_headers:
+            fields.append(b"%b: %b" % (REQUEST_ID, self._request_id))
         fields += map(b": ".join, crossed)
         fields += about_body
         if self.channel.ends_with_reply(options):

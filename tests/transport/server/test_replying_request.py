@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from regbroker.protocol.header_list import HeaderList
+from regbroker.transport.server.replies import set_request_id
 from tests.channelcase import GET, ChannelTestCase, answer
 
 
@@ -119,3 +120,20 @@ class TwistedFormTests(ChannelTestCase):
             reply = HeaderList((await self.client.reply()).headers)
             for name, value in (b"x-a", b"2"), (b"x-b", b"4"), (b"x-c", b"5"):
                 self.assertEqual(reply.all(name), [value], name)
+
+    async def test_request_id(self) -> None:
+        """The id of a request is in its reply once: the last, however that is sent."""
+        for is_made in (False, True):
+            for whole in (True, False):
+                request = await self.received(self.REQUESTS[0])
+                set_request_id(request, "first")
+                if is_made:
+                    request.responseHeaders.addRawHeader(b"X-C", b"5")
+                set_request_id(request, "last")
+                if whole:
+                    answer(request)
+                else:
+                    request.finish()
+                reply = HeaderList((await self.client.reply()).headers)
+                self.assertEqual(reply.all(b"x-request-id"), [b"last"])
+                self.assertEqual(reply.all(b"x-c"), [b"5"] if is_made else [])
