@@ -224,7 +224,7 @@ def _backend(
         upstream,
         forwarder,
         Responder(upstream, entry.token_path, uploads),
-        RedirectFollower(upstream, reactor) if entry.redirects == "follow" else None,
+        RedirectFollower(upstream) if entry.redirects == "follow" else None,
         policy,
         manifests,
     )

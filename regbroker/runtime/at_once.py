@@ -41,7 +41,8 @@ class Waiting:
         """Cancel what the coroutine waits for; it goes on with what comes of that."""
         self._awaited.cancel()
 
-    def _wait(self, awaited: Deferred[Any] | Outcome[Any]) -> None:
+    def wait(self, awaited: Deferred[Any] | Outcome[Any]) -> None:
+        """Go on with the coroutine when this has ended."""
         self._awaited = awaited
         awaited.addBoth(self._go_on)
 
@@ -56,7 +57,7 @@ class Waiting:
         except BaseException:
             outcome = Failure()
         else:
-            self._wait(awaited)
+            self.wait(awaited)
             return
         # `ended` may refer to this, and the traceback of a Failure to this frame: all
         # would wait for the garbage collector.
@@ -82,5 +83,5 @@ def begin(
     except StopIteration:
         return None
     waiting = Waiting(work, ended)
-    waiting._wait(awaited)
+    waiting.wait(awaited)
     return waiting

@@ -73,6 +73,11 @@ class Outcome(Generic[T]):
         """Stop the work; its end is not told any more."""
         raise NotImplementedError
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is a result."""
+        return self._result is not _NONE_YET
+
     def end(self, result: T | Failure) -> None:
         """Note the result, once, and tell who waits."""
         self._result = result

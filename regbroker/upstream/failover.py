@@ -10,18 +10,17 @@ the same loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
 from regbroker.causes import Cause
 from regbroker.errors import HTTPError, TooManyRequests, UpstreamUnavailable
 from regbroker.protocol.retry_after import retry_after
+from regbroker.runtime.in_time import InTime
 from regbroker.upstream.attempts import Attempt
 from regbroker.upstream.circuit_breaker import CircuitBreaker, CircuitBreakers
 
@@ -119,19 +118,6 @@ class Server(NamedTuple):
         return Circuit(self.name, circuit.open_seconds > 0, circuit.has_told_when)
 
 
-class TimedOut(TimeoutError):
-    """
-    A hurried attempt that was not answered in time.
-
-    `cancelled` is what the attempt was cancelled with: its class may say what the
-    attempt was waiting for.
-    """
-
-    def __init__(self, cancelled: BaseException | None) -> None:
-        super().__init__()
-        self.cancelled = cancelled
-
-
 #: Makes one attempt. Raises what the failure is judged by.
 Work = Callable[[Step], Coroutine[Any, Any, T]]
 
@@ -221,9 +207,11 @@ class Failover:
             self._clock,
             self._now,
         )
-        working = Deferred.fromCoroutine(work(step))
-        if step.is_hurried:
-            working.addTimeout(server.answer_timeout, self._clock, _timed_out)
+        working: Awaitable[T] = (
+            InTime(work(step), server.answer_timeout, self._clock)
+            if step.is_hurried
+            else work(step)
+        )
         try:
             result = await working
         except BaseException as error:
@@ -245,14 +233,6 @@ def _settle(attempt: Attempt, failed: Failed | None) -> None:
         attempt.answered()
     else:
         attempt.failed(failed.error, is_own=failed.fault is Fault.ACCOUNT)
-
-
-def _timed_out(result: Any, seconds: float) -> Any:
-    """Return a result, or raise `TimedOut` for an attempt that was cancelled."""
-    if isinstance(result, Failure):
-        result.trap(CancelledError)
-        raise TimedOut(result.value)
-    return result
 
 
 def open_error(circuit: CircuitBreaker) -> HTTPError:

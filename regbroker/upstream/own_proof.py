@@ -8,13 +8,14 @@ reads.
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
 from regbroker.errors import OwnAccountRefused, UpstreamTimeout
 from regbroker.protocol.basic_credentials import format_basic
 from regbroker.protocol.bodies import MAX_LIST_BYTES
 from regbroker.protocol.names import PING_PATH
+from regbroker.runtime.in_time import InTime
 from regbroker.upstream.authorization import Refusal
 from regbroker.upstream.credentials import Login
 from regbroker.upstream.own_login import TRIAL_SECONDS, OwnLoginRefused
@@ -49,9 +50,9 @@ class LoginProof:
             # Where the ping passes, what is needed says more than what was once.
             is_ping = discovered.proof == PING_PATH or not about
             target = discovered.proof if is_ping else proof_target(min(about))
-            proving = Deferred.fromCoroutine(self._prove_at(target, login))
+            proving = self._prove_at(target, login)
             try:
-                await proving.addTimeout(TRIAL_SECONDS, self._clock)
+                await InTime(proving, TRIAL_SECONDS, self._clock)
             except TimeoutError:
                 raise UpstreamTimeout("the upstream registry did not answer") from None
 

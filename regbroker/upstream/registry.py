@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import TimeoutError
 from twisted.logger import Logger
 
 from regbroker.errors import (
@@ -28,6 +28,7 @@ from regbroker.protocol.own_address import OwnAddress
 from regbroker.protocol.own_redirects import check_leads_on
 from regbroker.protocol.scopes import Scope
 from regbroker.runtime.bounded_memory import BoundedMemory
+from regbroker.runtime.in_time import InTime
 from regbroker.runtime.outcome import Outcome
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.single_flight import Coalescer
@@ -195,9 +196,9 @@ class Upstream:
 
         Raises as `discover`, and when it takes longer than `answer_timeout`.
         """
-        checking = Deferred.fromCoroutine(self._discover_again())
+        checking = self._discover_again()
         try:
-            await checking.addTimeout(self.config.answer_timeout, self._clock)
+            await InTime(checking, self.config.answer_timeout, self._clock)
         except TimeoutError as error:
             raise UpstreamTimeout("the upstream registry did not answer") from error
 

@@ -8,6 +8,7 @@ from regbroker.causes import Side
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
 from regbroker.protocol.urls import Url
+from regbroker.runtime.outcome import Outcome
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.client.pool import ConnectionPool
 from regbroker.transport.client.reply import Reply
@@ -44,15 +45,18 @@ class Storages:
         self._connect_timeout = connect_timeout
         self._pools = OriginPools(self._new_pool, MAX_ORIGINS)
 
-    async def request(self, method: str, url: Url, headers: Iterable[Header]) -> Reply:
+    def request(
+        self, method: str, url: Url, headers: Iterable[Header]
+    ) -> Outcome[Reply]:
         """
-        Ask for a URL; return the reply when its headers are in.
+        Ask for a URL; the outcome is the reply, when its headers are in.
 
-        Raises `RedirectRefused` when its host has no address that may be
-        dialled, and otherwise as `ConnectionPool.request`.
+        Raises `RedirectRefused` for a host that may not be dialled, or fails with it
+        when the host's addresses are known. Fails otherwise as
+        `ConnectionPool.request`.
         """
         pool = self._pools.pool(url.origin)
-        return await pool.request(method.encode(), url.target.encode("ascii"), headers)
+        return pool.request(method.encode(), url.target.encode("ascii"), headers)
 
     def close(self) -> None:
         """Close the connections that nobody uses."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import TimeoutError
 from twisted.logger import Logger
 
 from regbroker.causes import Cause
@@ -27,6 +27,7 @@ from regbroker.protocol.token_replies import IssuedToken, parse_reply
 from regbroker.protocol.token_requests import TokenRequest
 from regbroker.protocol.urls import Url
 from regbroker.runtime.bounded_memory import BoundedMemory
+from regbroker.runtime.in_time import InTime
 from regbroker.runtime.keyed_hash import KeyedHash
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.single_flight import Coalescer
@@ -106,11 +107,9 @@ class UpstreamTokens:
         service = self._service.get(
             discovered.realm, TokenRequest("GET"), discovered.service, ()
         )
-        asking = Deferred.fromCoroutine(service)
+        seconds = self._upstream.config.answer_timeout
         try:
-            reply = await asking.addTimeout(
-                self._upstream.config.answer_timeout, self._clock
-            )
+            reply = await InTime(service, seconds, self._clock)
         except TimeoutError as error:
             raise UpstreamTimeout("the token service did not answer") from error
         if reply.status >= 500:

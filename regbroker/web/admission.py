@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
 from regbroker.broker.mounts import MountChallenges, Name
@@ -26,6 +26,7 @@ from regbroker.protocol.names import Action, Endpoint
 from regbroker.protocol.scopes import format_scopes
 from regbroker.protocol.token_texts import ROBOT_PREFIX, user_for_log
 from regbroker.runtime.bounded_memory import BoundedMemory
+from regbroker.runtime.in_time import InTime
 from regbroker.upstream.discovery import Discovered
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.backend import Backend
@@ -172,10 +173,9 @@ class UpstreamGate:
             return None
         # Relayed, the ping would be made with our account, or at another upstream, or
         # pass where a realm is written: the client would never be asked for its own.
-        learning = Deferred.fromCoroutine(upstream.discover())
-        learning.addTimeout(upstream.config.answer_timeout, self._clock)
+        seconds = upstream.config.answer_timeout
         try:
-            return await learning
+            return await InTime(upstream.discover(), seconds, self._clock)
         except (HTTPError, TimeoutError):
             return None
 

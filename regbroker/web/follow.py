@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from regbroker.causes import Cause, Kind, cause_of
@@ -41,6 +40,7 @@ from regbroker.protocol.own_address import OwnAddress
 from regbroker.protocol.own_redirects import check_leads_on, is_followed
 from regbroker.protocol.queries import split_target
 from regbroker.protocol.urls import Url
+from regbroker.runtime.outcome import Outcome
 from regbroker.transport.bodies.stalls import Stall
 from regbroker.transport.bodies.upload import gather_body
 from regbroker.transport.client.errors import UPSTREAM
@@ -85,9 +85,8 @@ class CancelledAtStorage(CancelledError):
 class RedirectFollower:
     """Follows the redirects of one upstream."""
 
-    def __init__(self, upstream: Upstream, clock: IReactorTime) -> None:
+    def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
-        self._clock = clock
 
     async def follow(self, exchange: Exchange) -> Exchange:
         """
@@ -199,11 +198,10 @@ class RedirectFollower:
             sent = self._upstream.connections.request(
                 method.encode(), url.target.encode("latin-1"), headers
             )
-            return await self._in_time(sent.deferred(), UPSTREAM)
-        storages = self._upstream.storages
-        asking = Deferred.fromCoroutine(storages.request(method, url, headers))
+            return await self._in_time(sent, UPSTREAM)
         try:
-            return await self._in_time(asking, STORAGE)
+            sent = self._upstream.storages.request(method, url, headers)
+            return await self._in_time(sent, STORAGE)
         except RedirectRefused:
             raise
         except UpstreamError as error:
@@ -212,14 +210,25 @@ class RedirectFollower:
                 error.status, error.code, error.message, cause=error.cause
             ) from error
 
-    async def _in_time(self, asking: Deferred[Reply], server: str) -> Reply:
-        asking.addTimeout(self._upstream.config.timeout, self._clock)
+    async def _in_time(self, sent: Outcome[Reply], server: str) -> Reply:
+        is_late = False
+
+        def on_stall() -> None:
+            nonlocal is_late
+            is_late = True
+            sent.cancel()
+
+        stall = Stall(self._upstream.stalls, self._upstream.config.timeout, on_stall)
         try:
-            return await asking
-        except TimeoutError:
+            return await sent
+        except CancelledError:
+            if not is_late:
+                raise
             raise UpstreamTimeout(
                 f"{server} did not answer", cause=cause_of(server, Kind.IDLE)
             ) from None
+        finally:
+            stall.stop()
 
     async def _content(
         self, exchange: Exchange, reply: Reply, url: Url

@@ -29,13 +29,13 @@ from regbroker.errors import (
 from regbroker.protocol.composite_token import CompositeTokens, is_composite
 from regbroker.protocol.names import Endpoint
 from regbroker.protocol.retry_after import retry_after
+from regbroker.runtime.in_time import TimedOut
 from regbroker.upstream.failover import (
     Answered,
     Failed,
     Failover,
     Fault,
     Step,
-    TimedOut,
     most_useful,
 )
 from regbroker.web.api_request import ApiRequest

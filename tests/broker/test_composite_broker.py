@@ -28,9 +28,10 @@ from regbroker.naming.rules import parse_rule
 from regbroker.protocol.composite_token import CompositeTokens, token_for
 from regbroker.protocol.token_replies import IssuedToken
 from regbroker.protocol.token_requests import TokenRequest, parse_get, parse_post
+from regbroker.runtime.in_time import TimedOut
 from regbroker.settings.config import DEFAULT_ANSWER_TIMEOUT, UpstreamConfig
 from regbroker.upstream.circuit_breaker import FIRST_PAUSE_SECONDS
-from regbroker.upstream.failover import Fault, TimedOut
+from regbroker.upstream.failover import Fault
 from regbroker.upstream.registry import Upstream
 
 ALICE = "Basic YWxpY2U6d29uZGVybGFuZA=="

@@ -20,7 +20,7 @@ class CoalescingTests(SynchronousTestCase):
             self.works.append(Deferred())
             return await self.works[-1]
 
-        return self.coalescer.run(key, work)
+        return self.coalescer.run(key, work).deferred()
 
     def test_joined(self) -> None:
         """Who comes while the work is under way gets its outcome."""
@@ -55,7 +55,8 @@ class CoalescingTests(SynchronousTestCase):
 
         for _ in range(2):
             self.assertEqual(
-                self.successResultOf(self.coalescer.run("a", work)), "at once"
+                self.successResultOf(self.coalescer.run("a", work).deferred()),
+                "at once",
             )
         self.assertEqual(self.clock.getDelayedCalls(), [])
 

@@ -19,6 +19,7 @@ from regbroker.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from regbroker.runtime.in_time import TimedOut
 from regbroker.upstream.circuit_breaker import CircuitBreakers
 from regbroker.upstream.failover import (
     Answered,
@@ -28,7 +29,6 @@ from regbroker.upstream.failover import (
     Fault,
     Server,
     Step,
-    TimedOut,
     most_useful,
     open_error,
     plan,

@@ -73,7 +73,11 @@ class StoragesTestCase(SocketTestCase):
         """Ask a host, at the storage's port."""
         place = Url(Origin(self.scheme, host, self.storage.port), target)
         headers = [(b"Range", b"bytes=0-1")]
-        return Deferred.fromCoroutine(self.storages.request("GET", place, headers))
+
+        async def ask() -> Reply:
+            return await self.storages.request("GET", place, headers)
+
+        return Deferred.fromCoroutine(ask())
 
     async def fetched(self, host: str = "store.test") -> Call:
         """Ask a host, have it answered, and read the answer."""

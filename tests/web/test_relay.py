@@ -19,9 +19,10 @@ from regbroker.errors import (
     UpstreamUnavailable,
 )
 from regbroker.protocol.names import Endpoint
+from regbroker.runtime.in_time import TimedOut
 from regbroker.settings.config import DEFAULT_ANSWER_TIMEOUT
 from regbroker.upstream.circuit_breaker import FIRST_PAUSE_SECONDS
-from regbroker.upstream.failover import Fault, TimedOut
+from regbroker.upstream.failover import Fault
 from regbroker.web.follow import CancelledAtStorage
 from regbroker.web.relay import failed_attempt
 from tests.proxycase import BLOB, DIGEST

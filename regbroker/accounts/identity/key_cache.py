@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.defer import CancelledError, TimeoutError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,6 +23,7 @@ from regbroker.accounts.identity.keys import IssuerKey, KeySet
 from regbroker.errors import AccountsUnavailable
 from regbroker.protocol.retry_after import retry_after
 from regbroker.runtime.bounded_memory import BoundedMemory
+from regbroker.runtime.in_time import InTime
 from regbroker.runtime.single_flight import Coalescer
 
 #: Two documents; and how long a request waits for keys. docker gives a token 15 s, and
@@ -139,9 +140,9 @@ class KeyCache:
         self, kid: str | None, algorithm: str
     ) -> tuple[IssuerKey, ...]:
         """Return what `find` does, of keys that are fetched now; wait, not for ever."""
-        finding = Deferred.fromCoroutine(self._find_anew(kid, algorithm))
+        finding = self._find_anew(kid, algorithm)
         try:
-            return await finding.addTimeout(FETCH_SECONDS, self._clock)
+            return await InTime(finding, FETCH_SECONDS, self._clock)
         except TimeoutError:
             raise self._unavailable() from None
 
@@ -197,9 +198,8 @@ class KeyCache:
         )
 
     async def _fetch_keys(self) -> KeySet:
-        fetching = Deferred.fromCoroutine(self._fetch())
         try:
-            fetched = await fetching.addTimeout(FETCH_SECONDS, self._clock)
+            fetched = await InTime(self._fetch(), FETCH_SECONDS, self._clock)
         except TimeoutError:
             self._note(f"no answer within {FETCH_SECONDS:g} s")
             raise IssuerFailed(self.problem) from None
@@ -236,15 +236,18 @@ class KeyCache:
     def _refresh(self) -> None:
         self._timer = None
         refreshing = self._fetching.run(_KEYS, self._fetch_keys)
-        refreshing.addErrback(self._tell_of_mistake)
-
-    def _tell_of_mistake(self, failure: Failure) -> None:
-        # Of the others it has been told.
-        if failure.check(IssuerFailed, CancelledError) is None:
-            _log.failure("fetching the keys of an issuer has failed", failure)
+        refreshing.addBoth(_tell_of_mistake)
 
     def _again_in(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         if self._is_open:
             self._timer = self._clock.callLater(seconds, self._refresh)
+
+
+def _tell_of_mistake(result: object) -> None:
+    if not isinstance(result, Failure):
+        return
+    # Of the others it has been told.
+    if result.check(IssuerFailed, CancelledError) is None:
+        _log.failure("fetching the keys of an issuer has failed", result)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import TimeoutError
 
 from regbroker.accounts.identity.issuer import IssuerFailed
 from regbroker.assembly.identities import fetch_keys
 from regbroker.cli.doctor.steps import Step, Trouble
 from regbroker.errors import ConfigurationError
+from regbroker.runtime.in_time import InTime
 from regbroker.runtime.reactor import IMainReactor
 from regbroker.settings.config import IdentityConfig
 
@@ -24,8 +25,7 @@ async def examine_identity(
     started = reactor.seconds()
     seen, trouble = "", None
     try:
-        fetching = Deferred.fromCoroutine(fetch_keys(entry, reactor))
-        keys = await fetching.addTimeout(timeout, reactor)
+        keys = await InTime(fetch_keys(entry, reactor), timeout, reactor)
         kids = ", ".join(str(each.kid or "without kid") for each in keys.keys[:5])
         seen = f"{len(keys.keys)} usable: {kids}{', ...' if keys.keys[5:] else ''}"
     except TimeoutError:
