@@ -40,6 +40,14 @@ TLS_OF_GROUP = TLS.replace(
 
 ALICE = {"Authorization": basic("alice", "wonderland")}
 
+HELPER = """\
+#!/bin/sh
+touch /run/regbroker/asked
+until [ -e /run/regbroker/answer ]; do sleep 0.1; done
+echo '{"ServerURL": "", "Username": "alice", "Secret": "wonderland"}'
+"""
+"""Answers when it is told to."""
+
 #: One half of what is pushed.
 HALF = bytes(100_000)
 
@@ -317,6 +325,27 @@ class StopTests(UnitTestCase):
         self.assertEqual(self.systemd.show("ActiveState"), "deactivating")
         client.send(HALF)
         self.assertEqual(client.getresponse().status, 202)
+        self.wait("ActiveState", "^inactive$")
+        self.assertEqual(self.systemd.show("Result"), "success")
+
+    def test_helper(self) -> None:
+        """What a request under way has started ends in peace, too."""
+        bin_directory = self.systemd.directory / "opt" / "regbroker" / "bin"
+        program = bin_directory / "docker-credential-slow"
+        program.write_text(HELPER)
+        program.chmod(0o755)
+        self.systemd.edit("[Service]\nEnvironment=PATH=/opt/regbroker/bin:/bin\n")
+        registry = "accounts = upstream\nanonymous = shared"
+        self.configure(registry=registry, more="credential-helper = slow")
+        self.do("start", "regbroker")
+        client = self.client()
+        client.request("GET", "/auth?scope=repository:team/app:pull")
+        asked = ("stat", "/run/regbroker/asked")
+        poll(lambda: self.systemd.run(*asked).status == 0, "the helper", SECONDS)
+        self.stop()
+        self.do_there("touch", "/run/regbroker/answer")
+        reply = client.getresponse()
+        self.assertEqual(reply.status, 200, reply.read())
         self.wait("ActiveState", "^inactive$")
         self.assertEqual(self.systemd.show("Result"), "success")
 
