@@ -12,9 +12,9 @@ from pathlib import Path
 
 from regbroker.assembly.readable import problem_with_file
 from regbroker.assembly.seal import seal_warning
-from regbroker.cli.open_listeners import problems_with_listeners
 from regbroker.runtime.reopened_file import problem_with_log
 from regbroker.settings.config import Config
+from regbroker.transport.listening.obstacles import obstacle
 
 
 def problems_here(config: Config) -> Iterator[str]:
@@ -24,6 +24,24 @@ def problems_here(config: Config) -> Iterator[str]:
     if problem is not None:
         yield problem
     yield from _problems_with_list(config)
+
+
+def problems_with_listeners(config: Config) -> Iterator[str]:
+    """Yield a line for each listener that could not be opened now."""
+    listed = [("listen", each) for each in config.listen]
+    listed += [("admin-listen", each) for each in config.admin_listen]
+    for option, listener in listed:
+        path = listener.where.path
+        if path is not None and not path.is_absolute():
+            problem: str | None = (
+                "the path starts in the directory that regbroker is started in, which "
+                "may not be this one; write the whole path, as "
+                f"unix:/run/regbroker/{path.name}"
+            )
+        else:
+            problem = obstacle(listener)
+        if problem:
+            yield f"[regbroker] {option}: {listener.text}: {problem}"
 
 
 def _problems_with_list(config: Config) -> Iterator[str]:

@@ -25,6 +25,19 @@ _IPV6 = re.compile(r":interface=(\[?(?:[0-9A-Fa-f.]|\\?:)+\]?)(?=$|:)")
 #: A backslash that stands before nothing: Twisted has no words for it.
 _LAST_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 
+#: What may stand behind the port of an endpoint, or behind its path.
+_ARGUMENTS = {
+    "tcp": {"interface": "ADDRESS", "backlog": "NUMBER"},
+    "unix": {
+        "mode": "660",
+        "user": "NAME",
+        "group": "NAME",
+        "backlog": "NUMBER",
+        "lockfile": "0",
+    },
+}
+_NUMBERS = {"backlog": "[1-9][0-9]{0,4}", "lockfile": "[01]"}
+
 
 def listeners(text: str) -> tuple[Listener, ...]:
     """Parse ``listen``: one endpoint a line."""
@@ -37,11 +50,15 @@ def listeners(text: str) -> tuple[Listener, ...]:
     return tuple(listener(line) for line in endpoints)
 
 
-def listener(line: str) -> Listener:
-    """Parse one line of ``listen``."""
+def listener(line: str, scheme: str = "tls") -> Listener:
+    """
+    Parse one line of ``listen``.
+
+    `scheme` is what is advised where a line has none.
+    """
     text, proxy_protocol = line, line.startswith("proxy:")
     line = line.removeprefix("proxy:")
-    _check_habits(line)
+    _check_habits(line, scheme)
     kind, _, rest = line.partition(":")
     tls, redirects = kind == "tls", kind == "redirect"
     if tls or redirects:
@@ -64,6 +81,8 @@ def listener(line: str) -> Listener:
         )
     if endpoint.startswith("systemd:"):
         _check_systemd(line, endpoint)
+    else:
+        _check_arguments(line, endpoint)
     endpoint, owner = _without_owner(line, endpoint)
     found = Listener(text, endpoint, tls, proxy_protocol, redirects=redirects, **owner)
     if found.where.path is not None and not is_socket_path(str(found.where.path)):
@@ -90,7 +109,39 @@ def _check_systemd(line: str, endpoint: str) -> None:
         )
 
 
-def _check_habits(line: str) -> None:
+def _check_arguments(line: str, endpoint: str) -> None:
+    """Refuse what stands behind a port or a path, and which only the start would."""
+    kind, *words = COLON.split(endpoint)
+    known = _ARGUMENTS[kind]
+    for word in words[1:]:
+        name, equals, value = word.partition("=")
+        form = _NUMBERS.get(name)
+        if equals and name in known and (not form or re.fullmatch(form, value)):
+            continue
+        hint = ""
+        if kind == "tcp" and "=" not in "".join(words):
+            address = _address(":".join(words[1:]))
+            port = line.partition(f":{words[0]}:")[0] + f":{words[0]}"
+            hint = f"; write {port}:interface={address}" if address else ""
+        raise InvalidValue(
+            f"'{line}' is not understood at '{word}'"
+            + (hint or f"; there may be {_listed(known)}")
+        )
+
+
+def _address(text: str) -> str:
+    """Return an address as an endpoint has it; empty for something else."""
+    try:
+        return str(ip_address(text.strip("[]"))).replace(":", r"\:")
+    except ValueError:
+        return ""
+
+
+def _listed(known: dict[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in known.items())
+
+
+def _check_habits(line: str, scheme: str) -> None:
     """Refuse what is written for other servers, with what to write here."""
     if _LAST_BACKSLASH.search(line):
         raise InvalidValue(
@@ -103,7 +154,7 @@ def _check_habits(line: str) -> None:
         raise InvalidValue(f"'{line}': proxy: comes first; write proxy:{kind}:{rest}")
     kind = line.partition(":")[0]
     if kind not in ("tls", "tcp", "redirect"):
-        kind = "tls"
+        kind = scheme
     parts = re.split(r"[\s:,]+", line)
     for protocol in ("http2", "h2", "http3", "quic"):
         if protocol in parts:
@@ -114,8 +165,17 @@ def _check_habits(line: str) -> None:
     words = line.split()
     if len(words) == 2 and words[0].isdigit() and words[1] == "ssl":
         raise InvalidValue(f"'{line}' is nginx's; write tls:{words[0]}")
+    bare = re.fullmatch(
+        r"(?:(?:tls|tcp|redirect):)?([0-9A-Fa-f:]*:.*):([0-9]{1,5})", line
+    )
+    if bare is not None and _address(bare[1]):
+        raise InvalidValue(
+            f"'{line}': the port comes first; write {kind}:{bare[2]}:interface="
+            + _address(bare[1])
+        )
     if re.fullmatch("[0-9]{1,5}", line):
-        raise InvalidValue(f"'{line}': write tls:{line}, or tcp:{line} for plain HTTP")
+        plain = "" if scheme == "tcp" else f", or tcp:{line} for plain HTTP"
+        raise InvalidValue(f"'{line}': write {scheme}:{line}{plain}")
     several = [word for word in words if ":" in word]
     if len(several) > 1 and "," not in line and not line.startswith("unix:"):
         raise InvalidValue(
@@ -189,7 +249,7 @@ def _admin_listener(line: str) -> Listener:
         raise InvalidValue(
             f"'{line}': there is plain HTTP alone; write tcp:PORT or unix:PATH"
         )
-    parsed = listener(bare)
+    parsed = listener(bare, "tcp")
     endpoint = parsed.endpoint
     if endpoint.startswith("tcp:"):
         address = re.search(r":interface=((?:[^:\\]|\\.)*)", endpoint)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.assembly.problems import problems_with_parts
 from regbroker.settings.ini import parse_config
+from regbroker.transport.listening.listeners import Listener
 from tests.certificates import issued
 
 TEXT = """
@@ -42,11 +44,18 @@ class ProblemsTests(SynchronousTestCase):
         self.assertEqual(self.problems(), [])
         self.assertEqual(list(self.directory.iterdir()), [])
 
+    def test_endpoints(self) -> None:
+        """What only Twisted knows to be wrong, with the option."""
+        text = TEXT.format(listen="tcp:0", more="")
+        config = parse_config(text, PurePath(self.directory), lambda path: None)
+        wrong = Listener("tcp:0:x", "tcp:0:interfce=x", tls=False)
+        (problem,) = problems_with_parts(replace(config, admin_listen=(wrong,)))
+        self.assertIn("[regbroker] admin-listen: 'tcp:0:x' is not unders", problem)
+
     def test_parts(self) -> None:
         """Endpoints, CA files, certificates: each with its option."""
         issued("a.test").write(self.directory, "a")
         for listen, more, start in (
-            ("tcp:0:interfce=x", "", "[regbroker] listen: "),
             ("tcp:0", "ca-file = a.key", "[upstream up] ca-file: "),
             (
                 "tcp:0",

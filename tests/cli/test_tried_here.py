@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 from regbroker.assembly.loading import load_config
@@ -30,6 +31,21 @@ class TriedHereTests(CommandCase):
             {path.name for path in self.directory.iterdir()},
             {"regbroker.ini", "tokens"},
         )
+
+    def test_listeners(self) -> None:
+        """Each that could not be opened has its option; so have relative paths."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            line = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
+            (problem,) = self.problems(f"admin-listen = {line}")
+            start = f"[regbroker] admin-listen: {line}: port "
+            self.assertTrue(problem.startswith(start), problem)
+            self.path.write_text(f"[regbroker]\nlisten = {line}\n{CONFIG}")
+            (problem,) = problems_here(load_config(self.path))
+            self.assertTrue(
+                problem.startswith(f"[regbroker] listen: {line}: "), problem
+            )
+        (problem,) = self.problems("admin-listen = unix:run/s")
+        self.assertIn("write the whole path, as unix:/run/regbroker/s", problem)
 
     def test_list(self) -> None:
         """A list in which no token can be noted: what it is, and what to do."""

@@ -38,6 +38,32 @@ class EndpointTests(ValueCase):
         with self.assertRaisesRegex(InvalidValue, "write public:tcp:9180:interface="):
             admin_listeners("tcp:9180:interface=0.0.0.0")
 
+    def test_arguments(self) -> None:
+        """What stands behind a port or a path, in words without Python's own."""
+        for line, words in (
+            ("tls:8443:[::1]", r"write tls:8443:interface=\\:\\:1"),
+            ("tcp:8443:127.0.0.1", "write tcp:8443:interface=127.0.0.1"),
+            ("tcp:::1:8080", r"write tcp:8080:interface=\\:\\:1"),
+            ("::1:8443", r"write tls:8443:interface=\\:\\:1"),
+            ("tcp:0:interfce=x", "at 'interfce=x'; there may be interface=ADDRESS, ba"),
+            ("tcp:0:backlog=x", "at 'backlog=x'; there may be"),
+            ("tcp:0:backlog=-1", "at 'backlog=-1'"),
+            ("tcp:0:interface", "at 'interface'"),
+            ("tls:unix:/s:modee=660", "at 'modee=660'; there may be mode=660"),
+            ("unix:/s:lockfile=no", "at 'lockfile=no'"),
+        ):
+            with self.assertRaisesRegex(InvalidValue, words, msg=line):
+                listener(line)
+        for line, words in (
+            ("9180", "'9180': write tcp:9180$"),
+            ("[::1]:9180", r"write tcp:9180:interface=\\:\\:1"),
+            ("127.0.0.1:9180", "write tcp:9180:interface=127.0.0.1"),
+        ):
+            with self.assertRaisesRegex(InvalidValue, words, msg=line):
+                admin_listeners(line)
+        for line in ("unix:/s:mode=660:backlog=7:lockfile=0", "tcp:0:interface=a.test"):
+            self.assertEqual(listener(line).endpoint, line)
+
     def test_redirect(self) -> None:
         """A port, with an interface or behind a PROXY line, and without TLS."""
         for line, endpoint in (

@@ -28,6 +28,7 @@ from regbroker.transport.listening.accepting import AcceptingFactory
 from regbroker.transport.listening.entrance import Entrance
 from regbroker.transport.listening.last_connections import close_port
 from regbroker.transport.listening.listeners import Listener
+from regbroker.transport.listening.obstacles import why_refused
 from regbroker.transport.listening.proxy_lines import ProxiedEndpoint
 from regbroker.transport.listening.shared_sockets import (
     AdoptedEndpoint,
@@ -187,19 +188,17 @@ class ListeningService(Service):
         except Exception as error:
             failures.append(Failure(error))
         if failures:
-            problem = failures[0].value
-            reason = str(problem)
+            problem: Any = failures[0].value
             if isinstance(problem, CannotListenError):
                 # gaierror counts its errors apart from errno.
-                cause = problem.socketError
-                reason = getattr(cause, "strerror", None) or str(cause)
-            elif isinstance(problem, OSError) and problem.strerror:
-                # A link to our own process is the lock of a unix socket: its name, and
-                # that number, would only puzzle.
-                reason = problem.strerror
+                problem = problem.socketError
+            # A link to our own process is the lock of a unix socket: its name, and the
+            # number of the error, would only puzzle.
+            reason = getattr(problem, "strerror", None) or str(problem)
+            more = why_refused(self.listener, problem)
             raise StateError(
                 f"[regbroker] {self._option}: cannot listen on {self.listener.text}: "
-                f"{reason}"
+                + "; ".join(filter(None, [reason, more]))
             )
 
     def _endpoint(self) -> IStreamServerEndpoint:

@@ -46,9 +46,12 @@ class ListeningTests(SynchronousTestCase):
         for line in ("tcp:8080", "proxy:tcp:8080"):
             service = self.make(TakenReactor(), line)
             error = self.assertRaises(StateError, service.startService)
-            self.assertEqual(
-                str(error),
-                f"[regbroker] listen: cannot listen on {line}: Address already in use",
+            self.assertTrue(
+                str(error).startswith(
+                    f"[regbroker] listen: cannot listen on {line}: Address already in "
+                    "use; port 8080 is taken: "
+                ),
+                error,
             )
 
     def test_no_directory(self) -> None:
@@ -58,7 +61,8 @@ class ListeningTests(SynchronousTestCase):
         error = self.assertRaises(StateError, service.startService)
         self.assertEqual(
             str(error),
-            f"[regbroker] listen: cannot listen on {line}: No such file or directory",
+            f"[regbroker] listen: cannot listen on {line}: No such file or directory; "
+            "there is no directory /nowhere; make it",
         )
 
     def test_not_handed_over(self) -> None:

@@ -14,10 +14,14 @@ _LISTENS = "0A"
 _MAX_COMMAND = 80
 
 
-def holders(port: int, processes: Path = Path("/proc")) -> list[str]:
-    """Return the command lines of those who listen; of others' processes none."""
+def holders(port: int, processes: Path = Path("/proc")) -> dict[int, str]:
+    """
+    Return the command lines of those who listen, by the number of their process.
+
+    There is none of other users' processes.
+    """
     wanted = {f"socket:[{inode}]" for inode in _inodes(port, processes)}
-    found = []
+    found = {}
     for process in processes.glob("[0-9]*") if wanted else ():
         try:
             links = set(_links(process / "fd"))
@@ -27,7 +31,7 @@ def holders(port: int, processes: Path = Path("/proc")) -> list[str]:
             continue
         if links & wanted:
             text = command.replace(b"\0", b" ").decode(errors="replace")
-            found.append(" ".join(text.split())[:_MAX_COMMAND])
+            found[int(process.name)] = " ".join(text.split())[:_MAX_COMMAND]
     return found
 
 

@@ -1,34 +1,31 @@
-"""Whether listeners can be opened at this moment."""
+"""What keeps listeners from being opened at this moment."""
 
 from __future__ import annotations
 
 import errno
+import grp
 import os
+import pwd
 import socket
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
-from regbroker.cli import open_listeners
-from regbroker.cli.open_listeners import problems_with_listeners
+from twisted.trial.unittest import SynchronousTestCase
+
 from regbroker.settings.endpoints import listener
-from tests.cli.case import CONFIG, CommandCase
+from regbroker.transport.listening import obstacles
+from regbroker.transport.listening.obstacles import obstacle, why_refused
 
 
-class OpenListenersTests(CommandCase):
+class ObstaclesTests(SynchronousTestCase):
     def setUp(self) -> None:
         # The path of a socket is short.
         self.directory = Path(tempfile.mkdtemp())
         self.addCleanup(os.rmdir, self.directory)
 
-    def problems(self, *lines: str, admin: str = "") -> list[str]:
+    def problems(self, *lines: str) -> list[str]:
         """What is said of these lines."""
-        config = SimpleNamespace(
-            listen=tuple(map(listener, lines)),
-            admin_listen=(listener(admin),) if admin else (),
-        )
-        return list(problems_with_listeners(cast(Any, config)))
+        return list(filter(None, [obstacle(listener(line)) for line in lines]))
 
     def taken(self) -> int:
         """A port on which this process listens."""
@@ -56,21 +53,16 @@ class OpenListenersTests(CommandCase):
         """The listener is named, and who has the port."""
         port = self.taken()
         line = f"tcp:{port}:interface=127.0.0.1"
-        for commands, words in (
-            (["/usr/sbin/nginx -g x"], "'/usr/sbin/nginx -g x' listens there"),
-            (["python3 -m regbroker serve"], "regbroker itself runs there"),
-            ([], "if that is not regbroker itself, 'ss -ltnp'"),
+        for found, words in (
+            ({1: "/usr/sbin/nginx -g x"}, "'/usr/sbin/nginx -g x' listens there; end"),
+            ({1: "python3 -m regbroker serve"}, "regbroker itself runs there"),
+            ({os.getpid(): "x"}, "this regbroker itself listens there; restart it"),
+            ({}, "if that is not regbroker itself, 'ss -ltnp'"),
         ):
-            self.patch(open_listeners, "holders", lambda port, c=commands: c)
+            self.patch(obstacles, "holders", lambda port, found=found: found)
             (problem,) = self.problems(line)
-            self.assertTrue(
-                problem.startswith(
-                    f"[regbroker] listen: {line}: port {port} is taken: "
-                )
-            )
+            self.assertTrue(problem.startswith(f"port {port} is taken: "), problem)
             self.assertIn(words, problem)
-        (problem,) = self.problems(admin=line)
-        self.assertIn("[regbroker] admin-listen: ", problem)
 
     def test_not_ours(self) -> None:
         """Addresses of other machines, and names that are none."""
@@ -113,24 +105,49 @@ class OpenListenersTests(CommandCase):
         self.assertEqual(self.problems(f"unix:{path}"), [])
         path.unlink()
 
-    def test_relative(self) -> None:
-        """Where a path without a slash in front starts, nobody here can know."""
-        (problem,) = self.problems("unix:run/s:mode=660")
-        self.assertIn("write the whole path, as unix:/run/regbroker/s", problem)
-
     def test_directory(self) -> None:
         """One that this user may not write into."""
         self.patch(os, "access", lambda path, mode: False)
         (problem,) = self.problems(f"unix:{self.directory}/s")
         self.assertIn("may not make a socket in", problem)
 
-    def test_check(self) -> None:
-        """It is a warning, and does not count with --strict."""
-        port = self.taken()
-        path = self.write(
-            f"[regbroker]\nlisten = tcp:{port}:interface=127.0.0.1\n" + CONFIG
+    def test_owner(self) -> None:
+        """Only root gives files to others, and to groups that it is not in."""
+        name, group = (
+            pwd.getpwuid(os.getuid()).pw_name,
+            grp.getgrgid(os.getgid()).gr_name,
         )
-        status, out, err = self.run_command("check", "--strict", "-c", path)
-        self.assertEqual(status, 0, err)
-        self.assertIn("can be served (1 warning)", out)
-        self.assertIn(f"warning: [regbroker] listen: tcp:{port}:", err)
+        line = f"unix:{self.directory}/s"
+        others = (f"{line}:user={name}", f"{line}:group={group}")
+        self.assertEqual(self.problems(*others), [])
+        self.patch(os, "geteuid", lambda: 12345)
+        self.patch(os, "getegid", lambda: 12345)
+        self.patch(os, "getgroups", list)
+        self.patch(os, "access", lambda path, mode: True)
+        (user, of_group) = self.problems(*others)
+        self.assertIn("take user= out", user)
+        self.assertIn(f"this user is not in the group {group}", of_group)
+
+    def test_link_local(self) -> None:
+        """An address of one link needs the link, whatever else is wrong with it."""
+        found = listener(r"tcp:0:interface=fe80\:\:1")
+        words = why_refused(found, OSError(errno.EINVAL, "Invalid argument"))
+        self.assertIn(r"write which, as in interface=fe80\:\:1%eth0", str(words))
+
+    def test_why_refused(self) -> None:
+        """What is said of an error that has come already, if there is more to say."""
+        full = OSError(errno.EMFILE, "Too many open files")
+        path = f"{self.directory}/none/s"
+        for line, error, words in (
+            ("tcp:8443", full, None),
+            ("tls:443", PermissionError(errno.EACCES, "no"), "CAP_NET_BIND_SERVICE"),
+            (f"unix:{path}", FileNotFoundError(2, "no"), "there is no directory"),
+            (f"unix:{self.directory}/s", full, None),
+            (f"unix:{path}", ValueError("its owner cannot be set"), None),
+            ("systemd:domain=INET:index=0", ValueError("no"), None),
+        ):
+            said = why_refused(listener(line), error)
+            if words is None:
+                self.assertIsNone(said, line)
+            else:
+                self.assertIn(words, str(said))

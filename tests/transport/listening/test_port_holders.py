@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.cli.port_holders import holders
+from regbroker.transport.listening.port_holders import holders
 
 
 class HoldersTests(SynchronousTestCase):
@@ -17,10 +17,11 @@ class HoldersTests(SynchronousTestCase):
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = listening.getsockname()[1]
             command = Path("/proc/self/cmdline").read_bytes().split(b"\0")[0]
-            (found,) = holders(port)
+            ((number, found),) = holders(port).items()
+            self.assertEqual(number, os.getpid())
             self.assertTrue(found.startswith(os.fsdecode(command)), found)
-        self.assertEqual(holders(port), [])
+        self.assertEqual(holders(port), {})
 
     def test_nothing_to_see(self) -> None:
         """A system without /proc, or one that shows nothing, is no error."""
-        self.assertEqual(holders(1, Path(self.mktemp())), [])
+        self.assertEqual(holders(1, Path(self.mktemp())), {})
