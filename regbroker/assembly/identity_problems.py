@@ -7,6 +7,7 @@ A module of its own, since `regbroker check` does not load what fetches keys.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import product
 from pathlib import Path, PurePath
 
 from regbroker.accounts.identity.keys import MAX_BYTES, parse_key_set
@@ -37,14 +38,13 @@ def _imitations(config: Config) -> Iterator[str]:
             continue
         for source in accounts.sources:
             where, users = _users_of(source)
-            for user in users:
-                for identity in identities:
-                    if identity.user.may_make(user):
-                        yield (
-                            f"[accounts {accounts.name}] {where}: '{user}' could be "
-                            f"somebody of [identity {identity.name}], whose users are "
-                            f"{identity.user}; rename the user, or change 'user' there"
-                        )
+            yield from (
+                f"[accounts {accounts.name}] {where}: '{user}' could be somebody of "
+                f"[identity {identity.name}], whose users are {identity.user}; rename "
+                "the user, or change 'user' there"
+                for user, identity in product(users, identities)
+                if identity.user.may_make(user)
+            )
 
 
 def _users_of(

@@ -57,32 +57,16 @@ def explain(
     documents, refused = [], False
     for question in questions:
         try:
-            registry = find_registry(config, question)[0]
-            notes: tuple[str, ...] = ()
-            if shown is None:
-                account, problem = _with_password(config, registry, user, groups)
-            else:
-                identity = identity_of(config, registry, shown)
-                account, problem = vouched(identity, shown)
-                notes = _notes(identity, shown)
-            explanation = explain_question(
-                config,
-                question,
-                account=account,
-                action=Action(action) if action else None,
-                login_problem=problem,
+            explanation, account = _explained(
+                config, question, user, groups, shown, action
             )
-            explanation = replace(explanation, notes=explanation.notes + notes)
         except NoClaims as error:
             complain(f"error: {error}")
             return 1
-        except HostUnknown as error:
-            complain(error.message)
-            documents.append(_error(question, error))
-            refused = True
-            continue
         except HTTPError as error:
-            complain(f"{text}: {error.status} {error.code}: {error.message}")
+            is_known = not isinstance(error, HostUnknown)
+            where = f"{text}: {error.status} {error.code}: " if is_known else ""
+            complain(f"{where}{error.message}")
             documents.append(_error(question, error))
             refused = True
             continue
@@ -94,6 +78,37 @@ def explain(
     if as_json:
         say_json(documents)
     return int(refused)
+
+
+def _explained(
+    config: Config,
+    question: Question,
+    user: str,
+    groups: tuple[str, ...],
+    claims: dict[str, object] | None,
+    action: str,
+) -> tuple[Explanation, Account | None]:
+    """
+    Return what happens to a name, and the account that it is about; None for nobody.
+
+    Raises `NoClaims` for claims of no issuer here, and `HTTPError`.
+    """
+    registry = find_registry(config, question)[0]
+    notes: tuple[str, ...] = ()
+    if claims is None:
+        account, problem = _with_password(config, registry, user, groups)
+    else:
+        identity = identity_of(config, registry, claims)
+        account, problem = vouched(identity, claims)
+        notes = _notes(identity, claims)
+    explanation = explain_question(
+        config,
+        question,
+        account=account,
+        action=Action(action) if action else None,
+        login_problem=problem,
+    )
+    return replace(explanation, notes=explanation.notes + notes), account
 
 
 def _error(question: Question, error: HTTPError) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from twisted.internet.interfaces import IReactorTime
@@ -48,6 +49,19 @@ MAX_PAGE = 1000
 Group = tuple[str, ...]
 
 _log = Logger()
+
+
+class _Part(NamedTuple):
+    """
+    What a page wants of one list: `wanted` names, or as many as come at once.
+
+    They are those for which `visible` is true, from `places` on, by upstream.
+    """
+
+    group: Group
+    places: Mapping[str, Place]
+    wanted: int | None
+    visible: Callable[[str], bool]
 
 
 class Catalog:
@@ -98,7 +112,7 @@ class Catalog:
         link = ""
         for index, group in enumerate(groups[begin:], begin):
             left = None if wanted is None else wanted - len(names)
-            answer = await self._read(asked, group, places, left, visible)
+            answer = await self._read(asked, _Part(group, places, left, visible))
             places = {}
             if isinstance(answer, HTTPError):
                 if answer.status == 401 and not asked.bearer_token:
@@ -150,63 +164,79 @@ class Catalog:
         return begin, places
 
     async def _read(
-        self,
-        asked: ApiRequest,
-        group: Group,
-        places: dict[str, Place],
-        wanted: int | None,
-        visible: Callable[[str], bool],
+        self, asked: ApiRequest, part: _Part
     ) -> tuple[str, PublicPage] | HTTPError:
         """Return a page of what some upstreams have, or why there is none."""
 
-        async def read(
+        def read(
             backend: Backend, request: UpstreamRequest, is_substitute: bool
-        ) -> tuple[str, PublicPage] | HTTPError:
-            upstream = backend.upstream.name
-
-            def to_public(upstream_name: str) -> str | None:
-                name = self._mapping.to_public(upstream_name, upstream)
-                if name is None or self._mapping.group(name) != group:
-                    return None
-                return name if visible(name) else None
-
-            async def ask(query: str) -> Exchange:
-                sent = await backend.forwarder.forward(request.with_query(Query(query)))
-                exchange = await backend.followed(sent)
-                backend.responder.pass_on_limits(exchange)
-                return exchange
-
-            pages = CatalogPages(
-                upstream,
-                self._walks,
-                self._account(asked, backend),
-                to_public,
-                ask,
-                backend.responder.gather_list,
-                backend.responder.gather_error,
-            )
-            try:
-                page = await pages.read(wanted, places.get(upstream, Place()))
-            except Refused as refused:
-                exchange, body = refused.exchange, refused.body
-            else:
-                return upstream, page
-            error = await backend.responder.refusal(exchange, body)
-            status = exchange.reply.status
-            if is_no_answer(status, is_substitute):
-                raise error
-            _log.warn(
-                "[upstream {name}]: gives no catalog, status {status}",
-                name=upstream,
-                status=status,
-            )
-            return error
+        ) -> Coroutine[Any, Any, tuple[str, PublicPage] | HTTPError]:
+            return self._read_at(part, backend, request, is_substitute)
 
         try:
-            _, page = await self._relay.first(asked, group, read)
+            _, page = await self._relay.first(asked, part.group, read)
         except Denied as error:
             return error
         return page
+
+    async def _read_at(
+        self,
+        part: _Part,
+        backend: Backend,
+        request: UpstreamRequest,
+        is_substitute: bool,
+    ) -> tuple[str, PublicPage] | HTTPError:
+        """
+        Return a page of what one upstream has, with its name, or why there is none.
+
+        Raises what leaves the request to the next upstream.
+        """
+        upstream = backend.upstream.name
+        pages = self._pages(part, backend, request)
+        try:
+            page = await pages.read(part.wanted, part.places.get(upstream, Place()))
+        except Refused as refused:
+            exchange, body = refused.exchange, refused.body
+        else:
+            return upstream, page
+        error = await backend.responder.refusal(exchange, body)
+        status = exchange.reply.status
+        if is_no_answer(status, is_substitute):
+            raise error
+        _log.warn(
+            "[upstream {name}]: gives no catalog, status {status}",
+            name=upstream,
+            status=status,
+        )
+        return error
+
+    def _pages(
+        self, part: _Part, backend: Backend, request: UpstreamRequest
+    ) -> CatalogPages:
+        """Return an upstream's pages, with the names of `part` alone."""
+        upstream = backend.upstream.name
+
+        def to_public(upstream_name: str) -> str | None:
+            name = self._mapping.to_public(upstream_name, upstream)
+            if name is None or self._mapping.group(name) != part.group:
+                return None
+            return name if part.visible(name) else None
+
+        async def ask(query: str) -> Exchange:
+            sent = await backend.forwarder.forward(request.with_query(Query(query)))
+            exchange = await backend.followed(sent)
+            backend.responder.pass_on_limits(exchange)
+            return exchange
+
+        return CatalogPages(
+            upstream,
+            self._walks,
+            self._account(request.asked, backend),
+            to_public,
+            ask,
+            backend.responder.gather_list,
+            backend.responder.gather_error,
+        )
 
     def _account(self, asked: ApiRequest, backend: Backend) -> bytes:
         """
