@@ -17,9 +17,11 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.tcp import Port as TCPPort
 from twisted.internet.unix import Port as UnixPort
+from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.http import HTTPChannel
 from twisted.web.server import Request
@@ -32,6 +34,7 @@ __all__ = [
     "MalformedChunks",
     "RequestInternals",
     "adopt_port",
+    "end_in_order",
     "is_disconnected",
     "keep_for_others",
     "may_write_now",
@@ -264,6 +267,26 @@ def may_write_now(transport: Any) -> bool:
         or transport.disconnecting
         or transport._aborting
     )
+
+
+def end_in_order(transport: Any) -> None:
+    """
+    Close the socket of a transport that is to be aborted, and do not reset it.
+
+    What the socket has taken is sent, and then the end of the stream. Nothing else is
+    written, and `abortConnection` does nothing more.
+    """
+    if not (transport.disconnected or transport._aborting):
+        transport._aborting = True
+        transport.stopReading()
+        transport.stopWriting()
+        transport.doRead = transport.doWrite = _nothing
+        ended = Failure(ConnectionDone())
+        transport.reactor.callLater(0, transport.connectionLost, ended)
+
+
+def _nothing() -> None:
+    """Stand for a method of a connection that has gone."""
 
 
 class _OneByOne:

@@ -150,8 +150,8 @@ class DownloadTests(EndingTestCase):
         call = await self.begun()
         told = self.event()
         self.time.clock.advance(901)
-        await self.client.end()
-        self.assertFalse(self.client.closed_in_order)
+        self.assertEqual(await self.client.end(), b"")
+        self.assertTrue(self.client.closed_in_order)
         await call.wire.end()
         await self.assert_cause(
             told, Cause.UPSTREAM_IDLE, "the upstream sent nothing for 900 s", 200
@@ -189,8 +189,9 @@ class DownloadTests(EndingTestCase):
         call = await self.begun()
         told = self.event()
         await self.stop(self.services[0])
-        await self.client.end()
-        self.assertFalse(self.client.closed_in_order)
+        self.assertEqual(await self.client.end(), b"")
+        # containerd goes on with another regbroker then.
+        self.assertTrue(self.client.closed_in_order)
         await call.wire.end()
         await self.assert_cause(told, Cause.STOPPED, "regbroker was stopped", 200)
 
@@ -500,8 +501,7 @@ class UploadTests(EndingTestCase):
         size = MAX_EARLY_REPLY_BYTES * 2
         call.send(response(202, f"Content-Length: {size}") + bytes(size))
         await call.wire.end()
-        await self.client.end()
-        self.assertFalse(self.client.closed_in_order)
+        self.assertLess(len(await self.client.end()), size)
         event: Event = (await told)["event"]
         self.assertEqual(event.cause, Cause.BOUND_REACHED)
 

@@ -493,8 +493,7 @@ class PlainSiteTests(ProxyTestCase):
         call.send(response(200, "Content-Length: 9", body=b"a"))
         await self.client.head()
         call.wire.reset()
-        await self.client.end()
-        self.assertFalse(self.client.closed_in_order)
+        self.assertEqual(await self.client.end(), b"a")
 
 
 class SandboxTests(ProxyTestCase):

@@ -3,6 +3,11 @@ Bodies on their way down to a client, with backpressure.
 
 Nothing is gathered: the upstream is paused when the client cannot take more. What
 breaks on one side breaks visibly on the other, and the side that broke it is known.
+
+A client sees a reply that ends too early in two ways. containerd, and what is built on
+it, goes on with a range after an unexpected end of the stream, and gives up after a
+reset of the connection. So a connection is reset only where an end would look like that
+of the reply, or where the client reads nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from regbroker.transport.bodies.stalls import Stall, Stalls
 from regbroker.transport.client.reply import Reply
 from regbroker.transport.server.departures import when_gone
 from regbroker.transport.server.lingering import break_off
+from regbroker.transport.server.replies import reply_header
 
 #: A reply's sender in the log, where a shorter word than an error's will do.
 _SENDERS = {Side.UPSTREAM.value: "the upstream", Side.STORAGE.value: "the storage"}
@@ -100,7 +106,7 @@ class _ReplyBody:
         self._end()
         self._request.unregisterProducer()
         self._reply.abort()
-        abort_client(self._request)
+        abort_client(self._request, is_reading=cause is not Cause.CLIENT_NOT_READING)
         self.finished.errback(TransferBroken(message, cause))
 
     def _end(self) -> None:
@@ -142,8 +148,16 @@ def relay_body(
     return _ReplyBody(request, reply, stalls, seconds).start()
 
 
-def abort_client(request: Request) -> None:
+def abort_client(request: Request, *, is_reading: bool = True) -> None:
     """Break the client's connection, so that no half reply looks complete."""
     channel: Any = request.channel
     if channel is not None:
-        break_off(channel.transport)
+        goes_on = is_reading and _says_where_it_ends(request)
+        break_off(channel.transport, resets=not goes_on)
+
+
+def _says_where_it_ends(request: Request) -> bool:
+    """Tell whether what was sent of a reply says how long it is, or goes in chunks."""
+    return bool(request.startedWriting) and (
+        bool(request.chunked) or reply_header(request, b"Content-Length") is not None
+    )

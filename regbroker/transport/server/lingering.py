@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IDelayedCall
 from regbroker.transport.flow.direct_writes import half_close
 from regbroker.transport.flow.wrapping import lowest
 from regbroker.transport.tls.protocol import TLSProtocol
+from regbroker.transport.twisted_private import end_in_order
 
 #: What is read and thrown away after the end. A client that sends more does not read.
 MAX_LINGER_BYTES = 1024 * 1024
@@ -79,15 +80,19 @@ class LingeringClose:
         self._transport.abortConnection()
 
 
-def break_off(transport: Any) -> None:
+def break_off(transport: Any, *, resets: bool = True) -> None:
     """
     Break a connection, without its end in order; what the socket takes is sent first.
 
     A client that has seen the beginning of a reply knows more than one that has not.
+    Unless it `resets` the connection, TCP ends as after a whole reply, and TLS without
+    ``close_notify``.
     """
     if isinstance(transport, TLSProtocol):
         transport.flush()
     socket = lowest(transport)
     if hasattr(socket, "doWrite") and not transport.disconnecting:
         socket.doWrite()
+        if not resets:
+            end_in_order(socket)
     transport.abortConnection()

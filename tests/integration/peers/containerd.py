@@ -114,11 +114,12 @@ class Containerd:
             *(*credentials, reference, image),
         )
 
-    def pull(self, reference: str, *credentials: str) -> Finished:
-        """Pull `HOST/NAME:TAG` and unpack it."""
+    def pull(self, reference: str, *credentials: str, dump: bool = True) -> Finished:
+        """Pull `HOST/NAME:TAG` and unpack it; `dump` shows requests and replies."""
+        options = ("--http-dump",) if dump else ()
         return self.ctr(
-            *("pull", "--hosts-dir", self._hosts, "--http-dump"),
-            *("--snapshotter", "native", *credentials, reference),
+            *("pull", "--hosts-dir", self._hosts),
+            *(*options, "--snapshotter", "native", *credentials, reference),
         )
 
     def digest_of(self, image: str) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
 from twisted.internet.endpoints import TCP4ClientEndpoint
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.protocol.origins import Origin
@@ -97,19 +98,39 @@ class SocketTests(SocketTestCase):
         self.assertEqual(lowest(transport).bufferSize, READ_BYTES)
         await self.assert_echo(client)
 
-    async def test_broken_off(self) -> None:
-        """What was written comes; the end is none in order."""
+    async def broken_off(self, *, resets: bool) -> list[Failure]:
+        """What was written comes; how TCP ends for the client, whose TLS does not."""
         client = await self.connect_to(self.port, Looking("a.test"))
         await self.until(lambda: self.served and self.served[-1].handshakes)
+        ends: list[Failure] = []
+        above: Any = client.transport
+        lost = above.connectionLost
+
+        def noted(why: Failure) -> None:
+            ends.append(why)
+            lost(why)
+
+        above.connectionLost = noted
         transport: Any = self.served[-1].transport
         transport.write(b"first")
         # The client has read all that came before: a kernel may drop what it has not
         # read when the connection breaks.
         self.assertEqual(await client.read(5), b"first")
         transport.write(b"half of it")
-        break_off(transport)
+        break_off(transport, resets=resets)
         self.assertEqual(await client.end(), b"half of it")
         self.assertFalse(client.closed_in_order)
+        return ends
+
+    async def test_broken_off(self) -> None:
+        """The connection is reset."""
+        (end,) = await self.broken_off(resets=True)
+        end.trap(ConnectionLost)
+
+    async def test_ended_early(self) -> None:
+        """TCP ends in order, and TLS does not."""
+        (end,) = await self.broken_off(resets=False)
+        end.trap(ConnectionDone)
 
     async def test_not_trusted(self) -> None:
         """A CA that is not named is not believed, and no byte is delivered."""
