@@ -199,19 +199,9 @@ class StreamingChannel(StrictChannel):
 
     def requestDone(self, request: StreamingRequest) -> None:
         """Go on to the next request once this one's body is out of the way."""
-        if request.body.complete:
-            self._go_on(request)
+        if not request.body.complete:
+            self._drain(request)
             return
-        request.body.discard()
-        if not self.persistent:
-            # As the reply has announced.
-            self.loseConnection()
-            return
-        # Its length is known, and bounded: `ends_with_reply`.
-        self._unfinished = request
-        self._draining = self.callLater(DRAIN_SECONDS, self._end_draining)
-
-    def _go_on(self, request: StreamingRequest) -> None:
         # While a body comes it is watched, and the timeout is off: it is to be on
         # again, for the next request must come in time.
         silence: float = self.factory.pace.silence
@@ -225,12 +215,23 @@ class StreamingChannel(StrictChannel):
             # fill the memory of a client's connection that is not read.
             self.pause_transport()
 
+    def _drain(self, request: StreamingRequest) -> None:
+        """Throw away what is left of a body, or end the connection."""
+        request.body.discard()
+        if not self.persistent:
+            # As the reply has announced.
+            self.loseConnection()
+            return
+        # Its length is known, and bounded: `ends_with_reply`.
+        self._unfinished = request
+        self._draining = self.callLater(DRAIN_SECONDS, self._end_draining)
+
     def body_finished(self, request: StreamingRequest) -> None:
         """Go on, if the reply to `request` went out before its body was in."""
         if self._unfinished is request:
             self._unfinished = None
             self._stop_draining()
-            self._go_on(request)
+            self.requestDone(request)
 
     def _can_drain(self, body: StreamedBody) -> bool:
         missing = body.bytes_missing

@@ -91,28 +91,28 @@ class SocketTLSProtocol(TLSProtocol):
 
     def _read(self) -> None:
         """Read what is there, and deliver it; in several pieces where it is much."""
-        self._steps, pieces = 0, 1
-        while self._read_piece() and pieces < self.reads_at_once():
+        self._steps = pieces = 0
+        while True:
+            size = self._tcp.bufferSize
+            plain, end = receive(
+                self._connection, size, RECORDS_OF_A_READ, self._is_receiving
+            )
+            if end is not None and isinstance(end, SSL.WantWriteError):
+                end = None
+                self._read_waits = True
+                self._descriptor.start_writing()
+            if self._steps and self._has_too_many_steps():
+                return
+            received = len(plain)
+            if received >= READ_BYTES or self._steady:
+                self.has_read(received)
+            self._is_receiving = received > 0
+            self._deliver(plain, end)
+            if received < size or not self._descriptor.is_reading:
+                return
             pieces += 1
-
-    def _read_piece(self) -> bool:
-        """Read and deliver as much as is read at once; tell whether to read on."""
-        size = self._tcp.bufferSize
-        plain, end = receive(
-            self._connection, size, RECORDS_OF_A_READ, self._is_receiving
-        )
-        if end is not None and isinstance(end, SSL.WantWriteError):
-            end = None
-            self._read_waits = True
-            self._descriptor.start_writing()
-        if self._steps and self._has_too_many_steps():
-            return False
-        received = len(plain)
-        if received >= READ_BYTES or self._steady:
-            self.has_read(received)
-        self._is_receiving = received > 0
-        self._deliver(plain, end)
-        return received >= size and self._descriptor.is_reading
+            if pieces >= self.reads_at_once():
+                return
 
     def pauseProducing(self) -> None:
         """Read nothing."""
