@@ -32,10 +32,8 @@ from tests.connectionscase import ConnectionsTestCase, replied
 
 def reply(status: int, retry_after: bytes | None = None) -> Reply:
     """A reply of an upstream."""
-    headers = ReceivedHeaders()
-    if retry_after is not None:
-        headers.append((b"Retry-After", retry_after))
-    return replied(status, headers)
+    headers = [] if retry_after is None else [(b"Retry-After", retry_after)]
+    return replied(status, ReceivedHeaders(headers))
 
 
 class OwnRequestsTests(SynchronousTestCase):
