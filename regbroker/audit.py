@@ -20,8 +20,8 @@ _log = Logger(NAMESPACE)
 
 #: The actions that are recorded, with their meaning.
 ACTIONS = {
-    "login": "a client has shown a password, or a robot token or a JWT in its place: "
-    "to the token service, or with a ping; anywhere else, where it was refused",
+    "login": "a client has shown a password, or a robot token or a JWT in its place, "
+    "to the token service or with a ping; elsewhere, only what was refused is recorded",
     "access": "an account or a token was not enough for what was asked",
     "push": "a manifest was pushed, or should have been",
     "mount": "a blob of another repository was mounted; `reference` is that repository",
@@ -34,7 +34,7 @@ OUTCOMES = {
     "accepted": "it was done",
     "refused": "the password, the rights or the configuration were not good",
     "throttled": "there were too many wrong passwords before it",
-    "failed": "it came to no end, or to an error that says nothing of rights",
+    "failed": "it did not end, or ended with an error that is not about rights",
 }
 
 #: Names of the fields, with their meaning; in this order.

@@ -148,7 +148,7 @@ class CertificateWatch(Service):
             self._told = problems
             for problem in problems:
                 _log.error(
-                    "{problem} (clients are shown the certificate before it)",
+                    "{problem} (clients still see the certificate from before)",
                     problem=problem,
                 )
         self._problems = problems

@@ -159,7 +159,7 @@ def _revoked_tokens(config: Config) -> Iterator[str]:
     if odd:
         # Not what stands there: it may be a token.
         yield (
-            f"[regbroker] revoked-tokens: {path}: {lines(odd)}: nothing is revoked by "
-            "what stands there; write the id of a token at the beginning of a line, "
+            f"[regbroker] revoked-tokens: {path}: {lines(odd)}: nothing is revoked "
+            "there; write the id of a token at the beginning of a line, "
             "and a # before a comment"
         )

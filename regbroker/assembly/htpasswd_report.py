@@ -52,8 +52,8 @@ def htpasswd_warnings(path: Path) -> Iterator[str]:
         return
     for reason, numbers in _refused(contents):
         yield (
-            f"{path}: {lines(numbers)}: {reason}, which is not supported; who stands "
-            f"there cannot log in; write 'htpasswd -B {path} USER'"
+            f"{path}: {lines(numbers)}: {reason}, which is not supported; these users "
+            f"cannot log in; write 'htpasswd -B {path} USER'"
         )
     if contents.repeated:
         yield (
@@ -67,7 +67,7 @@ def htpasswd_warnings(path: Path) -> Iterator[str]:
     for weakness, users in weak.items():
         count = f"{len(users)} users" if len(users) > 1 else f"'{users[0]}'"
         yield (
-            f"{path}: of {count} it holds {weakness}; write 'htpasswd -B {path} USER' "
+            f"{path}: for {count} it holds {weakness}; write 'htpasswd -B {path} USER' "
             "for bcrypt"
         )
 

@@ -158,7 +158,7 @@ def _untold(
             return (
                 f"whether {condition.claim} of [identity {account.identity}] holds "
                 f"cannot be told from these claims: {unknown[condition.claim]}; write "
-                "the claims that it is about, or its name, if it holds"
+                "the claims that it looks at, or its name if it holds"
             )
     return ""
 

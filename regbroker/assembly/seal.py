@@ -17,8 +17,8 @@ from regbroker.settings.config import Config
 
 #: What follows where no key can be kept, and nothing else needs one.
 _IN_MEMORY = (
-    "a key in memory takes its place. Uploads to registries whose upload URLs lie "
-    "outside /v2 end then when regbroker is restarted, and work on this machine only"
+    "a key in memory takes its place. With it, uploads to registries whose upload URLs "
+    "lie outside /v2 end when regbroker is restarted, and work on this machine only"
 )
 
 _log = Logger()

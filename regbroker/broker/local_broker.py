@@ -208,7 +208,9 @@ class LocalBroker:
         """Return whom a token is for that is to be exchanged, or `ExchangeRefused`."""
         service = self.service(public_host)
         if not {service, f"https://{service}"}.issuperset(request.audience):
-            raise ExchangeRefused("invalid_target", f"tokens are for {service} here")
+            raise ExchangeRefused(
+                "invalid_target", f"the only audience here is {service}"
+            )
         text = request.subject_token
         login = self.logins.signed(text)
         account = None

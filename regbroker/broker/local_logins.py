@@ -20,9 +20,9 @@ _log = Logger()
 
 #: What is wrong where somebody shows a token in a form that nobody takes.
 _STRAY = (
-    "a token is not alone in the place of the password; it stands in that of the user, "
-    "or with a space, a line's end or more beside it, or is one that regbroker itself "
-    "has issued"
+    "the password is not a token alone: the token is in the place of the user, has a "
+    "space, the end of a line or other text beside it, or was issued by regbroker "
+    "itself"
 )
 
 

@@ -149,8 +149,8 @@ class LogOutput:
             except OSError as error:
                 problems += 1
                 _log.error(
-                    "{path}: cannot be opened again: {reason}; its log goes on in the "
-                    "file that it was",
+                    "{path}: cannot be opened again: {reason}; the log goes on in the "
+                    "file that was open",
                     path=str(error.filename),
                     reason=error.strerror,
                 )

@@ -234,13 +234,13 @@ def _parser() -> argparse.ArgumentParser:
         "--claims",
         default="",
         metavar="FILE",
-        help="the claims of a token, as JSON: about whom an issuer vouches for",
+        help="the claims of a token, as JSON, in place of --user",
     )
     explaining.add_argument(
         "--action",
         default="",
         choices=["pull", "push", "delete"],
-        help="what is to be allowed; else the exit status is 1",
+        help="exit with status 1 if this is not allowed",
     )
     explaining.add_argument(
         "--json", action="store_true", help="print JSON, for programs"

@@ -75,7 +75,7 @@ def _who(config: Config, registry: RegistryConfig) -> str:
     text = f"accounts: those of {trusted}"
     if registry.shared_actions:
         actions = ", ".join(sorted(registry.shared_actions))
-        text += f"; who brings none may {actions} with regbroker's own"
+        text += f"; clients without one may {actions} with regbroker's own"
     return text
 
 

@@ -29,7 +29,7 @@ def issuer(text: str) -> str:
     url = server_url(text)
     if url is None or url.origin.scheme != "https" or "?" in text:
         raise InvalidValue(
-            "write https://HOST, with a path if need be, just as iss in the tokens"
+            "write https://HOST, with a path if need be, exactly as iss in the tokens"
         )
     return text
 

@@ -32,9 +32,9 @@ def clashing_identities(
 def _clash(one: IdentityConfig, other: IdentityConfig) -> str:
     if one.issuer == other.issuer:
         return (
-            f"[identity {other.name}] issuer: that of [identity {one.name}], too, and "
+            f"[identity {other.name}] issuer: [identity {one.name}] has the same, and "
             "the issuer says which section a token is for; write one section, with "
-            "both in audience"
+            "the audiences of both"
         )
     first, second = one.user.beginning, other.user.beginning
     if first.startswith(second) or second.startswith(first):
@@ -62,8 +62,8 @@ def shared_groups(config: Config) -> Iterator[str]:
             if givers:
                 named = " and by ".join(f"[identity {each}]" for each in givers)
                 yield (
-                    f"[access {name}] @{group}: it is given by {named}, whose issuers "
-                    "may mean others by it; begin the groups of each differently"
+                    f"[access {name}] @{group}: it is given by {named}, and each "
+                    "issuer may mean other people; begin the groups of each differently"
                 )
 
 

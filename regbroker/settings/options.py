@@ -621,7 +621,7 @@ IDENTITY = Table(
             "issuer",
             identities.issuer,
             "Who signs the JWTs: an https URL, byte for byte as `iss` has it.",
-            required="write https://HOST, just as iss in the tokens",
+            required="write https://HOST, exactly as iss in the tokens",
         ),
         Option(
             "audience",

@@ -180,7 +180,7 @@ def without_client_ca(registries: Iterable[RegistryConfig]) -> Iterator[str]:
         if each.accounts == CERTIFICATE:
             yield (
                 "[regbroker] client-ca: missing; 'accounts = certificate' in [registry "
-                f"{each.host}] needs the file of who certifies clients"
+                f"{each.host}] needs the file of the CA that certifies clients"
             )
             return
 

@@ -137,7 +137,7 @@ class OwnLogin:
             _log.error(
                 "[upstream {name}]: our own account was refused with status {status}; "
                 "check username and password-file, or the credential helper. It is "
-                "shown again when they change, or in {seconds:g} s",
+                "tried again when they change, or in {seconds:g} s",
                 name=self._upstream,
                 status=status,
                 seconds=seconds,

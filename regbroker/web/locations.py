@@ -62,8 +62,8 @@ class Locations:
             # What was made is made, and what was refused is refused, whether or not
             # its Location can be passed on.
             _log.warn(
-                "[upstream {name}]: a {status} goes without its Location, which is "
-                "no path of the distribution API",
+                "[upstream {name}]: a reply with status {status} goes on without its "
+                "Location, which is no path of the distribution API",
                 name=self._upstream.name,
                 status=reply.status,
             )

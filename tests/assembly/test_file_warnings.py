@@ -115,7 +115,7 @@ class FileWarningsTests(SynchronousTestCase):
             more="[accounts own]\nhtpasswd = users\n[access own]\na = **: pull",
         )
         self.assertTrue(line.startswith("[accounts own] htpasswd: "), line)
-        self.assertIn("of 'b' it holds SHA-1", line)
+        self.assertIn("for 'b' it holds SHA-1", line)
 
     def test_revoked_tokens(self) -> None:
         """Lines that revoke nothing are named, and not what stands there."""
@@ -130,8 +130,8 @@ class FileWarningsTests(SynchronousTestCase):
         (line,) = self.warned(**local)
         self.assertEqual(
             line,
-            f"[regbroker] revoked-tokens: {path}: lines 2, 4: nothing is revoked by "
-            "what stands there; write the id of a token at the beginning of a line, "
+            f"[regbroker] revoked-tokens: {path}: lines 2, 4: nothing is revoked "
+            "there; write the id of a token at the beginning of a line, "
             "and a # before a comment",
         )
         path.write_text("# none yet\n\nid-1\n")

@@ -65,8 +65,8 @@ class HtpasswdReportTests(SynchronousTestCase):
             "a:{PLAIN}x", f"b:{SHA1}", f"c:{SHA1}", f"d:{CRYPT}", f"e:{BCRYPT}"
         )
         self.assertEqual(len(warnings), 3)
-        self.assertIn("of 'a' it holds the password itself", warnings[0])
-        self.assertIn("of 2 users it holds SHA-1 without salt", warnings[1])
+        self.assertIn("for 'a' it holds the password itself", warnings[0])
+        self.assertIn("for 2 users it holds SHA-1 without salt", warnings[1])
         self.assertIn("counts 8 characters", warnings[2])
 
     def test_repeated(self) -> None:

@@ -147,7 +147,7 @@ class RightsReportTests(SynchronousTestCase):
                 (problem,) = self.said(line)
                 expected = f":1: {beginning} these claims: {why}"
                 self.assertTrue(problem.startswith(expected), problem)
-        self.assertTrue(problem.endswith("is about, or its name, if it holds"))
+        self.assertTrue(problem.endswith("looks at, or its name if it holds"))
         # With the name it holds, and where it does not decide, nothing is said.
         self.assertEqual(
             self.said(

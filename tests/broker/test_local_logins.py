@@ -97,7 +97,7 @@ class LoginTests(SynchronousTestCase):
             event = Event(lambda: 0.0)
             checking = self.logins.check(user, password, "::1", event)
             self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(checking)))
-            self.assertIn("not alone in the place of the password", event.login_problem)
+            self.assertIn("the password is not a token alone", event.login_problem)
         self.assertEqual(self.passwords.seen, [])
 
     def test_imitation(self) -> None:

@@ -170,7 +170,7 @@ class CheckTests(CommandCase):
         self.assertNotIn("certificate", out)
         path = self.with_account("username = u\npassword-env = HOME")
         _, out, _ = self.run_command("check", "-c", path)
-        self.assertIn("; who brings none may pull with regbroker's own", out)
+        self.assertIn("; clients without one may pull with regbroker's own", out)
 
     def errors(self, err: str) -> list[str]:
         """The lines about errors, without the word; nothing else but their number."""

@@ -163,7 +163,7 @@ class CertificateTests(TogetherTestCase):
             self.assertEqual(self.serial()[1], wanted)
         log = self.regbroker.log()
         self.assertNotIn("read again, and in use", log)
-        self.assertNotIn("clients are shown the certificate before it", log)
+        self.assertNotIn("clients still see the certificate from before", log)
 
 
 class CountTests(TogetherTestCase):

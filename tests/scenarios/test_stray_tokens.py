@@ -94,7 +94,7 @@ class StrayTokenTests(IdentityTestCase):
         self.assertEqual(self.asked, [("bob", "x")])
         for each in self.audited:
             self.assertEqual((each["action"], each["outcome"]), ("login", "refused"))
-            self.assertIn("not alone in the place of the password", each["reason"])
+            self.assertIn("the password is not a token alone", each["reason"])
         self.assertEqual(len(self.audited), 3 * len(stray) - 2)
         for text in (*self.logs, *(repr(call.head) for call in self.upstream.calls)):
             for token in (jwt, ours):

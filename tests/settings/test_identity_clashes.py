@@ -27,7 +27,9 @@ class ClashTests(SynchronousTestCase):
         """The issuer says which section a token is for."""
         text = TEXT.replace("https://github.test", "https://other.test")
         (problem,) = self.clashes(text=text)
-        self.assertIn("[identity other] issuer: that of [identity github]", problem)
+        self.assertIn(
+            "[identity other] issuer: [identity github] has the same", problem
+        )
 
     def test_user(self) -> None:
         """No issuer makes a name that could be another one's."""
@@ -61,6 +63,6 @@ class ClashTests(SynchronousTestCase):
                 self.assertEqual(
                     told[0],
                     "[access staff] @team:a: it is given by [identity github] and by "
-                    "[identity other], whose issuers may mean others by it; begin the "
-                    "groups of each differently",
+                    "[identity other], and each issuer may mean other people; begin "
+                    "the groups of each differently",
                 )

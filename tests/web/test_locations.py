@@ -309,7 +309,7 @@ class RefusedUploadTests(LoggedTestCase):
             call.reply(416, f"Location: {place}", "Range: 0-9")
             reply = await self.client.reply()
             self.assertEqual((reply.status, reply.header(b"Location")), (416, None))
-        self.assertEqual(len(self.lines("goes without its Location")), 2)
+        self.assertEqual(len(self.lines("goes on without its Location")), 2)
 
     async def test_no_upload(self) -> None:
         """No other error has one."""

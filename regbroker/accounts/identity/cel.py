@@ -79,7 +79,9 @@ class CelConditions:
         try:
             activation = {"claims": json_to_cel(dict(claims))}
         except (ValueError, TypeError, RecursionError):
-            return dict.fromkeys(self._programs, "a claim has a value that CEL has not")
+            return dict.fromkeys(
+                self._programs, "a claim has a value that CEL cannot hold"
+            )
         return {
             name: _outcome(program, activation)
             for name, program in self._programs.items()

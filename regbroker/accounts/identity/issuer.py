@@ -80,7 +80,7 @@ class Issuer:
             # Discovery, 4.3: it must be identical.
             raise IssuerFailed(
                 f"{url}: it is for the issuer {str(document.get('issuer'))[:200]!r}; "
-                "write issuer just so, if it is right"
+                "if that is right, write issuer exactly so"
             )
         keys_url = document.get("jwks_uri")
         place = parse_url(keys_url) if isinstance(keys_url, str) else None

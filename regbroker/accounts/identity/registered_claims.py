@@ -51,8 +51,8 @@ def check_registered(
         begins = _time(claims, name)
         if begins is not None and begins - leeway > now:
             raise LoginRefused(
-                f"{name}: it is good in {begins - now:.0f} s only; the clocks of the "
-                "issuer and of this machine may differ"
+                f"{name}: it is not good yet, but in {begins - now:.0f} s; the clocks "
+                "of the issuer and of this machine may differ"
             )
     # An issuer whose clock is behind ours has not ended it yet.
     return expires if expires > now else expires + leeway

@@ -111,8 +111,8 @@ def parse_ldap_url(text: str) -> LdapUrl:
 def _parse_authority(authority: str, default_port: int) -> tuple[str, int]:
     if "@" in authority:
         raise ValueError(
-            "it names an account; write ldaps://HOST/… and give the account to bind "
-            "with apart, its password in a file"
+            "it names an account; write ldaps://HOST/…, and the account as "
+            "ldap-bind-dn with ldap-bind-password-file"
         )
     match = _AUTHORITY.fullmatch(authority)
     port = int(match["port"] or default_port) if match else 0

@@ -50,8 +50,9 @@ async def examine_listener(
         return [Step(side, "not examined", 0.0, str(error), examined=False)]
     if listener.proxy_protocol and not _may_send_lines(config, place):
         seen = (
-            f"a connection from {place.address} is hung up on, since trusted-proxies "
-            "does not name it; to have doctor examine this, add it there for a while"
+            f"regbroker closes a connection from {place.address}, since "
+            "trusted-proxies does not name it; to have doctor examine this, add it "
+            "there for a while"
         )
         return [Step(side, "not examined", 0.0, seen, examined=False)]
     port = place.port

@@ -29,7 +29,7 @@ def overload(answer: Answer, server: str) -> Trouble | None:
     if answer.status >= 500:
         return Trouble(
             f"{server} is broken or overloaded: it answered {answer.status}",
-            "look at its own log; here nothing is to be changed",
+            "look at its own log; there is nothing to change here",
         )
     return None
 

@@ -166,9 +166,9 @@ def limits_here(
     limits = connection_limits(descriptors, total, per_address)
     if descriptors is not None and limits.total > most_connections(descriptors):
         _log.warn(
-            "[regbroker] max-connections: {total} is more than {most}, for which the "
-            "{files} files are enough that this process may open; raise that limit "
-            "(LimitNOFILE in systemd)",
+            "[regbroker] max-connections: {total} is more than this process can have: "
+            "it may open {files} files, enough for {most} connections; raise that "
+            "limit (LimitNOFILE in systemd)",
             total=limits.total,
             most=most_connections(descriptors),
             files=descriptors,

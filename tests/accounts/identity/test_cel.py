@@ -109,7 +109,7 @@ class ConditionTests(SynchronousTestCase):
             },
         )
         odd = CelConditions({"x": "true"}).outcomes({"big": 10**30})
-        self.assertEqual(odd, {"x": "a claim has a value that CEL has not"})
+        self.assertEqual(odd, {"x": "a claim has a value that CEL cannot hold"})
 
     def test_odd_claims(self) -> None:
         """Claims that CEL has no values for fulfil nothing, whatever is asked."""

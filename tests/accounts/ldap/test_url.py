@@ -71,7 +71,7 @@ class UrlTests(SynchronousTestCase):
             ("ldap://h:x/", "write HOST, HOST:PORT"),
             ("ldap://2001:db8::1/", r"or \[IPv6\]"),
             ("ldap://a b/", "write HOST, HOST:PORT"),
-            ("ldap://cn=me:secret@h/", "its password in a file"),
+            ("ldap://cn=me:secret@h/", "with ldap-bind-password-file"),
             ("ldap://h/people", "such as ou=people,dc=example"),
             ("ldap://h/dc=x,", "such as ou=people,dc=example"),
             ("ldap://h/dc=%zz", "write %25 for '%'"),

@@ -55,8 +55,8 @@ class LimitsTests(SynchronousTestCase):
         entrance, warnings = self.built(total=438)
         self.assertEqual(entrance.occupancy.limits.total, 438)
         (warning,) = warnings
-        self.assertIn("max-connections: 438 is more than 437", warning)
-        self.assertIn("1000 files", warning)
+        self.assertIn("max-connections: 438 is more than this", warning)
+        self.assertIn("1000 files, enough for 437", warning)
 
     def test_told(self) -> None:
         """Who is told that there are too many has a place in the reserve."""
