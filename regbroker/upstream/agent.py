@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
@@ -30,7 +30,7 @@ from regbroker.transport.client.reply import Reply
 from regbroker.upstream.origin_pools import OriginPools
 
 #: Carries what a reply's ``Content-Encoding`` says; empty where it says nothing.
-PACKED = "X-Regbroker-Packed"
+PACKED = b"X-Regbroker-Packed"
 
 
 @implementer(IAgent)
@@ -54,16 +54,15 @@ class PooledAgent:
         and with `UpstreamMalformed` when `uri` is no URL of HTTP.
         """
         asked = _Asked(method, uri, Headers() if headers is None else headers)
-        return Deferred.fromCoroutine(self._request(asked, bodyProducer))
-
-    async def _request(self, asked: _Asked, body: IBodyProducer | None) -> IResponse:
-        url = parse_url(asked.absoluteURI.decode("latin-1"))
+        url = parse_url(uri.decode("latin-1"))
         if url is None:
-            raise UpstreamMalformed("a request is sent to what is no URL of HTTP")
-        reply = await self._pools.pool(url.origin).request(
-            asked.method, url.target.encode("ascii"), raw_headers(asked.headers), body
+            problem = "a request is sent to what is no URL of HTTP"
+            return fail(UpstreamMalformed(problem))
+        sent = self._pools.pool(url.origin).request(
+            method, url.target.encode("ascii"), raw_headers(asked.headers), bodyProducer
         )
-        return _Response(reply, asked)
+        replied: Deferred[Any] = sent.deferred()
+        return replied.addCallback(_Response, asked)
 
 
 @implementer(IClientRequest)
@@ -87,11 +86,13 @@ class _Response:
     def __init__(self, reply: Reply, request: IClientRequest) -> None:
         self.code = reply.status
         self.headers = Headers()
+        packed = []
         for name, value in reply.headers:
-            self.headers.addRawHeader(name, value)
-        packed = ",".join(self.headers.getRawHeaders("Content-Encoding", []))
-        self.headers.removeHeader("Content-Encoding")
-        self.headers.setRawHeaders(PACKED, [packed])
+            if name.lower() == b"content-encoding":
+                packed.append(value)
+            else:
+                self.headers.addRawHeader(name, value)
+        self.headers.setRawHeaders(PACKED, [b",".join(packed)])
         self.length: Any = UNKNOWN_LENGTH if reply.length is None else reply.length
         self.request = request
         self.previousResponse: IResponse | None = None

@@ -3,12 +3,13 @@ A small document over HTTP, asked for with treq.
 
 What token services and search services answer is small, and treq knows forms,
 encodings and bounds. What it does beyond that is kept from it: it follows no
-redirect, and its cookies end with each call.
+redirect, keeps no cookies, and writes no URL anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http.cookiejar import CookieJar
 from typing import Any
 
 from hyperlink import URL
@@ -44,22 +45,22 @@ async def request_document(
     `form` is the request's. Raises `UpstreamMalformed` for more, and what
     `ConnectionPool.request` raises.
     """
-    # A client of its own for each call: treq keeps cookies on it.
-    client = HTTPClient(PooledAgent(pools), data_to_body_producer=BytesBody)
+    client = HTTPClient(PooledAgent(pools), _NO_COOKIES, BytesBody)
     response = await client.request(
         method,
-        _Written.from_text(url),
+        _Written(url),
         headers=Headers({USER_AGENT[0]: [USER_AGENT[1]], **headers}),
         data=form,
+        cookies=_NO_COOKIES,
         allow_redirects=False,
         unbuffered=True,
     )
     body = _Body(what, max_bytes)
     # treq's own collector goes on when nobody wants the body any more.
     response.deliverBody(body)
-    packed = response.headers.getRawHeaders(PACKED, [""])[0]
+    packed = response.headers.getRawHeaders(PACKED, [b""])[0].decode("latin-1")
     # Bounded while it is unpacked: it may be much larger then.
-    plain = decode_content(await body.finished, str(packed), max_bytes)
+    plain = decode_content(await body.finished, packed, max_bytes)
     return response.code, response.headers, plain
 
 
@@ -70,8 +71,26 @@ class _Written(URL):
     treq takes every host for a name, and there is no name such as ``::1``.
     """
 
+    def __init__(self, text: str) -> None:
+        self._text = text
+
     def to_uri(self) -> _Written:
         return self
+
+    def to_text(self, with_password: bool = False) -> str:
+        return self._text
+
+
+class _NoCookies(CookieJar):
+    """Keeps no cookie, and has none."""
+
+    def add_cookie_header(self, request: object) -> None: ...
+
+    def extract_cookies(self, response: object, request: object) -> None: ...
+
+
+#: treq wants a subclass of its own, for what it reads of cookies.
+_NO_COOKIES: Any = _NoCookies()
 
 
 class _Body(Protocol):

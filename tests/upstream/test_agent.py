@@ -85,9 +85,9 @@ class PooledAgentTests(AskingTestCase):
     async def test_packed(self) -> None:
         """A packed body comes as it is, with its encoding under another name."""
         for values, packed in (
-            (["gzip"], "gzip"),
-            (["gzip", "br"], "gzip,br"),
-            ([], ""),
+            (["gzip"], b"gzip"),
+            (["gzip", "br"], b"gzip,br"),
+            ([], b""),
         ):
             asking = self.ask()
             headers = [f"Content-Encoding: {value}" for value in values]
