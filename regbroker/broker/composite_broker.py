@@ -44,13 +44,6 @@ _hash = KeyedHash()
 
 
 @dataclass(frozen=True)
-class _Part:
-    """What one upstream gives to a composite token: None where it wants no token."""
-
-    token: IssuedToken | None
-
-
-@dataclass(frozen=True)
 class _Unavailable:
     """
     An upstream's token service gives no token now, and need not.
@@ -118,28 +111,17 @@ class CompositeBroker:
 
         Raises the first upstream's `UpstreamError` when none has granted anything.
         """
-        replaceable = self._replaceable(request, public_host)
-        outcomes: list[tuple[bool, Any]] = await DeferredList(
-            [
-                Deferred.fromCoroutine(
-                    self._part(request, name, scopes, public_host, name in replaceable)
-                )
-                for name, scopes in wanted.items()
-            ],
-            consumeErrors=True,
-        )
-        parts: dict[str, IssuedToken] = {}
+        tokens = {
+            # To be given out again, a token needs nobody who answers now.
+            name: self._brokers[name].token_at_hand(
+                self._request_for(name, request), scopes, public_host
+            )
+            for name, scopes in wanted.items()
+        }
         unavailable: dict[str, tuple[int, float]] = {}
-        failures: list[Failure] = []
-        for name, (succeeded, outcome) in zip(wanted, outcomes, strict=True):
-            if not succeeded:
-                failures.append(outcome)
-            elif isinstance(outcome, _Unavailable):
-                unavailable[name] = outcome.status, outcome.seconds
-            elif outcome.token is not None:
-                parts[name] = outcome.token
-        if failures and not (parts or unavailable):
-            failures[0].raiseException()
+        if None in tokens.values():
+            unavailable = await self._ask(request, wanted, public_host, tokens)
+        parts = {name: token for name, token in tokens.items() if token is not None}
         grant = self._composed(request, parts, unavailable)
         if parts:
             # A composite token of nothing is the same for everybody.
@@ -156,6 +138,45 @@ class CompositeBroker:
         """Tell whether a token was asked for to pull from there, as far as known."""
         return self._users.asked.has(token, name)
 
+    async def _ask(
+        self,
+        request: TokenRequest,
+        wanted: Mapping[str, WantedScopes],
+        public_host: str,
+        tokens: dict[str, IssuedToken | None],
+    ) -> dict[str, tuple[int, float]]:
+        """
+        Ask for what is None in `tokens`, and put in there what comes.
+
+        Return the upstreams that give none now, as `CompositeTokens.write` takes them.
+        Raises what the first one fails with, if nothing else is there for the client.
+        """
+        replaceable = self._replaceable(request, public_host)
+        asked = [name for name, token in tokens.items() if token is None]
+        outcomes: list[tuple[bool, Any]] = await DeferredList(
+            [
+                Deferred.fromCoroutine(
+                    self._part(
+                        request, name, wanted[name], public_host, name in replaceable
+                    )
+                )
+                for name in asked
+            ],
+            consumeErrors=True,
+        )
+        unavailable: dict[str, tuple[int, float]] = {}
+        failures: list[Failure] = []
+        for name, (succeeded, outcome) in zip(asked, outcomes, strict=True):
+            if not succeeded:
+                failures.append(outcome)
+            elif isinstance(outcome, _Unavailable):
+                unavailable[name] = outcome.status, outcome.seconds
+            else:
+                tokens[name] = outcome
+        if failures and not (any(tokens.values()) or unavailable):
+            failures[0].raiseException()
+        return unavailable
+
     async def _part(
         self,
         request: TokenRequest,
@@ -163,17 +184,17 @@ class CompositeBroker:
         wanted: WantedScopes,
         public_host: str,
         is_replaceable: bool,
-    ) -> _Part | _Unavailable:
+    ) -> IssuedToken | _Unavailable | None:
         """
-        Return what one upstream gives; raises what its token service refuses with.
+        Return what one upstream gives: None where it wants no token.
 
-        With `is_replaceable` others have its names, and the client does not wait for a
-        token service that fails.
+        Raises what its token service refuses with. With `is_replaceable` others have
+        its names, and the client does not wait for a token service that fails.
         """
         request = self._request_for(name, request)
         broker, upstream = self._brokers[name], self._upstreams[name]
         if not is_replaceable:
-            return _Part(await broker.token_if_issued(request, wanted, public_host))
+            return await broker.token_if_issued(request, wanted, public_host)
         account = _account(request)
         server = Server(
             name,
@@ -194,7 +215,7 @@ class CompositeBroker:
             [server], work, judge, is_replaceable=True
         )
         if isinstance(outcome, Answered):
-            return _Part(outcome.result)
+            return outcome.result
         (failed,) = outcome
         circuit = server.circuit
         if not failed.was_asked:

@@ -117,10 +117,7 @@ class Broker:
         The scope is None where the reply need not name it. Raises `UpstreamRefused`
         with what the token service says, and other `UpstreamError`s.
         """
-        shared: tuple[Scope, ...] = ()
-        is_anonymous = request.is_anonymous
-        if is_anonymous and self._account is not None:
-            shared = self._policy.share(wanted.scopes)
+        shared = self._shared(request, wanted)
         if self._account is not None and shared:
             grant = await self._account.grant(shared)
             if grant.refresh_token:
@@ -128,8 +125,7 @@ class Broker:
                 # that is our account itself, and stays here.
                 grant = replace(grant, refresh_token="")
         else:
-            # Without credentials there are none that could be taken back.
-            max_age = None if is_anonymous else REUSE_SECONDS
+            max_age = _max_age(request)
             cached = self._tokens.cached(request, wanted.scopes, max_age)
             try:
                 grant = cached or await self._tokens.get(
@@ -137,8 +133,35 @@ class Broker:
                 )
             except TokenRefused as refusal:
                 raise self._refusal(refusal.reply, wanted, public_host) from refusal
+        return grant, self._scope(grant, request, wanted, public_host)
+
+    def token_at_hand(
+        self, request: TokenRequest, wanted: WantedScopes, public_host: str
+    ) -> IssuedToken | None:
+        """Return what `token_if_issued` would without asking anybody, or None."""
+        if self._shared(request, wanted):
+            return None
+        grant = self._tokens.cached(request, wanted.scopes, _max_age(request))
+        if grant is None:
+            return None
+        return _scoped(grant, self._scope(grant, request, wanted, public_host))
+
+    def _shared(self, request: TokenRequest, wanted: WantedScopes) -> tuple[Scope, ...]:
+        """Return for what of it our account is shared with a client."""
+        if self._account is None or not request.is_anonymous:
+            return ()
+        return self._policy.share(wanted.scopes)
+
+    def _scope(
+        self,
+        grant: IssuedToken,
+        request: TokenRequest,
+        wanted: WantedScopes,
+        public_host: str,
+    ) -> str | None:
+        """Return a token's scope with public names; None if no reply need name it."""
         if grant.scope is None and request.method != "POST":
-            return grant, None
+            return None
         key = grant.scope, question(request, public_host)
         scope = self._public.get(key)
         if scope is None:
@@ -146,7 +169,7 @@ class Broker:
             size = len(grant.scope or "")
             if is_short(request, public_host) and size <= MAX_WANTED_SIZE:
                 self._public.put(key, scope)
-        return grant, scope
+        return scope
 
     async def token_if_issued(
         self, request: TokenRequest, wanted: WantedScopes, public_host: str
@@ -158,8 +181,7 @@ class Broker:
         """
         if not await self._tokens.are_issued(wanted.scopes):
             return None
-        grant, scope = await self.token(request, wanted, public_host)
-        return replace(grant, scope=scope)
+        return _scoped(*await self.token(request, wanted, public_host))
 
     async def check(self) -> None:
         """Look whether the token service answers at all; raises `HTTPError` if not."""
@@ -197,3 +219,13 @@ class Broker:
 
     def _to_public(self, upstream_name: str) -> str | None:
         return self._mapping.to_public(upstream_name, self.upstream)
+
+
+def _max_age(request: TokenRequest) -> float | None:
+    """Return for how many seconds a token is given out again; None while it lives."""
+    # Without credentials there are none that could be taken back.
+    return None if request.is_anonymous else REUSE_SECONDS
+
+
+def _scoped(grant: IssuedToken, scope: str | None) -> IssuedToken:
+    return grant if scope == grant.scope else replace(grant, scope=scope)

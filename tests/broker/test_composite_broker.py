@@ -59,6 +59,12 @@ class PlayedBroker(Broker):
         self.requests: list[TokenRequest] = []
         self.scopes: list[str] = []
         self.answer: Any = IssuedToken(f"{upstream}-token", NOW + 300, None)
+        self.at_hand: IssuedToken | None = None
+
+    def token_at_hand(
+        self, request: TokenRequest, wanted: WantedScopes, public_host: str
+    ) -> IssuedToken | None:
+        return self.at_hand
 
     async def token_if_issued(
         self, request: TokenRequest, wanted: WantedScopes, public_host: str
@@ -180,6 +186,28 @@ class CompositeBrokerTests(SynchronousTestCase):
         self.clock.advance(FIRST_PAUSE_SECONDS)
         token = self.reply(BOTH)["token"]
         self.assertEqual(token_for(token, "one"), "back")
+
+    def test_at_hand(self) -> None:
+        """A token that is at hand is given out, and its token service is not asked."""
+        self.one.at_hand = IssuedToken("kept", NOW + 300, None)
+        token = self.reply(BOTH)["token"]
+        self.assertEqual(token_for(token, "one"), "kept")
+        self.assertEqual(token_for(token, "two"), "two-token")
+        self.assertEqual((len(self.one.requests), len(self.two.requests)), (0, 1))
+
+    def test_at_hand_while_down(self) -> None:
+        """It is good while the circuit is open, and says nothing of who is down."""
+        self.one.answer = UpstreamUnavailable("down")
+        self.reply(BOTH)
+        circuits = self.upstreams["one"].token_circuits
+        self.assertEqual(circuits.state, "open")
+        self.one.at_hand = IssuedToken("kept", NOW + 300, None)
+        token = self.reply(BOTH)["token"]
+        self.assertEqual(token_for(token, "one"), "kept")
+        self.assertIsNone(self.unavailable(token, "one"))
+        self.clock.advance(FIRST_PAUSE_SECONDS)
+        self.reply(BOTH)
+        self.assertEqual(circuits.state, "half-open")
 
     def test_limit(self) -> None:
         """A limit is for who has met it."""

@@ -213,6 +213,26 @@ class GetTests(BrokerTestCase):
                 self.assertEqual(reply["scope"], f"repository:{name}:pull")
         self.assertEqual(len(self.upstream.calls), 1)
 
+    async def test_at_hand(self) -> None:
+        """What is at hand for somebody is there for them alone, by public names."""
+        scope = "repository:acme_team/app:pull"
+        self.upstream.handler = lambda call: granted(scope=scope, expires_in=300)
+
+        def at_hand(user: str) -> IssuedToken | None:
+            request = parse_get(PULL, user)
+            wanted = self.broker.wanted(request, HOST)
+            return self.broker.token_at_hand(request, wanted, HOST)
+
+        self.assertIsNone(at_hand(ALICE))
+        await self.get(PULL)
+        token = at_hand(ALICE)
+        assert token is not None
+        self.assertEqual(token.scope, "repository:team/app:pull")
+        self.assertIsNone(at_hand(BOB))
+        self.now += REUSE_SECONDS + 1
+        self.assertIsNone(at_hand(ALICE))
+        self.assertEqual(len(self.upstream.calls), 1)
+
     async def test_many_scopes_in_reply(self) -> None:
         """An upstream may grant more than anybody may ask for."""
         asking = self.get(PULL)
@@ -469,8 +489,11 @@ class _CountedMapping(NameMapping):
 class _Own:
     """The tokens that clients get for what they bring themselves."""
 
-    def cached(self, *_: object) -> None:
-        """None is at hand."""
+    at_hand: IssuedToken | None = None
+
+    def cached(self, *_: object) -> IssuedToken | None:
+        """Return what is at hand: nothing, mostly."""
+        return self.at_hand
 
     async def get(self, *_: object) -> IssuedToken:
         return IssuedToken("own", 2000.0)
@@ -483,7 +506,8 @@ class SharedAccountTests(SynchronousTestCase):
         self.account = _Account()
         account: Any = self.account
         self.mapping = _CountedMapping([parse_rule("team = acme_team")], ["up"])
-        own: Any = _Own()
+        self.own = _Own()
+        own: Any = self.own
         policy = Policy(clients=True, shared=frozenset({"pull"}))
         self.broker = Broker("up", own, self.mapping, lambda: 1000.0, account, policy)
 
@@ -523,3 +547,13 @@ class SharedAccountTests(SynchronousTestCase):
         ):
             self.assertIn(b'"own"', self.granted(scope, user))
             self.assertEqual(self.account.asked, [])
+
+    def test_not_at_hand(self) -> None:
+        """Our account's token is no client's own that is at hand."""
+        request = TokenRequest("GET", scopes=parse_scopes(["repository:team/app:pull"]))
+        wanted = self.broker.wanted(request, "localhost")
+        self.own.at_hand = IssuedToken("own", 2000.0)
+        self.assertIsNone(self.broker.token_at_hand(request, wanted, "localhost"))
+        request = request._replace(username="alice")
+        token = self.broker.token_at_hand(request, wanted, "localhost")
+        self.assertIs(token, self.own.at_hand)
