@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
-from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
+from twisted.web.iweb import UNKNOWN_LENGTH
 from zope.interface import implementer
 
 from regbroker.protocol.header_list import NO_HEADERS, ReceivedHeaders
@@ -14,6 +14,7 @@ from regbroker.protocol.headers import NO_OPTIONS
 from regbroker.protocol.origins import Origin
 from regbroker.transport.client.pool import ConnectionPool
 from regbroker.transport.client.reply import Reply
+from regbroker.transport.client.request_writer import IStreamingBody
 from regbroker.transport.client.slots import Slots
 from regbroker.transport.client.trust import Trust
 from tests.askingcase import AskingTestCase
@@ -26,9 +27,11 @@ def replied(
     return Reply("the upstream registry", status, headers, NO_OPTIONS, len(body), body)
 
 
-@implementer(IBodyProducer)
+@implementer(IStreamingBody)
 class BodyByHand:
     """A request's body that the test writes; `started` is when it may."""
+
+    moved = 0.0
 
     def __init__(self, length: Any = UNKNOWN_LENGTH) -> None:
         self.length = length
@@ -41,6 +44,12 @@ class BodyByHand:
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         self.started.callback(consumer)
         return self.done
+
+    def upstream_continues(self) -> None:
+        self.asked.append("continue")
+
+    def why_stalled(self, seconds: float) -> Exception:
+        return ValueError(f"for {seconds:g} s")
 
     def pauseProducing(self) -> None:
         self.asked.append("pause")
@@ -78,12 +87,11 @@ class ConnectionsTestCase(AskingTestCase):
         self,
         method: bytes = b"GET",
         body: Any = None,
-        on_continue: Any = None,
         target: bytes = b"/x",
     ) -> Deferred[Reply]:
         """Send a request."""
         headers = [(b"A", b"1"), (b"a", b"2")]
-        asking = self.connections.request(method, target, headers, body, on_continue)
+        asking = self.connections.request(method, target, headers, body)
         return asking.deferred()
 
     async def asked(self, answer: bytes, method: bytes = b"GET") -> Reply:

@@ -26,6 +26,7 @@ from zope.interface import implementer
 from regbroker.errors import UpstreamMalformed
 from regbroker.protocol.headers import raw_headers
 from regbroker.protocol.urls import parse_url
+from regbroker.transport.client.bytes_body import BytesBody
 from regbroker.transport.client.reply import Reply
 from regbroker.upstream.origin_pools import OriginPools
 
@@ -50,9 +51,11 @@ class PooledAgent:
         """
         Send a request; fires with the reply when its headers are in.
 
-        A cancelled request ends its connection. Fails as `ConnectionPool.request`,
-        and with `UpstreamMalformed` when `uri` is no URL of HTTP.
+        A body is a `BytesBody`. A cancelled request ends its connection. Fails as
+        `ConnectionPool.request`, and with `UpstreamMalformed` when `uri` is no URL of
+        HTTP.
         """
+        assert bodyProducer is None or isinstance(bodyProducer, BytesBody)
         asked = _Asked(method, uri, Headers() if headers is None else headers)
         url = parse_url(uri.decode("latin-1"))
         if url is None:

@@ -33,11 +33,11 @@ from regbroker.runtime.outcome import Outcome
 from regbroker.runtime.reactor import INetworkReactor
 from regbroker.runtime.single_flight import Coalescer
 from regbroker.settings.config import UpstreamConfig
-from regbroker.transport.bodies.stalls import Stalls
 from regbroker.transport.client.connections import connections_to
 from regbroker.transport.client.pool import ConnectionPool
 from regbroker.transport.client.reply import Reply
 from regbroker.transport.client.trust import Trust
+from regbroker.transport.flow.stalls import Stalls
 from regbroker.upstream.background_discovery import BackgroundDiscovery
 from regbroker.upstream.circuit_breaker import CircuitBreakers
 from regbroker.upstream.dialling import trust_of
@@ -78,11 +78,15 @@ class Upstream:
         self.pinged_at = -math.inf
         self._clock = clock
         #: What is watched of the requests to it, and of their replies.
-        self.stalls = Stalls(clock)
+        self.stalls = Stalls(clock, config.timeout)
         self._trust = trust_of(config, clock.seconds)
         #: The servers that this upstream redirects to.
         self.storages = Storages(
-            clock, self._trust, config.redirect_hosts, config.connect_timeout
+            clock,
+            self._trust,
+            config.redirect_hosts,
+            config.connect_timeout,
+            self.stalls,
         )
         #: None where no manifests are kept.
         self.manifests = (
@@ -121,7 +125,11 @@ class Upstream:
             origin, self.config.realm, self.config.service, self.config.token_hosts
         )
         self.connections = connections_to(
-            self._clock, origin, self._trust, self.config.connect_timeout
+            self._clock,
+            origin,
+            self._trust,
+            self.config.connect_timeout,
+            self.stalls,
         )
         self._background.start()
 

@@ -13,6 +13,7 @@ from regbroker.runtime.reactor import INetworkReactor
 from regbroker.transport.client.pool import ConnectionPool
 from regbroker.transport.client.reply import Reply
 from regbroker.transport.client.trust import Trust
+from regbroker.transport.flow.stalls import Stalls
 from regbroker.upstream.guarded_endpoint import guarded_endpoint
 from regbroker.upstream.origin_pools import OriginPools
 
@@ -38,11 +39,13 @@ class Storages:
         trust: Trust,
         named_hosts: Iterable[str],
         connect_timeout: float,
+        stalls: Stalls,
     ) -> None:
         self._reactor = reactor
         self._trust = trust
         self._named_hosts = frozenset(named_hosts)
         self._connect_timeout = connect_timeout
+        self._stalls = stalls
         self._pools = OriginPools(self._new_pool, MAX_ORIGINS)
 
     def request(
@@ -72,5 +75,10 @@ class Storages:
             f"write 'redirect-hosts = {origin.host}'",
         )
         return ConnectionPool(
-            self._reactor, origin, endpoint, self._connect_timeout, STORAGE
+            self._reactor,
+            origin,
+            endpoint,
+            self._connect_timeout,
+            STORAGE,
+            stalls=self._stalls,
         )

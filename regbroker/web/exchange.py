@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from regbroker.protocol.headers import Header
@@ -70,7 +71,7 @@ class Sent(NamedTuple):
     """
 
     target: str
-    headers: tuple[Header, ...]
+    headers: Sequence[Header]
     is_ours: bool
 
     def __repr__(self) -> str:

@@ -13,13 +13,12 @@ from collections.abc import Iterable
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
-from regbroker.causes import Cause, Kind, cause_of
+from regbroker.causes import Cause
 from regbroker.errors import (
     RedirectRefused,
     StorageRefused,
     UpstreamError,
     UpstreamMalformed,
-    UpstreamTimeout,
     code_for_status,
 )
 from regbroker.protocol.followed_redirects import (
@@ -40,11 +39,9 @@ from regbroker.protocol.own_address import OwnAddress
 from regbroker.protocol.own_redirects import check_leads_on, is_followed
 from regbroker.protocol.queries import split_target
 from regbroker.protocol.urls import Url
-from regbroker.runtime.outcome import Outcome
-from regbroker.transport.bodies.stalls import Stall
 from regbroker.transport.bodies.upload import gather_body
-from regbroker.transport.client.errors import UPSTREAM
 from regbroker.transport.client.reply import Reply
+from regbroker.transport.flow.stalls import Stall
 from regbroker.upstream.registry import Upstream
 from regbroker.upstream.storages import STORAGE
 from regbroker.web.exchange import Exchange
@@ -195,13 +192,11 @@ class RedirectFollower:
         self, method: str, url: Url, headers: Iterable[Header], own: OwnAddress
     ) -> Reply:
         if url.origin == own.origin:
-            sent = self._upstream.connections.request(
+            return await self._upstream.connections.request(
                 method.encode(), url.target.encode("latin-1"), headers
             )
-            return await self._in_time(sent, UPSTREAM)
         try:
-            sent = self._upstream.storages.request(method, url, headers)
-            return await self._in_time(sent, STORAGE)
+            return await self._upstream.storages.request(method, url, headers)
         except RedirectRefused:
             raise
         except UpstreamError as error:
@@ -209,26 +204,6 @@ class RedirectFollower:
             raise StorageRefused(
                 error.status, error.code, error.message, cause=error.cause
             ) from error
-
-    async def _in_time(self, sent: Outcome[Reply], server: str) -> Reply:
-        is_late = False
-
-        def on_stall() -> None:
-            nonlocal is_late
-            is_late = True
-            sent.cancel()
-
-        stall = Stall(self._upstream.stalls, self._upstream.config.timeout, on_stall)
-        try:
-            return await sent
-        except CancelledError:
-            if not is_late:
-                raise
-            raise UpstreamTimeout(
-                f"{server} did not answer", cause=cause_of(server, Kind.IDLE)
-            ) from None
-        finally:
-            stall.stop()
 
     async def _content(
         self, exchange: Exchange, reply: Reply, url: Url

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError
+from collections.abc import Coroutine
+from typing import Any
+
 from twisted.internet.interfaces import IReactorTime
 
-from regbroker.errors import Denied, OwnAccountRefused, UpstreamTimeout
+from regbroker.errors import Denied, OwnAccountRefused
 from regbroker.protocol.header_table import Direction, way
 from regbroker.protocol.headers import (
     NO_OPTIONS,
@@ -16,18 +18,15 @@ from regbroker.protocol.headers import (
     passing,
     via,
 )
-from regbroker.protocol.names import Endpoint
 from regbroker.protocol.retry_after import retry_after
 from regbroker.protocol.scopes import Scope
-from regbroker.runtime.outcome import Outcome
-from regbroker.transport.bodies.stalls import Stall
 from regbroker.transport.bodies.upload import UploadBody
-from regbroker.transport.client.reply import Reply
 from regbroker.transport.server.request_bodies import StreamedBody, request_body
 from regbroker.transport.server.streaming_request import StreamingRequest
 from regbroker.upstream.authorization import REFUSALS, Authorization
 from regbroker.upstream.authorizer import Authorizer
 from regbroker.upstream.own_login import NO_RIGHT
+from regbroker.upstream.policy import CredentialOwner
 from regbroker.upstream.registry import Upstream
 from regbroker.web.carried_uploads import CarriedUploads
 from regbroker.web.client_request import ClientRequest
@@ -66,7 +65,7 @@ class Forwarder:
         self._clock = clock
         self._uploads = uploads
 
-    async def forward(self, request: UpstreamRequest) -> Exchange:
+    def forward(self, request: UpstreamRequest) -> Coroutine[Any, Any, Exchange]:
         """
         Send a request upstream; its body streams while this waits.
 
@@ -74,30 +73,23 @@ class Forwarder:
         request is sent again, if nothing of its body has been read. Raises
         `UpstreamError`, or what the client's body fails with.
         """
-        needed, shown = request.scopes, request.asked.client.authorization
+        shown, needed = request.asked.client.authorization, request.scopes
         owner = self._authorizer.policy.owner(shown, needed)
         if owner.is_ours:
-            authorization = await self._authorizer.of_ours(owner, needed)
-            return await self._forward_as_ours(request, authorization, needed)
-        value = self._authorizer.of_client(shown)
-        exchange = await self._send_once(request, value, False)
-        reply = exchange.reply
-        if reply.status in REFUSALS:
-            # It is the client's affair, and says something of the upstream.
-            refused = Authorization(owner, value)
-            await self._authorizer.reconsider(refused, needed, reply)
-        return exchange
+            return self._forward_as_ours(request, owner, needed)
+        return self._send(request, owner, self._authorizer.of_client(shown))
 
     async def _forward_as_ours(
         self,
         request: UpstreamRequest,
-        authorization: Authorization,
+        owner: CredentialOwner,
         needed: tuple[Scope, ...],
     ) -> Exchange:
         """Send a request, and again while there are other credentials to try."""
+        authorization = await self._authorizer.of_ours(owner, needed)
         try:
             for _ in range(MAX_SENT):
-                exchange = await self._send_once(request, authorization.value, True)
+                exchange = await self._send(request, owner, authorization.value)
                 reply, renewed = await self._authorizer.reconsider(
                     authorization, needed, exchange.reply
                 )
@@ -118,71 +110,74 @@ class Forwarder:
         finally:
             authorization.release()
 
-    async def _send_once(
-        self, request: UpstreamRequest, authorization: str | None, is_ours: bool
+    async def _send(
+        self, request: UpstreamRequest, owner: CredentialOwner, value: str | None
     ) -> Exchange:
+        """
+        Send a request once, with this Authorization.
+
+        What a refusal of the client's own says of the upstream is noted.
+        """
         asked = request.asked
-        client, event = asked.client, asked.event
-        method, body = client.method, request_body(client.http)
-        expects = body is not None and _expects_continue(client)
-        in_our_name = is_ours or not self._authorizer.policy.clients
-        headers = self._headers(client, asked.target, in_our_name)
-        if authorization is not None:
-            headers.append((b"Authorization", authorization.encode("latin-1")))
-        if expects:
-            headers.append((b"Expect", b"100-continue"))
-        target = self._target(request)
-        sent = Sent(target, tuple(headers), is_ours)
-        sending: Outcome[Reply]
-        stalled = False
-
-        def on_stall() -> None:
-            nonlocal stalled
-            stalled = True
-            sending.cancel()
-
-        seconds = self._upstream.config.timeout
-        stall = Stall(self._upstream.stalls, seconds, on_stall)
-        event.asks_with(method)
-        upload = body and UploadBody(body, self._clock, stall, expects)
-        sending = self._upstream.connections.request(
-            method.encode(),
-            (self._upstream.config.base_path + target).encode("latin-1"),
-            headers,
+        client, event, is_ours = asked.client, asked.event, owner.is_ours
+        body = request_body(client.http)
+        upload: UploadBody | None = None
+        if body is not None:
+            upload = UploadBody(body, self._clock, _expects_continue(client))
+        sent = self._sent(request, upload, is_ours, value)
+        event.asks_with(client.method)
+        connections = self._upstream.connections
+        sending = connections.request(
+            client.method.encode(),
+            (self._upstream.config.base_path + sent.target).encode("latin-1"),
+            sent.headers,
             upload,
-            upload.upstream_continues if upload and expects else None,
         )
         if asked.target.leads_to_blobs:
-            self._upstream.connections.prepare(BLOBS_AT_ONCE)
+            connections.prepare(BLOBS_AT_ONCE)
         started = event.clock()
         try:
-            return Exchange(request, sent, await sending)
-        except CancelledError:
-            if not stalled:
-                raise
-            if upload:
-                raise upload.why_stalled(seconds) from None
-            raise UpstreamTimeout("the upstream registry did not answer") from None
+            reply = await sending
         finally:
-            stall.stop()
             event.upstream_seconds = event.clock() - started
-            if upload:
+            if upload is not None:
                 event.bytes_in = upload.bytes_sent
+        if reply.status in REFUSALS and not is_ours:
+            # It is the client's affair, and says something of the upstream.
+            refused = Authorization(owner, value)
+            await self._authorizer.reconsider(refused, request.scopes, reply)
+        return Exchange(request, sent, reply)
 
-    def _target(self, request: UpstreamRequest) -> str:
-        target, route, query = request.asked.target, request.target.route, request.query
-        if (
-            self._uploads is not None
-            and route is not None
-            and target.endpoint is Endpoint.UPLOAD
-        ):
-            origin = self._upstream.own_address("").origin
-            upload = target.reference or ""
-            carried = self._uploads.target(upload, str(query), route, origin)
-            if carried is not None:
-                return carried
-        path = request.target.path
-        return f"{path}?{query.text}" if query.text else path
+    def _sent(
+        self,
+        request: UpstreamRequest,
+        upload: UploadBody | None,
+        is_ours: bool,
+        authorization: str | None,
+    ) -> Sent:
+        """Return what goes up of a request."""
+        asked, query, path = request.asked, request.query.text, request.target.path
+        target = asked.target
+        in_our_name = is_ours or not self._authorizer.policy.clients
+        headers = self._headers(asked.client, target, in_our_name)
+        if authorization is not None:
+            headers.append((b"Authorization", authorization.encode("latin-1")))
+        if upload is not None and upload.waits:
+            headers.append((b"Expect", b"100-continue"))
+        if query:
+            path = f"{path}?{query}"
+        if target.is_upload:
+            path = self._carried(request) or path
+        return Sent(path, headers, is_ours)
+
+    def _carried(self, request: UpstreamRequest) -> str | None:
+        """Return where an upload lies outside the API, if it does."""
+        target, route = request.asked.target, request.target.route
+        if self._uploads is None or route is None or not target.reference:
+            return None
+        origin = self._upstream.own_address("").origin
+        query = str(request.query)
+        return self._uploads.target(target.reference, query, route, origin)
 
     def _headers(
         self, client: ClientRequest, target: MappedTarget, in_our_name: bool

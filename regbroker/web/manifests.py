@@ -22,9 +22,9 @@ from regbroker.causes import Cause
 from regbroker.errors import UpstreamMalformed, UpstreamTimeout, UpstreamUnavailable
 from regbroker.protocol.names import Endpoint, is_digest
 from regbroker.runtime.single_flight import Coalescer
-from regbroker.transport.bodies.stalls import Stalls
 from regbroker.transport.bodies.upload import gather_plain
 from regbroker.transport.client.reply import Reply
+from regbroker.transport.flow.stalls import Stalls
 from regbroker.transport.server.request_bodies import request_body
 from regbroker.upstream.manifest_memory import Manifest, ManifestMemory
 from regbroker.upstream.policy import CredentialOwner, Policy

@@ -17,6 +17,7 @@ from regbroker.transport.client.reply import Reply
 from regbroker.transport.client.sent_request import IDLE_SECONDS
 from regbroker.transport.client.trust import Trust
 from regbroker.transport.client.way_out import Proxy, WayOut
+from regbroker.transport.flow.stalls import Stalls
 from regbroker.upstream.storages import MAX_ORIGINS, Storages
 from tests.certificates import authority, issued
 from tests.proxycase import SocketTestCase
@@ -61,7 +62,8 @@ class StoragesTestCase(SocketTestCase):
 
     def made(self, *named_hosts: str) -> Storages:
         """Storages with some hosts that may be anywhere."""
-        return Storages(cast(Any, self.time), self.trust, named_hosts, 5)
+        time = cast(Any, self.time)
+        return Storages(time, self.trust, named_hosts, 5, Stalls(time))
 
     async def tear_down(self) -> None:
         self.storages.close()

@@ -21,8 +21,8 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from regbroker.causes import Cause, Kind, Side, cause_of
-from regbroker.transport.bodies.stalls import Stall, Stalls
 from regbroker.transport.client.reply import Reply
+from regbroker.transport.flow.stalls import Stall, Stalls
 from regbroker.transport.server.departures import when_gone
 from regbroker.transport.server.lingering import break_off
 from regbroker.transport.server.replies import reply_header

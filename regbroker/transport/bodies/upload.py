@@ -21,8 +21,10 @@ from regbroker.errors import (
     UpstreamTimeout,
 )
 from regbroker.protocol.bodies import decode_content
-from regbroker.transport.bodies.stalls import Stall, Stalls
+from regbroker.transport.client.errors import UPSTREAM, unanswered
 from regbroker.transport.client.reply import Reply
+from regbroker.transport.client.request_writer import IStreamingBody
+from regbroker.transport.flow.stalls import Stall, Stalls
 
 #: How long an upstream that does not know ``Expect`` keeps the client waiting;
 #: curl itself gives up waiting after a second.
@@ -33,7 +35,7 @@ CONTINUE_SECONDS = 1.0
 MAX_SILENCES = 4
 
 
-@implementer(IBodyProducer)
+@implementer(IStreamingBody)
 class UploadBody:
     """
     A client's body, on its way upstream.
@@ -47,15 +49,15 @@ class UploadBody:
         self,
         body: IBodyProducer,
         clock: IReactorTime,
-        stall: Stall,
         wait_for_continue: bool,
     ) -> None:
         self.length = body.length
         self.bytes_sent = 0
+        self.moved = clock.seconds()
         self._body = body
         self._clock = clock
-        self._stall = stall
-        self._waiting = wait_for_continue
+        #: Whether it waits for ``100 Continue``.
+        self.waits = wait_for_continue
         self._consumer: IConsumer | None = None
         self._done: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
@@ -70,18 +72,18 @@ class UploadBody:
                 f"the upstream registry took nothing of the body for {seconds:g} s",
                 cause=Cause.UPSTREAM_NOT_READING,
             )
-        if self._consumer is not None and not (self._complete or self._waiting):
+        if self._consumer is not None and not (self._complete or self.waits):
             return BodyTooSlow(
                 f"the client sent nothing of its body for {seconds:g} s",
                 Cause.CLIENT_IDLE,
             )
-        return UpstreamTimeout("the upstream registry did not answer")
+        return unanswered(UPSTREAM)
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """Write the body to `consumer`; the upstream connection is there now."""
         self._consumer = consumer
         self._done = Deferred(lambda _: self.stopProducing())
-        if self._waiting:
+        if self.waits:
             self._timer = self._clock.callLater(CONTINUE_SECONDS, self._give_up_waiting)
         else:
             self._start()
@@ -92,7 +94,7 @@ class UploadBody:
         if self._timer is not None:
             self._timer.cancel()
             self._give_up_waiting()
-        self._waiting = False
+        self.waits = False
 
     def pauseProducing(self) -> None:
         """Stop reading from the client."""
@@ -102,8 +104,8 @@ class UploadBody:
     def resumeProducing(self) -> None:
         """Read from the client again."""
         self._paused = False
-        self._stall.touch()
-        if not self._waiting:
+        self.moved = self._clock.seconds()
+        if not self.waits:
             self._body.resumeProducing()
 
     def stopProducing(self) -> None:
@@ -112,19 +114,19 @@ class UploadBody:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._waiting:
+        if not self.waits:
             self._body.stopProducing()
 
     def write(self, data: bytes) -> None:
         """Pass on what the client's body produces."""
         self.bytes_sent += len(data)
-        self._stall.touch()
+        self.moved = self._clock.seconds()
         if not self._stopped and self._consumer is not None:
             self._consumer.write(data)
 
     def _give_up_waiting(self) -> None:
         self._timer = None
-        self._waiting = False
+        self.waits = False
         self._start()
 
     def _start(self) -> None:

@@ -18,15 +18,21 @@ from regbroker.transport.client.pool import (
 )
 from regbroker.transport.client.slots import Slots
 from regbroker.transport.client.trust import Trust
+from regbroker.transport.flow.stalls import Stalls
 
 
 def connections_to(
-    reactor: INetworkReactor, origin: Origin, trust: Trust, connect_timeout: float
+    reactor: INetworkReactor,
+    origin: Origin,
+    trust: Trust,
+    connect_timeout: float,
+    stalls: Stalls,
 ) -> ConnectionPool:
     """
     Return the connections to an upstream; both kinds share its places.
 
     Where it makes no difference, there is one kind. `connect_timeout` is in seconds.
+    `stalls` give up requests in which nothing moves.
     """
     slots = Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS, UPSTREAM)
 
@@ -38,6 +44,7 @@ def connections_to(
             endpoint,
             connect_timeout,
             slots=slots,
+            stalls=stalls,
             for_bodies=for_bodies,
         )
 

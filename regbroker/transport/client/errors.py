@@ -39,6 +39,11 @@ _NO_TLS = "wrong version number"
 _log = Logger()
 
 
+def unanswered(what: str) -> UpstreamTimeout:
+    """Return the error of a server, named for people, that does not answer in time."""
+    return UpstreamTimeout(f"{what} did not answer", cause=cause_of(what, Kind.IDLE))
+
+
 def _in_words(reason: BaseException, host: str) -> str:
     """Return what has happened, for the log; what is rare keeps Twisted's words."""
     if isinstance(reason, TunnelFailed):

@@ -23,7 +23,7 @@ not tell:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -35,7 +35,6 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.iweb import IBodyProducer
 
 from regbroker.protocol.headers import Header
 from regbroker.protocol.origins import Origin
@@ -45,9 +44,10 @@ from regbroker.transport.client.connection_queue import ConnectionQueue
 from regbroker.transport.client.errors import UPSTREAM
 from regbroker.transport.client.protocol import UpstreamProtocol
 from regbroker.transport.client.reply import Reply
-from regbroker.transport.client.request_writer import request_head
+from regbroker.transport.client.request_writer import IStreamingBody, request_head
 from regbroker.transport.client.sent_request import IDLE_SECONDS, SentRequest
 from regbroker.transport.client.slots import Slots
+from regbroker.transport.flow.stalls import Stalls
 
 #: Requests that are under way at once, and those that wait for that. More would only
 #: wait in the upstream.
@@ -75,8 +75,9 @@ class ConnectionPool:
 
     `clock` is an `IReactorTime`; `connect_timeout` bounds, in seconds, the TCP
     connection and, again, the TLS handshake. `what` names the server, for people.
-    `slots` are the places that its requests take: its own, unless they are given.
-    `for_bodies` is another pool, for requests whose bodies stream.
+    `slots` are the places that its requests take: its own, unless they are given. So
+    are `stalls`, which give requests up; its own never do. `for_bodies` is another
+    pool, for requests whose bodies stream.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class ConnectionPool:
         connect_timeout: float,
         what: str = UPSTREAM,
         slots: Slots | None = None,
+        stalls: Stalls | None = None,
         for_bodies: ConnectionPool | None = None,
     ) -> None:
         self.origin = origin
@@ -98,7 +100,8 @@ class ConnectionPool:
         self._idle: list[UpstreamProtocol] = []
         #: How many connections are ready, in use or not.
         self._open = 0
-        self._slots = slots or Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS, what)
+        self.slots = slots or Slots(MAX_BUSY_CONNECTIONS, MAX_WAITING_REQUESTS, what)
+        self.stalls = stalls or Stalls(clock)
         self._queue = ConnectionQueue(
             self.connect, self._put, clock.seconds, connect_timeout
         )
@@ -111,23 +114,25 @@ class ConnectionPool:
         method: bytes,
         target: bytes,
         headers: Iterable[Header],
-        body: IBodyProducer | None = None,
-        on_continue: Callable[[], None] | None = None,
+        body: IStreamingBody | BytesBody | None = None,
     ) -> Outcome[Reply]:
         """
         Send a request; the outcome is its reply, when its headers are in.
 
-        `on_continue` is called when the upstream says ``100 Continue``. Fails with
-        `UpstreamUnavailable`, `UpstreamTimeout` or `UpstreamMalformed`; with what
-        `body` fails with, when the body is what failed. A request that is cancelled
-        ends its connection.
+        Fails with `UpstreamUnavailable`, `UpstreamTimeout` or `UpstreamMalformed`; with
+        what `body` fails with, when the body is what failed. A request that is
+        cancelled ends its connection.
         """
-        is_streaming = body is not None and not isinstance(body, BytesBody)
-        if is_streaming and self._for_bodies is not None:
-            return self._for_bodies.request(method, target, headers, body, on_continue)
-        head = request_head(method, target, self._host, headers, body)
-        is_head = method == b"HEAD"
-        sent = SentRequest(self, self._slots, is_head, head, body, on_continue)
+        if body is None or isinstance(body, BytesBody):
+            message = request_head(method, target, self._host, headers, body)
+            if body is not None:
+                message += body.data
+            sent = SentRequest(self, method == b"HEAD", message, None)
+        elif self._for_bodies is None:
+            head = request_head(method, target, self._host, headers, body)
+            sent = SentRequest(self, method == b"HEAD", head, body)
+        else:
+            return self._for_bodies.request(method, target, headers, body)
         sent.start()
         return sent
 
@@ -159,9 +164,11 @@ class ConnectionPool:
         while self._idle:
             connection = self._idle.pop()
             now = self._clock.seconds()
-            idle = now - connection.idle_since
-            is_young = now - connection.opened <= MAX_AGE_SECONDS
-            if connection.is_open and idle <= max_idle and is_young:
+            if (
+                connection.is_open
+                and now - connection.idle_since <= max_idle
+                and now - connection.opened <= MAX_AGE_SECONDS
+            ):
                 return connection
             connection.close()
         return None

@@ -19,11 +19,9 @@ from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from regbroker.transport.client.arriving_body import ArrivingBody
-from regbroker.transport.client.bytes_body import BytesBody
 from regbroker.transport.client.reply import (
     MalformedReply,
     NoReply,
@@ -31,7 +29,7 @@ from regbroker.transport.client.reply import (
     ReplyTooLarge,
 )
 from regbroker.transport.client.reply_parser import ReplyParser
-from regbroker.transport.client.request_writer import BodyWriter
+from regbroker.transport.client.request_writer import BodyWriter, IStreamingBody
 from regbroker.transport.client.slots import Slots
 from regbroker.transport.flow.last_reads import read_before_loss
 from regbroker.transport.tls.sockets import SocketTLSProtocol
@@ -53,9 +51,8 @@ class Outgoing(Protocol):
     """A request, for the connection that carries it."""
 
     is_head: bool
-    head: bytes
-    body: IBodyProducer | None
-    on_continue: Callable[[], None] | None
+    message: bytes
+    body: IStreamingBody | None
 
     def replied(self, reply: Reply) -> None:
         """Take the reply; its body may still arrive."""
@@ -127,19 +124,16 @@ class UpstreamProtocol(TwistedProtocol):
         self.may_be_stale = True
         self._request, self._slots = request, slots
         self._parser = ReplyParser(self._what, request.is_head)
-        body = request.body
-        if body is None:
+        if request.body is None:
             # All that is written for now, so it need not wait for more.
-            self.transport.writeSequence((request.head,))
-        elif isinstance(body, BytesBody):
-            self.transport.writeSequence((request.head, body.data))
+            self.transport.writeSequence((request.message,))
         else:
-            self._send_body(request, body)
+            self.transport.write(request.message)
+            self._send_body(request.body)
 
-    def _send_body(self, request: Outgoing, body: IBodyProducer) -> None:
+    def _send_body(self, body: IStreamingBody) -> None:
         self._early_bytes = 0
         self._writer = writer = BodyWriter(self.transport, body.length)
-        self.transport.write(request.head)
         self.transport.registerProducer(body, True)
 
         def sent(_: object) -> None:
@@ -203,9 +197,8 @@ class UpstreamProtocol(TwistedProtocol):
     def _tell_continue(self, parser: ReplyParser) -> None:
         parser.continues = False
         request = self._request
-        if request is not None and request.on_continue is not None:
-            on_continue, request.on_continue = request.on_continue, None
-            on_continue()
+        if request is not None and request.body is not None:
+            request.body.upstream_continues()
 
     def _take(self, parser: ReplyParser, reply: Reply, body: bytes) -> None:
         """Take what has come of a reply whose head is here."""

@@ -7,13 +7,25 @@ from typing import Any
 
 from twisted.internet.interfaces import IConsumer, IProducer
 from twisted.web.iweb import IBodyProducer
-from zope.interface import implementer
+from zope.interface import Attribute, implementer
 
 from regbroker.protocol.fields import is_sound
 from regbroker.protocol.headers import Header
 
 #: RFC 9110, 8.6: such a request says that it has no body.
 _WITH_BODY = (b"POST", b"PUT")
+
+
+class IStreamingBody(IBodyProducer):
+    """A body that is sent as it comes, and not a second time."""
+
+    moved: float = Attribute("The time at which something of it has moved last.")
+
+    def upstream_continues() -> None:
+        """Note that the server has said ``100 Continue``, once or more often."""
+
+    def why_stalled(seconds: float) -> Exception:
+        """Return the error of a request in which nothing has moved for so long."""
 
 
 class WrongLength(Exception):

@@ -12,16 +12,16 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-from twisted.web.iweb import IBodyProducer
 
 from regbroker.errors import UpstreamUnavailable
 from regbroker.protocol.origins import Origin
 from regbroker.runtime.outcome import Outcome
-from regbroker.transport.client.bytes_body import BytesBody
-from regbroker.transport.client.errors import converted_error
+from regbroker.transport.client.errors import converted_error, unanswered
 from regbroker.transport.client.protocol import UpstreamProtocol
 from regbroker.transport.client.reply import Reply
+from regbroker.transport.client.request_writer import IStreamingBody
 from regbroker.transport.client.slots import Slots
+from regbroker.transport.flow.stalls import Stalls
 
 #: Below the idle timeouts of common balancers (60 s), so that we close first.
 IDLE_SECONDS = 50.0
@@ -31,10 +31,13 @@ IDLE_SECONDS_FOR_BODIES = 4.0
 
 
 class Connections(Protocol):
-    """Where a request's connection comes from."""
+    """Where a request's connection comes from, and its place in `slots`."""
 
     origin: Origin
     what: str
+    slots: Slots
+    #: Watches requests for their replies.
+    stalls: Stalls
 
     def take(self, max_idle: float) -> UpstreamProtocol | None:
         """Return a connection that was idle for at most so many seconds, or None."""
@@ -50,8 +53,9 @@ class SentRequest(Outcome[Reply]):
     """
     One request, whose outcome is its reply.
 
-    It is sent once more on a new connection when a kept one was closed meanwhile, and
-    its body is none, or in memory.
+    `message` is its head, with a body that is in memory; `body` is one that streams. A
+    request without such a body is sent once more, on a new connection, when a kept one
+    was closed meanwhile. It is given up where nothing moves, see `Stalls`.
     """
 
     _waiting: Deferred[Any] | None = None
@@ -62,34 +66,33 @@ class SentRequest(Outcome[Reply]):
     def __init__(
         self,
         connections: Connections,
-        slots: Slots,
         is_head: bool,
-        head: bytes,
-        body: IBodyProducer | None,
-        on_continue: Callable[[], None] | None,
+        message: bytes,
+        body: IStreamingBody | None,
     ) -> None:
         self.is_head = is_head
-        self.head = head
+        self.message = message
         self.body = body
-        self.on_continue = on_continue
         self._connections = connections
-        self._slots = slots
-        self._is_repeatable = body is None or isinstance(body, BytesBody)
+        stalls = connections.stalls
+        self._began = stalls.now()
+        stalls.add(self, self._began + stalls.seconds)
 
     def start(self, has_place: bool = False) -> None:
         """Begin, or go on with a place that was waited for."""
-        if not has_place and not self._slots.take():
+        connections = self._connections
+        if not has_place and not connections.slots.take():
             try:
-                waiting = self._slots.wait()
+                waiting = connections.slots.wait()
             except UpstreamUnavailable as error:
                 self._fail(error)
             else:
                 self._wait_for(waiting, lambda _: self.start(True), has_place=False)
             return
-        max_idle = IDLE_SECONDS if self._is_repeatable else IDLE_SECONDS_FOR_BODIES
-        connection = self._connections.take(max_idle)
+        max_idle = IDLE_SECONDS if self.body is None else IDLE_SECONDS_FOR_BODIES
+        connection = connections.take(max_idle)
         if connection is None:
-            self._wait_for(self._connections.wait(), self._send)
+            self._wait_for(connections.wait(), self._send)
         else:
             self._send(connection)
 
@@ -108,7 +111,7 @@ class SentRequest(Outcome[Reply]):
         def fail(failure: Failure) -> None:
             self._waiting = None
             if has_place:
-                self._slots.free()
+                self._connections.slots.free()
             error = failure.value
             assert isinstance(error, Exception)
             self._fail(error)
@@ -120,13 +123,14 @@ class SentRequest(Outcome[Reply]):
         """Send it; the place goes with the connection."""
         self._was_kept = connection.may_be_stale
         self._connection = connection
-        connection.send(self, self._slots)
+        connection.send(self, self._connections.slots)
 
     # What becomes of it.
 
     def replied(self, reply: Reply) -> None:
         """Take the reply; its body may still arrive."""
         self._connection = None
+        self._connections.stalls.remove(self)
         self.end(reply)
 
     def failed(self, error: Exception, is_unanswered: bool) -> None:
@@ -134,9 +138,9 @@ class SentRequest(Outcome[Reply]):
         self._connection = None
         # The server has closed the connection while it was idle.
         was_stale = self._was_kept and is_unanswered
-        if was_stale and self._is_repeatable and not self._is_cancelled:
+        if was_stale and self.body is None and not self._is_cancelled:
             # The place went with the connection.
-            self._slots.take_again()
+            self._connections.slots.take_again()
             # Another kept one may be closed, too.
             connecting = Deferred.fromCoroutine(self._connections.connect())
             self._wait_for(connecting, self._send)
@@ -145,12 +149,31 @@ class SentRequest(Outcome[Reply]):
 
     def _fail(self, error: Exception) -> None:
         if not self._is_cancelled:
-            origin, what = self._connections.origin, self._connections.what
-            self.end(Failure(converted_error(error, origin, what)))
+            connections = self._connections
+            connections.stalls.remove(self)
+            error = converted_error(error, connections.origin, connections.what)
+            self.end(Failure(error))
+
+    @property
+    def due(self) -> float:
+        """When it is given up, unless something moves."""
+        moved = self._began if self.body is None else self.body.moved
+        return moved + self._connections.stalls.seconds
+
+    def stalled(self) -> None:
+        """Fail: nothing has moved for too long."""
+        self.give_up()
+        self.end(Failure(self._why_stalled()))
+
+    def _why_stalled(self) -> Exception:
+        if self.body is None:
+            return unanswered(self._connections.what)
+        return self.body.why_stalled(self._connections.stalls.seconds)
 
     def give_up(self) -> None:
         """Give up the place, or the connection: nobody waits for the reply any more."""
         self._is_cancelled = True
+        self._connections.stalls.remove(self)
         if self._waiting is not None:
             self._waiting.cancel()
         elif self._connection is not None:

@@ -13,9 +13,9 @@ from regbroker.transport.bodies.download import (
     abort_client,
     relay_body,
 )
-from regbroker.transport.bodies.stalls import Stalls
 from regbroker.transport.client.pool import ConnectionPool
 from regbroker.transport.client.trust import Trust
+from regbroker.transport.flow.stalls import Stalls
 from tests.proxycase import SiteTestCase
 from tests.scripted import Call, ScriptedUpstream
 from tests.wire import Flood

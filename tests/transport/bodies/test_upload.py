@@ -10,7 +10,6 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.causes import Cause
-from regbroker.transport.bodies.stalls import Stall, Stalls
 from regbroker.transport.bodies.upload import CONTINUE_SECONDS, UploadBody
 
 
@@ -54,12 +53,10 @@ class UploadBodyTests(SynchronousTestCase):
         self.clock = Clock()
         self.body: Any = Body()
         self.consumer: Any = Consumer()
-        self.stall = Stall(Stalls(self.clock), 900, lambda: None)
-        self.addCleanup(self.stall.stop)
 
     def upload(self, wait: bool = False) -> UploadBody:
         """The body on its way."""
-        return UploadBody(self.body, self.clock, self.stall, wait)
+        return UploadBody(self.body, self.clock, wait)
 
     def test_passed_on(self) -> None:
         """Bytes, length, and the end."""
@@ -106,6 +103,20 @@ class UploadBodyTests(SynchronousTestCase):
         self.body.done.callback(None)
         self.assertIs(cause(), Cause.UPSTREAM_IDLE)
 
+    def test_moves(self) -> None:
+        """It moves when a side gives, or takes again."""
+        upload = self.upload()
+        upload.startProducing(self.consumer)
+        self.clock.advance(1)
+        self.assertEqual(upload.moved, 0)
+        self.body.consumer.write(b"ab")
+        self.assertEqual(upload.moved, 1)
+        upload.pauseProducing()
+        self.clock.advance(1)
+        self.assertEqual(upload.moved, 1)
+        upload.resumeProducing()
+        self.assertEqual(upload.moved, 2)
+
     def test_stopped(self) -> None:
         """Nothing is written, and nobody told, after the upstream lost interest."""
         upload = self.upload()
@@ -125,7 +136,7 @@ class UploadBodyTests(SynchronousTestCase):
         upload.upstream_continues()
         upload.upstream_continues()
         self.assertEqual(self.body.told, ["start"])
-        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_waits_not_for_ever(self) -> None:
         """Nor is it waited for without end."""

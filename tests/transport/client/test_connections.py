@@ -11,6 +11,7 @@ from regbroker.transport.client.bytes_body import BytesBody
 from regbroker.transport.client.connections import connections_to
 from regbroker.transport.client.trust import Trust
 from regbroker.transport.client.way_out import Proxy, WayOut
+from regbroker.transport.flow.stalls import Stalls
 from regbroker.transport.tls.memory import MemoryTLSProtocol
 from regbroker.transport.tls.sockets import SocketTLSProtocol
 from tests.askingcase import AskingTestCase
@@ -31,7 +32,9 @@ class KindsCase(AskingTestCase):
         path = Path(self.mktemp())
         path.write_bytes(authority().certificate)
         origin = Origin(self.scheme, "127.0.0.1", self.upstream.port)
-        self.pool: Any = connections_to(self.reactor, origin, Trust(path), 5)
+        self.pool: Any = connections_to(
+            self.reactor, origin, Trust(path), 5, Stalls(self.reactor)
+        )
 
     async def tear_down(self) -> None:
         self.pool.close()
@@ -63,7 +66,7 @@ class TLSTests(KindsCase):
 
     async def test_places(self) -> None:
         """Both share the places of the upstream."""
-        self.assertIs(self.pool._slots, self.pool._for_bodies._slots)
+        self.assertIs(self.pool.slots, self.pool._for_bodies.slots)
 
 
 class TunnelTests(KindsCase):
@@ -73,7 +76,9 @@ class TunnelTests(KindsCase):
         proxy = Proxy(Origin("http", "127.0.0.1", 2))
         trust = Trust(way=WayOut(proxies={"https": proxy}))
         self.assertFalse(trust.may_use_socket(origin))
-        self.assertIsNone(connections_to(self.reactor, origin, trust, 5)._for_bodies)
+        stalls = Stalls(self.reactor)
+        pool = connections_to(self.reactor, origin, trust, 5, stalls)
+        self.assertIsNone(pool._for_bodies)
 
 
 class PlainTests(KindsCase):

@@ -233,7 +233,7 @@ class KeptConnectionTests(ConnectionsTestCase):
 
     async def test_place_of_the_next(self) -> None:
         """The request that a connection goes on with has a place of its own."""
-        self.connections._slots = Slots(2, 1, "the oracle")
+        self.connections.slots = Slots(2, 1, "the oracle")
         self.open_only(1)
         first = self.ask()
         call = await self.upstream.call()
@@ -241,10 +241,10 @@ class KeptConnectionTests(ConnectionsTestCase):
         call.answer(response(200, body=b"1"))
         await gather_body(await first, 9)
         call = await self.upstream.call()
-        self.assertEqual(self.connections._slots._free, 1)
+        self.assertEqual(self.connections.slots._free, 1)
         call.answer(response(200, body=b"2"))
         await gather_body(await second, 9)
-        self.assertEqual(self.connections._slots._free, 2)
+        self.assertEqual(self.connections.slots._free, 2)
 
     async def test_too_old_to_hand_on(self) -> None:
         """A connection in constant use ends nevertheless, for the name's sake."""
@@ -297,7 +297,7 @@ class BoundTests(ConnectionsTestCase):
 
     async def test_many_at_once(self) -> None:
         """So many requests are under way; others wait, and some are refused."""
-        self.connections._slots = Slots(2, 1, "the oracle")
+        self.connections.slots = Slots(2, 1, "the oracle")
         asking = {f"/{n}": self.ask(target=b"/%d" % n) for n in range(3)}
         error: Any = await self.assertFailure(self.ask(), UpstreamUnavailable)
         self.assertEqual(error.header(b"Retry-After"), "1")
@@ -321,7 +321,7 @@ class BoundTests(ConnectionsTestCase):
         for call in (third, await self.upstream.call()):
             call.answer(self.NOTHING)
             self.assertEqual((await asking[call.target]).status, 204)
-        self.assertEqual(self.connections._slots._free, 2)
+        self.assertEqual(self.connections.slots._free, 2)
 
     async def test_shared_places(self) -> None:
         """Pools that are given the same places are bounded together."""
@@ -340,7 +340,7 @@ class BoundTests(ConnectionsTestCase):
 
     async def test_failures(self) -> None:
         """Nothing that fails keeps its place."""
-        self.connections._slots = Slots(1, 1, "the oracle")
+        self.connections.slots = Slots(1, 1, "the oracle")
         for _ in range(3):
             asking = self.ask()
             (await self.upstream.call()).wire.reset()
@@ -351,7 +351,7 @@ class BoundTests(ConnectionsTestCase):
         (await self.upstream.call()).wire.reset()
         (await self.upstream.call()).answer(self.NOTHING)
         await asking
-        self.assertEqual(self.connections._slots._free, 1)
+        self.assertEqual(self.connections.slots._free, 1)
 
 
 class RequestTests(ConnectionsTestCase):
@@ -417,12 +417,13 @@ class RequestTests(ConnectionsTestCase):
 
     async def test_continue(self) -> None:
         """100 is told at once; the final reply is another one."""
-        told: Deferred[None] = Deferred()
         body = BodyByHand(2)
-        asking = self.ask(b"PUT", body, lambda: told.callback(None))
+        asking = self.ask(b"PUT", body)
         call = await self.upstream.call()
         call.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        await told
+        while not body.asked:
+            await self.turn()
+        self.assertEqual(body.asked, ["continue"])
         consumer = await body.started
         consumer.write(b"ab")
         body.done.callback(None)
@@ -432,10 +433,11 @@ class RequestTests(ConnectionsTestCase):
 
     async def test_other_interim_replies(self) -> None:
         """102 and 103 are no replies, and no 100 either."""
-        told: list[None] = []
-        asking = self.ask(on_continue=lambda: told.append(None))
-        call = await self.upstream.call()
+        asking, call, body, consumer = await self.uploading(2)
         call.send(b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n")
+        consumer.write(b"ab")
+        body.done.callback(None)
+        await call.body()
         call.reply(200)
         self.assertEqual((await asking).status, 200)
-        self.assertEqual(told, [])
+        self.assertEqual(body.asked, [])

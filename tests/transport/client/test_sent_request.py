@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.errors import UpstreamUnavailable
+from regbroker.errors import UpstreamTimeout, UpstreamUnavailable
 from regbroker.protocol.origins import Origin
-from regbroker.transport.client.bytes_body import BytesBody
 from regbroker.transport.client.sent_request import (
     IDLE_SECONDS,
     IDLE_SECONDS_FOR_BODIES,
     SentRequest,
 )
 from regbroker.transport.client.slots import Slots
+from regbroker.transport.flow.stalls import Stalls
 from tests.connectionscase import BodyByHand, replied
 
 
@@ -43,6 +44,9 @@ class Connections:
     what = "the oracle"
 
     def __init__(self) -> None:
+        self.clock = Clock()
+        self.slots = Slots(1, 1, "the oracle")
+        self.stalls = Stalls(self.clock, 30)
         self.kept: Connection | None = None
         self.max_idle = 0.0
         self.are_new = False
@@ -65,12 +69,12 @@ class Connections:
 class SentRequestTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.connections = Connections()
-        self.slots = Slots(1, 1, "the oracle")
+        self.slots = self.connections.slots
 
     def sent(self, body: Any = None) -> SentRequest:
         """A request that has begun."""
         connections: Any = self.connections
-        request = SentRequest(connections, self.slots, False, b"head", body, None)
+        request = SentRequest(connections, False, b"head", body)
         request.start()
         return request
 
@@ -88,7 +92,6 @@ class SentRequestTests(SynchronousTestCase):
         """A body that streams wants a connection that was used lately."""
         for body, max_idle in (
             (None, IDLE_SECONDS),
-            (BytesBody(b"a"), IDLE_SECONDS),
             (BodyByHand(), IDLE_SECONDS_FOR_BODIES),
         ):
             self.setUp()
@@ -144,6 +147,47 @@ class SentRequestTests(SynchronousTestCase):
         connecting.cancel()
         self.failureResultOf(connecting.deferred(), CancelledError)
         self.assertTrue(self.slots.take())
+
+    def test_stalled(self) -> None:
+        """A request without an answer fails in time, wherever it waits."""
+        self.connections.kept = kept = Connection()
+        sent = self.sent().deferred()
+        self.connections.clock.advance(20)
+        waiting = self.sent().deferred()
+        self.connections.clock.advance(10)
+        error: Any = self.failureResultOf(sent, UpstreamTimeout).value
+        self.assertEqual(error.message, "the oracle did not answer")
+        self.assertTrue(kept.was_given_up)
+        self.assertNoResult(waiting)
+        self.connections.clock.advance(20)
+        self.failureResultOf(waiting, UpstreamTimeout)
+        self.assertTrue(self.slots.take())
+        self.assertEqual(self.connections.clock.getDelayedCalls(), [])
+
+    def test_moving(self) -> None:
+        """While something of its body moves it is not; its body says why it is."""
+        self.connections.kept = Connection()
+        body = BodyByHand()
+        sent = self.sent(body).deferred()
+        for _ in range(3):
+            self.connections.clock.advance(20)
+            body.moved = self.connections.clock.seconds()
+        self.connections.clock.advance(29)
+        self.assertNoResult(sent)
+        self.connections.clock.advance(1)
+        self.failureResultOf(sent, ValueError)
+
+    def test_not_watched(self) -> None:
+        """What has come to its end is watched no more."""
+        for end in (
+            lambda sent: sent.replied(replied(201)),
+            lambda sent: sent.failed(ConnectionError(), True),
+            lambda sent: sent.cancel(),
+        ):
+            self.setUp()
+            self.connections.kept = Connection()
+            end(self.sent())
+            self.assertEqual(self.connections.stalls._watched, {})
 
     def test_full(self) -> None:
         """A queue that is full fails at once."""

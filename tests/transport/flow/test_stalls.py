@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.transport.bodies.stalls import Stall, Stalls
+from regbroker.transport.flow.stalls import Stall, Stalls
 
 
 class StallTests(SynchronousTestCase):
