@@ -196,6 +196,16 @@ class ReplyTests(SynchronousTestCase):
         """
         self.assertEqual(going(names.split(), Direction.REPLY), [])
 
+    def test_of_the_way(self) -> None:
+        """Nor what proxies and caches on the way to an upstream say of themselves."""
+        names = """
+            Cache-Status Proxy-Status Via X-Backend X-Backend-Server X-Cache
+            X-Cache-Hits X-Cache-Lookup X-Envoy-Decorator-Operation
+            X-Envoy-Upstream-Service-Time X-Served-By X-Squid-Error X-Upstream-Addr
+        """
+        for direction in REPLY_WAYS[:-1]:
+            self.assertEqual(going(names.split(), direction), [])
+
     def test_storage(self) -> None:
         """A storage is believed about its bytes only."""
         names = [*self.CONTENT, *self.OTHERS, *self.OF_THE_REGISTRY]
@@ -218,7 +228,7 @@ class ReplyTests(SynchronousTestCase):
         """What is about the upstream's body is not said of ours."""
         about = """
             Content-Type Content-Length Content-Encoding Content-MD5 Content-Digest
-            Repr-Digest Digest ETag Accept-Ranges
+            Repr-Digest Digest ETag Accept-Ranges Content-Language Content-Disposition
         """
         self.assertEqual(going(about.split(), Direction.OUR_BODY), [])
         self.assertEqual(

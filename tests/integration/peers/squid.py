@@ -1,4 +1,4 @@
-"""Debian's `squid`: an HTTP proxy, for CONNECT alone."""
+"""Debian's `squid`: an HTTP proxy, for CONNECT alone; and a cache before a registry."""
 
 from __future__ import annotations
 
@@ -33,6 +33,18 @@ http_access allow localhost
 http_access deny all
 """
 
+CACHE = """\
+http_port 127.0.0.1:{port} accel defaultsite={site} no-vhost
+cache_peer 127.0.0.1 parent {target} 0 no-query originserver
+pid_filename none
+cache_log {directory}/cache.log
+access_log stdio:{directory}/access.log
+coredump_dir {directory}
+visible_hostname {name}
+shutdown_lifetime 0 seconds
+http_access allow all
+"""
+
 LOGIN = """\
 auth_param basic program {ncsa} {directory}/users
 auth_param basic children 1
@@ -51,10 +63,11 @@ class Squid:
         # As root it works for a user of its own, who may not look into ours.
         self.directory = Path(tempfile.mkdtemp(prefix="regbroker-squid-"))
         self.port = 0
-        self._ports = " ".join(map(str, ports)) or "1-65535"
-        self._login = ""
+        self._text = CONFIGURATION
+        self._values = {"ports": " ".join(map(str, ports)) or "1-65535", "login": ""}
         if login is not None:
-            self._login = LOGIN.format(ncsa=NCSA, directory=self.directory)
+            text = LOGIN.format(ncsa=NCSA, directory=self.directory)
+            self._values["login"] = text
             subprocess.run(
                 ["htpasswd", "-icm", self.directory / "users", login[0]],
                 input=login[1].encode(),
@@ -78,12 +91,7 @@ class Squid:
             self.port = free.getsockname()[1]
         configuration = self.directory / "squid.conf"
         configuration.write_text(
-            CONFIGURATION.format(
-                port=self.port,
-                directory=self.directory,
-                ports=self._ports,
-                login=self._login,
-            )
+            self._text.format(port=self.port, directory=self.directory, **self._values)
         )
         self._daemon = Daemon(
             ["squid", "-N", "-n", f"test{self.port}", "-f", configuration],
@@ -119,3 +127,18 @@ class Squid:
         except OSError:
             return False
         return True
+
+
+class CachingSquid(Squid):
+    """Answers for the registry on the port `target`, with what it remembers, too.
+
+    It calls itself `name`, and the registry `site`, whatever is asked for.
+    """
+
+    name = "cache7.internal"
+    site = "registry.internal"
+
+    def __init__(self, target: int) -> None:
+        super().__init__()
+        self._text = CACHE
+        self._values = {"target": str(target), "name": self.name, "site": self.site}
