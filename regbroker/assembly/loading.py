@@ -16,6 +16,7 @@ from pathlib import Path, PurePath
 
 from regbroker.assembly.readable import open_at_once, problem_with_file
 from regbroker.errors import ConfigurationError
+from regbroker.runtime.unreadable import why_unreadable
 from regbroker.runtime.utf16 import UTF16, is_utf16
 from regbroker.settings.config import Config
 from regbroker.settings.ini import ConfigCheck, parse_config
@@ -95,7 +96,7 @@ def read_text(path: str | Path) -> str:
             data = file.read(MAX_BYTES + 1)
             is_pipe = stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
     except OSError as error:
-        raise ConfigurationError([f"{path}: {error.strerror}"]) from error
+        raise ConfigurationError([f"{path}: {why_unreadable(error)}"]) from error
     except ValueError as error:
         shown = os.fspath(path).replace("\0", "\\0")
         raise ConfigurationError(

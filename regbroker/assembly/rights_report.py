@@ -19,6 +19,7 @@ from regbroker.assembly.vouched import (
     why_only_claims,
 )
 from regbroker.errors import ClientError
+from regbroker.runtime.unreadable import why_unreadable
 from regbroker.runtime.watched_file import read_file
 from regbroker.settings.config import Config, IdentityConfig, RegistryConfig
 
@@ -39,7 +40,7 @@ def unmet_expectations(config: Config) -> Iterator[str]:
             # A byte order mark, which editors of Windows write, is in nobody's name.
             text = read_file(Path(entry.tests), MAX_TESTS_BYTES)[0].decode("utf-8-sig")
         except OSError as error:
-            yield f"{title}: {error.strerror}"
+            yield f"{title}: {why_unreadable(error)}"
             continue
         except UnicodeDecodeError:
             yield f"{title}: not UTF-8 text; save it as UTF-8"

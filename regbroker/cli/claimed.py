@@ -7,6 +7,7 @@ from pathlib import Path
 
 from regbroker.accounts.identity.jwts import parse_jwt_object
 from regbroker.assembly.vouched import identity_here
+from regbroker.runtime.unreadable import why_unreadable
 from regbroker.runtime.watched_file import read_file
 from regbroker.settings.config import Config, IdentityConfig, RegistryConfig
 
@@ -25,7 +26,7 @@ def read_claims(path: str) -> dict[str, object]:
         # As a login does: what it refuses is no object. But a file may have a mark.
         claims = parse_jwt_object(contents.removeprefix(BOM_UTF8))
     except OSError as error:
-        raise NoClaims(f"{path}: {error.strerror}") from None
+        raise NoClaims(f"{path}: {why_unreadable(error)}") from None
     except ValueError:
         claims = None
     if claims is None:

@@ -17,6 +17,8 @@ from typing import Generic, TypeVar
 
 from twisted.logger import Logger
 
+from regbroker.runtime.unreadable import why_unreadable
+
 T = TypeVar("T")
 
 #: Seconds between two looks at a file, so that a change counts within a second. A look
@@ -83,7 +85,7 @@ class WatchedFile(Generic[T]):
         try:
             return self._read()
         except OSError as error:
-            raise ValueError(f"{self.path}: {error.strerror}") from None
+            raise ValueError(f"{self.path}: {why_unreadable(error)}") from None
         except ValueError as error:
             # It is looked at again, for the log to say so.
             self._taken = None
@@ -120,7 +122,7 @@ class WatchedFile(Generic[T]):
         try:
             contents = self._read()
         except OSError as error:
-            self._note(error.strerror or type(error).__name__)
+            self._note(why_unreadable(error))
         except ValueError as error:
             # Reading it again would only say the same.
             self._taken = self._seen
@@ -184,7 +186,7 @@ def parse_file(
     try:
         return parse(read_file(path, max_bytes)[0])
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
+        raise ValueError(f"{path}: {why_unreadable(error)}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 

@@ -16,7 +16,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     if len(name) > 64:
         return ""
     by_lower_case = {each.lower(): each for each in known}
-    near = get_close_matches(
-        name.lower().replace("_", "-"), by_lower_case, 1, _LIKENESS
-    )
+    name = name.lower().replace("_", "-")
+    near = get_close_matches(name, by_lower_case, 1, _LIKENESS)
+    # In a short name, two letters that changed places are much of it.
+    near += [each for each in by_lower_case if sorted(each) == sorted(name)]
     return f"did you mean '{by_lower_case[near[0]]}'? " if near else ""

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
 from regbroker.protocol.origins import Origin, parse_origin
+from regbroker.runtime.unreadable import why_unreadable
 from regbroker.runtime.watched_file import WatchedFile, parse_file
 from regbroker.settings.config import UpstreamConfig
 from regbroker.transport.certificates.pem_files import WrongKey
@@ -75,7 +76,7 @@ def problems_with_way(
         except WrongKey as error:
             yield f"client-key: {key}: {error}"
         except OSError as error:
-            yield f"client-certificate: {certificate}: {error.strerror}"
+            yield f"client-certificate: {certificate}: {why_unreadable(error)}"
         except ValueError as error:
             yield f"client-certificate: {certificate}: {error}"
     yield from problems_with_proxy(config, environment)

@@ -14,6 +14,7 @@ class SuggestionTests(SynchronousTestCase):
             ("listens", "listen"),
             ("STATE_DIRECTORY", "state-directory"),
             ("hub", "Hub"),
+            ("ulr", "url"),
         ):
             self.assertEqual(suggestion(name, known), f"did you mean '{meant}'? ")
 

@@ -22,6 +22,7 @@ from regbroker.cli.questions import NotUnderstood, parse_question
 from regbroker.errors import HTTPError
 from regbroker.naming.mapping import Route
 from regbroker.runtime.reactor import IMainReactor
+from regbroker.runtime.unreadable import why_unreadable
 from regbroker.settings.config import Config, RegistryConfig, UpstreamConfig
 from regbroker.upstream.credentials import Login, parse_password
 
@@ -203,7 +204,7 @@ def login_of(user: str, password_file: str) -> Login | None:
             "file with --password-file"
         ) from None
     except OSError as error:
-        raise NoExamination(f"{password_file}: {error.strerror}") from None
+        raise NoExamination(f"{password_file}: {why_unreadable(error)}") from None
     except ValueError as error:
         raise NoExamination(f"the password of --user: {error}") from None
 

@@ -11,6 +11,7 @@ from typing import Any
 from regbroker.accounts.robot_tokens import MAX_REVOKED_BYTES, parse_revoked
 from regbroker.cli.printing import complain, say, say_json
 from regbroker.cli.token.record import Record, day, parse_list
+from regbroker.runtime.unreadable import why_unreadable
 from regbroker.runtime.watched_file import read_file
 from regbroker.settings.config import Config
 
@@ -82,7 +83,9 @@ def _read(path: PurePath, option: str, max_bytes: int) -> bytes:
     try:
         return read_file(Path(path), max_bytes)[0]
     except OSError as error:
-        raise Unreadable(f"[regbroker] {option}: {path}: {error.strerror}") from None
+        raise Unreadable(
+            f"[regbroker] {option}: {path}: {why_unreadable(error)}"
+        ) from None
     except ValueError as error:
         raise Unreadable(f"[regbroker] {option}: {path}: {error}") from None
 

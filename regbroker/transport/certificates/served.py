@@ -16,6 +16,7 @@ from OpenSSL import SSL, crypto
 from twisted.internet.ssl import CertificateOptions
 
 from regbroker.errors import ConfigurationError
+from regbroker.runtime.unreadable import why_unreadable
 from regbroker.transport.certificates.pem_files import (
     WrongCertificate,
     WrongKey,
@@ -103,7 +104,7 @@ def certificate_options(
 
 def _words(error: Exception) -> str:
     """Return what is wrong with a file, whose path is said beside it."""
-    return getattr(error, "strerror", None) or str(error)
+    return why_unreadable(error) if isinstance(error, OSError) else str(error)
 
 
 def _session_context(*parts: str | bytes) -> bytes:
