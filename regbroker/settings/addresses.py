@@ -105,6 +105,8 @@ def upstream_url(text: str) -> Place:
             "has a user in it; write https://HOST, and username and password-file "
             "beside it"
         )
+    if text == "sandbox":
+        raise InvalidValue("write sandbox: with a colon")
     if "://" not in text and parse_origin("https", text.partition("/")[0]):
         raise InvalidValue("begins with no scheme; write https:// before the host")
     match = re.fullmatch(r"(https?)://([^/?#]+)(/[^?#]*)?", text)

@@ -9,7 +9,7 @@ from regbroker.naming.rules import Rule
 from regbroker.protocol.addresses import is_loopback
 from regbroker.protocol.origins import Origin
 from regbroker.settings.config import CERTIFICATE, Config, UpstreamConfig
-from regbroker.settings.habits import has_comment
+from regbroker.settings.habits import path_hint
 from regbroker.settings.suggestions import suggestion
 
 #: Names of Docker Hub that are not its registry.
@@ -27,6 +27,11 @@ def habit_warnings(config: Config) -> Iterator[str]:
                 "Docker Hub's registry is; write https://registry-1.docker.io"
             )
             continue
+        if upstream.base_path.endswith("/v1"):
+            yield (
+                f"[upstream {upstream.name}] url: it ends with the path of an API that "
+                "no registry has any more, and /v2 is added; take /v1 away"
+            )
         if (
             upstream.socket is None
             and upstream.origin
@@ -54,22 +59,20 @@ def habit_warnings(config: Config) -> Iterator[str]:
                     "above; if it is an option, take them away"
                 )
 
-    yield from _comments(config)
+    yield from _paths(config)
     yield from _words(config)
 
 
-def _comments(config: Config) -> Iterator[str]:
-    """Yield a line for each file that is made and has a comment in its name."""
+def _paths(config: Config) -> Iterator[str]:
+    """Yield a line for each file that is made and has an odd name."""
     for option, path in (
         ("state-directory", config.state_directory),
         ("audit-log", config.audit_log),
         ("robot-token-list", config.robot_token_list),
     ):
-        if has_comment(str(path)):
-            yield (
-                f"[regbroker] {option}: '{path}' is taken as it is, with what stands "
-                "behind the #; a comment stands on a line of its own"
-            )
+        odd = path_hint(str(path or ""))
+        if odd:
+            yield f"[regbroker] {option}: '{path}' is taken as it is, {odd}"
 
 
 def _words(config: Config) -> Iterator[str]:

@@ -46,6 +46,8 @@ def path(text: str) -> PurePath:
         raise InvalidValue("PEM text itself; write the path of a file that holds it")
     if len(text.splitlines()) > 1:
         raise InvalidValue("more than one line; write one path")
+    if text.startswith("~"):
+        raise InvalidValue("~ has no meaning here; write the whole path")
     return PurePath(text)
 
 

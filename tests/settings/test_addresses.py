@@ -46,6 +46,8 @@ class AddressTests(ValueCase):
             (Origin("http", "localhost", 80), "", PurePath("/run/registry.sock")),
         )
         self.assertEqual(upstream_url("sandbox:"), (None, "", None))
+        with self.assertRaisesRegex(InvalidValue, "write sandbox: with a colon"):
+            upstream_url("sandbox")
         self.assert_refused(
             upstream_url, "unix:", "unix:run/s", "unix://run/s", "unix:/" + 107 * "a"
         )

@@ -48,6 +48,24 @@ class HabitWarningsTests(SynchronousTestCase):
                 for warning in said:
                     self.assertIn(f"[regbroker] {option}: '/var/x # y' is", warning)
 
+    def test_odd_paths(self) -> None:
+        """Quotation marks and variables would be in the name of what is made."""
+        for value in ('"var"', "${STATE}", "$STATE/x"):
+            text = f"[regbroker]\nstate-directory = {value}\n"
+            text += TEXT.format(rule="", host="up.test")
+            config = parse_config(text, PurePath("/"), lambda path: None)
+            (warning,) = habit_warnings(config)
+            self.assertIn(f"state-directory: '/{value}' is taken as it is", warning)
+
+    def test_api_in_url(self) -> None:
+        """The path of the API is not a part of where a registry is."""
+        for host in ("up.test/v1", "up.test/registry/v1/"):
+            (warning,) = self.warned(host=host)
+            self.assertIn("/v2 is added; take /v1 away", warning)
+        # The other one is known.
+        for host in ("up.test", "up.test/v2", "up.test/v2/team", "up.test/av2"):
+            self.assertEqual(self.warned(host=host), [], host)
+
     def test_words(self) -> None:
         """A user whose name is nearly a word for many is told."""
         text = TEXT.format(rule="", host="up.test")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.settings.habits import hint, host_hint
+from regbroker.settings.habits import hint, host_hint, path_hint
 
 
 class HintTests(SynchronousTestCase):
@@ -13,6 +13,11 @@ class HintTests(SynchronousTestCase):
         for text, words in (
             ('"tcp:0"', "quotation marks"),
             ("'https://a.test'", "quotation marks"),
+            ("\u201cdeny\u201d", "quotation marks"),
+            ("\u201edeny\u201c", "quotation marks"),
+            ("https://::1:5000", "in brackets"),
+            ("https://2001:db8::1/path", "in brackets"),
+            ("fe80::1", "in brackets"),
             ("${URL}", "variables"),
             ("$CREDENTIALS_DIRECTORY/password", "variables"),
             ("$(cat file)", "variables"),
@@ -26,13 +31,28 @@ class HintTests(SynchronousTestCase):
             ("tcp:0\nadmin-listen =\ntcp:1", "if admin-listen is an option"),
         ):
             self.assertIn(words, hint(text, ["listen", "admin-listen"]), text)
-        for text in ("", '"', "x", "tcp:x", "[::1]:443", "a = b", "pa$$word"):
+        for text in ("", '"', "x", "tcp:x", "[::1]:443", "a = b", "pa$$word", "a:80"):
             self.assertEqual(hint(text, ["listen"]), "", text)
+        # A URL whose scheme is the name of an option.
+        self.assertEqual(hint("ldap://user@a.test/dc=a", ["ldap"]), "")
 
     def test_nothing_repeated(self) -> None:
         """A value may have a password in it."""
         for text in ("'hunter2'", "$hunter2", "hunter2;", "x #hunter2"):
             self.assertNotIn("hunter2", hint(text))
+
+    def test_paths(self) -> None:
+        """Paths of files that are made, in which nothing is replaced."""
+        for path, words in (
+            ("/var/x # y", "a line of its own"),
+            ('/etc/"var"', "take them away"),
+            ("/etc/$STATE_DIRECTORY", "write the value itself"),
+            ("/etc/${HOME}/x", "write the value itself"),
+            ("/var/it's", ""),
+            ("/var/lib/regbroker", ""),
+        ):
+            said = path_hint(path)
+            self.assertTrue(words in said if words else not said, (path, said))
 
     def test_hosts(self) -> None:
         """URLs, ports, paths and stars."""

@@ -77,7 +77,7 @@ class ValueTests(ValueCase):
     def test_path(self) -> None:
         """One line; what was pasted in the place of a file's name is not repeated."""
         self.assertEqual(path("a b"), PurePath("a b"))
-        self.assert_refused(path, "", "a\nb", "-----BEGIN PRIVATE KEY-----")
+        self.assert_refused(path, "", "a\nb", "-----BEGIN PRIVATE KEY-----", "~/x")
         with self.assertRaises(InvalidValue) as caught:
             paths("a\n-----BEGIN PRIVATE KEY-----\nMIGH")
         self.assertNotIn("MIGH", str(caught.exception))
