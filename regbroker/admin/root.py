@@ -22,7 +22,6 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from regbroker.admin.monitor import Monitor
 from regbroker.protocol.addresses import is_loopback, is_resolved
-from regbroker.transport.server.departures import when_gone
 
 _log = Logger()
 
@@ -75,7 +74,7 @@ class AdminRoot(Resource):
     def render(self, request: Any) -> int:
         """Answer any request."""
         work = Deferred.fromCoroutine(self._answer(request))
-        when_gone(request, lambda _: work.cancel())
+        request.notifyFinish().addErrback(lambda _: work.cancel())
         work.addErrback(self._failed, request)
         return NOT_DONE_YET
 

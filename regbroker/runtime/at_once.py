@@ -11,7 +11,7 @@ What such a coroutine waits for is a Deferred or a `regbroker.runtime.outcome.Ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -20,68 +20,54 @@ from twisted.python.failure import Failure
 from regbroker.runtime.outcome import Outcome
 
 
-class Waiting:
+class Driven:
     """
-    A coroutine that waits, for one Deferred or `Outcome` after the other.
+    A coroutine that is driven until its end, which the subclass is told once.
 
-    `ended` is called once, with what the coroutine returns, or a Failure of what it
-    raises.
+    It waits for one Deferred or `Outcome` after the other.
     """
 
-    #: What it waits for, or has waited for last.
-    _awaited: Deferred[Any] | Outcome[Any]
+    #: What it waits for; None before the first one, and after the end.
+    awaited: Deferred[Any] | Outcome[Any] | None
+    _coroutine: Coroutine[Any, Any, object]
 
-    def __init__(
-        self, work: Coroutine[Any, Any, Any], ended: Callable[[Any], object]
-    ) -> None:
-        self._work = work
-        self._ended = ended
+    def returned(self, value: Any) -> None:
+        """Take note of what the coroutine has returned."""
+        raise NotImplementedError
+
+    def raised(self, error: BaseException) -> None:
+        """Take note of what it has raised."""
+        raise NotImplementedError
+
+    def begin(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Run a coroutine until it is over or has to wait."""
+        self._coroutine = coroutine
+        self.awaited = None
+        self._go_on(None)
 
     def cancel(self) -> None:
         """Cancel what the coroutine waits for; it goes on with what comes of that."""
-        self._awaited.cancel()
-
-    def wait(self, awaited: Deferred[Any] | Outcome[Any]) -> None:
-        """Go on with the coroutine when this has ended."""
-        self._awaited = awaited
-        awaited.addBoth(self._go_on)
+        if self.awaited is not None:
+            self.awaited.cancel()
 
     def _go_on(self, result: object) -> None:
+        """Go on with what was waited for: a value or a Failure."""
         try:
             if isinstance(result, Failure):
-                awaited = result.throwExceptionIntoGenerator(self._work)
+                awaited = result.throwExceptionIntoGenerator(self._coroutine)
             else:
-                awaited = self._work.send(result)
+                awaited = self._coroutine.send(result)
         except StopIteration as end:
-            outcome = end.value
-        except BaseException:
-            outcome = Failure()
-        else:
-            self.wait(awaited)
+            value = end.value
+        except BaseException as error:
+            # The error's traceback refers to this frame: all of it would wait for the
+            # garbage collector.
+            self.awaited = result = None
+            self.raised(error)
             return
-        # `ended` may refer to this, and the traceback of a Failure to this frame: all
-        # would wait for the garbage collector.
-        ended = self._ended
-        del self._ended, result
-        try:
-            ended(outcome)
-        finally:
-            del outcome
-
-
-def begin(
-    work: Coroutine[Any, Any, Any], ended: Callable[[Any], object]
-) -> Waiting | None:
-    """
-    Run a coroutine until it is over or has to wait.
-
-    Return None when it is over, without a call of `ended`; raises what it raises. If it
-    has to wait, return a `Waiting`, which calls `ended`.
-    """
-    try:
-        awaited = work.send(None)
-    except StopIteration:
-        return None
-    waiting = Waiting(work, ended)
-    waiting.wait(awaited)
-    return waiting
+        else:
+            self.awaited = awaited
+            awaited.addBoth(self._go_on)
+            return
+        self.awaited = None
+        self.returned(value)

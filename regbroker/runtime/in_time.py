@@ -14,7 +14,7 @@ from twisted.internet.defer import CancelledError, TimeoutError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from regbroker.runtime.at_once import Waiting
+from regbroker.runtime.at_once import Driven
 from regbroker.runtime.outcome import Outcome
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class TimedOut(TimeoutError):
         self.cancelled = cancelled
 
 
-class InTime(Outcome[T]):
+class InTime(Driven, Outcome[T]):
     """
     The end of a coroutine, which begins now and has to end within some seconds.
 
@@ -42,36 +42,32 @@ class InTime(Outcome[T]):
     its outcome. `clock` is the reactor.
     """
 
-    _waiting: Waiting | None = None
     _timer: IDelayedCall | None = None
+    _is_late = False
 
     def __init__(
         self, work: Coroutine[Any, Any, T], seconds: float, clock: IReactorTime
     ) -> None:
-        try:
-            awaited = work.send(None)
-        except StopIteration as end:
-            self.end(end.value)
-        except BaseException:
-            self.end(Failure())
-        else:
+        self.begin(work)
+        if self.awaited is not None:
             self._timer = clock.callLater(seconds, self._cancel_late)
-            self._waiting = Waiting(work, self._over)
-            self._waiting.wait(awaited)
 
-    def cancel(self) -> None:
-        """Cancel what the coroutine waits for, unless it has ended."""
-        if self._waiting is not None:
-            self._waiting.cancel()
+    def returned(self, value: T) -> None:
+        """End with the value."""
+        self._end(value)
+
+    def raised(self, error: BaseException) -> None:
+        """End with the error."""
+        if self._is_late and isinstance(error, CancelledError):
+            error = TimedOut(error)
+        self._end(Failure(error))
 
     def _cancel_late(self) -> None:
-        self._timer = None
+        self._timer, self._is_late = None, True
         self.cancel()
 
-    def _over(self, result: Any) -> None:
-        timer, self._timer, self._waiting = self._timer, None, None
+    def _end(self, result: T | Failure) -> None:
+        timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
-        elif isinstance(result, Failure) and result.check(CancelledError):
-            result = Failure(TimedOut(result.value))
         self.end(result)

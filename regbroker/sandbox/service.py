@@ -111,13 +111,6 @@ class SandboxService(ListeningService):
         return Registry("*", TOKEN_PATH, proxy, TokenEndpoint(LocalTokenIssuer(broker)))
 
 
-class _Unlogged(UnderWay):
-    """The requests under way, whose log line is that of the regbroker in front."""
-
-    def ended(self, event: Event) -> None:
-        """Leave the log alone."""
-
-
 class _Root(Resource):
     """The root of the site: any Host is that of `registry`, set before it listens."""
 
@@ -128,7 +121,10 @@ class _Root(Resource):
     def __init__(self, clock: INetworkReactor) -> None:
         super().__init__()
         self._clock = clock
-        self._under_way = _Unlogged()
+        self._under_way = UnderWay()
+        # The log line is that of the regbroker in front.
+        self._under_way.log = lambda event: None
+        self._under_way.is_audited = False
 
     def render(self, request: Request) -> int:
         """Answer when the answer is there."""

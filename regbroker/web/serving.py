@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -17,9 +18,9 @@ from regbroker import audit
 from regbroker.causes import Cause
 from regbroker.errors import HTTPError, Stopping, UpstreamRefused, code_for_status
 from regbroker.events import Event, emit
-from regbroker.runtime.at_once import Waiting, begin
+from regbroker.runtime.at_once import Driven
 from regbroker.transport.bodies.download import TransferBroken, abort_client
-from regbroker.transport.server.departures import when_gone
+from regbroker.transport.server.departures import Companion
 from regbroker.transport.server.replies import reply_header, send_error
 from regbroker.transport.server.request_bodies import ClientGone
 from regbroker.transport.twisted_private import is_disconnected
@@ -46,13 +47,16 @@ class UnderWay:
     """
     The requests that are being answered, so that they can be ended.
 
-    Those of `within` are these, and others.
+    They have begun here, or in a part: an `UnderWay` that has this one as its `whole`.
     """
 
-    def __init__(self, within: UnderWay | None = None) -> None:
-        self._within = within
+    def __init__(self, whole: UnderWay | None = None) -> None:
         self._requests: set[_Serving] = set()
         self._waiting: list[Deferred[None]] = []
+        self._parts: WeakSet[UnderWay] = WeakSet()
+        if whole is not None:
+            whole._parts.add(self)
+        self._whole = self if whole is None else whole
         #: Logs the event of each request that is over.
         self.log: Callable[[Event], None] = emit
         #: Whether requests are told to the audit log, too.
@@ -61,47 +65,45 @@ class UnderWay:
         self.observers: list[Callable[[Event], None]] = []
 
     def add(self, serving: _Serving) -> None:
-        """Note that a request has begun."""
+        """Note that a request has begun, and waits."""
         self._requests.add(serving)
-        if self._within is not None:
-            self._within.add(serving)
 
-    def remove(self, serving: _Serving) -> None:
-        """Note that a request has ended."""
+    def ended(self, serving: _Serving, event: Event) -> None:
+        """Log a request that has ended, and tell the observers."""
         self._requests.discard(serving)
-        if self._within is not None:
-            self._within.remove(serving)
-        if not self._requests:
+        if self._waiting and not self._requests:
             waiting, self._waiting = self._waiting, []
             for each in waiting:
                 each.callback(None)
-
-    def ended(self, event: Event) -> None:
-        """Log a request that has ended, and tell the observers."""
-        if self._within is not None:
-            self._within.ended(event)
-        else:
-            self.log(event)
-            if self.is_audited:
-                audit.tell_request(event)
-        for observer in self.observers:
+        whole = self._whole
+        whole.log(event)
+        if whole.is_audited:
+            audit.tell_request(event)
+        for observer in whole.observers:
             observer(event)
 
+    def requests(self) -> list[_Serving]:
+        """Return those that have not ended."""
+        return [one for each in (self, *self._parts) for one in each._requests]
+
     def __len__(self) -> int:
-        return len(self._requests)
+        return sum(len(each._requests) for each in (self, *self._parts))
 
     def when_none(self) -> Deferred[None]:
         """Return what fires when no request is being answered; maybe at once."""
-        waiting: Deferred[None] = Deferred(self._waiting.remove)
-        if self._requests:
-            self._waiting.append(waiting)
-        else:
-            waiting.callback(None)
-        return waiting
+        return Deferred.fromCoroutine(self._until_none())
+
+    async def _until_none(self) -> None:
+        while len(self):
+            for each in (self, *self._parts):
+                if each._requests:
+                    waiting: Deferred[None] = Deferred(each._waiting.remove)
+                    each._waiting.append(waiting)
+                    await waiting
 
     def progress(self) -> list[Progress]:
         """Return how far each request has come, the oldest first."""
-        progress = [serving.progress() for serving in self._requests]
+        progress = [serving.progress() for serving in self.requests()]
         return sorted(progress, key=lambda one: one.event.started)
 
     def stop(self) -> None:
@@ -110,26 +112,62 @@ class UnderWay:
 
         A client whose reply has not begun gets 503; a transfer is broken off.
         """
-        for serving in list(self._requests):
+        for serving in self.requests():
             serving.end(Stopping())
 
 
-class _Serving:
+class _Serving(Driven, Companion):
     """One request while it is answered."""
 
     def __init__(self, request: Request, event: Event, under_way: UnderWay) -> None:
         self._request = request
         self._event = event
-        self.under_way = under_way
+        self._under_way = under_way
         #: Why regbroker itself has ended it.
         self._ended_with: HTTPError | None = None
-        self.work: Waiting
+
+    def wait(self) -> None:
+        """Be under way until the work is over, or the client goes away."""
+        self._under_way.add(self)
+        self.accompany(self._request)
+        if is_disconnected(self._request):
+            self.client_gone(Failure(ClientGone()))
 
     def end(self, error: HTTPError) -> None:
         """End the work now; the client gets this error if no reply has begun."""
         self._event.ended(error.cause, error.message)
         self._ended_with = error
-        self.work.cancel()
+        self.cancel()
+
+    def client_gone(self, reason: Failure) -> None:
+        """End the work: the client has gone away."""
+        error: Any = reason.value
+        self._gone(error if isinstance(error, ClientGone) else ClientGone())
+        self.cancel()
+
+    def returned(self, value: None) -> None:
+        """Complete the record, and tell about the request."""
+        request, event = self._request, self._event
+        if request.startedWriting:
+            event.status = request.code
+            if request.code == 201 and event.endpoint in ("manifest", "uploads"):
+                digest = reply_header(request, b"Docker-Content-Digest") or b""
+                event.digest = digest.decode("latin-1")
+        event.bytes_out = request.sentLength
+        body: Any = getattr(request, "body", None)
+        if body is not None:
+            event.bytes_in = body.bytes_received
+        self._under_way.ended(self, event)
+
+    def raised(self, error: BaseException) -> None:
+        """Send the error; if that cannot be, break off."""
+        try:
+            self._render(error)
+        except Exception:
+            _log.failure("rendering an error")
+            self._event.ended(Cause.FAILED, "broken off")
+            abort_client(self._request)
+        self.returned(None)
 
     def progress(self) -> Progress:
         """Return how far the request has come."""
@@ -142,18 +180,12 @@ class _Serving:
             _length(reply_header(self._request, b"Content-Length")),
         )
 
-    def client_gone(self, reason: Failure) -> None:
-        """End the work: the client has gone away."""
-        error: Any = reason.value
-        self._gone(error if isinstance(error, ClientGone) else ClientGone())
-        self.work.cancel()
-
     def _gone(self, gone: ClientGone) -> None:
         if gone.status:
             self._event.status = gone.status
         self._event.ended(gone.cause, str(gone))
 
-    def render(self, raised: BaseException) -> None:
+    def _render(self, raised: BaseException) -> None:
         """Send the error that the work has raised."""
         request, event = self._request, self._event
         error: Any = self._ended_with or raised
@@ -177,44 +209,6 @@ class _Serving:
                 cause=Cause.FAILED,
             )
         refuse(request, event, error)
-
-    def failed(self, raised: BaseException) -> None:
-        """Send the error that the work has raised; if that cannot be, break off."""
-        try:
-            self.render(raised)
-        except Exception:
-            _log.failure("rendering an error")
-            self._event.ended(Cause.FAILED, "broken off")
-            abort_client(self._request)
-
-    def wait(self, work: Waiting) -> None:
-        """Be under way until the work is `over`, or the client goes away."""
-        self.under_way.add(self)
-        self.work = work
-        when_gone(self._request, self.client_gone)
-        if is_disconnected(self._request):
-            self.client_gone(Failure(ClientGone()))
-
-    def over(self, result: object) -> None:
-        """Send what the work has raised, if it has, and tell about the request."""
-        if isinstance(result, Failure) and result.value is not None:
-            self.failed(result.value)
-        self.under_way.remove(self)
-        self.tell()
-
-    def tell(self) -> None:
-        """Complete the record, and tell about the request."""
-        request, event = self._request, self._event
-        if request.startedWriting:
-            event.status = request.code
-            if request.code == 201 and event.endpoint in ("manifest", "uploads"):
-                digest = reply_header(request, b"Docker-Content-Digest") or b""
-                event.digest = digest.decode("latin-1")
-        event.bytes_out = request.sentLength
-        body: Any = getattr(request, "body", None)
-        if body is not None:
-            event.bytes_in = body.bytes_received
-        self.under_way.ended(event)
 
 
 def refuse(request: Request, event: Event, error: HTTPError) -> None:
@@ -259,12 +253,6 @@ def serve(
     if under_way is None:
         under_way = UnderWay()
     serving = _Serving(request, event, under_way)
-    try:
-        work = begin(answering, serving.over)
-    except Exception as error:
-        work = None
-        serving.failed(error)
-    if work is None:
-        serving.tell()
-    else:
-        serving.wait(work)
+    serving.begin(answering)
+    if serving.awaited is not None:
+        serving.wait()

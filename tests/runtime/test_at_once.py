@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 from weakref import ref
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.runtime.at_once import Waiting, begin
+from regbroker.runtime.at_once import Driven
+from regbroker.runtime.outcome import Outcome
+from tests.runtime.noted import Noted
 
 
-class BeginTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.outcomes: list[Any] = []
-
-    def begin(self, work: Coroutine[Any, Any, Any]) -> Waiting | None:
-        """Begin, and note how it ends."""
-        return begin(work, self.outcomes.append)
-
-    def assert_failed(self, error: type[Exception]) -> None:
+class DrivenTests(SynchronousTestCase):
+    def assert_failed(self, driven: Noted, error: type[Exception]) -> None:
         """Assert that it has ended once, and with this error."""
-        (failure,) = self.outcomes
-        self.assertIsInstance(failure, Failure)
-        self.assertIsNotNone(failure.check(error))
+        (end,) = driven.ends
+        self.assertIsInstance(end, error)
+        self.assertIsNone(driven.awaited)
 
     def test_at_once(self) -> None:
         """What does not wait is over."""
@@ -35,32 +29,34 @@ class BeginTests(SynchronousTestCase):
         async def work() -> None:
             done.append(1)
 
-        self.assertIsNone(self.begin(work()))
-        self.assertEqual(done, [1])
+        driven = Noted(work())
+        self.assertEqual((done, driven.ends), ([1], [None]))
+        self.assertIsNone(driven.awaited)
 
     def test_raises_at_once(self) -> None:
-        """What it raises before it waits is raised."""
+        """What it raises before it waits is told as any other error."""
 
         async def work() -> None:
             raise ValueError
 
-        self.assertRaises(ValueError, self.begin, work())
-        self.assertEqual(self.outcomes, [])
+        self.assert_failed(Noted(work()), ValueError)
 
     def test_waits(self) -> None:
-        """It goes on with each result, and returns its own."""
+        """It goes on with each result until its end."""
         first: Deferred[int] = Deferred()
         second: Deferred[int] = Deferred()
 
         async def work() -> int:
             return await first + await second
 
-        waiting = self.begin(work())
-        assert waiting is not None
+        driven = Noted(work())
+        self.assertIs(driven.awaited, first)
         first.callback(1)
-        self.assertEqual(self.outcomes, [])
+        self.assertIs(driven.awaited, second)
+        self.assertEqual(driven.ends, [])
         second.callback(2)
-        self.assertEqual(self.outcomes, [3])
+        self.assertEqual(driven.ends, [3])
+        self.assertIsNone(driven.awaited)
 
     def test_fired_already(self) -> None:
         """What has fired is not waited for."""
@@ -71,11 +67,25 @@ class BeginTests(SynchronousTestCase):
         async def work() -> None:
             got.append(await first)
 
-        self.assertIsNone(self.begin(work()))
+        self.assertEqual(Noted(work()).ends, [None])
         self.assertEqual(got, [1])
 
+    def test_fires_at_once(self) -> None:
+        """What fires while it begins to be waited for leaves nothing waiting."""
+
+        class Ready(Outcome[int]):
+            def addBoth(self, told: Callable[[Any], object]) -> None:
+                told(1)
+
+        async def work() -> int:
+            return await Ready()
+
+        driven = Noted(work())
+        self.assertEqual(driven.ends, [1])
+        self.assertIsNone(driven.awaited)
+
     def test_failures(self) -> None:
-        """A failure is raised where it was waited for; another one is the outcome."""
+        """A failure is raised where it was waited for; another one is its end."""
         first: Deferred[int] = Deferred()
         second: Deferred[int] = Deferred()
 
@@ -86,11 +96,10 @@ class BeginTests(SynchronousTestCase):
                 return await second
             return 0
 
-        waiting = self.begin(work())
-        assert waiting is not None
+        driven = Noted(work())
         first.errback(ValueError())
         second.errback(KeyError())
-        self.assert_failed(KeyError)
+        self.assert_failed(driven, KeyError)
 
     def test_cancelled(self) -> None:
         """To cancel it is to cancel what it waits for."""
@@ -104,13 +113,12 @@ class BeginTests(SynchronousTestCase):
             finally:
                 ended.append(1)
 
-        waiting = self.begin(work())
-        assert waiting is not None
-        waiting.cancel()
-        self.assert_failed(CancelledError)
+        driven = Noted(work())
+        driven.cancel()
+        self.assert_failed(driven, CancelledError)
         self.assertEqual((cancelled, ended), ([first], [1]))
-        waiting.cancel()
-        self.assertEqual((cancelled, len(self.outcomes)), ([first], 1))
+        driven.cancel()
+        self.assertEqual((cancelled, len(driven.ends)), ([first], 1))
 
     def test_waits_though_cancelled(self) -> None:
         """What is cancelled and waits for something else can be cancelled again."""
@@ -123,49 +131,49 @@ class BeginTests(SynchronousTestCase):
             except CancelledError:
                 return await second
 
-        waiting = self.begin(work())
-        assert waiting is not None
-        waiting.cancel()
-        self.assertEqual(self.outcomes, [])
-        waiting.cancel()
-        self.assert_failed(CancelledError)
-
-    def freed_when_over(self, work: Coroutine[Any, Any, Any]) -> ref[Any]:
-        """Begin what waits; return a reference to what knows it and will be told."""
-
-        class Told:
-            waiting: Waiting | None
-
-            def told(self, outcome: object) -> None:
-                """Note nothing."""
-
-        told = Told()
-        told.waiting = begin(work, told.told)
-        return ref(told)
+        driven = Noted(work())
+        driven.cancel()
+        self.assertEqual(driven.ends, [])
+        driven.cancel()
+        self.assert_failed(driven, CancelledError)
 
     def test_leaves_no_cycle(self) -> None:
-        """Whoever is told, and knows what waited, is freed at once."""
+        """What has ended is freed at once."""
         first: Deferred[int] = Deferred()
 
         async def work() -> None:
             await first
 
-        told = self.freed_when_over(work())
-        self.assertIsNotNone(told())
-        first.callback(1)
-        self.assertIsNone(told())
+        self.assert_freed(first, work())
 
     def test_failure_leaves_no_cycle(self) -> None:
-        """So is whoever is told of an error, whose traceback knows who tells."""
+        """So is what ends with an error, whose traceback knows who tells."""
         first: Deferred[int] = Deferred()
 
         async def work() -> None:
             await first
             raise ValueError
 
+        self.assert_freed(first, work())
+
+    def assert_freed(
+        self, first: Deferred[int], work: Coroutine[Any, Any, Any]
+    ) -> None:
+        """Assert that nothing but `first` keeps what waits for it."""
+
+        class Forgotten(Driven):
+            def returned(self, value: Any) -> None:
+                """Note nothing."""
+
+            def raised(self, error: BaseException) -> None:
+                """Note nothing."""
+
         gc.disable()
         self.addCleanup(gc.enable)
-        told = self.freed_when_over(work())
-        self.assertIsNotNone(told())
+        begun = Forgotten()
+        begun.begin(work)
+        driven = ref(begun)
+        del begun
+        self.assertIsNotNone(driven())
         first.callback(1)
-        self.assertIsNone(told())
+        self.assertIsNone(driven())

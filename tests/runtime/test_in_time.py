@@ -9,8 +9,8 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.runtime.at_once import begin
 from regbroker.runtime.in_time import InTime, TimedOut
+from tests.runtime.noted import Noted
 
 
 class Elsewhere(CancelledError):
@@ -108,14 +108,12 @@ class InTimeTests(SynchronousTestCase):
 
     def test_cancelled_by_who_waits(self) -> None:
         """Who waits for it and is cancelled cancels it."""
-        ended: list[Any] = []
 
         async def outer() -> int:
             return await self.begin(self.wait())
 
-        waiting = begin(outer(), ended.append)
-        assert waiting is not None
+        waiting = Noted(outer())
         waiting.cancel()
         self.assertTrue(self.awaited.called)
-        (failure,) = ended
-        self.assertIsNotNone(failure.check(CancelledError))
+        (end,) = waiting.ends
+        self.assertIsInstance(end, CancelledError)

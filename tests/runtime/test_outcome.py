@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any
 from weakref import ref
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.runtime.at_once import Waiting, begin
 from regbroker.runtime.outcome import Outcome
+from tests.runtime.noted import Noted
 
 
 class Work(Outcome[int]):
@@ -31,43 +29,34 @@ async def doubled(outcome: Outcome[int]) -> int:
 class OutcomeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.work = Work()
-        self.ended: list[Any] = []
-
-    def begin(self, work: Coroutine[Any, Any, Any]) -> Waiting | None:
-        """Drive a coroutine without a Deferred."""
-        return begin(work, self.ended.append)
 
     def test_waits(self) -> None:
         """A coroutine that waits gets the value."""
-        self.begin(doubled(self.work))
-        self.assertEqual(self.ended, [])
+        doubling = Noted(doubled(self.work))
+        self.assertEqual(doubling.ends, [])
         self.work.end(4)
-        self.assertEqual(self.ended, [8])
+        self.assertEqual(doubling.ends, [8])
 
     def test_waits_in_vain(self) -> None:
         """It gets the error, too, as one that was raised."""
-        self.begin(doubled(self.work))
-        self.work.end(Failure(ValueError("no")))
-        (failure,) = self.ended
-        self.assertIsNotNone(failure.check(ValueError))
-        self.assertEqual(str(failure.value), "no")
+        doubling = Noted(doubled(self.work))
+        error = ValueError("no")
+        self.work.end(Failure(error))
+        self.assertEqual(doubling.ends, [error])
 
     def test_ended_before(self) -> None:
         """What has ended is not waited for, by whatever drives."""
         self.work.end(4)
-        got = []
-
-        async def work() -> None:
-            got.append(await doubled(self.work))
-
-        self.assertIsNone(self.begin(work()))
-        self.successResultOf(Deferred.fromCoroutine(work()))
-        self.assertEqual(got, [8, 8])
+        doubling = Noted(doubled(self.work))
+        self.assertEqual(doubling.ends, [8])
+        working = Deferred.fromCoroutine(doubled(self.work))
+        self.assertEqual(self.successResultOf(working), 8)
 
     def test_failed_before(self) -> None:
         """The same with an error."""
-        self.work.end(Failure(ValueError()))
-        self.assertRaises(ValueError, self.begin, doubled(self.work))
+        error = ValueError()
+        self.work.end(Failure(error))
+        self.assertEqual(Noted(doubled(self.work)).ends, [error])
         working = Deferred.fromCoroutine(doubled(self.work))
         self.failureResultOf(working, ValueError)
 
@@ -84,14 +73,13 @@ class OutcomeTests(SynchronousTestCase):
 
     def test_cancelled(self) -> None:
         """To cancel is to give up the work; who waits hears of it at once."""
-        waiting = self.begin(doubled(self.work))
-        assert waiting is not None
-        waiting.cancel()
+        doubling = Noted(doubled(self.work))
+        doubling.cancel()
         self.assertEqual(self.work.given_up, 1)
-        (failure,) = self.ended
-        self.assertIsNotNone(failure.check(CancelledError))
-        waiting.cancel()
-        self.assertEqual((self.work.given_up, len(self.ended)), (1, 1))
+        (end,) = doubling.ends
+        self.assertIsInstance(end, CancelledError)
+        doubling.cancel()
+        self.assertEqual((self.work.given_up, len(doubling.ends)), (1, 1))
 
     def test_cancelled_with_deferreds(self) -> None:
         """So it is where Twisted drives."""

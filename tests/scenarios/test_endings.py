@@ -52,7 +52,7 @@ class EndingTestCase(ProxyTestCase):
 
     def request_under_way(self) -> Any:
         """The one request, as regbroker has it."""
-        (serving,) = self.services[0].under_way._requests
+        (serving,) = self.services[0].under_way.requests()
         return serving._request
 
     async def until_full(self) -> None:

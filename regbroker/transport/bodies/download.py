@@ -23,7 +23,7 @@ from zope.interface import implementer
 from regbroker.causes import Cause, Kind, Side, cause_of
 from regbroker.transport.client.reply import Reply
 from regbroker.transport.flow.stalls import Stall, Stalls
-from regbroker.transport.server.departures import when_gone
+from regbroker.transport.server.departures import Companion
 from regbroker.transport.server.lingering import break_off
 from regbroker.transport.server.replies import reply_header
 
@@ -39,7 +39,7 @@ class TransferBroken(Exception):
         self.cause = cause
 
 
-class _ReplyBody:
+class _ReplyBody(Companion):
     """Carries a reply's body from the upstream to the client."""
 
     def __init__(
@@ -53,7 +53,7 @@ class _ReplyBody:
         self._sender = _SENDERS.get(reply.what, reply.what)
         self._over = False
         self.stall = Stall(stalls, seconds, self._stalled)
-        when_gone(request, self._on_client_gone)
+        self.accompany(request)
 
     def start(self) -> Deferred[None]:
         if not self._over:
@@ -78,6 +78,15 @@ class _ReplyBody:
             cause, why = self._reply.why_broken(error)
             self._break(f"{self._sender} broke off its reply{why}", cause)
 
+    def client_gone(self, reason: Failure) -> None:
+        """Give up the reply: nobody reads it."""
+        if not self._over:
+            self._end()
+            self._reply.abort()
+            self.finished.errback(
+                TransferBroken("the client closed the connection", Cause.CLIENT_LEFT)
+            )
+
     def _stalled(self) -> None:
         """Say which side it is that moves nothing."""
         self._break(
@@ -88,14 +97,6 @@ class _ReplyBody:
             if self.is_paused
             else cause_of(self._reply.what, Kind.IDLE),
         )
-
-    def _on_client_gone(self, failure: Failure) -> None:
-        if not self._over:
-            self._end()
-            self._reply.abort()
-            self.finished.errback(
-                TransferBroken("the client closed the connection", Cause.CLIENT_LEFT)
-            )
 
     def _cancelled(self, _: Deferred[None]) -> None:
         """The canceller answers the client, or knows that the client is gone."""

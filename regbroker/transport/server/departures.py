@@ -8,7 +8,6 @@ nothing of them but `callback` or `errback`. So an object with these two is enou
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.logger import Logger
@@ -18,28 +17,28 @@ from twisted.web.server import Request
 _log = Logger()
 
 
-class _Departure:
-    """Takes the place of a Deferred in a request's `notifications`."""
+class Companion:
+    """
+    Stays with a request, and takes the place of a Deferred in its `notifications`.
 
-    def __init__(self, gone: Callable[[Failure], object]) -> None:
-        self._gone = gone
+    The subclass is told if the client leaves before its reply has ended.
+    """
+
+    def client_gone(self, reason: Failure) -> None:
+        """Take note that the client has left."""
+        raise NotImplementedError
+
+    def accompany(self, request: Request) -> None:
+        """Stay with a request of any site; who came first is told first."""
+        notifications: list[Any] = request.notifications
+        notifications.append(self)
 
     def callback(self, _: object) -> None:
         """Do nothing: the reply has ended."""
 
     def errback(self, reason: Failure) -> None:
-        """Call `gone`; what it raises is logged, and the others are told, too."""
+        """Call `client_gone`; what it raises is logged, and others are told, too."""
         try:
-            self._gone(reason)
+            self.client_gone(reason)
         except Exception:
             _log.failure("a client has left")
-
-
-def when_gone(request: Request, gone: Callable[[Failure], object]) -> None:
-    """
-    Have `gone` called with the reason if the client leaves before its reply has ended.
-
-    `request` is that of any site. What was given first is called first.
-    """
-    notifications: list[Any] = request.notifications
-    notifications.append(_Departure(gone))

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 from twisted.web.test.requesthelper import DummyChannel
 
-from regbroker.transport.server.departures import when_gone
+from regbroker.transport.server.departures import Companion
 
 
-class WhenGoneTests(SynchronousTestCase):
+class Telling(Companion):
+    """Tells that the client has left, and why."""
+
+    def __init__(self, request: Request, tell: Callable[[Failure], object]) -> None:
+        self.tell = tell
+        self.accompany(request)
+
+    def client_gone(self, reason: Failure) -> None:
+        self.tell(reason)
+
+
+class CompanionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.request = Request(DummyChannel(), False)
         self.request.gotLength(0)
@@ -19,7 +32,7 @@ class WhenGoneTests(SynchronousTestCase):
 
     def tell(self, name: str) -> None:
         """Have `told` note that the client has left."""
-        when_gone(self.request, lambda reason: self.told.append((name, reason)))
+        Telling(self.request, lambda reason: self.told.append((name, reason)))
 
     def test_gone(self) -> None:
         """All are told why, in order, beside those who wait in Twisted's way."""
@@ -44,7 +57,7 @@ class WhenGoneTests(SynchronousTestCase):
         def fail(_: Failure) -> None:
             raise ValueError
 
-        when_gone(self.request, fail)
+        Telling(self.request, fail)
         self.tell("second")
         self.request.connectionLost(Failure(ConnectionDone()))
         self.assertEqual([name for name, _ in self.told], ["second"])
