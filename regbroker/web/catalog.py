@@ -203,11 +203,15 @@ class Catalog:
         status = exchange.reply.status
         if is_no_answer(status, is_substitute):
             raise error
-        _log.warn(
-            "[upstream {name}]: gives no catalog, status {status}",
-            name=upstream,
-            status=status,
-        )
+        is_alone = len(self._mapping.groups) == 1
+        # A client whose token is for something else is told to get another one, and
+        # the line of its request says so: podman begins each search in this way.
+        if exchange.sent.is_ours or status != 401 or not is_alone:
+            _log.warn(
+                "[upstream {name}]: gives no catalog, status {status}",
+                name=upstream,
+                status=status,
+            )
         return error
 
     def _pages(

@@ -126,6 +126,7 @@ class CatalogTests(ProxyTestCase):
 
     async def test_refused(self) -> None:
         """The upstream's refusal is the client's, with our challenge."""
+        warned = self.logged("regbroker.web.catalog", "status")
         reply = await self.asked(
             "",
             response(
@@ -141,10 +142,13 @@ class CatalogTests(ProxyTestCase):
                 b'scope="registry:catalog:*",error="invalid_token"'
             ],
         )
+        # A right that is missing is the client's affair; a list is the operator's.
+        self.assertFalse(warned.called)
         reply = await self.asked(
             "?n=5", page("acme_team/a", more=True), response(404, body=b"<h1>")
         )
         self.assertEqual((reply.status, reply.code), (404, "NAME_UNKNOWN"))
+        self.assertEqual((await warned)["status"], 404)
 
     async def test_refused_together(self) -> None:
         """Whoever asks at the same moment is refused in the upstream's own words."""
