@@ -188,7 +188,7 @@ class VirtualHosts(WholeSite):
         if self._mirrors or (request.query.text and request.is_for_api):
             registry, request = self._picked_by_source(request, name, registry)
         if registry is None:
-            raise HostUnknown("no registry of that name is served here")
+            raise HostUnknown(_unknown_host(request))
         return registry, request
 
     def _of_host(self, host: str) -> tuple[str, Registry | None]:
@@ -235,6 +235,15 @@ def _host_name(host: str) -> str:
         raise BadRequest("the Host header names no host")
     name = origin.host.removesuffix(".")
     return f"[{name}]" if ":" in name else name
+
+
+def _unknown_host(request: ClientRequest) -> str:
+    """Say that a host is not served here, and who has named it."""
+    message = "no registry of that name is served here"
+    own = (request.headers.by_name.get(b"host") or b"").decode("latin-1").strip()
+    if request.forwarded.host != own:
+        message += "; the name is what a trusted proxy says in X-Forwarded-Host"
+    return message
 
 
 def _check_fields(headers: HeaderList) -> None:

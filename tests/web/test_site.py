@@ -219,6 +219,18 @@ class TrustedNamedHostsTests(NamedHostsTests):
             )
             self.assertEqual(status, expected)
 
+    async def test_who_has_named_it(self) -> None:
+        """A host that is not served is told apart from one that a proxy claims."""
+        for headers, is_claimed in (
+            (["Host: a.test", "X-Forwarded-Host: c.test"], True),
+            (["Host: c.test", "X-Forwarded-Host: c.test"], False),
+            (["Host: c.test"], False),
+        ):
+            client = await self.connect()
+            reply = await client.ask("GET", MANIFEST, *headers)
+            self.assertEqual(reply.status, 421)
+            self.assertEqual(b"X-Forwarded-Host" in reply.body, is_claimed, headers)
+
 
 class TargetTests(ProxyTestCase):
     async def test_bytes(self) -> None:

@@ -62,6 +62,13 @@ middleware:
         baseurl: {redirect_to}
 """
 
+PROXY = """\
+proxy:
+  remoteurl: {remote}
+  username: {user}
+  password: {password}
+"""
+
 ACCESS_LINE = re.compile(
     r'^\S+ - \S+ \[[^]]*\] "(?P<method>[A-Z]+) (?P<target>\S+) HTTP/[\d.]+" '
     r"(?P<status>\d{3}) ",
@@ -88,6 +95,15 @@ class Tokens:
 
 
 @dataclass(frozen=True)
+class Remote:
+    """The registry is a cache: another one, at a URL, has its images, for a user."""
+
+    remote: str
+    user: str = ""
+    password: str = ""
+
+
+@dataclass(frozen=True)
 class Passwords:
     """The registry wants Basic credentials, and reads their bcrypt from a file."""
 
@@ -101,7 +117,8 @@ class DockerRegistry:
     Without `authentication` everybody may do everything; without `tls` it speaks
     plain HTTP. With `socket` it listens there, and on no port. It is below `prefix`, a
     path, and says `headers` with every reply. With `redirect_to`, a URL, it sends who
-    wants a blob there, to the path that the blob's file has below `storage`. It can be
+    wants a blob there, to the path that the blob's file has below `storage`. With
+    `cache` it has what is elsewhere, which it trusts the authority about. It can be
     stopped and started again: the port and the stored images stay.
     """
 
@@ -116,6 +133,7 @@ class DockerRegistry:
         prefix: str = "",
         socket: Path | None = None,
         headers: Mapping[str, str] | None = None,
+        cache: Remote | None = None,
     ) -> None:
         require_programs("docker-registry")
         directory.mkdir()
@@ -138,6 +156,9 @@ class DockerRegistry:
         elif isinstance(authentication, Passwords):
             text += HTPASSWD
             values = vars(authentication)
+        if cache is not None:
+            text += PROXY
+            values = {**values, **vars(cache)}
         self._text = text
         self._socket = socket
         self._values = {
@@ -175,7 +196,8 @@ class DockerRegistry:
         self._daemon = Daemon(
             ["docker-registry", "serve", configuration],
             self.directory / "registry.log",
-            base_environment(self.directory / "home"),
+            base_environment(self.directory / "home")
+            | {"SSL_CERT_FILE": str(self._values["root_certificate"])},
         )
         if socket:
             self._daemon.wait_for(f"listening on {re.escape(str(socket))}")
