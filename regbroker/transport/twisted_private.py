@@ -12,6 +12,7 @@ them. Any release of Twisted may change them: setup.cfg has the upper bound, and
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from functools import cached_property
@@ -315,6 +316,17 @@ class _SharedUnixPort(_OneByOne, UnixPort):
     """The same on a Unix socket."""
 
 
+class _Listening(socket.socket):
+    """
+    A socket that listens already, with the backlog that its opener has asked for.
+
+    Twisted's port of a Unix socket would ask for another one, for all processes.
+    """
+
+    def listen(self, backlog: int = 0, /) -> None:
+        """Do nothing."""
+
+
 def adopt_port(
     reactor: Any, opened: socket.socket, factory: IProtocolFactory
 ) -> IListeningPort:
@@ -328,7 +340,7 @@ def adopt_port(
     port: Any
     if opened.family == socket.AF_UNIX:
         port = _SharedUnixPort(b"\0adopted", factory, reactor=reactor)
-        port._preexistingSocket = opened.dup()
+        port._preexistingSocket = _Listening(fileno=os.dup(opened.fileno()))
         port._shouldShutdown = False
     else:
         port = _SharedTCPPort._fromListeningDescriptor(

@@ -134,6 +134,25 @@ class SharedSocketsTests(TestCase):
         await port.stopListening()
         self.assertFalse(path.exists())
 
+    async def test_backlog(self) -> None:
+        """As many clients may wait as its opener has said: more than Twisted's 50."""
+        path = os.path.relpath(Path(self.mktemp()).absolute())
+        tcp = await self.opened("tcp:0:interface=127.0.0.1:backlog=100")
+        unix = await self.opened(f"unix:{path}:backlog=100")
+        for port, family, address in (
+            (tcp, socket.AF_INET, ("127.0.0.1", tcp.getHost().port)),
+            (unix, socket.AF_UNIX, path),
+        ):
+            adopted = await self.adopt(port)
+            for _ in range(100):
+                client = socket.socket(family)
+                self.addCleanup(client.close)
+                # A client of a unix socket without room is refused at once, then.
+                client.settimeout(10)
+                client.connect(address)
+            await adopted.stopListening()
+            await port.stopListening()
+
     async def test_no_socket(self) -> None:
         """What is no socket is an error, and stays the caller's."""
         reading, writing = os.pipe()
