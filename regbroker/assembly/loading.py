@@ -88,6 +88,10 @@ def _file_in_path(name: str) -> str | None:
 
 def read_text(path: str | Path) -> str:
     """Return a configuration file's text; raises `ConfigurationError`."""
+    if not os.fspath(path):
+        raise ConfigurationError(
+            ["the path of the configuration is empty; write --config FILE"]
+        )
     path = Path(path)
     try:
         with open(path, "rb", opener=open_at_once) as file:

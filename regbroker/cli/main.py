@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regbroker import __version__
+from regbroker.cli.parser import Parser, Version
 from regbroker.cli.printing import complain
 from regbroker.cli.quick_imports import quick_imports
 from regbroker.cli.token.arguments import add_arguments, settle
@@ -51,7 +52,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.command == "token":
         left = settle(options, left)
     if left:
-        parser.error(f"unrecognized arguments: {' '.join(left)}")
+        options.parser.refuse(left)
     return options
 
 
@@ -86,6 +87,8 @@ def _answer(options: argparse.Namespace) -> int:
             login_of,
         )
 
+        if options.password_file and not options.user:
+            options.parser.error("--password-file needs --user")
         try:
             login = login_of(options.user, options.password_file)
         except NoExamination as error:
@@ -152,14 +155,19 @@ def _seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="regbroker",
         description="Serve a configuration, check it, explain what it does with a "
         "name, find out why a pull fails, or make tokens for machines.",
         epilog="In the background: twistd regbroker --config FILE",
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument(
+        "--version",
+        action=Version,
+        version=__version__,
+        help="print the version, and exit",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     serving = commands.add_parser(
         "serve", help="serve in the foreground, for systemd and containers"

@@ -86,7 +86,7 @@ class BrokenFilesTests(CommandCase):
             (directory, "Is a directory"),
             (f"{directory}/none.ini", "No such file"),
             (f"{directory}/a\0b", "NUL"),
-            ("", "directory"),
+            ("", "the path of the configuration is empty; write --config FILE"),
             ("x" * 5000, "name too long"),
             (f"{directory}/\udcff.ini", "No such file"),
             (f"{directory}/regbroker.ini/x", "o"),

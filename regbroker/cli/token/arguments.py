@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import argparse
 
+from regbroker.cli.parser import Parser
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+
+def add_arguments(parser: Parser) -> None:
     """Add the commands for robot tokens; see `settle`."""
     commands = parser.add_subparsers(dest="token_command", required=True)
     creating = commands.add_parser("create", help="print a new token, once")
     listing = commands.add_parser("list", help="print which tokens were made")
     revoking = commands.add_parser("revoke", help="have a token refused from now on")
     for command in (creating, listing, revoking):
-        command.set_defaults(refuse=command.error)
         command.add_argument("--config", "-c", metavar="FILE", help="the configuration")
     creating.add_argument("--user", required=True, help="who logs in with it")
     creating.add_argument(
@@ -62,5 +63,5 @@ def settle(options: argparse.Namespace, left: list[str]) -> list[str]:
             # The first word was taken for the id.
             options.config, options.id = options.id, words[0]
     if options.config is None:
-        options.refuse("the following arguments are required: --config")
+        options.parser.error("the following arguments are required: --config")
     return left
