@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from regbroker.protocol.addresses import as_ipv4
 from regbroker.protocol.by_name import ByName
@@ -141,14 +142,15 @@ def came_from_here(values: Iterable[bytes]) -> bool:
     return any(ours in value for value in values)
 
 
-class Forwarded(NamedTuple):
+@dataclass(frozen=True)
+class Forwarded:
     """
     How a request came to us.
 
     `address` is the client's, as far as trusted proxies tell; `forwarded_for`
     the whole chain, for the upstream; `scheme` is ``http`` or ``https``; `host`
     is what the client has asked for, with its port if it gave one; `source` the
-    registry for whose mirror it takes us, empty for none.
+    registry for whose mirror it takes us, empty for none. `headers` tell the upstream.
     """
 
     address: str
@@ -156,6 +158,17 @@ class Forwarded(NamedTuple):
     scheme: str
     host: str
     source: str = ""
+    headers: tuple[Header, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Many requests come the same way.
+        headers = (
+            (b"X-Forwarded-For", self.forwarded_for.encode()),
+            (b"X-Forwarded-Proto", self.scheme.encode()),
+            (b"X-Forwarded-Host", self.host.encode()),
+            (b"X-Real-IP", self.address.encode()),
+        )
+        object.__setattr__(self, "headers", headers)
 
     def realm(self, token_path: str) -> str:
         """
@@ -165,18 +178,6 @@ class Forwarded(NamedTuple):
         """
         path = path_with_ns(token_path, self.source)
         return f"{self.scheme}://{self.host}{path}"
-
-    def headers(self, request_id: str = "") -> tuple[Header, ...]:
-        """Return the headers that tell the upstream, with the id of a request."""
-        known = (
-            (b"X-Forwarded-For", self.forwarded_for.encode()),
-            (b"X-Forwarded-Proto", self.scheme.encode()),
-            (b"X-Forwarded-Host", self.host.encode()),
-            (b"X-Real-IP", self.address.encode()),
-        )
-        if not request_id:
-            return known
-        return (*known, (b"X-Request-ID", request_id.encode()))
 
 
 def peer_name(address: object) -> str:

@@ -1,9 +1,16 @@
-"""One attempt at an upstream: what is sent to it, and what it replies."""
+"""
+One attempt at an upstream: what is sent to it, and what it replies.
+
+Each request has these values, and many fields of them are read. Frozen, they would take
+twice as long to make, and as named tuples ten times as long to read. So mypy keeps them
+from being changed, by `Final`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Final
 
 from regbroker.protocol.headers import Header
 from regbroker.protocol.names import WANTED_ACTIONS, Action
@@ -15,17 +22,18 @@ from regbroker.web.api_request import ApiRequest, Mount
 from regbroker.web.mapped_target import UpstreamTarget
 
 
-class UpstreamRequest(NamedTuple):
+@dataclass(slots=True)
+class UpstreamRequest:
     """
     A client's request as one upstream is to get it.
 
     `mount` is None for what is no mount, or no longer one.
     """
 
-    asked: ApiRequest
-    target: UpstreamTarget
-    query: Query
-    mount: Mount | None = None
+    asked: Final[ApiRequest]
+    target: Final[UpstreamTarget]
+    query: Final[Query]
+    mount: Final[Mount | None] = None
 
     @property
     def names(self) -> dict[str, str]:
@@ -56,39 +64,41 @@ class UpstreamRequest(NamedTuple):
 
     def with_query(self, query: Query) -> UpstreamRequest:
         """Return the same request with another query."""
-        return self._replace(query=query)
+        return replace(self, query=query)
 
     def without_mount(self) -> UpstreamRequest:
         """Return the same request as an ordinary upload."""
-        return self._replace(query=self.query.without(MOUNT, FROM), mount=None)
+        return replace(self, query=self.query.without(MOUNT, FROM), mount=None)
 
 
-class Sent(NamedTuple):
+@dataclass(slots=True, repr=False)
+class Sent:
     """
     What was sent upstream: the target without the upstream's base path.
 
     `is_ours` says that its Authorization is regbroker's own, not the client's.
     """
 
-    target: str
-    headers: Sequence[Header]
-    is_ours: bool
+    target: Final[str]
+    headers: Final[Sequence[Header]]
+    is_ours: Final[bool]
 
     def __repr__(self) -> str:
         # There are secrets in the headers.
         return f"<Sent to {self.target}>"
 
 
-class Exchange(NamedTuple):
+@dataclass(slots=True)
+class Exchange:
     """A request to an upstream, as it was sent, and the reply to it."""
 
-    request: UpstreamRequest
-    sent: Sent
-    reply: Reply
+    request: Final[UpstreamRequest]
+    sent: Final[Sent]
+    reply: Final[Reply]
 
     def with_reply(self, reply: Reply) -> Exchange:
         """Return the exchange with the reply that a redirect has led to."""
-        return self if reply is self.reply else self._replace(reply=reply)
+        return self if reply is self.reply else replace(self, reply=reply)
 
 
 def request_to(upstream: str, asked: ApiRequest) -> UpstreamRequest:

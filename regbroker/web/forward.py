@@ -197,7 +197,8 @@ class Forwarder:
             # distribution reads "mount" and "from" out of a form, too, before those
             # of the query: names that nobody has mapped or allowed.
             headers.append((b"Content-Type", b"application/octet-stream"))
-        headers += client.forwarded.headers(client.request_id)
+        headers += client.forwarded.headers
+        headers.append((b"X-Request-ID", client.request_id.encode()))
         headers.append(via(received.all(b"via")) if b"via" in by_name else OUR_VIA)
         return headers
 

@@ -14,6 +14,7 @@ Requests of one account for the same, at the same time, are one.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import TimeoutError
@@ -111,7 +112,7 @@ class RememberedManifests:
                 return None
             raise
         reply = exchange.reply
-        exchange = exchange._replace(request=request)
+        exchange = replace(exchange, request=request)
         if reply.status in _FINAL_STATUSES:
             return exchange
         digest = digest_of(reply)
@@ -202,7 +203,7 @@ class _Shared:
 
     def exchange_for(self, request: UpstreamRequest) -> Exchange | None:
         """Return the exchange as that of one request; None if it is taken."""
-        exchange = self._exchange._replace(request=request)
+        exchange = replace(self._exchange, request=request)
         if self._body is not None:
             return exchange.with_reply(exchange.reply.with_body(self._body))
         if self._is_taken:
@@ -229,4 +230,4 @@ def _is_about(reply: Reply, manifest: Manifest) -> bool:
 def _as_head(request: UpstreamRequest) -> UpstreamRequest:
     asked = request.asked
     client = asked.client._replace(method="HEAD")
-    return request._replace(asked=asked._replace(client=client))
+    return replace(request, asked=asked._replace(client=client))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from regbroker.errors import EndpointUnknown
@@ -63,7 +64,7 @@ class Registry:
         """
         url, cross_origin = self.public_url, self._cross_origin
         if url is not None:
-            forwarded = request.forwarded._replace(scheme=url.scheme, host=url.netloc)
+            forwarded = replace(request.forwarded, scheme=url.scheme, host=url.netloc)
             request = request._replace(forwarded=forwarded)
         if cross_origin is not None and cross_origin.answer(
             request, self._token_path_for(request)

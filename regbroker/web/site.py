@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -218,7 +219,7 @@ class VirtualHosts(WholeSite):
         if source in self._mirrors:
             mirror = self._mirrors[source]
             of_host = mirror if mirror.is_for(name) else None
-            forwarded = forwarded._replace(source=source)
+            forwarded = replace(forwarded, source=source)
         if forwarded is not request.forwarded or query is not request.query:
             request = request._replace(forwarded=forwarded, query=query)
         return of_host, request

@@ -301,13 +301,14 @@ class UpstreamGateTests(GateTestCase):
 
         backend.responder.challenges = write
         given = asked("GET", "/v2/")
-        for change in (
+        changes: tuple[dict[str, Any], ...] = (
             {},
             {"host": "other.test"},
             {"scheme": "http"},
             {"source": "docker.io"},
-        ):
-            forwarded = given.client.forwarded._replace(**change)
+        )
+        for change in changes:
+            forwarded = replace(given.client.forwarded, **change)
             other = given._replace(client=given.client._replace(forwarded=forwarded))
             for _ in range(2):
                 challenge = self.challenge_of(gate.admit(other))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -56,7 +57,7 @@ class EndpointTests(SynchronousTestCase):
     def test_source(self) -> None:
         """A mirror's clients carry the source in the path of the token service."""
         asked = request("/auth")
-        mirrored = asked._replace(forwarded=FORWARDED._replace(source="docker.io"))
+        mirrored = asked._replace(forwarded=replace(FORWARDED, source="docker.io"))
         with self.assertRaises(EndpointUnknown):
             registry().endpoint(mirrored)
 

@@ -167,9 +167,8 @@ class ReplyParser:
     # What llhttp finds.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; trailers are only checked."""
-        if self.reply is None:
-            self._headers.append((name, value.rstrip(b" \t")))
+        """Take a header; a trailer, too, which nobody gets."""
+        self._headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Take a head: the reply's, or that of an interim reply."""

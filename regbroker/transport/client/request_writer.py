@@ -45,19 +45,19 @@ def request_head(
     The body goes in chunks where its length is not known. Raises `ValueError` for what
     would not be one head.
     """
-    lines = [b"%b %b HTTP/1.1" % (method, target), b"Host: " + host]
-    lines += map(b": ".join, headers)
-    if body is not None and isinstance(body.length, int):
+    first = b"%b %b HTTP/1.1" % (method, target)
+    lines = [first, b"Host: " + host, *map(b": ".join, headers)]
+    if body is None:
+        if method in _WITH_BODY:
+            lines.append(b"Content-Length: 0")
+    elif isinstance(body.length, int):
         lines.append(b"Content-Length: %d" % body.length)
-    elif body is not None:
+    else:
         lines.append(b"Transfer-Encoding: chunked")
-    elif method in _WITH_BODY:
-        lines.append(b"Content-Length: 0")
     # No line brings a line end, or another control character, along.
     if not is_sound(b"".join(lines)) or target.split() != [target]:
         raise ValueError("a control character, or a space in a request's target")
-    lines += [b"", b""]
-    return b"\r\n".join(lines)
+    return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 @implementer(IConsumer)

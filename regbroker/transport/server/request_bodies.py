@@ -239,6 +239,8 @@ def request_body(request: IRequest) -> IBodyProducer | None:
     from where it was spooled.
     """
     body = getattr(request, "body", None)
+    if body is NO_BODY:
+        return None
     if isinstance(body, StreamedBody) and not body.is_spooled:
         return None if body.complete and not body.bytes_received else body
     # Twisted's HTTP client takes long to load, and a service has no other site.
