@@ -82,6 +82,7 @@ class RegbrokerService(MultiService):
         #: Whether regbroker is about to stop: balancers and probes are told to send
         #: new clients elsewhere.
         self.draining = False
+        self._was_stopped = False
         self._generations = Generations(
             self,
             config,
@@ -131,10 +132,20 @@ class RegbrokerService(MultiService):
         )
         self._admin.open(config)
 
+    def privilegedStartService(self) -> None:
+        """Listen before privileges are dropped; raises as `startService`."""
+        self._check_first()
+        super().privilegedStartService()
+
     def startService(self) -> None:
-        """Begin to serve."""
+        """Begin to serve; raises `RuntimeError` for a service that was stopped."""
+        self._check_first()
         keep_freed_memory()
         super().startService()
+
+    def _check_first(self) -> None:
+        if self._was_stopped:
+            raise RuntimeError("a service of regbroker runs once; build another one")
 
     @property
     def config(self) -> Config:
@@ -158,7 +169,7 @@ class RegbrokerService(MultiService):
 
     def stopService(self) -> Any:
         """End what is being answered, then everything else; fires when it is over."""
-        self.draining = True
+        self.draining = self._was_stopped = True
         self.hurry()
         # The services would take the upstreams away from under the requests, which
         # would seem to be the upstreams' doing.

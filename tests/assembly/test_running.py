@@ -22,13 +22,24 @@ from tests.wire import RawClient
 
 
 class StartTests(RunningTestCase):
+    autostart = False
+
     async def test_kept_memory(self) -> None:
         """A service that begins to serve has malloc keep what large bodies need."""
         asked: list[str] = []
-        await self.service.stopService()
         self.patch(running, "keep_freed_memory", lambda: asked.append("keep"))
-        self.service.startService()
+        await self.serve()
         self.assertEqual(asked, ["keep"])
+
+    async def test_once(self) -> None:
+        """One that was stopped is not started again: it would say that it stops."""
+        await self.serve()
+        await self.service.stopService()
+        for start in (self.service.privilegedStartService, self.service.startService):
+            with self.assertRaisesRegex(RuntimeError, "runs once; build another one"):
+                start()
+        self.assertFalse(self.service.running)
+        self.assertEqual([one.port for one in self.service.listeners], [None])
 
 
 class ListenerTests(RunningTestCase):
