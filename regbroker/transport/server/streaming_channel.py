@@ -94,9 +94,12 @@ class StreamingChannel(StrictChannel):
 
     def timeoutConnection(self) -> None:
         """End a connection whose client has asked for nothing in time."""
-        if self._is_stopping:
+        if not self._is_stopping:
+            super().timeoutConnection()
+        elif self.timeOut is not None:
+            # Twisted would have a line in the log for each of maybe thousands.
             self.linger_seconds = IDLE_LINGER_SECONDS
-        super().timeoutConnection()
+            self.loseConnection()
 
     def hangs_up_on(self, data: bytes) -> bool:
         """End it for TLS where there is none, and for headers that take too long."""
