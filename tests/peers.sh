@@ -10,7 +10,8 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin
 
 # PACKAGE, or PACKAGE:PROGRAM where the two are called differently
 peers='docker-registry skopeo podman containerd slapd ldap-utils:ldapmodify
-    apache2-utils:htpasswd nginx haproxy tinyproxy squid curl buildah systemd:systemd-analyze prometheus chromium'
+    apache2-utils:htpasswd nginx haproxy tinyproxy squid curl buildah systemd:systemd-analyze prometheus chromium
+    docker.io:dockerd'
 if [ "${1:-}" = bench ]; then
     peers='nginx haproxy caddy wrk curl'
 fi
@@ -35,9 +36,9 @@ install_quietly() {
     apt-get update -qq || return
     DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "$@" >/dev/null || return
-    for service in docker-registry containerd slapd nginx tinyproxy squid haproxy caddy prometheus; do
+    for service in docker-registry containerd slapd nginx tinyproxy squid haproxy caddy prometheus docker.io; do
         case " $* " in *" $service "*)
-            stop "$service" || echo "peers: could not disable $service" >&2 ;;
+            stop "${service%.io}" || echo "peers: could not disable $service" >&2 ;;
         esac
     done
 }
