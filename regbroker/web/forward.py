@@ -118,22 +118,29 @@ class Forwarder:
 
         What a refusal of the client's own says of the upstream is noted.
         """
-        asked = request.asked
-        client, event, is_ours = asked.client, asked.event, owner.is_ours
-        body = request_body(client.http)
+        asked, path, query = request.asked, request.target.path, request.query.text
+        client, event, target = asked.client, asked.event, asked.target
+        is_ours, body = owner.is_ours, request_body(client.http)
+        headers = self._headers(client, target, is_ours)
+        if value is not None:
+            headers.append((b"Authorization", value.encode("latin-1")))
         upload: UploadBody | None = None
         if body is not None:
             upload = UploadBody(body, self._clock, _expects_continue(client))
-        sent = self._sent(request, upload, is_ours, value)
+            if upload.waits:
+                headers.append((b"Expect", b"100-continue"))
+        if query:
+            path = f"{path}?{query}"
+        if target.is_upload:
+            path = self._carried(request) or path
         event.asks_with(client.method)
-        connections = self._upstream.connections
+        upstream = self._upstream
+        whole_path = (upstream.config.base_path + path).encode("latin-1")
+        connections = upstream.connections
         sending = connections.request(
-            client.method.encode(),
-            (self._upstream.config.base_path + sent.target).encode("latin-1"),
-            sent.headers,
-            upload,
+            client.method.encode(), whole_path, headers, upload
         )
-        if asked.target.leads_to_blobs:
+        if target.leads_to_blobs:
             connections.prepare(BLOBS_AT_ONCE)
         started = event.clock()
         try:
@@ -142,33 +149,11 @@ class Forwarder:
             event.upstream_seconds = event.clock() - started
             if upload is not None:
                 event.bytes_in = upload.bytes_sent
-        if reply.status in REFUSALS and not is_ours:
+        if not is_ours and reply.status in REFUSALS:
             # It is the client's affair, and says something of the upstream.
             refused = Authorization(owner, value)
             await self._authorizer.reconsider(refused, request.scopes, reply)
-        return Exchange(request, sent, reply)
-
-    def _sent(
-        self,
-        request: UpstreamRequest,
-        upload: UploadBody | None,
-        is_ours: bool,
-        authorization: str | None,
-    ) -> Sent:
-        """Return what goes up of a request."""
-        asked, query, path = request.asked, request.query.text, request.target.path
-        target = asked.target
-        in_our_name = is_ours or not self._authorizer.policy.clients
-        headers = self._headers(asked.client, target, in_our_name)
-        if authorization is not None:
-            headers.append((b"Authorization", authorization.encode("latin-1")))
-        if upload is not None and upload.waits:
-            headers.append((b"Expect", b"100-continue"))
-        if query:
-            path = f"{path}?{query}"
-        if target.is_upload:
-            path = self._carried(request) or path
-        return Sent(path, headers, is_ours)
+        return Exchange(request, Sent(path, headers, is_ours), reply)
 
     def _carried(self, request: UpstreamRequest) -> str | None:
         """Return where an upload lies outside the API, if it does."""
@@ -180,10 +165,12 @@ class Forwarder:
         return self._uploads.target(target.reference, query, route, origin)
 
     def _headers(
-        self, client: ClientRequest, target: MappedTarget, in_our_name: bool
+        self, client: ClientRequest, target: MappedTarget, is_ours: bool
     ) -> list[Header]:
+        """Return what goes up of a client's headers, and what tells of its way."""
         received = client.headers
         by_name = received.by_name
+        in_our_name = is_ours or not self._authorizer.policy.clients
         options = NO_OPTIONS
         if b"connection" in by_name:
             options = connection_options(received.all(b"connection"))

@@ -188,7 +188,7 @@ class ConnectionPool:
         connection: Any = await self._endpoint.connect(
             _UpstreamFactory.forProtocol(
                 lambda: UpstreamProtocol(
-                    self.what, self._put, self._note_spilling, on_secured
+                    self.what, self.slots, self._put, self._note_spilling, on_secured
                 )
             )
         )

@@ -66,6 +66,7 @@ class UpstreamProtocol(TwistedProtocol):
     """
     One connection to `what`, the server's name for people.
 
+    A request that it carries has one of the `slots`, until the reply's last byte.
     `on_secured` is called when its peer's certificate is verified, or with why it is
     not; `on_idle` when it can be used again, and `on_spilling` when bytes come after a
     reply that are no part of it. `on_lost`, once it is set, is called at its end.
@@ -76,11 +77,13 @@ class UpstreamProtocol(TwistedProtocol):
     def __init__(
         self,
         what: str,
+        slots: Slots,
         on_idle: Callable[[UpstreamProtocol], None],
         on_spilling: Callable[[], None],
         on_secured: Callable[[Failure | None], None],
     ) -> None:
         self._what = what
+        self._slots = slots
         self._on_idle = on_idle
         self._on_spilling = on_spilling
         self._on_secured: Callable[[Failure | None], None] | None = on_secured
@@ -89,8 +92,6 @@ class UpstreamProtocol(TwistedProtocol):
         self._parser: ReplyParser | None = None
         self._arriving: ArrivingBody | None = None
         self._writer: BodyWriter | None = None
-        #: Those of which the request has one.
-        self._slots: Slots | None = None
         self._early_bytes = 0
         self._is_paused = False
         self._has_spilled = False
@@ -119,10 +120,10 @@ class UpstreamProtocol(TwistedProtocol):
 
     # The request.
 
-    def send(self, request: Outgoing, slots: Slots) -> None:
-        """Send a request. Its place in `slots` is freed with the reply's last byte."""
+    def send(self, request: Outgoing) -> None:
+        """Send a request that has a place."""
         self.may_be_stale = True
-        self._request, self._slots = request, slots
+        self._request = request
         self._parser = ReplyParser(self._what, request.is_head)
         if request.body is None:
             # All that is written for now, so it need not wait for more.
@@ -232,11 +233,11 @@ class UpstreamProtocol(TwistedProtocol):
 
     def _complete(self, parser: ReplyParser, reply: Reply) -> None:
         """Let go of a reply that is complete; the connection may serve the next one."""
-        request, arriving, slots = self._request, self._arriving, self._slots
+        request, arriving = self._request, self._arriving
         is_early = self._writer is not None
         if is_early:
             self._stop_body()
-        self._request = self._parser = self._arriving = self._slots = None
+        self._request = self._parser = self._arriving = None
         self.was_bodiless = parser.is_bodiless
         if self._is_paused:
             self.resume()
@@ -249,8 +250,7 @@ class UpstreamProtocol(TwistedProtocol):
         if self.is_open:
             # It may carry another request from here on.
             self._on_idle(self)
-        if slots is not None:
-            slots.free()
+        self._slots.free()
         if arriving is not None:
             arriving.completed()
         if request is not None:
@@ -303,9 +303,8 @@ class UpstreamProtocol(TwistedProtocol):
         self.is_open = False
         if self.on_lost is not None:
             self.on_lost()
-        slots, self._slots = self._slots, None
-        if slots is not None:
-            slots.free()
+        if self._parser is not None:
+            self._slots.free()
         if self._on_secured is not None:
             on_secured, self._on_secured = self._on_secured, None
             on_secured(reason)

@@ -70,7 +70,6 @@ class ReplyParser:
         self._pieces: list[bytes] = []
         self._headers: list[Header] = []
         self._start = b""
-        self._problem = ""
         #: Bytes of heads, later those since the last piece of the body.
         self._unbounded = 0
         self.reply: Reply | None = None
@@ -101,12 +100,13 @@ class ReplyParser:
         try:
             http.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
+            if isinstance(error.__context__, MalformedReply):
+                # One of the calls below has raised it.
+                raise error.__context__ from None
             if not self.is_complete:
-                raise MalformedReply(self._problem or self._where(error)) from error
+                raise MalformedReply(self._where(error)) from error
             # It is about what follows.
             self.spills = True
-        if self._problem:
-            raise MalformedReply(self._problem)
         body = b"".join(self._pieces)
         self._unbounded += len(data)
         if self._unbounded > MAX_HEADER_LINE_BYTES:
@@ -178,35 +178,31 @@ class ReplyParser:
         version, status = http.get_http_version(), http.get_status_code()
         headers = ReceivedHeaders(self._headers)
         names = headers.by_name
-        codings: list[bytes] = []
-        if b"transfer-encoding" in names:
-            codings = headers.all(b"transfer-encoding")
-        if version not in ("1.1", "1.0"):
-            self._problem = f"a reply of HTTP/{version}"
-        elif status < 200:
-            self._take_interim(status, b"content-length" in names or bool(codings))
-        elif codings and (
-            len(codings) > 1 or codings[0].lower() != b"chunked" or version != "1.1"
-        ):
-            self._problem = "a Transfer-Encoding that is not chunked"
-        else:
-            options = NO_OPTIONS
-            length: int | None = None
-            if b"connection" in names:
-                options = connection_options(headers.all(b"connection"))
-            self.is_bodiless = self._is_head or status in _BODILESS
-            if self.is_bodiless:
-                length = 0
-            elif b"content-length" in names:
-                length = int(names[b"content-length"])
-            self.is_complete = length == 0
-            self.ends_with_connection = length is None and not codings
-            self.is_persistent = version == "1.1" and b"close" not in options
-            self.reply = Reply(self._what, status, headers, options, length)
+        has_coding = b"transfer-encoding" in names
+        if version != "1.1" and version != "1.0":
+            raise MalformedReply(f"a reply of HTTP/{version}")
+        if status < 200:
+            self._take_interim(status, has_coding or b"content-length" in names)
+            return
+        if has_coding and (version == "1.0" or not _is_chunked(headers)):
+            raise MalformedReply("a Transfer-Encoding that is not chunked")
+        options = NO_OPTIONS
+        if b"connection" in names:
+            options = connection_options(headers.all(b"connection"))
+        length: int | None = None
+        self.is_bodiless = self._is_head or status in _BODILESS
+        if self.is_bodiless:
+            length = 0
+        elif b"content-length" in names:
+            length = int(names[b"content-length"])
+        self.is_complete = length == 0
+        self.ends_with_connection = length is None and not has_coding
+        self.is_persistent = version == "1.1" and b"close" not in options
+        self.reply = Reply(self._what, status, headers, options, length)
 
     def _take_interim(self, status: int, has_body: bool) -> None:
         if status < 100 or status == 101 or has_body:
-            self._problem = f"an interim reply of status {status} that ends HTTP"
+            raise MalformedReply(f"an interim reply of status {status} that ends HTTP")
         self.continues = self.continues or status == 100
         self._headers = []
 
@@ -224,3 +220,9 @@ class ReplyParser:
     def on_message_complete(self) -> None:
         """Note the end of the reply."""
         self.is_complete = self.reply is not None
+
+
+def _is_chunked(headers: ReceivedHeaders) -> bool:
+    """Tell whether ``chunked`` is the one coding of a message that has codings."""
+    codings = headers.all(b"transfer-encoding")
+    return len(codings) == 1 and codings[0].lower() == b"chunked"

@@ -123,7 +123,7 @@ class SentRequest(Outcome[Reply]):
         """Send it; the place goes with the connection."""
         self._was_kept = connection.may_be_stale
         self._connection = connection
-        connection.send(self, self._connections.slots)
+        connection.send(self)
 
     # What becomes of it.
 

@@ -26,15 +26,14 @@ class Connection:
     def __init__(self, may_be_stale: bool = False) -> None:
         self.may_be_stale = may_be_stale
         self.request: Any = None
-        self.slots: Any = None
         self.was_given_up = False
 
-    def send(self, request: Any, slots: Any) -> None:
-        self.request, self.slots = request, slots
+    def send(self, request: Any) -> None:
+        self.request = request
 
     def give_up(self) -> None:
         self.was_given_up = True
-        self.slots.free()
+        self.request._connections.slots.free()
 
 
 class Connections:
@@ -100,9 +99,9 @@ class SentRequestTests(SynchronousTestCase):
 
     def test_stale(self) -> None:
         """A kept connection that was closed meanwhile is followed by a new one."""
-        self.connections.kept = kept = Connection(may_be_stale=True)
+        self.connections.kept = Connection(may_be_stale=True)
         request = self.sent()
-        kept.slots.free()
+        self.slots.free()
         request.failed(ConnectionError(), True)
         new = Connection()
         self.connections.connecting[0].callback(new)
