@@ -15,6 +15,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from regbroker.assembly.credential_problems import credential_warnings
 from regbroker.runtime.watched_file import parse_file
 from regbroker.settings.config import Config, HtpasswdConfig, RegistryConfig
 from regbroker.transport.certificates.pem_files import load_chain
@@ -33,6 +34,7 @@ def file_warnings(config: Config) -> Iterator[str]:
     yield from _certificates(config, now)
     yield from _ca_files(config, now)
     yield from _client_certificates(config, now)
+    yield from credential_warnings(config)
     yield from _htpasswd_files(config)
     yield from _revoked_tokens(config)
 

@@ -184,6 +184,25 @@ def password_problem(path: Path) -> str | None:
     return None
 
 
+def password_oddity(path: Path, user: str) -> str | None:
+    """Say what `user` may not mean in a password file that can be used."""
+    try:
+        password = parse_file(path, parse_password)
+    except ValueError:
+        # This has been said already.
+        return None
+    if password.startswith("{"):
+        # Some registries take a key of several lines, which is JSON.
+        return None
+    if len(password.splitlines()) > 1:
+        return f"{path}: it has several lines, and all of them are the password"
+    if user and password.startswith(f"{user}:"):
+        return f"{path}: it begins with the user, as if that were in the password"
+    if password.strip() != password:
+        return f"{path}: the blanks at its beginning or end are in the password"
+    return None
+
+
 def unavailable() -> UpstreamUnavailable:
     """Return the error for clients, who learn nothing of files and programs."""
     return UpstreamUnavailable(
