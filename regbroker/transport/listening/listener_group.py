@@ -58,6 +58,8 @@ class ListenerGroup(MultiService):
         """
         Return the listeners for these lines; those that are new listen already.
 
+        Who connects to a new one waits until it is used: other processes may need a
+        while to prepare theirs, and nobody is to be served in two ways meanwhile.
         `options` are those of TLS. `descriptors` are the sockets of these lines where
         another process has opened them; they stay the caller's to close, once all that
         is new listens. Raises `StateError` for a line that cannot be had, and opens
@@ -91,6 +93,7 @@ class ListenerGroup(MultiService):
             except Exception:
                 prepared.abort()
                 raise
+            new.pause()
         return prepared
 
     def show(self, options: Any, trusted_proxies: Iterable[Network]) -> None:
@@ -142,6 +145,8 @@ class PreparedListeners:
         trusted = tuple(trusted)
         for line, each in self._chosen:
             each.serve_as(line, options, trusted)
+            if each not in before:
+                each.resume()
         for each in before:
             if each not in group.listeners:
                 if each.port is not None:

@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succee
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
-    IListeningPort,
     IProtocolFactory,
     IStreamServerEndpoint,
 )
@@ -71,7 +70,7 @@ class ListeningService(Service):
         descriptor: int | None = None,
         accepts: bool = True,
     ) -> None:
-        self.port: IListeningPort | None = None
+        self.port: Any = None
         self.listener = listener
         self._option = option
         self._descriptor = descriptor
@@ -145,6 +144,16 @@ class ListeningService(Service):
             _with_tls(listener, options, self._site_of(listener)),
             _with_tls(listener, options, entrance.refusing_site),
         )
+
+    def pause(self) -> None:
+        """Accept nobody, and go on to listen: who connects waits."""
+        if self.port is not None:
+            self.port.stopReading()
+
+    def resume(self) -> None:
+        """Accept again who connects."""
+        if self.port is not None and self._accepts:
+            self.port.startReading()
 
     def wind_down(self, is_stopping: bool = False) -> None:
         """

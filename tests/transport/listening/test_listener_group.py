@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+from ipaddress import ip_network
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 
@@ -18,6 +21,8 @@ from regbroker.transport.server.site import StreamingSite
 
 FIRST = "tcp:0:interface=127.0.0.1"
 SECOND = "tcp:0:interface=127.0.0.2"
+
+ASKED = b"PROXY UNKNOWN\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class ListenerGroupTests(TestCase):
@@ -74,6 +79,19 @@ class ListenerGroupTests(TestCase):
         prepared.abort()
         self.assertEqual(self.urls, before)
         self.assertEqual(len(list(self.group)), 1)
+
+    async def test_waits_for_commit(self) -> None:
+        """Who connects before waits: nobody knows yet how clients are served there."""
+        prepared = self.group.prepare([listener(FIRST), listener("proxy:" + SECOND)])
+        (new,) = [each for each in self.group if each not in self.group.listeners]
+        address = new.port.getHost()
+        with socket.create_connection((address.host, address.port), 10) as client:
+            client.sendall(ASKED)
+            # The next turn reads what this one has found.
+            for _ in range(3):
+                await deferLater(reactor, 0)
+            prepared.commit(trusted=[ip_network("127.0.0.0/8")])
+            self.assertIn(b" 404 ", await deferToThread(client.recv, 1000))
 
     async def test_taken(self) -> None:
         """A port that is taken is told with the option, and nothing stays open."""
