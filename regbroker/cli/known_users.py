@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from regbroker.runtime.unreadable import why_unreadable
 from regbroker.settings.config import Config, HtpasswdConfig, RobotsConfig
 
 
@@ -28,7 +29,9 @@ def why_unknown(config: Config, accounts: str, user: str) -> str:
             from regbroker.accounts.htpasswd_file import parse, read
 
             contents = parse(read(Path(source.path)))
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            why = why_unreadable(error) if isinstance(error, OSError) else error
+            said.append(f"'{user}' is not found in {source.path}: {why}")
             continue
         if user in contents.hashes:
             return ""

@@ -1,4 +1,4 @@
-"""Why a file cannot be read, in words that say what to do."""
+"""Why a file cannot be read or written, in words that say what to do."""
 
 from __future__ import annotations
 
@@ -14,6 +14,17 @@ def why_unreadable(error: OSError) -> str:
     return (
         f"{reason}; let the user {_this_user()} read it, and enter each directory "
         "above it (chgrp, chmod g+r)"
+    )
+
+
+def why_unwritable(error: OSError) -> str:
+    """Return what an operator is told of an error of writing a file."""
+    reason = error.strerror or type(error).__name__
+    if not isinstance(error, PermissionError):
+        return reason
+    return (
+        f"{reason}; let the user {_this_user()} write to it, or run the command as a "
+        "user who may"
     )
 
 

@@ -39,6 +39,17 @@ class KnownUsersTests(SynchronousTestCase):
         self.assertIn("'eve' is not in ", self.said("eve", ROBOTS, self.file))
         self.assertIn("not among the robots", self.said("eve", ROBOTS))
 
+    def test_bad_files(self) -> None:
+        """A file that cannot be used is said to be why nobody is found in it."""
+        path = Path(self.file.path)
+        path.write_text("alice\n")
+        self.assertIn("line 1 cannot be understood", self.said("alice", self.file))
+        path.unlink()
+        said = self.said("alice", ROBOTS, self.file)
+        self.assertEqual(
+            said, f"'alice' is not found in {path}: No such file or directory"
+        )
+
     def test_directory(self) -> None:
         """A directory may know anybody."""
         directory = LdapConfig(url=parse_ldap_url("ldaps://d.example/dc=example"))

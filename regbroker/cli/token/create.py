@@ -22,6 +22,7 @@ from regbroker.cli.printing import complain, say
 from regbroker.cli.token.record import Record, day
 from regbroker.errors import BadRequest, StateError
 from regbroker.runtime.appended_file import append_line
+from regbroker.runtime.unreadable import why_unwritable
 from regbroker.settings.config import Config, RegistryConfig
 
 #: Ten years: what lives longer was meant in other units.
@@ -161,7 +162,7 @@ def _remember(config: Config, record: Record) -> None:
         append_line(Path(path), record.line())
     except OSError as error:
         raise NotMade(
-            f"[regbroker] robot-token-list: {path}: {error.strerror}"
+            f"[regbroker] robot-token-list: {path}: {why_unwritable(error)}"
         ) from None
 
 

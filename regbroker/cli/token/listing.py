@@ -12,6 +12,7 @@ from regbroker.accounts.robot_tokens import MAX_REVOKED_BYTES, parse_revoked
 from regbroker.cli.printing import complain, say, say_json
 from regbroker.cli.token.record import Record, day, parse_list
 from regbroker.runtime.unreadable import why_unreadable
+from regbroker.runtime.utf16 import refuse_utf16
 from regbroker.runtime.watched_file import read_file
 from regbroker.settings.config import Config
 
@@ -57,7 +58,11 @@ def read_list(config: Config) -> list[Record]:
         return []
     records = []
     data = _read(path, "robot-token-list", MAX_LIST_BYTES)
-    for each in parse_list(data.decode("utf-8", "surrogateescape")):
+    try:
+        refuse_utf16(data)
+    except ValueError as error:
+        raise Unreadable(f"[regbroker] robot-token-list: {path}: {error}") from None
+    for each in parse_list(data.decode("utf-8-sig", "surrogateescape")):
         if isinstance(each, Record):
             records.append(each)
         else:

@@ -10,6 +10,7 @@ from regbroker.cli.printing import complain, say
 from regbroker.cli.token.listing import Unreadable, read_list, read_revoked
 from regbroker.cli.token.record import Record, day
 from regbroker.runtime.appended_file import append_line
+from regbroker.runtime.unreadable import why_unwritable
 from regbroker.settings.config import Config
 
 
@@ -41,7 +42,7 @@ def revoke(config: Config, given: str) -> int:
     try:
         append_line(Path(path), f"{token_id}  # {_comment(record)}", 0o644)
     except OSError as error:
-        complain(f"error: [regbroker] revoked-tokens: {path}: {error.strerror}")
+        complain(f"error: [regbroker] revoked-tokens: {path}: {why_unwritable(error)}")
         return 1
     if records is not None and record is None:
         complain(f"warning: {token_id} is not in {config.robot_token_list}")

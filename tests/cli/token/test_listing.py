@@ -37,6 +37,18 @@ class ListingTests(TokenCase):
         for line in ("line 1: this is no token", "line 2: this is no token"):
             self.assertIn(line, err)
 
+    def test_editors_of_windows(self) -> None:
+        """A mark before the first line hides no token; UTF-16 is told as such."""
+        self.made(*RIGHTS)
+        text = self.list.read_text()
+        self.list.write_text(text.replace("\n", "\r\n"), "utf-8-sig")
+        _, out, err = self.token("list")
+        self.assertEqual((out.count(" valid: "), err), (1, ""))
+        self.list.write_text(text, "utf-16")
+        status, out, err = self.token("list")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("UTF-16 text; save it as UTF-8", err)
+
     def test_unreadable(self) -> None:
         """A list that is none is said to be so."""
         self.list.mkdir()
