@@ -355,11 +355,6 @@ def _is_credential(name: bytes) -> bool:
 IS_CREDENTIAL = ByName(_is_credential)
 
 
-def passes(name: bytes, direction: Direction) -> bool:
-    """Tell whether a header, in whatever case, goes on one way as it came."""
-    return way(direction)[name]
-
-
 def _passes(name: bytes, direction: Direction) -> bool:
     lower = name.lower()
     if is_hop_by_hop(lower):

@@ -145,11 +145,6 @@ def values(query: str | Query, name: str) -> list[str]:
     return _query(query).values(name)
 
 
-def without(query: str, *names: str) -> str:
-    """Return the query without some parameters, the rest byte for byte."""
-    return str(Query(query).without(*names))
-
-
 def only(query: str, *names: str) -> str:
     """Return the query's parameters of these names alone, byte for byte."""
     pieces = Query(query).pieces
