@@ -13,7 +13,7 @@ from twisted.internet.defer import ensureDeferred
 from regbroker.assembly.upstreams import build_credentials
 from regbroker.cli.doctor.identity_steps import examine_identity
 from regbroker.cli.doctor.listener_steps import examine_listener
-from regbroker.cli.doctor.steps import Step, Trouble, lines
+from regbroker.cli.doctor.steps import Step, Trouble, counted, lines
 from regbroker.cli.doctor.upstream_steps import examine_upstream
 from regbroker.cli.doctor.visit import NOTHING, Wanted
 from regbroker.cli.explanation import find_registry
@@ -221,12 +221,7 @@ def doctor(config: Config, request: Request, *, as_json: bool = False) -> int:
         say_json({"ok": not failed, "steps": [step.document() for step in steps]})
         return int(bool(failed))
     say("\n".join(lines(steps)))
-    left_out = sum(not step.examined for step in steps)
-    number = len(steps) - left_out
-    counted = f"{number} step{'' if number == 1 else 's'}, " + (
-        f"{len(failed)} failed" if failed else "all is well"
-    )
-    say(counted + (f"; not examined: {left_out}" if left_out else ""))
+    say(counted(steps))
     return int(bool(failed))
 
 

@@ -65,7 +65,7 @@ def connection_trouble(
     if kind == "refused":
         return Trouble(
             f"nothing listens on {port}: the connection was refused",
-            f"check the port in {where}, and whether the server runs",
+            f"check the port in {where}, and whether {_whose(where)} runs",
         )
     if kind == "timeout":
         return Trouble(
@@ -101,7 +101,7 @@ def socket_trouble(path: PurePath, kind: str, detail: str, where: str) -> Troubl
     if kind == "missing":
         return Trouble(
             f"there is no socket {path}",
-            f"check the path in {where}, and whether the server runs",
+            f"check the path in {where}, and whether {_whose(where)} runs",
         )
     if kind == "denied":
         return Trouble(
@@ -112,13 +112,18 @@ def socket_trouble(path: PurePath, kind: str, detail: str, where: str) -> Troubl
     if kind == "refused":
         return Trouble(
             f"nobody listens on the socket {path}: the connection was refused",
-            "check whether the server runs; what is left of one that has ended may be "
-            "removed",
+            f"check whether {_whose(where)} runs; what is left of one that has ended "
+            "may be removed",
         )
     return Trouble(
         f"the socket {path} cannot be reached: {detail or kind}",
         f"check the path in {where}",
     )
+
+
+def _whose(where: str) -> str:
+    """Return what is to run where a connection was refused."""
+    return "regbroker" if where == LISTEN else "the server"
 
 
 def tunnel_trouble(error: TunnelFailed, origin: Origin) -> Trouble:

@@ -135,7 +135,10 @@ class Routes:
     async def _by_proxy(self, proxy: Proxy, origin: Origin, prefix: str) -> OpenWay:
         if proxy.origin not in self._proxies:
             self._proxies[proxy.origin] = await self._straight(
-                proxy.origin, "the proxy", f"{prefix}proxy: ", lambda address: None
+                proxy.origin,
+                "the address of the proxy",
+                f"{prefix}proxy: ",
+                lambda address: None,
             )
         endpoint = TunnelEndpoint(
             self._reactor,

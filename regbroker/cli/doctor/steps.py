@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,18 @@ def lines(steps: Iterable[Step]) -> Iterator[str]:
             yield f"       {step.trouble.problem}"
             if step.trouble.advice:
                 yield f"       -> {step.trouble.advice}"
+
+
+def counted(steps: Sequence[Step]) -> str:
+    """Return how many steps there are, and how they ended."""
+    examined = [step for step in steps if step.examined]
+    failed = sum(step.trouble is not None for step in examined)
+    left_out = len(steps) - len(examined)
+    outcome = f"{failed} failed" if failed else "all is well"
+    said = f"{len(examined)} step{'' if len(examined) == 1 else 's'}, {outcome}"
+    if not examined:
+        said = "nothing was examined"
+    return said + (f"; not examined: {left_out}" if left_out else "")
 
 
 def _time(seconds: float) -> str:

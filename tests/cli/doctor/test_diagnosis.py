@@ -23,6 +23,15 @@ NOW = datetime.now(timezone.utc)
 
 
 class ConnectionTests(SynchronousTestCase):
+    def test_what_runs(self) -> None:
+        """Where a connection is refused, it is regbroker itself that may not run."""
+        for where, what in ((LISTEN, "regbroker"), ("[upstream up] url", "the server")):
+            refused = connection_trouble("refused", "", HTTPS, where)
+            self.assertIn(f"whether {what} runs", refused.advice)
+            for kind in ("refused", "missing"):
+                said = socket_trouble(PurePath("/run/x"), kind, "", where)
+                self.assertIn(f"whether {what} runs", said.advice)
+
     def test_words(self) -> None:
         """Each way to fail has its cause, and advice that names the option."""
         for kind, detail, origin, words in (

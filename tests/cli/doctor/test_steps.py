@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.cli.doctor.steps import Step, Trouble, lines
+from regbroker.cli.doctor.steps import Step, Trouble, counted, lines
 
 
 class StepsTests(SynchronousTestCase):
@@ -29,6 +29,18 @@ class StepsTests(SynchronousTestCase):
                 "-- not examined: a sandbox",
             ],
         )
+
+    def test_counted(self) -> None:
+        """Where nothing was tried, nobody says that it is well."""
+        good, bad = Step("up", "TCP", 0.1), Step("up", "TCP", 0.1, "", Trouble("no"))
+        aside = Step("aside", "not examined", 0.0, "a sandbox", examined=False)
+        for steps, said in (
+            ([good], "1 step, all is well"),
+            ([good, bad, aside], "2 steps, 1 failed; not examined: 1"),
+            ([aside, aside], "nothing was examined; not examined: 2"),
+            ([], "nothing was examined"),
+        ):
+            self.assertEqual(counted(steps), said)
 
     def test_document(self) -> None:
         """The same for programs."""
