@@ -40,6 +40,7 @@ def is_host(text: str) -> bool:
 def networks(text: str) -> tuple[Network, ...]:
     """Parse addresses, networks, and ``unix``, separated by spaces or commas."""
     networks: list[Network] = []
+    wrong: list[str] = []
     for word in text.replace(",", " ").split():
         if word == UNIX:
             networks.append(UNIX)
@@ -47,10 +48,23 @@ def networks(text: str) -> tuple[Network, ...]:
         try:
             networks.append(ip_network(word))
         except ValueError:
-            raise InvalidValue(
-                f"'{word}' is no address or network such as 10.0.0.0/8, and is not unix"
-            ) from None
+            wrong.append(word)
+    if wrong:
+        shown = ", ".join(f"'{word}'" for word in wrong)
+        meant = [network for word in wrong if (network := _meant_network(word))]
+        raise InvalidValue(
+            f"{shown} is no address or network such as 10.0.0.0/8, and is not unix"
+            + (f"; write {', '.join(meant)}" if meant else "")
+        )
     return tuple(networks)
+
+
+def _meant_network(text: str) -> str:
+    """Return the network of an address in it, or what stands in brackets; else ''."""
+    try:
+        return str(ip_network(re.sub(r"[\[\]]", "", text), strict=False))
+    except ValueError:
+        return ""
 
 
 def token_path(text: str) -> str:
