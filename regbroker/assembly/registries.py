@@ -161,14 +161,14 @@ def _upstream_accounts(
     if len(services) == 1:
         (broker,) = brokers
         has_asked = broker.has_asked if is_alone else _may_have_asked
-        gate = UpstreamGate(trusted, broker.user_of, reactor, has_asked)
+        gate = UpstreamGate(trusted, broker.users.find, reactor, has_asked)
         return _Accounts(gate, UpstreamTokenIssuer(broker), seen_by_everybody)
     behind = {name: service.upstream for name, service in services.items()}
     composite = CompositeBroker(
         brokers, behind, entry.mapping, composite_tokens, reactor, time.time
     )
     has_asked = composite.has_asked if is_alone else _may_have_asked
-    gate = UpstreamGate(trusted, composite.user_of, reactor, has_asked)
+    gate = UpstreamGate(trusted, composite.users.find, reactor, has_asked)
     return _Accounts(gate, CompositeTokenIssuer(composite), seen_by_everybody)
 
 

@@ -81,7 +81,7 @@ class CompositeBroker:
         self._composite_tokens = composite_tokens
         self._failover = Failover(clock, now)
         self._now = now
-        self._users = TokenUsers()
+        self.users = TokenUsers()
 
     def wanted(
         self, request: TokenRequest, public_host: str
@@ -125,18 +125,14 @@ class CompositeBroker:
         grant = self._composed(request, parts, unavailable)
         if parts:
             # A composite token of nothing is the same for everybody.
-            self._users.remember(grant.token, request.user)
+            self.users.remember(grant.token, request.user)
             pulls = [name for n, one in wanted.items() for name in one.pulls(n)]
-            self._users.asked.remember(grant.token, pulls)
+            self.users.asked.remember(grant.token, pulls)
         return format_reply(grant, grant.scope, request.method, self._now())
-
-    def user_of(self, token: str) -> str | None:
-        """Return the user who got a composite token here; None when it is not known."""
-        return self._users.find(token)
 
     def has_asked(self, token: str, name: Name) -> bool:
         """Tell whether a token was asked for to pull from there, as far as known."""
-        return self._users.asked.has(token, name)
+        return self.users.asked.has(token, name)
 
     async def _ask(
         self,

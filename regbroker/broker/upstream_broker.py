@@ -69,7 +69,7 @@ class Broker:
         self._mapping = mapping
         self._wanted: BoundedMemory[Hashable, WantedScopes] = BoundedMemory(MAX_WANTED)
         self._now = now
-        self._users = TokenUsers()
+        self.users = TokenUsers()
         #: What was granted last, as the cache of `tokens` has it.
         self._granted: BoundedMemory[int, IssuedToken] = BoundedMemory(
             MAX_GRANTED, now=now, max_age=REUSE_SECONDS
@@ -104,8 +104,8 @@ class Broker:
         # The same token again, to the same user for the same scopes: it is known.
         if self._granted.get(id(grant)) is not grant:
             self._granted.put(id(grant), grant)
-            self._users.remember(grant.token, request.user)
-            self._users.asked.remember(grant.token, wanted.pulls(self.upstream))
+            self.users.remember(grant.token, request.user)
+            self.users.asked.remember(grant.token, wanted.pulls(self.upstream))
         return format_reply(grant, scope, request.method, self._now())
 
     async def token(
@@ -187,13 +187,9 @@ class Broker:
         """Look whether the token service answers at all; raises `HTTPError` if not."""
         await self._tokens.check()
 
-    def user_of(self, token: str) -> str | None:
-        """Return the user who got a token here; None when that is not known."""
-        return self._users.find(token)
-
     def has_asked(self, token: str, name: Name) -> bool:
         """Tell whether a token was asked for to pull from there, as far as known."""
-        return self._users.asked.has(token, name)
+        return self.users.asked.has(token, name)
 
     def _refusal(
         self, reply: TokenReply, wanted: WantedScopes, public_host: str

@@ -139,5 +139,7 @@ class _Root(Resource):
     async def _answer(self, http: Request, event: Event) -> None:
         headers, peer = received_headers(http), http.getClientAddress().host
         host = headers.by_name.get(b"host", b"").decode("latin-1")
-        request = parse_request(http, headers, Forwarded(peer, peer, "http", host))
+        request = parse_request(
+            http, headers, Forwarded(peer, peer, "http", host), event
+        )
         await self.registry.endpoint(request).serve(request, event)

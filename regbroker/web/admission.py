@@ -103,7 +103,7 @@ class UpstreamGate:
 
     def _identified(self, asked: ApiRequest) -> ApiRequest:
         """Return a request with whose credentials it brings, as far as known here."""
-        token = asked.bearer_token
+        token = asked.client.token
         if token:
             user, shown = "", token
             token_user = self._user_of(token)
@@ -118,7 +118,7 @@ class UpstreamGate:
         return asked
 
     def _mounted(self, asked: ApiRequest, source: Route) -> ApiRequest:
-        token, name = asked.bearer_token, (source.upstream, source.upstream_name)
+        token, name = asked.client.token, (source.upstream, source.upstream_name)
         # Of a password or nothing there is nothing wider to be had.
         can_widen = bool(token) and not self._has_asked(token, name)
         user = (asked.token_user or "").removeprefix("-")

@@ -69,14 +69,6 @@ class ApiRequest(NamedTuple):
         return (*self.target.scopes, repository_scope(self.mount.written, *needed))
 
     @property
-    def bearer_token(self) -> str:
-        """The client's token; empty when it brought none."""
-        if self.client.authorization is None:
-            return ""
-        scheme, _, token = self.client.authorization.partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else ""
-
-    @property
     def basic(self) -> tuple[str, str]:
         """User and password of the client's Basic credentials; empty without them."""
         if self.client.authorization is None:
@@ -88,7 +80,8 @@ class ApiRequest(NamedTuple):
 
     def with_token_of(self, user: str) -> ApiRequest:
         """Return the request with whose token it brings; empty for nobody's."""
-        return self._replace(token_user=user)
+        # It is the last field; `_replace` takes three times as long.
+        return ApiRequest(*self[:-1], user)
 
     def mounting(self, route: Route, written: str) -> ApiRequest:
         """Return the request as a mount from `route`, which the client wrote so."""

@@ -60,7 +60,7 @@ class Backend:
             user = asked.token_user
             return f"user {user}" if user else self._nobodys(asked)
         # Nobody has looked at this, or not here: it stands for itself alone.
-        token = asked.bearer_token
+        token = asked.client.token
         own = token_for(token, self.upstream.name) or token
         return f"hash {_hash.digest(own or asked.client.authorization).hex()}"
 

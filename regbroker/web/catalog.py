@@ -115,7 +115,7 @@ class Catalog:
             answer = await self._read(asked, _Part(group, places, left, visible))
             places = {}
             if isinstance(answer, HTTPError):
-                if answer.status == 401 and not asked.bearer_token:
+                if answer.status == 401 and not asked.client.token:
                     # It may show more to somebody who logs in.
                     raise answer
                 refusals.append(answer)

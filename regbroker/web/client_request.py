@@ -6,10 +6,14 @@ from typing import NamedTuple
 
 from twisted.web.server import Request
 
+from regbroker.events import Event
 from regbroker.protocol.header_list import NO_HEADERS, ReceivedHeaders
 from regbroker.protocol.header_table import IS_CREDENTIAL
 from regbroker.protocol.headers import Forwarded, Header
 from regbroker.protocol.queries import NO_QUERY, Query, parse_query
+
+#: The kinds of credentials, by the scheme of an Authorization.
+_KINDS = {"": "", "basic": "password", "bearer": "token"}
 
 
 class ClientRequest(NamedTuple):
@@ -20,7 +24,8 @@ class ClientRequest(NamedTuple):
     came here, `authorization` is the value of that header, None without one. `headers`
     are those that were received. `http` is what the channel knows of the request: its
     body is read there, and the reply is written to it. `request_id` tells the request
-    from others, in the logs of all who have to do with it.
+    from others, in the logs of all who have to do with it. `token` is the client's, out
+    of `authorization`; empty when it brought none.
     """
 
     http: Request
@@ -31,6 +36,7 @@ class ClientRequest(NamedTuple):
     authorization: str | None
     headers: ReceivedHeaders = NO_HEADERS
     request_id: str = ""
+    token: str = ""
 
     def __repr__(self) -> str:
         # Headers may be secret.
@@ -53,25 +59,33 @@ class ClientRequest(NamedTuple):
 
 
 def parse_request(
-    http: Request,
-    headers: ReceivedHeaders,
-    forwarded: Forwarded,
-    request_id: str = "",
+    http: Request, headers: ReceivedHeaders, forwarded: Forwarded, event: Event
 ) -> ClientRequest:
     """
-    Return a request as a value.
+    Return a request as a value; its record gets the kind of its credentials.
 
     Raises `BadRequest` for a query of too many parameters.
     """
-    path, _, text = http.uri.decode("latin-1").partition("?")
-    authorization = headers.by_name.get(b"authorization")
+    authorization, token = None, ""
+    if b"authorization" in headers.by_name:
+        authorization = headers.by_name[b"authorization"].decode("latin-1")
+        event.credentials, token = parse_authorization(authorization)
+    path, _, query = http.uri.decode("latin-1").partition("?")
     return ClientRequest(
         http,
         forwarded,
         http.method.decode("latin-1"),
         path,
-        parse_query(text) if text else NO_QUERY,
-        None if authorization is None else authorization.decode("latin-1"),
+        parse_query(query) if query else NO_QUERY,
+        authorization,
         headers,
-        request_id,
+        event.request_id,
+        token,
     )
+
+
+def parse_authorization(authorization: str) -> tuple[str, str]:
+    """Return what kind of credentials a client brings, and its token."""
+    scheme, _, rest = authorization.partition(" ")
+    kind = _KINDS.get(scheme.lower(), "other")
+    return kind, rest.strip() if kind == "token" else ""

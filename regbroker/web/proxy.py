@@ -77,25 +77,24 @@ class Proxy:
 
     async def serve(self, request: ClientRequest, event: Event) -> None:
         """Answer one request; raises `HTTPError` for an error reply."""
-        # 1. Parse what is asked for. What does not parse goes no further.
-        known = self._targets.get((request.method, request.path))
-        parsed = known or parse_path(request.path, extensions=True)
-        event.endpoint = parsed.endpoint.log_name
-        if known is None:
-            self._check(parsed, request.method)
+        # 1. Parse what is asked for, and map its name to the upstreams that have it.
+        target = self._targets.get((request.method, request.path))
+        if target is None:
+            target = self._mapped(request, event)
+        else:
+            event.endpoint = target.endpoint.log_name
+            event.public_name = target.name or ""
+        if target.routes:
+            # What is refused before an upstream is asked was for the first one.
+            route = target.routes[0]
+            event.upstream, event.upstream_name = route.upstream, route.upstream_name
+
+        # 2. Only then look at the rest of the request.
         if request.method in ("GET", "HEAD") and request_body(request.http) is not None:
             await _refuse_body(request)
         query = request.query
         if query.text:
-            query = upstream_query(parsed.endpoint, request.method, query)
-
-        # 2. Map the name to the upstreams that have it.
-        event.public_name = parsed.name or ""
-        target = known or self._mapped(parsed, request.method)
-        if target.routes:
-            # What is refused before an upstream is asked was for the first one.
-            event.upstream = target.routes[0].upstream
-            event.upstream_name = target.routes[0].upstream_name
+            query = upstream_query(target.endpoint, request.method, query)
         asked = ApiRequest(request, event, target, query)
         if query.text and target.endpoint is Endpoint.UPLOADS:
             asked = self._mount_mapped(asked)
@@ -125,12 +124,21 @@ class Proxy:
         if target.endpoint is Endpoint.CATALOG:
             self._catalog.check()
 
-    def _mapped(self, target: Target, method: str) -> MappedTarget:
-        """Return where a target leads, and remember it; raises `NameUnknown`."""
-        mapped = mapped_target(target, method, self._mapping)
+    def _mapped(self, request: ClientRequest, event: Event) -> MappedTarget:
+        """
+        Return where a target leads, and remember it.
+
+        Raises `HTTPError` for what nobody can ask for here. The record has what was
+        asked for as far as it was understood.
+        """
+        target = parse_path(request.path, extensions=True)
+        event.endpoint = target.endpoint.log_name
+        self._check(target, request.method)
+        event.public_name = target.name or ""
+        mapped = mapped_target(target, request.method, self._mapping)
         is_one_clients = target.endpoint is Endpoint.UPLOAD
         if not is_one_clients and len(target.path) <= MAX_REMEMBERED_PATH:
-            self._targets.put((method, target.path), mapped)
+            self._targets.put((request.method, target.path), mapped)
         return mapped
 
     def _mount_mapped(self, asked: ApiRequest) -> ApiRequest:

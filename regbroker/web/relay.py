@@ -187,7 +187,7 @@ class Relay:
         and still does not.
         """
         why = self._composite_tokens.unavailable(
-            exchange.request.asked.bearer_token, exchange.request.target.upstream
+            exchange.request.asked.client.token, exchange.request.target.upstream
         )
         if why is None:
             return
@@ -198,7 +198,7 @@ class Relay:
 
     def _in_order(self, asked: ApiRequest, upstreams: Sequence[str]) -> list[str]:
         """Return the upstreams; those that the client has no token for come last."""
-        token = asked.bearer_token
+        token = asked.client.token
         if not is_composite(token):
             return list(upstreams)
         return sorted(

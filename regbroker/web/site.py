@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import NOT_DONE_YET, Request
@@ -19,9 +18,7 @@ from regbroker.errors import (
     LoopDetected,
 )
 from regbroker.events import Event, new_request_id
-from regbroker.protocol.fields import problem_with_request
-from regbroker.protocol.header_list import HeaderList
-from regbroker.protocol.headers import Network, came_from_here
+from regbroker.protocol.headers import Forwarded, Network, came_from_here
 from regbroker.protocol.mirrors import PARAMETER, mirrored_registry, path_with_ns
 from regbroker.protocol.origins import parse_origin
 from regbroker.transport.server.client_connection import (
@@ -29,12 +26,9 @@ from regbroker.transport.server.client_connection import (
     client_connection,
 )
 from regbroker.transport.server.replies import set_request_id, set_status
-from regbroker.transport.server.streaming_request import (
-    StreamingRequest,
-    received_headers,
-)
+from regbroker.transport.server.streaming_request import received_headers
 from regbroker.transport.server.whole_site import WholeSite
-from regbroker.web.arrivals import MAX_REMEMBERED, MAX_REMEMBERED_HOST, Arrivals
+from regbroker.web.arrivals import CLAIMED_ID, Arrivals
 from regbroker.web.client_request import ClientRequest, parse_request
 from regbroker.web.health import Health
 from regbroker.web.https_redirect import https_url
@@ -45,8 +39,18 @@ from regbroker.web.serving import UnderWay, serve
 _NOT_IN_A_TARGET = bytes([*range(0x21), ord("#"), *range(0x7F, 0x100)])
 _MARKED = bytes.maketrans(_NOT_IN_A_TARGET, b"?" * len(_NOT_IN_A_TARGET))
 
-#: The kinds of credentials, by the scheme of an Authorization.
-_CREDENTIALS = {b"": "", b"basic": "password", b"bearer": "token"}
+
+class _Arrival(NamedTuple):
+    """
+    How a request came, and what follows from that.
+
+    `name` is its host as sections are called, None for what is no host, and `registry`
+    the one that serves it.
+    """
+
+    forwarded: Forwarded
+    name: str | None
+    registry: Registry | None
 
 
 class VirtualHosts(WholeSite):
@@ -83,8 +87,7 @@ class VirtualHosts(WholeSite):
             path_with_ns(registry.token_path, source): source
             for source, registry in self._mirrors.items()
         }
-        self._arrivals = Arrivals(trusted_proxies)
-        self._remembered_host = lru_cache(MAX_REMEMBERED)(self._of_host)
+        self._arrivals = Arrivals(trusted_proxies, self._arrival)
         self._denied = denied_user_agents
         self._now = clock.seconds
 
@@ -143,35 +146,35 @@ class VirtualHosts(WholeSite):
     ) -> tuple[Registry, ClientRequest]:
         """Parse a request, and return it with the registry that it is for."""
         headers = received_headers(http)
-        if not isinstance(http, StreamingRequest):
-            # Our own channel has looked already.
-            _check_fields(headers)
         by_name = headers.by_name
         if b"via" in by_name and came_from_here(headers.all(b"via")):
             raise LoopDetected("an upstream or a redirect of it leads back to here")
         # A regular expression takes three times as long for a target with a query.
         if http.uri.translate(_MARKED) != http.uri:
             raise BadRequest("the target has a '#', or characters that no URL has")
-        forwarded = self._arrivals.way(connection, headers)
-        given_id = self._arrivals.request_id(connection, headers)
-        if given_id is not None:
-            event.request_id = given_id
-            set_request_id(http, given_id)
+        forwarded, name, registry = self._arrivals.conclusion(connection, headers)
+        if CLAIMED_ID in by_name:
+            given_id = self._arrivals.request_id(connection, headers)
+            if given_id is not None:
+                event.request_id = given_id
+                set_request_id(http, given_id)
         event.client = forwarded.address
-        if b"authorization" in by_name:
-            event.credentials = _credentials(by_name[b"authorization"])
-        request = parse_request(http, headers, forwarded, event.request_id)
+        request = parse_request(http, headers, forwarded, event)
         try:
             if self._denied is not None:
                 self._check_user_agent(self._denied, by_name.get(b"user-agent", b""))
-            registry, request = self._picked(request)
+            if name is None:
+                raise BadRequest("the Host header names no host")
+            if self._mirrors or (request.query.text and request.is_for_api):
+                registry, request = self._picked_by_source(request, name, registry)
+            if registry is None:
+                raise HostUnknown(_unknown_host(request))
         except HTTPError:
             # The log says what was asked for.
             event.registry = _asked_registry(request)
             raise
-        event.section = registry.host
-        host = request.forwarded.host
-        event.registry = registry.host if registry.host != "*" else host
+        event.section = host = registry.host
+        event.registry = host if host != "*" else forwarded.host
         return registry, request
 
     def _check_user_agent(self, denied: re.Pattern[str], user_agent: bytes) -> None:
@@ -181,23 +184,14 @@ class VirtualHosts(WholeSite):
                 "docker 1.6 is the first that it does"
             )
 
-    def _picked(self, request: ClientRequest) -> tuple[Registry, ClientRequest]:
-        """Return the registry for a request, and the request with its source."""
-        host = request.forwarded.host
-        is_long = len(host) > MAX_REMEMBERED_HOST
-        name, registry = (self._of_host if is_long else self._remembered_host)(host)
-        if self._mirrors or (request.query.text and request.is_for_api):
-            registry, request = self._picked_by_source(request, name, registry)
-        if registry is None:
-            raise HostUnknown(_unknown_host(request))
-        return registry, request
-
-    def _of_host(self, host: str) -> tuple[str, Registry | None]:
-        """Return a host as sections are called, and the registry that serves it."""
-        name = _host_name(host)
+    def _arrival(self, forwarded: Forwarded) -> _Arrival:
+        """Return what follows from how a request came."""
+        name = _host_name(forwarded.host)
+        if name is None:
+            return _Arrival(forwarded, None, None)
         registry = self._registries.get(name) or self._registries.get("*")
         is_served = registry is not None and registry.is_for(name)
-        return name, registry if is_served else None
+        return _Arrival(forwarded, name, registry if is_served else None)
 
     def _picked_by_source(
         self, request: ClientRequest, name: str, of_host: Registry | None
@@ -225,15 +219,16 @@ class VirtualHosts(WholeSite):
         return of_host, request
 
 
-def _host_name(host: str) -> str:
+def _host_name(host: str) -> str | None:
     """
     Return a host as sections are called: lower case, without its port.
 
-    A last dot says that the name is whole (RFC 3986, 3.2.2), and is left out.
+    None is for what is no host. A last dot says that the name is whole (RFC 3986,
+    3.2.2), and is left out.
     """
     origin = parse_origin("https", host)
     if origin is None:
-        raise BadRequest("the Host header names no host")
+        return None
     name = origin.host.removesuffix(".")
     return f"[{name}]" if ":" in name else name
 
@@ -247,22 +242,7 @@ def _unknown_host(request: ClientRequest) -> str:
     return message
 
 
-def _check_fields(headers: HeaderList) -> None:
-    """Refuse headers that make no sense."""
-    problem = problem_with_request(headers)
-    if problem is not None:
-        raise BadRequest(problem)
-
-
 def _asked_registry(request: ClientRequest) -> str:
     """Return what a request says that it is for: its sources, else its Host."""
     sources = request.query.values(PARAMETER) if request.is_for_api else []
     return ",".join(sources) or request.forwarded.host
-
-
-def _credentials(authorization: bytes) -> str:
-    """Return what kind of credentials an Authorization brings."""
-    if not authorization:
-        return ""
-    scheme = authorization.partition(b" ")[0].lower()
-    return _CREDENTIALS.get(scheme, "other")

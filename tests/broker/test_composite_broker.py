@@ -265,12 +265,12 @@ class CompositeBrokerTests(SynchronousTestCase):
     def test_remembered(self) -> None:
         """It is known who was given it, and for what; of an empty one it is not."""
         token = self.reply(f"{ONE}&{TWO}")["token"]
-        self.assertEqual(self.broker.user_of(token), "alice")
+        self.assertEqual(self.broker.users.find(token), "alice")
         self.assertTrue(self.broker.has_asked(token, ("two", "b/b")))
         self.assertFalse(self.broker.has_asked(token, ("one", "b/b")))
         self.one.answer = None
         empty = self.reply(ONE)["token"]
-        self.assertIsNone(self.broker.user_of(empty))
+        self.assertIsNone(self.broker.users.find(empty))
 
 
 class JudgedTests(SynchronousTestCase):

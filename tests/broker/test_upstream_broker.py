@@ -439,28 +439,28 @@ class UserTests(BrokerTestCase):
         """Whose token it is is known, for the log."""
         self.count()
         token = await self.token(PULL)
-        self.assertEqual(self.broker.user_of(token), "alice")
-        self.assertIsNone(self.broker.user_of("made up"))
-        self.assertIsNone(self.broker.user_of(""))
+        self.assertEqual(self.broker.users.find(token), "alice")
+        self.assertIsNone(self.broker.users.find("made up"))
+        self.assertIsNone(self.broker.users.find(""))
 
     async def test_known_again(self) -> None:
         """A token that is given out again is noted again after a while."""
         asking = self.get(PULL, None)
         (await self.upstream.call()).answer(granted("t1", expires_in=3600))
         await asking
-        self.broker._users.remember("t1", "somebody else")
+        self.broker.users.remember("t1", "somebody else")
         await self.get(PULL, None)
-        self.assertEqual(self.broker.user_of("t1"), "somebody else")
+        self.assertEqual(self.broker.users.find("t1"), "somebody else")
         self.now += REUSE_SECONDS
         await self.get(PULL, None)
-        self.assertEqual(self.broker.user_of("t1"), "")
+        self.assertEqual(self.broker.users.find("t1"), "")
 
     async def test_nobody(self) -> None:
         """Who anybody says to be is not whose token it is."""
         self.count()
         for account in ("alice", "bob"):
             token = await self.token(f"{PULL}&account={account}", None)
-            self.assertEqual(self.broker.user_of(token), "")
+            self.assertEqual(self.broker.users.find(token), "")
 
 
 class _Account:

@@ -14,7 +14,7 @@ from regbroker.protocol.names import parse_path
 from regbroker.protocol.queries import Query
 from regbroker.transport.server.request_bodies import NO_BODY
 from regbroker.web.api_request import ApiRequest
-from regbroker.web.client_request import ClientRequest
+from regbroker.web.client_request import ClientRequest, parse_authorization
 from regbroker.web.mapped_target import mapped_target
 
 FORWARDED = Forwarded("192.0.2.1", "192.0.2.1", "https", "registry.test")
@@ -35,7 +35,13 @@ def asked(
     http: Any = DummyRequest([])
     http.body = NO_BODY
     client = ClientRequest(
-        http, FORWARDED, method, path, Query(query), authorization or None
+        http,
+        FORWARDED,
+        method,
+        path,
+        Query(query),
+        authorization or None,
+        token=parse_authorization(authorization)[1],
     )
     target = mapped_target(parse_path(path), method, mapping)
     event = Event(lambda: 0.0, method=method, path=path)

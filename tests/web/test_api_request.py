@@ -90,17 +90,6 @@ class KindTests(SynchronousTestCase):
 
 
 class CredentialsTests(SynchronousTestCase):
-    def test_token(self) -> None:
-        """The token, whatever case its scheme is written in."""
-        for text, token in {
-            "Bearer abc": "abc",
-            "bearer  abc ": "abc",
-            "Basic abc": "",
-            "Bearer": "",
-            "": "",
-        }.items():
-            self.assertEqual(asked("GET", MANIFEST, text).bearer_token, token, text)
-
     def test_basic(self) -> None:
         """User and password; none for what is damaged."""
         for text, basic in {

@@ -32,13 +32,13 @@ def headers(*more: tuple[bytes, bytes], host: bytes = b"a.test") -> ReceivedHead
 
 class ArrivalsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.arrivals = Arrivals((ip_network("10.0.0.0/8"),))
+        self.arrivals = Arrivals((ip_network("10.0.0.0/8"),), lambda came: came)
 
     def test_directly(self) -> None:
         """The connection and the Host say it; claims are as if they were not there."""
         for more in ((), CLAIMS):
             self.assertEqual(
-                self.arrivals.way(CLIENT, headers(*more, host=b" a.test:5000")),
+                self.arrivals.conclusion(CLIENT, headers(*more, host=b" a.test:5000")),
                 Forwarded("192.0.2.1", "192.0.2.1", "https", "a.test:5000"),
             )
             self.assertIsNone(self.arrivals.request_id(CLIENT, headers(*more)))
@@ -53,7 +53,7 @@ class ArrivalsTests(SynchronousTestCase):
         )
         for _ in range(2):
             for connection, host in others:
-                way = self.arrivals.way(connection, headers(host=host))
+                way = self.arrivals.conclusion(connection, headers(host=host))
                 scheme = "https" if connection.is_secure else "http"
                 peer = connection.peer
                 expected = Forwarded(peer, peer, scheme, host.decode())
@@ -62,13 +62,13 @@ class ArrivalsTests(SynchronousTestCase):
     def test_through_a_proxy(self) -> None:
         """A trusted peer tells the way, and what it calls the request."""
         self.assertEqual(
-            self.arrivals.way(BALANCER, headers(*CLAIMS)),
+            self.arrivals.conclusion(BALANCER, headers(*CLAIMS)),
             Forwarded(
                 "192.0.2.7", "192.0.2.7, 10.0.0.2, 10.0.0.1", "https", "public.test"
             ),
         )
         self.assertEqual(
-            self.arrivals.way(BALANCER, headers()),
+            self.arrivals.conclusion(BALANCER, headers()),
             Forwarded("10.0.0.1", "10.0.0.1", "http", "a.test"),
         )
         given = self.arrivals.request_id(BALANCER, headers(*CLAIMS))
@@ -84,7 +84,7 @@ class ArrivalsTests(SynchronousTestCase):
                     claims = headers(
                         (b"X-Forwarded-For", chain), (b"X-Forwarded-Proto", scheme)
                     )
-                    way = self.arrivals.way(BALANCER, claims)
+                    way = self.arrivals.conclusion(BALANCER, claims)
                     self.assertEqual(way.address, address)
                     self.assertEqual(way.scheme, scheme.decode())
                     self.assertEqual(way.host, "a.test")
@@ -101,11 +101,11 @@ class ArrivalsTests(SynchronousTestCase):
     def test_long_host(self) -> None:
         """What can be no name is not remembered."""
         host = b"a" * (MAX_REMEMBERED_HOST + 1)
-        way = self.arrivals.way(CLIENT, headers(host=host))
+        way = self.arrivals.conclusion(CLIENT, headers(host=host))
         self.assertEqual(way.host, host.decode())
         self.assertEqual(self.arrivals._remembered.cache_info().currsize, 0)
 
     def test_no_host(self) -> None:
         """Nobody knows which registry a request without a Host is for."""
         with self.assertRaises(BadRequest):
-            self.arrivals.way(CLIENT, ReceivedHeaders())
+            self.arrivals.conclusion(CLIENT, ReceivedHeaders())

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
 from regbroker.errors import BadRequest
+from regbroker.events import Event
 from regbroker.protocol.headers import Forwarded
 from regbroker.protocol.queries import MAX_PIECES
 from regbroker.transport.server.streaming_request import received_headers
@@ -22,7 +23,7 @@ def parsed(uri: bytes, authorization: bytes | None = None) -> ClientRequest:
     http.method, http.uri = b"GET", uri
     if authorization is not None:
         http.requestHeaders.setRawHeaders(b"Authorization", [authorization])
-    return parse_request(http, received_headers(http), FORWARDED)
+    return parse_request(http, received_headers(http), FORWARDED, Event(lambda: 0.0))
 
 
 class ParseTests(SynchronousTestCase):
@@ -43,13 +44,33 @@ class ParseTests(SynchronousTestCase):
         for header, authorization in ((None, None), (b"", ""), (b"Basic x", "Basic x")):
             self.assertEqual(parsed(b"/", header).authorization, authorization)
 
+    def test_credentials(self) -> None:
+        """Their kind is in the record, and a token apart from its scheme."""
+        for header, kind, token in (
+            (b"", "", ""),
+            (b"Basic YTpi", "password", ""),
+            (b"Bearer t", "token", "t"),
+            (b"bearer  t ", "token", "t"),
+            (b"Bearer", "token", ""),
+            (b"Bearert", "other", ""),
+            (b"Digest x", "other", ""),
+        ):
+            http: Any = DummyRequest([])
+            http.method, http.uri = b"GET", b"/v2/"
+            http.requestHeaders.setRawHeaders(b"Authorization", [header])
+            event = Event(lambda: 0.0)
+            request = parse_request(http, received_headers(http), FORWARDED, event)
+            self.assertEqual((event.credentials, request.token), (kind, token), header)
+
     def test_other_credentials(self) -> None:
         """Those that registries have their own names for, as they were sent."""
         http: Any = DummyRequest([])
         http.method, http.uri = b"GET", b"/v2/"
         for name in (b"Authorization", b"Accept", b"Private-Token", b"X-Meta-A"):
             http.requestHeaders.setRawHeaders(name, [b"x"])
-        request = parse_request(http, received_headers(http), FORWARDED)
+        request = parse_request(
+            http, received_headers(http), FORWARDED, Event(lambda: 0.0)
+        )
         self.assertEqual(
             request.other_credentials, ((b"Private-Token", b"x"), (b"X-Meta-A", b"x"))
         )

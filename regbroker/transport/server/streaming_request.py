@@ -11,7 +11,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.server import Request
 
 from regbroker.causes import Cause
-from regbroker.errors import HTTPError
+from regbroker.errors import BadRequest, HTTPError
+from regbroker.protocol.fields import problem_with_request
 from regbroker.protocol.header_list import ReceivedHeaders
 from regbroker.protocol.headers import raw_headers
 from regbroker.transport.server.malformed import OUTCOME
@@ -24,10 +25,19 @@ _ABSOLUTE_TARGET = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE)
 
 
 def received_headers(request: Request) -> ReceivedHeaders:
-    """Return the headers of a request, of whatever site."""
+    """
+    Return the headers of a request, of whatever site.
+
+    Raises `BadRequest` for those of another site that make no sense. Our own channel
+    has looked already.
+    """
     if isinstance(request, StreamingRequest):
         return request.headers
-    return ReceivedHeaders(raw_headers(request.requestHeaders))
+    headers = ReceivedHeaders(raw_headers(request.requestHeaders))
+    problem = problem_with_request(headers)
+    if problem is not None:
+        raise BadRequest(problem)
+    return headers
 
 
 class StreamingRequest(ReplyingRequest, PageRequest):
