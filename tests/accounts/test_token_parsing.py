@@ -9,11 +9,33 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.accounts.token_parsing import parse_token
-from regbroker.accounts.tokens import AccessToken, IdentityToken, InvalidToken, Vouched
-from tests.accounts.test_tokens import ACCESS, IDENTITY, JSON
+from regbroker.accounts.tokens import (
+    AccessToken,
+    IdentityToken,
+    InvalidToken,
+    Robot,
+    Vouched,
+)
+from regbroker.protocol.scopes import parse_scope
+from tests.accounts.test_tokens import ACCESS, IDENTITY, JSON, ROBOT
 
 
 class ParseTests(SynchronousTestCase):
+    def test_good(self) -> None:
+        """Each kind is read as it was written, whatever else stands in it."""
+        vouched = replace(ACCESS, vouched=Vouched("ci", expires=1200.5))
+        robot = replace(ACCESS, robot=Robot("r1", ("a: pull",)), refused_pulls=("b",))
+        for token in (ACCESS, IDENTITY, ROBOT, vouched, robot):
+            claims = {**token.claims(), "more": 1}
+            self.assertEqual(parse_token(token.TYPE, claims), token)
+
+    def test_access(self) -> None:
+        """An entry of access may leave out its class."""
+        entry = {"type": "repository", "name": "a", "actions": ["pull", "push"]}
+        token = parse_token("JWT", {**ACCESS.claims(), "access": [entry]})
+        assert isinstance(token, AccessToken)
+        self.assertEqual(token.access, (parse_scope("repository:a:pull,push"),))
+
     def test_kinds_are_apart(self) -> None:
         """The claims of one kind under the type of the other are no token."""
         for type, claims in (

@@ -66,6 +66,11 @@ class KeySetTests(SynchronousTestCase):
         ):
             self.assertEqual(self.kids(entry), [], entry)
 
+    def test_most_keys(self) -> None:
+        """So many keys may be in a set, and no more."""
+        keys = parse_key_set(json.dumps({"keys": [jwk(ec_key())] * MAX_KEYS}).encode())
+        self.assertEqual(len(keys.keys), MAX_KEYS)
+
     def test_wrong(self) -> None:
         """What is no set is refused, and so is a large one, before it is parsed."""
         for contents, reason in (

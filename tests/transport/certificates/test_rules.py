@@ -52,6 +52,8 @@ class CertificateRulesTests(SynchronousTestCase):
         self.assertIn("put the certificate of 'Test CA' there", line)
         (line, *_) = self.said(good, other, ca)
         self.assertIn("move certificate 3 behind it", line)
+        (line, *_) = self.said(ca, good)
+        self.assertIn("put the certificate of 'Test CA' there", line)
         (line,) = self.said(good, good)
         self.assertIn("there twice", line)
 
