@@ -9,7 +9,7 @@ import socket
 from .peers.processes import poll
 from .transfers_case import SECONDS, TransfersTestCase
 
-CLIENTS = 10
+CLIENTS = 5
 """More than are accepted in one step of a quiet process."""
 
 
