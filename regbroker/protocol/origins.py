@@ -51,17 +51,25 @@ def parse_origin(scheme: str, authority: str) -> Origin | None:
     return (_parse if is_long else _remembered)(scheme, authority)
 
 
+def parse_authority(authority: str, default_port: int) -> tuple[str, int] | None:
+    """
+    Parse ``host[:port]`` of any scheme; None for what is no server's.
+
+    The host is in lower case, and an address of IPv6 has no brackets.
+    """
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None:
+        return None
+    port = int(match["port"] or default_port)
+    return ((match["v6"] or match["host"]).lower(), port) if 0 < port < 65536 else None
+
+
 def _parse(scheme: str, authority: str) -> Origin | None:
     scheme = scheme.lower()
     if scheme not in _DEFAULT_PORTS:
         return None
-    match = _AUTHORITY.fullmatch(authority)
-    if match is None:
-        return None
-    port = int(match["port"] or _DEFAULT_PORTS[scheme])
-    if not 0 < port < 65536:
-        return None
-    return Origin(scheme, (match["v6"] or match["host"]).lower(), port)
+    place = parse_authority(authority, _DEFAULT_PORTS[scheme])
+    return None if place is None else Origin(scheme, *place)
 
 
 _remembered = lru_cache(MAX_REMEMBERED)(_parse)

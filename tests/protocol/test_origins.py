@@ -4,7 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.protocol.origins import MAX_REMEMBERED_LENGTH, Origin, parse_origin
+from regbroker.protocol.origins import (
+    MAX_REMEMBERED_LENGTH,
+    Origin,
+    parse_authority,
+    parse_origin,
+)
 
 
 class ParseTests(SynchronousTestCase):
@@ -42,6 +47,18 @@ class ParseTests(SynchronousTestCase):
             ("https", "ä.test"),
         ):
             self.assertIsNone(parse_origin(scheme, authority), (scheme, authority))
+
+    def test_authority(self) -> None:
+        """Host and port of any scheme; digits are those of ASCII."""
+        for authority, place in (
+            ("A.test", ("a.test", 636)),
+            ("a.test:1", ("a.test", 1)),
+            ("[FE80::1]:65535", ("fe80::1", 65535)),
+            ("a.test:0", None),
+            ("a.test:\uff11", None),
+            ("alice@a.test", None),
+        ):
+            self.assertEqual(parse_authority(authority, 636), place)
 
     def test_again(self) -> None:
         """What was parsed before is the same, and so is what is not remembered."""

@@ -17,14 +17,12 @@ from regbroker.accounts.ldap.filters import (
     parse_filter,
 )
 from regbroker.accounts.ldap.names import ATTRIBUTE_TYPE, parse_name
+from regbroker.protocol.origins import parse_authority
 
 Scope = Literal["base", "one", "sub"]
 
 _EXAMPLE = "ldaps://HOST/ou=people,dc=example,dc=com?uid?sub?(objectclass=posixAccount)"
 _PORTS = {"ldap": 389, "ldaps": 636}
-_AUTHORITY = re.compile(
-    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>\d{1,5}))?"
-)
 # What a reader can do without %XX for.
 _UNQUOTED = "=,;:@+&|!*()'~$"
 
@@ -114,8 +112,7 @@ def _parse_authority(authority: str, default_port: int) -> tuple[str, int]:
             "it names an account; write ldaps://HOST/…, and the account as "
             "ldap-bind-dn with ldap-bind-password-file"
         )
-    match = _AUTHORITY.fullmatch(authority)
-    port = int(match["port"] or default_port) if match else 0
-    if match is None or not 0 < port < 65536:
+    place = parse_authority(authority, default_port)
+    if place is None:
         raise ValueError(f"'{authority}' is no host; write HOST, HOST:PORT or [IPv6]")
-    return (match["v6"] or match["host"]).lower(), port
+    return place
