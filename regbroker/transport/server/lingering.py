@@ -6,6 +6,11 @@ reset it, and the client may lose the reply that it was about to read. So the en
 the stream goes out with the last reply (in TLS ``close_notify``, then FIN), what the
 client still sends is read and thrown away for a while, and then the connection is
 closed.
+
+Clients written in Go send a body while they wait for the reply, and take a write that
+fails for the answer. Some MiB are on their way before a refusal of an upload has
+arrived, so a client that sends much is not read any more, and is not reset either: its
+writes wait, and it reads.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from regbroker.transport.flow.wrapping import lowest
 from regbroker.transport.tls.protocol import TLSProtocol
 from regbroker.transport.twisted_private import end_in_order
 
-#: What is read and thrown away after the end. A client that sends more does not read.
+#: What is read and thrown away after the end; no more is read then.
 MAX_LINGER_BYTES = 1024 * 1024
 
 #: A client that has read the end closes its own side in a round trip or two.
@@ -59,7 +64,7 @@ class LingeringClose:
         """Note that so many bytes came after the end."""
         self._received += size
         if self._received > MAX_LINGER_BYTES:
-            self._transport.abortConnection()
+            self._transport.pauseProducing()
 
     def stop(self) -> None:
         """Forget the timers: the connection is gone."""

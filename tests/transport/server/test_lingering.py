@@ -123,16 +123,22 @@ class PlainTests(SiteTestCase):
         await self.assert_closed()
 
     async def test_bound_in_bytes(self) -> None:
-        """Nor is one that sends and sends."""
+        """One that sends and sends is read no further, and not reset too early."""
         await self.refused(REFUSED[0])
         await self.client.until_fin()
         sent = 0
-        while self.client.lost is None:
-            # A client that has read the end sees no other one before it writes.
+        while self.served:
             sent += 100_000
             self.client.send(bytes(100_000))
             await self.turn()
         self.assertGreater(sent, MAX_LINGER_BYTES)
+        # Its writes may wait, and nothing else happens to it.
+        self.client.send(bytes(32 * MAX_LINGER_BYTES))
+        for _ in range(50):
+            await self.turn()
+        self.assertIsNone(self.client.lost)
+        self.time.clock.advance(LINGER_SECONDS + 0.1)
+        await self.client.end()
         await self.assert_closed()
 
     async def test_broken_chunk(self) -> None:
