@@ -147,7 +147,8 @@ def _token(config: Config, options: argparse.Namespace) -> int:
 
 def _seconds(text: str) -> float:
     """Parse a time on the command line."""
-    from regbroker.settings.values import InvalidValue, seconds
+    from regbroker.settings.invalid import InvalidValue
+    from regbroker.settings.values import seconds
 
     try:
         return seconds(text)

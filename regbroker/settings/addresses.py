@@ -8,6 +8,7 @@ what would be right.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from ipaddress import IPv6Address, ip_network
 from pathlib import PurePath
 from typing import Literal, NamedTuple
@@ -17,12 +18,8 @@ from regbroker.protocol.headers import UNIX, Network
 from regbroker.protocol.origins import UNIX_ORIGIN, Origin, parse_origin
 from regbroker.protocol.own_redirects import is_prefix
 from regbroker.protocol.urls import Url, parse_url
-from regbroker.settings.values import (
-    LONG_SOCKET_PATH,
-    InvalidValue,
-    is_socket_path,
-    lines,
-)
+from regbroker.settings.invalid import InvalidValue, parse_each
+from regbroker.settings.values import LONG_SOCKET_PATH, is_socket_path, lines
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 
@@ -39,32 +36,24 @@ def is_host(text: str) -> bool:
 
 def networks(text: str) -> tuple[Network, ...]:
     """Parse addresses, networks, and ``unix``, separated by spaces or commas."""
-    networks: list[Network] = []
-    wrong: list[str] = []
-    for word in text.replace(",", " ").split():
-        if word == UNIX:
-            networks.append(UNIX)
-            continue
-        try:
-            networks.append(ip_network(word))
-        except ValueError:
-            wrong.append(word)
-    if wrong:
-        shown = ", ".join(f"'{word}'" for word in wrong)
-        meant = [network for word in wrong if (network := _meant_network(word))]
-        raise InvalidValue(
-            f"{shown} is no address or network such as 10.0.0.0/8, and is not unix"
-            + (f"; write {', '.join(meant)}" if meant else "")
-        )
-    return tuple(networks)
+    return parse_each(text.replace(",", " ").split(), _network)
 
 
-def _meant_network(text: str) -> str:
-    """Return the network of an address in it, or what stands in brackets; else ''."""
+def _network(word: str) -> Network:
+    if word == UNIX:
+        return UNIX
     try:
-        return str(ip_network(re.sub(r"[\[\]]", "", text), strict=False))
+        return ip_network(word)
     except ValueError:
-        return ""
+        pass
+    hint = ""
+    with suppress(ValueError):
+        # An address in the network, or brackets.
+        meant = ip_network(re.sub(r"[\[\]]", "", word), strict=False)
+        hint = f"; write {meant}"
+    raise InvalidValue(
+        f"'{word}' is no address or network such as 10.0.0.0/8, and is not unix{hint}"
+    )
 
 
 def token_path(text: str) -> str:
@@ -190,23 +179,24 @@ def cors_origins(text: str) -> tuple[str, ...]:
     origins = tuple(text.replace(",", " ").split())
     if origins == ("*",):
         return origins
-    parsed = []
-    for word in origins:
-        url = parse_url(word)
-        # An origin has not even a slash at its end.
-        if url is None or url.target != "/" or word.endswith("/"):
-            raise InvalidValue(
-                f"'{word}' is no origin; write https://HOST, https://HOST:PORT, or * "
-                "alone"
-            )
-        parsed.append(str(url.origin))
-    return tuple(parsed)
+    return parse_each(origins, _cors_origin)
+
+
+def _cors_origin(word: str) -> str:
+    url = parse_url(word)
+    # An origin has not even a slash at its end.
+    if url is None or url.target != "/" or word.endswith("/"):
+        raise InvalidValue(
+            f"'{word}' is no origin; write https://HOST, https://HOST:PORT, or * alone"
+        )
+    return str(url.origin)
 
 
 def mirrors(text: str) -> dict[str, str]:
     """Parse ``ns``: one ``SOURCE = HOST`` a line."""
     table: dict[str, str] = {}
-    for line in lines(text):
+
+    def add(line: str) -> None:
         source, equals, host = (part.strip() for part in line.partition("="))
         origin = parse_origin("https", source)
         if not (equals and host) or origin is None or " " in host:
@@ -217,6 +207,8 @@ def mirrors(text: str) -> dict[str, str]:
         if source.lower() in table:
             raise InvalidValue(f"'{source}' stands twice; once is right")
         table[source.lower()] = host
+
+    parse_each(lines(text), add)
     return table
 
 
@@ -230,13 +222,13 @@ def ldap_url(text: str) -> LdapUrl:
 
 def hosts(text: str) -> tuple[str, ...]:
     """Parse host names, separated by spaces or commas."""
-    hosts = tuple(text.lower().replace(",", " ").split())
-    for host in hosts:
-        if not is_host(host):
-            raise InvalidValue(
-                f"'{host}' is no host name; write it without scheme or port"
-            )
-    return tuple(host.strip("[]") for host in hosts)
+    return parse_each(text.lower().replace(",", " ").split(), _host)
+
+
+def _host(host: str) -> str:
+    if not is_host(host):
+        raise InvalidValue(f"'{host}' is no host name; write it without scheme or port")
+    return host.strip("[]")
 
 
 def public_hosts(text: str) -> tuple[str, ...]:
@@ -244,25 +236,29 @@ def public_hosts(text: str) -> tuple[str, ...]:
     hosts = tuple(text.lower().replace(",", " ").split())
     if not hosts:
         raise InvalidValue("names no host; take it out to serve every host")
-    for host in hosts:
-        if not is_host(host.removeprefix("*.")):
-            raise InvalidValue(
-                f"'{host}' is no host name; write HOST or *.DOMAIN, without scheme or "
-                "port"
-            )
-    return hosts
+    return parse_each(hosts, _public_host)
+
+
+def _public_host(host: str) -> str:
+    if not is_host(host.removeprefix("*.")):
+        raise InvalidValue(
+            f"'{host}' is no host name; write HOST or *.DOMAIN, without scheme or port"
+        )
+    return host
 
 
 def path_prefixes(text: str) -> tuple[str, ...]:
     """Parse the beginnings of paths, separated by spaces or commas."""
-    prefixes = tuple(text.replace(",", " ").split())
-    for prefix in prefixes:
-        if not is_prefix(prefix):
-            raise InvalidValue(
-                f"'{prefix}' is not the beginning of a path outside /v2; write for "
-                "example /artifacts-downloads/"
-            )
-    return prefixes
+    return parse_each(text.replace(",", " ").split(), _path_prefix)
+
+
+def _path_prefix(prefix: str) -> str:
+    if not is_prefix(prefix):
+        raise InvalidValue(
+            f"'{prefix}' is not the beginning of a path outside /v2; write for example "
+            "/artifacts-downloads/"
+        )
+    return prefix
 
 
 def credential_server(text: str) -> str:

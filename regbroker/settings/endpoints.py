@@ -11,12 +11,8 @@ import re
 from dataclasses import replace
 from ipaddress import IPv6Address, ip_address
 
-from regbroker.settings.values import (
-    LONG_SOCKET_PATH,
-    InvalidValue,
-    is_socket_path,
-    lines,
-)
+from regbroker.settings.invalid import InvalidValue, parse_each
+from regbroker.settings.values import LONG_SOCKET_PATH, is_socket_path, lines
 from regbroker.transport.listening.listeners import COLON, Listener
 
 #: An address with colons, in brackets or without, which may want backslashes.
@@ -47,7 +43,7 @@ def listeners(text: str) -> tuple[Listener, ...]:
     repeated = sorted({line for line in endpoints if endpoints.count(line) > 1})
     if repeated:
         raise InvalidValue(f"'{repeated[0]}' stands twice; once is right")
-    return tuple(listener(line) for line in endpoints)
+    return parse_each(endpoints, listener)
 
 
 def listener(line: str, scheme: str = "tls") -> Listener:
@@ -240,7 +236,7 @@ def _without_owner(line: str, endpoint: str) -> tuple[str, dict[str, str]]:
 
 def admin_listeners(text: str) -> tuple[Listener, ...]:
     """Parse ``admin-listen``: one endpoint a line, on loopback by default."""
-    return tuple(_admin_listener(line) for line in lines(text))
+    return parse_each(lines(text), _admin_listener)
 
 
 def _admin_listener(line: str) -> Listener:

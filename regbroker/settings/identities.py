@@ -18,7 +18,8 @@ from regbroker.accounts.identity.users import (
     parse_template,
 )
 from regbroker.settings.addresses import server_url
-from regbroker.settings.values import InvalidValue, lines
+from regbroker.settings.invalid import InvalidValue, parse_each
+from regbroker.settings.values import lines
 
 #: Kubernetes allows 5 minutes between the clocks of a cluster.
 MAX_LEEWAY = 300
@@ -57,14 +58,15 @@ def keys(text: str) -> PurePath | str:
 def algorithms(text: str) -> tuple[str, ...]:
     """Parse the algorithms of signatures."""
     algorithms = tuple(dict.fromkeys(text.replace(",", " ").split()))
-    for each in algorithms:
-        if each not in ALGORITHMS:
-            raise InvalidValue(
-                f"'{each}' is not taken; there are: {', '.join(ALGORITHMS)}"
-            )
     if not algorithms:
         raise InvalidValue(f"empty; there are: {', '.join(ALGORITHMS)}")
-    return algorithms
+    return parse_each(algorithms, _algorithm)
+
+
+def _algorithm(text: str) -> str:
+    if text not in ALGORITHMS:
+        raise InvalidValue(f"'{text}' is not taken; there are: {', '.join(ALGORITHMS)}")
+    return text
 
 
 def leeway(text: str) -> float:
@@ -76,18 +78,17 @@ def leeway(text: str) -> float:
 
 def required_claims(text: str) -> tuple[Condition, ...]:
     """Parse conditions on claims, separated by commas or lines."""
-    conditions = []
-    for each in text.replace(",", "\n").splitlines():
-        if not each.strip():
-            continue
-        try:
-            condition = parse_condition(each)
-        except ValueError as error:
-            raise InvalidValue(str(error)) from None
-        if not condition.alternatives:
-            raise InvalidValue(f"'{condition}': write claim=text, or claim=* for any")
-        conditions.append(condition)
-    return tuple(conditions)
+    return parse_each(lines(text.replace(",", "\n")), _required_claim)
+
+
+def _required_claim(text: str) -> Condition:
+    try:
+        condition = parse_condition(text)
+    except ValueError as error:
+        raise InvalidValue(str(error)) from None
+    if not condition.alternatives:
+        raise InvalidValue(f"'{condition}': write claim=text, or claim=* for any")
+    return condition
 
 
 def user(text: str) -> Template:
@@ -100,8 +101,12 @@ def user(text: str) -> Template:
 
 def groups(text: str) -> tuple[Template, ...]:
     """Parse templates of groups, one a line."""
+    return parse_each(lines(text), _group)
+
+
+def _group(text: str) -> Template:
     try:
-        return tuple(parse_group_template(line) for line in lines(text))
+        return parse_group_template(text)
     except ValueError as error:
         raise InvalidValue(str(error)) from None
 
@@ -109,7 +114,8 @@ def groups(text: str) -> tuple[Template, ...]:
 def conditions(text: str) -> dict[str, str]:
     """Parse ``NAME = EXPRESSION`` lines; the expressions are CEL."""
     table: dict[str, str] = {}
-    for line in lines(text):
+
+    def add(line: str) -> None:
         name, equals, expression = (part.strip() for part in line.partition("="))
         if not (equals and expression and re.fullmatch("[A-Za-z0-9_-]+", name)):
             raise InvalidValue(
@@ -119,4 +125,6 @@ def conditions(text: str) -> dict[str, str]:
         if name in table:
             raise InvalidValue(f"'{name}' stands twice; once is right")
         table[name] = expression
+
+    parse_each(lines(text), add)
     return table

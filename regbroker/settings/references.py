@@ -13,8 +13,9 @@ from typing import NamedTuple
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import InvalidRule, parse_rule
 from regbroker.settings.config import CERTIFICATE, RegistryConfig
+from regbroker.settings.invalid import InvalidValue, parse_each
 from regbroker.settings.suggestions import suggestion
-from regbroker.settings.values import InvalidValue, lines
+from regbroker.settings.values import lines
 
 
 def mapping(
@@ -43,7 +44,7 @@ def mapping(
             problems.append(f"'{rule}': {missing}")
         rules.append(rule)
     if problems:
-        raise InvalidValue("; ".join(problems))
+        raise InvalidValue(*problems)
     try:
         return NameMapping(rules, listed, default_namespaces)
     except InvalidRule as error:
@@ -83,7 +84,7 @@ def some_sections(
         repeated = sorted({name for name in listed if listed.count(name) > 1})
         if repeated:
             raise InvalidValue(f"'{repeated[0]}' stands twice; once is right")
-        return tuple(map(parse_one, listed))
+        return parse_each(listed, parse_one)
 
     return parse
 

@@ -13,9 +13,9 @@ from pathlib import PurePath
 from typing import Any, TypeVar
 
 from regbroker.settings.habits import hint
+from regbroker.settings.invalid import InvalidValue, parse_each
 from regbroker.settings.options import KINDS, Option, Table, names, section_of
 from regbroker.settings.suggestions import suggestion
-from regbroker.settings.values import InvalidValue
 
 T = TypeVar("T")
 
@@ -102,7 +102,11 @@ class Section:
         except InvalidValue as error:
             kind = self.title.partition(" ")[0]
             known = names(kind) if kind in KINDS else ()
-            self.problem(option, f"{error}{hint(self.texts[option], known)}")
+            what_to_do = hint(self.texts[option], known)
+            for problem in error.problems:
+                self.problem(option, f"{problem}{what_to_do}")
+                # It is about the value as a whole.
+                what_to_do = ""
             return default
 
     def path(self, path: PurePath) -> PurePath:
@@ -135,7 +139,7 @@ class Section:
             if isinstance(value, PurePath):
                 return self._located(value, option)
             if option.is_file:
-                return tuple(self._located(path, option) for path in value)
+                return parse_each(value, lambda path: self._located(path, option))
             return value
 
         return parse_and_locate

@@ -14,6 +14,7 @@ from pathlib import PurePath
 
 from regbroker.protocol.names import is_name
 from regbroker.protocol.token_replies import MIN_LIFE_SECONDS
+from regbroker.settings.invalid import InvalidValue, parse_each
 
 #: Twelve days: what is longer was meant in other units.
 MAX_SECONDS = 1_000_000
@@ -26,10 +27,6 @@ LONG_SOCKET_PATH = f"the path of a socket has {MAX_SOCKET_PATH} bytes at most"
 
 #: A byte each nanosecond: no client comes near it.
 MAX_RATE = 1_000_000_000
-
-
-class InvalidValue(ValueError):
-    """An option's value is wrong; the text says what would be right."""
 
 
 def lines(text: str) -> list[str]:
@@ -58,7 +55,7 @@ def is_socket_path(text: str) -> bool:
 
 def paths(text: str) -> tuple[PurePath, ...]:
     """Parse paths, one a line."""
-    return tuple(path(line) for line in lines(text) or [""])
+    return parse_each(lines(text) or [""], path)
 
 
 def log_destination(text: str) -> PurePath | str:
@@ -96,14 +93,16 @@ def namespace(text: str) -> str:
 
 def extensions(text: str) -> tuple[str, ...]:
     """Parse the extensions that are relayed, ``_NAME`` each."""
-    names = tuple(dict.fromkeys(text.replace(",", " ").split()))
-    for name in names:
-        if name == "_catalog" or not re.fullmatch(r"_[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            raise InvalidValue(
-                f"'{name}' is no extension of the API; write the part of the path that "
-                "begins with _, for example _oci"
-            )
-    return names
+    return parse_each(dict.fromkeys(text.replace(",", " ").split()), _extension)
+
+
+def _extension(name: str) -> str:
+    if name == "_catalog" or not re.fullmatch(r"_[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise InvalidValue(
+            f"'{name}' is no extension of the API; write the part of the path that "
+            "begins with _, for example _oci"
+        )
+    return name
 
 
 def shared_actions(text: str) -> frozenset[str]:
@@ -122,8 +121,7 @@ def shared_actions(text: str) -> frozenset[str]:
 def pattern(text: str) -> re.Pattern[str] | None:
     """Parse regular expressions, one a line; None for no line."""
     expressions = lines(text)
-    for expression in expressions:
-        _compile(expression, expression)
+    parse_each(expressions, lambda each: _compile(each, each))
     if not expressions:
         return None
     # Each may be right alone, and not beside the others: groups have names.
@@ -174,10 +172,13 @@ def robots(text: str) -> tuple[str, ...]:
     names = tuple(lines(text))
     if not names:
         raise InvalidValue("empty; write the name of a user, one a line")
-    for name in names:
-        if username(name).split() != [name]:
-            raise InvalidValue(f"'{name}': write one name a line, without spaces")
-    return names
+    return parse_each(names, _robot)
+
+
+def _robot(name: str) -> str:
+    if username(name).split() != [name]:
+        raise InvalidValue(f"'{name}': write one name a line, without spaces")
+    return name
 
 
 def variable(text: str) -> str:

@@ -16,7 +16,7 @@ from regbroker.settings.addresses import (
     server_url,
     upstream_url,
 )
-from regbroker.settings.values import InvalidValue
+from regbroker.settings.invalid import InvalidValue
 from tests.settings.test_values import ValueCase
 
 
@@ -85,13 +85,12 @@ class AddressTests(ValueCase):
             ("unix", ip_network("10.0.0.0/8"), ip_network("::1")),
         )
         self.assert_refused(networks, "localhost", "unix:", "10.0.0.1/8")
-        with self.assertRaises(InvalidValue) as caught:
-            networks("10.0.0.1/8, ::1, [2001:db8::]/32 proxy.test")
-        self.assertEqual(
-            str(caught.exception),
-            "'10.0.0.1/8', '[2001:db8::]/32', 'proxy.test' is no address or network "
-            "such as 10.0.0.0/8, and is not unix; write 10.0.0.0/8, 2001:db8::/32",
-        )
+        for word, meant in (
+            ("10.0.0.1/8", "10.0.0.0/8"),
+            ("[2001:db8::]/32", "2001:db8::/32"),
+        ):
+            with self.assertRaisesRegex(InvalidValue, f"; write {meant}$"):
+                networks(word)
 
     def test_search_url(self) -> None:
         """The URL before /search, with /v1 or without."""

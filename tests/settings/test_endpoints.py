@@ -1,7 +1,7 @@
 """Where options say that regbroker listens."""
 
 from regbroker.settings.endpoints import admin_listeners, listener, listeners
-from regbroker.settings.values import InvalidValue
+from regbroker.settings.invalid import InvalidValue
 from tests.settings.test_values import ValueCase
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.settings import identities
-from regbroker.settings.values import InvalidValue
+from regbroker.settings.invalid import InvalidValue
 
 
 class ValueTests(SynchronousTestCase):

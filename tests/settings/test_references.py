@@ -5,13 +5,13 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.settings.invalid import InvalidValue
 from regbroker.settings.references import (
     mapping,
     one_of_sections,
     registry_accounts,
     some_sections,
 )
-from regbroker.settings.values import InvalidValue
 
 
 class ReferenceCase(SynchronousTestCase):

@@ -346,8 +346,8 @@ class ProblemTests(SynchronousTestCase):
     def test_missing_files(self) -> None:
         """Every file that is named must be readable."""
         lines = problems(WHOLE, ("one", "two", "password", "key.pem"))
-        self.assertEqual(len(lines), 3, lines)
-        for name in ("one", "password", "key.pem"):
+        self.assertEqual(len(lines), 4, lines)
+        for name in ("one", "two", "password", "key.pem"):
             self.assertTrue(any(f"{name} cannot be read" in p for p in lines), lines)
 
     def test_local_accounts_lend_nothing(self) -> None:

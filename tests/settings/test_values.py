@@ -8,8 +8,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.settings.invalid import InvalidValue
 from regbroker.settings.values import (
-    InvalidValue,
     count,
     extensions,
     helper_name,
