@@ -25,7 +25,8 @@ registry = build_service(dataclasses.replace(config, listen=()), reactor)
 pages = Resource()
 pages.putChild(b"", Data(b"<h1>Our application</h1>\n", "text/html"))
 # One resource answers for /v2 and for the token service. It looks at the whole path, so
-# it is put where the paths begin: `/auth` is the default of `token-path`.
+# it is put where the paths begin: `/auth` is the default of `token-path`. With
+# `search-url` it belongs at b"v1", too.
 for beginning in (b"v2", b"auth"):
     pages.putChild(beginning, registry.root)
 
