@@ -40,6 +40,16 @@ class ReadTests(PagesTestCase):
         page = self.read(Listing(["acme/a", "other/b"], size=10), 1)
         self.assertEqual(page, PublicPage(["a"]))
 
+    def test_next_name(self) -> None:
+        """A full page leads on where a name is left: the next one, or a later one."""
+        for names in (["acme/a", "acme/b"], ["acme/a", "other/x", "acme/b"]):
+            listing = Listing(names, size=10)
+            page = self.read(listing, 1)
+            self.assertEqual(page.names, ["a"])
+            assert page.following is not None
+            self.assertEqual(page.following.after, "acme/a")
+            self.assertEqual(self.read(listing, 1, page.following).names, ["b"])
+
     def test_opaque(self) -> None:
         """Where the upstream's links are tokens, the name alone does not lead on."""
         page = self.read(Listing(["acme/a", "acme/b"], "token", size=1), 1)
