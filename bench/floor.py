@@ -15,11 +15,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from regbroker.assembly.main_reactor import install_reactor
 from regbroker.protocol.origins import Origin
 from regbroker.transport.certificates.served import certificate_options
 from regbroker.transport.client.trust import Trust
@@ -121,6 +121,9 @@ def main() -> None:
     parser.add_argument("--certificate", type=Path, help="without one: plain")
     parser.add_argument("--key", type=Path)
     arguments = parser.parse_args()
+    install_reactor()
+    from twisted.internet import reactor
+
     clock: Any = reactor
     origin = Origin("https", "localhost", arguments.upstream)
     # Over the socket, also for uploads: an early answer is not read here.

@@ -17,6 +17,7 @@ ROOMS = (
     "naming",
     "runtime",
     "transport",
+    "transport.twisted_private",
     "transport.flow",
     "transport.tls",
     "transport.server",

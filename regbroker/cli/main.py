@@ -38,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number in _FOR_LATER:
             signal.signal(number, signal.SIG_IGN)
         with quick:
+            from regbroker.assembly.main_reactor import install_reactor
+
+            # Before anything asks for one.
+            install_reactor()
             from regbroker.cli.serve import serve
 
         return serve(options.config)

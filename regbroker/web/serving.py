@@ -23,7 +23,7 @@ from regbroker.transport.bodies.download import TransferBroken, abort_client
 from regbroker.transport.server.departures import Companion
 from regbroker.transport.server.replies import reply_header, send_error
 from regbroker.transport.server.request_bodies import ClientGone
-from regbroker.transport.twisted_private import is_disconnected
+from regbroker.transport.twisted_private.http import is_disconnected
 
 _log = Logger()
 

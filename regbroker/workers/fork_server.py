@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any, NoReturn
 
+from regbroker.assembly.main_reactor import install_reactor
 from regbroker.runtime.blocking_messages import BlockingChannel
 from regbroker.runtime.messages import Values
 from regbroker.transport.tls.session_tickets import TicketKeys
@@ -101,6 +102,7 @@ class ForkServer:
         self._woken.close()
         self._channel.close()
         # Each process has its own, so it comes after the fork.
+        install_reactor()
         from twisted.internet import reactor as _reactor
 
         reactor: Any = _reactor

@@ -17,7 +17,7 @@ from typing import Any
 from twisted.internet.abstract import FileDescriptor
 
 from regbroker.transport.flow.wrapping import Wrapper, lowest
-from regbroker.transport.twisted_private import may_write_now
+from regbroker.transport.twisted_private.sockets import may_write_now
 
 #: What is given to a socket in one call. The system takes 1024 pieces (IOV_MAX).
 MOST_PIECES = 1024

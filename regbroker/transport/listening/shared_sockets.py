@@ -19,7 +19,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from regbroker.transport.twisted_private import adopt_port, keep_for_others
+from regbroker.transport.twisted_private.sockets import adopt_port, keep_for_others
 
 
 def leave_to_others(port: Any) -> None:

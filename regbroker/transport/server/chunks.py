@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable
 
 from regbroker.protocol.fields import is_sound
-from regbroker.transport.twisted_private import ChunkedDecoder, MalformedChunks
+from regbroker.transport.twisted_private.http import ChunkedDecoder, MalformedChunks
 
 #: RFC 9110, 5.1 and 5.6.2: a name is a token, with nothing between it and the colon.
 _FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:(.*)", re.DOTALL)

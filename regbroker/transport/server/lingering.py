@@ -23,7 +23,7 @@ from twisted.internet.interfaces import IDelayedCall
 from regbroker.transport.flow.direct_writes import half_close
 from regbroker.transport.flow.wrapping import lowest
 from regbroker.transport.tls.protocol import TLSProtocol
-from regbroker.transport.twisted_private import end_in_order
+from regbroker.transport.twisted_private.sockets import end_in_order
 
 #: What is read and thrown away after the end; no more is read then.
 MAX_LINGER_BYTES = 1024 * 1024

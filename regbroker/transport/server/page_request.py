@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from regbroker.errors import HTTPError
 from regbroker.transport.server.body_reading import receive_body
 from regbroker.transport.server.request_bodies import ClientGone, StreamedBody
-from regbroker.transport.twisted_private import RequestInternals
+from regbroker.transport.twisted_private.http import RequestInternals
 
 
 class PageRequest(RequestInternals):

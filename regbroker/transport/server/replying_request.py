@@ -23,7 +23,7 @@ from regbroker.transport.server.reply_heads import (
     date,
     reply_head,
 )
-from regbroker.transport.twisted_private import RequestInternals
+from regbroker.transport.twisted_private.http import RequestInternals
 
 
 class ReplyingRequest(RequestInternals):

@@ -40,7 +40,7 @@ from regbroker.transport.server.reply_heads import reason_phrase
 from regbroker.transport.server.request_bodies import NO_BODY
 from regbroker.transport.server.whole_heads import Head, WholeHeads
 from regbroker.transport.tls.negotiated import tls_version
-from regbroker.transport.twisted_private import ChannelInternals
+from regbroker.transport.twisted_private.http import ChannelInternals
 
 #: Request line and headers together. Cloud registries issue bearer tokens of
 #: 16 KiB, and a token request may name dozens of scopes in its query.

@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.transport.flow.direct_writes import MOST_PIECES, send_now, socket_below
 from regbroker.transport.flow.wrapping import Wrapper, WrapperFactory
 from regbroker.transport.tls.memory import MemoryTLSProtocol
-from regbroker.transport.twisted_private import may_write_now
+from regbroker.transport.twisted_private.sockets import may_write_now
 
 
 class DirectWritesTests(SynchronousTestCase):

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import _ChunkedTransferDecoder, _MalformedChunkedDataError
 
 from regbroker.transport.server.chunks import StrictChunks
-from regbroker.transport.twisted_private import ChunkedDecoder, MalformedChunks
+from regbroker.transport.twisted_private.http import ChunkedDecoder, MalformedChunks
 
 #: Chunks that often repeat, and what is no chunk after some of them.
 _PARTS = [

@@ -1,11 +1,10 @@
-"""What regbroker uses of Twisted though it is private, each with what it does."""
+"""What is private in requests and channels of Twisted, each with what it does."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -13,15 +12,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import HTTPFactory, Request
 from zope.interface import Interface
 
-from regbroker.transport.twisted_private import (
+from regbroker.transport.twisted_private.http import (
     ChannelInternals,
     ChunkedDecoder,
     MalformedChunks,
     RequestInternals,
-    end_in_order,
     is_disconnected,
 )
-from tests.proxycase import SocketTestCase
 
 
 class KeptRequest(Request):
@@ -317,45 +314,3 @@ class ChunkedDecoderTests(SynchronousTestCase):
             decoder.dataReceived(data)
         self.assertEqual(sorted(lines), [b"A: b", b"C: d"])
         self.assertEqual(rest, [b"rest"])
-
-
-class EndTests(SocketTestCase):
-    """The end of a TCP connection."""
-
-    async def ended(self, data: bytes) -> bytes:
-        """What a client gets that reads after the end."""
-        served: list[Any] = []
-
-        class Served(Protocol):
-            def connectionMade(self) -> None:
-                served.append(self)
-
-        listening: Any = self.reactor.listenTCP(
-            0, Factory.forProtocol(Served), interface="127.0.0.1"
-        )
-        self.addCleanup(listening.stopListening)
-        client = await self.connect_to(listening.getHost().port)
-        while not served:
-            await self.turn()
-        client.pause()
-        transport = served[0].transport
-        transport.write(data)
-        transport.doWrite()
-        end_in_order(transport)
-        transport.abortConnection()
-        transport.write(b"more")
-        while transport.connected:
-            await self.turn()
-        client.resume()
-        sent = await client.end()
-        self.assertTrue(client.closed_in_order)
-        return sent
-
-    async def test_whole(self) -> None:
-        """What the socket has taken arrives, and the end in order; nothing else."""
-        self.assertEqual(await self.ended(b"some bytes"), b"some bytes")
-
-    async def test_too_much(self) -> None:
-        """What it has not taken is dropped."""
-        data = bytes(100_000_000)
-        self.assertLess(len(await self.ended(data)), len(data))
