@@ -33,7 +33,7 @@ class NamesTests(SynchronousTestCase):
 
     def test_rooms(self) -> None:
         """The table has the rooms from the highest to the lowest."""
-        rows = re.findall(r"^\| `([a-z/]+)/` \|", section("Rooms"), re.MULTILINE)
+        rows = re.findall(r"^\| `([a-z_/]+)/` \|", section("Rooms"), re.MULTILINE)
         shown = [row.replace("/", ".") for row in rows]
         # what is flat, and what stands as a title over its own rooms
         left_out = {"ground", "edges", "transport"}
