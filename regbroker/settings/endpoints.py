@@ -71,9 +71,11 @@ def listener(line: str, scheme: str = "tls") -> Listener:
                 "tls:8443:interface=127.0.0.1"
             )
     elif not endpoint.startswith(("systemd:", "unix:")) or not arguments:
+        forms = "tls:PORT, tcp:PORT, redirect:PORT, unix:PATH, or tls:"
+        if scheme == "tcp":
+            forms = "tcp:PORT, unix:PATH, or "
         raise InvalidValue(
-            f"'{line}' is not understood; write tls:PORT, tcp:PORT, redirect:PORT, "
-            "unix:PATH, or tls:systemd:domain=INET:index=0"
+            f"'{line}' is not understood; write {forms}systemd:domain=INET:index=0"
         )
     if endpoint.startswith("systemd:"):
         _check_systemd(line, endpoint)

@@ -176,7 +176,11 @@ def robots(text: str) -> tuple[str, ...]:
 
 
 def _robot(name: str) -> str:
-    if username(name).split() != [name]:
+    try:
+        username(name)
+    except InvalidValue as error:
+        raise InvalidValue(f"'{name}': {error}") from None
+    if name.split() != [name]:
         raise InvalidValue(f"'{name}': write one name a line, without spaces")
     return name
 

@@ -56,6 +56,7 @@ class EndpointTests(ValueCase):
                 listener(line)
         for line, words in (
             ("9180", "'9180': write tcp:9180$"),
+            ("foo", "write tcp:PORT, unix:PATH, or systemd:domain=INET:index=0$"),
             ("[::1]:9180", r"write tcp:9180:interface=\\:\\:1"),
             ("127.0.0.1:9180", "write tcp:9180:interface=127.0.0.1"),
         ):

@@ -40,6 +40,14 @@ class InvalidValueTests(SynchronousTestCase):
         self.assertEqual(caught.exception.problems, ("1 is odd", "3 is odd"))
         self.assertEqual(str(caught.exception), "1 is odd; 3 is odd")
 
+    def test_named(self) -> None:
+        """Of several users, the one that is wrong is named."""
+        with self.assertRaises(InvalidValue) as caught:
+            robots("deploy\na:b\nc d")
+        one, other = caught.exception.problems
+        self.assertTrue(one.startswith("'a:b': a user name has no colon"), one)
+        self.assertTrue(other.startswith("'c d': "), other)
+
     def test_lists(self) -> None:
         """Each option that is a list tells all that is wrong in it."""
         for parse, text in (
