@@ -108,12 +108,8 @@ class CompositeTokens:
 def token_for(token: str, upstream: str) -> str | None:
     """Return the token for an upstream out of a composite token, or None."""
     document = _parse(token)
-    tokens = document.get("t") if document else None
-    part = tokens.get(_key(upstream)) if isinstance(tokens, dict) else None
-    # It goes into a header.
-    if isinstance(part, str) and _TOKEN.fullmatch(part):
-        return part
-    return None
+    part: str | None = document["t"].get(_key(upstream)) if document else None
+    return part
 
 
 def is_composite(token: str) -> bool:
@@ -130,13 +126,24 @@ def _parse(token: str) -> Mapping[str, Any] | None:
 
 
 def _taken_apart(token: str) -> Mapping[str, Any] | None:
+    """Return what a token says, with those tokens in "t" that may be sent on."""
     encoded = token.removeprefix(_PREFIX)
     try:
         padded = encoded + "=" * (-len(encoded) % 4)
         document = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError):
         return None
-    return document if isinstance(document, dict) else None
+    if not isinstance(document, dict):
+        return None
+    tokens = document.get("t")
+    given = tokens.items() if isinstance(tokens, dict) else ()
+    # Each goes into a header.
+    document["t"] = {
+        key: part
+        for key, part in given
+        if isinstance(part, str) and _TOKEN.fullmatch(part)
+    }
+    return document
 
 
 _remembered = lru_cache(MAX_REMEMBERED)(_taken_apart)
