@@ -76,6 +76,9 @@ class Endpoint(Enum):
     REFERRERS = "referrers list"
     EXTENSION = "extension"
 
+    #: That of `Enum` is a function in Python.
+    __hash__ = object.__hash__
+
     def __init__(self, _: str) -> None:
         #: What the log calls it.
         self.log_name = self.name.lower()

@@ -93,7 +93,7 @@ class UpstreamGate:
         """Challenge the ping without credentials; let everything else in."""
         if asked.client.authorization is not None:
             asked = self._identified(asked)
-        elif asked.target.is_ping:
+        elif asked.target.operation.is_ping:
             challenge = await self._ping_challenge(asked)
             if challenge is not None:
                 return challenge
@@ -138,7 +138,7 @@ class UpstreamGate:
                 and not (backend.policy.shares and discovered.realm is None)
             ):
                 return self._challenge(backend, discovered, asked)
-            if discovered is None and len(asked.target.upstreams) > 1:
+            if discovered is None and len(asked.target.operation.upstreams) > 1:
                 # Another upstream would let everybody in, and clients would take
                 # any password for a good one.
                 ours = Challenge("bearer", (("service", asked.client.forwarded.host),))
@@ -167,7 +167,7 @@ class UpstreamGate:
         upstream = backend.upstream
         if not (
             backend.policy.shares
-            or len(asked.target.upstreams) > 1
+            or len(asked.target.operation.upstreams) > 1
             or upstream.config.realm is not None
         ):
             return None
@@ -275,25 +275,26 @@ def robot_token_refused(host: str, event: Event) -> Unauthorized:
 
 def is_allowed(principal: Principal, asked: ApiRequest) -> bool:
     """Tell whether a principal has the right to a request, without its mount."""
-    if asked.target.is_ping:
+    operation = asked.target.operation
+    if operation.is_ping:
         # Clients bring credentials later only if they were asked for here.
         return not principal.is_anonymous
     if asked.target.endpoint is Endpoint.CATALOG:
         return principal.may_list
-    if asked.target.is_about_everything:
+    if operation.is_about_everything:
         # Nothing says who may change what is everybody's.
-        return principal.may_list and asked.target.action is Action.PULL
-    return principal.may(asked.target.action, asked.target.routes[0].public_name)
+        return principal.may_list and operation.action is Action.PULL
+    return principal.may(operation.action, operation.routes[0].public_name)
 
 
 def denial(principal: Principal, asked: ApiRequest) -> Denied:
     """Return the refusal for somebody who is known, and may not do this."""
-    if asked.target.is_about_everything:
-        action = asked.target.action.value
+    if asked.target.operation.is_about_everything:
+        action = asked.target.operation.action.value
         return Denied(f"{principal.user} may not {action} for all of this")
     if asked.target.name is None:
         return Denied(f"{principal.user} may not list the repositories")
     return Denied(
-        f"{principal.user} may not {asked.target.action.value} here",
+        f"{principal.user} may not {asked.target.operation.action.value} here",
         detail={"name": asked.target.name},
     )

@@ -64,9 +64,12 @@ class ApiRequest(NamedTuple):
     def scopes(self) -> tuple[Scope, ...]:
         """The scopes that a token needs, with the names that the client wrote."""
         if self.mount is None:
-            return self.target.scopes
+            return self.target.operation.scopes
         needed = WANTED_ACTIONS[Action.PULL]
-        return (*self.target.scopes, repository_scope(self.mount.written, *needed))
+        return (
+            *self.target.operation.scopes,
+            repository_scope(self.mount.written, *needed),
+        )
 
     @property
     def basic(self) -> tuple[str, str]:
@@ -100,7 +103,7 @@ class ApiRequest(NamedTuple):
 
         `can_widen` is as in `regbroker.broker.mounts.MountChallenges.attempt`.
         """
-        route, mount = self.target.routes[0], self.mount
+        route, mount = self.target.operation.routes[0], self.mount
         assert mount is not None
         names = route.upstream_name, mount.route.upstream_name
         key = (route.upstream, *names, *self.query.values(MOUNT))

@@ -38,7 +38,7 @@ class CertificateGate:
         """Let a request in whose certificate's user has the right to it."""
         principal, why = self._principal(asked.client.http)
         asked.event.user = principal.user
-        if asked.target.is_ping:
+        if asked.target.operation.is_ping:
             # Else docker would go no further.
             allowed = bool(principal.user) or self._rules.anonymous_may_anything
         else:

@@ -58,7 +58,8 @@ class UpstreamRequest:
 
     def to_public(self, upstream_name: str) -> str | None:
         """Return the public name for an upstream one, in the client's words."""
-        return self.names.get(upstream_name) or self.asked.target.mapping.to_public(
+        mapping = self.asked.target.operation.mapping
+        return self.names.get(upstream_name) or mapping.to_public(
             upstream_name, self.target.upstream
         )
 

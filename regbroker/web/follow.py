@@ -98,7 +98,7 @@ class RedirectFollower:
         if (
             exchange.reply.status not in REDIRECTS
             or asked.client.method not in ("GET", "HEAD")
-            or asked.target.is_upload
+            or asked.target.operation.is_upload
         ):
             return exchange
         try:

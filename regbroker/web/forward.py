@@ -131,7 +131,7 @@ class Forwarder:
                 headers.append((b"Expect", b"100-continue"))
         if query:
             path = f"{path}?{query}"
-        if target.is_upload:
+        if target.operation.is_upload:
             path = self._carried(request) or path
         event.asks_with(client.method)
         upstream = self._upstream
@@ -140,7 +140,7 @@ class Forwarder:
         sending = connections.request(
             client.method.encode(), whole_path, headers, upload
         )
-        if target.leads_to_blobs:
+        if target.operation.leads_to_blobs:
             connections.prepare(BLOBS_AT_ONCE)
         started = event.clock()
         try:
@@ -175,11 +175,11 @@ class Forwarder:
         if b"connection" in by_name:
             options = connection_options(received.all(b"connection"))
         headers = crossing(received, options, _OF_OURS if in_our_name else _OF_CLIENTS)
-        if target.is_rewritten:
+        if target.operation.is_rewritten:
             # They must come whole and unpacked.
             headers = passing(headers, Direction.LIST)
             headers.append((b"Accept-Encoding", b"identity"))
-        elif target.is_upload:
+        elif target.operation.is_upload:
             headers = passing(headers, Direction.UPLOAD)
             # distribution reads "mount" and "from" out of a form, too, before those
             # of the query: names that nobody has mapped or allowed.

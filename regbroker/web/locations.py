@@ -45,7 +45,7 @@ class Locations:
         own = self._own_address(exchange.request.asked)
         if 300 <= reply.status < 400:
             return self._redirect(exchange, location, own)
-        if reply.status >= 400 and not target.is_upload:
+        if reply.status >= 400 and not target.operation.is_upload:
             # It leads to nothing that is known: pages for people, mostly.
             return None
         try:
@@ -105,7 +105,11 @@ class Locations:
 
     def _carry(self, request: UpstreamRequest, own: OwnAddress) -> Carry | None:
         uploads, route = self._uploads, request.target.route
-        if uploads is None or route is None or not request.asked.target.is_upload:
+        if (
+            uploads is None
+            or route is None
+            or not request.asked.target.operation.is_upload
+        ):
             return None
         name = request.names[route.upstream_name]
         return lambda target: uploads.path(target, route, own.origin, name)
@@ -120,4 +124,6 @@ class Locations:
 
 def _is_for_reading(asked: ApiRequest) -> bool:
     """Tell whether ``redirects = follow`` is about such a request."""
-    return asked.client.method in ("GET", "HEAD") and not asked.target.is_upload
+    return (
+        asked.client.method in ("GET", "HEAD") and not asked.target.operation.is_upload
+    )

@@ -2,7 +2,8 @@
 What a method is to do with a path of the API, by the names of one registry.
 
 All of this follows from method and path, and clients come with the same ones again and
-again. So it is decided once, and the requests that follow find it ready.
+again. So it is decided once, and the requests that follow find it ready. Most of it is
+the same for all that an endpoint of a repository has: an `Operation`.
 """
 
 from __future__ import annotations
@@ -31,72 +32,97 @@ class UpstreamTarget:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MappedTarget(Target):
+class Operation:
     """
-    What a method is to do with a path, and where.
+    What a method is to do at an endpoint of a repository, and where.
 
-    `routes` says where the name leads, first choice first; it is empty where the target
-    has no name. `upstreams` are those that may be asked, in order: what writes goes to
-    the first alone. `scopes` are those that a token needs, with the name that the
-    client wrote. `at` has the target as each upstream has it.
+    `routes` says where the name leads, first choice first; it is empty where there is
+    no name. `upstreams` are those that may be asked, in order: what writes goes to the
+    first alone. `scopes` are those that a token needs, with the name that the client
+    wrote, and `scopes_at` those at each upstream.
 
     `is_ping` says that it is the one by which clients learn how to log in,
     `is_rewritten` that replies have a list that is read here and written anew,
     `is_upload` that it is about one: what those take is in path and query alone.
-    `leads_to_blobs` says that a client which gets a reply asks for blobs next.
+    `leads_to_blobs` says that a client which gets a reply asks for blobs next,
+    `is_about_everything` that it is for an extension that is about no one repository.
     """
 
     action: Action
     routes: tuple[Route, ...]
     upstreams: tuple[str, ...]
     scopes: tuple[Scope, ...]
-    at: Mapping[str, UpstreamTarget] = field(compare=False)
+    scopes_at: Mapping[str, tuple[Scope, ...]] = field(compare=False)
     mapping: NameMapping = field(repr=False)
     is_ping: bool
     is_rewritten: bool
     is_upload: bool
     leads_to_blobs: bool
-
-    @property
-    def is_about_everything(self) -> bool:
-        """Whether it is for an extension that is about no one repository."""
-        return self.endpoint is Endpoint.EXTENSION and self.name is None
+    is_about_everything: bool
 
 
-def mapped_target(target: Target, method: str, mapping: NameMapping) -> MappedTarget:
-    """Return a target with where it leads; raises `NameUnknown`."""
+@dataclass(frozen=True)
+class MappedTarget(Target):
+    """What a method is to do with a path; `at` has it as each upstream has it."""
+
+    operation: Operation = field(kw_only=True)
+    at: Mapping[str, UpstreamTarget] = field(kw_only=True, compare=False)
+
+
+def operation_of(target: Target, method: str, mapping: NameMapping) -> Operation:
+    """
+    Return what a method is to do, and where; raises `NameUnknown`.
+
+    It follows from endpoint, name and method.
+    """
+    endpoint, name = target.endpoint, target.name
     action = target.action_of(method)
-    routes = () if target.name is None else mapping.routes(target.name)
+    routes = () if name is None else mapping.routes(name)
     upstreams = tuple(route.upstream for route in routes) or mapping.upstreams
     scopes: tuple[Scope, ...] = ()
-    if target.name is not None:
-        scopes = (repository_scope(target.name, *WANTED_ACTIONS[action]),)
-    elif target.endpoint in (Endpoint.CATALOG, Endpoint.EXTENSION):
+    if name is not None:
+        scopes = (repository_scope(name, *WANTED_ACTIONS[action]),)
+    elif endpoint in (Endpoint.CATALOG, Endpoint.EXTENSION):
         scopes = (CATALOG_SCOPE,)
-    at = {name: UpstreamTarget(name, None, target.path, scopes) for name in upstreams}
-    for route in routes:
-        at[route.upstream] = UpstreamTarget(
+    needed = _needed_upstream(action, method)
+    return Operation(
+        action=action,
+        routes=routes,
+        upstreams=upstreams if action is Action.PULL else upstreams[:1],
+        scopes=scopes,
+        scopes_at=dict.fromkeys(upstreams, scopes)
+        | {r.upstream: (repository_scope(r.upstream_name, *needed),) for r in routes},
+        mapping=mapping,
+        is_ping=endpoint is Endpoint.BASE,
+        is_rewritten=endpoint in (Endpoint.TAGS, Endpoint.CATALOG),
+        is_upload=endpoint in (Endpoint.UPLOADS, Endpoint.UPLOAD),
+        leads_to_blobs=endpoint is Endpoint.MANIFEST and method == "GET",
+        is_about_everything=endpoint is Endpoint.EXTENSION and name is None,
+    )
+
+
+def mapped_target(target: Target, operation: Operation) -> MappedTarget:
+    """Return a target with what is to be done, as each upstream has it."""
+    scopes = operation.scopes_at
+    at = {
+        route.upstream: UpstreamTarget(
             route.upstream,
             route,
             target.path_for(route.upstream_name),
-            (repository_scope(route.upstream_name, *_needed_upstream(action, method)),),
+            scopes[route.upstream],
         )
+        for route in operation.routes
+    } or {
+        name: UpstreamTarget(name, None, target.path, scopes[name]) for name in scopes
+    }
     return MappedTarget(
         target.endpoint,
         target.path,
         target.name,
         target.rest,
         target.reference,
-        action=action,
-        routes=routes,
-        upstreams=upstreams if action is Action.PULL else upstreams[:1],
-        scopes=scopes,
+        operation=operation,
         at=at,
-        mapping=mapping,
-        is_ping=target.endpoint is Endpoint.BASE,
-        is_rewritten=target.endpoint in (Endpoint.TAGS, Endpoint.CATALOG),
-        is_upload=target.endpoint in (Endpoint.UPLOADS, Endpoint.UPLOAD),
-        leads_to_blobs=target.endpoint is Endpoint.MANIFEST and method == "GET",
     )
 
 

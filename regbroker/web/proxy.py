@@ -25,7 +25,12 @@ from regbroker.transport.server.request_bodies import request_body
 from regbroker.web.admission import Gate
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.client_request import ClientRequest
-from regbroker.web.mapped_target import MappedTarget, mapped_target
+from regbroker.web.mapped_target import (
+    MappedTarget,
+    Operation,
+    mapped_target,
+    operation_of,
+)
 from regbroker.web.serving import refuse
 
 #: Clients come with the same targets again and again. One with a longer path is not
@@ -70,6 +75,10 @@ class Proxy:
         self._targets: BoundedMemory[tuple[str, str], MappedTarget] = BoundedMemory(
             MAX_REMEMBERED
         )
+        #: The same for all that an endpoint of a repository has.
+        self._operations: BoundedMemory[tuple[Endpoint, str | None, str], Operation] = (
+            BoundedMemory(MAX_REMEMBERED)
+        )
         self._gate = gate
         self._relay = relay
         self._catalog = catalog
@@ -84,9 +93,9 @@ class Proxy:
         else:
             event.endpoint = target.endpoint.log_name
             event.public_name = target.name or ""
-        if target.routes:
+        if target.operation.routes:
             # What is refused before an upstream is asked was for the first one.
-            route = target.routes[0]
+            route = target.operation.routes[0]
             event.upstream, event.upstream_name = route.upstream, route.upstream_name
 
         # 2. Only then look at the rest of the request.
@@ -107,7 +116,7 @@ class Proxy:
 
         # 4. Answer here, or relay the request.
         asked = admitted
-        if asked.principal is not None and target.is_ping:
+        if asked.principal is not None and target.operation.is_ping:
             send_json(request.http, {})
         elif target.name is None and target.endpoint is Endpoint.CATALOG:
             await self._catalog.serve(asked)
@@ -135,7 +144,12 @@ class Proxy:
         event.endpoint = target.endpoint.log_name
         self._check(target, request.method)
         event.public_name = target.name or ""
-        mapped = mapped_target(target, request.method, self._mapping)
+        key = target.endpoint, target.name, request.method
+        operation = self._operations.get(key)
+        if operation is None:
+            operation = operation_of(target, request.method, self._mapping)
+            self._operations.put(key, operation)
+        mapped = mapped_target(target, operation)
         is_one_clients = target.endpoint is Endpoint.UPLOAD
         if not is_one_clients and len(target.path) <= MAX_REMEMBERED_PATH:
             self._targets.put((request.method, target.path), mapped)
@@ -152,7 +166,7 @@ class Proxy:
             (route,) = (
                 route
                 for route in self._mapping.routes(source)
-                if route.upstream == asked.target.routes[0].upstream
+                if route.upstream == asked.target.operation.routes[0].upstream
             )
         except (ClientError, ValueError):
             return asked.without_mount()

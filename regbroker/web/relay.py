@@ -98,8 +98,8 @@ class Relay:
         If all fail, raise the error most useful to the client (429, 503, 504, 502).
         """
         target = asked.target
-        upstreams = target.upstreams
-        if target.is_ping and asked.basic[0]:
+        upstreams = target.operation.upstreams
+        if target.operation.is_ping and asked.basic[0]:
             # A password is good where the client has its account, and nowhere else.
             trusted = [n for n in upstreams if self._backends[n].policy.clients]
             upstreams = tuple(trusted) or upstreams

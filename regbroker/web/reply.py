@@ -83,7 +83,7 @@ class Responder:
             raise await self.refusal(exchange)
         headers = self._headers(exchange)
         http, method = asked.client.http, asked.client.method
-        is_rewritten = asked.target.is_rewritten
+        is_rewritten = asked.target.operation.is_rewritten
         if is_rewritten and status == 200 and method == "GET":
             whole: bytes | None = await self._tags(exchange)
             headers = HeaderList(passing(headers, Direction.OUR_BODY))
@@ -279,5 +279,5 @@ class Responder:
         hosts = {own.origin.netloc, own.origin.host, public_host}
         known = {**request.names, **dict.fromkeys(hosts, public_host)}
         # The names of the request itself are known.
-        to_public = request.asked.target.mapping.to_public
+        to_public = request.asked.target.operation.mapping.to_public
         return NameRewriter(known, partial(to_public, upstream=request.target.upstream))

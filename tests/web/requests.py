@@ -15,7 +15,7 @@ from regbroker.protocol.queries import Query
 from regbroker.transport.server.request_bodies import NO_BODY
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.client_request import ClientRequest, parse_authorization
-from regbroker.web.mapped_target import mapped_target
+from regbroker.web.mapped_target import mapped_target, operation_of
 
 FORWARDED = Forwarded("192.0.2.1", "192.0.2.1", "https", "registry.test")
 MAPPING = NameMapping([parse_rule("team = acme_team")], ["up"])
@@ -43,6 +43,7 @@ def asked(
         authorization or None,
         token=parse_authorization(authorization)[1],
     )
-    target = mapped_target(parse_path(path), method, mapping)
+    parsed = parse_path(path)
+    target = mapped_target(parsed, operation_of(parsed, method, mapping))
     event = Event(lambda: 0.0, method=method, path=path)
     return ApiRequest(client, event, target, client.query)

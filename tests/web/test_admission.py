@@ -23,7 +23,7 @@ from regbroker.web.admission import LocalGate, UpstreamGate
 from regbroker.web.api_request import ApiRequest
 from regbroker.web.backend import Backend
 from regbroker.web.exchange import UpstreamRequest
-from regbroker.web.mapped_target import mapped_target
+from regbroker.web.mapped_target import mapped_target, operation_of
 from tests.web.requests import MAPPING, asked
 
 HOST = "registry.test"
@@ -196,7 +196,8 @@ class LocalGateTests(GateTestCase):
             ("POST", lister, False),
         ):
             target = parse_path("/v2/_ext/search", extensions=True)
-            target_here = mapped_target(target, method, MAPPING)
+            operation = operation_of(target, method, MAPPING)
+            target_here = mapped_target(target, operation)
             given = asked(method, "/v2/")._replace(target=target_here)
             admitting = self.gate(somebody).admit(given)
             if is_let_in:

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.errors import NameUnknown
 from regbroker.naming.mapping import NameMapping
 from regbroker.protocol.names import Action, parse_path
-from regbroker.web.mapped_target import MappedTarget, mapped_target
+from regbroker.web.mapped_target import MappedTarget, mapped_target, operation_of
 from tests.web.requests import MAPPING, SEVERAL
 
 MANIFEST = "/v2/app/manifests/1.0"
@@ -15,7 +15,8 @@ MANIFEST = "/v2/app/manifests/1.0"
 
 def mapped(method: str, path: str, mapping: NameMapping = SEVERAL) -> MappedTarget:
     """What a method is to do with a path."""
-    return mapped_target(parse_path(path, extensions=True), method, mapping)
+    target = parse_path(path, extensions=True)
+    return mapped_target(target, operation_of(target, method, mapping))
 
 
 class UpstreamsTests(SynchronousTestCase):
@@ -27,13 +28,16 @@ class UpstreamsTests(SynchronousTestCase):
             ("DELETE", Action.DELETE, ("one",)),
         ):
             target = mapped(method, MANIFEST)
-            self.assertEqual((target.action, target.upstreams), (action, upstreams))
+            self.assertEqual(
+                (target.operation.action, target.operation.upstreams),
+                (action, upstreams),
+            )
 
     def test_without_a_name(self) -> None:
         """What has no name may go to all that the registry has."""
         target = mapped("GET", "/v2/")
-        self.assertEqual(target.upstreams, ("one", "two"))
-        self.assertEqual(target.routes, ())
+        self.assertEqual(target.operation.upstreams, ("one", "two"))
+        self.assertEqual(target.operation.routes, ())
         self.assertEqual(target.at["two"].path, "/v2/")
         self.assertIsNone(target.at["two"].route)
 
@@ -46,7 +50,7 @@ class UpstreamsTests(SynchronousTestCase):
         self.assertEqual(
             [str(scope) for scope in two.scopes], ["repository:cache/app:pull"]
         )
-        self.assertEqual((one.route, two.route), target.routes)
+        self.assertEqual((one.route, two.route), target.operation.routes)
         self.assertEqual((target.path, target.reference), (MANIFEST, "1.0"))
 
     def test_actions_upstream(self) -> None:
@@ -70,7 +74,7 @@ class UpstreamsTests(SynchronousTestCase):
             ("GET", "/v2/_catalog", False),
             ("GET", MANIFEST, False),
         ):
-            self.assertEqual(mapped(method, path).is_ping, is_ping)
+            self.assertEqual(mapped(method, path).operation.is_ping, is_ping)
 
     def test_leads_to_blobs(self) -> None:
         """A client that gets a manifest asks for blobs next."""
@@ -80,7 +84,7 @@ class UpstreamsTests(SynchronousTestCase):
             ("PUT", MANIFEST, False),
             ("GET", "/v2/app/tags/list", False),
         ):
-            self.assertEqual(mapped(method, path).leads_to_blobs, leads)
+            self.assertEqual(mapped(method, path).operation.leads_to_blobs, leads)
 
     def test_unknown(self) -> None:
         """A name that leads nowhere is none."""
@@ -97,8 +101,8 @@ class ScopesTests(SynchronousTestCase):
             ("/v2/_catalog", False),
         ):
             target = mapped("GET", path)
-            self.assertEqual(target.is_about_everything, is_about_everything)
-            scopes = [str(scope) for scope in target.scopes]
+            self.assertEqual(target.operation.is_about_everything, is_about_everything)
+            scopes = [str(scope) for scope in target.operation.scopes]
             catalog = ["registry:catalog:*"]
             is_listing = target.name is None
             self.assertEqual(scopes, catalog if is_listing else ["repository:app:pull"])

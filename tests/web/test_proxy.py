@@ -448,6 +448,14 @@ class MemoryTests(SynchronousTestCase):
             head = path if first.endpoint is not Endpoint.EXTENSION else MANIFEST
             self.assertIsNot(self.target("HEAD", head), first)
 
+    def test_same_repository(self) -> None:
+        """What is to be done is the same for all blobs that a repository has."""
+        elsewhere = BLOB.replace("team/app", "team/other")
+        first = self.target("GET", BLOB).operation
+        self.assertIs(self.target("GET", f"{BLOB}0").operation, first)
+        for method, path in (("HEAD", BLOB), ("GET", MANIFEST), ("GET", elsewhere)):
+            self.assertIsNot(self.target(method, path).operation, first)
+
     def test_uploads(self) -> None:
         """An upload is one client's alone, and is not kept."""
         self.assertIsNot(self.target("PATCH", UPLOAD), self.target("PATCH", UPLOAD))
