@@ -90,11 +90,14 @@ class Event:
     """
 
     clock: Callable[[], float]
+    # What is known as a request begins comes first.
     client: str = ""
-    user: str = ""
-    registry: str = ""
     method: str = ""
     path: str = ""
+    tls: str = ""
+    request_id: str = ""
+    user: str = ""
+    registry: str = ""
     public_name: str = ""
     upstream: str = ""
     upstream_name: str = ""
@@ -105,8 +108,6 @@ class Event:
     upstream_seconds: float | None = None
     cause: Cause = Cause.DONE
     outcome: str = "done"
-    tls: str = ""
-    request_id: str = ""
     section: str = ""
     endpoint: str = ""
     credentials: str = ""

@@ -25,9 +25,10 @@ from twisted.logger import (
 from regbroker.audit import NAMESPACE
 from regbroker.errors import StateError
 from regbroker.events import Event, emit
-from regbroker.runtime.buffered_log import BufferedLog, IReactor, TextLines
+from regbroker.runtime.buffered_log import BufferedLog, IReactor
 from regbroker.runtime.json_lines import json_line, json_record
 from regbroker.runtime.reopened_file import ReopenedFile
+from regbroker.runtime.text_lines import text_line, text_record
 from regbroker.settings.config import Config
 
 _log = Logger()
@@ -54,7 +55,6 @@ class LogOutput:
         self._format = log_format
         self._audit_log = audit_log
         self._reactor = reactor
-        self._text_lines = TextLines()
         self._log: _Written | None = None
         self._audit: _Written | None = None
 
@@ -81,10 +81,9 @@ class LogOutput:
         Nobody but this process reads a log that it writes itself, so its lines are
         written without log events.
         """
-        writers = {"line": self._text_lines.record, "json": json_record}
-        line_of = writers.get(self.record_format)
-        if line_of is None or self._log is None:
+        if self._log is None:
             return emit
+        line_of = json_record if self._format == "json" else text_record
         gather = self._log.observer.gather
         return lambda event: gather(line_of(event))
 
@@ -166,7 +165,7 @@ class LogOutput:
             return None
         if "log_text" in event and _PORTS.match(event["log_text"]):
             return None
-        return json_line(event) if self._format == "json" else self._text_lines(event)
+        return json_line(event) if self._format == "json" else text_line(event)
 
 
 @dataclass(frozen=True)

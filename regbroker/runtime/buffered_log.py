@@ -1,42 +1,29 @@
 """
 Writes log events as lines, many in one step where many come.
 
-Twisted's own observer formats each event by its general rules, and flushes the file for
-each. That is a third of what a short request costs. Here an event that brings its
-`line` is written with one format, and lines that come quickly one after the other are
-gathered for `GATHER_SECONDS`. The first line after a pause is written at once, and so
-is whatever is no record of a request: a banner, a warning, an error.
+Twisted's own observer flushes the file for each event. Here lines that come quickly one
+after the other are gathered for `GATHER_SECONDS`. The first line after a pause is
+written at once, and so is whatever is no record of a request: a banner, a warning, an
+error.
 """
 
 from __future__ import annotations
 
 import atexit
-import time
 from collections import deque
 from collections.abc import Callable
 from threading import RLock
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorCore, IReactorTime
-from twisted.logger import (
-    ILogObserver,
-    LogEvent,
-    Logger,
-    formatEventAsClassicLogText,
-    formatTime,
-)
+from twisted.logger import ILogObserver, LogEvent, Logger
 from zope.interface import implementer
-
-from regbroker.events import NAMESPACE, Event
 
 #: Nobody who reads a log on a screen sees that it is late.
 GATHER_SECONDS = 0.1
 
 #: A burst does not fill the memory: it is written when it is this long.
 MAX_GATHERED = 64 * 1024
-
-#: Where the records of requests come from, as Twisted writes it.
-_RECORD = f"{NAMESPACE}#info"
 
 _log = Logger()
 
@@ -173,31 +160,3 @@ class BufferedLog:
         self._timer = None
         self._written = self._reactor.seconds()
         self.flush()
-
-
-class TextLines:
-    """Makes lines for people: as Twisted writes them, and in one step for records."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._time = ""
-
-    def __call__(self, event: LogEvent) -> str | None:
-        """Return an event with its time, where it comes from, and its text."""
-        if event.get("log_format") != "{line}" or "log_system" in event:
-            return formatEventAsClassicLogText(event)
-        return self._line(
-            event.get("log_time") or time.time(),
-            f"{event['log_namespace']}#{event['log_level'].name}",
-            event["line"],
-        )
-
-    def record(self, event: Event) -> str:
-        """Return the record of a request, as it is in the log event of `emit`."""
-        return self._line(time.time(), _RECORD, event.line())
-
-    def _line(self, seconds: float, system: str, text: str) -> str:
-        second = int(seconds)
-        if second != self._second:
-            self._second, self._time = second, formatTime(second)
-        return f"{self._time} [{system}] {text}\n"

@@ -119,14 +119,16 @@ class VirtualHosts(WholeSite):
         answer: Callable[[Request, ClientConnection, Event], Coroutine[Any, Any, None]],
     ) -> int:
         connection = client_connection(request)
-        # One by one: keywords would cost half as much as the record itself.
-        event = Event(self._now)
-        event.client = connection.peer
-        event.method = request.method.decode("latin-1")
-        event.path = request.path.decode("latin-1")
-        event.tls = connection.tls
-        event.request_id = new_request_id()
-        set_request_id(request, event.request_id)
+        request_id = new_request_id()
+        set_request_id(request, request_id)
+        event = Event(
+            self._now,
+            connection.peer,
+            request.method.decode("latin-1"),
+            request.path.decode("latin-1"),
+            connection.tls,
+            request_id,
+        )
         answering = answer(request, connection, event)
         serve(request, event, answering, self.under_way)
         return NOT_DONE_YET
@@ -161,8 +163,12 @@ class VirtualHosts(WholeSite):
         event.client = forwarded.address
         request = parse_request(http, headers, forwarded, event)
         try:
-            if self._denied is not None:
-                self._check_user_agent(self._denied, by_name.get(b"user-agent", b""))
+            user_agent = by_name.get(b"user-agent", b"").decode("latin-1")
+            if self._denied is not None and self._denied.match(user_agent):
+                raise EndpointUnknown(
+                    "this registry does not serve clients as old as this one; "
+                    "docker 1.6 is the first that it does"
+                )
             if name is None:
                 raise BadRequest("the Host header names no host")
             if self._mirrors or (request.query.text and request.is_for_api):
@@ -176,13 +182,6 @@ class VirtualHosts(WholeSite):
         event.section = host = registry.host
         event.registry = host if host != "*" else forwarded.host
         return registry, request
-
-    def _check_user_agent(self, denied: re.Pattern[str], user_agent: bytes) -> None:
-        if denied.match(user_agent.decode("latin-1")):
-            raise EndpointUnknown(
-                "this registry does not serve clients as old as this one; "
-                "docker 1.6 is the first that it does"
-            )
 
     def _arrival(self, forwarded: Forwarded) -> _Arrival:
         """Return what follows from how a request came."""

@@ -29,13 +29,13 @@ from zope.interface import implementer
 
 from regbroker import audit
 from regbroker.events import Event, emit
-from regbroker.runtime.buffered_log import TextLines
 from regbroker.runtime.json_lines import json_line, json_record
+from regbroker.runtime.text_lines import text_line, text_record
 
-#: What makes a line of a record, by the value of `log-format`.
-_FORMATS: Mapping[str, Callable[[], Callable[[LogEvent], str | None]]] = {
-    "line": TextLines,
-    "json": lambda: json_line,
+#: What makes a line of an event, by the value of `log-format`.
+_FORMATS: Mapping[str, Callable[[LogEvent], str | None]] = {
+    "line": text_line,
+    "json": json_line,
 }
 
 #: The names of a record that is sent as a line.
@@ -85,15 +85,15 @@ class Sender:
 
         `log_format` is a value of `log-format`, or empty where lines are not wanted.
         """
-        self._line_of = _FORMATS[log_format]() if log_format else None
+        self._line_of = _FORMATS[log_format] if log_format else None
         self._worker = worker
 
     @property
     def log_request(self) -> Callable[[Event], None]:
         """What logs a request that is over; where that is a line, no log event."""
         line_of, worker = self._line_of, self._worker
-        if isinstance(line_of, TextLines):
-            return lambda event: self._gather(_LINE, line_of.record(event))
+        if line_of is text_line:
+            return lambda event: self._gather(_LINE, text_record(event))
         if line_of is json_line:
             return lambda event: self._gather(_LINE, json_record(event, worker=worker))
         return emit

@@ -5,29 +5,22 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
-import time
 from typing import Any, cast
 
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import (
     ILogObserver,
     LogEvent,
-    Logger,
-    LogLevel,
     formatEvent,
-    formatEventAsClassicLogText,
     globalLogPublisher,
 )
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from regbroker import events
-from regbroker.events import Event
 from regbroker.runtime.buffered_log import (
     GATHER_SECONDS,
     MAX_GATHERED,
     BufferedLog,
-    TextLines,
 )
 
 #: Writes three records, and ends without having run the reactor.
@@ -178,39 +171,3 @@ class BufferedLogTests(SynchronousTestCase):
             [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60
         )
         self.assertEqual((done.returncode, done.stdout), (3, "0\n1\n2\n"), done.stderr)
-
-
-class TextLinesTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.events: list[LogEvent] = []
-        self.log = Logger("a.b", observer=self.events.append)  # type: ignore[arg-type]
-        self.line_of = TextLines()
-
-    def test_like_twisted(self) -> None:
-        """Lines are those that Twisted writes, in another second, too."""
-        self.log.info("{line}", line="x=1", summary="s")
-        self.log.warn("{line}", line="x=2", summary="s")
-        self.log.info("{a} is {b}", a=1, b="2\n3")
-        self.log.info("{line}", line="x=4", log_system="other")
-        self.events[1]["log_time"] += 3600
-        for event in self.events:
-            self.assertEqual(self.line_of(event), formatEventAsClassicLogText(event))
-
-    def test_record(self) -> None:
-        """The record of a request is the line of its log event, whatever is in it."""
-        self.patch(events._log, "observer", self.events.append)
-        self.patch(time, "time", lambda: 1.5e9 + 0.25)
-        for text in ("", "/v2/", "a b", 'é"\\', "a\nb=c", "\udce9", "a" * 999):
-            event = Event(lambda: 0.0, user=text, path=text, outcome=text)
-            event.upstream_seconds = 0.25
-            self.patch(events, "time", time.time)
-            events.emit(event)
-            told = self.events.pop()
-            self.assertEqual(self.line_of.record(event), self.line_of(told))
-            self.assertEqual(
-                self.line_of.record(event), formatEventAsClassicLogText(told)
-            )
-
-    def test_nothing_to_say(self) -> None:
-        """An event without a text is left out."""
-        self.assertIsNone(self.line_of({"log_level": LogLevel.info}))
