@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 from twisted.python import usage
 
 from regbroker import __version__
 from regbroker.assembly.loading import parse_text, read_text
 from regbroker.errors import ConfigurationError
+from regbroker.runtime.reopened_file import problem_with_log
 from regbroker.settings.config import Config
 
 
@@ -43,3 +46,18 @@ class Options(usage.Options):
             # problems would be lost below them.
             problems = "\n".join(f"  {problem}" for problem in error.problems)
             sys.exit(f"regbroker: {path} cannot be served:\n{problems}")
+        _check_pidfile(self.parent or {})
+
+
+def _check_pidfile(twistd: Any) -> None:
+    """Exit if twistd could not write its pidfile: it would show a traceback."""
+    pidfile = twistd.get("pidfile")
+    if not pidfile:
+        return
+    path = Path(twistd.get("rundir") or ".") / pidfile
+    problem = problem_with_log(path)
+    if problem is not None:
+        sys.exit(
+            f"regbroker: --pidfile {path}: {problem}; name a file in a directory that "
+            "this user may write to, or write --pidfile= for none"
+        )

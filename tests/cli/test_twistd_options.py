@@ -3,6 +3,7 @@
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
@@ -53,6 +54,25 @@ class TwistdOptionsTests(SynchronousTestCase):
                 "  [registry x] upstream",
             ],
         )
+
+    def test_pidfile(self) -> None:
+        """A pidfile that twistd could not write ends the process in words."""
+        self.path.write_text(CONFIG)
+        arguments = ["-c", str(self.path)]
+        for pidfile, problem in (
+            ("", ""),
+            (str(self.path), ""),
+            ("/nowhere/pid", "No such file or directory"),
+            ("/", "Is a directory"),
+        ):
+            parent: Any = {"pidfile": pidfile, "rundir": "."}
+            self.options.parent = parent
+            if not problem:
+                self.options.parseOptions(arguments)
+                continue
+            ended = self.assertRaises(SystemExit, self.options.parseOptions, arguments)
+            said = f"regbroker: --pidfile {pidfile}: {problem}; name a file in a "
+            self.assertTrue(str(ended.code).startswith(said), ended.code)
 
     def test_no_configuration(self) -> None:
         """Without --config, the option is named."""
