@@ -18,7 +18,7 @@ from regbroker.protocol.headers import UNIX, Network
 from regbroker.protocol.origins import UNIX_ORIGIN, Origin, parse_origin
 from regbroker.protocol.own_redirects import is_prefix
 from regbroker.protocol.urls import Url, parse_url
-from regbroker.settings.invalid import InvalidValue, parse_each
+from regbroker.settings.invalid import InvalidValue, parse_each, shown
 from regbroker.settings.values import LONG_SOCKET_PATH, is_socket_path, lines
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?")
@@ -187,7 +187,8 @@ def _cors_origin(word: str) -> str:
     # An origin has not even a slash at its end.
     if url is None or url.target != "/" or word.endswith("/"):
         raise InvalidValue(
-            f"'{word}' is no origin; write https://HOST, https://HOST:PORT, or * alone"
+            f"'{shown(word)}' is no origin; write https://HOST, https://HOST:PORT, "
+            "or * alone"
         )
     return str(url.origin)
 
@@ -227,7 +228,9 @@ def hosts(text: str) -> tuple[str, ...]:
 
 def _host(host: str) -> str:
     if not is_host(host):
-        raise InvalidValue(f"'{host}' is no host name; write it without scheme or port")
+        raise InvalidValue(
+            f"'{shown(host)}' is no host name; write it without scheme or port"
+        )
     return host.strip("[]")
 
 
@@ -242,7 +245,8 @@ def public_hosts(text: str) -> tuple[str, ...]:
 def _public_host(host: str) -> str:
     if not is_host(host.removeprefix("*.")):
         raise InvalidValue(
-            f"'{host}' is no host name; write HOST or *.DOMAIN, without scheme or port"
+            f"'{shown(host)}' is no host name; write HOST or *.DOMAIN, without scheme "
+            "or port"
         )
     return host
 

@@ -18,7 +18,7 @@ from regbroker.accounts.identity.users import (
     parse_template,
 )
 from regbroker.settings.addresses import server_url
-from regbroker.settings.invalid import InvalidValue, parse_each
+from regbroker.settings.invalid import InvalidValue, parse_each, shown
 from regbroker.settings.values import lines
 
 #: Kubernetes allows 5 minutes between the clocks of a cluster.
@@ -51,7 +51,7 @@ def keys(text: str) -> PurePath | str:
         return PurePath(text)
     url = server_url(text)
     if url is None or url.origin.scheme != "https":
-        raise InvalidValue(f"'{text}' is neither a path nor an https URL")
+        raise InvalidValue(f"'{shown(text)}' is neither a path nor an https URL")
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -33,3 +34,8 @@ def parse_each(values: Iterable[S], parse: Callable[[S], T]) -> tuple[T, ...]:
     if problems:
         raise InvalidValue(*problems)
     return tuple(parsed)
+
+
+def shown(text: str) -> str:
+    """Return a wrong text without the user and the password that a URL may have."""
+    return re.sub(r"//[^/\s]*@", "//...@", text)

@@ -25,6 +25,9 @@ MAX_SOCKET_PATH = 107
 #: What is said of a longer one.
 LONG_SOCKET_PATH = f"the path of a socket has {MAX_SOCKET_PATH} bytes at most"
 
+#: What stands behind a user in a line of htpasswd.
+_HASH = re.compile(r":(?:\$[0-9a-z]+\$|\{S)")
+
 #: A byte each nanosecond: no client comes near it.
 MAX_RATE = 1_000_000_000
 
@@ -43,6 +46,8 @@ def path(text: str) -> PurePath:
         raise InvalidValue("PEM text itself; write the path of a file that holds it")
     if len(text.splitlines()) > 1:
         raise InvalidValue("more than one line; write one path")
+    if _HASH.search(text):
+        raise InvalidValue("a line of htpasswd itself; write the path of its file")
     if text.startswith("~"):
         raise InvalidValue("~ has no meaning here; write the whole path")
     return PurePath(text)

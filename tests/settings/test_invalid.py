@@ -17,6 +17,7 @@ from regbroker.settings.identities import (
     algorithms,
     conditions,
     groups,
+    keys,
     required_claims,
 )
 from regbroker.settings.invalid import InvalidValue, parse_each
@@ -47,6 +48,16 @@ class InvalidValueTests(SynchronousTestCase):
         one, other = caught.exception.problems
         self.assertTrue(one.startswith("'a:b': a user name has no colon"), one)
         self.assertTrue(other.startswith("'c d': "), other)
+
+    def test_no_password(self) -> None:
+        """A password in a URL that was pasted is not shown."""
+        url = "https://robot:s3cret@a.test/x"
+        for parse in (cors_origins, hosts, public_hosts, keys):
+            with self.assertRaises(InvalidValue) as caught:
+                parse(f"{url}#f")
+            said = str(caught.exception)
+            self.assertIn("https://...@a.test/x", said)
+            self.assertNotIn("s3cret", said)
 
     def test_lists(self) -> None:
         """Each option that is a list tells all that is wrong in it."""

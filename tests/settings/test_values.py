@@ -78,6 +78,9 @@ class ValueTests(ValueCase):
         """One line; what was pasted in the place of a file's name is not repeated."""
         self.assertEqual(path("a b"), PurePath("a b"))
         self.assert_refused(path, "", "a\nb", "-----BEGIN PRIVATE KEY-----", "~/x")
+        for line in ("alice:$2y$05$secret", "alice:{SHA}secret", "a:$apr1$secret"):
+            with self.assertRaisesRegex(InvalidValue, "^a line of htpasswd itself"):
+                path(line)
         with self.assertRaises(InvalidValue) as caught:
             paths("a\n-----BEGIN PRIVATE KEY-----\nMIGH")
         self.assertNotIn("MIGH", str(caught.exception))
