@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from regbroker.causes import Cause, Side
@@ -124,9 +125,11 @@ class NameRewriter:
     Replaces upstream names in text that people will read.
 
     `known` holds the upstream names of this request with their public names,
-    and the upstream's host, and the public one, with the public host. Other words
-    are replaced when the rules lead back from them: where a host or ``v2`` stands
-    before them, or when no word but a name can look like that.
+    and the upstream's host, and the public one, with the public host. They are
+    replaced in longer paths, too: distribution tells of files in its storage
+    (``docker/registry/v2/repositories/NAME/_manifests``), Artifactory of its own
+    repositories. Other words are replaced when the rules lead back from them: where a
+    host or ``v2`` stands before them, or when no word but a name can look like that.
     """
 
     def __init__(self, known: Mapping[str, str], to_public: ToPublic) -> None:
@@ -198,8 +201,14 @@ class NameRewriter:
         # A rule with nothing before the star leads back from every word there is:
         # from "and/or", from media types, from the pages that say more.
         if public_name is None or (public_name.endswith(word) and not is_path):
-            return word
+            return self._inside.sub(lambda found: self._known[found[0]], word)
         return public_name
+
+    @cached_property
+    def _inside(self) -> re.Pattern[str]:
+        """What finds known names behind a slash, up to the next one or the end."""
+        names = "|".join(map(re.escape, sorted(self._known, key=len, reverse=True)))
+        return re.compile(rf"(?<=/)(?:{names})(?=/|\Z)" if names else r"(?!)")
 
 
 def error_body(

@@ -114,6 +114,14 @@ class RepliesTests(RegbrokerTestCase):
         blob = self.get("/v2/team/app/blobs/" + sha256(b"nothing"))
         self.assert_oci_error(blob, 404, "BLOB_UNKNOWN")
 
+    def test_errors_of_a_storage(self) -> None:
+        """The registry tells where it keeps a repository: the name is ours there."""
+        # What is no digest there has no place in its storage.
+        reply = self.get("/v2/team/app/manifests/sha256:none")
+        self.assert_oci_error(reply, 500, "UNKNOWN")
+        path = reply.json()["errors"][0]["detail"]["Path"]
+        self.assertIn("/repositories/team/app/_manifests/", path)
+
     def test_referrers(self) -> None:
         """This upstream has no referrers: 404, so that clients use the tag instead."""
         reply = self.get(f"/v2/team/app/referrers/{self.image.digest}")

@@ -238,6 +238,34 @@ class WordingTests(SynchronousTestCase):
             rewriter({}, "* = acme_*"), ("/v2/acme_a/b/tags/list", "/v2/a/b/tags/list")
         )
 
+    def test_other_paths(self) -> None:
+        """The names of the request stand in paths of the registry's own, too."""
+        store = "/var/lib/registry/docker/registry/v2/repositories"
+        words = rewriter({"acme_team/app": "team/app", "app": "one/app"})
+        self.check(
+            words,
+            (
+                f"open {store}/acme_team/app/_uploads/1",
+                f"open {store}/team/app/_uploads/1",
+            ),
+            (f"{store}/acme_team/app", f"{store}/team/app"),
+            (f"{store}/app/_layers", f"{store}/one/app/_layers"),
+            ("docker-local/acme_team/app/1/x.json", "docker-local/team/app/1/x.json"),
+            (f"{store}/acme_team/apps/_layers", f"{store}/acme_team/apps/_layers"),
+            (f"{store}/my/acme_team/app2", f"{store}/my/acme_team/app2"),
+        )
+        detail = {"Path": f"{store}/acme_team/app/_manifests/tags/1/current/link"}
+        self.assertNotIn("acme_", json.dumps(words.value({"detail": detail})))
+        every = NameMapping([parse_rule("hub/* = up:*")], [])
+        words = NameRewriter(
+            {"acme/app": "hub/acme/app"}, lambda name: every.to_public(name, "up")
+        )
+        self.check(
+            words,
+            (f"{store}/acme/app/_layers", f"{store}/hub/acme/app/_layers"),
+            ("/v2/acme/app/blobs/1", "/v2/hub/acme/app/blobs/1"),
+        )
+
     def test_every_name(self) -> None:
         """Where the rules lead back from every word, words stay words."""
         rules = NameMapping([parse_rule("hub/* = up:*")], [], {"up": "library"})
