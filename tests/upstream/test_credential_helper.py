@@ -60,6 +60,7 @@ class ParseAnswerTests(SynchronousTestCase):
             b'{"Username": "", "Secret": "s3cret"}',
             b'{"Username": "AWS", "Secret": ""}',
             b'{"Username": "AWS", "Secret": ["s3cret"]}',
+            b'{"Username": ["AWS"], "Secret": "s3cret"}',
             b'{"Username": "A:WS", "Secret": "s3cret"}',
             b'{"Username": "A\\nWS", "Secret": "s3cret"}',
             b'{"Username": "AWS", "Secret": "s3cret\\u0000"}',

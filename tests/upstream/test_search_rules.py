@@ -431,6 +431,9 @@ class RefusedTests(SynchronousTestCase):
             (503, 503, "UNAVAILABLE"),
             (404, 404, "NAME_UNKNOWN"),
             (418, 418, "UNKNOWN"),
+            (499, 499, "UNKNOWN"),
+            (500, 502, "UNAVAILABLE"),
+            (501, 502, "UNAVAILABLE"),
             (401, 403, "DENIED"),
             (407, 403, "DENIED"),
         ):

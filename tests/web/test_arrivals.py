@@ -10,7 +10,7 @@ from regbroker.errors import BadRequest
 from regbroker.protocol.header_list import ReceivedHeaders
 from regbroker.protocol.headers import Forwarded
 from regbroker.transport.server.client_connection import ClientConnection
-from regbroker.web.arrivals import MAX_REMEMBERED_HOST, Arrivals
+from regbroker.web.arrivals import MAX_REMEMBERED_CLAIMS, MAX_REMEMBERED_HOST, Arrivals
 
 CLIENT = ClientConnection("192.0.2.1", True, "TLSv1.3")
 BALANCER = ClientConnection("10.0.0.1", False, "")
@@ -104,6 +104,17 @@ class ArrivalsTests(SynchronousTestCase):
         way = self.arrivals.conclusion(CLIENT, headers(host=host))
         self.assertEqual(way.host, host.decode())
         self.assertEqual(self.arrivals._remembered.cache_info().currsize, 0)
+
+    def test_long_claims(self) -> None:
+        """Of what a proxy says, a long chain of addresses is not remembered."""
+        for beyond in (1, 0):
+            claim = b"192.0.2.7".rjust(MAX_REMEMBERED_CLAIMS + beyond, b",")
+            given = headers((b"X-Forwarded-For", claim))
+            self.assertEqual(
+                self.arrivals.conclusion(BALANCER, given).address, "192.0.2.7"
+            )
+            remembered = self.arrivals._remembered_claims.cache_info().currsize
+            self.assertEqual(remembered, 1 - beyond)
 
     def test_no_host(self) -> None:
         """Nobody knows which registry a request without a Host is for."""
