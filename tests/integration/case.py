@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from .peers.certificates import Authority
 from .peers.containerd import Containerd
+from .peers.docker import Docker
 from .peers.docker_registry import Access, DockerRegistry, Tokens
 from .peers.https_client import HttpsClient, Reply, basic, bearer
 from .peers.image_push import connect, push_image
@@ -104,6 +105,13 @@ class PeersTestCase(SynchronousTestCase):
     def make_skopeo(self, name: str = "skopeo") -> Skopeo:
         """A skopeo of its own."""
         return Skopeo(self.directory / name, self.root_pem, self.transcript)
+
+    def start_docker(self, mirror: str = "") -> Docker:
+        """A dockerd of its own, running; `mirror` is where it looks first."""
+        directory = self.directory / "docker"
+        docker = Docker(directory, self.root_pem, self.transcript, mirror)
+        self.addCleanup(docker.stop)
+        return docker
 
     def make_podman(self) -> Podman:
         """A podman of its own."""

@@ -16,14 +16,6 @@ class DockerTestCase(RegbrokerTestCase):
         self.image = self.make_image()
         self.put_upstream(self.image, "acme_team/app:1")
 
-    def start_docker(self, mirror: str = "") -> Docker:
-        """A dockerd of its own, running."""
-        docker = Docker(
-            self.directory / "docker", self.root_pem, self.transcript, mirror
-        )
-        self.addCleanup(docker.stop)
-        return docker
-
     def assert_pulled(self, docker: Docker, name: str, image: Image) -> None:
         """It has this image by this name."""
         digests = docker.digests_of(f"{name}:1")

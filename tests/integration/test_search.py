@@ -6,10 +6,11 @@ fails. skopeo has no search: it lists tags.
 
 from __future__ import annotations
 
+import json
 from urllib.parse import quote
 
 from .accounts_case import PASSWORDS, AccountsTestCase
-from .case import PeersTestCase, RegbrokerTestCase
+from .case import USERS, PeersTestCase, RegbrokerTestCase
 from .peers.docker_registry import DockerRegistry
 from .peers.https_client import Reply, basic
 from .peers.regbroker import Regbroker
@@ -84,6 +85,16 @@ class UpstreamAccountsTests(RegbrokerTestCase, SearchTestCase):
             [question.target for question in self.index.questions],
             ["/v1/_ping", "/v1/search?q=mirror%2Flib_t&n=25"],
         )
+
+    def test_docker_itself(self) -> None:
+        """docker finds the same with a login as without, and shows it to nobody."""
+        docker = self.start_docker()
+        for _ in range(2):
+            found = self.assert_done(docker.search(f"{self.host}/lib/t"))
+            names = [one["name"] for one in json.loads(found.stdout)]
+            self.assertEqual(names, ["lib/tool"])
+            self.assert_done(docker.login(self.host, "alice", USERS["alice"].password))
+        self.assertEqual(self.index.texts(), ["mirror/lib_t"] * 2)
 
     def test_down(self) -> None:
         """Without the search service podman finds what the catalog has."""
@@ -201,6 +212,16 @@ class OwnAccountsTests(SearchTestCase, AccountsTestCase):
         wrong = self.search("web", self.as_user("keeper", "nobody's sécret + more"))
         self.assert_oci_error(wrong, 401, "UNAUTHORIZED")
         self.assertEqual(self.index.texts(), ["", ""])
+
+    def test_docker_itself(self) -> None:
+        """docker searches with the password of its login."""
+        docker = self.start_docker()
+        term = f"{self.host}/web"
+        self.assert_refused(docker.search(term), "401")
+        self.assert_done(docker.login(self.host, "dora", PASSWORDS["dora"]))
+        found = self.assert_done(docker.search(term))
+        names = {one["name"] for one in json.loads(found.stdout)}
+        self.assertEqual(names, {"team/web", "lib/web"})
 
     def test_podman(self) -> None:
         """podman searches without its password; it then finds what the catalog has."""

@@ -77,6 +77,10 @@ class Docker:
         """`docker push HOST/NAME:TAG`."""
         return self._ask("POST", f"/images/{repository}/push", tag=tag)
 
+    def search(self, term: str) -> Finished:
+        """`docker search HOST/TERM`: what is found, as JSON."""
+        return self._ask("GET", "/images/search", term=term)
+
     def digests_of(self, image: str) -> list[str]:
         """The manifest digests that the store has for an image, with their names."""
         found = json.loads(self._ask("GET", f"/images/{image}/json").stdout)
