@@ -62,7 +62,7 @@ class Running:
 
 
 # The first of the configurations that regbroker replaces, with names for this machine.
-NGINX_SEED = """\
+NGINX_COPIED = """\
     access_log {directory}/access.log;
     map $args $mapped_args {{
         ~(.*)scope=repository%3A(.*)   $1scope=repository%3Aacme_$2;
@@ -179,9 +179,9 @@ def _start_nginx(task: Task, http: str) -> Running:
     return Running(server.port, daemon.pid, server.stop)
 
 
-def start_nginx_seed(task: Task) -> Running:
+def start_nginx_copied(task: Task) -> Running:
     """Start nginx as people have it today."""
-    return _start_nginx(task, NGINX_SEED)
+    return _start_nginx(task, NGINX_COPIED)
 
 
 def start_nginx_tuned(task: Task) -> Running:
@@ -408,7 +408,7 @@ FLOOR = "bytes alone"
 
 #: By the names that tables have. The first is what the others are compared with.
 PROXIES: Mapping[str, Start] = {
-    "nginx, seed": start_nginx_seed,
+    "nginx, copied": start_nginx_copied,
     "nginx, tuned": start_nginx_tuned,
     "HAProxy": start_haproxy,
     "Caddy": start_caddy,

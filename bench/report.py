@@ -12,7 +12,7 @@ from typing import Any
 
 from .scenarios import Figures, Scenario
 
-BASE = "nginx, seed"
+BASE = "nginx, copied"
 
 BAR_HEIGHT = 13
 LABEL_WIDTH = 250
