@@ -140,16 +140,15 @@ class StrictChannel(ChannelInternals):
         """Begin a request whose headers make sense together."""
         self.is_new = False
         request: Any = self.requestFactory(self)
-        request.headers = head.headers
-        if head.framing is not None:
-            line = head.method, head.target, b"HTTP/1.1"
-            if self.begin_with_body(request, line, head.framing):
-                super().dataReceived(b"\r\n" + head.rest)
+        method, target, request.headers, framing, rest = head
+        if framing is not None:
+            if self.begin_with_body(request, (method, target, b"HTTP/1.1"), framing):
+                super().dataReceived(b"\r\n" + rest)
             return
         request.body = NO_BODY
         self.persistent = self.checkPersistence(request, b"HTTP/1.1")
         self.begin_whole(request)
-        request.start(head.method, head.target, b"HTTP/1.1")
+        request.start(method, target, b"HTTP/1.1")
 
     def hangs_up_on(self, data: bytes) -> bool:
         """Decide whether these bytes end the connection before they are parsed."""

@@ -94,14 +94,10 @@ class WholeHeads:
 
         Of a body, they may be any part from its beginning.
         """
+        # What is long is not hashed: it may be the beginning of a body.
         is_short = len(data) <= MAX_REMEMBERED_BYTES
         known = self._remembered.get(data) if is_short else None
-        if known is not None:
-            return known
-        head = self._parse(data)
-        if is_short and head is not None and _is_for_all(head):
-            self._remembered.put(data, head)
-        return head
+        return self._parse(data) if known is None else known
 
     def _parse(self, data: bytes) -> Head | None:
         end = data.find(_END) + len(_END)
@@ -138,7 +134,16 @@ class WholeHeads:
             return None
         if len(headers) > self._max_headers:
             return None
-        return Head(line[0], line[1], headers, framing, rest)
+        head = Head(line[0], line[1], headers, framing, rest)
+        if _SAME_FOR_ALL.issuperset(headers.by_name) and not rest:
+            self._remember(data, head)
+        return head
+
+    def _remember(self, data: bytes, head: Head) -> None:
+        """Remember a head, if it may come from many clients."""
+        is_path = head.target[:1] == b"/" and _QUESTION_MARK not in head.target
+        if is_path and len(data) <= MAX_REMEMBERED_BYTES:
+            self._remembered.put(data, head)
 
     def _begin(self) -> None:
         self._parser = HttpRequestParser(self)
@@ -157,12 +162,3 @@ def _framing(headers: ReceivedHeaders) -> Header | None:
         return b"Transfer-Encoding", coding
     length = headers.by_name.get(_LENGTH)
     return None if length in (None, b"0") else (b"Content-Length", length)
-
-
-def _is_for_all(head: Head) -> bool:
-    """Tell whether a head may come from many clients, and has no secret."""
-    return (
-        _SAME_FOR_ALL.issuperset(head.headers.by_name)
-        and head.target[:1] == b"/"
-        and _QUESTION_MARK not in head.target
-    )
