@@ -10,7 +10,6 @@ error.
 from __future__ import annotations
 
 import atexit
-from collections import deque
 from collections.abc import Callable
 from threading import RLock
 from typing import Any, Protocol
@@ -66,7 +65,7 @@ class BufferedLog:
         self._name = name
         self._line_of = line_of
         self._reactor = reactor
-        self._lines: deque[str] = deque()
+        self._lines: list[str] = []
         self._size = 0
         self._written = -GATHER_SECONDS
         self._timer: Any = None
@@ -112,8 +111,9 @@ class BufferedLog:
                 return
             self._size = 0
             # Another thread may append meanwhile, and then writes or waits for this.
-            taken = [lines.popleft() for _ in range(len(lines))]
-            text = "".join(taken)
+            count = len(lines)
+            text = "".join(lines[:count])
+            del lines[:count]
             try:
                 self._stream.write(text)
                 self._stream.flush()

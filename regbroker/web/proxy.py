@@ -93,9 +93,10 @@ class Proxy:
         else:
             event.endpoint = target.endpoint.log_name
             event.public_name = target.name or ""
-        if target.operation.routes:
+        operation = target.operation
+        if operation.routes:
             # What is refused before an upstream is asked was for the first one.
-            route = target.operation.routes[0]
+            route = operation.routes[0]
             event.upstream, event.upstream_name = route.upstream, route.upstream_name
 
         # 2. Only then look at the rest of the request.
@@ -116,7 +117,7 @@ class Proxy:
 
         # 4. Answer here, or relay the request.
         asked = admitted
-        if asked.principal is not None and target.operation.is_ping:
+        if asked.principal is not None and operation.is_ping:
             send_json(request.http, {})
         elif target.name is None and target.endpoint is Endpoint.CATALOG:
             await self._catalog.serve(asked)

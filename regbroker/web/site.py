@@ -93,8 +93,7 @@ class VirtualHosts(WholeSite):
 
     def answer(self, request: Any) -> None:
         """Serve any method; errors, too, are JSON."""
-        if self._health is None or not self._health.answer(request):
-            self._serve(request, self._answer)
+        self._serve(request, self._answer)
 
     def redirect(self, request: Any, port: int) -> int:
         """Send a client on to https, with 308; `port` is that of a TLS listener."""
@@ -109,15 +108,16 @@ class VirtualHosts(WholeSite):
             http.setHeader(b"Content-Length", b"0")
             http.finish()
 
-        if self._health is not None and self._health.answer(request):
-            return NOT_DONE_YET
-        return self._serve(request, answer)
+        self._serve(request, answer)
+        return NOT_DONE_YET
 
     def _serve(
         self,
         request: Any,
         answer: Callable[[Request, ClientConnection, Event], Coroutine[Any, Any, None]],
-    ) -> int:
+    ) -> None:
+        if self._health is not None and self._health.answer(request):
+            return
         connection = client_connection(request)
         request_id = new_request_id()
         set_request_id(request, request_id)
@@ -131,7 +131,6 @@ class VirtualHosts(WholeSite):
         )
         answering = answer(request, connection, event)
         serve(request, event, answering, self.under_way)
-        return NOT_DONE_YET
 
     async def _answer(
         self, http: Request, connection: ClientConnection, event: Event
