@@ -70,6 +70,16 @@ namespaces =
         self.assert_no_source_upstream("/v2/acme_team/app/manifests/")
         self.regbroker.wait_for(rf"registry=localhost .*path=/auth/{PORT_SOURCE} ")
 
+    def test_containerd_below_a_namespace(self) -> None:
+        """`override_path`: all images of a source are below one of our namespaces."""
+        containerd = self.start_containerd()
+        containerd.mirror(PORT_SOURCE, self.host, "/v2/team")
+        reference = f"{PORT_SOURCE}/app:1"
+        self.assert_done(containerd.pull(reference, *self.as_user("bob")))
+        self.assertEqual(containerd.digest_of(reference), self.image.digest)
+        # It asks for the name in the reference, too, which leads nowhere here.
+        self.regbroker.wait_for(r"name=app,team/app .*upstream_name=acme_team/app ")
+
     def test_containerd_with_unknown_source(self) -> None:
         """A source that is not in the table is not found, and nobody is asked."""
         containerd = self.start_containerd()

@@ -38,8 +38,9 @@ HOSTS = """\
 server = "https://{host}"
 ca = "{certificate}"
 
-[host."https://{host}"]
+[host."https://{host}{path}"]
 capabilities = ["pull", "resolve", "push"]
+override_path = {overrides}
 ca = "{certificate}"
 """
 
@@ -75,11 +76,20 @@ class Containerd:
         """Accept our authority for a registry, in a `hosts.toml`."""
         self.mirror(host, host)
 
-    def mirror(self, source: str, host: str) -> None:
-        """Ask `host` for the images of a source, in the source's `hosts.toml`."""
+    def mirror(self, source: str, host: str, path: str = "") -> None:
+        """
+        Ask `host` for the images of a source, in the source's `hosts.toml`.
+
+        `path` is what stands before their names there, in the place of ``/v2``.
+        """
         directory = self._hosts / source
         directory.mkdir()
-        text = HOSTS.format(host=host, certificate=self._certificate)
+        text = HOSTS.format(
+            host=host,
+            path=path,
+            overrides=str(bool(path)).lower(),
+            certificate=self._certificate,
+        )
         (directory / "hosts.toml").write_text(text)
 
     def ctr(self, *words: str | Path) -> Finished:
