@@ -23,10 +23,13 @@ def read_claims(path: str) -> dict[str, object]:
     """Return the claims in a JSON file; raises `NoClaims`."""
     try:
         contents = read_file(Path(path), MAX_CLAIMS_BYTES)[0]
-        # As a login does: what it refuses is no object. But a file may have a mark.
-        claims = parse_jwt_object(contents.removeprefix(BOM_UTF8))
     except OSError as error:
         raise NoClaims(f"{path}: {why_unreadable(error)}") from None
+    except ValueError as error:
+        raise NoClaims(f"{path}: {error}; write the claims into a file") from None
+    try:
+        # As a login does: what it refuses is no object. But a file may have a mark.
+        claims = parse_jwt_object(contents.removeprefix(BOM_UTF8))
     except ValueError:
         claims = None
     if claims is None:

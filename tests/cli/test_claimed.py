@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from regbroker.cli.claimed import NoClaims, identity_of, read_claims
+from regbroker.cli.claimed import MAX_CLAIMS_BYTES, NoClaims, identity_of, read_claims
 from regbroker.settings.ini import parse_config
 from tests.assembly.test_rights_report import CONFIG
 
@@ -39,6 +39,16 @@ class ClaimedTests(SynchronousTestCase):
                 identity_of(self.config, registry, {"iss": other})
             self.assertIn(f"are: {issuer}", str(caught.exception))
             self.assertLess(len(str(caught.exception)), 1000)
+
+    def test_no_file(self) -> None:
+        """A directory, or a file that is too large, is no file of claims."""
+        self.path.mkdir()
+        with self.assertRaisesRegex(NoClaims, "no regular file; write the claims"):
+            read_claims(str(self.path))
+        self.path.rmdir()
+        self.path.write_bytes(b" " * (MAX_CLAIMS_BYTES + 1))
+        with self.assertRaisesRegex(NoClaims, "larger than"):
+            read_claims(str(self.path))
 
     def test_no_claims(self) -> None:
         """What is no JSON object is said to be so."""

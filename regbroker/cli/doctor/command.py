@@ -23,6 +23,7 @@ from regbroker.errors import HTTPError
 from regbroker.naming.mapping import Route
 from regbroker.runtime.reactor import IMainReactor
 from regbroker.runtime.unreadable import why_unreadable
+from regbroker.runtime.watched_file import MAX_BYTES
 from regbroker.settings.config import Config, RegistryConfig, UpstreamConfig
 from regbroker.upstream.credentials import Login, parse_password
 
@@ -194,7 +195,12 @@ def login_of(user: str, password_file: str) -> Login | None:
         return None
     try:
         if password_file:
-            data = Path(password_file).read_bytes()
+            # A shell may have made it: <(command). So it need be no file, and may be
+            # without end.
+            with open(password_file, "rb") as file:
+                data = file.read(MAX_BYTES + 1)
+            if len(data) > MAX_BYTES:
+                raise ValueError(f"{password_file} is larger than {MAX_BYTES} bytes")
         else:
             data = os.environb[PASSWORD_VARIABLE.encode()]
         return Login(user, parse_password(data))

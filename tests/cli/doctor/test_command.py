@@ -44,6 +44,7 @@ class LoginTests(DoctorCase):
             ("", PASSWORD_VARIABLE),
             ("/nowhere/password", "No such file"),
             (str(empty), "empty"),
+            ("/dev/zero", "larger than"),
         ):
             with self.assertRaisesRegex(NoExamination, words):
                 login_of("alice", password_file)
