@@ -18,6 +18,8 @@ from regbroker.transport.listening.listeners import Listener, Where
 from regbroker.transport.listening.port_holders import holders
 from regbroker.transport.listening.socket_owner import owner_of
 
+_WE_DO = "this regbroker itself listens there; restart it for such a change"
+
 
 def obstacle(listener: Listener) -> str | None:
     """Try a listener, and say why it could not be opened; None if it could."""
@@ -89,7 +91,7 @@ def _words(error: BaseException, where: Where) -> str | None:
 def _who(port: int) -> str:
     found = holders(port)
     if os.getpid() in found:
-        return "this regbroker itself listens there; restart it for such a change"
+        return _WE_DO
     if any("regbroker" in command for command in found.values()):
         return (
             "regbroker itself runs there, with this configuration or another one; two "
@@ -126,7 +128,17 @@ def _socket_problem(path: Path) -> str | None:
         except OSError:
             # It is left of somebody who has ended, and is replaced.
             return None
+    if _holds_lock(path):
+        return _WE_DO
     return "somebody listens there already, probably regbroker itself"
+
+
+def _holds_lock(path: Path) -> bool:
+    """Tell whether the socket is ours: Twisted's lock beside it leads to a process."""
+    try:
+        return os.readlink(f"{path}.lock") == str(os.getpid())
+    except OSError:
+        return False
 
 
 def _owner_problem(listener: Listener) -> str | None:

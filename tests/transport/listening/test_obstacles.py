@@ -101,6 +101,10 @@ class ObstaclesTests(SynchronousTestCase):
             server.bind(str(path))
             server.listen()
             self.assertIn("somebody listens there", self.problems(f"unix:{path}")[0])
+            lock = Path(f"{path}.lock")
+            lock.symlink_to(str(os.getpid()))
+            self.assertIn("this regbroker itself", self.problems(f"unix:{path}")[0])
+            lock.unlink()
         # It is left of one that has ended.
         self.assertEqual(self.problems(f"unix:{path}"), [])
         path.unlink()
