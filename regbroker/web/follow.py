@@ -27,8 +27,8 @@ from regbroker.protocol.followed_redirects import (
     check_wants_no_login,
     next_url,
 )
-from regbroker.protocol.header_table import Direction
-from regbroker.protocol.headers import Header, end_to_end, passing
+from regbroker.protocol.header_table import Direction, way
+from regbroker.protocol.headers import Header, crossing, end_to_end, passing
 from regbroker.protocol.locations import (
     inner_target,
     is_api,
@@ -122,7 +122,7 @@ class RedirectFollower:
         try:
             for _ in range(MAX_HOPS):
                 if url.origin == own.origin:
-                    known |= _by_name(passing(_end_to_end(reply), Direction.FOLLOWED))
+                    known |= _by_name(_crossing(reply, Direction.FOLLOWED))
                 url = await self._next_url(exchange, reply, url, own)
                 if url.origin != own.origin:
                     headers = tuple(passing(headers, Direction.TO_STORAGE))
@@ -147,7 +147,7 @@ class RedirectFollower:
             raise UpstreamMalformed(
                 "the upstream redirects to where it wants other credentials"
             )
-        passed_on = _by_name(_end_to_end(reply))
+        passed_on = _by_name(end_to_end(reply.headers, reply.connection_options))
         return reply.with_headers(_flat(known | passed_on))
 
     async def _next_url(
@@ -210,7 +210,7 @@ class RedirectFollower:
     ) -> list[Header]:
         """Return a storage's headers about its content; raises `UpstreamError`."""
         if reply.status in _CONTENT:
-            return passing(_end_to_end(reply), Direction.FROM_STORAGE)
+            return _crossing(reply, Direction.FROM_STORAGE)
         await self._read_off(reply)
         check_wants_no_login(url, reply.status, reply.header(b"WWW-Authenticate"))
         if reply.status not in _REFUSALS:
@@ -225,7 +225,7 @@ class RedirectFollower:
             reply.status,
             code,
             f"{STORAGE} {_REFUSALS[reply.status]}",
-            passing(_end_to_end(reply), _REFUSED.get(reply.status, Direction.NONE)),
+            _crossing(reply, _REFUSED.get(reply.status, Direction.NONE)),
         )
 
     async def _read_off(self, reply: Reply) -> None:
@@ -240,8 +240,8 @@ class RedirectFollower:
             stall.stop()
 
 
-def _end_to_end(reply: Reply) -> Iterable[Header]:
-    return end_to_end(reply.headers, reply.connection_options)
+def _crossing(reply: Reply, direction: Direction) -> list[Header]:
+    return crossing(reply.headers, reply.connection_options, way(direction))
 
 
 def _by_name(headers: Iterable[Header]) -> dict[bytes, list[Header]]:
