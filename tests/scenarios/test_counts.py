@@ -8,15 +8,18 @@ counted with Python 3.11. Whoever makes a request cheaper lowers its bound.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from types import SimpleNamespace
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from regbroker.protocol.composite_token import CompositeTokens
 from regbroker.transport.server import reply_heads
 from regbroker.web.forward import BLOBS_AT_ONCE
 from tests.counted import Counted, allocating, counting, weighing
@@ -53,6 +56,16 @@ CHALLENGE = (
     'scope="repository:acme_team/app:pull"'
 )
 CHUNK = b"x" * 256 * 1024
+ALICE = "Authorization: Basic YWxpY2U6cA=="
+TOKEN_AT_HAND = "/auth?service=s&scope=repository:team/app:pull"
+
+
+def manifest() -> bytes:
+    """A manifest under its digest."""
+    digest = hashlib.sha256(BODY).hexdigest()
+    media_type = "application/vnd.oci.image.manifest.v1+json"
+    lines = f"Content-Type: {media_type}", f"Docker-Content-Digest: sha256:{digest}"
+    return response(200, *lines, body=BODY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +91,8 @@ class CountTestCase(ProxyTestCase):
     """Counts one request, and holds it to its bounds."""
 
     tokens = True
+    #: Connections to the same server that are not those of the first upstream.
+    elsewhere = 0
 
     async def set_up(self) -> None:
         await super().set_up()
@@ -111,11 +126,17 @@ class CountTestCase(ProxyTestCase):
     async def assert_within(
         self, bounds: Bounds, status: int, method: str, target: str, *headers: str
     ) -> None:
-        """Count one request after some others like it, and hold it to its bounds."""
+        """
+        Count one request after some others like it, and hold it to its bounds.
+
+        `NUMBER` in its target is another number each time, of 64 digits.
+        """
+        numbers = count()
 
         async def ask() -> None:
             body = CHUNK if method == "PATCH" else None
-            self.client.request(method, target, *headers, body=body)
+            asked = target.replace("NUMBER", f"{next(numbers):064}")
+            self.client.request(method, asked, *headers, body=body)
             if body is not None:
                 call = await self.upstream.call()
                 self.assertEqual(len(await call.body()), len(body))
@@ -126,7 +147,7 @@ class CountTestCase(ProxyTestCase):
             await ask()
         # A manifest has connections opened for its blobs.
         opens_more = method == "GET" and target in (MANIFEST, UNKNOWN_MANIFEST)
-        while opens_more and self.upstream.connected < BLOBS_AT_ONCE:
+        while opens_more and self.upstream.connected < BLOBS_AT_ONCE + self.elsewhere:
             await self.turn()
         asked, connections = len(self.upstream.calls), len(self.upstream.wires)
         port = int(self.url.rpartition(":")[2])
@@ -146,26 +167,25 @@ class CountTestCase(ProxyTestCase):
                 await ask()
             counted.calls = min(counted.calls, again.calls)
         self.assertEqual(len(self.upstream.wires), connections)
-        self.assertEqual(
-            relayed, 0 if target.startswith("/auth") or target == PING else 1
-        )
+        is_answered_here = target in (PING, TOKEN_AT_HAND)
+        self.assertEqual(relayed, 0 if is_answered_here else 1)
         self.assert_counts(counted, bounds)
 
     def assert_counts(self, counted: Counted, bounds: Bounds) -> None:
         """Assert that all counts are within their bounds, and not idly so."""
-        for what, count, bound in (
+        for what, found, bound in (
             ("calls", counted.calls, bounds.calls),
             ("allocations", counted.allocations, bounds.allocations * TOLD),
             ("system calls", counted.system_calls, bounds.system_calls),
             ("timers", counted.timers, bounds.timers),
             ("KiB", counted.peak_bytes // 1024, bounds.peak),
         ):
-            self.assertLessEqual(count, bound, f"{what}: {counted}")
-        for count, bound in (
+            self.assertLessEqual(found, bound, f"{what}: {counted}")
+        for found, bound in (
             (counted.calls, bounds.calls),
             (counted.allocations, bounds.allocations),
         ):
-            self.assertGreater(count, bound // 2, f"lower it: {counted}")
+            self.assertGreater(found, bound // 2, f"lower it: {counted}")
 
 
 class CountTests(CountTestCase):
@@ -196,8 +216,23 @@ class CountTests(CountTestCase):
         """A token that was asked for before."""
         await self.assert_within(
             Bounds(calls=114, allocations=309, system_calls=2, timers=0, peak=130),
-            *(200, "GET", "/auth?service=s&scope=repository:team/app:pull"),
-            "Authorization: Basic YWxpY2U6cA==",
+            *(200, "GET", TOKEN_AT_HAND, ALICE),
+        )
+
+    async def test_new_token(self) -> None:
+        """A token that nobody has asked for: the token service is asked with treq."""
+        target = "/auth?service=s&scope=repository:team/NUMBER:pull"
+        await self.assert_within(
+            Bounds(calls=375, allocations=1720, system_calls=4, timers=1, peak=160),
+            *(200, "GET", target, ALICE),
+        )
+
+    async def test_new_blob(self) -> None:
+        """A blob that nobody has asked for."""
+        target = "/v2/team/app/blobs/sha256:NUMBER"
+        await self.assert_within(
+            Bounds(calls=163, allocations=342, system_calls=4, timers=0, peak=150),
+            *(200, "GET", target, "Authorization: Bearer t"),
         )
 
     async def test_missing(self) -> None:
@@ -240,6 +275,54 @@ class BalancerCountTests(CountTestCase):
             Bounds(calls=93, allocations=188, system_calls=2, timers=0, peak=130),
             *(401, "GET", PING),
             *("X-Forwarded-For: 192.0.2.7", "X-Forwarded-Proto: https"),
+        )
+
+
+class SeveralCountTests(CountTestCase):
+    """Two upstreams with the same names, and accounts of clients at both."""
+
+    #: The second one is asked who it is.
+    elsewhere = 1
+
+    def ini(self) -> str:
+        more = "upstream = up, two\naccounts = upstream: up, two\n"
+        first = super().ini().replace("upstream = up\n", more)
+        return f"{first}[upstream two]\nurl = {self.upstream.url}\n"
+
+    async def test_token(self) -> None:
+        """A token whose parts were asked for before."""
+        await self.assert_within(
+            Bounds(calls=175, allocations=648, system_calls=2, timers=0, peak=130),
+            *(200, "GET", TOKEN_AT_HAND, ALICE),
+        )
+
+    async def test_pull(self) -> None:
+        """A manifest that the first of them has."""
+        both = CompositeTokens(b"", lambda: 0)
+        token = both.write({"up": "t", "two": "t"})
+        await self.assert_within(
+            Bounds(calls=243, allocations=552, system_calls=4, timers=1, peak=150),
+            *(200, "GET", MANIFEST, f"Authorization: Bearer {token}"),
+        )
+
+
+class KeptManifestCountTests(CountTestCase):
+    """A manifest that is kept here, and that one client asks for."""
+
+    upstream_options = "manifest-cache = 1M"
+
+    def answer(self, call: Call) -> bytes | None:
+        """Answer HEAD as GET is answered, without the body."""
+        if call.method == "HEAD":
+            head, _, _ = manifest().partition(b"\r\n\r\n")
+            return head + b"\r\n\r\n"
+        return manifest() if "/manifests/" in call.target else super().answer(call)
+
+    async def test_pull(self) -> None:
+        """The upstream is asked with HEAD."""
+        await self.assert_within(
+            Bounds(calls=212, allocations=581, system_calls=4, timers=1, peak=150),
+            *(200, "GET", MANIFEST, "Authorization: Bearer t"),
         )
 
 
