@@ -37,11 +37,11 @@ class Wrapper(Protocol):
     factory: Any
     transport: Any
     wrappedProtocol: Any
-    disconnecting = False
 
     def __init__(self, factory: Any, wrapped: Any) -> None:
         self.factory = factory
         self.wrappedProtocol = wrapped
+        self.disconnecting = False
 
     def logPrefix(self) -> str:
         """Return what Twisted's log calls it."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IProtocol
 
 
 class Deliveries:
@@ -22,11 +22,11 @@ class Deliveries:
         self.depth = 0
         self._after: list[Callable[[], object]] = []
 
-    def deliver(self, take: Callable[[bytes], object], data: bytes) -> None:
-        """Give data to `take`; then do what was put off."""
+    def deliver(self, data: bytes, protocol: IProtocol) -> None:
+        """Give data to a protocol; then do what was put off."""
         self.depth += 1
         try:
-            take(data)
+            protocol.dataReceived(data)
         finally:
             self.depth -= 1
             while self._after and not self.depth:

@@ -141,25 +141,26 @@ class TLSProtocol(WideReads, PeerEnd):
     def _deliver(self, plain: bytes, end: SSL.Error | None) -> None:
         """Deliver plaintext, and do what the records asked of TLS itself."""
         if plain and not self._is_over:
-            self.factory.deliveries.deliver(self.wrappedProtocol.dataReceived, plain)
+            self.factory.deliveries.deliver(plain, self.wrappedProtocol)
         if self._is_over:
             return
         if self._is_ready and not self._can_send:
             # The new handshake may be over.
             self._can_send = True
             self.flush()
-        if isinstance(end, SSL.ZeroReturnError):
+        if end is None:
+            if self._pending.size and self._can_send:
+                self.flush()
+            elif not (plain and self.version == "TLSv1.3"):
+                # What TLS 1.3 has to say beside data goes before the next data of ours
+                # (RFC 8446, 4.6.3). To look for it in vain is work for each message.
+                self._send_own()
+        elif isinstance(end, SSL.ZeroReturnError):
             self.flush()
             self._shut_down()
             self._end(None)
-        elif end is not None:
+        else:
             self._end(end)
-        elif self._pending.size and self._can_send:
-            self.flush()
-        elif not (plain and self.version == "TLSv1.3"):
-            # What TLS 1.3 has to say beside data goes before the next data of ours
-            # (RFC 8446, 4.6.3). To look for it in vain is work for each message.
-            self._send_own()
 
     def _send_own(self) -> None:
         """Send what TLS itself has to say."""

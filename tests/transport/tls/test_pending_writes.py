@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.transport.tls.pending_writes import Deliveries, PendingWrites
+
+
+class Taking(Protocol):
+    """A protocol that has what it receives taken by a function."""
+
+    def __init__(self, take: Callable[[bytes], None]) -> None:
+        self.take = take
+
+    def dataReceived(self, data: bytes) -> None:
+        self.take(data)
 
 
 class PendingTests(SynchronousTestCase):
@@ -20,6 +32,10 @@ class PendingTests(SynchronousTestCase):
             lambda: self.flushed.append(b"".join(self.pending.take())),
             self.deliveries,
         )
+
+    def deliver(self, data: bytes, take: Callable[[bytes], None]) -> None:
+        """Deliver data to a protocol that has it taken."""
+        self.deliveries.deliver(data, Taking(take))
 
     def test_one_turn(self) -> None:
         """What is written in one turn is flushed once, in order."""
@@ -42,10 +58,10 @@ class PendingTests(SynchronousTestCase):
             self.pending.add((data,))
             self.pending.flush_soon()
             if data != b"c":
-                self.deliveries.deliver(take, bytes([data[0] + 1]))
+                self.deliver(bytes([data[0] + 1]), take)
             seen.append(list(self.flushed))
 
-        self.deliveries.deliver(take, b"a")
+        self.deliver(b"a", take)
         self.assertEqual(seen, [[], [], []])
         self.assertEqual(self.flushed, [b"abc"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -63,7 +79,7 @@ class PendingTests(SynchronousTestCase):
 
         for data in (b"a", b"b", b"c"):
             with self.assertRaises(KeyError):
-                self.deliveries.deliver(take, data)
+                self.deliver(data, take)
         self.assertEqual(self.flushed, [b"a", b"c"])
 
     def test_nothing(self) -> None:
