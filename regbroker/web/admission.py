@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import TimeoutError
@@ -223,7 +224,7 @@ class LocalGate:
             if principal.has_token:
                 return self._unauthorized(asked, "insufficient_scope")
             raise denial(principal, asked)
-        asked = asked._replace(principal=principal)
+        asked = replace(asked, principal=principal)
         if asked.mount is not None:
             return self._admit_mount(principal, asked, asked.mount.route)
         return asked

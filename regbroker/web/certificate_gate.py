@@ -8,6 +8,7 @@ there are no tokens either, and what a client sends as Authorization is not look
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from regbroker.accounts.access import CATALOG, AccessRules
@@ -54,7 +55,7 @@ class CertificateGate:
             asked = asked.mounted_by(self._mount_challenges, principal.user, False)
             if not principal.may(Action.PULL, source):
                 asked = asked.without_mount()
-        return asked._replace(principal=principal)
+        return replace(asked, principal=principal)
 
     async def visible(self, principal: Principal) -> Callable[[str], bool]:
         """Return the names for which the principal has the ``catalog`` right."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 
 from twisted.web.server import Request
 
@@ -16,9 +17,10 @@ from regbroker.protocol.queries import NO_QUERY, Query, parse_query
 _KINDS = {"": "", "basic": "password", "bearer": "token"}
 
 
-class ClientRequest(NamedTuple):
+@dataclass(slots=True, repr=False)
+class ClientRequest:
     """
-    One request as it came in.
+    One request as it came in; a value, as those of `regbroker.web.exchange`.
 
     `path` is as the client wrote it, `query` too. `forwarded` says how the request
     came here, `authorization` is the value of that header, None without one. `headers`
@@ -28,15 +30,15 @@ class ClientRequest(NamedTuple):
     of `authorization`; empty when it brought none.
     """
 
-    http: Request
-    forwarded: Forwarded
-    method: str
-    path: str
-    query: Query
-    authorization: str | None
-    headers: ReceivedHeaders = NO_HEADERS
-    request_id: str = ""
-    token: str = ""
+    http: Final[Request]
+    forwarded: Final[Forwarded]
+    method: Final[str]
+    path: Final[str]
+    query: Final[Query]
+    authorization: Final[str | None]
+    headers: Final[ReceivedHeaders] = field(default_factory=lambda: NO_HEADERS)
+    request_id: Final[str] = ""
+    token: Final[str] = ""
 
     def __repr__(self) -> str:
         # Headers may be secret.

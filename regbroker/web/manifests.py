@@ -229,5 +229,5 @@ def _is_about(reply: Reply, manifest: Manifest) -> bool:
 
 def _as_head(request: UpstreamRequest) -> UpstreamRequest:
     asked = request.asked
-    client = asked.client._replace(method="HEAD")
-    return replace(request, asked=asked._replace(client=client))
+    client = replace(asked.client, method="HEAD")
+    return replace(request, asked=replace(asked, client=client))

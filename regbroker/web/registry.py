@@ -65,7 +65,7 @@ class Registry:
         url, cross_origin = self.public_url, self._cross_origin
         if url is not None:
             forwarded = replace(request.forwarded, scheme=url.scheme, host=url.netloc)
-            request = request._replace(forwarded=forwarded)
+            request = replace(request, forwarded=forwarded)
         if cross_origin is not None and cross_origin.answer(
             request, self._token_path_for(request)
         ):

@@ -213,7 +213,7 @@ class VirtualHosts(WholeSite):
             of_host = mirror if mirror.is_for(name) else None
             forwarded = replace(forwarded, source=source)
         if forwarded is not request.forwarded or query is not request.query:
-            request = request._replace(forwarded=forwarded, query=query)
+            request = replace(request, forwarded=forwarded, query=query)
         return of_host, request
 
 

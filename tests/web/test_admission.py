@@ -198,7 +198,7 @@ class LocalGateTests(GateTestCase):
             target = parse_path("/v2/_ext/search", extensions=True)
             operation = operation_of(target, method, MAPPING)
             target_here = mapped_target(target, operation)
-            given = asked(method, "/v2/")._replace(target=target_here)
+            given = replace(asked(method, "/v2/"), target=target_here)
             admitting = self.gate(somebody).admit(given)
             if is_let_in:
                 self.assertIs(self.result(admitting).principal, somebody)
@@ -209,7 +209,7 @@ class LocalGateTests(GateTestCase):
         """Without the right to pull there, it is an upload."""
         for source, mounts in (("team/app", True), ("team/other", False)):
             query = Query(f"mount=sha256:1&from={source}")
-            given = asked("POST", UPLOADS)._replace(query=query)
+            given = replace(asked("POST", UPLOADS), query=query)
             given = given.mounting(MAPPING.route(source), source)
             alice = principal("alice", Action.PULL, Action.PUSH)
             admitted = self.result(self.gate(alice).admit(given))
@@ -310,7 +310,7 @@ class UpstreamGateTests(GateTestCase):
         )
         for change in changes:
             forwarded = replace(given.client.forwarded, **change)
-            other = given._replace(client=given.client._replace(forwarded=forwarded))
+            other = replace(given, client=replace(given.client, forwarded=forwarded))
             for _ in range(2):
                 challenge = self.challenge_of(gate.admit(other))
                 self.assertEqual(challenge, written[-1])

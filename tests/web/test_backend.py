@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -48,7 +49,7 @@ def with_header(name: bytes, value: bytes) -> ApiRequest:
     """A request with a header, and without Authorization."""
     request = asked("GET", MANIFEST)
     headers = ReceivedHeaders([(name, value)])
-    return request._replace(client=request.client._replace(headers=headers))
+    return replace(request, client=replace(request.client, headers=headers))
 
 
 class AccountTests(SynchronousTestCase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -434,7 +435,7 @@ class MemoryTests(SynchronousTestCase):
     def target(self, method: str, path: str) -> MappedTarget:
         """What a request is for that the proxy lets through."""
         request = asked("GET", MANIFEST)
-        client = request.client._replace(method=method, path=path)
+        client = replace(request.client, method=method, path=path)
         self.successResultOf(
             Deferred.fromCoroutine(self.proxy.serve(client, request.event))
         )
@@ -478,7 +479,7 @@ class MemoryTests(SynchronousTestCase):
             words = set()
             for _ in range(2):
                 request = asked("GET", MANIFEST)
-                client = request.client._replace(method=method, path=path)
+                client = replace(request.client, method=method, path=path)
                 serving = self.proxy.serve(client, request.event)
                 failure = self.failureResultOf(Deferred.fromCoroutine(serving))
                 failure.trap(ClientError, EndpointUnknown)

@@ -57,7 +57,7 @@ class EndpointTests(SynchronousTestCase):
     def test_source(self) -> None:
         """A mirror's clients carry the source in the path of the token service."""
         asked = request("/auth")
-        mirrored = asked._replace(forwarded=replace(FORWARDED, source="docker.io"))
+        mirrored = replace(asked, forwarded=replace(FORWARDED, source="docker.io"))
         with self.assertRaises(EndpointUnknown):
             registry().endpoint(mirrored)
 
