@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.broker.mounts import MountChallenges
@@ -81,12 +79,6 @@ class KindTests(SynchronousTestCase):
             ("HEAD", MANIFEST, False),
         ):
             self.assertEqual(asked(method, path).precedes_push, precedes)
-
-    def test_frozen(self) -> None:
-        """Nothing on the way changes what was asked."""
-        name: Any = "query"
-        with self.assertRaises(AttributeError):
-            setattr(asked("GET", MANIFEST), name, "")
 
 
 class CredentialsTests(SynchronousTestCase):

@@ -93,12 +93,6 @@ class ParseTests(SynchronousTestCase):
         ):
             self.assertEqual(parsed(uri).is_for_api, is_for_api, uri)
 
-    def test_frozen(self) -> None:
-        """Nothing on the way changes what was asked."""
-        name: Any = "path"
-        with self.assertRaises(AttributeError):
-            setattr(parsed(b"/v2/"), name, "/")
-
     def test_shown(self) -> None:
         """What is shown of it has neither credentials nor the query."""
         text = repr(parsed(b"/v2/?token=s3cret", b"Bearer s3cret"))

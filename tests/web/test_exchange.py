@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,6 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from regbroker.naming.mapping import NameMapping
 from regbroker.naming.rules import parse_rule
 from regbroker.protocol.queries import Query
+from regbroker.web.api_request import ApiRequest
+from regbroker.web.client_request import ClientRequest
 from regbroker.web.exchange import Exchange, Sent, UpstreamRequest, request_to
 from tests.web.requests import MAPPING, SEVERAL, asked
 
@@ -21,6 +24,14 @@ def request(method: str, rest: str) -> UpstreamRequest:
 def scopes(given: UpstreamRequest) -> str:
     """The scopes, as they are written."""
     return " ".join(map(str, given.scopes))
+
+
+class ValuesTests(SynchronousTestCase):
+    def test_final(self) -> None:
+        """Nothing on the way changes what was asked: mypy refuses it."""
+        for value in (ClientRequest, ApiRequest, UpstreamRequest, Sent, Exchange):
+            for each in fields(value):
+                self.assertTrue(str(each.type).startswith("Final["), each)
 
 
 class ScopesTests(SynchronousTestCase):
