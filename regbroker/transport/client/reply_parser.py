@@ -215,7 +215,8 @@ class ReplyParser:
 
     def on_message_begin(self) -> None:
         """Notice that something follows."""
-        self.spills = self.spills or self.is_complete
+        if self.is_complete:
+            self.spills = True
 
     def on_message_complete(self) -> None:
         """Note the end of the reply."""
