@@ -88,6 +88,8 @@ class StrictChannel(ChannelInternals):
         #: Whether nothing has come yet that anybody has looked at.
         self.is_new = True
         self._idle: IdleTimer | None = None
+        #: The beginning of a head whose rest is on its way.
+        self._part = b""
         #: What will be wrong if Twisted, which does not say it, refuses the next bytes.
         self._wrong = ""
 
@@ -129,9 +131,18 @@ class StrictChannel(ChannelInternals):
             self._closing.received(len(data))
             return
         if self.is_between_requests:
-            head = self.factory.heads.read(data)
+            heads, part = self.factory.heads, self._part
+            if part:
+                data, self._part = part + data, b""
+            head = heads.read(data)
             if head is not None:
                 self.receive_whole(head)
+                return
+            if heads.is_part(data):
+                self._part = data
+                if not part:
+                    # All of it has the time of one silence.
+                    self.resetTimeout()
                 return
         if not self.hangs_up_on(data):
             super().dataReceived(data)

@@ -8,6 +8,10 @@ versions that llhttp or this module does not, and can say which line is wrong. S
 nothing is refused here, and what is taken is a part of what is taken there: the same
 bytes make the same request, or none.
 
+A head of more than 4096 bytes, as tokens of cloud registries make it, comes in parts
+of that size from clients written in Go: so large is the buffer of ``net/http``. Such a
+part waits for the next one.
+
 Clients of one version ping with the same bytes, and ask for the same image with the
 same bytes before they have a token. So what such heads became is remembered by their
 bytes, from which the same follows each time. None of them has anything that may be
@@ -31,6 +35,9 @@ from regbroker.runtime.bounded_memory import BoundedMemory
 
 _END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
+
+#: What Go's ``net/http`` writes at once.
+PART_BYTES = 4096
 
 #: As numbers: to look for one of them takes a third of what `find` takes.
 _UNDERSCORE, _QUESTION_MARK = b"_?"
@@ -99,6 +106,20 @@ class WholeHeads:
         known = self._remembered.get(data) if is_short else None
         return self._parse(data) if known is None else known
 
+    def is_part(self, data: bytes) -> bool:
+        """
+        Tell whether these bytes, of which `read` has made nothing, begin a head.
+
+        The rest is on its way then, though nobody can tell whether it is sound.
+        """
+        return (
+            len(data) % PART_BYTES == 0
+            and len(data) < self._max_bytes
+            and _END not in data
+            and _is_line(data.partition(_LINE_END)[0].split(b" "))
+            and data[0] not in _LINE_END
+        )
+
     def _parse(self, data: bytes) -> Head | None:
         end = data.find(_END) + len(_END)
         if end < len(_END) or end > self._max_bytes:
@@ -107,9 +128,7 @@ class WholeHeads:
         if end < len(data):
             data, rest = data[:end], data[end:]
         line = data.partition(_LINE_END)[0].split(b" ")
-        if len(line) != 3 or line[2] != b"HTTP/1.1" or data[0] in _LINE_END:
-            return None
-        if line[0] == _PREFACE:
+        if not _is_line(line) or data[0] in _LINE_END:
             return None
         self._headers: list[Header] = []
         try:
@@ -153,6 +172,11 @@ class WholeHeads:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; llhttp leaves the white space behind it."""
         self._headers.append((name, value.strip(b" \t")))
+
+
+def _is_line(words: list[bytes]) -> bool:
+    """Tell whether this is a request line of HTTP/1.1, split at its spaces."""
+    return len(words) == 3 and words[2] == b"HTTP/1.1" and words[0] != _PREFACE
 
 
 def _framing(headers: ReceivedHeaders) -> Header | None:

@@ -12,11 +12,13 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from regbroker.protocol.header_list import HeaderList
+from regbroker.transport.server.lingering import LINGER_SECONDS
 from regbroker.transport.server.site import StreamingSite
 from regbroker.transport.server.strict_channel import MAX_HEADERS, MAX_HEADERS_BYTES
 from regbroker.transport.server.whole_heads import (
     MAX_REMEMBERED,
     MAX_REMEMBERED_BYTES,
+    PART_BYTES,
     Head,
     WholeHeads,
 )
@@ -70,6 +72,10 @@ class LineByLine(WholeHeads):
         """Leave it to others."""
         return None
 
+    def is_part(self, data: bytes) -> bool:
+        """Have nothing wait."""
+        return False
+
 
 class Keeping(WholeSite):
     """Keeps what it is asked, as it would be answered."""
@@ -96,14 +102,20 @@ class Keeping(WholeSite):
         request.finish()
 
 
-def seen(heads: type[WholeHeads], *parts: bytes) -> tuple[list[Any], bytes]:
-    """What a site makes of bytes that come in these parts, and what it answers."""
-    resource, clock = Keeping(), Clock()
-    site = StreamingSite(resource, reactor=clock)
-    site.heads = heads(MAX_HEADERS_BYTES, MAX_HEADERS)
+def connected(site: StreamingSite) -> tuple[Any, StringTransport]:
+    """The channel of a client that has connected, and its transport."""
     channel: Any = site.buildProtocol(PEER)
     transport = StringTransport(peerAddress=PEER)
     channel.makeConnection(transport)
+    return channel, transport
+
+
+def seen(heads: type[WholeHeads], *parts: bytes) -> tuple[list[Any], bytes]:
+    """What a site makes of bytes that come in these parts, and what it answers."""
+    resource = Keeping()
+    site = StreamingSite(resource, reactor=Clock())
+    site.heads = heads(MAX_HEADERS_BYTES, MAX_HEADERS)
+    channel, transport = connected(site)
     for part in parts:
         channel.dataReceived(part)
     return resource.seen, transport.value()
@@ -158,6 +170,58 @@ class SameTests(SynchronousTestCase):
         self.assert_same(head + body[:size], body[size:])
         self.assert_same(head, body, GET + b"\r\n")
         self.assert_same(GET + b"\r\n", head + body + GET + b"\r\n")
+
+    @EXAMPLES
+    @given(
+        st.lists(st.sampled_from(PIECES), max_size=4).map(b"".join),
+        st.integers(0, 3 * PART_BYTES),
+        st.lists(st.sampled_from(PIECES), max_size=4).map(b"".join),
+        st.sampled_from((b"", *FRAMINGS)),
+        st.lists(st.sampled_from(BODIES), max_size=2).map(b"".join),
+    )
+    def test_parts(
+        self, first: bytes, size: int, last: bytes, framing: bytes, body: bytes
+    ) -> None:
+        """A head that comes in parts of one size, as clients written in Go send it."""
+        long = b"\r\nAuthorization: Bearer " + b"t" * size
+        head = b"GET / HTTP/1.1\r\nHost: a" + first + long + last + framing
+        raw = head + b"\r\n\r\n" + body
+        parts = [raw[at : at + PART_BYTES] for at in range(0, len(raw), PART_BYTES)]
+        self.assert_same(*parts)
+        self.assert_same(GET + b"\r\n", *parts, GET + b"\r\n")
+
+
+class PartTests(SynchronousTestCase):
+    """A head whose first part is here."""
+
+    def setUp(self) -> None:
+        self.clock, self.resource = Clock(), Keeping()
+        self.site = StreamingSite(self.resource, reactor=self.clock)
+        self.channel, self.transport = connected(self.site)
+        begun = GET + b"A: "
+        self.part = begun + b"a" * (PART_BYTES - len(begun))
+
+    def test_rest(self) -> None:
+        """The rest has the time of one silence, from the first part on."""
+        silence = self.site.pace.silence
+        self.clock.advance(silence - 1)
+        self.channel.dataReceived(self.part)
+        self.clock.advance(silence - 1)
+        self.channel.dataReceived(b"\r\n\r\n")
+        ((_, target, *_),) = self.resource.seen
+        self.assertEqual(target, b"/v2/")
+
+    def test_no_rest(self) -> None:
+        """Without it the connection ends, as without a request, however it drips."""
+        silence = self.site.pace.silence
+        self.channel.dataReceived(self.part)
+        self.clock.advance(silence - 1)
+        self.channel.dataReceived(b"a" * PART_BYTES)
+        self.clock.advance(2)
+        self.channel.dataReceived(b"\r\n\r\n")
+        self.assertEqual(self.resource.seen, [])
+        self.clock.advance(LINGER_SECONDS)
+        self.assertTrue(self.transport.disconnecting)
 
 
 class ReadTests(SynchronousTestCase):
@@ -214,6 +278,20 @@ class ReadTests(SynchronousTestCase):
                 ),
                 raw,
             )
+
+    def test_part(self) -> None:
+        """What begins as a head, and is as long as what Go writes at once."""
+        begun = GET + b"A: "
+        part = begun + b"a" * (PART_BYTES - len(begun))
+        self.assertTrue(self.heads.is_part(part))
+        self.assertTrue(self.heads.is_part(part + b"a" * PART_BYTES))
+        old = b"GET / HTTP/1.0"
+        for other in (
+            *(b"", part[:-1], part + b"a", part[:-4] + b"\r\n\r\n"),
+            *(b"\r\n" + part[2:], b"x" * PART_BYTES, b"PRI" + part[3:]),
+            *(old + part[len(old) :], part + b"a" * (MAX_HEADERS_BYTES - PART_BYTES)),
+        ):
+            self.assertFalse(self.heads.is_part(other), other[:20])
 
     def test_left(self) -> None:
         """Parts, pairs, bodies, versions, and what exceeds a bound."""
