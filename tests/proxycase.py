@@ -23,6 +23,7 @@ from zope.interface import directlyProvides, implementer, providedBy
 from regbroker.service import RegbrokerService, build_service, listeners
 from regbroker.settings.ini import parse_config
 from regbroker.transport.certificates.served import certificate_options
+from regbroker.transport.server.lingering import LINGER_SECONDS
 from regbroker.transport.server.site import StreamingSite
 from tests.certificates import authority, issued
 from tests.scripted import Call, ScriptedUpstream, response
@@ -235,7 +236,10 @@ class ProxyTestCase(SocketTestCase):
     async def stop_all(self) -> None:
         """Stop each regbroker that a test has started."""
         for service in self.services:
-            await self.stop(service)
+            stopping = Deferred.fromCoroutine(self.stop(service))
+            # Who sends on after a refusal is read no further, so nobody sees it leave.
+            self.time.clock.advance(LINGER_SECONDS)
+            await stopping
 
     async def stop(self, service: RegbrokerService) -> None:
         """Stop regbroker, unless that was done."""

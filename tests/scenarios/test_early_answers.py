@@ -21,7 +21,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from regbroker.causes import Cause
-from regbroker.transport.server.lingering import LINGER_SECONDS
 from tests.proxycase import BLOB, UPLOAD, TLSUpstream
 from tests.scenarios.test_endings import EndingTestCase
 from tests.scripted import Call, response
@@ -107,11 +106,6 @@ class EarlyAnswerCase(EndingTestCase):
         await call.wire.until(b"x")
         await self.quiet()
         return call
-
-    async def tear_down(self) -> None:
-        """End what is read no further since its client has sent on after a refusal."""
-        self.time.clock.advance(LINGER_SECONDS)
-        await super().tear_down()
 
     async def quiet(self) -> None:
         """Wait until the kernel has forgotten who was ready: it tells in that order."""
