@@ -28,6 +28,7 @@ class Slots:
         self._free = limit
         self._max_waiting = max_waiting
         self._waiting: deque[Deferred[None]] = deque()
+        self._is_letting_in = False
 
     def take(self) -> bool:
         """Take a place if there is one; tell whether there was."""
@@ -59,6 +60,16 @@ class Slots:
     def free(self) -> None:
         """Give a place back, and let in who waits longest."""
         self._free += 1
-        if self._waiting and self._free > 0:
-            self._free -= 1
-            self._waiting.popleft().callback(None)
+        if self._waiting and not self._is_letting_in:
+            self._let_in()
+
+    def _let_in(self) -> None:
+        # Who is let in may fail at once, and give the place back: to let in the next
+        # one from there would go a dozen frames deeper for each who waits.
+        self._is_letting_in = True
+        try:
+            while self._waiting and self._free > 0:
+                self._free -= 1
+                self._waiting.popleft().callback(None)
+        finally:
+            self._is_letting_in = False

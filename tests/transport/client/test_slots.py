@@ -46,3 +46,13 @@ class SlotsTests(SynchronousTestCase):
         self.assertNoResult(waiting)
         slots.free()
         self.successResultOf(waiting)
+
+    def test_many_that_fail_at_once(self) -> None:
+        """Each who waits has a place in turn, however many give it back at once."""
+        slots = Slots(1, 1024, "the oracle")
+        self.assertTrue(slots.take())
+        ended = [slots.wait().addCallback(lambda _: slots.free()) for _ in range(1024)]
+        slots.free()
+        for each in ended:
+            self.successResultOf(each)
+        self.assertEqual([slots.take() for _ in range(2)], [True, False])
