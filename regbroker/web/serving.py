@@ -69,18 +69,21 @@ class UnderWay:
         self._requests.add(serving)
 
     def ended(self, serving: _Serving, event: Event) -> None:
-        """Log a request that has ended, and tell the observers."""
+        """Log a request that has ended; tell the observers, then who waits for none."""
         self._requests.discard(serving)
-        if self._waiting and not self._requests:
-            waiting, self._waiting = self._waiting, []
-            for each in waiting:
-                each.callback(None)
         whole = self._whole
-        whole.log(event)
-        if whole.is_audited:
-            audit.tell_request(event)
-        for observer in whole.observers:
-            observer(event)
+        try:
+            whole.log(event)
+            if whole.is_audited:
+                audit.tell_request(event)
+            for observer in whole.observers:
+                observer(event)
+        finally:
+            # Who waits may end the process: the record is written by then.
+            if self._waiting and not self._requests:
+                waiting, self._waiting = self._waiting, []
+                for each in waiting:
+                    each.callback(None)
 
     def requests(self) -> list[_Serving]:
         """Return those that have not ended."""

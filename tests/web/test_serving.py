@@ -148,6 +148,25 @@ class ServingTests(SiteTestCase):
         self.assertEqual(told, [("log", event), ("observer", event)])
         self.assertEqual(list(logged), [])
 
+    async def test_none_after_log(self) -> None:
+        """Who waits for the last one hears of its end when it is logged and told."""
+
+        async def handler(request: Any) -> None:
+            await waiting
+            send_json(request, {})
+
+        waiting: Deferred[None] = Deferred()
+        told: list[Any] = []
+        under_way = UnderWay()
+        under_way.log = told.append
+        under_way.observers.append(told.append)
+        request = await self.received(GET)
+        event = Event(self.time.seconds, method="GET", path="/")
+        serve(request, event, handler(request), under_way)
+        under_way.when_none().addCallback(told.append)
+        waiting.callback(None)
+        self.assertEqual(told, [event, event, None])
+
     async def test_upstreams_refusal(self) -> None:
         """The code of an upstream's refusal is that of its status."""
 
@@ -233,6 +252,27 @@ class ServingTests(SiteTestCase):
         self.assertTrue((await self.client.end()).endswith(b"\r\n\r\nbegun"))
         self.assertTrue(self.client.closed_in_order)
         self.assertEqual(event.outcome, "broken off")
+
+    async def test_error_after_end(self) -> None:
+        """A mistake after the reply changes nothing for the client; the record ends."""
+
+        async def handler(request: Any) -> None:
+            await waiting
+            send_json(request, {})
+            raise KeyError
+
+        waiting: Deferred[None] = Deferred()
+        seen: list[Event] = []
+        under_way = UnderWay()
+        under_way.observers.append(seen.append)
+        request = await self.received(GET)
+        event = Event(self.time.seconds, method="GET", path="/")
+        serve(request, event, handler(request), under_way)
+        waiting.callback(None)
+        self.assertEqual((await self.client.reply()).status, 200)
+        self.assertEqual((len(under_way), seen), (0, [event]))
+        self.assertEqual((event.status, event.cause), (200, Cause.FAILED))
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
 
     async def test_broken_transfer(self) -> None:
         """Whose fault a broken transfer was is told in the log."""

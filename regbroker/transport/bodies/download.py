@@ -151,7 +151,8 @@ def relay_body(
 
 def abort_client(request: Request, *, is_reading: bool = True) -> None:
     """Break the client's connection, so that no half reply looks complete."""
-    channel: Any = request.channel
+    # It has none after its reply has ended.
+    channel: Any = getattr(request, "channel", None)
     if channel is not None:
         goes_on = is_reading and _says_where_it_ends(request)
         break_off(channel.transport, resets=not goes_on)
