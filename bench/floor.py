@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from regbroker.assembly.main_reactor import install_reactor
 from regbroker.protocol.origins import Origin
+from regbroker.runtime.kept_memory import keep_freed_memory
 from regbroker.transport.certificates.served import certificate_options
 from regbroker.transport.client.trust import Trust
 from regbroker.transport.flow.plain_protocol import PlainFactory
@@ -121,7 +122,9 @@ def main() -> None:
     parser.add_argument("--certificate", type=Path, help="without one: plain")
     parser.add_argument("--key", type=Path)
     arguments = parser.parse_args()
+    # As regbroker does at its start.
     install_reactor()
+    keep_freed_memory()
     from twisted.internet import reactor
 
     clock: Any = reactor
