@@ -7,10 +7,12 @@ import socket
 import threading
 from collections.abc import Iterable
 
+from .front import Front, shut
+
 CHUNK = 1 << 14
 
 
-class CuttingFront:
+class CuttingFront(Front):
     """Listens for plain HTTP on `port`; what comes goes to `target`, a port, too.
 
     `cuts` says after how many bytes replies break off: the first reply that is longer
@@ -21,10 +23,7 @@ class CuttingFront:
         self._target = target
         self._cuts = list(cuts)
         self._lock = threading.Lock()
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listening.getsockname()[1]
-        self._open: set[socket.socket] = set()
-        self._start(self._accept)
+        super().__init__()
 
     @property
     def url(self) -> str:
@@ -36,35 +35,18 @@ class CuttingFront:
         """How many replies are still to break off."""
         return len(self._cuts)
 
-    def stop(self) -> None:
-        """Stop listening, and close every connection."""
-        _shut(self._listening)
-        self._listening.close()
-        for one in list(self._open):
-            _shut(one)
-
-    def _start(self, work: object, *arguments: object) -> None:
-        assert callable(work)
-        threading.Thread(target=work, args=arguments, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listening.accept()
-                registry = socket.create_connection(("127.0.0.1", self._target))
-                self._open |= {client, registry}
-                self._start(self._serve, client, registry)
-
-    def _serve(self, client: socket.socket, registry: socket.socket) -> None:
+    def serve(self, client: socket.socket, address: tuple[str, int]) -> None:
         """Pass on one request after the other, and the reply to each."""
+        registry = socket.create_connection(("127.0.0.1", self._target))
+        self.opened(client, registry)
         sent = [0]
-        self._start(self._pass_replies, registry, client, sent)
+        self.start(self._pass_replies, registry, client, sent)
         with contextlib.suppress(OSError):
             while data := client.recv(CHUNK):
                 sent[0] = 0
                 registry.sendall(data)
-        _shut(client)
-        _shut(registry)
+        shut(client)
+        shut(registry)
 
     def _pass_replies(
         self, registry: socket.socket, client: socket.socket, sent: list[int]
@@ -75,8 +57,8 @@ class CuttingFront:
                 if self._is_cut(sent[0]):
                     break
                 client.sendall(data)
-        _shut(client)
-        _shut(registry)
+        shut(client)
+        shut(registry)
 
     def _is_cut(self, sent: int) -> bool:
         with self._lock:
@@ -84,8 +66,3 @@ class CuttingFront:
                 return False
             del self._cuts[0]
             return True
-
-
-def _shut(one: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
